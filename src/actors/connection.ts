@@ -1,0 +1,333 @@
+/**
+ * One connection: the object that handlers get, with its receiver and its sender. Made by the route when a transport brings
+ * a peer; ends when its wire is gone and its `closed` has been handled.
+ */
+import { checkDuration, checkRoom } from "../bus/bus.js";
+import type { Lane, LaneOwner } from "../bus/mailbox.js";
+import type { Timer } from "../clock.js";
+import {
+  ABNORMAL,
+  checkCloseCode,
+  cutReason,
+  HANDLER_FAILED,
+  NORMAL,
+  protocolErrorCode,
+  SLOW_CONSUMER,
+} from "../closing.js";
+import type { Ending, Head, Member, Outcome, Peer, Wire } from "../contracts.js";
+import type { ClosedBy, ConnectionData, ConnectionId, Data, Frame, TransportName } from "../events.js";
+import { Facts } from "../head.js";
+import { controlPayload } from "../transport/frame.js";
+import { Heartbeat, type Watched } from "../transport/heartbeat.js";
+import { IdleAlarm } from "./idle.js";
+import { Receiver, type ReceiverActor, receiverLogic } from "./receiver.js";
+import type { RouteParts } from "./route.js";
+import { Sender, type SenderActor, senderLogic } from "./sender.js";
+
+const NO_PAYLOAD = Buffer.alloc(0);
+
+export class LiveConnection implements Member, Peer, LaneOwner, Watched {
+  readonly id: ConnectionId;
+  readonly params: Readonly<Record<string, string>>;
+  readonly openedAt: number;
+  data: ConnectionData = {};
+  readonly #route: RouteParts;
+  readonly #facts: Facts;
+  readonly #wire: Wire;
+  readonly #lane: Lane;
+  readonly #sender: Sender;
+  readonly #senderActor: SenderActor;
+  readonly #receiver: ReceiverActor;
+  readonly #heartbeat: Heartbeat | undefined;
+  #rooms: Set<string> | undefined;
+  #abort: AbortController | undefined;
+  #idle: IdleAlarm | undefined;
+  #deadline: Timer | undefined;
+  #lastHeardAt: number;
+  #pingedAt: number | undefined;
+  #pausedAt: number | undefined;
+  #roundTripMs: number | undefined;
+  #isAnnounced = false;
+  /** Our side has not begun to close it. */
+  #isLive = true;
+  #isGone = false;
+  #isDeaf = false;
+  /** What our side closed it with, and what `closed` is to say of it. */
+  #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
+
+  constructor(route: RouteParts, head: Head, params: Readonly<Record<string, string>>, wire: Wire) {
+    this.#route = route;
+    this.#facts = new Facts(head);
+    this.#wire = wire;
+    this.id = route.newId();
+    this.params = params;
+    this.openedAt = route.clock.now();
+    this.#lastHeardAt = this.openedAt;
+    this.#lane = route.mailbox.lane(this);
+    const { mailbox, counters, wake, turn, supervisor, settings } = route;
+    this.#sender = new Sender({ wire, settings: settings.outbox, turn, counters, onSlow: () => this.#becomeSlow() });
+    this.#senderActor = supervisor.spawn(senderLogic, `sender:${this.id}`, this.#sender);
+    this.#sender.actor = this.#senderActor;
+    const receiver = new Receiver({ connection: this, lane: this.#lane, mailbox, counters, wake });
+    this.#receiver = supervisor.spawn(receiverLogic, `receiver:${this.id}`, receiver);
+    if (settings.heartbeat !== false)
+      this.#heartbeat = new Heartbeat(
+        route.clock,
+        { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs },
+        this,
+      );
+  }
+
+  /** The first event; after the route knows it. */
+  open(): void {
+    this.#receiver.send({ type: "opened" });
+  }
+
+  get path(): string {
+    return this.#facts.path;
+  }
+  get query(): URLSearchParams {
+    return this.#facts.query;
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#facts.headers;
+  }
+  get cookies(): Readonly<Record<string, string>> {
+    return this.#facts.cookies;
+  }
+  get origin(): string | undefined {
+    return this.headers["origin"];
+  }
+  get protocol(): string {
+    return this.#facts.head.protocol;
+  }
+  get version(): number {
+    return this.#facts.head.version;
+  }
+  get remoteAddress(): string {
+    return this.#facts.head.remoteAddress;
+  }
+  get remotePort(): number {
+    return this.#facts.head.remotePort;
+  }
+  get localAddress(): string {
+    return this.#facts.head.localAddress;
+  }
+  get secure(): boolean {
+    return this.#facts.head.secure;
+  }
+  get transport(): TransportName {
+    return this.#wire.transport;
+  }
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
+  }
+  get bufferedAmount(): number {
+    return this.#sender.bufferedBytes;
+  }
+  get isOpen(): boolean {
+    return this.#isLive && this.#wire.isOpen;
+  }
+  get isTarget(): boolean {
+    return this.#isAnnounced && this.isOpen;
+  }
+  get rooms(): ReadonlySet<string> {
+    this.#rooms ??= new Set();
+    return this.#rooms;
+  }
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (!this.isOpen) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+  get lastHeardAt(): number {
+    return this.#lastHeardAt;
+  }
+  get pausedAt(): number | undefined {
+    return this.#pausedAt;
+  }
+
+  send(data: Data): boolean {
+    return this.#route.bus.unicast(data, this).queued === 1;
+  }
+
+  ping(data?: Data): boolean {
+    const payload = data === undefined ? NO_PAYLOAD : controlPayload(data);
+    if (!this.isOpen) return false;
+    this.#pingedAt ??= this.#route.clock.now();
+    this.#wire.ping(payload);
+    return true;
+  }
+
+  close(code: number = NORMAL.code, reason: string = NORMAL.reason): boolean {
+    checkCloseCode(code);
+    if (!this.#shut(code, cutReason(reason), "server")) return false;
+    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
+    this.#sender.close(code, cutReason(reason));
+    return true;
+  }
+
+  terminate(): boolean {
+    if (this.#isGone) return false;
+    // One that is being closed has been taken leave of already, but its socket is still there to be cut.
+    if (!this.#cut("server")) this.#wire.terminate();
+    return true;
+  }
+
+  join(room: string): boolean {
+    checkRoom(room);
+    if (!this.isOpen || this.rooms.has(room) || this.rooms.size >= this.#route.settings.maxRoomsPerConnection)
+      return false;
+    this.#rooms?.add(room);
+    this.#route.registry.join(this, room);
+    return true;
+  }
+
+  leave(room: string): boolean {
+    checkRoom(room);
+    if (!this.isOpen || !this.#rooms?.delete(room)) return false;
+    this.#route.registry.leave(this, room);
+    return true;
+  }
+
+  idle(ms: number): boolean {
+    checkDuration("connection.idle", ms);
+    if (!this.isOpen) return false;
+    this.#idle?.cancel();
+    this.#idle =
+      ms === 0 ? undefined : new IdleAlarm(this.#route.clock, ms, () => this.#receiver.send({ type: "idle" }));
+    return true;
+  }
+
+  offer(frame: Frame): Outcome {
+    return this.isOpen ? this.#sender.offer(frame) : "dead";
+  }
+
+  tell(data: unknown): boolean {
+    const posted = this.#route.mailbox.post(this.#lane, { type: "info", data, connection: this });
+    if (posted) this.#route.wake();
+    return posted;
+  }
+
+  message(data: string | Buffer): void {
+    this.#lastHeardAt = this.#route.clock.now();
+    this.#idle?.heard();
+    this.#receiver.send({ type: "message", data });
+  }
+
+  pong(): void {
+    this.#lastHeardAt = this.#route.clock.now();
+    if (this.#pingedAt === undefined) return;
+    this.#roundTripMs = this.#lastHeardAt - this.#pingedAt;
+    this.#pingedAt = undefined;
+  }
+
+  drained(): void {
+    this.#sender.drained();
+  }
+
+  failed(error: Error): void {
+    const code = protocolErrorCode(error);
+    if (code !== undefined) this.#closedWith ??= { code, reason: "", by: "server" };
+    this.#receiver.send({ type: "failed", error });
+  }
+
+  gone(code: number, reason: string): void {
+    this.#route.forget(this);
+    this.#isLive = false;
+    this.#isGone = true;
+    this.#heartbeat?.cancel();
+    this.#idle?.cancel();
+    this.#deadline?.cancel();
+    const ending = this.#ending(code, reason);
+    this.#route.log.info({ connection: this.id, ...ending }, "connection closed");
+    this.#receiver.send({ type: "gone", ending });
+    if (this.#receiver.getSnapshot().status === "error") this.#sayClosed(ending);
+    this.#abort?.abort();
+  }
+
+  pause(): void {
+    this.#pausedAt = this.#route.clock.now();
+    this.#wire.pause();
+  }
+
+  resume(): void {
+    this.#pausedAt = undefined;
+    if (!this.#isDeaf) this.#wire.resume();
+  }
+
+  announce(): void {
+    this.#isAnnounced = true;
+  }
+
+  bury(): void {
+    this.#rooms?.clear();
+    this.#route.supervisor.release([this.#receiver, this.#senderActor]);
+    this.#route.buried(this);
+  }
+
+  sendHeartbeat(): void {
+    this.ping();
+  }
+
+  giveUp(): void {
+    this.#cut("lost");
+  }
+
+  /** The server stops: takes no more from the peer. */
+  deafen(): void {
+    this.#isDeaf = true;
+    this.#receiver.send({ type: "deafen" });
+    this.#wire.pause();
+  }
+
+  /** One of its actors failed, which is a fault of ours: it alone ends, past the actor that may be dead. */
+  crash(): void {
+    const { code, reason } = HANDLER_FAILED;
+    if (!this.#shut(code, reason, "server")) return;
+    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
+    this.#wire.close(code, reason);
+    this.#wire.resume();
+  }
+
+  #becomeSlow(): void {
+    const { log, settings } = this.#route;
+    log.warn(
+      { connection: this.id, bufferedAmount: this.bufferedAmount, policy: settings.outbox.slowConsumer },
+      "slow consumer",
+    );
+    if (settings.outbox.slowConsumer === "close") this.close(SLOW_CONSUMER.code, SLOW_CONSUMER.reason);
+  }
+
+  #cut(by: ClosedBy): boolean {
+    if (!this.#shut(ABNORMAL, "", by)) return false;
+    this.#wire.terminate();
+    return true;
+  }
+
+  /** In place of a receiver that has crashed: the handler is told that the connection has ended, whatever happens. */
+  #sayClosed({ code, reason, wasClean, by }: Ending): void {
+    this.#route.mailbox.post(this.#lane, { type: "closed", connection: this, code, reason, wasClean, by });
+    this.#route.wake();
+  }
+
+  /** From here on it is no target and no member, and what still waits from it is discarded. */
+  #shut(code: number, reason: string, by: ClosedBy): boolean {
+    if (!this.isOpen) return false;
+    this.#isLive = false;
+    this.#closedWith = { code, reason, by };
+    this.#route.forget(this);
+    this.#receiver.send({ type: "deafen" });
+    this.#route.mailbox.discard(this.#lane);
+    return true;
+  }
+
+  #ending(code: number, reason: string): Ending {
+    const wasClean = code !== ABNORMAL;
+    const by = this.#closedWith?.by ?? (wasClean ? "peer" : "lost");
+    if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by };
+    return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by };
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The receiving half of a connection: turns what the wire brings into events and posts them into the handler's mailbox, so
+ * that the handler sees `open` first, at most one `error`, and `closed` once and last (contract 1 and 11).
+ */
+import type { Counters } from "../bus/counters.js";
+import type { Lane, Mailbox } from "../bus/mailbox.js";
+import type { Ending } from "../contracts.js";
+import type { Connection, ServerEvent } from "../events.js";
+import { type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
+
+export interface ReceiverParts {
+  readonly connection: Connection;
+  readonly lane: Lane;
+  readonly mailbox: Mailbox;
+  readonly counters: Counters;
+  /** Something was posted into the mailbox. */
+  readonly wake: () => void;
+}
+
+export type ReceiverEvent =
+  | { readonly type: "opened" }
+  | { readonly type: "message"; readonly data: string | Buffer }
+  | { readonly type: "failed"; readonly error: Error }
+  | { readonly type: "idle" }
+  /** Our side has closed, or the server stops: what arrives from now on is not accepted; `closed` still follows. */
+  | { readonly type: "deafen" }
+  | { readonly type: "gone"; readonly ending: Ending };
+
+export type ReceiverActor = ObjectActor<Receiver, ReceiverEvent>;
+
+export class Receiver {
+  readonly #parts: ReceiverParts;
+  #isDeaf = false;
+  #hasFailed = false;
+
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts;
+  }
+
+  receive(event: ReceiverEvent): void {
+    const { connection } = this.#parts;
+    switch (event.type) {
+      case "opened":
+        this.#post({ type: "open", connection });
+        return;
+      case "message":
+        this.#message(event.data);
+        return;
+      case "failed":
+        if (this.#isDeaf || this.#hasFailed) return;
+        this.#hasFailed = true;
+        this.#post({ type: "error", connection, error: event.error });
+        return;
+      case "idle":
+        if (!this.#isDeaf) this.#post({ type: "idle", connection });
+        return;
+      case "deafen":
+        this.#isDeaf = true;
+        return;
+      case "gone": {
+        const { code, reason, wasClean, by } = event.ending;
+        this.#isDeaf = true;
+        this.#post({ type: "closed", connection, code, reason, wasClean, by });
+      }
+    }
+  }
+
+  #message(data: string | Buffer): void {
+    if (this.#isDeaf) return;
+    const { connection, counters } = this.#parts;
+    const bytes = typeof data === "string" ? Buffer.byteLength(data) : data.length;
+    counters.received.messages++;
+    counters.received.bytes += bytes;
+    if (typeof data === "string") this.#post({ type: "message", connection, data, text: data }, bytes);
+    else this.#post(binaryMessage(connection, data), bytes);
+  }
+
+  #post(event: ServerEvent, bytes = 0): void {
+    const { mailbox, lane, wake } = this.#parts;
+    mailbox.post(lane, event, bytes);
+    wake();
+  }
+}
+
+/** Bytes are read as text only if somebody asks. */
+function binaryMessage(connection: Connection, data: Buffer): ServerEvent {
+  return {
+    type: "message",
+    connection,
+    data,
+    get text() {
+      return data.toString();
+    },
+  };
+}
+
+export const receiverLogic: ObjectLogic<Receiver, ReceiverEvent> = objectLogic<Receiver, ReceiverEvent>();

@@ -1,0 +1,277 @@
+/**
+ * One route: its handler and its connections, with the mailbox, registry and bus between them. Puts the parts together,
+ * charges failures to whoever caused them, and stops in steps that the server calls in turn.
+ */
+import type { AnyActorRef } from "xstate";
+import { RouteBus } from "../bus/bus.js";
+import { Counters } from "../bus/counters.js";
+import { Mailbox } from "../bus/mailbox.js";
+import { Registry } from "../bus/registry.js";
+import type { Turn } from "../bus/turn.js";
+import type { Clock } from "../clock.js";
+import { type CloseReason, HANDLER_FAILED } from "../closing.js";
+import type { Admission, Head, Logger, Member, Runner } from "../contracts.js";
+import type { ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
+import type { RouteSettings } from "../options.js";
+import { encodeFrame } from "../transport/frame.js";
+import { Charges } from "./charges.js";
+import { LiveConnection } from "./connection.js";
+import { Handler } from "./handler.js";
+import { Supervisor } from "./supervisor.js";
+
+/** What a connection uses of its route. */
+export interface RouteParts {
+  readonly settings: RouteSettings;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Logger;
+  readonly newId: () => ConnectionId;
+  readonly mailbox: Mailbox;
+  readonly registry: Registry<Member>;
+  readonly counters: Counters;
+  readonly bus: RouteBus;
+  readonly supervisor: Supervisor;
+  /** Something was posted into the mailbox. */
+  readonly wake: () => void;
+  /** The connection is no target and no member any more. */
+  forget(connection: LiveConnection): void;
+  /** Its `closed` has been handled. */
+  buried(connection: LiveConnection): void;
+}
+
+export interface RouteInput {
+  readonly path: string;
+  readonly settings: RouteSettings;
+  readonly runner: Runner;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Logger;
+  readonly newId: () => ConnectionId;
+  readonly parent: AnyActorRef;
+  /** The handler itself has failed too often; the route is closed. */
+  readonly onFailed: (error: unknown) => void;
+}
+
+const MAX_KEPT_CHARACTERS = 1_024;
+
+export class Route implements RouteParts {
+  readonly path: string;
+  readonly settings: RouteSettings;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Logger;
+  readonly newId: () => ConnectionId;
+  readonly mailbox: Mailbox;
+  readonly registry: Registry<Member> = new Registry<Member>();
+  readonly counters: Counters = new Counters();
+  readonly bus: RouteBus;
+  readonly supervisor: Supervisor;
+  readonly handler: Handler;
+  readonly #input: RouteInput;
+  readonly #charges: Charges<object>;
+  /** Every connection whose `closed` has not been handled. */
+  readonly #present = new Set<LiveConnection>();
+  #hasFailed = false;
+  #rest: (() => void) | undefined;
+
+  constructor(input: RouteInput) {
+    const { path, settings, clock, turn, log } = input;
+    this.#input = input;
+    this.path = path;
+    this.settings = settings;
+    this.clock = clock;
+    this.turn = turn;
+    this.log = log;
+    this.newId = input.newId;
+    this.#charges = new Charges(settings.supervise);
+    this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
+    this.mailbox = new Mailbox(settings.mailbox);
+    const { registry, counters, mailbox } = this;
+    this.bus = new RouteBus({
+      clock,
+      registry,
+      mailbox,
+      counters,
+      log,
+      encode: encodeFrame,
+      wake: this.wake,
+      stats: () => this.stats(),
+    });
+    this.handler = new Handler({
+      runner: input.runner,
+      bus: this.bus,
+      mailbox,
+      turn,
+      clock,
+      log,
+      supervisor: this.supervisor,
+      concurrency: settings.concurrency,
+      timeoutMs: settings.handlerTimeoutMs,
+      onFailure: (error, event) => this.#failed(error, event),
+      onIdle: () => this.#rest?.(),
+    });
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** Runs the handler's `init`; what it throws rejects. */
+  async start(): Promise<void> {
+    await this.#input.runner.init(this.bus);
+    this.handler.release();
+  }
+
+  admit(head: Head, params: Readonly<Record<string, string>>): Admission {
+    return {
+      maxPayloadBytes: this.settings.maxPayloadBytes,
+      accept: (wire) => {
+        const connection = new LiveConnection(this, head, params, wire);
+        this.registry.add(connection);
+        this.#present.add(connection);
+        connection.open();
+        this.log.info(
+          { connection: connection.id, path: connection.path, remoteAddress: head.remoteAddress },
+          "connection opened",
+        );
+        return connection;
+      },
+    };
+  }
+
+  readonly wake = (): void => {
+    this.turn.wake(this.handler);
+  };
+
+  forget(connection: LiveConnection): void {
+    this.registry.remove(connection, connection.rooms);
+  }
+
+  buried(connection: LiveConnection): void {
+    this.#present.delete(connection);
+  }
+
+  stats(): Stats {
+    const { counters, registry, mailbox } = this;
+    return {
+      connections: registry.size,
+      rooms: registry.roomCount,
+      paused: mailbox.paused,
+      received: { ...counters.received },
+      sent: { ...counters.sent },
+      dropped: counters.dropped,
+      deadLetters: counters.deadLetters,
+      refused: counters.refused,
+      slowConsumers: counters.slowConsumers,
+      failures: [...counters.failures],
+    };
+  }
+
+  /** First step of stopping: what has reached the mailbox by now is accepted, nothing after it. */
+  deafen(): void {
+    for (const connection of this.#present) connection.deafen();
+  }
+
+  /** Second step: resolves when the handler has finished its mailbox. */
+  finished(): Promise<void> {
+    return this.#until(() => !this.handler.isBusy);
+  }
+
+  /** Third step: each connection is sent what waits for it, then a close frame. Yields after each. */
+  *closeAll({ code, reason }: CloseReason): Generator<void> {
+    this.handler.expire();
+    for (const connection of [...this.#present]) {
+      connection.close(code, reason);
+      yield;
+    }
+  }
+
+  /** Fourth step: resolves when every `closed` has been handled. */
+  emptied(): Promise<void> {
+    return this.#until(() => this.#present.size === 0 && !this.handler.isBusy);
+  }
+
+  /** Whoever has not answered is cut, and the handler is not waited for any more. */
+  giveUp(): void {
+    this.handler.expire();
+    for (const connection of [...this.#present]) connection.terminate();
+  }
+
+  /** Last step: ends timers, the handler and the actors. */
+  async stop(): Promise<void> {
+    this.handler.stop();
+    this.bus.cancelTimers();
+    try {
+      await this.#input.runner.stop(this.bus);
+    } catch (error) {
+      this.#note(error, "stop");
+    }
+    this.bus.cancelTimers();
+    for (const connection of [...this.#present]) connection.bury();
+    this.supervisor.release([this.handler.actor]);
+  }
+
+  #until(isSo: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#rest = () => {
+        if (!isSo()) return;
+        this.#rest = undefined;
+        resolve();
+      };
+      this.#rest();
+    });
+  }
+
+  #failed(error: unknown, event: ServerEvent): void {
+    this.#note(error, event.type, event);
+    const { connection } = event;
+    const now = this.clock.now();
+    if (connection !== undefined) {
+      if (this.#charges.charge(connection, now)) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+    } else if (this.#charges.charge(this, now)) this.#fail(error);
+    if (this.settings.supervise.strategy === "restart" && !this.#hasFailed) this.#restart();
+  }
+
+  /** `init` runs again; connections stay, and events wait for it. */
+  async #restart(): Promise<void> {
+    this.handler.hold();
+    try {
+      await this.#input.runner.init(this.bus);
+      this.handler.release();
+    } catch (error) {
+      this.#note(error, "init");
+      if (this.#charges.charge(this, this.clock.now())) this.#fail(error);
+      else if (!this.#hasFailed) this.#restart();
+    }
+  }
+
+  /** The handler itself is broken: the route is closed, others go on. */
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    for (const connection of [...this.#present]) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+    // If it was held for an `init` that never came right: the goodbyes are still said, with the state of before.
+    this.handler.release();
+    this.#input.onFailed(error);
+  }
+
+  #crashed(actorId: string, error: unknown): void {
+    this.log.error({ err: error, actor: actorId }, "an actor failed");
+    const id = actorId.slice(actorId.indexOf(":") + 1);
+    for (const connection of this.#present) if (connection.id === id) connection.crash();
+  }
+
+  #note(error: unknown, what: string, event?: ServerEvent): void {
+    const connection = event?.connection?.id;
+    this.log.error({ err: error, event: what, connection }, "handler failed");
+    const data =
+      event !== undefined && "data" in event && this.settings.supervise.keepData ? { data: cut(event.data) } : {};
+    const failure: Failure = { at: this.clock.now(), event: what, error, ...(connection && { connection }), ...data };
+    this.counters.addFailure(failure);
+  }
+}
+
+function cut(data: unknown): unknown {
+  if (typeof data === "string") return data.slice(0, MAX_KEPT_CHARACTERS);
+  return Buffer.isBuffer(data) ? Buffer.from(data.subarray(0, MAX_KEPT_CHARACTERS)) : data;
+}

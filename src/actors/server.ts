@@ -1,0 +1,33 @@
+/**
+ * The root of a server's actors: a machine for its life, `starting → listening → draining → closed`. `server.actor` is this
+ * actor; the routes' actors are its children, so that `inspect` and `system` see them all.
+ */
+import { type ActorRef, createActor, type Snapshot, setup } from "xstate";
+
+/** What the server tells its root actor. */
+export type ServerLifeEvent = { readonly type: "listening" | "close" | "closed" };
+
+/** The state of a server's root actor. */
+export type ServerSnapshot = Snapshot<unknown> & {
+  readonly value: "starting" | "listening" | "draining" | "closed";
+};
+
+/** The actor at the root of a server. */
+export type ServerActor = ActorRef<ServerSnapshot, ServerLifeEvent>;
+
+/** @param onError the root or a supervisor has failed: the server cannot go on */
+export function createServerActor(onError: (error: unknown) => void): ServerActor {
+  const machine = setup({ types: { events: {} as ServerLifeEvent } }).createMachine({
+    id: "server",
+    initial: "starting",
+    states: {
+      starting: { on: { listening: "listening", close: "draining" } },
+      listening: { on: { close: "draining" } },
+      draining: { on: { closed: "closed" } },
+      closed: { type: "final" },
+    },
+  });
+  const actor = createActor(machine, { id: "server" });
+  actor.subscribe({ error: onError });
+  return actor.start();
+}

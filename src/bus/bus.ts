@@ -1,0 +1,183 @@
+/**
+ * The bus of one route: what a handler sends and asks with. Encodes each message once and offers the frame to the outbox of
+ * each that it goes to; who is there it reads from the registry.
+ */
+
+import type { Clock, Timer } from "../clock.js";
+import { NORMAL } from "../closing.js";
+import type { Logger, Member, Outcome } from "../contracts.js";
+import { SendallError, show } from "../errors.js";
+import type { Bus, Cancel, Connection, ConnectionRef, Data, Frame, Receipt, RoomOption, Stats } from "../events.js";
+import type { Counters } from "./counters.js";
+import type { Mailbox } from "./mailbox.js";
+import type { Registry } from "./registry.js";
+
+export interface BusParts {
+  readonly clock: Clock;
+  readonly registry: Registry<Member>;
+  readonly mailbox: Mailbox;
+  readonly counters: Counters;
+  readonly log: Logger;
+  /** Throws `BAD_DATA`. */
+  readonly encode: (data: Data) => Frame;
+  /** Something was posted into the mailbox. */
+  readonly wake: () => void;
+  readonly stats: () => Stats;
+}
+
+/** Throws `BAD_ROOM` unless it can be the name of a room. */
+export function checkRoom(room: unknown): asserts room is string {
+  if (typeof room !== "string" || room === "")
+    throw new SendallError("BAD_ROOM", `room: expected a string that is not empty, got ${show(room)}`);
+}
+
+/** Throws `BAD_DURATION` unless it is a number of milliseconds. */
+export function checkDuration(what: string, ms: unknown): asserts ms is number {
+  if (typeof ms !== "number" || !(ms >= 0 && ms < Number.POSITIVE_INFINITY))
+    throw new SendallError("BAD_DURATION", `${what}: expected milliseconds from 0, got ${show(ms)}`);
+}
+
+const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
+
+export class RouteBus implements Bus {
+  readonly #parts: BusParts;
+  readonly #timers = new Set<Timer>();
+
+  constructor(parts: BusParts) {
+    this.#parts = parts;
+  }
+
+  unicast(data: Data, to: ConnectionRef): Receipt {
+    const frame = this.#parts.encode(data);
+    const member = this.find(to);
+    if (member === undefined) {
+      this.#parts.counters.deadLetters++;
+      return DEAD;
+    }
+    this.#parts.counters.sent.frames++;
+    const tally = new Tally();
+    tally.add(member.offer(frame));
+    return tally.close(this.#parts.counters);
+  }
+
+  broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
+    return this.#fan(data, options.room, typeof source === "string" ? source : source.id);
+  }
+
+  sendall(data: Data, options: RoomOption = {}): Receipt {
+    return this.#fan(data, options.room, undefined);
+  }
+
+  join(connection: ConnectionRef, room: string): boolean {
+    checkRoom(room);
+    return this.find(connection)?.join(room) ?? false;
+  }
+
+  leave(connection: ConnectionRef, room: string): boolean {
+    checkRoom(room);
+    return this.find(connection)?.leave(room) ?? false;
+  }
+
+  members(room: string): Connection[] {
+    checkRoom(room);
+    return targets(this.#parts.registry.members(room));
+  }
+
+  rooms(): string[] {
+    return this.#parts.registry.rooms();
+  }
+
+  connections(): Connection[] {
+    return targets(this.#parts.registry.all());
+  }
+
+  tell(data: unknown, to?: ConnectionRef): boolean {
+    if (to !== undefined) return this.find(to)?.tell(data) ?? false;
+    const posted = this.#parts.mailbox.post(this.#parts.mailbox.common, { type: "info", data });
+    if (posted) this.#parts.wake();
+    return posted;
+  }
+
+  after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
+    checkDuration("bus.after", ms);
+    const timer = this.#parts.clock.after(ms, () => {
+      this.#timers.delete(timer);
+      if (!this.tell(data, to) && to === undefined)
+        this.#parts.log.warn({ maxInfo: true }, "an alarm's info event is lost: mailbox.maxInfo of them wait already");
+    });
+    this.#timers.add(timer);
+    return () => {
+      this.#timers.delete(timer);
+      timer.cancel();
+    };
+  }
+
+  sleep(ms: number): Promise<void> {
+    checkDuration("bus.sleep", ms);
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.after(ms, () => {
+        this.#timers.delete(timer);
+        resolve();
+      });
+      this.#timers.add(timer);
+    });
+  }
+
+  now(): number {
+    return this.#parts.clock.now();
+  }
+
+  close(to: ConnectionRef, code: number = NORMAL.code, reason: string = NORMAL.reason): boolean {
+    return this.find(to)?.close(code, reason) ?? false;
+  }
+
+  stats(): Stats {
+    return this.#parts.stats();
+  }
+
+  /** The open connection of this route that is meant. */
+  find(ref: ConnectionRef): Member | undefined {
+    return this.#parts.registry.find(ref);
+  }
+
+  /** Ends all alarms; whoever sleeps is never woken. */
+  cancelTimers(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #fan(data: Data, room: string | readonly string[] | undefined, except: string | undefined): Receipt {
+    const { registry, counters, encode } = this.#parts;
+    const rooms = typeof room === "string" ? [room] : room;
+    rooms?.forEach(checkRoom);
+    const frame = encode(data);
+    const tally = new Tally();
+    for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
+      if (member.id !== except && member.isTarget) tally.add(member.offer(frame));
+    if (tally.targeted > 0) counters.sent.frames++;
+    return tally.close(counters);
+  }
+}
+
+class Tally implements Receipt {
+  targeted = 0;
+  queued = 0;
+  dropped = 0;
+  dead = 0;
+
+  add(outcome: Outcome): void {
+    this.targeted++;
+    this[outcome]++;
+  }
+
+  close(counters: Counters): Receipt {
+    counters.deadLetters += this.dead;
+    return { targeted: this.targeted, queued: this.queued, dropped: this.dropped, dead: this.dead };
+  }
+}
+
+function targets(members: Iterable<Member>): Member[] {
+  const found: Member[] = [];
+  for (const member of members) if (member.isTarget) found.push(member);
+  return found;
+}

@@ -1,0 +1,186 @@
+/**
+ * The handler's mailbox: one for each route, with a lane for each connection. Receivers post into it, the handler actor
+ * takes out of it. It decides the order of events, and tells a lane when its connection has to pause (contract 2, 5, 11).
+ */
+import type { ServerEvent } from "../events.js";
+import { Fifo } from "../fifo.js";
+
+export interface MailboxLimits {
+  readonly highWaterEvents: number;
+  readonly lowWaterEvents: number;
+  readonly maxBytes: number;
+  readonly maxInfo: number;
+}
+
+/** Whose lane it is: told when the lane is full and when it has room again, and of its first and last event. */
+export interface LaneOwner {
+  pause(): void;
+  resume(): void;
+  /** Its `open` is about to be handled. */
+  announce(): void;
+  /** Its `closed` has been handled. */
+  bury(): void;
+}
+
+/** What is posted: the event and, for messages, how many bytes it holds. */
+interface Posted {
+  readonly event: ServerEvent;
+  readonly bytes: number;
+}
+
+/** The events of one connection that wait. Made by {@link Mailbox.lane}, used by the mailbox alone. */
+export class Lane {
+  readonly posted: Fifo<Posted> = new Fifo();
+  readonly owner: LaneOwner | undefined;
+  /** What the peer has waiting: messages and their bytes. */
+  messages = 0;
+  bytes = 0;
+  isPaused = false;
+  /** Its places in the order of arrival: live ones, and older ones that no longer count. */
+  places = 0;
+  stale = 0;
+  /** More than `lowWaterEvents` wait: it has one place, and goes to the end after each event. */
+  isHot = false;
+  /** One of its events is under way (concurrency `"connection"`), and the places that came up meanwhile. */
+  isBusy = false;
+  parked = 0;
+
+  constructor(owner: LaneOwner | undefined) {
+    this.owner = owner;
+  }
+}
+
+/** An event on its way to the handler. */
+export interface Taken {
+  readonly event: ServerEvent;
+  readonly lane: Lane;
+}
+
+export class Mailbox {
+  readonly #limits: MailboxLimits;
+  readonly #order = new Fifo<Lane>();
+  /** What concerns no connection. */
+  readonly common: Lane = new Lane(undefined);
+  #size = 0;
+  #infos = 0;
+  #paused = 0;
+
+  constructor(limits: MailboxLimits) {
+    this.#limits = limits;
+  }
+
+  /** How many events wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** How many connections are paused. */
+  get paused(): number {
+    return this.#paused;
+  }
+
+  lane(owner: LaneOwner): Lane {
+    return new Lane(owner);
+  }
+
+  /** @returns `false` if it is an info event and `maxInfo` of them wait */
+  post(lane: Lane, event: ServerEvent, bytes = 0): boolean {
+    if (event.type === "info") {
+      if (this.#infos >= this.#limits.maxInfo) return false;
+      this.#infos++;
+    } else if (event.type === "message") {
+      lane.messages++;
+      lane.bytes += bytes;
+    }
+    this.#size++;
+    lane.posted.push({ event, bytes });
+    if (lane.posted.size > this.#limits.lowWaterEvents) lane.isHot = true;
+    if (!lane.isHot || lane.places + lane.parked === 0) this.#queue(lane, 1);
+    this.#press(lane);
+    return true;
+  }
+
+  /** The next event; `undefined` if none waits, or only such as have to wait for one under way. */
+  take(): Taken | undefined {
+    for (;;) {
+      const lane = this.#order.shift();
+      if (lane === undefined) return undefined;
+      if (lane.stale > 0) {
+        lane.stale--;
+        continue;
+      }
+      lane.places--;
+      if (lane.isBusy) {
+        lane.parked++;
+        continue;
+      }
+      const posted = lane.posted.shift();
+      if (posted === undefined) continue;
+      this.#left(lane, posted);
+      this.#giveWay(lane);
+      this.#relieve(lane);
+      return { event: posted.event, lane };
+    }
+  }
+
+  /** The lane's event under way is settled: its next one may go. */
+  release(lane: Lane): void {
+    lane.isBusy = false;
+    const { parked } = lane;
+    lane.parked = 0;
+    this.#queue(lane, parked);
+  }
+
+  /** Throws away what waits, but for an `open` that the handler has not seen: `closed` must not come without it. */
+  discard(lane: Lane): void {
+    const posted = lane.posted.takeAll();
+    for (const one of posted) this.#left(lane, one);
+    lane.stale += lane.places;
+    lane.places = 0;
+    lane.parked = 0;
+    lane.isHot = false;
+    const first = posted[0];
+    if (first?.event.type === "open") this.post(lane, first.event);
+    this.#relieve(lane);
+  }
+
+  #queue(lane: Lane, places: number): void {
+    lane.places += places;
+    for (let i = 0; i < places; i++) this.#order.push(lane);
+  }
+
+  #left(lane: Lane, { event, bytes }: Posted): void {
+    this.#size--;
+    if (event.type === "info") this.#infos--;
+    else if (event.type === "message") {
+      lane.messages--;
+      lane.bytes -= bytes;
+    }
+  }
+
+  /** A hot lane has had its turn: whoever waits by now comes before its next event. */
+  #giveWay(lane: Lane): void {
+    if (!lane.isHot) return;
+    lane.stale += lane.places;
+    lane.places = 0;
+    lane.isHot = lane.posted.size > this.#limits.lowWaterEvents;
+    this.#queue(lane, lane.isHot ? 1 : lane.posted.size);
+  }
+
+  #press(lane: Lane): void {
+    if (lane.isPaused || lane.owner === undefined) return;
+    if (lane.messages < this.#limits.highWaterEvents && lane.bytes < this.#limits.maxBytes) return;
+    lane.isPaused = true;
+    this.#paused++;
+    lane.owner.pause();
+  }
+
+  #relieve(lane: Lane): void {
+    if (!lane.isPaused || lane.owner === undefined) return;
+    const { highWaterEvents, lowWaterEvents, maxBytes } = this.#limits;
+    if (lane.messages > lowWaterEvents || lane.bytes > (maxBytes * lowWaterEvents) / highWaterEvents) return;
+    lane.isPaused = false;
+    this.#paused--;
+    lane.owner.resume();
+  }
+}

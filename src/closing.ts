@@ -1,0 +1,60 @@
+/** Reason to close code and text: the only place with close-code numbers (RFC 6455 section 7.4). */
+import { SendallError, show } from "./errors.js";
+
+/** Why a connection is closed, as it goes into the close frame. */
+export interface CloseReason {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** A close frame without a code arrived (never sent). */
+export const NO_CODE = 1005;
+/** The connection ended without a close frame (never sent). */
+export const ABNORMAL = 1006;
+
+export const NORMAL: CloseReason = { code: 1000, reason: "" };
+export const GOING_AWAY: CloseReason = { code: 1001, reason: "going away" };
+export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
+export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
+
+/** The codes that the WebSocket library answers a broken frame with, by the library's error code. */
+const protocolErrors: Readonly<Record<string, number>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
+  WS_ERR_INVALID_UTF8: 1007,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
+};
+const PROTOCOL_ERROR = 1002;
+
+/** The code with which a protocol error closed the connection; `undefined` if the error is one of the socket. */
+export function protocolErrorCode(error: Error): number | undefined {
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  if (!code.startsWith("WS_ERR_")) return undefined;
+  return protocolErrors[code] ?? PROTOCOL_ERROR;
+}
+
+/** Throws `BAD_CLOSE_CODE` unless an endpoint may send this code. */
+export function checkCloseCode(code: unknown): asserts code is number {
+  const sendable =
+    typeof code === "number" &&
+    Number.isInteger(code) &&
+    ((code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999));
+  if (!sendable)
+    throw new SendallError(
+      "BAD_CLOSE_CODE",
+      `close code: expected 1000-1003, 1007-1014 or 3000-4999, got ${show(code)}`,
+    );
+}
+
+/** A close frame holds 125 bytes (RFC 6455 section 5.5), two of them the code. */
+const MAX_REASON_BYTES = 123;
+
+/** Cuts a reason to what fits into a close frame, at a character. */
+export function cutReason(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  let end = MAX_REASON_BYTES;
+  // A byte of the form 10xxxxxx continues a character: step back to where one begins.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString("utf8", 0, end);
+}

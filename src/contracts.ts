@@ -1,0 +1,142 @@
+/** What rooms of one floor hand each other through the composition root: small contracts, no logic. */
+import type { Bus, ClosedBy, Connection, ConnectionData, Frame, ServerEvent, TransportName } from "./events.js";
+
+/** What Sendall asks of a logger; every pino logger has it. */
+export interface Logger {
+  readonly level: string;
+  debug(details: object, line: string): void;
+  info(details: object, line: string): void;
+  warn(details: object, line: string): void;
+  error(details: object, line: string): void;
+  child(bindings: Record<string, unknown>): Logger;
+}
+
+/** The single handler function: gets every event of its route, one at a time; a promise is awaited. */
+export type HandlerFunction<D = ConnectionData> = (event: ServerEvent<D>, bus: Bus<D>) => void | Promise<void>;
+
+/** A handler with central state and no globals: each event gets the state and returns the next one. */
+export interface StatefulHandler<S = unknown, D = ConnectionData> {
+  /** Makes the first state; called again after a failure under `supervise.strategy: "restart"`. */
+  init(bus: Bus<D>): S | Promise<S>;
+  /** Returns the next state; nothing keeps the present one. After a throw the state is the one of before the event. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement keeps its state
+  handle(event: ServerEvent<D>, state: S, bus: Bus<D>): S | void | Promise<S | void>;
+  /** Called once when the server closes, after the last event. */
+  stop?(state: S, bus: Bus<D>): void | Promise<void>;
+}
+
+/** What a route runs: one function for all events, or an object that keeps a state. */
+export type Handler<D = ConnectionData, S = unknown> = HandlerFunction<D> | StatefulHandler<S, D>;
+
+/** What the handler actor runs: each shape of handler is turned into one of these. */
+export interface Runner {
+  /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
+  init(bus: Bus): void | Promise<void>;
+  /** Runs the user's code for one event. */
+  handle(event: ServerEvent, bus: Bus): unknown;
+  /** What `handle` returned, once it is settled; not called for an event that failed or took too long. */
+  settled(result: unknown): void;
+  /** The last call. */
+  stop(bus: Bus): void | Promise<void>;
+}
+
+/** The facts of a request, as the transport read them before the upgrade. */
+export interface Head {
+  /** Path and query, as sent. */
+  readonly url: string;
+  /** Names and values in turn, one a line: kept in this form because few handlers ever read them. */
+  readonly headers: string;
+  readonly version: number;
+  readonly protocol: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly secure: boolean;
+}
+
+/** Our end of one peer's transport. */
+export interface Wire {
+  readonly transport: TransportName;
+  /** `false` from the moment a close frame was sent or read, or the socket has gone. */
+  readonly isOpen: boolean;
+  /** Bytes written that the peer's side has not taken. */
+  readonly untakenBytes: number;
+  /** While `true` nothing should be written; `Peer.drained` MUST be called when it ends. */
+  readonly isFull: boolean;
+  /** One socket write for all frames, in order; MUST ignore the call when not open. The array is the wire's from then on. */
+  write(frames: readonly Frame[]): void;
+  ping(data: Buffer): void;
+  /** Sends a close frame after all that was written. `Peer.gone` follows when the peer answers, or the socket ends. */
+  close(code: number, reason: string): void;
+  /** Cuts the connection; `Peer.gone` MUST follow, not within this call. */
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** What a transport tells us of one peer. Calls after `gone` MUST NOT happen. */
+export interface Peer {
+  message(data: string | Buffer): void;
+  pong(): void;
+  drained(): void;
+  failed(error: Error): void;
+  /** `code` is that of the peer's close frame, 1006 without one. */
+  gone(code: number, reason: string): void;
+}
+
+/** An upgrade turned down before it happened. */
+export interface Refusal {
+  readonly status: number;
+  /** One line that names the cause. */
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An upgrade let in: it happens when the transport calls `accept`, at once or after the handshake. */
+export interface Admission {
+  readonly maxPayloadBytes: number;
+  /** MUST be called in the same stack in which the wire starts to deliver. */
+  accept(wire: Wire): Peer;
+}
+
+/** What an entrance asks for each request to connect. */
+export interface Gate {
+  admit(head: Head): Admission | Refusal;
+  /** MUST be told of every refusal, the entrance's own too. */
+  refused(head: Head, refusal: Refusal): void;
+}
+
+/** Where a server listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where connections come in: the network, or memory. One for each server. */
+export interface Entrance {
+  /** Rejects with `LISTEN_FAILED`; nothing is left listening then. */
+  open(gate: Gate): Promise<Address>;
+  /** Lets nobody in any more; resolves when the address is free again. */
+  close(): Promise<void>;
+}
+
+/** Ends of a connection, for `closed` and the log. */
+export interface Ending {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+  readonly by: ClosedBy;
+}
+
+/** What became of a message at one connection's outbox. */
+export type Outcome = "queued" | "dropped" | "dead";
+
+/** A connection as the bus sees it. */
+export interface Member extends Connection {
+  /** Open, and its `open` event has come to the handler: nobody gets a message before its `open` could greet it. */
+  readonly isTarget: boolean;
+  /** Takes a frame into the outbox. */
+  offer(frame: Frame): Outcome;
+  /** Posts an `info` event about it. */
+  tell(data: unknown): boolean;
+}

@@ -1,0 +1,286 @@
+/** The vocabulary that every room and every user speaks: connections, events, receipts, the bus. No logic. */
+
+declare const connectionId: unique symbol;
+
+/** Names one connection: unguessable, never reused. A plain string at run time. */
+export type ConnectionId = string & { readonly [connectionId]: true };
+
+/** What a connection carries for the program; `{}` unless the program says otherwise. */
+export type ConnectionData = Record<string, unknown>;
+
+/** How a connection came in. */
+export type TransportName = "websocket" | "memory";
+
+/** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */
+export type Data = string | Uint8Array | ArrayBuffer;
+
+/** A connection, or its id: wherever one is asked for, the other will do. */
+export type ConnectionRef = Connection<unknown> | ConnectionId | string;
+
+/** Who ended a connection: the peer's close frame, our side, or neither (the socket was lost, or the peer fell silent). */
+export type ClosedBy = "peer" | "server" | "lost";
+
+/**
+ * One peer. Its facts never change after the upgrade (but for `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`); its verbs
+ * work from any code at any time and return `true` if they did something, `false` if not.
+ */
+export interface Connection<D = ConnectionData> {
+  /** Unguessable and never reused. */
+  readonly id: ConnectionId;
+  /** The request's path, as sent, without the query. */
+  readonly path: string;
+  /** The decoded `:name` parts of the route. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The request's query. */
+  readonly query: URLSearchParams;
+  /** The request's headers by lower-case name; repeated ones joined with `", "`. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The request's cookies (RFC 6265), decoded. */
+  readonly cookies: Readonly<Record<string, string>>;
+  /** The `Origin` header; `undefined` from programs that are no browser. */
+  readonly origin: string | undefined;
+  /** The chosen subprotocol, `""` if none. */
+  readonly protocol: string;
+  /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1). */
+  readonly version: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  /** Whether the peer speaks TLS to us. */
+  readonly secure: boolean;
+  readonly transport: TransportName;
+  /** When it opened: milliseconds since 1970. */
+  readonly openedAt: number;
+  /** The last ping's round trip in milliseconds; `undefined` until the first pong. */
+  readonly roundTripMs: number | undefined;
+  /** Bytes on their way to the peer: the outbox plus what the socket has not taken (frame headers included). */
+  readonly bufferedAmount: number;
+  /** `false` from the moment its socket is gone or our side has closed it. */
+  readonly isOpen: boolean;
+  /** The rooms it is in; after the end, those it was in, until its `closed` event has been handled. */
+  readonly rooms: ReadonlySet<string>;
+  /** Aborted once the connection is gone. Made when first read. */
+  readonly signal: AbortSignal;
+  /** Whatever the program wants to keep with the connection. */
+  data: D;
+
+  /**
+   * Sends one message.
+   * @returns `false` if it was dropped, or the connection has gone
+   * @throws SendallError `BAD_DATA` if it is neither a string nor bytes
+   */
+  send(data: Data): boolean;
+  /**
+   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes.
+   * @throws SendallError `BAD_DATA`
+   */
+  ping(data?: Data): boolean;
+  /**
+   * Sends what waits, then a close frame (RFC 6455 section 5.5.1). A reason over 123 bytes is cut at a character.
+   * @param code 1000 unless given; 1000-1003, 1007-1014 and 3000-4999 are accepted
+   * @throws SendallError `BAD_CLOSE_CODE`
+   */
+  close(code?: number, reason?: string): boolean;
+  /** Cuts the socket at once; what waits to be sent is lost. */
+  terminate(): boolean;
+  /**
+   * Joins a room, making it if need be.
+   * @returns `false` if it is a member already, has gone, or is in `maxRoomsPerConnection` rooms
+   * @throws SendallError `BAD_ROOM`
+   */
+  join(room: string): boolean;
+  /** Leaves a room; a room without members ceases to exist. */
+  leave(room: string): boolean;
+  /**
+   * Asks for an `idle` event once it has sent no message for `ms` milliseconds; each message starts the wait anew, 0 ends it.
+   * @throws SendallError `BAD_DURATION`
+   */
+  idle(ms: number): boolean;
+}
+
+/** A connection has opened: the first event of each. */
+export interface OpenEvent<D = ConnectionData> {
+  readonly type: "open";
+  readonly connection: Connection<D>;
+}
+
+/** A message has arrived. */
+export interface MessageEvent<D = ConnectionData> {
+  readonly type: "message";
+  readonly connection: Connection<D>;
+  /** A string from a text frame, a Buffer from a binary one. The Buffer may be kept. */
+  readonly data: string | Buffer;
+  /** The string, or the bytes read as UTF-8. */
+  readonly text: string;
+}
+
+/** A connection has ended: the last event of each. */
+export interface ClosedEvent<D = ConnectionData> {
+  readonly type: "closed";
+  readonly connection: Connection<D>;
+  /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
+  readonly code: number;
+  readonly reason: string;
+  /** Whether both sides sent a close frame. */
+  readonly wasClean: boolean;
+  readonly by: ClosedBy;
+}
+
+/** The socket or the protocol failed; `closed` follows. */
+export interface ErrorEvent<D = ConnectionData> {
+  readonly type: "error";
+  readonly connection: Connection<D>;
+  readonly error: Error;
+}
+
+/** Something from the rest of the program (`tell`) or a timer (`after`). */
+export interface InfoEvent<D = ConnectionData> {
+  readonly type: "info";
+  readonly data: unknown;
+  /** Whom it is about, if it was addressed. */
+  readonly connection?: Connection<D>;
+}
+
+/** A connection has been silent for as long as `connection.idle(ms)` asked. */
+export interface IdleEvent<D = ConnectionData> {
+  readonly type: "idle";
+  readonly connection: Connection<D>;
+}
+
+/** What a handler gets; tell them apart by `type`. */
+export type ServerEvent<D = ConnectionData> =
+  | OpenEvent<D>
+  | MessageEvent<D>
+  | ClosedEvent<D>
+  | ErrorEvent<D>
+  | InfoEvent<D>
+  | IdleEvent<D>;
+
+/** What became of one message: `targeted = queued + dropped + dead`. */
+export interface Receipt {
+  /** For how many connections it was meant. */
+  readonly targeted: number;
+  /** How many outboxes took it. */
+  readonly queued: number;
+  /** How many slow consumers do not get it. */
+  readonly dropped: number;
+  /** How many of them have gone (a dead letter). */
+  readonly dead: number;
+}
+
+/** Narrows a send to the members of a room, or of any of several (each gets the message once). */
+export interface RoomOption {
+  readonly room?: string | readonly string[];
+}
+
+/** Ends an alarm that `bus.after` set; does nothing once it has rung. */
+export type Cancel = () => void;
+
+/** Sending, rooms and alarms: the verbs that the bus and the server share. */
+export interface Verbs<D = ConnectionData> {
+  /**
+   * Sends to one connection. One that has gone is no error: the receipt says `dead: 1`.
+   * @throws SendallError `BAD_DATA`
+   */
+  unicast(data: Data, to: ConnectionRef): Receipt;
+  /**
+   * Sends to all but the source.
+   * @throws SendallError `BAD_DATA`, `BAD_ROOM`
+   */
+  broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt;
+  /**
+   * Sends to all.
+   * @throws SendallError `BAD_DATA`, `BAD_ROOM`
+   */
+  sendall(data: Data, options?: RoomOption): Receipt;
+  /** As {@link Connection.join}. */
+  join(connection: ConnectionRef, room: string): boolean;
+  /** As {@link Connection.leave}. */
+  leave(connection: ConnectionRef, room: string): boolean;
+  /** The members of a room, in order of joining; a copy. */
+  members(room: string): Connection<D>[];
+  /** The names of all rooms; a copy. */
+  rooms(): string[];
+  /** All open connections, in order of opening; a copy. */
+  connections(): Connection<D>[];
+  /**
+   * Posts an `info` event to the handler.
+   * @param to whom it is about
+   * @returns `false` if `mailbox.maxInfo` of them wait already, or the connection has gone
+   */
+  tell(data: unknown, to?: ConnectionRef): boolean;
+  /**
+   * Posts an `info` event after `ms` milliseconds.
+   * @throws SendallError `BAD_DURATION`
+   */
+  after(ms: number, data: unknown, to?: ConnectionRef): Cancel;
+  /**
+   * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before.
+   * @throws SendallError `BAD_DURATION`
+   */
+  sleep(ms: number): Promise<void>;
+  /** The server's clock: milliseconds since 1970. */
+  now(): number;
+}
+
+/** What a handler sends with: its second argument. Works at any time, also after an `await`. */
+export interface Bus<D = ConnectionData> extends Verbs<D> {
+  /** As {@link Connection.close}. */
+  close(to: ConnectionRef, code?: number, reason?: string): boolean;
+}
+
+/** One failure of the handler, as {@link Stats.failures} lists it. */
+export interface Failure {
+  /** When: milliseconds since 1970. */
+  readonly at: number;
+  /** The event's type, or `"init"` or `"stop"`. */
+  readonly event: string;
+  /** Whose event it was. */
+  readonly connection?: ConnectionId;
+  /** What was thrown. */
+  readonly error: unknown;
+  /** The event's data, cut to 1 KiB; absent with `supervise.keepData: false`. */
+  readonly data?: unknown;
+}
+
+/** Numbers of a server, or of one route of it. */
+export interface Stats {
+  /** Open connections, now. */
+  readonly connections: number;
+  /** Rooms, now. */
+  readonly rooms: number;
+  /** Connections whose socket is paused because their mailbox is full, now. */
+  readonly paused: number;
+  /** Messages and their bytes taken from sockets since the start. */
+  readonly received: { readonly messages: number; readonly bytes: number };
+  /**
+   * Messages and their bytes handed to sockets since the start (one per recipient), frames encoded (one per message), and
+   * socket writes that carried messages.
+   */
+  readonly sent: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly frames: number;
+    readonly writes: number;
+  };
+  /** Messages that slow consumers did not get. */
+  readonly dropped: number;
+  /** Messages to connections that had gone. */
+  readonly deadLetters: number;
+  /** Upgrades refused. */
+  readonly refused: number;
+  /** How often a connection became a slow consumer. */
+  readonly slowConsumers: number;
+  /** The handler's last 100 failures, oldest first. */
+  readonly failures: readonly Failure[];
+}
+
+/** A message as the transports carry it: encoded once, shared by all that it goes to. */
+export interface Frame {
+  /** As the user gave it: the string, or a copy of the bytes. */
+  readonly data: string | Buffer;
+  /** The bytes on a WebSocket (RFC 6455 section 5.2). */
+  readonly wire: Buffer;
+  /** How many of them are the message itself. */
+  readonly payloadBytes: number;
+}

@@ -1,0 +1,40 @@
+/** A first-in first-out queue, for mailboxes and outboxes: constant time at both ends, and no memory while it is empty. */
+
+/** Below this many, closing the gap at the front costs more than it frees. */
+const COMPACT_FROM = 64;
+
+export class Fifo<T> {
+  #items: T[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head];
+    const last = this.#items.at(-1);
+    if (item === undefined || last === undefined) return undefined;
+    // The slot lets go of what left it: the last item is kept alive by its own slot anyway.
+    this.#items[this.#head++] = last;
+    if (this.#head === this.#items.length) this.clear();
+    else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#items.length) this.#items = this.takeAll();
+    return item;
+  }
+
+  /** All items in order; the queue is empty afterwards. */
+  takeAll(): T[] {
+    const items = this.#head === 0 ? this.#items : this.#items.slice(this.#head);
+    this.clear();
+    return items;
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,89 @@
+/** Reads the facts of a request out of its head, when somebody asks for them. */
+import type { Head } from "./contracts.js";
+
+/** Names and values in turn, as Node gives them, in the one string that {@link readHeaders} reads. */
+export function joinHeaders(rawHeaders: readonly string[]): string {
+  return rawHeaders.join("\n");
+}
+
+/** Headers by lower-case name; repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
+function readHeaders(joined: string): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null);
+  const parts = joined.split("\n");
+  for (let i = 0; i + 1 < parts.length; i += 2) {
+    const name = (parts[i] ?? "").toLowerCase();
+    const value = parts[i + 1] ?? "";
+    const before = headers[name];
+    headers[name] = before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`;
+  }
+  return headers;
+}
+
+/** The pairs of a `Cookie` header (RFC 6265 section 4.2), decoded; of two with one name the first counts. */
+function readCookies(header: string | undefined): Record<string, string> {
+  const cookies: Record<string, string> = Object.create(null);
+  for (const pair of header?.split(";") ?? []) {
+    const equals = pair.indexOf("=");
+    if (equals < 0) continue;
+    const name = pair.slice(0, equals).trim();
+    if (name in cookies) continue;
+    cookies[name] = decode(
+      pair
+        .slice(equals + 1)
+        .trim()
+        .replace(/^"(.*)"$/, "$1"),
+    );
+  }
+  return cookies;
+}
+
+/** The path of a request's target, without the query. */
+export function readPath(url: string): string {
+  const end = url.indexOf("?");
+  return end < 0 ? url : url.slice(0, end);
+}
+
+function readQuery(url: string): URLSearchParams {
+  const start = url.indexOf("?");
+  return new URLSearchParams(start < 0 ? "" : url.slice(start + 1));
+}
+
+/** Percent-decoded, or as it is if it cannot be. */
+export function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The facts of one request, each read when first asked for. */
+export class Facts {
+  readonly head: Head;
+  #query: URLSearchParams | undefined;
+  #headers: Record<string, string> | undefined;
+  #cookies: Record<string, string> | undefined;
+
+  constructor(head: Head) {
+    this.head = head;
+  }
+
+  get path(): string {
+    return readPath(this.head.url);
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= readQuery(this.head.url);
+    return this.#query;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    this.#headers ??= readHeaders(this.head.headers);
+    return this.#headers;
+  }
+
+  get cookies(): Readonly<Record<string, string>> {
+    this.#cookies ??= readCookies(this.headers["cookie"]);
+    return this.#cookies;
+  }
+}

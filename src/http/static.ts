@@ -1,0 +1,33 @@
+/** A folder over HTTP: the only importer of sirv. Index files, types, HEAD and 304 are sirv's; what it must not see is ours. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import sirv from "sirv";
+import { decode, readPath } from "../head.js";
+
+export type Next = () => void;
+export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: Next) => void;
+
+/** A segment that begins with a dot: `..`, and files that are nobody's business. */
+const HIDDEN = /(^|[\\/])\.(?!well-known([\\/]|$))/;
+
+export function serveStatic(folder: string): StaticHandler {
+  // `dev` looks at the file at each request: a file that was changed or added is served as it is now.
+  const serve = sirv(folder, { dev: true, etag: true });
+  return (request, response, next) => {
+    const path = decode(readPath(request.url ?? "/"));
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    if (!isRead || HIDDEN.test(path) || path.includes("\0")) {
+      next();
+      return;
+    }
+    // Parts of files are not offered, and sirv takes a range that ends before it begins for an offset to read from.
+    delete request.headers.range;
+    // A file that cannot be read after all (its rights, or it has just gone) is the source's error, which nobody else hears.
+    response.once("pipe", (source) => source.once("error", () => response.destroy()));
+    try {
+      serve(request, response, next);
+    } catch {
+      // The file system said no between two of sirv's looks at it.
+      response.writeHead(500, { "Content-Type": "text/plain; charset=utf-8" }).end("the file cannot be read\n");
+    }
+  };
+}

@@ -1,0 +1,42 @@
+/** The public names of Sendall, one by one. */
+export type {
+  Handler,
+  HandlerFunction,
+  Logger,
+  StatefulHandler,
+} from "./contracts.js";
+export { SendallError, type SendallErrorCode, type SendallErrorDetails } from "./errors.js";
+export type {
+  Bus,
+  Cancel,
+  ClosedBy,
+  ClosedEvent,
+  Connection,
+  ConnectionData,
+  ConnectionId,
+  ConnectionRef,
+  Data,
+  ErrorEvent,
+  Failure,
+  IdleEvent,
+  InfoEvent,
+  MessageEvent,
+  OpenEvent,
+  Receipt,
+  RoomOption,
+  ServerEvent,
+  Stats,
+  TransportName,
+  Verbs,
+} from "./events.js";
+export type {
+  CloseOptions,
+  HeartbeatOptions,
+  MailboxOptions,
+  OutboxOptions,
+  RouteOptions,
+  ServeOptions,
+  SharedOptions,
+  SuperviseOptions,
+} from "./options.js";
+export { type Server, type ServerEnd, serve } from "./server.js";

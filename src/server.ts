@@ -1,0 +1,261 @@
+/**
+ * `serve`: builds the rooms of a server, wires them, starts and closes them. The only file that knows everybody; tests come
+ * in by `startServer` with a clock, ids and an entrance of their own.
+ */
+import { randomUUID } from "node:crypto";
+import { Route } from "./actors/route.js";
+import { createServerActor, type ServerActor } from "./actors/server.js";
+import { shutDownRoutes } from "./actors/shutdown.js";
+import { sumStats } from "./bus/counters.js";
+import { Everywhere } from "./bus/everywhere.js";
+import { Turn } from "./bus/turn.js";
+import { type Clock, createClock } from "./clock.js";
+import type { CloseReason } from "./closing.js";
+import type { Address, Admission, Entrance, Gate, Head, Logger, Refusal } from "./contracts.js";
+import { SendallError } from "./errors.js";
+import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "./events.js";
+import { runHandler } from "./handlers/shape.js";
+import { readPath } from "./head.js";
+import { type Listener, listen } from "./http/listen.js";
+import { EVERY_PATH, Router } from "./http/router.js";
+import { serveStatic } from "./http/static.js";
+import { createUpgrade } from "./http/upgrade.js";
+import { createLogger } from "./log.js";
+import {
+  type CloseOptions,
+  type RouteDefinition,
+  readCloseOptions,
+  readOptions,
+  type ServeOptions,
+  type ServerSettings,
+} from "./options.js";
+import { WebSocketTransport } from "./transport/websocket.js";
+
+/** How a server came to its end. */
+export interface ServerEnd {
+  /** `"close"`: somebody called `close`. `"handler"`: the handlers of all routes failed too often, or an actor of ours did. */
+  readonly reason: "close" | "handler";
+  readonly error?: unknown;
+}
+
+/** A running server. Its verbs reach the connections of all routes. */
+export interface Server extends Verbs, AsyncDisposable {
+  /** Where clients connect: `"ws://127.0.0.1:8080/"`. */
+  readonly url: string;
+  /** The port, also when the system chose it. */
+  readonly port: number;
+  /** `true` until `close` is called. */
+  readonly isReady: boolean;
+  /** Resolves when the server has ended; never rejects. */
+  readonly closed: Promise<ServerEnd>;
+  /** The root of the actors, an XState machine: `subscribe` and `system.inspect` work. */
+  readonly actor: ServerActor;
+  /** Numbers of all routes together. */
+  stats(): Stats;
+  /**
+   * One route by the path it has in `routes`: its verbs, and its numbers.
+   * @throws SendallError `BAD_OPTION` if there is none
+   */
+  route(path: string): Bus & { stats(): Stats };
+  /**
+   * Stops listening, lets the handler finish what has arrived, sends everyone what waits for them and a close frame, delivers
+   * every `closed`, and resolves when nothing is left. A second call returns the same promise.
+   * @throws SendallError `BAD_OPTION`, `BAD_CLOSE_CODE`
+   */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+/** What a server stands in: the real world, or a test. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly newId: () => ConnectionId;
+  readonly createEntrance: (settings: ServerSettings, log: Logger) => Entrance;
+}
+
+class LiveServer extends Everywhere implements Server {
+  readonly actor: ServerActor;
+  readonly closed: Promise<ServerEnd>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #settings: ServerSettings;
+  readonly #entrance: Entrance;
+  readonly #routes: readonly Route[];
+  readonly #router = new Router<Route>();
+  #address: Address = { host: "", port: 0 };
+  /** Refusals that concern no route. */
+  #refused = 0;
+  #closing: Promise<void> | undefined;
+  #end: ServerEnd = { reason: "close" };
+  #resolveClosed: (end: ServerEnd) => void = () => {};
+
+  constructor(
+    routes: readonly [Route, ...Route[]],
+    settings: ServerSettings,
+    surroundings: Surroundings,
+    actor: ServerActor,
+    log: Logger,
+  ) {
+    const [first, ...others] = routes;
+    super([first.bus, ...others.map((route) => route.bus)]);
+    this.actor = actor;
+    this.#clock = surroundings.clock;
+    this.#log = log;
+    this.#settings = settings;
+    this.#entrance = surroundings.createEntrance(settings, log);
+    this.#routes = routes;
+    for (const route of routes) this.#router.add(route.path, route);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  get url(): string {
+    const { host, port } = this.#address;
+    return `ws://${host.includes(":") ? `[${host}]` : host}:${port}/`;
+  }
+
+  get port(): number {
+    return this.#address.port;
+  }
+
+  get isReady(): boolean {
+    return this.#closing === undefined;
+  }
+
+  /** Rejects with what `init` throws, or `LISTEN_FAILED`; nothing is left behind then. */
+  async start(): Promise<void> {
+    try {
+      for (const route of this.#routes) await route.start();
+      this.#address = await this.#entrance.open(this.#gate);
+    } catch (error) {
+      for (const route of this.#routes) await route.stop();
+      this.actor.send({ type: "close" });
+      this.actor.send({ type: "closed" });
+      throw error;
+    }
+    this.actor.send({ type: "listening" });
+    this.#log.info({ url: this.url }, "listening");
+  }
+
+  stats(): Stats {
+    const total = sumStats(this.#routes.map((route) => route.stats()));
+    return { ...total, refused: total.refused + this.#refused };
+  }
+
+  route(path: string): Bus & { stats(): Stats } {
+    const route = this.#routes.find((one) => one.path === path);
+    if (route === undefined)
+      throw new SendallError("BAD_OPTION", `routes["${path}"]: there is no such route`, {
+        option: `routes["${path}"]`,
+      });
+    return route.bus;
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#shutDown(readCloseOptions(options));
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** One route is closed; when it was the last one, so is the server. */
+  routeFailed(error: unknown): void {
+    this.#log.error({ err: error }, "a route is closed: its handler failed too often");
+    if (this.#routes.every((route) => route.hasFailed)) this.fail(error);
+  }
+
+  fail(error: unknown): void {
+    if (this.#closing === undefined) this.#end = { reason: "handler", error };
+    this.close();
+  }
+
+  readonly #gate: Gate = {
+    admit: (head) => this.#admit(head),
+    refused: (head, { status, body }) => {
+      const route = this.#router.match(readPath(head.url))?.route;
+      if (route === undefined) this.#refused++;
+      else route.counters.refused++;
+      this.#log.info(
+        { status, reason: body, path: readPath(head.url), remoteAddress: head.remoteAddress },
+        "upgrade refused",
+      );
+    },
+  };
+
+  #admit(head: Head): Admission | Refusal {
+    if (!this.isReady) return { status: 503, body: "the server is closing" };
+    const match = this.#router.match(readPath(head.url));
+    if (match === undefined) return { status: 404, body: `there is no route ${readPath(head.url)}` };
+    if (match.route.hasFailed) return { status: 503, body: "the handler of this route has failed" };
+    return match.route.admit(head, match.params);
+  }
+
+  async #shutDown(reason: CloseReason & { readonly drainMs: number }): Promise<void> {
+    this.#log.info({ ...reason }, "closing");
+    this.actor.send({ type: "close" });
+    const free = this.#entrance.close();
+    await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
+    await free;
+    this.actor.send({ type: "closed" });
+    this.#resolveClosed(this.#end);
+  }
+}
+
+/** Builds and starts a server in the given surroundings; rejects with `BAD_OPTION`, `LISTEN_FAILED` or what `init` throws. */
+export async function startServer(options: unknown, surroundings: Surroundings): Promise<Server> {
+  const settings = readOptions(options);
+  const log = createLogger(settings.logger, settings.name);
+  const { clock, newId } = surroundings;
+  const turn = new Turn(clock);
+  const actor = createServerActor((error) => server.fail(error));
+  const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
+    new Route({
+      path,
+      settings: routeSettings,
+      runner: runHandler(handler),
+      clock,
+      turn,
+      log,
+      newId,
+      parent: actor,
+      onFailed: (error) => server.routeFailed(error),
+    });
+  const [first, ...others] = settings.routes;
+  const server = new LiveServer([build(first), ...others.map(build)], settings, surroundings, actor, log);
+  await server.start();
+  return server;
+}
+
+/** The entrance of `serve`: one port for pages and WebSockets. */
+export function createNetworkEntrance(settings: ServerSettings, log: Logger): Entrance {
+  let listener: Listener | undefined;
+  return {
+    async open(gate) {
+      const { closeTimeoutMs } = settings;
+      const transport = new WebSocketTransport({ closeTimeoutMs });
+      const upgrade = createUpgrade(gate, (request, socket, head, admission) =>
+        transport.upgrade(request, socket, head, admission),
+      );
+      const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
+      listener = await listen(settings, { upgrade, static: pages, log });
+      return listener.address;
+    },
+    close: async () => listener?.close(),
+  };
+}
+
+/**
+ * Starts a server: resolves once the handler's `init` has run and the port is open. Installs no signal handlers.
+ *
+ * @throws SendallError `BAD_OPTION` (its message begins with the option's dotted name), `LISTEN_FAILED` (its `cause` is the
+ * system's error), or whatever the handler's first `init` throws; nothing is left listening then.
+ */
+export function serve<S = unknown, D = ConnectionData>(options: ServeOptions<D, S>): Promise<Server> {
+  return startServer(options, {
+    clock: createClock(),
+    newId: () => randomUUID() as ConnectionId,
+    createEntrance: createNetworkEntrance,
+  });
+}

@@ -1,0 +1,66 @@
+/**
+ * One message to one frame (RFC 6455 section 5.2): unmasked, unfragmented, header and payload in one allocation. The bus
+ * encodes here once for all that a message goes to.
+ */
+import { SendallError, show } from "../errors.js";
+import type { Data, Frame } from "../events.js";
+
+const FIN_TEXT = 0x81;
+const FIN_BINARY = 0x82;
+/** Lengths from here on stand in 2 bytes, and from 65,536 on in 8. */
+const LENGTH_16 = 126;
+const LENGTH_64 = 127;
+
+/** A control frame's payload is at most this long (RFC 6455 section 5.5). */
+const MAX_CONTROL_BYTES = 125;
+
+function headerBytes(payloadBytes: number): number {
+  if (payloadBytes < LENGTH_16) return 2;
+  return payloadBytes < 65_536 ? 4 : 10;
+}
+
+function allocate(opcode: number, header: number, payloadBytes: number): Buffer {
+  const wire = Buffer.allocUnsafe(header + payloadBytes);
+  wire[0] = opcode;
+  if (header === 2) wire[1] = payloadBytes;
+  else if (header === 4) {
+    wire[1] = LENGTH_16;
+    wire.writeUInt16BE(payloadBytes, 2);
+  } else {
+    wire[1] = LENGTH_64;
+    wire.writeUIntBE(0, 2, 2);
+    wire.writeUIntBE(payloadBytes, 4, 6);
+  }
+  return wire;
+}
+
+/** The bytes of anything a message may be, without a copy; throws `BAD_DATA` for what it may not be. */
+function bytesOf(data: unknown): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
+}
+
+/** Encodes a message. The frame holds a copy: bytes may be changed afterwards. */
+export function encodeFrame(data: Data): Frame {
+  if (typeof data === "string") {
+    const payloadBytes = Buffer.byteLength(data);
+    const header = headerBytes(payloadBytes);
+    const wire = allocate(FIN_TEXT, header, payloadBytes);
+    wire.write(data, header, "utf8");
+    return { data, wire, payloadBytes };
+  }
+  const bytes = bytesOf(data);
+  const header = headerBytes(bytes.length);
+  const wire = allocate(FIN_BINARY, header, bytes.length);
+  wire.set(bytes, header);
+  return { data: wire.subarray(header), wire, payloadBytes: bytes.length };
+}
+
+/** The payload of a ping; throws `BAD_DATA` if it is none or too long. */
+export function controlPayload(data: Data): Buffer {
+  const payload = typeof data === "string" ? Buffer.from(data) : Buffer.from(bytesOf(data));
+  if (payload.length > MAX_CONTROL_BYTES)
+    throw new SendallError("BAD_DATA", `ping: expected at most ${MAX_CONTROL_BYTES} bytes, got ${payload.length}`);
+  return payload;
+}

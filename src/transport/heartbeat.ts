@@ -1,0 +1,68 @@
+/**
+ * Finds dead peers: pings a connection that has been silent for `intervalMs`, and gives it up when nothing at all came for
+ * `timeoutMs` after that. Anything that arrives is a sign of life, so a busy connection is never pinged.
+ */
+import type { Clock, Timer } from "../clock.js";
+
+export interface HeartbeatSettings {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** A peer that we have paused cannot answer: it is let off for so long. */
+  readonly maxPauseMs: number;
+}
+
+/** What a heartbeat watches. */
+export interface Watched {
+  /** When something last arrived. */
+  readonly lastHeardAt: number;
+  /** Since when we have paused it. */
+  readonly pausedAt: number | undefined;
+  sendHeartbeat(): void;
+  /** It has not been heard in time. */
+  giveUp(): void;
+}
+
+/** Watches until `cancel`, which the connection calls when it ends. */
+export class Heartbeat {
+  readonly #clock: Clock;
+  readonly #settings: HeartbeatSettings;
+  readonly #watched: Watched;
+  #timer: Timer;
+
+  constructor(clock: Clock, settings: HeartbeatSettings, watched: Watched) {
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#watched = watched;
+    this.#timer = clock.after(settings.intervalMs, this.#beat);
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+  }
+
+  readonly #beat = (): void => {
+    const { intervalMs, timeoutMs } = this.#settings;
+    const silentMs = this.#silentMs();
+    if (silentMs < intervalMs) {
+      this.#timer = this.#clock.after(intervalMs - silentMs, this.#beat);
+      return;
+    }
+    this.#watched.sendHeartbeat();
+    this.#timer = this.#clock.after(timeoutMs, this.#judge);
+  };
+
+  readonly #judge = (): void => {
+    const { intervalMs, timeoutMs } = this.#settings;
+    const silentMs = this.#silentMs();
+    if (silentMs > timeoutMs) this.#watched.giveUp();
+    else this.#timer = this.#clock.after(Math.max(intervalMs - silentMs, 0), this.#beat);
+  };
+
+  /** For how long the peer could have been heard and was not. */
+  #silentMs(): number {
+    const { lastHeardAt, pausedAt } = this.#watched;
+    const now = this.#clock.now();
+    if (pausedAt !== undefined && now - pausedAt < this.#settings.maxPauseMs) return 0;
+    return now - lastHeardAt;
+  }
+}

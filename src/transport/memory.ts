@@ -1,0 +1,300 @@
+/**
+ * Connections without a network, for tests: the same road as over sockets (admission, wire, peer, close handshake, pauses),
+ * with a client end in the same process. Each delivery is a step of its own on the clock.
+ */
+
+import type { Clock } from "../clock.js";
+import { ABNORMAL, protocolErrorCode } from "../closing.js";
+import type { Address, Entrance, Gate, Head, Peer, Refusal, Wire } from "../contracts.js";
+import type { Frame, TransportName } from "../events.js";
+import { Fifo } from "../fifo.js";
+
+/** What the client end tells of what it reads. Calls after `closed` do not happen. */
+export interface MemoryClientEvents {
+  message(data: string | Buffer): void;
+  pong(data: Buffer): void;
+  closed(code: number, reason: string): void;
+}
+
+type ToServer =
+  | { readonly type: "message"; readonly data: string | Buffer }
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
+  | { readonly type: "close"; readonly code: number; readonly reason: string }
+  | { readonly type: "reset"; readonly error: Error };
+
+type ToClient =
+  | { readonly type: "frames"; readonly frames: readonly Frame[]; readonly untaken: number }
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
+  | { readonly type: "close"; readonly code: number; readonly reason: string }
+  | { readonly type: "cut" };
+
+/** One direction: what is on its way, delivered in order, one step each; held while the reader does not read. */
+class Line<T> {
+  readonly #clock: Clock;
+  readonly #deliver: (item: T) => void;
+  readonly #items = new Fifo<T>();
+  #steps = 0;
+  #isHeld = false;
+  #isCut = false;
+
+  constructor(clock: Clock, deliver: (item: T) => void) {
+    this.#clock = clock;
+    this.#deliver = deliver;
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  push(item: T): void {
+    if (this.#isCut) return;
+    this.#items.push(item);
+    this.#schedule();
+  }
+
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#schedule();
+  }
+
+  /** What is on its way is lost, and nothing can be sent any more. */
+  cut(): void {
+    this.#isCut = true;
+    this.#items.clear();
+  }
+
+  #schedule(): void {
+    while (!this.#isHeld && this.#steps < this.#items.size) {
+      this.#steps++;
+      this.#clock.soon(this.#step);
+    }
+  }
+
+  readonly #step = (): void => {
+    this.#steps--;
+    if (this.#isHeld) return;
+    const item = this.#items.shift();
+    if (item !== undefined) this.#deliver(item);
+  };
+}
+
+class TooLarge extends RangeError {
+  readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
+
+/** Both ends of one connection. The server sees it as a {@link Wire}, a test through {@link MemoryLink.client}. */
+export class MemoryLink implements Wire {
+  readonly transport: TransportName = "memory";
+  readonly client: MemoryClientEnd;
+  readonly #clock: Clock;
+  readonly #maxPayloadBytes: number;
+  readonly #toServer: Line<ToServer>;
+  readonly #toClient: Line<ToClient>;
+  #peer: Peer | undefined;
+  #events: MemoryClientEvents | undefined;
+  #isOpen = true;
+  #untaken = 0;
+
+  constructor(clock: Clock, maxPayloadBytes: number, events: MemoryClientEvents) {
+    this.#clock = clock;
+    this.#maxPayloadBytes = maxPayloadBytes;
+    this.#events = events;
+    this.#toServer = new Line(clock, (item) => this.#atServer(item));
+    this.#toClient = new Line(clock, (item) => this.#atClient(item));
+    this.client = {
+      send: (data) => this.#fromClient({ type: "message", data }),
+      ping: (data) => this.#fromClient({ type: "ping", data }),
+      close: (code, reason) => this.#fromClient({ type: "close", code, reason }),
+      fail: (error) => {
+        this.#fromClient({ type: "reset", error });
+        this.#clientLost();
+      },
+      stall: () => this.#toClient.hold(),
+      resume: () => this.#toClient.release(),
+    };
+  }
+
+  attach(peer: Peer): void {
+    this.#peer = peer;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get untakenBytes(): number {
+    return this.#untaken;
+  }
+
+  get isFull(): boolean {
+    return this.#untaken > 0;
+  }
+
+  write(frames: readonly Frame[]): void {
+    if (!this.#isOpen) return;
+    const untaken = this.#toClient.isHeld ? frames.reduce((sum, frame) => sum + frame.wire.length, 0) : 0;
+    this.#untaken += untaken;
+    this.#toClient.push({ type: "frames", frames, untaken });
+  }
+
+  ping(data: Buffer): void {
+    if (this.#isOpen) this.#toClient.push({ type: "ping", data });
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#toClient.push({ type: "close", code, reason });
+  }
+
+  terminate(): void {
+    this.#isOpen = false;
+    this.#toServer.cut();
+    if (this.#toClient.isHeld) this.#clientLost();
+    else this.#toClient.push({ type: "cut" });
+    this.#goneSoon();
+  }
+
+  pause(): void {
+    this.#toServer.hold();
+  }
+
+  resume(): void {
+    this.#toServer.release();
+  }
+
+  #fromClient(item: ToServer): boolean {
+    if (this.#events === undefined) return false;
+    this.#toServer.push(item);
+    return true;
+  }
+
+  #atServer(item: ToServer): void {
+    switch (item.type) {
+      case "message":
+        if (Buffer.byteLength(item.data) > this.#maxPayloadBytes) this.#refuseMessage();
+        else this.#peer?.message(item.data);
+        return;
+      case "ping":
+        if (this.#isOpen) this.#toClient.push({ type: "pong", data: item.data });
+        return;
+      case "pong":
+        this.#peer?.pong();
+        return;
+      case "close":
+        if (this.#isOpen) this.#toClient.push({ type: "close", code: item.code, reason: item.reason });
+        this.#gone(item.code, item.reason);
+        return;
+      case "reset":
+        this.#isOpen = false;
+        this.#peer?.failed(item.error);
+        this.#gone(ABNORMAL, "");
+    }
+  }
+
+  /** As `ws` does: the error, a close frame with the code for it, and nothing more is read. */
+  #refuseMessage(): void {
+    const error = new TooLarge("Max payload size exceeded");
+    this.close(protocolErrorCode(error) ?? ABNORMAL, "");
+    this.#toServer.cut();
+    this.#peer?.failed(error);
+    this.#goneSoon();
+  }
+
+  #atClient(item: ToClient): void {
+    const events = this.#events;
+    if (events === undefined) return;
+    switch (item.type) {
+      case "frames":
+        for (const { data } of item.frames) events.message(typeof data === "string" ? data : Buffer.from(data));
+        this.#taken(item.untaken);
+        return;
+      case "ping":
+        this.#toServer.push({ type: "pong", data: item.data });
+        return;
+      case "pong":
+        events.pong(item.data);
+        return;
+      case "close":
+        // The peer of a close frame answers it (RFC 6455 section 5.5.1), with the code it got.
+        this.#toServer.push({ type: "close", code: item.code, reason: item.reason });
+        this.#events = undefined;
+        events.closed(item.code, item.reason);
+        return;
+      case "cut":
+        this.#clientLost();
+    }
+  }
+
+  #taken(bytes: number): void {
+    if (bytes === 0) return;
+    this.#untaken -= bytes;
+    if (this.#untaken === 0) this.#peer?.drained();
+  }
+
+  #clientLost(): void {
+    this.#toClient.cut();
+    const events = this.#events;
+    this.#events = undefined;
+    events?.closed(ABNORMAL, "");
+  }
+
+  #goneSoon(): void {
+    this.#clock.soon(() => this.#gone(ABNORMAL, ""));
+  }
+
+  #gone(code: number, reason: string): void {
+    const peer = this.#peer;
+    this.#peer = undefined;
+    this.#isOpen = false;
+    this.#toServer.cut();
+    peer?.gone(code, reason);
+  }
+}
+
+/** What a test does at the far end. What is sent is on its way, not there. */
+export interface MemoryClientEnd {
+  /** @returns `false` once this end is closed; so do the next two */
+  send(data: string | Buffer): boolean;
+  ping(data: Buffer): boolean;
+  close(code: number, reason: string): boolean;
+  /** The socket fails under both ends. */
+  fail(error: Error): void;
+  /** Reads nothing until `resume`. */
+  stall(): void;
+  resume(): void;
+}
+
+/** The entrance of a server that has no port: clients come in through `connect`. */
+export class MemoryEntrance implements Entrance {
+  readonly #clock: Clock;
+  #gate: Gate | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async open(gate: Gate): Promise<Address> {
+    this.#gate = gate;
+    return { host: "memory", port: 0 };
+  }
+
+  async close(): Promise<void> {
+    this.#gate = undefined;
+  }
+
+  connect(head: Head, events: MemoryClientEvents): MemoryClientEnd | Refusal {
+    const admission = this.#gate?.admit(head) ?? { status: 503, body: "the server is not listening" };
+    if ("status" in admission) {
+      this.#gate?.refused(head, admission);
+      return admission;
+    }
+    const link = new MemoryLink(this.#clock, admission.maxPayloadBytes, events);
+    link.attach(admission.accept(link));
+    return link.client;
+  }
+}
