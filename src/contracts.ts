@@ -1,5 +1,14 @@
 /** What rooms of one floor hand each other through the composition root: small contracts, no logic. */
-import type { Bus, ClosedBy, Connection, ConnectionData, Frame, ServerEvent, TransportName } from "./events.js";
+import type {
+  Bus,
+  ClosedBy,
+  Connection,
+  ConnectionData,
+  ConnectionId,
+  Frame,
+  ServerEvent,
+  TransportName,
+} from "./events.js";
 
 /** What Sendall asks of a logger; every pino logger has it. */
 export interface Logger {
@@ -76,6 +85,7 @@ export interface Wire {
 
 /** What a transport tells us of one peer. Calls after `gone` MUST NOT happen. */
 export interface Peer {
+  readonly id: ConnectionId;
   message(data: string | Buffer): void;
   pong(): void;
   drained(): void;

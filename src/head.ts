@@ -83,7 +83,7 @@ export class Facts {
   }
 
   get cookies(): Readonly<Record<string, string>> {
-    this.#cookies ??= readCookies(this.headers["cookie"]);
+    this.#cookies ??= readCookies(this.headers.cookie);
     return this.#cookies;
   }
 }

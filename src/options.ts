@@ -383,7 +383,7 @@ function readRoutes(options: Record<string, unknown>): ServerSettings["routes"] 
     if (!path.startsWith("/")) refuse(name, `expected a path that begins with "/"`);
     if (!isRecord(route)) refuse(name, `expected an object with a handler, got ${show(route)}`);
     checkNames(route, `${name}.`, "route");
-    return readRoute(path, route["handler"], new Source({ at: `${name}.`, options: route }, top), `${name}.`);
+    return readRoute(path, route.handler, new Source({ at: `${name}.`, options: route }, top), `${name}.`);
   });
   if (first === undefined) refuse("routes", "expected at least one route");
   return [first, ...others];

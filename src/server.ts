@@ -1,6 +1,6 @@
 /**
  * `serve`: builds the rooms of a server, wires them, starts and closes them. The only file that knows everybody; tests come
- * in by `startServer` with a clock, ids and an entrance of their own.
+ * in by `createServer` with a clock, ids and an entrance of their own.
  */
 import { randomUUID } from "node:crypto";
 import { Route } from "./actors/route.js";
@@ -13,7 +13,7 @@ import { type Clock, createClock } from "./clock.js";
 import type { CloseReason } from "./closing.js";
 import type { Address, Admission, Entrance, Gate, Head, Logger, Refusal } from "./contracts.js";
 import { SendallError } from "./errors.js";
-import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "./events.js";
+import type { Bus, ConnectionData, ConnectionId, ServerEvent, Stats, Verbs } from "./events.js";
 import { runHandler } from "./handlers/shape.js";
 import { readPath } from "./head.js";
 import { type Listener, listen } from "./http/listen.js";
@@ -72,7 +72,8 @@ export interface Surroundings {
   readonly createEntrance: (settings: ServerSettings, log: Logger) => Entrance;
 }
 
-class LiveServer extends Everywhere implements Server {
+/** A server as its maker sees it: to be started, and looked into by tests. */
+export class LiveServer extends Everywhere implements Server {
   readonly actor: ServerActor;
   readonly closed: Promise<ServerEnd>;
   readonly #clock: Clock;
@@ -160,6 +161,14 @@ class LiveServer extends Everywhere implements Server {
     await this.close();
   }
 
+  /** The events that handlers have not finished, and how many wait for the clock in `bus.sleep`. */
+  underWay(): { readonly events: readonly ServerEvent[]; readonly sleepers: number } {
+    return {
+      events: this.#routes.flatMap((route) => route.handler.pending),
+      sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
+    };
+  }
+
   /** One route is closed; when it was the last one, so is the server. */
   routeFailed(error: unknown): void {
     this.#log.error({ err: error }, "a route is closed: its handler failed too often");
@@ -203,8 +212,8 @@ class LiveServer extends Everywhere implements Server {
   }
 }
 
-/** Builds and starts a server in the given surroundings; rejects with `BAD_OPTION`, `LISTEN_FAILED` or what `init` throws. */
-export async function startServer(options: unknown, surroundings: Surroundings): Promise<Server> {
+/** Builds a server in the given surroundings, not yet started; throws `BAD_OPTION`. */
+export function createServer(options: unknown, surroundings: Surroundings): LiveServer {
   const settings = readOptions(options);
   const log = createLogger(settings.logger, settings.name);
   const { clock, newId } = surroundings;
@@ -224,7 +233,6 @@ export async function startServer(options: unknown, surroundings: Surroundings):
     });
   const [first, ...others] = settings.routes;
   const server = new LiveServer([build(first), ...others.map(build)], settings, surroundings, actor, log);
-  await server.start();
   return server;
 }
 
@@ -252,10 +260,12 @@ export function createNetworkEntrance(settings: ServerSettings, log: Logger): En
  * @throws SendallError `BAD_OPTION` (its message begins with the option's dotted name), `LISTEN_FAILED` (its `cause` is the
  * system's error), or whatever the handler's first `init` throws; nothing is left listening then.
  */
-export function serve<S = unknown, D = ConnectionData>(options: ServeOptions<D, S>): Promise<Server> {
-  return startServer(options, {
+export async function serve<S = unknown, D = ConnectionData>(options: ServeOptions<D, S>): Promise<Server> {
+  const server = createServer(options, {
     clock: createClock(),
     newId: () => randomUUID() as ConnectionId,
     createEntrance: createNetworkEntrance,
   });
+  await server.start();
+  return server;
 }

@@ -96,7 +96,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     return this.#facts.cookies;
   }
   get origin(): string | undefined {
-    return this.headers["origin"];
+    return this.headers.origin;
   }
   get protocol(): string {
     return this.#facts.head.protocol;

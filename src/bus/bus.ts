@@ -42,6 +42,7 @@ const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
 export class RouteBus implements Bus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
+  #sleepers = 0;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
@@ -115,12 +116,19 @@ export class RouteBus implements Bus {
   sleep(ms: number): Promise<void> {
     checkDuration("bus.sleep", ms);
     return new Promise((resolve) => {
+      this.#sleepers++;
       const timer = this.#parts.clock.after(ms, () => {
         this.#timers.delete(timer);
+        this.#sleepers--;
         resolve();
       });
       this.#timers.add(timer);
     });
+  }
+
+  /** How many wait for the clock. */
+  get sleepers(): number {
+    return this.#sleepers;
   }
 
   now(): number {

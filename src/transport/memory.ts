@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.js";
 import { ABNORMAL, protocolErrorCode } from "../closing.js";
 import type { Address, Entrance, Gate, Head, Peer, Refusal, Wire } from "../contracts.js";
-import type { Frame, TransportName } from "../events.js";
+import type { ConnectionId, Frame, TransportName } from "../events.js";
 import { Fifo } from "../fifo.js";
 
 /** What the client end tells of what it reads. Calls after `closed` do not happen. */
@@ -97,6 +97,7 @@ export class MemoryLink implements Wire {
   #peer: Peer | undefined;
   #events: MemoryClientEvents | undefined;
   #isOpen = true;
+  #clientHasClosed = false;
   #untaken = 0;
 
   constructor(clock: Clock, maxPayloadBytes: number, events: MemoryClientEvents) {
@@ -108,9 +109,13 @@ export class MemoryLink implements Wire {
     this.client = {
       send: (data) => this.#fromClient({ type: "message", data }),
       ping: (data) => this.#fromClient({ type: "ping", data }),
-      close: (code, reason) => this.#fromClient({ type: "close", code, reason }),
+      close: (code, reason) => {
+        const isFirst = this.#fromClient({ type: "close", code, reason });
+        this.#clientHasClosed = true;
+        return isFirst;
+      },
       fail: (error) => {
-        this.#fromClient({ type: "reset", error });
+        if (this.#events !== undefined) this.#toServer.push({ type: "reset", error });
         this.#clientLost();
       },
       stall: () => this.#toClient.hold(),
@@ -168,7 +173,7 @@ export class MemoryLink implements Wire {
   }
 
   #fromClient(item: ToServer): boolean {
-    if (this.#events === undefined) return false;
+    if (this.#events === undefined || this.#clientHasClosed) return false;
     this.#toServer.push(item);
     return true;
   }
@@ -269,6 +274,12 @@ export interface MemoryClientEnd {
   resume(): void;
 }
 
+/** A connection that was let in: its id at the server, and the test's end of it. */
+export interface MemoryConnection {
+  readonly id: ConnectionId;
+  readonly end: MemoryClientEnd;
+}
+
 /** The entrance of a server that has no port: clients come in through `connect`. */
 export class MemoryEntrance implements Entrance {
   readonly #clock: Clock;
@@ -287,14 +298,15 @@ export class MemoryEntrance implements Entrance {
     this.#gate = undefined;
   }
 
-  connect(head: Head, events: MemoryClientEvents): MemoryClientEnd | Refusal {
+  connect(head: Head, events: MemoryClientEvents): MemoryConnection | Refusal {
     const admission = this.#gate?.admit(head) ?? { status: 503, body: "the server is not listening" };
     if ("status" in admission) {
       this.#gate?.refused(head, admission);
       return admission;
     }
     const link = new MemoryLink(this.#clock, admission.maxPayloadBytes, events);
-    link.attach(admission.accept(link));
-    return link.client;
+    const peer = admission.accept(link);
+    link.attach(peer);
+    return { id: peer.id, end: link.client };
   }
 }

@@ -1,0 +1,141 @@
+/** The client end of a connection in the test runtime. What it sends is on its way until the runtime is settled. */
+import { checkCloseCode, NO_CODE } from "../closing.js";
+import { SendallError } from "../errors.js";
+import type { ConnectionId, Data } from "../events.js";
+import type { MemoryClientEnd } from "../transport/memory.js";
+
+/** How a connection ended for its client. */
+export interface ClientClose {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** A client in a test. */
+export interface TestClient {
+  /** The id that the server knows it by. */
+  readonly id: ConnectionId;
+  /** The chosen subprotocol, `""` if none. */
+  readonly protocol: string;
+  /** All messages so far. */
+  readonly received: readonly (string | Buffer)[];
+  /** Set once it has read the server's close frame or lost its transport (1006). */
+  readonly closed: ClientClose | undefined;
+  /** Sends a message. @returns `false` if it has closed */
+  send(data: Data): boolean;
+  /** The messages since the last `take` or `next`. */
+  take(): (string | Buffer)[];
+  /**
+   * The next message: settles the runtime, and waits if there is none yet.
+   * @throws SendallError `CLOSED` if the connection ends before one comes
+   */
+  next(): Promise<string | Buffer>;
+  /** Sends a ping. */
+  ping(data?: Data): boolean;
+  /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
+  close(code?: number, reason?: string): boolean;
+  /** Its socket fails: the server sees `error`, then `closed` with 1006. */
+  fail(error?: Error): void;
+  /** Stops reading until `resume`. */
+  stall(): void;
+  resume(): void;
+}
+
+interface Waiter {
+  readonly resolve: (message: string | Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class MemoryTestClient implements TestClient {
+  readonly received: (string | Buffer)[] = [];
+  readonly protocol = "";
+  readonly #settle: () => Promise<void>;
+  readonly #waiters: Waiter[] = [];
+  #end: MemoryClientEnd | undefined;
+  #id: ConnectionId | undefined;
+  #taken = 0;
+  #closed: ClientClose | undefined;
+
+  constructor(settle: () => Promise<void>) {
+    this.#settle = settle;
+  }
+
+  /** Once it was let in. */
+  attach(id: ConnectionId, end: MemoryClientEnd): void {
+    this.#id = id;
+    this.#end = end;
+  }
+
+  get id(): ConnectionId {
+    if (this.#id === undefined) throw new SendallError("CLOSED", "the client was not let in");
+    return this.#id;
+  }
+
+  get closed(): ClientClose | undefined {
+    return this.#closed;
+  }
+
+  send(data: Data): boolean {
+    return this.#end?.send(typeof data === "string" ? data : toBuffer(data)) ?? false;
+  }
+
+  take(): (string | Buffer)[] {
+    const messages = this.received.slice(this.#taken);
+    this.#taken = this.received.length;
+    return messages;
+  }
+
+  async next(): Promise<string | Buffer> {
+    if (this.#taken === this.received.length && this.#closed === undefined) await this.#settle();
+    const message = this.received[this.#taken];
+    if (message !== undefined) {
+      this.#taken++;
+      return message;
+    }
+    if (this.#closed !== undefined) throw this.#noMore(this.#closed);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+    });
+  }
+
+  ping(data: Data = ""): boolean {
+    return this.#end?.ping(typeof data === "string" ? Buffer.from(data) : toBuffer(data)) ?? false;
+  }
+
+  close(code?: number, reason = ""): boolean {
+    if (code !== undefined) checkCloseCode(code);
+    return this.#end?.close(code ?? NO_CODE, reason) ?? false;
+  }
+
+  fail(error: Error = new Error("the client's socket failed")): void {
+    this.#end?.fail(error);
+  }
+
+  stall(): void {
+    this.#end?.stall();
+  }
+
+  resume(): void {
+    this.#end?.resume();
+  }
+
+  onMessage(data: string | Buffer): void {
+    this.received.push(data);
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) return;
+    this.#taken++;
+    waiter.resolve(data);
+  }
+
+  onClosed(code: number, reason: string): void {
+    this.#closed = { code, reason };
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#noMore(this.#closed));
+  }
+
+  #noMore({ code, reason }: ClientClose): SendallError {
+    return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
+  }
+}
+
+function toBuffer(data: Uint8Array | ArrayBuffer): Buffer {
+  return data instanceof ArrayBuffer ? Buffer.from(new Uint8Array(data)) : Buffer.from(data);
+}

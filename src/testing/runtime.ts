@@ -1,0 +1,212 @@
+/**
+ * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
+ * What passes here is what runs in production: only the entrance, the clock and the ids are others.
+ */
+import { SendallError } from "../errors.js";
+import type { ConnectionData, ConnectionId, Failure } from "../events.js";
+import { joinHeaders } from "../head.js";
+import type { ServeOptions } from "../options.js";
+import { createServer, type LiveServer, type Server } from "../server.js";
+import { MemoryEntrance } from "../transport/memory.js";
+import { MemoryTestClient, type TestClient } from "./client.js";
+import { HandClock } from "./clock.js";
+
+export { SendallError } from "../errors.js";
+export type { ClientClose, TestClient } from "./client.js";
+
+/** The options of `serve` (those of the listener mean nothing here), and how failures of the handler are shown. */
+export interface TestRuntimeOptions<D = ConnectionData, S = unknown> extends ServeOptions<D, S> {
+  /**
+   * `"throw"`: `settle`, `advance` and `close` reject with the error of a handler that has failed since the last call.
+   * `"supervise"`: supervision deals with it, as in production. Default `"throw"`.
+   */
+  readonly failures?: "throw" | "supervise";
+}
+
+/** What a test client asks with. */
+export interface ConnectOptions {
+  /** Default `"/"`. */
+  readonly path?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default `"127.0.0.1"`. */
+  readonly remoteAddress?: string;
+}
+
+/** A server in a test. */
+export interface TestRuntime extends AsyncDisposable {
+  /** The whole server; started by the first call of anything below. */
+  readonly server: Server;
+  /**
+   * Resolves when the handler has handled `open` and what it sent has arrived.
+   * @throws SendallError `REFUSED` with `status` and `body`
+   */
+  connect(options?: ConnectOptions): Promise<TestClient>;
+  /**
+   * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
+   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second
+   */
+  settle(): Promise<void>;
+  /** Lets virtual time pass, alarm by alarm, settling after each. */
+  advance(ms: number): Promise<void>;
+  /** Virtual time in milliseconds; 0 at first. */
+  now(): number;
+  /** Closes the server, with as much virtual time as that takes. */
+  close(): Promise<void>;
+}
+
+// Taken when this file is loaded, so that a test may replace the globals.
+const { setImmediate, performance } = globalThis;
+
+/** So long a handler may wait for something outside the runtime. */
+const PATIENCE_MS = 1_000;
+/** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
+const QUIET_ROUNDS = 5;
+
+function nextRound(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+class MemoryRuntime implements TestRuntime {
+  readonly #clock = new HandClock();
+  readonly #entrance = new MemoryEntrance(this.#clock);
+  readonly #server: LiveServer;
+  readonly #throws: boolean;
+  #started: Promise<void> | undefined;
+  #lastFailure: Failure | undefined;
+  #ids = 0;
+
+  constructor(options: object, failures: TestRuntimeOptions["failures"] = "throw") {
+    if (failures !== "throw" && failures !== "supervise")
+      throw new SendallError("BAD_OPTION", `failures: expected "throw" or "supervise"`, { option: "failures" });
+    this.#throws = failures === "throw";
+    this.#server = createServer(
+      { logger: false, ...options },
+      {
+        clock: this.#clock,
+        newId: () => `connection-${++this.#ids}` as ConnectionId,
+        createEntrance: () => this.#entrance,
+      },
+    );
+  }
+
+  get server(): Server {
+    return this.#server;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  async connect({
+    path = "/",
+    query,
+    headers = {},
+    remoteAddress = "127.0.0.1",
+  }: ConnectOptions = {}): Promise<TestClient> {
+    await this.#start();
+    const search = query === undefined ? "" : `?${new URLSearchParams(query)}`;
+    const client = new MemoryTestClient(() => this.settle());
+    const head = {
+      url: path + search,
+      headers: joinHeaders(Object.entries({ host: "memory", ...headers }).flat()),
+      version: 13,
+      protocol: "",
+      remoteAddress,
+      remotePort: 0,
+      localAddress: "127.0.0.1",
+      secure: false,
+    };
+    const answer = this.#entrance.connect(head, {
+      message: (data) => client.onMessage(data),
+      pong() {},
+      closed: (code, reason) => client.onClosed(code, reason),
+    });
+    if ("status" in answer) {
+      const { status, body } = answer;
+      throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
+    }
+    client.attach(answer.id, answer.end);
+    await this.settle();
+    return client;
+  }
+
+  async settle(): Promise<void> {
+    await this.#start();
+    await this.#rest();
+    this.#throwFailure();
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.#start();
+    await this.#rest();
+    const limit = this.#clock.now() + ms;
+    while (this.#clock.ringNext(limit)) await this.#rest();
+    this.#throwFailure();
+  }
+
+  async close(): Promise<void> {
+    let isClosed = false;
+    await this.#start();
+    const closing = this.#server.close().then(() => {
+      isClosed = true;
+    });
+    while (!isClosed) {
+      this.#clock.runSteps();
+      await nextRound();
+      if (!isClosed && !this.#clock.hasSteps) this.#clock.ringNext(Number.POSITIVE_INFINITY);
+    }
+    await closing;
+    this.#throwFailure();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #start(): Promise<void> {
+    this.#started ??= this.#server.start();
+    return this.#started;
+  }
+
+  async #rest(): Promise<void> {
+    const startedAt = performance.now();
+    for (let quiet = 0; ; quiet++) {
+      if (this.#clock.hasSteps) quiet = 0;
+      this.#clock.runSteps();
+      await nextRound();
+      if (this.#clock.hasSteps) continue;
+      const { events, sleepers } = this.#server.underWay();
+      if (events.length === 0) return;
+      if (sleepers > 0 && quiet >= QUIET_ROUNDS) return;
+      if (performance.now() - startedAt > PATIENCE_MS) throw notSettled(events.map((event) => event.type));
+    }
+  }
+
+  #throwFailure(): void {
+    const { failures } = this.#server.stats();
+    const fresh = failures.slice(this.#lastFailure === undefined ? 0 : failures.indexOf(this.#lastFailure) + 1);
+    this.#lastFailure = failures.at(-1);
+    const first = fresh[0];
+    if (first !== undefined && this.#throws) throw first.error;
+  }
+}
+
+function notSettled(types: readonly string[]): SendallError {
+  return new SendallError(
+    "NOT_SETTLED",
+    `the handler has not finished its ${types.map((type) => `"${type}"`).join(", ")} event, and waits for something outside the test runtime`,
+  );
+}
+
+/**
+ * Makes a server that lives inside the test: no port, no timers, no sleeping.
+ *
+ * @throws SendallError `BAD_OPTION`
+ */
+export function createTestRuntime<S = unknown, D = ConnectionData>(options: TestRuntimeOptions<D, S>): TestRuntime {
+  const { failures, ...serverOptions } = options;
+  return new MemoryRuntime(serverOptions, failures);
+}
