@@ -60,7 +60,7 @@ export class SendallError extends Error {
 /** Shows a wrong value in an error message: its kind, and as much of it as fits on a line. */
 export function show(value: unknown): string {
   if (typeof value === "function") return "a function";
-  if (typeof value === "bigint" || typeof value === "symbol") return String(value);
+  if (typeof value === "bigint" || typeof value === "symbol" || typeof value === "number") return String(value);
   if (
     typeof value === "object" &&
     value !== null &&

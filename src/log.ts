@@ -14,3 +14,11 @@ export function createLogger(option: Logger | false | undefined, name: string): 
 export function isDebugging(log: Logger): boolean {
   return log.level === "debug" || log.level === "trace";
 }
+
+/** The words for a logger's `level`, the chattiest first. */
+export const LOG_LEVELS: readonly string[] = [...Object.keys(pino.levels.values), "silent"];
+
+/** For a program whose standard output is its own: lines go to standard error, at once, so that none is lost at its exit. */
+export function createStderrLogger(level: string): Logger {
+  return pino({ level }, pino.destination({ dest: 2, sync: true }));
+}

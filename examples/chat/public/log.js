@@ -1,0 +1,73 @@
+// The list of messages and notices: adds at the end, drops at the start, and stays at the end while it is read there.
+import { $, avatar, element, paint } from "./dom.js";
+
+const MAX_ENTRIES = 500;
+// Messages of one person within this time stand together under one name.
+const TOGETHER_MS = 3 * 60_000;
+const NEAR_END_PX = 60;
+
+const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const log = $("log");
+const newest = $("newest");
+let last;
+// Not every browser lets the keyboard into what scrolls.
+log.tabIndex = 0;
+
+export function addMessage({ nick, text, at, own }) {
+  const together = last?.nick === nick && at - last.at < TOGETHER_MS;
+  last = { nick, at };
+  const kind = `message${own ? " own" : ""}${together ? " together" : ""}`;
+  const entry = element("article", { class: kind, "data-testid": "message" });
+  const head = element("header", {}, element("b", {}, own ? "You" : nick), stamp(at));
+  // Within a group the name is there for those who listen, not for those who look.
+  if (together) head.className = "unseen";
+  entry.append(avatar(nick), head, element("p", { class: "bubble", title: time.format(at) }, text));
+  append(paint(entry, nick), own);
+}
+
+export function addNotice(text, at = Date.now()) {
+  last = undefined;
+  append(element("p", { class: "notice", "data-testid": "notice" }, element("span", {}, text), " ", stamp(at)), false);
+}
+
+export function clearLog() {
+  last = undefined;
+  log.replaceChildren();
+  newest.hidden = true;
+}
+
+function stamp(at) {
+  return element("time", { datetime: new Date(at).toISOString() }, time.format(at));
+}
+
+function append(entry, own) {
+  const follow = own || isAtEnd();
+  log.append(entry);
+  while (log.childElementCount > MAX_ENTRIES) log.firstElementChild.remove();
+  if (follow) toEnd();
+  else newest.hidden = false;
+}
+
+function isAtEnd() {
+  return log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX;
+}
+
+function toEnd() {
+  log.scrollTop = log.scrollHeight;
+  newest.hidden = true;
+}
+
+newest.addEventListener("click", () => {
+  toEnd();
+  $("text").focus();
+});
+log.addEventListener("scroll", () => {
+  if (isAtEnd()) newest.hidden = true;
+});
+// A keyboard that slides in or a growing text field takes height away: the newest message stays in sight.
+let height = log.clientHeight;
+new ResizeObserver(() => {
+  const lost = height - log.clientHeight;
+  height = log.clientHeight;
+  if (lost > 0 && log.scrollHeight - log.scrollTop - height - lost < NEAR_END_PX) toEnd();
+}).observe(log);

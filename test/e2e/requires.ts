@@ -1,0 +1,46 @@
+/**
+ * Programs from outside npm that some tests need: without one its tests are skipped with a notice that names it, or fail if
+ * `SENDALL_REQUIRE` (a comma list) says that it has to be there.
+ */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const { PATH = "", SENDALL_REQUIRE = "" } = process.env;
+const COMMANDS = { nats: "nats-server", redis: "redis-server", chromium: "chromium" } as const;
+
+export type Program = keyof typeof COMMANDS;
+
+/** `skip` is for `describe.skipIf`; `path` is where the program is, `""` when its tests are skipped. */
+export function requires(program: Program): { skip: boolean; path: string } {
+  const command = COMMANDS[program];
+  const path = find(command);
+  if (path !== undefined) return { skip: false, path };
+  const missing = `${command} is not installed (looked for in PATH)`;
+  if (required().has(program)) throw new Error(`${missing}, and SENDALL_REQUIRE asks for it`);
+  console.warn(`Skipped: ${missing}`);
+  return { skip: true, path: "" };
+}
+
+function find(command: string): string | undefined {
+  const folders = PATH.split(delimiter).filter((folder) => folder !== "");
+  return folders.map((folder) => join(folder, command)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A name that means nothing is refused: a typing error must not turn a required test into a skipped one. */
+function required(): Set<string> {
+  const names = SENDALL_REQUIRE.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => name !== "" && !(name in COMMANDS));
+  if (unknown !== undefined) {
+    throw new Error(`SENDALL_REQUIRE names ${unknown}; it may name ${Object.keys(COMMANDS).join(", ")}`);
+  }
+  return new Set(names);
+}
