@@ -112,6 +112,8 @@ export interface Admission {
 /** What an entrance asks for each request to connect. */
 export interface Gate {
   admit(head: Head): Admission | Refusal;
+  /** Whether a route has this path for itself. */
+  hasRoute(path: string): boolean;
   /** MUST be told of every refusal, the entrance's own too. */
   refused(head: Head, refusal: Refusal): void;
 }

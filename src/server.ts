@@ -182,6 +182,7 @@ export class LiveServer extends Everywhere implements Server {
 
   readonly #gate: Gate = {
     admit: (head) => this.#admit(head),
+    hasRoute: (path) => (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH,
     refused: (head, { status, body }) => {
       const route = this.#router.match(readPath(head.url))?.route;
       if (route === undefined) this.#refused++;
@@ -247,7 +248,8 @@ export function createNetworkEntrance(settings: ServerSettings, log: Logger): En
         transport.upgrade(request, socket, head, admission),
       );
       const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
-      listener = await listen(settings, { upgrade, static: pages, log });
+      const hasRoute = (path: string): boolean => gate.hasRoute(path);
+      listener = await listen(settings, { upgrade, static: pages, hasRoute, log });
       return listener.address;
     },
     close: async () => listener?.close(),

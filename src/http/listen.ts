@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from "node:stream";
 import type { Address, Logger, Refusal } from "../contracts.js";
 import { SendallError } from "../errors.js";
+import { readPath } from "../head.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
 import type { StaticHandler } from "./static.js";
 
@@ -16,6 +17,8 @@ export interface ListenHooks {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Answers plain HTTP, or passes it on. */
   readonly static: StaticHandler | undefined;
+  /** Whether this path is a route's: then what is missing is an upgrade, not a file. */
+  readonly hasRoute: (path: string) => boolean;
   readonly log: Logger;
 }
 
@@ -27,11 +30,14 @@ export interface Listener {
 }
 
 /** Plain HTTP that nothing else answers. */
-function answer426(request: IncomingMessage, response: ServerResponse): void {
-  const headers = { Connection: "close", "Content-Type": "text/plain; charset=utf-8" };
-  if (request.method === "GET" || request.method === "HEAD")
-    response.writeHead(426, { ...headers, Upgrade: "websocket" }).end("this is a WebSocket server: upgrade\n");
-  else response.writeHead(405, { ...headers, Allow: "GET, HEAD" }).end(`${request.method} is not answered here\n`);
+function answerRest(request: IncomingMessage, response: ServerResponse, hooks: ListenHooks): void {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const path = readPath(request.url ?? "/");
+  const text = { Connection: "close", "Content-Type": "text/plain; charset=utf-8" };
+  if (!isRead) response.writeHead(405, { ...text, Allow: "GET, HEAD" }).end(`${request.method} is not answered here\n`);
+  else if (hooks.static !== undefined && !hooks.hasRoute(path))
+    response.writeHead(404, text).end(`there is no ${path}\n`);
+  else response.writeHead(426, { ...text, Upgrade: "websocket" }).end("this is a WebSocket server: upgrade\n");
 }
 
 /** What is wrong with bytes that are no HTTP request, by Node's error code. */
@@ -45,7 +51,7 @@ function faultOf(code: unknown): Refusal {
 export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<Listener> {
   const { log } = hooks;
   const server = createServer((request, response) => {
-    const rest = (): void => answer426(request, response);
+    const rest = (): void => answerRest(request, response, hooks);
     if (hooks.static === undefined) rest();
     else hooks.static(request, response, rest);
   });

@@ -1,0 +1,253 @@
+#!/usr/bin/env node
+/**
+ * The command `sendall`: `sendall serve [file]` serves the handler that a file exports by default. People start it in a
+ * shell, process managers with `PORT` and `HOST`. Standard output has one line, the address; the log and every complaint go
+ * to standard error.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync, statSync } from "node:fs";
+import { constants } from "node:os";
+import { relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import type { Handler } from "./contracts.js";
+import { SendallError, show } from "./errors.js";
+import { createStderrLogger, LOG_LEVELS } from "./log.js";
+import { HANDLER_SHAPES, isHandler, type Option, optionTable } from "./options.js";
+import { type Server, serve } from "./server.js";
+
+const USAGE = `Usage: sendall serve [file] [options]
+
+Serves the handler that file, a JavaScript module, exports by default:
+  a function (event, bus), or an object { init, handle, stop? }.
+Without a file every message goes back to its sender.
+
+Options:
+  --port <number>      where to listen (default: $PORT, or 8080; 0 picks a free port)
+  --host <address>     the address to listen on (default: $HOST, or 127.0.0.1)
+  --static <folder>    also serve this folder over HTTP
+  --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)
+  --watch              restart when the file, or what it imports, changes
+  -h, --help           show this help
+  -v, --version        show the version
+
+SIGINT and SIGTERM let the handler finish and say goodbye to every client; the second one leaves at once.
+Exit codes: 0 after a signal, 1 if something failed, 2 if the command line is wrong.
+`;
+
+const FLAGS = {
+  port: { type: "string" },
+  host: { type: "string" },
+  static: { type: "string" },
+  "log-level": { type: "string", default: "info" },
+  watch: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+  version: { type: "boolean", short: "v", default: false },
+} as const;
+
+/** Where our own code lies, for telling it from the user's. */
+const OUR_FOLDER = new URL(".", import.meta.url).href;
+
+/** What `sendall serve` was asked to do, checked. */
+interface Task {
+  readonly file: string | undefined;
+  readonly port: number;
+  readonly host: string;
+  readonly static: string | undefined;
+  readonly level: string;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args);
+  if (values.help) return leave(0, USAGE);
+  if (values.version) return leave(0, `${readVersion()}\n`);
+  const [command, file, ...rest] = positionals;
+  if (command === undefined) return leave(2, USAGE);
+  if (command !== "serve") throw wrongUsage(`there is no command "${command}"`);
+  if (rest.length > 0) throw wrongUsage(`serve takes one file, got ${positionals.length - 1}`);
+  const task = check(values, file);
+  if (values.watch) watch(args);
+  else await run(task);
+}
+
+type Values = ReturnType<typeof parse>["values"];
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
+  } catch (error) {
+    throw wrongUsage(messageOf(error));
+  }
+}
+
+/** All that can be known before anything is loaded, so that `--watch` does not wait for a command line to change. */
+function check(flags: Values, file: string | undefined): Task {
+  // An empty variable counts as none: that is what `PORT= command` means in a shell.
+  const { PORT, HOST } = process.env;
+  const port = flags.port ?? (PORT || "8080");
+  const level = flags["log-level"];
+  if (!LOG_LEVELS.includes(level))
+    throw wrongUsage(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
+  if (file !== undefined && !statSync(file, { throwIfNoEntry: false })?.isFile())
+    throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
+  return {
+    file,
+    port: accept(optionTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
+    host: accept(optionTable.host, "--host", flags.host ?? (HOST || optionTable.host.default)),
+    static: accept(optionTable.static, "--static", flags.static),
+    level,
+  };
+}
+
+function accept<T>(option: Option<T>, name: string, value: unknown): T {
+  if (value === undefined) return option.default;
+  if (!option.accepts(value)) throw wrongUsage(`${name}: expected ${option.expected}, got ${show(value)}`);
+  return value;
+}
+
+async function run(task: Task): Promise<void> {
+  // The loop has nothing left to do, so what is awaited here can never come.
+  const onStuck = (): void =>
+    complain(new SendallError("BAD_HANDLER", `${task.file} waits, at its top level or in init, for what cannot come`));
+  process.once("beforeExit", onStuck);
+  const handler = task.file === undefined ? echo : await loadHandler(task.file);
+  const server = await start(handler, task);
+  process.off("beforeExit", onStuck);
+  obeySignals(server);
+  console.log(`Listening on ${server.url}${task.static === undefined ? "" : `, pages at ${pageUrl(server)}`}`);
+  const end = await server.closed;
+  if (end.reason === "handler") throw new SendallError("BAD_HANDLER", `the handler failed: ${explain(end.error)}`);
+  // The handler's own timers and sockets would keep the process alive.
+  process.exit(0);
+}
+
+const echo: Handler = (event, bus) => {
+  if (event.type === "message") bus.unicast(event.data, event.connection);
+};
+
+async function start(handler: Handler, { file, port, host, static: folder, level }: Task): Promise<Server> {
+  const logger = createStderrLogger(level);
+  try {
+    return await serve({ handler, port, host, logger, ...(folder !== undefined && { static: folder }) });
+  } catch (error) {
+    if (error instanceof SendallError && error.code === "LISTEN_FAILED") throw error;
+    // The options are checked, so it is what `init` threw.
+    throw new SendallError("BAD_HANDLER", `init of ${file} failed: ${explain(error)}`, { cause: error });
+  }
+}
+
+function pageUrl(server: Server): string {
+  return server.url.replace(/^ws/, "http");
+}
+
+function obeySignals(server: Server): void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (!server.isReady) process.exit(exitCodeOf(signal));
+    void server.close();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+}
+
+/** What a shell reports for a program that a signal ended. */
+function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
+/** Node's own watch mode runs this command, without the flag, and starts it anew after a change. */
+function watch(args: readonly string[]): void {
+  const rest = args.filter((arg) => arg !== "--watch");
+  const command = [...process.execArgv, "--watch", "--watch-preserve-output", fileURLToPath(import.meta.url), ...rest];
+  // A process group of its own: a Ctrl-C in the terminal would reach everybody in ours, and be passed on a second time.
+  const child = spawn(process.execPath, command, { stdio: "inherit", detached: process.platform !== "win32" });
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal === "SIGHUP" ? "SIGTERM" : signal);
+  };
+  process.on("SIGINT", forward).on("SIGTERM", forward).on("SIGHUP", forward);
+  child.once("error", complain);
+  child.once("exit", (code, signal) => process.exit(signal === null ? (code ?? 1) : exitCodeOf(signal)));
+}
+
+async function loadHandler(file: string): Promise<Handler> {
+  const { href } = pathToFileURL(resolve(file));
+  let module: { readonly default?: unknown };
+  try {
+    module = await import(href);
+  } catch (error) {
+    const place = placeOf(error) ?? placeOfSyntaxError(error, href);
+    watchAlso([resolve(file), ...(place === undefined ? [] : [place.path])]);
+    throw new SendallError("BAD_HANDLER", `cannot load ${file}: ${explain(error, place)}`, { cause: error });
+  }
+  if (isHandler(module.default)) return module.default;
+  const found = "default" in module ? show(module.default) : "no default export";
+  throw new SendallError("BAD_HANDLER", `${file} exports no handler: expected ${HANDLER_SHAPES}, got ${found}`);
+}
+
+/** Node 22's watch mode overlooks a module that does not parse. It takes names from its child, in a message of this form. */
+function watchAlso(paths: readonly string[]): void {
+  if (process.env.WATCH_REPORT_DEPENDENCIES !== undefined) process.send?.({ "watch:require": paths });
+}
+
+/** A line of the user's code. */
+interface Place {
+  readonly path: string;
+  readonly line: string;
+}
+
+/** The first line of code that is not ours in an error's stack. */
+function placeOf(error: unknown): Place | undefined {
+  return error instanceof Error ? placeIn(error.stack ?? "") : undefined;
+}
+
+/**
+ * Node keeps the place of a syntax error in an ES module to itself until the error ends a process: so let it end one. None of
+ * the user's code runs there, unless it was an `import()` in the midst of running that failed.
+ */
+function placeOfSyntaxError(error: unknown, href: string): Place | undefined {
+  if (!(error instanceof SyntaxError)) return undefined;
+  const command = [...process.execArgv, "--input-type=module", "--eval", `import ${JSON.stringify(href)}`];
+  return placeIn(spawnSync(process.execPath, command, { encoding: "utf8", timeout: 10_000 }).stderr);
+}
+
+function placeIn(report: string): Place | undefined {
+  for (const text of report.split("\n")) {
+    const [, at = "", line = ""] = /(?:^|[\s(])((?:file:\/\/|\/|[A-Z]:\\)[^()]*?):(\d+)(?::\d+)?\)?$/.exec(text) ?? [];
+    if (line !== "" && !at.startsWith(OUR_FOLDER))
+      return { path: at.startsWith("file:") ? fileURLToPath(at) : at, line };
+  }
+  return undefined;
+}
+
+/** What went wrong in the user's code and where, in one sentence. */
+function explain(error: unknown, place = placeOf(error)): string {
+  const isUnknown = error instanceof Error && "code" in error && error.code === "ERR_UNKNOWN_FILE_EXTENSION";
+  if (isUnknown && /\.[cm]?ts"/.test(error.message))
+    return `Node ${process.version} does not run TypeScript: compile it first, or use Node 22.18 or later`;
+  const name = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
+  return `${name}${messageOf(error)}${place === undefined ? "" : ` (${relative("", place.path)}:${place.line})`}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : show(error);
+}
+
+function wrongUsage(problem: string): SendallError {
+  return new SendallError("BAD_OPTION", `${problem} (sendall --help tells more)`);
+}
+
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return version;
+}
+
+/** Says in one line what went wrong and ends the process; an error that is not ours is a bug of ours and keeps its stack. */
+function complain(error: unknown): void {
+  const isOurs = error instanceof SendallError;
+  const problem = isOurs ? error.message.replace(/\s*\n\s*/g, " ") : error instanceof Error ? error.stack : show(error);
+  leave(isOurs && error.code === "BAD_OPTION" ? 2 : 1, `sendall: ${problem}\n`);
+}
+
+function leave(code: number, text: string): void {
+  (code === 0 ? process.stdout : process.stderr).write(text, () => process.exit(code));
+}
+
+main(process.argv.slice(2)).catch(complain);
