@@ -4,25 +4,16 @@ import { fileURLToPath } from "node:url";
 import { serve } from "sendall";
 import { createChat } from "./chat.js";
 
-const { PORT } = process.env;
-
-async function start() {
+try {
   const server = await serve({
-    port: Number(PORT || 8080),
+    port: Number(process.env.PORT || 8080),
     static: fileURLToPath(new URL("public", import.meta.url)),
     routes: { "/chat": { handler: createChat() } },
   });
   console.log(`Chat: http://127.0.0.1:${server.port}`);
-
-  // Without our listeners a signal has its default effect: whoever is tired of waiting for the drain leaves at once.
-  const stop = () => {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
-    void server.close();
-  };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
-}
-
-start().catch((error) => {
-  console.error(`The chat cannot start: ${error.message}`);
+  // Once: a second signal has its default effect, for whoever is tired of waiting for the drain.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.close());
+} catch (error) {
+  console.error(`The chat cannot start: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
-});
+}

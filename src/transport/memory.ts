@@ -86,8 +86,8 @@ class TooLarge extends RangeError {
   readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 }
 
-/** Both ends of one connection. The server sees it as a {@link Wire}, a test through {@link MemoryLink.client}. */
-export class MemoryLink implements Wire {
+/** Both ends of one connection. The server sees it as a {@link Wire}, a test through `client`. */
+class MemoryLink implements Wire {
   readonly transport: TransportName = "memory";
   readonly client: MemoryClientEnd;
   readonly #clock: Clock;

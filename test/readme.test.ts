@@ -1,0 +1,114 @@
+/** Holds the README to its word: its code runs, its options table is the one in the code, its commands exist. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { optionTable } from "../src/options.js";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+
+interface Block {
+  readonly language: string;
+  readonly code: string;
+}
+
+const blocks: Block[] = Array.from(readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm), ([, language = "", code = ""]) => ({
+  language,
+  code,
+}));
+const programs = blocks.filter(({ language }) => language === "js").map(({ code }) => code);
+const tests = blocks.filter(({ language }) => language === "ts").map(({ code }) => code);
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill();
+});
+
+/** Runs a program of the README as a user would, but for its port. */
+function run(code: string): ChildProcess {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code.replaceAll("port: 9000", "port: 0")], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  return child;
+}
+
+/** The first line that says where a program listens; its logs stand around it. */
+async function urlOf(child: ChildProcess): Promise<string> {
+  let output = "";
+  for await (const chunk of child.stdout ?? []) {
+    output += chunk;
+    const line = output.split("\n").find((text) => text.startsWith("ws://"));
+    if (line !== undefined) return line;
+  }
+  throw new Error(`it ended without a url: ${output}`);
+}
+
+describe("the README", () => {
+  test("shows two programs and one test, and nothing that this file does not run", () => {
+    expect(blocks.map(({ language }) => language)).toEqual(["js", "sh", "js", "ts", "sh"]);
+  });
+
+  test("begins with a handler of ten lines that welcomes, relays and says who left", async () => {
+    const child = run(programs[0] ?? "");
+    const url = await urlOf(child);
+    const alice = new WebSocket(url);
+    const [welcome] = await once(alice, "message");
+    const bob = new WebSocket(url);
+    await once(bob, "message");
+    bob.send("hi");
+    const [hi] = await once(alice, "message");
+    bob.close();
+    const [left] = await once(alice, "message");
+    alice.terminate();
+    expect([String(welcome), String(hi)]).toEqual(["welcome", "hi"]);
+    expect(String(left)).toMatch(/^[0-9a-f-]{36} left$/);
+  });
+
+  test("shows a handler with a state that starts and closes", async () => {
+    const [code] = await once(run(programs[1] ?? ""), "exit");
+    expect(code).toBe(0);
+  });
+
+  test("has an options table with every option of the code and its default", () => {
+    const rows = Array.from(
+      readme.matchAll(/^\| `([\w.]+)` \| ([^|]+) \| (server|route) \|/gm),
+      ([, name, preset, scope]) => ({ name, preset, scope }),
+    );
+    const words = new Map<string, string>([
+      ["backlog", "the system's"],
+      ["static", "none"],
+      ["logger", "pino at `info`"],
+    ]);
+    const expected = Object.entries(optionTable).map(([name, option]) => ({
+      name,
+      preset: words.get(name) ?? `\`${JSON.stringify(option.default)}\``,
+      scope: option.scope,
+    }));
+    expect(rows).toEqual(expected);
+  });
+
+  test("names commands that exist", () => {
+    const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+    const named = Array.from(readme.matchAll(/npm run (\w+)(?: (\w+))?/g));
+    for (const [, script = ""] of named) expect(Object.keys(scripts)).toContain(script);
+    const examples = /npm run example \w+ +# also: (.*)/.exec(readme)?.[1]?.split(", ") ?? [];
+    for (const name of ["echo", ...examples])
+      expect(existsSync(new URL(`../examples/${name}/server.js`, import.meta.url))).toBe(true);
+  });
+});
+
+// The README's tests run as tests of ours: each as the file that a reader would make of it.
+for (const [i, code] of tests.entries()) {
+  const file = new URL(`./.readme-${i}.ts`, import.meta.url);
+  writeFileSync(file, code);
+  try {
+    await import(/* @vite-ignore */ file.href);
+  } finally {
+    rmSync(file);
+  }
+}
