@@ -86,7 +86,8 @@ export interface Wire {
 /** What a transport tells us of one peer. Calls after `gone` MUST NOT happen. */
 export interface Peer {
   readonly id: ConnectionId;
-  message(data: string | Buffer): void;
+  /** @param bytes how many there were on the wire */
+  message(data: string | Buffer, bytes: number): void;
   pong(): void;
   drained(): void;
   failed(error: Error): void;

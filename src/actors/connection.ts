@@ -211,10 +211,10 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     return posted;
   }
 
-  message(data: string | Buffer): void {
+  message(data: string | Buffer, bytes: number): void {
     this.#lastHeardAt = this.#route.clock.now();
     this.#idle?.heard();
-    this.#receiver.send({ type: "message", data });
+    this.#receiver.send({ type: "message", data, bytes });
   }
 
   pong(): void {
@@ -242,7 +242,9 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#idle?.cancel();
     this.#deadline?.cancel();
     const ending = this.#ending(code, reason);
-    this.#route.log.info({ connection: this.id, ...ending }, "connection closed");
+    const { log } = this.#route;
+    if (ending.by === "lost") log.warn({ connection: this.id, ...ending }, "connection lost");
+    else log.info({ connection: this.id, ...ending }, "connection closed");
     this.#receiver.send({ type: "gone", ending });
     if (this.#receiver.getSnapshot().status === "error") this.#sayClosed(ending);
     this.#abort?.abort();

@@ -89,7 +89,10 @@ export class Handler implements Runnable {
 
   receive(event: ServerEvent): void {
     const { runner, bus, log } = this.#parts;
-    if (isDebugging(log)) log.debug({ event: event.type, connection: event.connection?.id }, "event");
+    if (isDebugging(log)) {
+      const bytes = event.type === "message" ? { bytes: Buffer.byteLength(event.data) } : {};
+      log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
+    }
     const lane = this.#lane;
     try {
       const result = runner.handle(event, bus);

@@ -19,7 +19,7 @@ export interface ReceiverParts {
 
 export type ReceiverEvent =
   | { readonly type: "opened" }
-  | { readonly type: "message"; readonly data: string | Buffer }
+  | { readonly type: "message"; readonly data: string | Buffer; readonly bytes: number }
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "idle" }
   /** Our side has closed, or the server stops: what arrives from now on is not accepted; `closed` still follows. */
@@ -44,7 +44,7 @@ export class Receiver {
         this.#post({ type: "open", connection });
         return;
       case "message":
-        this.#message(event.data);
+        this.#message(event.data, event.bytes);
         return;
       case "failed":
         if (this.#isDeaf || this.#hasFailed) return;
@@ -65,10 +65,9 @@ export class Receiver {
     }
   }
 
-  #message(data: string | Buffer): void {
+  #message(data: string | Buffer, bytes: number): void {
     if (this.#isDeaf) return;
     const { connection, counters } = this.#parts;
-    const bytes = typeof data === "string" ? Buffer.byteLength(data) : data.length;
     counters.received.messages++;
     counters.received.bytes += bytes;
     if (typeof data === "string") this.#post({ type: "message", connection, data, text: data }, bytes);

@@ -257,6 +257,7 @@ export class Route implements RouteParts {
 
   #crashed(actorId: string, error: unknown): void {
     this.log.error({ err: error, actor: actorId }, "an actor failed");
+    if (actorId === this.handler.actor.id) this.#fail(error);
     const id = actorId.slice(actorId.indexOf(":") + 1);
     for (const connection of this.#present) if (connection.id === id) connection.crash();
   }

@@ -8,6 +8,7 @@ import { NORMAL } from "../closing.js";
 import type { Logger, Member, Outcome } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Bus, Cancel, Connection, ConnectionRef, Data, Frame, Receipt, RoomOption, Stats } from "../events.js";
+import { isDebugging } from "../log.js";
 import type { Counters } from "./counters.js";
 import type { Mailbox } from "./mailbox.js";
 import type { Registry } from "./registry.js";
@@ -58,7 +59,7 @@ export class RouteBus implements Bus {
     this.#parts.counters.sent.frames++;
     const tally = new Tally();
     tally.add(member.offer(frame));
-    return tally.close(this.#parts.counters);
+    return this.#done(frame, tally);
   }
 
   broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
@@ -163,11 +164,19 @@ export class RouteBus implements Bus {
     for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
       if (member.id !== except && member.isTarget) tally.add(member.offer(frame));
     if (tally.targeted > 0) counters.sent.frames++;
-    return tally.close(counters);
+    return this.#done(frame, tally);
+  }
+
+  #done(frame: Frame, tally: Tally): Receipt {
+    const { counters, log } = this.#parts;
+    const { targeted, queued, dropped, dead } = tally;
+    counters.deadLetters += dead;
+    if (isDebugging(log)) log.debug({ bytes: frame.payloadBytes, targeted, queued, dropped, dead }, "frame");
+    return { targeted, queued, dropped, dead };
   }
 }
 
-class Tally implements Receipt {
+class Tally {
   targeted = 0;
   queued = 0;
   dropped = 0;
@@ -176,11 +185,6 @@ class Tally implements Receipt {
   add(outcome: Outcome): void {
     this.targeted++;
     this[outcome]++;
-  }
-
-  close(counters: Counters): Receipt {
-    counters.deadLetters += this.dead;
-    return { targeted: this.targeted, queued: this.queued, dropped: this.dropped, dead: this.dead };
   }
 }
 

@@ -181,8 +181,7 @@ class MemoryLink implements Wire {
   #atServer(item: ToServer): void {
     switch (item.type) {
       case "message":
-        if (Buffer.byteLength(item.data) > this.#maxPayloadBytes) this.#refuseMessage();
-        else this.#peer?.message(item.data);
+        this.#message(item.data);
         return;
       case "ping":
         if (this.#isOpen) this.#toClient.push({ type: "pong", data: item.data });
@@ -199,6 +198,12 @@ class MemoryLink implements Wire {
         this.#peer?.failed(item.error);
         this.#gone(ABNORMAL, "");
     }
+  }
+
+  #message(data: string | Buffer): void {
+    const bytes = Buffer.byteLength(data);
+    if (bytes > this.#maxPayloadBytes) this.#refuseMessage();
+    else this.#peer?.message(data, bytes);
   }
 
   /** As `ws` does: the error, a close frame with the code for it, and nothing more is read. */

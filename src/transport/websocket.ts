@@ -88,8 +88,8 @@ class Joiner {
 // alive for as long as the connection.
 function onMessage(this: WebSocket, data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean): void {
   if (!(this instanceof Socket) || !Buffer.isBuffer(data)) return;
-  if (!isBinary) this.peer?.message(data.toString());
-  else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data);
+  if (!isBinary) this.peer?.message(data.toString(), data.length);
+  else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
 }
 
 function onPong(this: WebSocket): void {
