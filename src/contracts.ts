@@ -70,10 +70,10 @@ export interface Wire {
   readonly isOpen: boolean;
   /** Bytes written that the peer's side has not taken. */
   readonly untakenBytes: number;
-  /** While `true` nothing should be written; `Peer.drained` MUST be called when it ends. */
-  readonly isFull: boolean;
-  /** One socket write for all frames, in order; MUST ignore the call when not open. The array is the wire's from then on. */
-  write(frames: readonly Frame[]): void;
+  /** Whether writing has to wait for the socket; `Peer.drained` MUST be called when it need not any more. */
+  mustWait(): boolean;
+  /** One socket write for all frames, in order. The array is the wire's from then on. @returns `false` if it is not open */
+  write(frames: readonly Frame[]): boolean;
   ping(data: Buffer): void;
   /** Sends a close frame after all that was written. `Peer.gone` follows when the peer answers, or the socket ends. */
   close(code: number, reason: string): void;

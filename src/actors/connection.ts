@@ -129,7 +129,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     return this.#isLive && this.#wire.isOpen;
   }
   get isTarget(): boolean {
-    return this.#isAnnounced && this.isOpen;
+    return this.#isAnnounced && this.#isLive;
   }
   get rooms(): ReadonlySet<string> {
     this.#rooms ??= new Set();
@@ -202,7 +202,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   }
 
   offer(frame: Frame): Outcome {
-    return this.isOpen ? this.#sender.offer(frame) : "dead";
+    return this.#isLive ? this.#sender.offer(frame) : "dead";
   }
 
   tell(data: unknown): boolean {

@@ -7,7 +7,6 @@ import type { Counters } from "../bus/counters.js";
 import type { Turn } from "../bus/turn.js";
 import type { Outcome, Wire } from "../contracts.js";
 import type { Frame } from "../events.js";
-import { Fifo } from "../fifo.js";
 import { type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
 
 export interface OutboxSettings {
@@ -34,36 +33,52 @@ export type SenderActor = ObjectActor<Sender, SenderEvent>;
 const FLUSH: SenderEvent = { type: "flush" };
 const DRAINED: SenderEvent = { type: "drained" };
 
+/** A broadcast goes through `offer` and `flush` once for each member: they touch as little memory as they can. */
 export class Sender {
   /** Set right after its making, by the connection that it is for. */
   actor: SenderActor | undefined = undefined;
+  readonly #wire: Wire;
   readonly #parts: SenderParts;
-  readonly #outbox = new Fifo<Frame>();
+  readonly #counters: Counters;
+  readonly #turn: Turn;
+  readonly #maxBytes: number;
+  /** What waits, oldest first, and its bytes. */
+  #outbox: Frame[] | undefined;
   #bytes = 0;
   #isDirty = false;
+  /** The socket had taken everything when it was last written to, so that it need not be asked. */
+  #hasTakenAll = true;
   #isSlow = false;
   #closing: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
+    this.#wire = parts.wire;
+    this.#counters = parts.counters;
+    this.#turn = parts.turn;
+    this.#maxBytes = parts.settings.maxBufferedBytes;
   }
 
   get bufferedBytes(): number {
-    return this.#bytes + this.#parts.wire.untakenBytes;
+    return this.#hasTakenAll ? this.#bytes : this.#bytes + this.#wire.untakenBytes;
   }
 
   offer(frame: Frame): Outcome {
-    if (this.#isOver()) {
+    if (this.bufferedBytes >= this.#maxBytes) {
       // What one event sends is written before the turn's end if it is this much: only what the socket does not take counts.
       this.flush();
-      if (this.#isOver() && !this.#applyPolicy()) {
-        this.#parts.counters.dropped++;
+      if (this.bufferedBytes >= this.#maxBytes && !this.#applyPolicy()) {
+        this.#counters.dropped++;
         return "dropped";
       }
     }
-    this.#outbox.push(frame);
+    if (this.#outbox === undefined) this.#outbox = [frame];
+    else this.#outbox.push(frame);
     this.#bytes += frame.wire.length;
-    this.#markDirty();
+    if (!this.#isDirty) {
+      this.#isDirty = true;
+      this.#turn.dirty(this);
+    }
     return "queued";
   }
 
@@ -88,52 +103,42 @@ export class Sender {
     if (this.#closing !== undefined) this.#finish(this.#closing);
   }
 
-  #isOver(): boolean {
-    return this.bufferedBytes >= this.#parts.settings.maxBufferedBytes;
-  }
-
-  #markDirty(): void {
-    if (this.#isDirty) return;
-    this.#isDirty = true;
-    this.#parts.turn.dirty(this);
-  }
-
   #write(): void {
-    const { wire, counters } = this.#parts;
-    if (this.#bytes === 0 || wire.isFull) return;
-    const frames = this.#outbox.takeAll();
+    if (this.#wire.mustWait()) return;
+    const frames = this.#outbox;
+    if (frames === undefined) return;
+    this.#outbox = undefined;
     this.#bytes = 0;
-    if (!wire.isOpen) return;
-    counters.sent.messages += frames.length;
-    counters.sent.writes++;
-    for (const frame of frames) counters.sent.bytes += frame.payloadBytes;
-    wire.write(frames);
+    if (!this.#wire.write(frames)) return;
+    this.#hasTakenAll = this.#wire.untakenBytes === 0;
+    const { sent } = this.#counters;
+    sent.writes++;
+    sent.messages += frames.length;
+    for (const frame of frames) sent.bytes += frame.payloadBytes;
   }
 
   /** The close frame goes once the socket has taken what was sent before. */
   #finish({ code, reason }: { readonly code: number; readonly reason: string }): void {
-    const { wire } = this.#parts;
-    if (wire.isFull) return;
-    wire.close(code, reason);
+    if (this.#wire.mustWait()) return;
+    this.#wire.close(code, reason);
     // A paused socket would not read the answer.
-    wire.resume();
+    this.#wire.resume();
   }
 
   /** @returns whether the next message may be queued */
   #applyPolicy(): boolean {
-    const { settings, counters, onSlow } = this.#parts;
-    const wasSlow = this.#isSlow;
-    this.#isSlow = true;
-    if (!wasSlow) {
-      counters.slowConsumers++;
+    const { settings, onSlow } = this.#parts;
+    if (!this.#isSlow) {
+      this.#isSlow = true;
+      this.#counters.slowConsumers++;
       onSlow();
     }
     if (settings.slowConsumer !== "dropOldest") return false;
-    while (this.#isOver()) {
-      const oldest = this.#outbox.shift();
+    while (this.bufferedBytes >= this.#maxBytes) {
+      const oldest = this.#outbox?.shift();
       if (oldest === undefined) break;
       this.#bytes -= oldest.wire.length;
-      counters.dropped++;
+      this.#counters.dropped++;
     }
     return true;
   }

@@ -135,15 +135,16 @@ class MemoryLink implements Wire {
     return this.#untaken;
   }
 
-  get isFull(): boolean {
+  mustWait(): boolean {
     return this.#untaken > 0;
   }
 
-  write(frames: readonly Frame[]): void {
-    if (!this.#isOpen) return;
+  write(frames: readonly Frame[]): boolean {
+    if (!this.#isOpen) return false;
     const untaken = this.#toClient.isHeld ? frames.reduce((sum, frame) => sum + frame.wire.length, 0) : 0;
     this.#untaken += untaken;
     this.#toClient.push({ type: "frames", frames, untaken });
+    return true;
   }
 
   ping(data: Buffer): void {

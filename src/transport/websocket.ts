@@ -26,6 +26,7 @@ class Socket extends WebSocket implements Wire {
   peer: Peer | undefined = undefined;
   raw: Duplex | undefined = undefined;
   joiner: Joiner | undefined = undefined;
+  #isWaiting = false;
 
   get transport(): TransportName {
     return "websocket";
@@ -39,28 +40,39 @@ class Socket extends WebSocket implements Wire {
     return this.raw?.writableLength ?? 0;
   }
 
-  get isFull(): boolean {
-    return this.raw?.writableNeedDrain ?? false;
+  mustWait(): boolean {
+    const { raw } = this;
+    if (raw === undefined || !raw.writableNeedDrain) return false;
+    if (!this.#isWaiting) {
+      this.#isWaiting = true;
+      // Rare, so a closure made now is better than one kept for each socket.
+      raw.once("drain", () => {
+        this.#isWaiting = false;
+        this.peer?.drained();
+      });
+    }
+    return true;
   }
 
-  write(frames: readonly Frame[]): void {
-    const { raw, joiner } = this;
-    // After a close frame nothing may follow (RFC 6455 section 5.5.1), and `ws` does not watch what goes past it.
-    if (raw === undefined || joiner === undefined || !this.isOpen) return;
+  write(frames: readonly Frame[]): boolean {
+    const { raw } = this;
     const first = frames[0];
-    if (first === undefined) return;
+    // After a close frame nothing may follow (RFC 6455 section 5.5.1), and `ws` does not watch what goes past it.
+    if (raw === undefined || first === undefined || !this.isOpen) return false;
     if (frames.length === 1) raw.write(first.wire);
-    else {
-      const joined = joiner.join(frames);
-      if (joined !== undefined) raw.write(joined);
-      else {
-        raw.cork();
-        for (const frame of frames) raw.write(frame.wire);
-        raw.uncork();
-      }
+    else this.#writeAll(raw, frames);
+    return true;
+  }
+
+  #writeAll(raw: Duplex, frames: readonly Frame[]): void {
+    const joined = this.joiner?.join(frames);
+    if (joined !== undefined) {
+      raw.write(joined);
+      return;
     }
-    // Rare, so a closure made now is better than one kept for each socket.
-    if (raw.writableNeedDrain) raw.once("drain", () => this.peer?.drained());
+    raw.cork();
+    for (const frame of frames) raw.write(frame.wire);
+    raw.uncork();
   }
 }
 
