@@ -88,8 +88,7 @@ function check(flags: Values, file: string | undefined): Task {
   const level = flags["log-level"];
   if (!LOG_LEVELS.includes(level))
     throw wrongUsage(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
-  if (file !== undefined && !statSync(file, { throwIfNoEntry: false })?.isFile())
-    throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
+  if (file !== undefined && !isFile(file)) throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
   return {
     file,
     port: accept(optionTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
@@ -97,6 +96,14 @@ function check(flags: Values, file: string | undefined): Task {
     static: accept(optionTable.static, "--static", flags.static),
     level,
   };
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function accept<T>(option: Option<T>, name: string, value: unknown): T {

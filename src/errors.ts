@@ -70,7 +70,7 @@ export function show(value: unknown): string {
     return `an object of class ${value.constructor?.name ?? "null"}`;
   let text: string | undefined;
   try {
-    text = JSON.stringify(value);
+    text = JSON.stringify(value, (_key, part: unknown) => (typeof part === "function" ? "a function" : part));
   } catch {
     return "an object that refers to itself";
   }

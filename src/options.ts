@@ -156,8 +156,11 @@ function optional<T>(option: Option<T>): Option<T | undefined> {
 }
 
 function isFolder(value: unknown): value is string {
-  if (typeof value !== "string") return false;
-  return statSync(value, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return typeof value === "string" && statSync(value).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function isLogger(value: unknown): value is Logger | false | undefined {
@@ -173,7 +176,8 @@ function isLogger(value: unknown): value is Logger | false | undefined {
 export function isHandler(value: unknown): value is Handler {
   if (typeof value === "function") return true;
   if (typeof value !== "object" || value === null) return false;
-  return "init" in value && typeof value.init === "function" && "handle" in value && typeof value.handle === "function";
+  const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
+  return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));
 }
 
 /** The accepted shapes of a handler, for error messages. */

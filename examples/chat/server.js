@@ -11,8 +11,7 @@ try {
     routes: { "/chat": { handler: createChat() } },
   });
   console.log(`Chat: http://127.0.0.1:${server.port}`);
-  // Once: a second signal has its default effect, for whoever is tired of waiting for the drain.
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.close());
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());
 } catch (error) {
   console.error(`The chat cannot start: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;

@@ -282,7 +282,8 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   deafen(): void {
     this.#isDeaf = true;
     this.#receiver.send({ type: "deafen" });
-    this.#wire.pause();
+    // One that is being closed must still read its peer's close frame.
+    if (this.#wire.isOpen) this.#wire.pause();
   }
 
   /** One of its actors failed, which is a fault of ours: it alone ends, past the actor that may be dead. */

@@ -74,7 +74,8 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
 function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: Error): void => {
-      reject(new SendallError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
+      const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+      reject(new SendallError("LISTEN_FAILED", `cannot listen on ${address}: ${cause.message}`, { cause }));
     };
     server.once("error", onError);
     server.listen({ host, port, ...(backlog !== undefined && { backlog }) }, () => {
