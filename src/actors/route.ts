@@ -71,6 +71,7 @@ export class Route implements RouteParts {
   readonly #charges: Charges<object>;
   /** Every connection whose `closed` has not been handled. */
   readonly #present = new Set<LiveConnection>();
+  #hasStarted = false;
   #hasFailed = false;
   #rest: (() => void) | undefined;
 
@@ -119,6 +120,7 @@ export class Route implements RouteParts {
   /** Runs the handler's `init`; what it throws rejects. */
   async start(): Promise<void> {
     await this.#input.runner.init(this.bus);
+    this.#hasStarted = true;
     this.handler.release();
   }
 
@@ -202,7 +204,7 @@ export class Route implements RouteParts {
     this.handler.stop();
     this.bus.cancelTimers();
     try {
-      await this.#input.runner.stop(this.bus);
+      if (this.#hasStarted) await this.#input.runner.stop(this.bus);
     } catch (error) {
       this.#note(error, "stop");
     }
