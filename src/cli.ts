@@ -13,8 +13,8 @@ import { parseArgs } from "node:util";
 import type { Handler } from "./contracts.js";
 import { SendallError, show } from "./errors.js";
 import { createStderrLogger, LOG_LEVELS } from "./log.js";
-import { HANDLER_SHAPES, isHandler, type Option, optionTable } from "./options.js";
 import { type Server, serve } from "./server.js";
+import { HANDLER_SHAPES, isHandler, type Option, optionTable } from "./settings.js";
 
 const USAGE = `Usage: sendall serve [file] [options]
 

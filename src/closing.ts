@@ -14,6 +14,7 @@ export const ABNORMAL = 1006;
 
 export const NORMAL: CloseReason = { code: 1000, reason: "" };
 export const GOING_AWAY: CloseReason = { code: 1001, reason: "going away" };
+export const IDLE: CloseReason = { code: 1000, reason: "idle" };
 export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
 export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
 

@@ -1,4 +1,6 @@
 /** What rooms of one floor hand each other through the composition root: small contracts, no logic. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PeerCertificate } from "node:tls";
 import type {
   Bus,
   ClosedBy,
@@ -9,6 +11,7 @@ import type {
   ServerEvent,
   TransportName,
 } from "./events.js";
+import type { Refusal, Rejection } from "./reject.js";
 
 /** What Sendall asks of a logger; every pino logger has it. */
 export interface Logger {
@@ -49,6 +52,32 @@ export interface Runner {
   stop(bus: Bus): void | Promise<void>;
 }
 
+/** What `authorize` is asked about: a request to connect, before the upgrade. */
+export interface UpgradeRequest<P = Readonly<Record<string, string>>> {
+  /** The path, as sent, without the query. */
+  readonly path: string;
+  /** The decoded `:name` parts of the route. */
+  readonly params: P;
+  readonly query: URLSearchParams;
+  /** By lower-case name; repeated ones joined with `", "`. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly cookies: Readonly<Record<string, string>>;
+  readonly origin: string | undefined;
+  /** The subprotocols that the peer offers, in its order. */
+  readonly protocols: readonly string[];
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  /** Aborted when the peer leaves before it is let in, or `handshakeTimeoutMs` is over. */
+  readonly signal: AbortSignal;
+  /** Node's request; `undefined` in the test runtime. */
+  readonly raw: IncomingMessage | undefined;
+}
+
+/** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`. A throw is answered with 500. */
+export type Authorize<D = ConnectionData, P = Readonly<Record<string, string>>> = (
+  request: UpgradeRequest<P>,
+) => D | Rejection | Promise<D | Rejection>;
+
 /** The facts of a request, as the transport read them before the upgrade. */
 export interface Head {
   /** Path and query, as sent. */
@@ -56,11 +85,22 @@ export interface Head {
   /** Names and values in turn, one a line: kept in this form because few handlers ever read them. */
   readonly headers: string;
   readonly version: number;
-  readonly protocol: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
   readonly secure: boolean;
+  /** The TLS certificate that the peer has shown. */
+  readonly peerCertificate?: PeerCertificate;
+}
+
+/** A request that is being decided, which may take a while. */
+export interface Asking {
+  /** When it came. */
+  readonly at: number;
+  readonly head: Head;
+  readonly raw: IncomingMessage | undefined;
+  /** Aborted when the peer leaves before the answer. Made when first asked for. */
+  readonly signal: AbortSignal;
 }
 
 /** Our end of one peer's transport. */
@@ -95,42 +135,47 @@ export interface Peer {
   gone(code: number, reason: string): void;
 }
 
-/** An upgrade turned down before it happened. */
-export interface Refusal {
-  readonly status: number;
-  /** One line that names the cause. */
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 /** An upgrade let in: it happens when the transport calls `accept`, at once or after the handshake. */
 export interface Admission {
   readonly maxPayloadBytes: number;
+  /** The chosen subprotocol, `""` if none. */
+  readonly protocol: string;
   /** MUST be called in the same stack in which the wire starts to deliver. */
   accept(wire: Wire): Peer;
+  /** MUST be called instead if the peer has left: its place is free again. */
+  forsake(): void;
 }
 
 /** What an entrance asks for each request to connect. */
 export interface Gate {
-  admit(head: Head): Admission | Refusal;
+  admit(asking: Asking): Admission | Refusal | Promise<Admission | Refusal>;
+  /** Whether any route takes this path. */
+  takes(path: string): boolean;
   /** Whether a route has this path for itself. */
   hasRoute(path: string): boolean;
   /** MUST be told of every refusal, the entrance's own too. */
-  refused(head: Head, refusal: Refusal): void;
+  refused(asking: Asking, refusal: Refusal): void;
 }
 
 /** Where a server listens. */
 export interface Address {
   readonly host: string;
   readonly port: number;
+  readonly isSecure: boolean;
 }
 
 /** Where connections come in: the network, or memory. One for each server. */
 export interface Entrance {
+  /** Where it is now; meaningful once it is open. */
+  readonly address: Address;
   /** Rejects with `LISTEN_FAILED`; nothing is left listening then. */
-  open(gate: Gate): Promise<Address>;
+  open(gate: Gate): Promise<void>;
   /** Lets nobody in any more; resolves when the address is free again. */
   close(): Promise<void>;
+  /** The server has come to rest: lets go of a host. */
+  detach?(): void;
+  /** Plain HTTP, for a host that mounts us. */
+  readonly middleware?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 }
 
 /** Ends of a connection, for `closed` and the log. */

@@ -1,4 +1,5 @@
 /** The vocabulary that every room and every user speaks: connections, events, receipts, the bus. No logic. */
+import type { PeerCertificate } from "node:tls";
 
 declare const connectionId: unique symbol;
 
@@ -46,8 +47,10 @@ export interface Connection<D = ConnectionData> {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
-  /** Whether the peer speaks TLS to us. */
+  /** Whether the peer speaks TLS to us (or to a trusted proxy). */
   readonly secure: boolean;
+  /** The TLS certificate that the peer has shown (`tls.requestCert`). */
+  readonly peerCertificate: PeerCertificate | undefined;
   readonly transport: TransportName;
   /** When it opened: milliseconds since 1970. */
   readonly openedAt: number;

@@ -1,9 +1,11 @@
 /** The public names of Sendall, one by one. */
 export type {
+  Authorize,
   Handler,
   HandlerFunction,
   Logger,
   StatefulHandler,
+  UpgradeRequest,
 } from "./contracts.js";
 export { SendallError, type SendallErrorCode, type SendallErrorDetails } from "./errors.js";
 export type {
@@ -29,7 +31,9 @@ export type {
   TransportName,
   Verbs,
 } from "./events.js";
+export type { HostServer } from "./http/attach.js";
 export type {
+  AccessEntry,
   CloseOptions,
   HeartbeatOptions,
   MailboxOptions,
@@ -39,4 +43,5 @@ export type {
   SharedOptions,
   SuperviseOptions,
 } from "./options.js";
-export { type Server, type ServerEnd, serve } from "./server.js";
+export { type Rejection, reject } from "./reject.js";
+export { attach, type Server, type ServerEnd, serve } from "./server.js";

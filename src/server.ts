@@ -11,24 +11,29 @@ import { Everywhere } from "./bus/everywhere.js";
 import { Turn } from "./bus/turn.js";
 import { type Clock, createClock } from "./clock.js";
 import type { CloseReason } from "./closing.js";
-import type { Address, Admission, Entrance, Gate, Head, Logger, Refusal } from "./contracts.js";
+import type { Asking, Entrance, Gate, Logger } from "./contracts.js";
 import { SendallError } from "./errors.js";
 import type { Bus, ConnectionData, ConnectionId, ServerEvent, Stats, Verbs } from "./events.js";
 import { runHandler } from "./handlers/shape.js";
 import { readPath } from "./head.js";
+import { type Attachment, attachTo, type HostServer } from "./http/attach.js";
+import { Admissions, type Entry } from "./http/gate.js";
 import { type Listener, listen } from "./http/listen.js";
+import { Requests, tellAccess } from "./http/requests.js";
 import { EVERY_PATH, Router } from "./http/router.js";
+import { Slots } from "./http/slots.js";
 import { serveStatic } from "./http/static.js";
-import { createUpgrade } from "./http/upgrade.js";
+import { createUpgrade, type UpgradeListener } from "./http/upgrade.js";
 import { createLogger } from "./log.js";
+import type { CloseOptions, ServeOptions } from "./options.js";
+import type { Refusal } from "./reject.js";
 import {
-  type CloseOptions,
   type RouteDefinition,
   readCloseOptions,
   readOptions,
-  type ServeOptions,
+  refuseListenerOptions,
   type ServerSettings,
-} from "./options.js";
+} from "./settings.js";
 import { WebSocketTransport } from "./transport/websocket.js";
 
 /** How a server came to its end. */
@@ -50,6 +55,8 @@ export interface Server extends Verbs, AsyncDisposable {
   readonly closed: Promise<ServerEnd>;
   /** The root of the actors, an XState machine: `subscribe` and `system.inspect` work. */
   readonly actor: ServerActor;
+  /** Our plain HTTP (`static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
+  readonly middleware: NonNullable<Entrance["middleware"]>;
   /** Numbers of all routes together. */
   stats(): Stats;
   /**
@@ -69,8 +76,11 @@ export interface Server extends Verbs, AsyncDisposable {
 export interface Surroundings {
   readonly clock: Clock;
   readonly newId: () => ConnectionId;
-  readonly createEntrance: (settings: ServerSettings, log: Logger) => Entrance;
+  readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock) => Entrance;
 }
+
+/** What the operating system takes for `backlog` where it is not given. */
+const DEFAULT_BACKLOG = 511;
 
 /** A server as its maker sees it: to be started, and looked into by tests. */
 export class LiveServer extends Everywhere implements Server {
@@ -82,7 +92,8 @@ export class LiveServer extends Everywhere implements Server {
   readonly #entrance: Entrance;
   readonly #routes: readonly Route[];
   readonly #router = new Router<Route>();
-  #address: Address = { host: "", port: 0 };
+  readonly #slots: Slots;
+  readonly #admissions: Admissions;
   /** Refusals that concern no route. */
   #refused = 0;
   #closing: Promise<void> | undefined;
@@ -102,22 +113,39 @@ export class LiveServer extends Everywhere implements Server {
     this.#clock = surroundings.clock;
     this.#log = log;
     this.#settings = settings;
-    this.#entrance = surroundings.createEntrance(settings, log);
+    this.#entrance = surroundings.createEntrance(settings, log, surroundings.clock);
     this.#routes = routes;
     for (const route of routes) this.#router.add(route.path, route);
+    const { clock } = surroundings;
+    const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs } = settings;
+    this.#slots = new Slots({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
+    this.#admissions = new Admissions({
+      clock,
+      log,
+      slots: this.#slots,
+      trustProxy,
+      isOpen: () => this.isReady,
+      match: (path) => this.#router.match(path),
+      onAccepted: (entry, id) => this.#onAccepted(entry, id),
+    });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
   }
 
   get url(): string {
-    const { host, port } = this.#address;
-    return `ws://${host.includes(":") ? `[${host}]` : host}:${port}/`;
+    const { host, port, isSecure } = this.#entrance.address;
+    return `${isSecure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}/`;
   }
 
   get port(): number {
-    return this.#address.port;
+    return this.#entrance.address.port;
   }
+
+  readonly middleware: Server["middleware"] = (request, response, next) => {
+    if (this.#entrance.middleware === undefined) next();
+    else this.#entrance.middleware(request, response, next);
+  };
 
   get isReady(): boolean {
     return this.#closing === undefined;
@@ -127,7 +155,7 @@ export class LiveServer extends Everywhere implements Server {
   async start(): Promise<void> {
     try {
       for (const route of this.#routes) await route.start();
-      this.#address = await this.#entrance.open(this.#gate);
+      await this.#entrance.open(this.#gate);
     } catch (error) {
       for (const route of this.#routes) await route.stop();
       this.actor.send({ type: "close" });
@@ -181,33 +209,43 @@ export class LiveServer extends Everywhere implements Server {
   }
 
   readonly #gate: Gate = {
-    admit: (head) => this.#admit(head),
+    admit: (asking) => this.#admissions.admit(asking),
+    takes: (path) => this.#router.match(path) !== undefined,
     hasRoute: (path) => (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH,
-    refused: (head, { status, body }) => {
-      const route = this.#router.match(readPath(head.url))?.route;
-      if (route === undefined) this.#refused++;
-      else route.counters.refused++;
-      this.#log.info(
-        { status, reason: body, path: readPath(head.url), remoteAddress: head.remoteAddress },
-        "upgrade refused",
-      );
-    },
+    refused: (asking, refusal) => this.#onRefused(asking, refusal),
   };
 
-  #admit(head: Head): Admission | Refusal {
-    if (!this.isReady) return { status: 503, body: "the server is closing" };
-    const match = this.#router.match(readPath(head.url));
-    if (match === undefined) return { status: 404, body: `there is no route ${readPath(head.url)}` };
-    if (match.route.hasFailed) return { status: 503, body: "the handler of this route has failed" };
-    return match.route.admit(head, match.params);
+  #onAccepted({ facts, askedAt }: Entry, connection: ConnectionId): void {
+    const { onAccess } = this.#settings;
+    if (onAccess === undefined) return;
+    const { remoteAddress } = facts.head;
+    const timing = { at: askedAt, durationMs: this.#clock.now() - askedAt };
+    const entry = { method: "GET", path: facts.path, status: 101, remoteAddress, connection };
+    tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
+  }
+
+  #onRefused({ at, head, raw }: Asking, { status, body }: Refusal): void {
+    const path = readPath(head.url);
+    const { remoteAddress } = head;
+    const route = this.#router.match(path)?.route;
+    if (route === undefined) this.#refused++;
+    else route.counters.refused++;
+    const level = status === 403 ? "warn" : "info";
+    this.#log[level]({ status, reason: body, path, remoteAddress }, "upgrade refused");
+    const { onAccess } = this.#settings;
+    const method = raw?.method ?? "GET";
+    const entry = { at, durationMs: this.#clock.now() - at, method, path, status, remoteAddress, reason: body };
+    if (onAccess !== undefined) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);
   }
 
   async #shutDown(reason: CloseReason & { readonly drainMs: number }): Promise<void> {
     this.#log.info({ ...reason }, "closing");
     this.actor.send({ type: "close" });
+    this.#slots.close();
     const free = this.#entrance.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await free;
+    this.#entrance.detach?.();
     this.actor.send({ type: "closed" });
     this.#resolveClosed(this.#end);
   }
@@ -237,24 +275,72 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   return server;
 }
 
+/** Everything between an HTTP server and the gate, for `serve` and `attach`. */
+function createHttp(
+  settings: ServerSettings,
+  gate: Gate,
+  clock: Clock,
+  log: Logger,
+): { upgrade: UpgradeListener; requests: Requests } {
+  const transport = new WebSocketTransport({ closeTimeoutMs: settings.closeTimeoutMs });
+  const upgrade = createUpgrade(gate, clock, (request, socket, head, admission) =>
+    transport.upgrade(request, socket, head, admission),
+  );
+  const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
+  const { onRequest, onAccess } = settings;
+  const requests = new Requests({
+    clock,
+    log,
+    static: pages,
+    onRequest,
+    onAccess,
+    hasRoute: (path) => gate.hasRoute(path),
+  });
+  return { upgrade, requests };
+}
+
 /** The entrance of `serve`: one port for pages and WebSockets. */
-export function createNetworkEntrance(settings: ServerSettings, log: Logger): Entrance {
+export function createNetworkEntrance(settings: ServerSettings, log: Logger, clock: Clock): Entrance {
   let listener: Listener | undefined;
+  let requests: Requests | undefined;
   return {
+    get address() {
+      return listener?.address ?? { host: settings.host, port: settings.port, isSecure: settings.tls !== undefined };
+    },
     async open(gate) {
-      const { closeTimeoutMs } = settings;
-      const transport = new WebSocketTransport({ closeTimeoutMs });
-      const upgrade = createUpgrade(gate, (request, socket, head, admission) =>
-        transport.upgrade(request, socket, head, admission),
-      );
-      const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
-      const hasRoute = (path: string): boolean => gate.hasRoute(path);
-      listener = await listen(settings, { upgrade, static: pages, hasRoute, log });
-      return listener.address;
+      const http = createHttp(settings, gate, clock, log);
+      requests = http.requests;
+      listener = await listen(settings, { upgrade: http.upgrade, request: requests.listener, clock, log });
     },
     close: async () => listener?.close(),
+    middleware: (request, response, next) => requests?.middleware(request, response, next),
   };
 }
+
+/** The entrance of `attach`: the upgrades of a host, and our plain HTTP where the host mounts it. */
+function createAttachedEntrance(host: HostServer): Surroundings["createEntrance"] {
+  return (settings, log, clock) => {
+    let attachment: Attachment | undefined;
+    let requests: Requests | undefined;
+    return {
+      get address() {
+        return attachment?.address ?? { host: "", port: 0, isSecure: false };
+      },
+      async open(gate) {
+        const http = createHttp(settings, gate, clock, log);
+        requests = http.requests;
+        attachment = attachTo(host, http.upgrade, (path) => gate.takes(path));
+      },
+      // Until the server has come to rest, upgrades are answered that it is closing.
+      close: async () => {},
+      detach: () => attachment?.close(),
+      middleware: (request, response, next) =>
+        requests === undefined ? next() : requests.middleware(request, response, next),
+    };
+  };
+}
+
+const realWorld = { newId: (): ConnectionId => randomUUID() as ConnectionId };
 
 /**
  * Starts a server: resolves once the handler's `init` has run and the port is open. Installs no signal handlers.
@@ -263,10 +349,27 @@ export function createNetworkEntrance(settings: ServerSettings, log: Logger): En
  * system's error), or whatever the handler's first `init` throws; nothing is left listening then.
  */
 export async function serve<S = unknown, D = ConnectionData>(options: ServeOptions<D, S>): Promise<Server> {
+  const server = createServer(options, { ...realWorld, clock: createClock(), createEntrance: createNetworkEntrance });
+  await server.start();
+  return server;
+}
+
+/**
+ * Takes the upgrades of an HTTP server that somebody else runs: those that a route matches. Others are left alone if the host
+ * has another `upgrade` listener, else answered 404. Plain HTTP (`static`, `onRequest`) is `server.middleware`, for the host to
+ * mount. `close` leaves the host running.
+ *
+ * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has
+ */
+export async function attach<S = unknown, D = ConnectionData>(
+  host: HostServer,
+  options: Omit<ServeOptions<D, S>, "host" | "port" | "backlog" | "tls">,
+): Promise<Server> {
+  refuseListenerOptions(options);
   const server = createServer(options, {
+    ...realWorld,
     clock: createClock(),
-    newId: () => randomUUID() as ConnectionId,
-    createEntrance: createNetworkEntrance,
+    createEntrance: createAttachedEntrance(host),
   });
   await server.start();
   return server;

@@ -74,8 +74,13 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@nats-io/transport-node": ["cluster/nats.ts"],
   ioredis: ["cluster/redis.ts"],
 };
-/** `ws` shakes hands with the `IncomingMessage` of Node: its type may be named there, nothing of the module used. */
-const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = { "node:http": ["transport/websocket.ts"] };
+/**
+ * Where types of Node's HTTP may be named and nothing of it used: `ws` shakes hands with an `IncomingMessage`, and options of
+ * ours hand one to the user.
+ */
+const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
+  "node:http": ["transport/websocket.ts", "contracts.ts", "options.ts", "settings.ts"],
+};
 
 /** What a browser does not have. */
 const NOT_IN_BROWSERS = /^(node:|ws$|ws\/|pino$|pino\/)/;

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { optionTable } from "../src/options.js";
+import { optionTable } from "../src/settings.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
@@ -82,6 +82,10 @@ describe("the README", () => {
     const words = new Map<string, string>([
       ["backlog", "the system's"],
       ["static", "none"],
+      ["tls", "none"],
+      ["authorize", "everybody"],
+      ["onRequest", "none"],
+      ["onAccess", "none"],
       ["logger", "pino at `info`"],
     ]);
     const expected = Object.entries(optionTable).map(([name, option]) => ({

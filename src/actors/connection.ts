@@ -2,6 +2,8 @@
  * One connection: the object that handlers get, with its receiver and its sender. Made by the route when a transport brings
  * a peer; ends when its wire is gone and its `closed` has been handled.
  */
+
+import type { PeerCertificate } from "node:tls";
 import { checkDuration, checkRoom } from "../bus/bus.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
 import type { Timer } from "../clock.js";
@@ -10,13 +12,15 @@ import {
   checkCloseCode,
   cutReason,
   HANDLER_FAILED,
+  IDLE,
   NORMAL,
   protocolErrorCode,
   SLOW_CONSUMER,
 } from "../closing.js";
-import type { Ending, Head, Member, Outcome, Peer, Wire } from "../contracts.js";
+import type { Ending, Member, Outcome, Peer, Wire } from "../contracts.js";
 import type { ClosedBy, ConnectionData, ConnectionId, Data, Frame, TransportName } from "../events.js";
-import { Facts } from "../head.js";
+import type { Facts } from "../head.js";
+import type { Entry } from "../http/gate.js";
 import { controlPayload } from "../transport/frame.js";
 import { Heartbeat, type Watched } from "../transport/heartbeat.js";
 import { IdleAlarm } from "./idle.js";
@@ -28,11 +32,10 @@ const NO_PAYLOAD = Buffer.alloc(0);
 
 export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   readonly id: ConnectionId;
-  readonly params: Readonly<Record<string, string>>;
   readonly openedAt: number;
-  data: ConnectionData = {};
+  data: ConnectionData;
   readonly #route: RouteParts;
-  readonly #facts: Facts;
+  readonly #entry: Entry;
   readonly #wire: Wire;
   readonly #lane: Lane;
   readonly #sender: Sender;
@@ -42,6 +45,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   #rooms: Set<string> | undefined;
   #abort: AbortController | undefined;
   #idle: IdleAlarm | undefined;
+  #idleLimit: IdleAlarm | undefined;
   #deadline: Timer | undefined;
   #lastHeardAt: number;
   #pingedAt: number | undefined;
@@ -55,12 +59,13 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   /** What our side closed it with, and what `closed` is to say of it. */
   #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
 
-  constructor(route: RouteParts, head: Head, params: Readonly<Record<string, string>>, wire: Wire) {
+  constructor(route: RouteParts, entry: Entry, wire: Wire) {
     this.#route = route;
-    this.#facts = new Facts(head);
+    this.#entry = entry;
     this.#wire = wire;
     this.id = route.newId();
-    this.params = params;
+    // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
+    this.data = (entry.data ?? {}) as ConnectionData;
     this.openedAt = route.clock.now();
     this.#lastHeardAt = this.openedAt;
     this.#lane = route.mailbox.lane(this);
@@ -80,11 +85,20 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
 
   /** The first event; after the route knows it. */
   open(): void {
+    const { clock, settings } = this.#route;
+    if (settings.idleTimeoutMs !== false)
+      this.#idleLimit = new IdleAlarm(clock, settings.idleTimeoutMs, () => this.close(IDLE.code, IDLE.reason));
     this.#receiver.send({ type: "opened" });
   }
 
+  get #facts(): Facts {
+    return this.#entry.facts;
+  }
   get path(): string {
     return this.#facts.path;
+  }
+  get params(): Readonly<Record<string, string>> {
+    return this.#entry.params;
   }
   get query(): URLSearchParams {
     return this.#facts.query;
@@ -99,7 +113,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     return this.headers.origin;
   }
   get protocol(): string {
-    return this.#facts.head.protocol;
+    return this.#entry.protocol;
   }
   get version(): number {
     return this.#facts.head.version;
@@ -115,6 +129,9 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   }
   get secure(): boolean {
     return this.#facts.head.secure;
+  }
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.#facts.head.peerCertificate;
   }
   get transport(): TransportName {
     return this.#wire.transport;
@@ -214,6 +231,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   message(data: string | Buffer, bytes: number): void {
     this.#lastHeardAt = this.#route.clock.now();
     this.#idle?.heard();
+    this.#idleLimit?.heard();
     this.#receiver.send({ type: "message", data, bytes });
   }
 
@@ -240,6 +258,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#isGone = true;
     this.#heartbeat?.cancel();
     this.#idle?.cancel();
+    this.#idleLimit?.cancel();
     this.#deadline?.cancel();
     const ending = this.#ending(code, reason);
     const { log } = this.#route;
@@ -248,6 +267,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#receiver.send({ type: "gone", ending });
     if (this.#receiver.getSnapshot().status === "error") this.#sayClosed(ending);
     this.#abort?.abort();
+    this.#entry.release();
   }
 
   pause(): void {

@@ -10,9 +10,10 @@ import { Registry } from "../bus/registry.js";
 import type { Turn } from "../bus/turn.js";
 import type { Clock } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED } from "../closing.js";
-import type { Admission, Head, Logger, Member, Runner } from "../contracts.js";
+import type { Logger, Member, Peer, Runner, Wire } from "../contracts.js";
 import type { ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
-import type { RouteSettings } from "../options.js";
+import type { Entry, GatedRoute } from "../http/gate.js";
+import type { RouteSettings } from "../settings.js";
 import { encodeFrame } from "../transport/frame.js";
 import { Charges } from "./charges.js";
 import { LiveConnection } from "./connection.js";
@@ -54,7 +55,7 @@ export interface RouteInput {
 
 const MAX_KEPT_CHARACTERS = 1_024;
 
-export class Route implements RouteParts {
+export class Route implements RouteParts, GatedRoute {
   readonly path: string;
   readonly settings: RouteSettings;
   readonly clock: Clock;
@@ -124,21 +125,15 @@ export class Route implements RouteParts {
     this.handler.release();
   }
 
-  admit(head: Head, params: Readonly<Record<string, string>>): Admission {
-    return {
-      maxPayloadBytes: this.settings.maxPayloadBytes,
-      accept: (wire) => {
-        const connection = new LiveConnection(this, head, params, wire);
-        this.registry.add(connection);
-        this.#present.add(connection);
-        connection.open();
-        this.log.info(
-          { connection: connection.id, path: connection.path, remoteAddress: head.remoteAddress },
-          "connection opened",
-        );
-        return connection;
-      },
-    };
+  /** A connection that the gate has let in. */
+  accept(wire: Wire, entry: Entry): Peer {
+    const connection = new LiveConnection(this, entry, wire);
+    this.registry.add(connection);
+    this.#present.add(connection);
+    connection.open();
+    const { id: connectionId, path, remoteAddress } = connection;
+    this.log.info({ connection: connectionId, path, remoteAddress }, "connection opened");
+    return connection;
   }
 
   readonly wake = (): void => {

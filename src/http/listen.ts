@@ -1,24 +1,28 @@
-/** The HTTP server under `serve`: one port for pages and upgrades. Opens it, answers what nobody else does, and closes it. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
-import type { Address, Logger, Refusal } from "../contracts.js";
+/** The HTTP server under `serve`: one port for pages and upgrades. Opens it, times the heads of requests, and closes it. */
+import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
+import type { Clock, Timer } from "../clock.js";
+import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
-import { readPath } from "../head.js";
+import type { Refusal } from "../reject.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
-import type { StaticHandler } from "./static.js";
+import type { RequestListener } from "./requests.js";
+import type { UpgradeListener } from "./upgrade.js";
 
 export interface ListenSettings {
   readonly host: string;
   readonly port: number;
   readonly backlog: number | undefined;
+  readonly tls: TlsOptions | undefined;
+  readonly handshakeTimeoutMs: number;
 }
 
 export interface ListenHooks {
-  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Answers plain HTTP, or passes it on. */
-  readonly static: StaticHandler | undefined;
-  /** Whether this path is a route's: then what is missing is an upgrade, not a file. */
-  readonly hasRoute: (path: string) => boolean;
+  readonly upgrade: UpgradeListener;
+  readonly request: RequestListener;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -29,33 +33,29 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Plain HTTP that nothing else answers. */
-function answerRest(request: IncomingMessage, response: ServerResponse, hooks: ListenHooks): void {
-  const isRead = request.method === "GET" || request.method === "HEAD";
-  const path = readPath(request.url ?? "/");
-  const text = { Connection: "close", "Content-Type": "text/plain; charset=utf-8" };
-  if (!isRead) response.writeHead(405, { ...text, Allow: "GET, HEAD" }).end(`${request.method} is not answered here\n`);
-  else if (hooks.static !== undefined && !hooks.hasRoute(path))
-    response.writeHead(404, text).end(`there is no ${path}\n`);
-  else response.writeHead(426, { ...text, Upgrade: "websocket" }).end("this is a WebSocket server: upgrade\n");
-}
+const TOO_SLOW: Refusal = { status: 408, body: "the request's head took too long" };
 
 /** What is wrong with bytes that are no HTTP request, by Node's error code. */
 function faultOf(code: unknown): Refusal {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, body: "the request's head is too large" };
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return { status: 408, body: "the request's head took too long" };
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return TOO_SLOW;
   return { status: 400, body: "this is no HTTP request" };
 }
 
-/** Rejects with `LISTEN_FAILED`; nothing is left listening then. */
+/** Rejects with `LISTEN_FAILED`, or `BAD_OPTION` for TLS material that is none; nothing is left listening then. */
 export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<Listener> {
   const { log } = hooks;
-  const server = createServer((request, response) => {
-    const rest = (): void => answerRest(request, response, hooks);
-    if (hooks.static === undefined) rest();
-    else hooks.static(request, response, rest);
+  const server = build(settings);
+  const heads = new Heads(settings.handshakeTimeoutMs, hooks);
+  server.on(settings.tls === undefined ? "connection" : "secureConnection", heads.begin);
+  server.on("request", (request, response) => {
+    heads.end(request.socket);
+    hooks.request(request, response);
   });
-  server.on("upgrade", hooks.upgrade);
+  server.on("upgrade", (request, socket, head) => {
+    heads.end(request.socket);
+    hooks.upgrade(request, socket, head);
+  });
   server.on("clientError", (error, socket) => {
     socket.on("error", ignoreError);
     const refusal = faultOf("code" in error ? error.code : undefined);
@@ -63,12 +63,54 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     if (socket.writable) refuseSocket(socket, refusal);
     else socket.destroy();
   });
+  // A peer that fails the TLS handshake has no socket of ours yet; Node has ended it.
+  server.on("tlsClientError", (error) => log.info({ err: error }, "TLS handshake failed"));
   await bind(server, settings);
   // From here on an error is one of accepting a connection (too many open files): the listener goes on.
   server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : settings.port;
-  return { address: { host: settings.host, port }, close: () => close(server) };
+  return { address: { host: settings.host, port, isSecure: settings.tls !== undefined }, close: () => close(server) };
+}
+
+function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
+  if (tls === undefined) return createServer();
+  try {
+    return createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SendallError("BAD_OPTION", `tls: ${why}`, { option: "tls", cause });
+  }
+}
+
+/**
+ * Times the head of each connection's first request. Node's own `headersTimeout` looks only every 30 s, and is left in place
+ * for later requests of a connection.
+ */
+class Heads {
+  readonly #timeoutMs: number;
+  readonly #hooks: ListenHooks;
+  readonly #timers = new WeakMap<Socket, Timer>();
+
+  constructor(timeoutMs: number, hooks: ListenHooks) {
+    this.#timeoutMs = timeoutMs;
+    this.#hooks = hooks;
+  }
+
+  readonly begin = (socket: Socket): void => {
+    const { clock, log } = this.#hooks;
+    const timer = clock.after(this.#timeoutMs, () => {
+      log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
+      refuseSocket(socket, TOO_SLOW);
+    });
+    this.#timers.set(socket, timer);
+    socket.once("close", () => timer.cancel());
+  };
+
+  end(socket: Socket): void {
+    this.#timers.get(socket)?.cancel();
+    this.#timers.delete(socket);
+  }
 }
 
 function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<void> {

@@ -3,8 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import sirv from "sirv";
 import { decode, readPath } from "../head.js";
 
-type Next = () => void;
-export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: Next) => void;
+export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
 /** A segment that begins with a dot: `..`, and files that are nobody's business. */
 const HIDDEN = /(^|[\\/])\.(?!well-known([\\/]|$))/;

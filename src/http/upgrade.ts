@@ -5,12 +5,18 @@
 import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Admission, Gate, Head, Refusal } from "../contracts.js";
+import { TLSSocket } from "node:tls";
+import type { Clock } from "../clock.js";
+import type { Admission, Asking, Gate, Head } from "../contracts.js";
 import { joinHeaders } from "../head.js";
+import type { Refusal } from "../reject.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
 
 /** Completes the handshake on the socket and accepts the connection. */
 export type HandOver = (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
+
+/** The listener of an HTTP server's `upgrade` event. */
+export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** 16 bytes in base64 (RFC 6455 section 4.1). */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
@@ -18,15 +24,18 @@ const VERSION = 13;
 
 function readHead(request: IncomingMessage): Head {
   const { socket } = request;
+  const isSecure = socket instanceof TLSSocket;
+  const certificate = isSecure ? socket.getPeerCertificate() : undefined;
   return {
     url: request.url ?? "/",
     headers: joinHeaders(request.rawHeaders),
     version: VERSION,
-    protocol: "",
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
     localAddress: plainAddress(socket.localAddress),
-    secure: "encrypted" in socket,
+    secure: isSecure,
+    // Node gives an empty object for a peer that has shown none.
+    ...(certificate?.subject !== undefined && { peerCertificate: certificate }),
   };
 }
 
@@ -52,22 +61,64 @@ function fault({ method, headers }: IncomingMessage): Refusal | undefined {
   return undefined;
 }
 
-/** The listener of an HTTP server's `upgrade` event. */
-export function createUpgrade(
-  gate: Gate,
-  handOver: HandOver,
-): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
+/** One request while it is being decided. */
+class Decision implements Asking {
+  readonly head: Head;
+  readonly raw: IncomingMessage;
+  readonly at: number;
+  readonly #socket: Duplex;
+  #abort: AbortController | undefined;
+
+  constructor(raw: IncomingMessage, socket: Duplex, at: number) {
+    this.at = at;
+    this.raw = raw;
+    this.head = readHead(raw);
+    this.#socket = socket;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      this.#socket.once("close", this.#onClose);
+    }
+    return this.#abort.signal;
+  }
+
+  /** It is decided: the socket is somebody else's. */
+  end(): void {
+    this.#socket.removeListener("close", this.#onClose);
+    this.#socket.removeListener("error", ignoreError);
+  }
+
+  readonly #onClose = (): void => this.#abort?.abort();
+}
+
+/** Hands a socket over, or lets its place go if the peer has left meanwhile: then `ws` would never call back. */
+function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admission, handOver: HandOver): void {
+  if (!socket.readable || !socket.writable) {
+    admission.forsake();
+    socket.destroy();
+    return;
+  }
+  decision.end();
+  handOver(decision.raw, socket, head, admission);
+}
+
+export function createUpgrade(gate: Gate, clock: Clock, handOver: HandOver): UpgradeListener {
   return (request, socket, head) => {
     // First thing: a peer that resets its connection now must not end the process.
     socket.on("error", ignoreError);
-    const facts = readHead(request);
-    const answer = fault(request) ?? gate.admit(facts);
-    if ("status" in answer) {
-      gate.refused(facts, answer);
+    const decision = new Decision(request, socket, clock.now());
+    const settle = (answer: Admission | Refusal): void => {
+      if ("accept" in answer) {
+        enter(decision, socket, head, answer, handOver);
+        return;
+      }
+      gate.refused(decision, answer);
       refuseSocket(socket, answer);
-      return;
-    }
-    socket.removeListener("error", ignoreError);
-    handOver(request, socket, head, answer);
+    };
+    const answer = fault(request) ?? gate.admit(decision);
+    if (answer instanceof Promise) answer.then(settle);
+    else settle(answer);
   };
 }

@@ -2,7 +2,7 @@
 import { checkCloseCode, NO_CODE } from "../closing.js";
 import { SendallError } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
-import type { MemoryClientEnd } from "../transport/memory.js";
+import type { MemoryClientEnd, MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
@@ -47,11 +47,11 @@ interface Waiter {
 
 export class MemoryTestClient implements TestClient {
   readonly received: (string | Buffer)[] = [];
-  readonly protocol = "";
   readonly #settle: () => Promise<void>;
   readonly #waiters: Waiter[] = [];
   #end: MemoryClientEnd | undefined;
   #id: ConnectionId | undefined;
+  #protocol = "";
   #taken = 0;
   #closed: ClientClose | undefined;
 
@@ -60,9 +60,14 @@ export class MemoryTestClient implements TestClient {
   }
 
   /** Once it was let in. */
-  attach(id: ConnectionId, end: MemoryClientEnd): void {
+  attach({ id, protocol, end }: MemoryConnection): void {
     this.#id = id;
+    this.#protocol = protocol;
     this.#end = end;
+  }
+
+  get protocol(): string {
+    return this.#protocol;
   }
 
   get id(): ConnectionId {

@@ -113,22 +113,22 @@ class MemoryRuntime implements TestRuntime {
       url: path + search,
       headers: joinHeaders(Object.entries({ host: "memory", ...headers }).flat()),
       version: 13,
-      protocol: "",
       remoteAddress,
       remotePort: 0,
       localAddress: "127.0.0.1",
       secure: false,
     };
-    const answer = this.#entrance.connect(head, {
-      message: (data) => client.onMessage(data),
-      pong() {},
-      closed: (code, reason) => client.onClosed(code, reason),
-    });
+    const events = {
+      message: (data: string | Buffer): void => client.onMessage(data),
+      pong(): void {},
+      closed: (code: number, reason: string): void => client.onClosed(code, reason),
+    };
+    const answer = await this.#entrance.connect(head, events, new AbortController().signal);
     if ("status" in answer) {
       const { status, body } = answer;
       throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
     }
-    client.attach(answer.id, answer.end);
+    client.attach(answer);
     await this.settle();
     return client;
   }

@@ -5,9 +5,10 @@
 
 import type { Clock } from "../clock.js";
 import { ABNORMAL, protocolErrorCode } from "../closing.js";
-import type { Address, Entrance, Gate, Head, Peer, Refusal, Wire } from "../contracts.js";
+import type { Address, Entrance, Gate, Head, Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
 import { Fifo } from "../fifo.js";
+import type { Refusal } from "../reject.js";
 
 /** What the client end tells of what it reads. Calls after `closed` do not happen. */
 export interface MemoryClientEvents {
@@ -283,6 +284,8 @@ export interface MemoryClientEnd {
 /** A connection that was let in: its id at the server, and the test's end of it. */
 export interface MemoryConnection {
   readonly id: ConnectionId;
+  /** The chosen subprotocol, `""` if none. */
+  readonly protocol: string;
   readonly end: MemoryClientEnd;
 }
 
@@ -295,24 +298,27 @@ export class MemoryEntrance implements Entrance {
     this.#clock = clock;
   }
 
-  async open(gate: Gate): Promise<Address> {
+  readonly address: Address = { host: "memory", port: 0, isSecure: false };
+
+  async open(gate: Gate): Promise<void> {
     this.#gate = gate;
-    return { host: "memory", port: 0 };
   }
 
   async close(): Promise<void> {
     this.#gate = undefined;
   }
 
-  connect(head: Head, events: MemoryClientEvents): MemoryConnection | Refusal {
-    const admission = this.#gate?.admit(head) ?? { status: 503, body: "the server is not listening" };
+  /** @param signal aborted when the client gives up before it is let in */
+  async connect(head: Head, events: MemoryClientEvents, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
+    const asking = { at: this.#clock.now(), head, raw: undefined, signal };
+    const admission = (await this.#gate?.admit(asking)) ?? { status: 503, body: "the server is not listening" };
     if ("status" in admission) {
-      this.#gate?.refused(head, admission);
+      this.#gate?.refused(asking, admission);
       return admission;
     }
     const link = new MemoryLink(this.#clock, admission.maxPayloadBytes, events);
     const peer = admission.accept(link);
     link.attach(peer);
-    return { id: peer.id, end: link.client };
+    return { id: peer.id, protocol: admission.protocol, end: link.client };
   }
 }

@@ -151,7 +151,8 @@ export class WebSocketTransport {
       maxPayload,
       // For a peer that asked to close and then stays; our own closing is timed by our clock.
       closeTimeout: this.#settings.closeTimeoutMs,
-      handleProtocols: () => false as const,
+      // The gate has chosen.
+      handleProtocols: () => this.#admission?.protocol || false,
       WebSocket: Socket,
     };
     const server = new WebSocketServer(options);

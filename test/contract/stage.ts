@@ -176,21 +176,21 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
   await server.start();
   const connect: Connect = async (_server, key) => {
     const client = new MemoryTestClient(async () => {});
-    const answer = entrance.connect(
+    const answer = await entrance.connect(
       {
         url: `/?key=${key}`,
         headers: joinHeaders([]),
         version: 13,
-        protocol: "",
         remoteAddress: "127.0.0.1",
         remotePort: 1,
         localAddress: "127.0.0.1",
         secure: false,
       },
       { message: (data) => client.onMessage(data), pong() {}, closed: (code, reason) => client.onClosed(code, reason) },
+      new AbortController().signal,
     );
     if ("status" in answer) throw new Error(answer.body);
-    client.attach(answer.id, answer.end);
+    client.attach(answer);
     return client;
   };
   return new Stage(server, clock, connect, ended);

@@ -1,0 +1,174 @@
+/**
+ * The gate of a server: decides on each request to connect, before the upgrade. In this order: is there a route, is the server
+ * open, is the page's origin allowed, is there a place, does the user's `authorize` let it in.
+ */
+import type { Clock } from "../clock.js";
+import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
+import type { ConnectionId } from "../events.js";
+import { Facts } from "../head.js";
+import { type Refusal, Rejection } from "../reject.js";
+import { allowsOrigin, type Origins } from "./origin.js";
+import { askedHost, believeProxies } from "./proxy.js";
+import type { Match } from "./router.js";
+import type { Release, Slots } from "./slots.js";
+
+/** A route as the gate sees it. */
+export interface GatedRoute {
+  readonly hasFailed: boolean;
+  readonly settings: {
+    readonly authorize: Authorize<unknown> | undefined;
+    readonly origins: Origins;
+    readonly protocols: readonly string[];
+    readonly handshakeTimeoutMs: number;
+    readonly maxPayloadBytes: number;
+  };
+  accept(wire: Wire, entry: Entry): Peer;
+}
+
+/** What a connection begins with. */
+export interface Entry {
+  readonly facts: Facts;
+  readonly params: Readonly<Record<string, string>>;
+  readonly protocol: string;
+  /** What `authorize` returned. */
+  readonly data: unknown;
+  /** Gives its place back: to be called when the connection is gone. */
+  readonly release: Release;
+  /** When the request came. */
+  readonly askedAt: number;
+}
+
+export interface GateParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly slots: Slots;
+  readonly trustProxy: boolean | number;
+  readonly isOpen: () => boolean;
+  readonly onAccepted: (entry: Entry, id: ConnectionId) => void;
+  readonly match: (path: string) => Match<GatedRoute> | undefined;
+}
+
+const CLOSING: Refusal = { status: 503, body: "the server is closing" };
+const FULL: Refusal = { status: 503, body: "the server is full" };
+const FAILED: Refusal = { status: 500, body: "authorize failed" };
+const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
+
+export class Admissions implements Pick<Gate, "admit"> {
+  readonly #parts: GateParts;
+
+  constructor(parts: GateParts) {
+    this.#parts = parts;
+  }
+
+  admit(asking: Asking): Admission | Refusal | Promise<Admission | Refusal> {
+    const { trustProxy, match, isOpen, slots } = this.#parts;
+    const { headers, path } = new Facts(asking.head);
+    const head = believeProxies(asking.head, headers, trustProxy);
+    const found = match(path);
+    if (found === undefined) return { status: 404, body: `there is no route ${path}` };
+    if (!isOpen()) return CLOSING;
+    if (found.route.hasFailed) return { status: 503, body: "the handler of this route has failed" };
+    const { origin } = headers;
+    if (!allowsOrigin(found.route.settings.origins, origin, askedHost(headers, trustProxy)))
+      return { status: 403, body: `the origin ${origin} is not allowed (option origins)` };
+    const place = slots.take(head.remoteAddress, () => asking.signal);
+    if (place === undefined) return FULL;
+    const go = (release: Release | undefined): Admission | Refusal | Promise<Admission | Refusal> =>
+      release === undefined ? FULL : this.#authorize(asking, head, found, release);
+    return place instanceof Promise ? place.then(go) : go(place);
+  }
+
+  #authorize(
+    asking: Asking,
+    head: Head,
+    { route, params }: Match<GatedRoute>,
+    release: Release,
+  ): Admission | Refusal | Promise<Admission | Refusal> {
+    const facts = new Facts(head);
+    const { authorize } = route.settings;
+    const admission = (data: unknown): Admission =>
+      this.#admission(route, { facts, params, protocol: choose(route, facts), data, release, askedAt: asking.at });
+    if (authorize === undefined) return admission(undefined);
+    return this.#ask(authorize, route.settings.handshakeTimeoutMs, asking, facts, params).then((answer) => {
+      if ("data" in answer && this.#parts.isOpen()) return admission(answer.data);
+      release();
+      return "data" in answer ? CLOSING : answer;
+    });
+  }
+
+  #admission(route: GatedRoute, entry: Entry): Admission {
+    return {
+      maxPayloadBytes: route.settings.maxPayloadBytes,
+      protocol: entry.protocol,
+      accept: (wire) => {
+        const peer = route.accept(wire, entry);
+        this.#parts.onAccepted(entry, peer.id);
+        return peer;
+      },
+      forsake: entry.release,
+    };
+  }
+
+  /** Runs the user's code, guarded and for a limited time. */
+  async #ask(
+    authorize: Authorize<unknown>,
+    timeoutMs: number,
+    asking: Asking,
+    facts: Facts,
+    params: Match<GatedRoute>["params"],
+  ): Promise<{ readonly data: unknown } | Refusal> {
+    const { clock, log } = this.#parts;
+    const over = new AbortController();
+    const request = toRequest(asking, facts, params, over.signal);
+    const decided = (async () => authorize(request))().then(
+      (answer) => (answer instanceof Rejection ? answer.refusal : { data: answer }),
+      (error: unknown) => {
+        log.error({ err: error, path: facts.path }, "authorize failed");
+        return FAILED;
+      },
+    );
+    const tooSlow = new Promise<Refusal>((resolve) => {
+      const timer = clock.after(timeoutMs, () => {
+        over.abort();
+        resolve(TOO_SLOW);
+      });
+      decided.then(() => timer.cancel());
+    });
+    return Promise.race([decided, tooSlow]);
+  }
+}
+
+/** The first of ours that the peer offers too (RFC 6455 section 4.2.2). */
+function choose(route: GatedRoute, facts: Facts): string {
+  const offered = offeredProtocols(facts);
+  return route.settings.protocols.find((protocol) => offered.includes(protocol)) ?? "";
+}
+
+function offeredProtocols({ headers }: Facts): string[] {
+  return headers["sec-websocket-protocol"]?.split(",").map((text) => text.trim()) ?? [];
+}
+
+function toRequest(
+  asking: Asking,
+  facts: Facts,
+  params: Match<GatedRoute>["params"],
+  over: AbortSignal,
+): UpgradeRequest {
+  const { path, query, headers, cookies, head } = facts;
+  const { remoteAddress, secure } = head;
+  return {
+    path,
+    params,
+    query,
+    headers,
+    cookies,
+    origin: headers.origin,
+    protocols: offeredProtocols(facts),
+    remoteAddress,
+    secure,
+    get signal() {
+      return AbortSignal.any([asking.signal, over]);
+    },
+    raw: asking.raw,
+  };
+}

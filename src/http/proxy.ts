@@ -1,0 +1,37 @@
+/** What proxies say of whom they speak for (`X-Forwarded-*`), believed as far as `trustProxy` says and no further. */
+import type { Head } from "../contracts.js";
+
+/** The facts with what the trusted proxies say of the peer; `headers` are those of the request, by lower-case name. */
+export function believeProxies(
+  head: Head,
+  headers: Readonly<Record<string, string>>,
+  trustProxy: boolean | number,
+): Head {
+  const trusted = trustProxy === true ? Number.POSITIVE_INFINITY : Number(trustProxy);
+  if (trusted === 0) return head;
+  const address = entry(headers["x-forwarded-for"], trusted);
+  const protocol = entry(headers["x-forwarded-proto"], trusted);
+  return {
+    ...head,
+    remoteAddress: address === undefined ? head.remoteAddress : plain(address),
+    secure: protocol === undefined ? head.secure : /^(https|wss)$/i.test(protocol),
+  };
+}
+
+/** The host that the peer asked for. */
+export function askedHost(headers: Readonly<Record<string, string>>, trustProxy: boolean | number): string | undefined {
+  const trusted = trustProxy === true ? Number.POSITIVE_INFINITY : Number(trustProxy);
+  return (trusted > 0 ? entry(headers["x-forwarded-host"], trusted) : undefined) ?? headers.host;
+}
+
+/** Each proxy adds an entry at the right: the last one that a trusted proxy has added, the leftmost if there are fewer. */
+function entry(header: string | undefined, trusted: number): string | undefined {
+  const entries = header?.split(",").map((text) => text.trim()) ?? [];
+  return entries[Math.max(entries.length - trusted, 0)] || undefined;
+}
+
+/** Some proxies add the port: `1.2.3.4:5678`, `[::1]:5678`. */
+function plain(address: string): string {
+  const [, bracketed, v4] = /^\[([^\]]+)\](?::\d+)?$|^(\d+(?:\.\d+){3}):\d+$/.exec(address) ?? [];
+  return bracketed ?? v4 ?? address;
+}

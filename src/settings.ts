@@ -1,0 +1,428 @@
+/**
+ * Options to settings: the defaults and checks of all options, and the one place where `serve` refuses a bad one, before
+ * anything has begun. What each option means stands in `options.ts`.
+ */
+import { statSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TlsOptions } from "node:tls";
+import { type CloseReason, checkCloseCode, cutReason, GOING_AWAY } from "./closing.js";
+import type { Authorize, Handler, Logger } from "./contracts.js";
+import { SendallError, show } from "./errors.js";
+import type {
+  AccessEntry,
+  CloseOptions,
+  HeartbeatOptions,
+  MailboxOptions,
+  OutboxOptions,
+  SuperviseOptions,
+} from "./options.js";
+
+/** One option: its default, and what it has to be. */
+export interface Option<T> {
+  readonly scope: "server" | "route";
+  readonly default: T;
+  readonly expected: string;
+  readonly accepts: (value: unknown) => value is T;
+}
+
+const MIB = 1_048_576;
+/** Longer than any sensible wait, short enough to be added to a date. */
+const MAX_MS = 2 ** 40;
+
+function whole(
+  scope: Option<number>["scope"],
+  preset: number,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): Option<number> {
+  const expected =
+    max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
+  const accepts = (value: unknown): value is number =>
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
+  return { scope, default: preset, expected, accepts };
+}
+
+function duration(scope: Option<number>["scope"], preset: number): Option<number> {
+  return { ...whole(scope, preset, 1, MAX_MS), expected: "a whole number of milliseconds from 1" };
+}
+
+function text(scope: Option<string>["scope"], preset: string): Option<string> {
+  const accepts = (value: unknown): value is string => typeof value === "string" && value !== "";
+  return { scope, default: preset, expected: "a string that is not empty", accepts };
+}
+
+function oneOf<const T extends string>(scope: Option<T>["scope"], ...words: readonly [T, ...T[]]): Option<T> {
+  const accepts = (value: unknown): value is T => words.some((word) => word === value);
+  return { scope, default: words[0], expected: words.map((word) => `"${word}"`).join(" or "), accepts };
+}
+
+function flag(scope: Option<boolean>["scope"], preset: boolean): Option<boolean> {
+  return { scope, default: preset, expected: "true or false", accepts: (value) => typeof value === "boolean" };
+}
+
+function orFalse<T>(option: Option<T>): Option<T | false> {
+  const accepts = (value: unknown): value is T | false => value === false || option.accepts(value);
+  return { ...option, default: false, expected: `${option.expected}, or false`, accepts };
+}
+
+function optional<T>(option: Option<T>): Option<T | undefined> {
+  return { ...option, default: undefined, accepts: (value): value is T | undefined => option.accepts(value) };
+}
+
+function isAny(value: unknown): value is "same" | "any" {
+  return value === "same" || value === "any";
+}
+
+/** An origin as a browser writes it: scheme, host and port. */
+function isOrigin(value: unknown): value is string {
+  return typeof value === "string" && URL.canParse(value) && new URL(value).origin === value;
+}
+
+function isOrigins(value: unknown): value is "same" | "any" | readonly string[] {
+  return isAny(value) || (Array.isArray(value) && value.every(isOrigin));
+}
+
+/** A token (RFC 9110 section 5.6.2). */
+function isProtocols(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) && value.every((name) => typeof name === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(name))
+  );
+}
+
+function isFunction<F>(value: unknown): value is F {
+  return typeof value === "function";
+}
+
+function isTrust(value: unknown): value is boolean | number {
+  return typeof value === "boolean" || (typeof value === "number" && Number.isInteger(value) && value >= 0);
+}
+
+function isFolder(value: unknown): value is string {
+  try {
+    return typeof value === "string" && statSync(value).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function isLogger(value: unknown): value is Logger | false | undefined {
+  if (value === false) return true;
+  if (typeof value !== "object" || value === null) return false;
+  const methods = new Map<string, unknown>(
+    ["debug", "info", "warn", "error", "child"].map((name) => [name, Reflect.get(value, name)]),
+  );
+  return [...methods.values()].every((method) => typeof method === "function");
+}
+
+function isTls(value: unknown): value is TlsOptions {
+  return isRecord(value);
+}
+
+/** Whether it is one of the shapes of a handler. */
+export function isHandler(value: unknown): value is Handler {
+  if (typeof value === "function") return true;
+  if (typeof value !== "object" || value === null) return false;
+  const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
+  return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));
+}
+
+/** The accepted shapes of a handler, for error messages. */
+export const HANDLER_SHAPES =
+  "a function (event, bus) => void, or an object { init(bus), handle(event, state, bus), stop?(state, bus) }";
+
+/** Every option by its dotted name, but for `handler`, `routes` and the groups themselves. */
+interface OptionTypes {
+  host: string;
+  port: number;
+  backlog: number | undefined;
+  static: string | undefined;
+  tls: TlsOptions | undefined;
+  authorize: Authorize<unknown> | undefined;
+  origins: "same" | "any" | readonly string[];
+  protocols: readonly string[];
+  maxPayloadBytes: number;
+  maxConnections: number;
+  maxConnectionsPerAddress: number;
+  whenFull: "reject" | "wait";
+  "mailbox.highWaterEvents": number;
+  "mailbox.lowWaterEvents": number;
+  "mailbox.maxBytes": number;
+  "mailbox.maxInfo": number;
+  "outbox.maxBufferedBytes": number;
+  "outbox.slowConsumer": OutboxOptions["slowConsumer"];
+  maxRoomsPerConnection: number;
+  "heartbeat.intervalMs": number;
+  "heartbeat.timeoutMs": number;
+  idleTimeoutMs: number | false;
+  handshakeTimeoutMs: number;
+  closeTimeoutMs: number;
+  handlerTimeoutMs: number;
+  concurrency: "serial" | "connection";
+  "supervise.strategy": SuperviseOptions["strategy"];
+  "supervise.intensity": number;
+  "supervise.periodMs": number;
+  "supervise.keepData": boolean;
+  trustProxy: boolean | number;
+  logger: Logger | false | undefined;
+  name: string;
+  onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
+  onAccess: ((entry: AccessEntry) => void) | undefined;
+}
+
+/** The defaults and checks of all options. */
+export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionTypes[N]> } = {
+  host: text("server", "127.0.0.1"),
+  port: whole("server", 8080, 0, 65_535),
+  backlog: optional(whole("server", 511, 1, 2 ** 31 - 1)),
+  static: optional({ scope: "server", default: "", expected: "a folder that exists", accepts: isFolder }),
+  tls: { scope: "server", default: undefined, expected: "an object { key, cert, … }", accepts: isTls },
+  authorize: { scope: "route", default: undefined, expected: "a function", accepts: isFunction },
+  origins: {
+    scope: "route",
+    default: "same",
+    expected: '"same", "any" or a list of origins like "https://example.com"',
+    accepts: isOrigins,
+  },
+  protocols: { scope: "route", default: [], expected: "a list of names of subprotocols", accepts: isProtocols },
+  maxPayloadBytes: whole("route", MIB, 1, 2 ** 31 - 1),
+  maxConnections: whole("server", 0, 0),
+  maxConnectionsPerAddress: whole("server", 0, 0),
+  whenFull: oneOf("server", "reject", "wait"),
+  "mailbox.highWaterEvents": whole("route", 64, 1),
+  "mailbox.lowWaterEvents": whole("route", 16, 0),
+  "mailbox.maxBytes": whole("route", MIB, 1),
+  "mailbox.maxInfo": whole("route", 10_000, 1),
+  "outbox.maxBufferedBytes": whole("route", MIB, 1),
+  "outbox.slowConsumer": oneOf("route", "close", "dropOldest", "dropNewest"),
+  maxRoomsPerConnection: whole("route", 100, 1),
+  "heartbeat.intervalMs": duration("route", 25_000),
+  "heartbeat.timeoutMs": duration("route", 20_000),
+  idleTimeoutMs: orFalse(duration("route", 1)),
+  handshakeTimeoutMs: duration("route", 10_000),
+  closeTimeoutMs: duration("server", 5_000),
+  handlerTimeoutMs: duration("route", 30_000),
+  concurrency: oneOf("route", "serial", "connection"),
+  "supervise.strategy": oneOf("route", "resume", "restart"),
+  "supervise.intensity": whole("route", 3, 0),
+  "supervise.periodMs": duration("route", 5_000),
+  "supervise.keepData": flag("route", true),
+  trustProxy: { scope: "server", default: false, expected: "true, false or a number of proxies", accepts: isTrust },
+  logger: { scope: "server", default: undefined, expected: "a pino logger or false", accepts: isLogger },
+  name: text("server", "sendall"),
+  onRequest: { scope: "server", default: undefined, expected: "a function", accepts: isFunction },
+  onAccess: { scope: "server", default: undefined, expected: "a function", accepts: isFunction },
+};
+
+/** The options of a route, checked and complete. */
+export interface RouteSettings {
+  readonly authorize: Authorize<unknown> | undefined;
+  readonly origins: "same" | "any" | readonly string[];
+  readonly protocols: readonly string[];
+  readonly handshakeTimeoutMs: number;
+  readonly idleTimeoutMs: number | false;
+  readonly maxPayloadBytes: number;
+  readonly mailbox: MailboxOptions;
+  readonly outbox: OutboxOptions;
+  readonly maxRoomsPerConnection: number;
+  readonly heartbeat: HeartbeatOptions | false;
+  readonly closeTimeoutMs: number;
+  readonly handlerTimeoutMs: number;
+  readonly concurrency: "serial" | "connection";
+  readonly supervise: SuperviseOptions;
+}
+
+/** The options of a server, checked and complete. */
+export interface ServerSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly backlog: number | undefined;
+  readonly static: string | undefined;
+  readonly tls: TlsOptions | undefined;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly whenFull: "reject" | "wait";
+  readonly handshakeTimeoutMs: number;
+  readonly trustProxy: boolean | number;
+  readonly onRequest: OptionTypes["onRequest"];
+  readonly onAccess: OptionTypes["onAccess"];
+  readonly closeTimeoutMs: number;
+  readonly logger: Logger | false | undefined;
+  readonly name: string;
+  readonly routes: readonly [RouteDefinition, ...RouteDefinition[]];
+}
+
+export interface RouteDefinition {
+  /** `undefined` is every path. */
+  readonly path: string | undefined;
+  readonly handler: Handler;
+  readonly settings: RouteSettings;
+}
+
+const groups: readonly string[] = ["mailbox", "outbox", "heartbeat", "supervise"];
+
+function refuse(option: string, problem: string): never {
+  throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Options as the user wrote them, a route's before the server's; `at` is what stands before a name in error messages. */
+class Source {
+  readonly #layers: readonly { readonly at: string; readonly options: Record<string, unknown> }[];
+
+  constructor(...layers: readonly { readonly at: string; readonly options: Record<string, unknown> }[]) {
+    this.#layers = layers;
+  }
+
+  read<N extends keyof OptionTypes>(name: N): OptionTypes[N] {
+    const option: Option<OptionTypes[N]> = optionTable[name];
+    for (const { at, options } of this.#layers) {
+      const value = lookUp(options, name);
+      if (value === undefined) continue;
+      if (!option.accepts(value)) refuse(at + name, `expected ${option.expected}, got ${show(value)}`);
+      return value;
+    }
+    return option.default;
+  }
+
+  isOff(group: string): boolean {
+    const layer = this.#layers.find(({ options }) => options[group] !== undefined);
+    return layer?.options[group] === false;
+  }
+}
+
+function lookUp(options: Record<string, unknown>, name: string): unknown {
+  const [group = "", key] = name.split(".");
+  const value = options[group];
+  if (key === undefined) return value;
+  return isRecord(value) ? value[key] : undefined;
+}
+
+/** Refuses names that are no option here, and groups that are no group. */
+function checkNames(options: Record<string, unknown>, at: string, scope: "server" | "route"): void {
+  const known = Object.entries(optionTable).filter(([, option]) => scope === "server" || option.scope === "route");
+  const names = new Set(known.map(([name]) => name));
+  const tops = new Set([...names].map((name) => name.split(".")[0]));
+  for (const [name, value] of Object.entries(options)) {
+    if (name === "handler" || (name === "routes" && scope === "server")) continue;
+    if (!tops.has(name)) refuse(at + name, unknownOption(name, scope));
+    if (!groups.includes(name) || value === undefined || (name === "heartbeat" && value === false)) continue;
+    if (!isRecord(value))
+      refuse(at + name, `expected an object${name === "heartbeat" ? " or false" : ""}, got ${show(value)}`);
+    for (const key of Object.keys(value))
+      if (!names.has(`${name}.${key}`)) refuse(`${at}${name}.${key}`, "is no option");
+  }
+}
+
+function unknownOption(name: string, scope: "server" | "route"): string {
+  const isServers = scope === "route" && (name === "routes" || Object.keys(optionTable).includes(name));
+  return isServers ? "is an option of the server, not of a route" : "is no option";
+}
+
+function routeSettings(source: Source): RouteSettings {
+  const mailbox = {
+    highWaterEvents: source.read("mailbox.highWaterEvents"),
+    lowWaterEvents: source.read("mailbox.lowWaterEvents"),
+    maxBytes: source.read("mailbox.maxBytes"),
+    maxInfo: source.read("mailbox.maxInfo"),
+  };
+  const heartbeat = { intervalMs: source.read("heartbeat.intervalMs"), timeoutMs: source.read("heartbeat.timeoutMs") };
+  return {
+    authorize: source.read("authorize"),
+    origins: source.read("origins"),
+    protocols: source.read("protocols"),
+    handshakeTimeoutMs: source.read("handshakeTimeoutMs"),
+    idleTimeoutMs: source.read("idleTimeoutMs"),
+    maxPayloadBytes: source.read("maxPayloadBytes"),
+    mailbox,
+    outbox: {
+      maxBufferedBytes: source.read("outbox.maxBufferedBytes"),
+      slowConsumer: source.read("outbox.slowConsumer"),
+    },
+    maxRoomsPerConnection: source.read("maxRoomsPerConnection"),
+    heartbeat: source.isOff("heartbeat") ? false : heartbeat,
+    closeTimeoutMs: source.read("closeTimeoutMs"),
+    handlerTimeoutMs: source.read("handlerTimeoutMs"),
+    concurrency: source.read("concurrency"),
+    supervise: {
+      strategy: source.read("supervise.strategy"),
+      intensity: source.read("supervise.intensity"),
+      periodMs: source.read("supervise.periodMs"),
+      keepData: source.read("supervise.keepData"),
+    },
+  };
+}
+
+function readRoute(path: string | undefined, handler: unknown, source: Source, at: string): RouteDefinition {
+  if (!isHandler(handler)) refuse(`${at}handler`, `expected ${HANDLER_SHAPES}, got ${show(handler)}`);
+  const settings = routeSettings(source);
+  const { lowWaterEvents, highWaterEvents } = settings.mailbox;
+  if (lowWaterEvents >= highWaterEvents)
+    refuse(
+      `${at}mailbox.lowWaterEvents`,
+      `expected less than mailbox.highWaterEvents (${highWaterEvents}), got ${lowWaterEvents}`,
+    );
+  if (settings.concurrency === "connection" && typeof handler !== "function")
+    refuse(`${at}concurrency`, `"connection" goes with a handler function only`);
+  return { path, handler, settings };
+}
+
+function readRoutes(options: Record<string, unknown>): ServerSettings["routes"] {
+  const top = { at: "", options };
+  const { handler, routes } = options;
+  if (routes === undefined) return [readRoute(undefined, handler, new Source(top), "")];
+  if (handler !== undefined) refuse("handler", "stands beside routes: give one or the other");
+  if (!isRecord(routes)) refuse("routes", `expected an object of routes by path, got ${show(routes)}`);
+  const [first, ...others] = Object.entries(routes).map(([path, route]) => {
+    const name = `routes["${path}"]`;
+    if (!path.startsWith("/")) refuse(name, `expected a path that begins with "/"`);
+    if (!isRecord(route)) refuse(name, `expected an object with a handler, got ${show(route)}`);
+    checkNames(route, `${name}.`, "route");
+    return readRoute(path, route.handler, new Source({ at: `${name}.`, options: route }, top), `${name}.`);
+  });
+  if (first === undefined) refuse("routes", "expected at least one route");
+  return [first, ...others];
+}
+
+/** Checks the options of a server; throws `BAD_OPTION` with the name of the first bad one. */
+export function readOptions(options: unknown): ServerSettings {
+  if (!isRecord(options)) refuse("options", `expected an object, got ${show(options)}`);
+  checkNames(options, "", "server");
+  const source = new Source({ at: "", options });
+  return {
+    host: source.read("host"),
+    port: source.read("port"),
+    backlog: source.read("backlog"),
+    static: source.read("static"),
+    tls: source.read("tls"),
+    maxConnections: source.read("maxConnections"),
+    maxConnectionsPerAddress: source.read("maxConnectionsPerAddress"),
+    whenFull: source.read("whenFull"),
+    handshakeTimeoutMs: source.read("handshakeTimeoutMs"),
+    trustProxy: source.read("trustProxy"),
+    onRequest: source.read("onRequest"),
+    onAccess: source.read("onAccess"),
+    closeTimeoutMs: source.read("closeTimeoutMs"),
+    logger: source.read("logger"),
+    name: source.read("name"),
+    routes: readRoutes(options),
+  };
+}
+
+/** Checks the options of `server.close`. */
+export function readCloseOptions(options: CloseOptions): CloseReason & { readonly drainMs: number } {
+  const { drainMs = 5_000, code = GOING_AWAY.code, reason = GOING_AWAY.reason } = options;
+  const range = whole("server", 0, 0, MAX_MS);
+  if (!range.accepts(drainMs))
+    refuse("drainMs", `expected a whole number of milliseconds from 0, got ${show(drainMs)}`);
+  checkCloseCode(code);
+  return { drainMs, code, reason: cutReason(String(reason)) };
+}
+
+/** For `attach`: the listener is the host's. */
+export function refuseListenerOptions(options: object): void {
+  for (const name of ["host", "port", "backlog", "tls"])
+    if (Reflect.get(options, name) !== undefined) refuse(name, "is the host server's affair, not an option of attach");
+}

@@ -1,0 +1,374 @@
+/** Failures of the handler: what is kept, who is charged, and what ends (design, supervision). */
+import type { Bus, Failure, ServerEvent } from "sendall";
+import { createTestRuntime, type TestRuntime } from "sendall/testing";
+import { describe, expect, test } from "vitest";
+import { Charges } from "../../../src/actors/charges.js";
+import { Lines } from "../stage.js";
+
+const FAILED = { code: 1011, reason: "handler failed" };
+
+function failOn(event: ServerEvent): void {
+  if (event.type === "message" && event.text.startsWith("throw")) throw new Error(event.text);
+  if (event.type === "info") throw new Error(String(event.data));
+}
+
+/** Each failure as a line. */
+function failures(runtime: TestRuntime): string[] {
+  return runtime.server
+    .stats()
+    .failures.map(({ event, error }) => `${event}: ${error instanceof Error && error.message}`);
+}
+
+describe("a failure", () => {
+  test("is logged with its stack, the event and the connection, and listed", async () => {
+    const logger = new Lines();
+    await using runtime = createTestRuntime({ logger, failures: "supervise", handler: failOn });
+    const client = await runtime.connect();
+    await runtime.advance(7);
+    client.send("throw it");
+    await runtime.settle();
+    const [failure] = runtime.server.stats().failures;
+    expect(failure).toEqual({
+      at: 7,
+      event: "message",
+      connection: client.id,
+      error: new Error("throw it"),
+      data: "throw it",
+    });
+    expect(logger.at("error")).toEqual([
+      ["handler failed", { err: failure?.error, event: "message", connection: client.id }],
+    ]);
+  });
+
+  test("that rejects is one too", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      async handler(event, bus) {
+        await bus.sleep(0);
+        failOn(event);
+      },
+    });
+    const client = await runtime.connect();
+    await runtime.advance(0);
+    client.send("throw late");
+    await runtime.advance(0);
+    expect(failures(runtime)).toEqual(["message: throw late"]);
+  });
+
+  test("of anything but an Error is kept as it is", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler() {
+        throw undefined;
+      },
+    });
+    await runtime.connect();
+    expect(runtime.server.stats().failures).toMatchObject([{ event: "open", error: undefined }]);
+  });
+
+  test("keeps at most 1 KiB of the message, as a copy", async () => {
+    const kept: Failure["data"][] = [];
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler(event) {
+        if (event.type !== "message") return;
+        if (typeof event.data !== "string") queueMicrotask(() => Buffer.isBuffer(event.data) && event.data.fill(0));
+        throw new Error("thrown");
+      },
+    });
+    const client = await runtime.connect();
+    client.send("x".repeat(2_000));
+    client.send(Buffer.alloc(2_000, 1));
+    await runtime.settle();
+    kept.push(...runtime.server.stats().failures.map(({ data }) => data));
+    expect(kept).toEqual(["x".repeat(1_024), Buffer.alloc(1_024, 1)]);
+  });
+
+  test("keeps nothing of the message with keepData: false", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { keepData: false },
+      handler: failOn,
+    });
+    const client = await runtime.connect();
+    client.send("throw");
+    await runtime.settle();
+    const [failure = {}] = runtime.server.stats().failures;
+    expect("data" in failure).toBe(false);
+  });
+
+  test("beyond the hundredth drops the oldest from the list", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { intensity: 1_000 },
+      handler: failOn,
+    });
+    for (let i = 0; i < 130; i++) runtime.server.tell(i);
+    await runtime.settle();
+    expect(failures(runtime)).toEqual(Array.from({ length: 100 }, (_, i) => `info: ${i + 30}`));
+  });
+});
+
+describe("the strategy", () => {
+  const counter = (inits: Bus[]) => ({
+    init(bus: Bus): number {
+      inits.push(bus);
+      return inits.length * 100;
+    },
+    handle(event: ServerEvent, state: number, bus: Bus): number | undefined {
+      if (event.type !== "message") return undefined;
+      failOn(event);
+      bus.unicast(String(state), event.connection);
+      return state + 1;
+    },
+  });
+
+  test('"resume" keeps the state of before the event', async () => {
+    const inits: Bus[] = [];
+    await using runtime = createTestRuntime({ failures: "supervise", handler: counter(inits) });
+    const client = await runtime.connect();
+    for (const text of ["a", "throw", "b"]) client.send(text);
+    await runtime.settle();
+    expect([client.take(), inits.length]).toEqual([["100", "101"], 1]);
+  });
+
+  test('"restart" calls init again; connections stay, with their rooms and data, and get no second open', async () => {
+    const events: string[] = [];
+    const found: unknown[] = [];
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { strategy: "restart" },
+      handler: {
+        init(bus) {
+          found.push(bus.connections().map(({ id, rooms, data }) => ({ id, rooms: [...rooms], data: { ...data } })));
+          return {};
+        },
+        handle(event) {
+          events.push(event.type);
+          if (event.type === "open") {
+            event.connection.join("red");
+            event.connection.data.nick = "ann";
+          }
+          failOn(event);
+        },
+      },
+    });
+    const client = await runtime.connect();
+    client.send("throw");
+    client.send("after");
+    await runtime.settle();
+    expect(events).toEqual(["open", "message", "message"]);
+    expect(found).toEqual([[], [{ id: client.id, rooms: ["red"], data: { nick: "ann" } }]]);
+    expect(client.closed).toBeUndefined();
+  });
+
+  test('"restart" lets events wait for an init that takes its time', async () => {
+    const inits: Bus[] = [];
+    const { init, handle } = counter(inits);
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { strategy: "restart" },
+      handler: {
+        async init(bus: Bus) {
+          if (inits.length > 0) await bus.sleep(50);
+          return init(bus);
+        },
+        handle,
+      },
+    });
+    const client = await runtime.connect();
+    client.send("throw");
+    client.send("a");
+    await runtime.advance(49);
+    expect(client.take()).toEqual([]);
+    await runtime.advance(1);
+    expect(client.take()).toEqual(["200"]);
+  });
+
+  test('"restart" tries an init that fails again, and charges the handler for it', async () => {
+    let inits = 0;
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { strategy: "restart", intensity: 2 },
+      handler: {
+        init() {
+          if (inits++ === 1 || inits === 3) throw new Error(`init ${inits}`);
+        },
+        handle: failOn,
+      },
+    });
+    const client = await runtime.connect();
+    client.send("throw");
+    await runtime.settle();
+    expect(failures(runtime)).toEqual(["message: throw", "init: init 2", "init: init 3"]);
+    expect([inits, client.closed]).toEqual([4, undefined]);
+  });
+
+  test('"restart" closes the route when init keeps failing, and the goodbyes are said', async () => {
+    let inits = 0;
+    const events: string[] = [];
+    const runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { strategy: "restart", intensity: 2 },
+      handler: {
+        init() {
+          if (inits++ > 0) throw new Error(`init ${inits}`);
+        },
+        handle(event) {
+          events.push(event.type);
+          failOn(event);
+        },
+      },
+    });
+    const client = await runtime.connect();
+    client.send("throw");
+    await runtime.settle();
+    expect([inits, client.closed]).toEqual([4, FAILED]);
+    await runtime.close();
+    expect(events).toEqual(["open", "message", "closed"]);
+    expect(await runtime.server.closed).toEqual({ reason: "handler", error: new Error("init 4") });
+  });
+});
+
+describe("an event of a connection", () => {
+  test("is charged to it: one failure too many closes it with 1011 and delivers its closed, and nobody else is touched", async () => {
+    const closed: unknown[] = [];
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler(event, bus) {
+        if (event.type === "closed") closed.push([event.connection.id, event.code, event.reason, event.by]);
+        failOn(event);
+        if (event.type === "message") bus.unicast(event.text, event.connection);
+      },
+    });
+    const [bad, good] = [await runtime.connect(), await runtime.connect()];
+    for (let i = 0; i < 3; i++) bad.send(`throw ${i}`);
+    await runtime.settle();
+    expect(bad.closed).toBeUndefined();
+    bad.send("throw 3");
+    bad.send("throw 4");
+    good.send("hello");
+    await runtime.settle();
+    expect([bad.closed, good.closed, good.take()]).toEqual([FAILED, undefined, ["hello"]]);
+    expect(closed).toEqual([[bad.id, 1011, "handler failed", "server"]]);
+    expect(failures(runtime)).toEqual([0, 1, 2, 3].map((i) => `message: throw ${i}`));
+  });
+
+  test("is charged to it also when the program posted it", async () => {
+    await using runtime = createTestRuntime({ failures: "supervise", supervise: { intensity: 0 }, handler: failOn });
+    const [bad, good] = [await runtime.connect(), await runtime.connect()];
+    runtime.server.tell("about one", bad.id);
+    await runtime.settle();
+    expect([bad.closed, good.closed]).toEqual([FAILED, undefined]);
+  });
+
+  test("counts only for so long", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { intensity: 1, periodMs: 100 },
+      handler: failOn,
+    });
+    const client = await runtime.connect();
+    for (let i = 0; i < 5; i++) {
+      client.send("throw");
+      await runtime.advance(100);
+    }
+    expect(client.closed).toBeUndefined();
+    client.send("throw");
+    await runtime.advance(99);
+    client.send("throw");
+    await runtime.settle();
+    expect(client.closed).toEqual(FAILED);
+  });
+
+  test("that is its closed does no harm to anybody", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { intensity: 0 },
+      handler(event) {
+        if (event.type === "closed") throw new Error("goodbye");
+      },
+    });
+    const [leaver, stayer] = [await runtime.connect(), await runtime.connect()];
+    leaver.close();
+    await runtime.settle();
+    expect([failures(runtime), stayer.closed, runtime.server.stats().connections]).toEqual([
+      ["closed: goodbye"],
+      undefined,
+      1,
+    ]);
+  });
+});
+
+describe("an event that no peer can send", () => {
+  const routes = {
+    "/bad": { handler: failOn },
+    "/good": {
+      handler(event: ServerEvent, bus: Bus): void {
+        if (event.type === "message") bus.unicast(event.text, event.connection);
+      },
+    },
+  };
+
+  test("is charged to the handler: one failure too many closes its route with 1011, and the others go on", async () => {
+    const logger = new Lines();
+    await using runtime = createTestRuntime({ logger, failures: "supervise", routes });
+    const [bad, good] = [await runtime.connect({ path: "/bad" }), await runtime.connect({ path: "/good" })];
+    for (let i = 0; i < 3; i++) runtime.server.route("/bad").tell(`tell ${i}`);
+    await runtime.settle();
+    expect(bad.closed).toBeUndefined();
+    runtime.server.route("/bad").tell("tell 3");
+    await runtime.settle();
+    good.send("still here");
+    await runtime.settle();
+    expect([bad.closed, good.closed, good.take()]).toEqual([FAILED, undefined, ["still here"]]);
+    await expect(runtime.connect({ path: "/bad" })).rejects.toMatchObject({
+      code: "REFUSED",
+      status: 503,
+      body: "the handler of this route has failed",
+    });
+    expect((await runtime.connect({ path: "/good" })).closed).toBeUndefined();
+    expect(runtime.server.isReady).toBe(true);
+    expect(runtime.server.route("/bad").stats()).toMatchObject({ connections: 0, refused: 1 });
+    const err = new Error("tell 3");
+    expect(logger.at("error").at(-1)).toEqual(["a route is closed: its handler failed too often", { err }]);
+  });
+
+  test("closes the server when it closes the last route", async () => {
+    const runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { intensity: 0 },
+      routes: { "/a": { handler: failOn }, "/b": { handler: failOn } },
+    });
+    const clients = [await runtime.connect({ path: "/a" }), await runtime.connect({ path: "/b" })];
+    runtime.server.route("/a").tell("first");
+    await runtime.settle();
+    expect([clients[0]?.closed, clients[1]?.closed, runtime.server.isReady]).toEqual([FAILED, undefined, true]);
+    runtime.server.route("/b").tell("second");
+    await runtime.settle();
+    expect([clients[1]?.closed, runtime.server.isReady]).toEqual([FAILED, false]);
+    await runtime.close();
+    expect(await runtime.server.closed).toEqual({ reason: "handler", error: new Error("second") });
+  });
+
+  test("is an alarm without an addressee, too", async () => {
+    await using runtime = createTestRuntime({ failures: "supervise", supervise: { intensity: 0 }, routes });
+    const client = await runtime.connect({ path: "/bad" });
+    runtime.server.route("/bad").after(10, "alarm");
+    await runtime.advance(10);
+    expect([client.closed, failures(runtime)]).toEqual([FAILED, ["info: alarm"]]);
+  });
+});
+
+describe("charges", () => {
+  test("are too many when more than so many fall into one period", () => {
+    const charges = new Charges<object>({ intensity: 2, periodMs: 10 });
+    const [one, other] = [{}, {}];
+    expect([0, 5, 10, 15].map((now) => charges.charge(one, now))).toEqual([false, false, false, false]);
+    expect([charges.charge(one, 19), charges.charge(other, 19)]).toEqual([true, false]);
+  });
+
+  test("allow none with intensity 0", () => {
+    expect(new Charges<object>({ intensity: 0, periodMs: 10 }).charge({}, 0)).toBe(true);
+  });
+});

@@ -1,0 +1,359 @@
+/** The mailbox against a model of the order rule (contract 5), its marks, and what it throws away (contract 11). */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Lane, type LaneOwner, Mailbox, type MailboxLimits } from "../../../src/bus/mailbox.js";
+import type { Connection, ServerEvent } from "../../../src/events.js";
+
+const LIMITS: MailboxLimits = { highWaterEvents: 6, lowWaterEvents: 2, maxBytes: 600, maxInfo: 8 };
+
+// No test asks the mailbox for more of a connection than that it is handed through.
+const connection = {} as Connection;
+
+const message = (text: string): ServerEvent => ({ type: "message", connection, data: text, text });
+const info = (data: string): ServerEvent => ({ type: "info", data });
+const open = (): ServerEvent => ({ type: "open", connection });
+
+function nameOf(event: ServerEvent): string {
+  if (event.type === "message") return event.text;
+  return event.type === "info" ? String(event.data) : event.type;
+}
+
+/** A lane's owner that remembers what it was told. */
+class Owner implements LaneOwner {
+  isPaused = false;
+  /** How often it was told. */
+  told = 0;
+
+  pause(): void {
+    expect(this.isPaused).toBe(false);
+    this.isPaused = true;
+    this.told++;
+  }
+  resume(): void {
+    expect(this.isPaused).toBe(true);
+    this.isPaused = false;
+    this.told++;
+  }
+  announce(): void {}
+  bury(): void {}
+}
+
+interface Waiting {
+  readonly who: number;
+  readonly name: string;
+  /** Its place: whoever has the smallest goes next. */
+  place: number;
+}
+
+/** The rule itself, with none of the mailbox's bookkeeping. */
+class Model {
+  #waiting: Waiting[] = [];
+  #places = 0;
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /** The names of its events, in order. */
+  waitingOf(who: number): string[] {
+    return this.#waiting.filter((one) => one.who === who).map(({ name }) => name);
+  }
+
+  post(who: number, name: string): void {
+    this.#waiting.push({ who, name, place: this.#places++ });
+  }
+
+  take(): Waiting | undefined {
+    const [next] = [...this.#waiting].sort((a, b) => a.place - b.place);
+    if (next === undefined) return undefined;
+    const givesWay = this.waitingOf(next.who).length > LIMITS.lowWaterEvents;
+    this.remove(next.name);
+    if (givesWay) for (const one of this.#waiting) if (one.who === next.who) one.place = this.#places++;
+    return next;
+  }
+
+  remove(name: string): void {
+    this.#waiting = this.#waiting.filter((one) => one.name !== name);
+  }
+
+  discard(who: number): void {
+    this.#waiting = this.#waiting.filter((one) => one.who !== who);
+  }
+}
+
+type Step =
+  | { readonly do: "post"; readonly who: number; readonly times: number }
+  | { readonly do: "take"; readonly times: number }
+  | { readonly do: "discard" | "release"; readonly who: number };
+
+const LANES = 4;
+const who = fc.nat({ max: LANES - 1 });
+const times = fc.integer({ min: 1, max: 5 });
+const plans: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("post" as const), who, times }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant("take" as const), times }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("release" as const), who }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("discard" as const), who }) },
+  ),
+  { maxLength: 80, size: "max" },
+);
+
+/** Plays a plan on a mailbox; `onTake` gets what came out, or `undefined`, while `model` is still as it was before. */
+class Play {
+  readonly mailbox = new Mailbox(LIMITS);
+  readonly model = new Model();
+  readonly lanes: Lane[] = Array.from({ length: LANES }, () => this.mailbox.lane(new Owner()));
+  readonly #onTake: (taken: Pick<Waiting, "who" | "name"> | undefined, play: Play) => void;
+  #number = 0;
+
+  constructor(onTake: (taken: Pick<Waiting, "who" | "name"> | undefined, play: Play) => void) {
+    this.#onTake = onTake;
+  }
+
+  run(plan: readonly Step[]): void {
+    for (const step of plan)
+      for (const one of "times" in step ? Array<Step>(step.times).fill(step) : [step]) this.#once(one);
+  }
+
+  /** Takes all, finishing each event at once. */
+  drain(): void {
+    do {
+      this.run(this.lanes.map((_, who) => ({ do: "release", who })));
+    } while (this.take());
+    expect(this.mailbox.size).toBe(0);
+  }
+
+  /** @returns whether something came out */
+  take(): boolean {
+    const taken = this.mailbox.take();
+    this.#onTake(taken && { who: this.lanes.indexOf(taken.lane), name: nameOf(taken.event) }, this);
+    return taken !== undefined;
+  }
+
+  lane(who: number): Lane {
+    const lane = this.lanes[who];
+    if (lane === undefined) throw new Error(`there is no lane ${who}`);
+    return lane;
+  }
+
+  #once(step: Step): void {
+    if (step.do === "take") this.take();
+    else this.#at(step, this.lane(step.who));
+    expect(this.mailbox.size).toBe(this.model.size);
+  }
+
+  #at({ do: what, who }: Exclude<Step, { do: "take" }>, lane: Lane): void {
+    if (what === "post") {
+      const name = String(this.#number++);
+      this.mailbox.post(lane, message(name));
+      this.model.post(who, name);
+    } else if (what === "discard") {
+      this.mailbox.discard(lane);
+      this.model.discard(who);
+    } else if (lane.isBusy) this.mailbox.release(lane);
+  }
+}
+
+describe("the order of events", () => {
+  test("is that of arrival, and who has more than the low-water mark waiting gives way after each event", () => {
+    fc.assert(
+      fc.property(plans, (plan) => {
+        const play = new Play((taken, { model }) => {
+          const next = model.take();
+          expect(taken).toEqual(next && { who: next.who, name: next.name });
+        });
+        play.run(plan);
+        play.drain();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("with one event at a time for each connection is that of each, and who has too much waiting gives way to all", () => {
+    fc.assert(
+      fc.property(plans, (plan) => {
+        let last: { readonly who: number; readonly rivals: readonly string[] } | undefined;
+        const play = new Play((taken, { model, lanes }) => {
+          const free = [...lanes.keys()].filter((who) => lanes[who]?.isBusy === false);
+          const next = free.flatMap((who) => model.waitingOf(who)[0] ?? []);
+          if (taken === undefined) expect(next).toEqual([]);
+          if (taken === undefined) return;
+          const waiting = model.waitingOf(taken.who);
+          expect(free).toContain(taken.who);
+          expect(taken.name).toBe(waiting[0]);
+          // Whoever waited when it had to give way has come before it.
+          if (last?.who === taken.who) expect(last.rivals.filter((name) => next.includes(name))).toEqual([]);
+          const givesWay = waiting.length > LIMITS.lowWaterEvents;
+          last = { who: taken.who, rivals: givesWay ? next.filter((name) => name !== taken.name) : [] };
+          model.remove(taken.name);
+          const lane = lanes[taken.who];
+          if (lane !== undefined) lane.isBusy = true;
+        });
+        play.run(plan);
+        play.drain();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("goes by one place after another for who has few events, however many others have", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [flood, calm] = [mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    for (let i = 0; i < 5; i++) mailbox.post(flood, message(`flood ${i}`));
+    mailbox.post(calm, message("calm 0"));
+    mailbox.post(calm, message("calm 1"));
+    expect(takeAll(mailbox)).toEqual(["flood 0", "calm 0", "calm 1", "flood 1", "flood 2", "flood 3", "flood 4"]);
+  });
+});
+
+function takeAll(mailbox: Mailbox): string[] {
+  const names: string[] = [];
+  for (let taken = mailbox.take(); taken !== undefined; taken = mailbox.take()) names.push(nameOf(taken.event));
+  return names;
+}
+
+describe("a connection's marks", () => {
+  test("pause it at so many messages or bytes, and resume it when both are down again", () => {
+    const change = fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.record({ do: fc.constant("post" as const), bytes: fc.integer({ min: 0, max: 300 }) }),
+      },
+      { weight: 3, arbitrary: fc.constant({ do: "take" as const }) },
+      { weight: 1, arbitrary: fc.constant({ do: "discard" as const }) },
+    );
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 60, size: "max" }), (changes) => {
+        const mailbox = new Mailbox(LIMITS);
+        const owner = new Owner();
+        const lane = mailbox.lane(owner);
+        let waiting: number[] = [];
+        let isPaused = false;
+        for (const change of changes) {
+          if (change.do === "post") {
+            waiting.push(change.bytes);
+            mailbox.post(lane, message("x"), change.bytes);
+          } else if (change.do === "take") {
+            waiting.shift();
+            mailbox.take();
+          } else {
+            waiting = [];
+            mailbox.discard(lane);
+          }
+          const bytes = waiting.reduce((sum, one) => sum + one, 0);
+          if (waiting.length >= 6 || bytes >= 600) isPaused = true;
+          // The low-water mark of the bytes stands to theirs as that of the events does.
+          else if (waiting.length <= 2 && bytes <= 200) isPaused = false;
+          expect(owner.isPaused).toBe(isPaused);
+          expect(mailbox.paused).toBe(isPaused ? 1 : 0);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("pause it exactly there, once", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const owner = new Owner();
+    const lane = mailbox.lane(owner);
+    for (let i = 0; i < 5; i++) mailbox.post(lane, message("x"));
+    expect(owner.isPaused).toBe(false);
+    mailbox.post(lane, message("x"));
+    expect(owner.isPaused).toBe(true);
+    for (let i = 0; i < 50; i++) mailbox.post(lane, message("x"));
+    expect(owner.told).toBe(1);
+    for (let i = 56; i > 3; i--) mailbox.take();
+    expect(owner.isPaused).toBe(true);
+    mailbox.take();
+    expect([owner.isPaused, owner.told]).toEqual([false, 2]);
+  });
+
+  test("count only what its peer sent", () => {
+    const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
+    const owner = new Owner();
+    const lane = mailbox.lane(owner);
+    mailbox.post(lane, open());
+    for (let i = 0; i < 20; i++) mailbox.post(lane, info("x"), 1_000);
+    mailbox.post(lane, { type: "idle", connection });
+    expect(owner.isPaused).toBe(false);
+  });
+
+  test("concern nobody else", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [owner, other] = [new Owner(), new Owner()];
+    const lane = mailbox.lane(owner);
+    mailbox.post(mailbox.lane(other), message("x"));
+    for (let i = 0; i < 6; i++) mailbox.post(lane, message("x"));
+    expect([owner.isPaused, other.isPaused, mailbox.paused]).toEqual([true, false, 1]);
+  });
+
+  test("are no marks of what concerns no connection", () => {
+    const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
+    for (let i = 0; i < 50; i++) expect(mailbox.post(mailbox.common, info(String(i)), 1_000)).toBe(true);
+    expect(mailbox.paused).toBe(0);
+  });
+});
+
+describe("info events", () => {
+  test("are refused when so many of them wait, whomever they are about", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lanes = [mailbox.common, mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    const post = (i: number): boolean => mailbox.post(lanes[i % 3] ?? mailbox.common, info(String(i)));
+    for (let i = 0; i < 8; i++) expect(post(i)).toBe(true);
+    for (let i = 0; i < 3; i++) expect(post(i)).toBe(false);
+    expect(mailbox.size).toBe(8);
+    mailbox.take();
+    expect([post(0), post(1)]).toEqual([true, false]);
+  });
+
+  test("that are thrown away make room", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lane = mailbox.lane(new Owner());
+    for (let i = 0; i < 8; i++) mailbox.post(lane, info("x"));
+    mailbox.discard(lane);
+    expect([mailbox.size, mailbox.post(lane, info("x"))]).toEqual([0, true]);
+  });
+
+  test("leave room for everything else", () => {
+    const mailbox = new Mailbox({ ...LIMITS, maxInfo: 1 });
+    mailbox.post(mailbox.common, info("x"));
+    expect(mailbox.post(mailbox.lane(new Owner()), message("y"))).toBe(true);
+  });
+});
+
+describe("throwing away", () => {
+  test("leaves nothing of that connection, and all of the others in their order", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [lane, other] = [mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    for (let i = 0; i < 2; i++) {
+      mailbox.post(lane, message(`gone ${i}`));
+      mailbox.post(other, message(`kept ${i}`));
+    }
+    mailbox.discard(lane);
+    mailbox.post(lane, { type: "closed", connection, code: 1000, reason: "", wasClean: true, by: "server" });
+    expect(takeAll(mailbox)).toEqual(["kept 0", "kept 1", "closed"]);
+  });
+
+  test("leaves an open that the handler has not seen, so that closed does not come without it", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lane = mailbox.lane(new Owner());
+    mailbox.post(lane, open());
+    for (let i = 0; i < 10; i++) mailbox.post(lane, message("x"));
+    mailbox.discard(lane);
+    expect(mailbox.size).toBe(1);
+    expect(takeAll(mailbox)).toEqual(["open"]);
+  });
+
+  test("while an event is under way leaves nothing for afterwards", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lane = mailbox.lane(new Owner());
+    for (let i = 0; i < 2; i++) mailbox.post(lane, message(String(i)));
+    mailbox.take();
+    lane.isBusy = true;
+    expect(mailbox.take()).toBeUndefined();
+    mailbox.discard(lane);
+    mailbox.release(lane);
+    expect([mailbox.take(), mailbox.size]).toEqual([undefined, 0]);
+  });
+});

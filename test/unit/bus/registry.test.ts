@@ -1,0 +1,81 @@
+/** The registry against plain sets. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Registry } from "../../../src/bus/registry.js";
+
+interface Member {
+  readonly id: string;
+  readonly rooms: Set<string>;
+}
+
+const MEMBERS = 6;
+const ROOMS = ["red", "green", "blue"];
+
+const step = fc.record({
+  do: fc.constantFrom("add", "remove", "join", "leave"),
+  who: fc.nat({ max: MEMBERS - 1 }),
+  room: fc.constantFrom(...ROOMS),
+});
+
+function ids(members: Iterable<Member>): string[] {
+  return Array.from(members, ({ id }) => id);
+}
+
+describe("the registry", () => {
+  test("knows who is there and in which rooms, in the order of coming", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+        const registry = new Registry<Member>();
+        const everybody = Array.from({ length: MEMBERS }, (_, i) => ({ id: `c${i}`, rooms: new Set<string>() }));
+        let present: Member[] = [];
+        const rooms = new Map<string, Member[]>();
+        const out = (member: Member, room: string): void => {
+          const left = (rooms.get(room) ?? []).filter((other) => other !== member);
+          if (left.length > 0) rooms.set(room, left);
+          else rooms.delete(room);
+        };
+        for (const { do: what, who, room } of steps) {
+          const member = everybody[who];
+          if (member === undefined) continue;
+          const isPresent = present.includes(member);
+          if (what === "add" && !isPresent) {
+            registry.add(member);
+            present.push(member);
+          } else if (what === "remove" && isPresent) {
+            registry.remove(member, member.rooms);
+            present = present.filter((other) => other !== member);
+            for (const one of member.rooms) out(member, one);
+            member.rooms.clear();
+          } else if (what === "join" && isPresent && !member.rooms.has(room)) {
+            registry.join(member, room);
+            member.rooms.add(room);
+            rooms.set(room, [...(rooms.get(room) ?? []), member]);
+          } else if (what === "leave" && isPresent) {
+            registry.leave(member, room);
+            member.rooms.delete(room);
+            out(member, room);
+          }
+          expect([ids(registry.all()), registry.size]).toEqual([ids(present), present.length]);
+          expect([registry.rooms(), registry.roomCount]).toEqual([[...rooms.keys()], rooms.size]);
+          for (const one of ROOMS) expect(ids(registry.members(one))).toEqual(ids(rooms.get(one) ?? []));
+          for (const one of everybody) expect(registry.find(one.id)).toBe(present.includes(one) ? one : undefined);
+        }
+      }),
+    );
+  });
+
+  test("names the members of several rooms once each", () => {
+    const registry = new Registry<Member>();
+    const [a, b, c] = ["a", "b", "c"].map((id) => ({ id, rooms: new Set<string>() })) as [Member, Member, Member];
+    for (const member of [a, b, c]) registry.add(member);
+    registry.join(a, "red");
+    registry.join(b, "red");
+    registry.join(b, "blue");
+    registry.join(c, "blue");
+    expect(ids(registry.membersOfAny(["red", "blue"]))).toEqual(["a", "b", "c"]);
+    expect(ids(registry.membersOfAny(["red", "red"]))).toEqual(["a", "b"]);
+    expect(ids(registry.membersOfAny(["blue"]))).toEqual(["b", "c"]);
+    expect(ids(registry.membersOfAny(["none"]))).toEqual([]);
+    expect(ids(registry.membersOfAny([]))).toEqual([]);
+  });
+});

@@ -1,0 +1,204 @@
+/** What unit tests stand a server on: wires that they hold in their own hands, and a logger that keeps its lines. */
+import type { Address, Admission, Entrance, Gate, Head, Logger, Peer, Wire } from "../../src/contracts.js";
+import type { ConnectionId, Frame } from "../../src/events.js";
+import { joinHeaders } from "../../src/head.js";
+import { createServer, type LiveServer } from "../../src/server.js";
+import { HandClock } from "../../src/testing/clock.js";
+
+interface Line {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** A logger that keeps what it is told. */
+export class Lines implements Logger {
+  readonly level: string;
+  readonly lines: Line[] = [];
+
+  constructor(level = "info") {
+    this.level = level;
+  }
+
+  debug(details: object, line: string): void {
+    this.#keep("debug", details, line);
+  }
+  info(details: object, line: string): void {
+    this.#keep("info", details, line);
+  }
+  warn(details: object, line: string): void {
+    this.#keep("warn", details, line);
+  }
+  error(details: object, line: string): void {
+    this.#keep("error", details, line);
+  }
+  child(): Logger {
+    return this;
+  }
+
+  /** The lines of one level, with their details. */
+  at(level: Line["level"]): (readonly [text: string, details: Line["details"]])[] {
+    return this.lines.filter((line) => line.level === level).map(({ text, details }) => [text, details] as const);
+  }
+
+  #keep(level: Line["level"], details: object, text: string): void {
+    this.lines.push({ level, details: { ...details }, text });
+  }
+}
+
+/** A wire that does what the test says, and notes what it was asked for. */
+export class HandWire implements Wire {
+  readonly transport = "memory";
+  readonly calls: string[] = [];
+  isOpen = true;
+  untakenBytes = 0;
+  isFull = false;
+  /** Called by each `write`; it may throw. */
+  onWrite: (frames: readonly Frame[]) => void = () => {};
+  /** Called by each `pause`; it may throw. */
+  onPause: () => void = () => {};
+  #peer: Peer | undefined;
+
+  /** What the server gave for it. */
+  get peer(): Peer {
+    if (this.#peer === undefined) throw new Error("this wire was not let in");
+    return this.#peer;
+  }
+  set peer(peer: Peer) {
+    this.#peer = peer;
+  }
+
+  mustWait(): boolean {
+    return this.isFull;
+  }
+  write(frames: readonly Frame[]): boolean {
+    if (!this.isOpen) return false;
+    this.calls.push(`write ${frames.map(({ data }) => String(data)).join(" ")}`);
+    this.onWrite(frames);
+    return true;
+  }
+  ping(data: Buffer): void {
+    this.calls.push(`ping ${data}`.trimEnd());
+  }
+  close(code: number, reason: string): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.calls.push(`close ${code} ${reason}`.trimEnd());
+  }
+  terminate(): void {
+    this.isOpen = false;
+    this.calls.push("terminate");
+  }
+  pause(): void {
+    this.calls.push("pause");
+    this.onPause();
+  }
+  resume(): void {
+    this.calls.push("resume");
+  }
+
+  /** The socket has ended. */
+  end(code = 1006, reason = ""): void {
+    this.isOpen = false;
+    this.peer.gone(code, reason);
+  }
+
+  /** What it was asked for since the last time. */
+  take(): string[] {
+    return this.calls.splice(0);
+  }
+}
+
+type Refusal = Exclude<Awaited<ReturnType<Gate["admit"]>>, Admission>;
+
+class HandEntrance implements Entrance {
+  readonly address: Address = { host: "memory", port: 0, isSecure: false };
+  gate: Gate | undefined;
+
+  async open(gate: Gate): Promise<void> {
+    this.gate = gate;
+  }
+  async close(): Promise<void> {}
+}
+
+export function headOf(url: string, headers: Readonly<Record<string, string>> = {}): Head {
+  const head = {
+    url,
+    headers: joinHeaders(Object.entries(headers).flat()),
+    version: 13,
+    remoteAddress: "127.0.0.1",
+    remotePort: 1,
+    localAddress: "127.0.0.1",
+    secure: false,
+  };
+  return head;
+}
+
+/** A server whose connections are {@link HandWire}s. */
+export class HandStage {
+  readonly clock = new HandClock();
+  readonly server: LiveServer;
+  readonly #entrance = new HandEntrance();
+  #ids = 0;
+
+  private constructor(options: object) {
+    this.server = createServer(
+      { logger: false, ...options },
+      {
+        clock: this.clock,
+        newId: () => `c${++this.#ids}` as ConnectionId,
+        createEntrance: () => this.#entrance,
+      },
+    );
+  }
+
+  static async open(options: object): Promise<HandStage> {
+    const stage = new HandStage(options);
+    await stage.server.start();
+    return stage;
+  }
+
+  /** A connection that has just been let in, or why it was not. */
+  async admit(url: string): Promise<HandWire | Refusal> {
+    if (this.#entrance.gate === undefined) throw new Error("the server is not listening");
+    const answer = await this.#entrance.gate.admit({
+      at: this.clock.now(),
+      head: headOf(url),
+      raw: undefined,
+      signal: new AbortController().signal,
+    });
+    if ("status" in answer) return answer;
+    const wire = new HandWire();
+    wire.peer = answer.accept(wire);
+    return wire;
+  }
+
+  /** A connection whose `open` has been handled. */
+  async connect(url = "/"): Promise<HandWire> {
+    const wire = await this.admit(url);
+    if ("status" in wire) throw new Error(wire.body);
+    await this.settle();
+    return wire;
+  }
+
+  /** Everything that can go on without time passing has done so. */
+  async settle(): Promise<void> {
+    do {
+      this.clock.runSteps();
+      await nextRound();
+    } while (this.clock.hasSteps);
+  }
+
+  /** Lets time pass, alarm by alarm. */
+  async advance(ms: number): Promise<void> {
+    const limit = this.clock.now() + ms;
+    await this.settle();
+    while (this.clock.ringNext(limit)) await this.settle();
+  }
+}
+
+export function nextRound(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
