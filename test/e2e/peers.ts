@@ -2,11 +2,22 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { ConnectionId, ServeOptions } from "sendall";
 import { onTestFinished } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
 import { createNetworkEntrance, createServer, type Server } from "../../src/server.js";
 import { HandClock } from "../../src/testing/clock.js";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
+
+/** The bytes of the heap that somebody still holds. */
+export function heapInUse(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
 
 /** One turn of the event loop. */
 export function nextRound(): Promise<void> {
