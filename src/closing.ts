@@ -26,10 +26,13 @@ const protocolErrors: Readonly<Record<string, number>> = {
   WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
 };
 const PROTOCOL_ERROR = 1002;
+const INVALID_PAYLOAD = 1007;
 
 /** The code with which a protocol error closed the connection; `undefined` if the error is one of the socket. */
 export function protocolErrorCode(error: Error): number | undefined {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  // What a compressed message holds is no deflate stream (RFC 7692): the library closes with this.
+  if (code.startsWith("Z_")) return INVALID_PAYLOAD;
   if (!code.startsWith("WS_ERR_")) return undefined;
   return protocolErrors[code] ?? PROTOCOL_ERROR;
 }

@@ -8,6 +8,7 @@ import type {
   ConnectionData,
   ConnectionId,
   Frame,
+  Params,
   ServerEvent,
   TransportName,
 } from "./events.js";
@@ -24,21 +25,24 @@ export interface Logger {
 }
 
 /** The single handler function: gets every event of its route, one at a time; a promise is awaited. */
-export type HandlerFunction<D = ConnectionData> = (event: ServerEvent<D>, bus: Bus<D>) => void | Promise<void>;
+export type HandlerFunction<D = ConnectionData, P = Params> = (
+  event: ServerEvent<D, P>,
+  bus: Bus<D, P>,
+) => void | Promise<void>;
 
 /** A handler with central state and no globals: each event gets the state and returns the next one. */
-export interface StatefulHandler<S = unknown, D = ConnectionData> {
+export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {
   /** Makes the first state; called again after a failure under `supervise.strategy: "restart"`. */
-  init(bus: Bus<D>): S | Promise<S>;
+  init(bus: Bus<D, P>): S | Promise<S>;
   /** Returns the next state; nothing keeps the present one. After a throw the state is the one of before the event. */
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement keeps its state
-  handle(event: ServerEvent<D>, state: S, bus: Bus<D>): S | void | Promise<S | void>;
+  handle(event: ServerEvent<D, P>, state: S, bus: Bus<D, P>): S | void | Promise<S | void>;
   /** Called once when the server closes, after the last event. */
-  stop?(state: S, bus: Bus<D>): void | Promise<void>;
+  stop?(state: S, bus: Bus<D, P>): void | Promise<void>;
 }
 
 /** What a route runs: one function for all events, or an object that keeps a state. */
-export type Handler<D = ConnectionData, S = unknown> = HandlerFunction<D> | StatefulHandler<S, D>;
+export type Handler<D = ConnectionData, S = unknown, P = Params> = HandlerFunction<D, P> | StatefulHandler<S, D, P>;
 
 /** What the handler actor runs: each shape of handler is turned into one of these. */
 export interface Runner {
@@ -53,7 +57,7 @@ export interface Runner {
 }
 
 /** What `authorize` is asked about: a request to connect, before the upgrade. */
-export interface UpgradeRequest<P = Readonly<Record<string, string>>> {
+export interface UpgradeRequest<P = Params> {
   /** The path, as sent, without the query. */
   readonly path: string;
   /** The decoded `:name` parts of the route. */
@@ -74,7 +78,7 @@ export interface UpgradeRequest<P = Readonly<Record<string, string>>> {
 }
 
 /** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`. A throw is answered with 500. */
-export type Authorize<D = ConnectionData, P = Readonly<Record<string, string>>> = (
+export type Authorize<D = ConnectionData, P = Params> = (
   request: UpgradeRequest<P>,
 ) => D | Rejection | Promise<D | Rejection>;
 
@@ -108,6 +112,8 @@ export interface Wire {
   readonly transport: TransportName;
   /** `false` from the moment a close frame was sent or read, or the socket has gone. */
   readonly isOpen: boolean;
+  /** Bytes that have come from the peer: a message that takes long to arrive is a sign of life, too. */
+  readonly bytesRead: number;
   /** Bytes written that the peer's side has not taken. */
   readonly untakenBytes: number;
   /** Whether writing has to wait for the socket; `Peer.drained` MUST be called when it need not any more. */
@@ -138,6 +144,8 @@ export interface Peer {
 /** An upgrade let in: it happens when the transport calls `accept`, at once or after the handshake. */
 export interface Admission {
   readonly maxPayloadBytes: number;
+  /** Whether permessage-deflate (RFC 7692) is on offer. */
+  readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
   /** MUST be called in the same stack in which the wire starts to deliver. */

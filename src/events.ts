@@ -9,6 +9,17 @@ export type ConnectionId = string & { readonly [connectionId]: true };
 /** What a connection carries for the program; `{}` unless the program says otherwise. */
 export type ConnectionData = Record<string, unknown>;
 
+/** The decoded `:name` parts of a route's path. */
+export type Params = Readonly<Record<string, string>>;
+
+/** The parts that a path names: `{ readonly room: string }` for `"/chat/:room"`. */
+export type ParamsOf<Path> = Path extends `${infer Head}/${infer Tail}`
+  ? PartOf<Head> & ParamsOf<Tail>
+  : string extends Path
+    ? Params
+    : PartOf<Path>;
+type PartOf<Segment> = Segment extends `:${infer Name}` ? { readonly [N in Name]: string } : Record<never, string>;
+
 /** How a connection came in. */
 export type TransportName = "websocket" | "memory";
 
@@ -25,13 +36,13 @@ export type ClosedBy = "peer" | "server" | "lost";
  * One peer. Its facts never change after the upgrade (but for `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`); its verbs
  * work from any code at any time and return `true` if they did something, `false` if not.
  */
-export interface Connection<D = ConnectionData> {
+export interface Connection<D = ConnectionData, P = Params> {
   /** Unguessable and never reused. */
   readonly id: ConnectionId;
   /** The request's path, as sent, without the query. */
   readonly path: string;
   /** The decoded `:name` parts of the route. */
-  readonly params: Readonly<Record<string, string>>;
+  readonly params: P;
   /** The request's query. */
   readonly query: URLSearchParams;
   /** The request's headers by lower-case name; repeated ones joined with `", "`. */
@@ -102,15 +113,15 @@ export interface Connection<D = ConnectionData> {
 }
 
 /** A connection has opened: the first event of each. */
-export interface OpenEvent<D = ConnectionData> {
+export interface OpenEvent<D = ConnectionData, P = Params> {
   readonly type: "open";
-  readonly connection: Connection<D>;
+  readonly connection: Connection<D, P>;
 }
 
 /** A message has arrived. */
-export interface MessageEvent<D = ConnectionData> {
+export interface MessageEvent<D = ConnectionData, P = Params> {
   readonly type: "message";
-  readonly connection: Connection<D>;
+  readonly connection: Connection<D, P>;
   /** A string from a text frame, a Buffer from a binary one. The Buffer may be kept. */
   readonly data: string | Buffer;
   /** The string, or the bytes read as UTF-8. */
@@ -118,9 +129,9 @@ export interface MessageEvent<D = ConnectionData> {
 }
 
 /** A connection has ended: the last event of each. */
-export interface ClosedEvent<D = ConnectionData> {
+export interface ClosedEvent<D = ConnectionData, P = Params> {
   readonly type: "closed";
-  readonly connection: Connection<D>;
+  readonly connection: Connection<D, P>;
   /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
   readonly code: number;
   readonly reason: string;
@@ -130,34 +141,34 @@ export interface ClosedEvent<D = ConnectionData> {
 }
 
 /** The socket or the protocol failed; `closed` follows. */
-export interface ErrorEvent<D = ConnectionData> {
+export interface ErrorEvent<D = ConnectionData, P = Params> {
   readonly type: "error";
-  readonly connection: Connection<D>;
+  readonly connection: Connection<D, P>;
   readonly error: Error;
 }
 
 /** Something from the rest of the program (`tell`) or a timer (`after`). */
-export interface InfoEvent<D = ConnectionData> {
+export interface InfoEvent<D = ConnectionData, P = Params> {
   readonly type: "info";
   readonly data: unknown;
   /** Whom it is about, if it was addressed. */
-  readonly connection?: Connection<D>;
+  readonly connection?: Connection<D, P>;
 }
 
 /** A connection has been silent for as long as `connection.idle(ms)` asked. */
-export interface IdleEvent<D = ConnectionData> {
+export interface IdleEvent<D = ConnectionData, P = Params> {
   readonly type: "idle";
-  readonly connection: Connection<D>;
+  readonly connection: Connection<D, P>;
 }
 
 /** What a handler gets; tell them apart by `type`. */
-export type ServerEvent<D = ConnectionData> =
-  | OpenEvent<D>
-  | MessageEvent<D>
-  | ClosedEvent<D>
-  | ErrorEvent<D>
-  | InfoEvent<D>
-  | IdleEvent<D>;
+export type ServerEvent<D = ConnectionData, P = Params> =
+  | OpenEvent<D, P>
+  | MessageEvent<D, P>
+  | ClosedEvent<D, P>
+  | ErrorEvent<D, P>
+  | InfoEvent<D, P>
+  | IdleEvent<D, P>;
 
 /** What became of one message: `targeted = queued + dropped + dead`. */
 export interface Receipt {
@@ -180,7 +191,7 @@ export interface RoomOption {
 export type Cancel = () => void;
 
 /** Sending, rooms and alarms: the verbs that the bus and the server share. */
-export interface Verbs<D = ConnectionData> {
+export interface Verbs<D = ConnectionData, P = Params> {
   /**
    * Sends to one connection. One that has gone is no error: the receipt says `dead: 1`.
    * @throws SendallError `BAD_DATA`
@@ -201,11 +212,11 @@ export interface Verbs<D = ConnectionData> {
   /** As {@link Connection.leave}. */
   leave(connection: ConnectionRef, room: string): boolean;
   /** The members of a room, in order of joining; a copy. */
-  members(room: string): Connection<D>[];
+  members(room: string): Connection<D, P>[];
   /** The names of all rooms; a copy. */
   rooms(): string[];
   /** All open connections, in order of opening; a copy. */
-  connections(): Connection<D>[];
+  connections(): Connection<D, P>[];
   /**
    * Posts an `info` event to the handler.
    * @param to whom it is about
@@ -227,7 +238,7 @@ export interface Verbs<D = ConnectionData> {
 }
 
 /** What a handler sends with: its second argument. Works at any time, also after an `await`. */
-export interface Bus<D = ConnectionData> extends Verbs<D> {
+export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
   /** As {@link Connection.close}. */
   close(to: ConnectionRef, code?: number, reason?: string): boolean;
 }
@@ -286,4 +297,6 @@ export interface Frame {
   readonly wire: Buffer;
   /** How many of them are the message itself. */
   readonly payloadBytes: number;
+  /** The bytes for sockets that take permessage-deflate (RFC 7692), once one of them has needed it. */
+  deflated?: Buffer;
 }

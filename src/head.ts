@@ -39,8 +39,10 @@ function readCookies(header: string | undefined): Record<string, string> {
 
 /** The path of a request's target, without the query. */
 export function readPath(url: string): string {
-  const end = url.indexOf("?");
-  return end < 0 ? url : url.slice(0, end);
+  // A proxy's form of a target (RFC 9112 section 3.2.2) has the host in it.
+  const target = url.startsWith("/") || !URL.canParse(url) ? url : new URL(url).pathname;
+  const end = target.indexOf("?");
+  return end < 0 ? target : target.slice(0, end);
 }
 
 function readQuery(url: string): URLSearchParams {

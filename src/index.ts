@@ -24,6 +24,8 @@ export type {
   InfoEvent,
   MessageEvent,
   OpenEvent,
+  Params,
+  ParamsOf,
   Receipt,
   RoomOption,
   ServerEvent,
@@ -43,5 +45,6 @@ export type {
   SharedOptions,
   SuperviseOptions,
 } from "./options.js";
+export { route } from "./options.js";
 export { type Rejection, reject } from "./reject.js";
 export { attach, type Server, type ServerEnd, serve } from "./server.js";

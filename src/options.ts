@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
 import type { Authorize, Handler, Logger } from "./contracts.js";
-import type { ConnectionData, ConnectionId } from "./events.js";
+import type { ConnectionData, ConnectionId, Params, ParamsOf } from "./events.js";
 
 /** How much may wait for the handler. */
 export interface MailboxOptions {
@@ -70,7 +70,7 @@ export interface AccessEntry {
 }
 
 /** The options that a route may have of its own; at the top of `serve` they are the defaults of all routes. */
-export interface SharedOptions<D = ConnectionData, P = Readonly<Record<string, string>>> {
+export interface SharedOptions<D = ConnectionData, P = Params> {
   /**
    * Decides who is let in, before the upgrade: returns what becomes `connection.data` (or a promise of it), or `reject(…)`.
    * A throw is answered with 500, one that takes longer than `handshakeTimeoutMs` with 503. Default: everybody is let in.
@@ -98,6 +98,11 @@ export interface SharedOptions<D = ConnectionData, P = Readonly<Record<string, s
   /** An event that is not finished by then is a failure, and the next one starts. Default 30,000. */
   readonly handlerTimeoutMs?: number;
   /**
+   * permessage-deflate (RFC 7692) in both directions; messages of 1 KiB and more are compressed, once for all recipients. Limits
+   * count uncompressed bytes. Default `false`.
+   */
+  readonly compression?: boolean;
+  /**
    * `"serial"`: one event at a time. `"connection"`: one for each connection, different connections side by side (function
    * handlers only). Default `"serial"`.
    */
@@ -106,13 +111,18 @@ export interface SharedOptions<D = ConnectionData, P = Readonly<Record<string, s
 }
 
 /** The options of one route. */
-export interface RouteOptions<D = ConnectionData, S = unknown, P = Readonly<Record<string, string>>>
-  extends SharedOptions<D, P> {
-  readonly handler: Handler<D, S>;
+export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> extends SharedOptions<D, P> {
+  readonly handler: Handler<D, S, P>;
 }
 
+/** A route written out in `routes`; `route({…})` infers more. */
+type InlineRoute<D, P> = SharedOptions<D, P> & {
+  readonly handler: Handler<unknown extends D ? ConnectionData : D, unknown, P>;
+};
+
 /** The options of `serve`. Either `handler` or `routes` is required. */
-export interface ServeOptions<D = ConnectionData, S = unknown> extends SharedOptions<D> {
+export interface ServeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>
+  extends SharedOptions<D> {
   /** The address to listen on. Default `"127.0.0.1"`. */
   readonly host?: string;
   /** The port to listen on; 0 picks a free one. Default 8080. */
@@ -122,7 +132,7 @@ export interface ServeOptions<D = ConnectionData, S = unknown> extends SharedOpt
   /** Handles the connections of every path. */
   readonly handler?: Handler<D, S>;
   /** Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. */
-  readonly routes?: Readonly<Record<string, RouteOptions>>;
+  readonly routes?: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
   /** A folder to serve over HTTP on the same port. */
   readonly static?: string;
   /** Serves `wss://` with this key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
@@ -148,6 +158,16 @@ export interface ServeOptions<D = ConnectionData, S = unknown> extends SharedOpt
   readonly logger?: Logger | false;
   /** Labels logs. Default `"sendall"`. */
   readonly name?: string;
+}
+
+/**
+ * Carries the types of one route: what `authorize` returns is `connection.data`, what `init` returns is the handler's state.
+ * At run time it is its argument; `serve` checks it.
+ */
+export function route<D = ConnectionData, S = unknown, P = Params>(
+  options: RouteOptions<D, S, P>,
+): RouteOptions<D, S, P> {
+  return options;
 }
 
 /** How a server is closed. */

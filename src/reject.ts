@@ -18,14 +18,23 @@ export class Rejection {
   }
 }
 
+/** A token and a field value (RFC 9110 section 5): a line break in one would let its author write the rest of the answer. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
 /**
  * For `authorize`: turns the peer down with this status, body and these headers, unchanged.
  *
  * @param status an HTTP status from 400 to 599, or a redirect from 300
- * @throws SendallError `BAD_DATA` for any other status
+ * @throws SendallError `BAD_DATA` for any other status, a body that is no string, or a header that HTTP does not allow
  */
 export function reject(status: number, body = "", headers: Readonly<Record<string, string>> = {}): Rejection {
   if (!Number.isInteger(status) || status < 300 || status > 599)
     throw new SendallError("BAD_DATA", `reject: expected an HTTP status from 300 to 599, got ${show(status)}`);
+  if (typeof body !== "string")
+    throw new SendallError("BAD_DATA", `reject: expected a string as body, got ${show(body)}`);
+  for (const [name, value] of Object.entries(headers))
+    if (!HEADER_NAME.test(name) || typeof value !== "string" || !HEADER_VALUE.test(value))
+      throw new SendallError("BAD_DATA", `reject: expected headers of one line each, got ${show({ [name]: value })}`);
   return new Rejection({ status, body, headers });
 }

@@ -3,6 +3,7 @@
  * in by `createServer` with a clock, ids and an entrance of their own.
  */
 import { randomUUID } from "node:crypto";
+import { EventEmitter } from "node:events";
 import { Route } from "./actors/route.js";
 import { createServerActor, type ServerActor } from "./actors/server.js";
 import { shutDownRoutes } from "./actors/shutdown.js";
@@ -12,13 +13,14 @@ import { Turn } from "./bus/turn.js";
 import { type Clock, createClock } from "./clock.js";
 import type { CloseReason } from "./closing.js";
 import type { Asking, Entrance, Gate, Logger } from "./contracts.js";
-import { SendallError } from "./errors.js";
-import type { Bus, ConnectionData, ConnectionId, ServerEvent, Stats, Verbs } from "./events.js";
+import { SendallError, show } from "./errors.js";
+import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "./events.js";
 import { runHandler } from "./handlers/shape.js";
-import { readPath } from "./head.js";
+import { Facts, readPath } from "./head.js";
 import { type Attachment, attachTo, type HostServer } from "./http/attach.js";
 import { Admissions, type Entry } from "./http/gate.js";
 import { type Listener, listen } from "./http/listen.js";
+import { believeProxies } from "./http/proxy.js";
 import { Requests, tellAccess } from "./http/requests.js";
 import { EVERY_PATH, Router } from "./http/router.js";
 import { Slots } from "./http/slots.js";
@@ -181,7 +183,19 @@ export class LiveServer extends Everywhere implements Server {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#shutDown(readCloseOptions(options));
+    if (this.#closing !== undefined) return this.#closing;
+    let reason: ReturnType<typeof readCloseOptions>;
+    try {
+      reason = readCloseOptions(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    let begin = (): void => {};
+    // Set before anything happens: whoever is told of the closing may call this again.
+    this.#closing = new Promise((resolve, reject) => {
+      begin = () => void this.#shutDown(reason).then(resolve, reject);
+    });
+    begin();
     return this.#closing;
   }
 
@@ -189,10 +203,10 @@ export class LiveServer extends Everywhere implements Server {
     await this.close();
   }
 
-  /** The events that handlers have not finished, and how many wait for the clock in `bus.sleep`. */
-  underWay(): { readonly events: readonly ServerEvent[]; readonly sleepers: number } {
+  /** What handlers have not finished (types of events, or `init`), and how many wait for the clock in `bus.sleep`. */
+  underWay(): { readonly events: readonly string[]; readonly sleepers: number } {
     return {
-      events: this.#routes.flatMap((route) => route.handler.pending),
+      events: this.#routes.flatMap((route) => route.underWay),
       sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
     };
   }
@@ -226,7 +240,7 @@ export class LiveServer extends Everywhere implements Server {
 
   #onRefused({ at, head, raw }: Asking, { status, body }: Refusal): void {
     const path = readPath(head.url);
-    const { remoteAddress } = head;
+    const { remoteAddress } = believeProxies(head, new Facts(head).headers, this.#settings.trustProxy);
     const route = this.#router.match(path)?.route;
     if (route === undefined) this.#refused++;
     else route.counters.refused++;
@@ -242,6 +256,7 @@ export class LiveServer extends Everywhere implements Server {
     this.#log.info({ ...reason }, "closing");
     this.actor.send({ type: "close" });
     this.#slots.close();
+    this.#admissions.close();
     const free = this.#entrance.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await free;
@@ -287,10 +302,11 @@ function createHttp(
     transport.upgrade(request, socket, head, admission),
   );
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
-  const { onRequest, onAccess } = settings;
+  const { onRequest, onAccess, trustProxy } = settings;
   const requests = new Requests({
     clock,
     log,
+    trustProxy,
     static: pages,
     onRequest,
     onAccess,
@@ -340,6 +356,14 @@ function createAttachedEntrance(host: HostServer): Surroundings["createEntrance"
   };
 }
 
+/** An application of Express or Fastify is no server, and would be silent. */
+function checkHost(host: unknown): void {
+  const isServer = host instanceof EventEmitter && "address" in host && typeof host.address === "function";
+  if (isServer) return;
+  const problem = `expected the Server of node:http or node:https, got ${show(host)}`;
+  throw new SendallError("BAD_OPTION", `httpServer: ${problem}`, { option: "httpServer" });
+}
+
 const realWorld = { newId: (): ConnectionId => randomUUID() as ConnectionId };
 
 /**
@@ -348,7 +372,9 @@ const realWorld = { newId: (): ConnectionId => randomUUID() as ConnectionId };
  * @throws SendallError `BAD_OPTION` (its message begins with the option's dotted name), `LISTEN_FAILED` (its `cause` is the
  * system's error), or whatever the handler's first `init` throws; nothing is left listening then.
  */
-export async function serve<S = unknown, D = ConnectionData>(options: ServeOptions<D, S>): Promise<Server> {
+export async function serve<S = unknown, D = ConnectionData, R = Record<string, ConnectionData>>(
+  options: ServeOptions<D, S, R>,
+): Promise<Server> {
   const server = createServer(options, { ...realWorld, clock: createClock(), createEntrance: createNetworkEntrance });
   await server.start();
   return server;
@@ -361,11 +387,13 @@ export async function serve<S = unknown, D = ConnectionData>(options: ServeOptio
  *
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has
  */
-export async function attach<S = unknown, D = ConnectionData>(
+export async function attach<S = unknown, D = ConnectionData, R = Record<string, ConnectionData>>(
   host: HostServer,
-  options: Omit<ServeOptions<D, S>, "host" | "port" | "backlog" | "tls">,
+  options: Omit<ServeOptions<D, S, R>, "host" | "port" | "backlog" | "tls">,
 ): Promise<Server> {
-  refuseListenerOptions(options);
+  checkHost(host);
+  // What is no object at all is refused with the other options.
+  if (Object(options) === options) refuseListenerOptions(options);
   const server = createServer(options, {
     ...realWorld,
     clock: createClock(),

@@ -157,6 +157,7 @@ interface OptionTypes {
   handshakeTimeoutMs: number;
   closeTimeoutMs: number;
   handlerTimeoutMs: number;
+  compression: boolean;
   concurrency: "serial" | "connection";
   "supervise.strategy": SuperviseOptions["strategy"];
   "supervise.intensity": number;
@@ -201,6 +202,7 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   handshakeTimeoutMs: duration("route", 10_000),
   closeTimeoutMs: duration("server", 5_000),
   handlerTimeoutMs: duration("route", 30_000),
+  compression: flag("route", false),
   concurrency: oneOf("route", "serial", "connection"),
   "supervise.strategy": oneOf("route", "resume", "restart"),
   "supervise.intensity": whole("route", 3, 0),
@@ -227,6 +229,7 @@ export interface RouteSettings {
   readonly heartbeat: HeartbeatOptions | false;
   readonly closeTimeoutMs: number;
   readonly handlerTimeoutMs: number;
+  readonly compression: boolean;
   readonly concurrency: "serial" | "connection";
   readonly supervise: SuperviseOptions;
 }
@@ -278,13 +281,15 @@ class Source {
 
   read<N extends keyof OptionTypes>(name: N): OptionTypes[N] {
     const option: Option<OptionTypes[N]> = optionTable[name];
+    let read: OptionTypes[N] | undefined;
+    // All are checked, also those that a nearer one stands before.
     for (const { at, options } of this.#layers) {
       const value = lookUp(options, name);
       if (value === undefined) continue;
       if (!option.accepts(value)) refuse(at + name, `expected ${option.expected}, got ${show(value)}`);
-      return value;
+      read ??= value;
     }
-    return option.default;
+    return read ?? option.default;
   }
 
   isOff(group: string): boolean {
@@ -345,6 +350,7 @@ function routeSettings(source: Source): RouteSettings {
     heartbeat: source.isOff("heartbeat") ? false : heartbeat,
     closeTimeoutMs: source.read("closeTimeoutMs"),
     handlerTimeoutMs: source.read("handlerTimeoutMs"),
+    compression: source.read("compression"),
     concurrency: source.read("concurrency"),
     supervise: {
       strategy: source.read("supervise.strategy"),

@@ -48,6 +48,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   #idleLimit: IdleAlarm | undefined;
   #deadline: Timer | undefined;
   #lastHeardAt: number;
+  #knownBytes: number;
   #pingedAt: number | undefined;
   #pausedAt: number | undefined;
   #roundTripMs: number | undefined;
@@ -55,6 +56,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   /** Our side has not begun to close it. */
   #isLive = true;
   #isGone = false;
+  #isCut = false;
   #isDeaf = false;
   /** What our side closed it with, and what `closed` is to say of it. */
   #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
@@ -68,6 +70,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.data = (entry.data ?? {}) as ConnectionData;
     this.openedAt = route.clock.now();
     this.#lastHeardAt = this.openedAt;
+    this.#knownBytes = wire.bytesRead;
     this.#lane = route.mailbox.lane(this);
     const { mailbox, counters, wake, turn, supervisor, settings } = route;
     this.#sender = new Sender({ wire, settings: settings.outbox, turn, counters, onSlow: () => this.#becomeSlow() });
@@ -146,7 +149,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     return this.#isLive && this.#wire.isOpen;
   }
   get isTarget(): boolean {
-    return this.#isAnnounced && this.#isLive;
+    return this.#isAnnounced && this.isOpen;
   }
   get rooms(): ReadonlySet<string> {
     this.#rooms ??= new Set();
@@ -158,9 +161,6 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
       if (!this.isOpen) this.#abort.abort();
     }
     return this.#abort.signal;
-  }
-  get lastHeardAt(): number {
-    return this.#lastHeardAt;
   }
   get pausedAt(): number | undefined {
     return this.#pausedAt;
@@ -187,9 +187,10 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   }
 
   terminate(): boolean {
-    if (this.#isGone) return false;
+    if (this.#isGone || this.#isCut) return false;
     // One that is being closed has been taken leave of already, but its socket is still there to be cut.
     if (!this.#cut("server")) this.#wire.terminate();
+    this.#isCut = true;
     return true;
   }
 
@@ -213,13 +214,12 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     checkDuration("connection.idle", ms);
     if (!this.isOpen) return false;
     this.#idle?.cancel();
-    this.#idle =
-      ms === 0 ? undefined : new IdleAlarm(this.#route.clock, ms, () => this.#receiver.send({ type: "idle" }));
+    this.#idle = ms === 0 ? undefined : new IdleAlarm(this.#route.clock, ms, () => this.#onSilence());
     return true;
   }
 
   offer(frame: Frame): Outcome {
-    return this.#isLive ? this.#sender.offer(frame) : "dead";
+    return this.isOpen ? this.#sender.offer(frame) : "dead";
   }
 
   tell(data: unknown): boolean {
@@ -229,14 +229,14 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   }
 
   message(data: string | Buffer, bytes: number): void {
-    this.#lastHeardAt = this.#route.clock.now();
+    this.#hear();
     this.#idle?.heard();
     this.#idleLimit?.heard();
     this.#receiver.send({ type: "message", data, bytes });
   }
 
   pong(): void {
-    this.#lastHeardAt = this.#route.clock.now();
+    this.#hear();
     if (this.#pingedAt === undefined) return;
     this.#roundTripMs = this.#lastHeardAt - this.#pingedAt;
     this.#pingedAt = undefined;
@@ -260,12 +260,14 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#idle?.cancel();
     this.#idleLimit?.cancel();
     this.#deadline?.cancel();
+    this.#sender.end();
+    this.#route.mailbox.unpause(this.#lane);
     const ending = this.#ending(code, reason);
     const { log } = this.#route;
     if (ending.by === "lost") log.warn({ connection: this.id, ...ending }, "connection lost");
     else log.info({ connection: this.id, ...ending }, "connection closed");
-    this.#receiver.send({ type: "gone", ending });
     if (this.#receiver.getSnapshot().status === "error") this.#sayClosed(ending);
+    else this.#receiver.send({ type: "gone", ending });
     this.#abort?.abort();
     this.#entry.release();
   }
@@ -290,6 +292,17 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#route.buried(this);
   }
 
+  /** The silence of a peer that we have paused is ours. */
+  #onSilence(): void {
+    if (this.#pausedAt === undefined) this.#receiver.send({ type: "idle" });
+    else this.#idle?.heard();
+  }
+
+  heardAt(): number {
+    if (this.#wire.bytesRead !== this.#knownBytes) this.#hear();
+    return this.#lastHeardAt;
+  }
+
   sendHeartbeat(): void {
     this.ping();
   }
@@ -301,6 +314,8 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   /** The server stops: takes no more from the peer. */
   deafen(): void {
     this.#isDeaf = true;
+    // What a paused peer answers is not seen; from here on it is closing that is timed.
+    this.#heartbeat?.cancel();
     this.#receiver.send({ type: "deafen" });
     // One that is being closed must still read its peer's close frame.
     if (this.#wire.isOpen) this.#wire.pause();
@@ -313,6 +328,11 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
     this.#wire.close(code, reason);
     this.#wire.resume();
+  }
+
+  #hear(): void {
+    this.#lastHeardAt = this.#route.clock.now();
+    this.#knownBytes = this.#wire.bytesRead;
   }
 
   #becomeSlow(): void {

@@ -36,6 +36,7 @@ interface Pending {
 
 /** An event under way for so long is logged. */
 const SLOW_MS = 1_000;
+const TOO_LATE = "the server closed before it was finished";
 /** The time is looked at once in so many events. */
 const CHECK_EVERY = 32;
 
@@ -46,6 +47,7 @@ export class Handler implements Runnable {
   /** The lane of the event that is being handed to the actor. */
   #lane: Lane;
   #isHeld = true;
+  #isHurried = false;
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
@@ -105,7 +107,14 @@ export class Handler implements Runnable {
 
   /** What is under way is given up now: the server is closing and goes on to the goodbyes. */
   expire(): void {
-    for (const pending of this.#pending) this.#timedOut(pending, "the server closed before the event was finished");
+    for (const pending of this.#pending) this.#timedOut(pending, TOO_LATE);
+  }
+
+  /** From now on nothing is waited for: events are handed over one after another, whatever becomes of them. */
+  hurry(): void {
+    this.expire();
+    this.#isHurried = true;
+    this.#parts.turn.wake(this);
   }
 
   /** Takes no event any more. */
@@ -135,7 +144,9 @@ export class Handler implements Runnable {
     };
     this.#pending.add(pending);
     if (this.#parts.concurrency === "connection") lane.isBusy = true;
-    result.then(
+    if (this.#isHurried) this.#timedOut(pending, TOO_LATE);
+    // A promise of another kind may throw where it should reject.
+    Promise.resolve(result).then(
       (value) => {
         if (this.#over(pending)) this.#done(value, event, lane);
       },

@@ -11,6 +11,7 @@ import type { Turn } from "../bus/turn.js";
 import type { Clock } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED } from "../closing.js";
 import type { Logger, Member, Peer, Runner, Wire } from "../contracts.js";
+import { SendallError, show } from "../errors.js";
 import type { ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
 import type { RouteSettings } from "../settings.js";
@@ -53,7 +54,7 @@ export interface RouteInput {
   readonly onFailed: (error: unknown) => void;
 }
 
-const MAX_KEPT_CHARACTERS = 1_024;
+const MAX_KEPT_BYTES = 1_024;
 
 export class Route implements RouteParts, GatedRoute {
   readonly path: string;
@@ -73,6 +74,9 @@ export class Route implements RouteParts, GatedRoute {
   /** Every connection whose `closed` has not been handled. */
   readonly #present = new Set<LiveConnection>();
   #hasStarted = false;
+  /** `init` runs again; a later one, or the end, makes its result count no more. */
+  #restart: object | undefined;
+  #isClosing = false;
   #hasFailed = false;
   #rest: (() => void) | undefined;
 
@@ -112,6 +116,12 @@ export class Route implements RouteParts, GatedRoute {
       onFailure: (error, event) => this.#failed(error, event),
       onIdle: () => this.#rest?.(),
     });
+  }
+
+  /** What the handler has not finished, by name. */
+  get underWay(): string[] {
+    const events = this.handler.pending.map(({ type }) => type);
+    return this.#restart === undefined ? events : [...events, "init"];
   }
 
   get hasFailed(): boolean {
@@ -166,6 +176,7 @@ export class Route implements RouteParts, GatedRoute {
 
   /** First step of stopping: what has reached the mailbox by now is accepted, nothing after it. */
   deafen(): void {
+    this.#isClosing = true;
     for (const connection of this.#present) connection.deafen();
   }
 
@@ -177,6 +188,7 @@ export class Route implements RouteParts, GatedRoute {
   /** Third step: each connection is sent what waits for it, then a close frame. Yields after each. */
   *closeAll({ code, reason }: CloseReason): Generator<void> {
     this.handler.expire();
+    this.#endRestart();
     for (const connection of [...this.#present]) {
       connection.close(code, reason);
       yield;
@@ -188,22 +200,21 @@ export class Route implements RouteParts, GatedRoute {
     return this.#until(() => this.#present.size === 0 && !this.handler.isBusy);
   }
 
-  /** Whoever has not answered is cut, and the handler is not waited for any more. */
+  /** Whoever has not answered is cut, and the handler is not waited for any more: it is still told of every end. */
   giveUp(): void {
-    this.handler.expire();
+    this.handler.hurry();
     for (const connection of [...this.#present]) connection.terminate();
   }
 
   /** Last step: ends timers, the handler and the actors. */
   async stop(): Promise<void> {
     this.handler.stop();
-    this.bus.cancelTimers();
+    this.bus.end();
     try {
       if (this.#hasStarted) await this.#input.runner.stop(this.bus);
     } catch (error) {
       this.#note(error, "stop");
     }
-    this.bus.cancelTimers();
     for (const connection of [...this.#present]) connection.bury();
     this.supervisor.release([this.handler.actor]);
   }
@@ -226,20 +237,39 @@ export class Route implements RouteParts, GatedRoute {
     if (connection !== undefined) {
       if (this.#charges.charge(connection, now)) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
     } else if (this.#charges.charge(this, now)) this.#fail(error);
-    if (this.settings.supervise.strategy === "restart" && !this.#hasFailed) this.#restart();
+    if (this.settings.supervise.strategy === "restart" && !this.#hasFailed && !this.#isClosing) this.#initAgain();
   }
 
-  /** `init` runs again; connections stay, and events wait for it. */
-  async #restart(): Promise<void> {
+  /** Connections stay, and events wait for it, at most `handlerTimeoutMs`. */
+  #initAgain(): void {
+    const restart = {};
+    this.#restart = restart;
     this.handler.hold();
-    try {
-      await this.#input.runner.init(this.bus);
-      this.handler.release();
-    } catch (error) {
-      this.#note(error, "init");
-      if (this.#charges.charge(this, this.clock.now())) this.#fail(error);
-      else if (!this.#hasFailed) this.#restart();
-    }
+    const { handlerTimeoutMs } = this.settings;
+    const ended = (error?: unknown): void => {
+      timer.cancel();
+      if (this.#restart !== restart) return;
+      this.#endRestart();
+      if (error !== undefined) this.#initFailed(error);
+    };
+    const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
+    const timer = this.clock.after(handlerTimeoutMs, () => ended(tooLate));
+    (async () => this.#input.runner.init(this.bus))().then(
+      () => ended(),
+      (error: unknown) => ended(error ?? new Error("init failed")),
+    );
+  }
+
+  #endRestart(): void {
+    if (this.#restart === undefined) return;
+    this.#restart = undefined;
+    this.handler.release();
+  }
+
+  #initFailed(error: unknown): void {
+    this.#note(error, "init");
+    if (this.#charges.charge(this, this.clock.now())) this.#fail(error);
+    else if (!this.#hasFailed && !this.#isClosing) this.#initAgain();
   }
 
   /** The handler itself is broken: the route is closed, others go on. */
@@ -248,7 +278,7 @@ export class Route implements RouteParts, GatedRoute {
     this.#hasFailed = true;
     for (const connection of [...this.#present]) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
     // If it was held for an `init` that never came right: the goodbyes are still said, with the state of before.
-    this.handler.release();
+    this.#endRestart();
     this.#input.onFailed(error);
   }
 
@@ -269,7 +299,12 @@ export class Route implements RouteParts, GatedRoute {
   }
 }
 
+/** A copy, so that a whole message is not kept for its beginning. */
 function cut(data: unknown): unknown {
-  if (typeof data === "string") return data.slice(0, MAX_KEPT_CHARACTERS);
-  return Buffer.isBuffer(data) ? Buffer.from(data.subarray(0, MAX_KEPT_CHARACTERS)) : data;
+  if (Buffer.isBuffer(data)) return Buffer.from(data.subarray(0, MAX_KEPT_BYTES));
+  const text = typeof data === "string" ? data : show(data);
+  // Cut at a character: the last one may be half there.
+  return Buffer.from(text.slice(0, MAX_KEPT_BYTES))
+    .toString("utf8", 0, MAX_KEPT_BYTES)
+    .replace(/\ufffd$/, "");
 }

@@ -42,8 +42,9 @@ export class Sender {
   readonly #counters: Counters;
   readonly #turn: Turn;
   readonly #maxBytes: number;
-  /** What waits, oldest first, and its bytes. */
+  /** What waits, oldest first, and its bytes; those before `#first` were dropped. */
   #outbox: Frame[] | undefined;
+  #first = 0;
   #bytes = 0;
   #isDirty = false;
   /** The socket had taken everything when it was last written to, so that it need not be asked. */
@@ -91,6 +92,12 @@ export class Sender {
     this.actor?.send(DRAINED);
   }
 
+  /** The wire has gone: nothing is sent any more, and the actor may be dead. */
+  end(): void {
+    this.actor = undefined;
+    this.#empty();
+  }
+
   /** Sends what waits, then a close frame. */
   close(code: number, reason: string): void {
     this.actor?.send({ type: "close", code, reason });
@@ -105,12 +112,12 @@ export class Sender {
 
   #write(): void {
     if (this.#wire.mustWait()) return;
-    const frames = this.#outbox;
+    const frames = this.#first === 0 ? this.#outbox : this.#outbox?.slice(this.#first);
     if (frames === undefined) return;
-    this.#outbox = undefined;
-    this.#bytes = 0;
+    this.#empty();
     if (!this.#wire.write(frames)) return;
     this.#hasTakenAll = this.#wire.untakenBytes === 0;
+    if (this.#hasTakenAll) this.#isSlow = false;
     const { sent } = this.#counters;
     sent.writes++;
     sent.messages += frames.length;
@@ -134,13 +141,29 @@ export class Sender {
       onSlow();
     }
     if (settings.slowConsumer !== "dropOldest") return false;
-    while (this.bufferedBytes >= this.#maxBytes) {
-      const oldest = this.#outbox?.shift();
-      if (oldest === undefined) break;
-      this.#bytes -= oldest.wire.length;
-      this.#counters.dropped++;
+    while (this.bufferedBytes >= this.#maxBytes && this.#dropOldest());
+    return true;
+  }
+
+  #dropOldest(): boolean {
+    const oldest = this.#outbox?.[this.#first];
+    if (this.#outbox === undefined || oldest === undefined) return false;
+    this.#first++;
+    this.#bytes -= oldest.wire.length;
+    this.#counters.dropped++;
+    if (this.#first === this.#outbox.length) this.#empty();
+    // Not at each message: moving all that waits is what it would cost.
+    else if (this.#first * 2 >= this.#outbox.length) {
+      this.#outbox = this.#outbox.slice(this.#first);
+      this.#first = 0;
     }
     return true;
+  }
+
+  #empty(): void {
+    this.#outbox = undefined;
+    this.#first = 0;
+    this.#bytes = 0;
   }
 }
 

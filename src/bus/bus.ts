@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Timer } from "../clock.js";
-import { NORMAL } from "../closing.js";
+import { checkCloseCode, NORMAL } from "../closing.js";
 import type { Logger, Member, Outcome } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Bus, Cancel, Connection, ConnectionRef, Data, Frame, Receipt, RoomOption, Stats } from "../events.js";
@@ -44,6 +44,7 @@ export class RouteBus implements Bus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
   #sleepers = 0;
+  #hasEnded = false;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
@@ -94,6 +95,7 @@ export class RouteBus implements Bus {
   }
 
   tell(data: unknown, to?: ConnectionRef): boolean {
+    if (this.#hasEnded) return false;
     if (to !== undefined) return this.find(to)?.tell(data) ?? false;
     const posted = this.#parts.mailbox.post(this.#parts.mailbox.common, { type: "info", data });
     if (posted) this.#parts.wake();
@@ -102,6 +104,7 @@ export class RouteBus implements Bus {
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
     checkDuration("bus.after", ms);
+    if (this.#hasEnded) return () => {};
     const timer = this.#parts.clock.after(ms, () => {
       this.#timers.delete(timer);
       if (!this.tell(data, to) && to === undefined)
@@ -117,6 +120,7 @@ export class RouteBus implements Bus {
   sleep(ms: number): Promise<void> {
     checkDuration("bus.sleep", ms);
     return new Promise((resolve) => {
+      if (this.#hasEnded) return;
       this.#sleepers++;
       const timer = this.#parts.clock.after(ms, () => {
         this.#timers.delete(timer);
@@ -137,6 +141,7 @@ export class RouteBus implements Bus {
   }
 
   close(to: ConnectionRef, code: number = NORMAL.code, reason: string = NORMAL.reason): boolean {
+    checkCloseCode(code);
     return this.find(to)?.close(code, reason) ?? false;
   }
 
@@ -149,8 +154,9 @@ export class RouteBus implements Bus {
     return this.#parts.registry.find(ref);
   }
 
-  /** Ends all alarms; whoever sleeps is never woken. */
-  cancelTimers(): void {
+  /** Ends all alarms and sets no more: whoever sleeps is never woken. */
+  end(): void {
+    this.#hasEnded = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
   }

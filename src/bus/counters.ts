@@ -36,6 +36,9 @@ export function sumStats(all: readonly Stats[]): Stats {
     deadLetters: sum((s) => s.deadLetters),
     refused: sum((s) => s.refused),
     slowConsumers: sum((s) => s.slowConsumers),
-    failures: all.flatMap((s) => s.failures).sort((a, b) => a.at - b.at),
+    failures: all
+      .flatMap((s) => s.failures)
+      .sort((a, b) => a.at - b.at)
+      .slice(-MAX_FAILURES),
   };
 }

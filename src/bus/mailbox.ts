@@ -59,6 +59,8 @@ export interface Taken {
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #order = new Fifo<Lane>();
+  /** Places that have come up while their lane was busy, and may go now: they are the oldest. */
+  readonly #released = new Fifo<Lane>();
   /** What concerns no connection. */
   readonly common: Lane = new Lane(undefined);
   #size = 0;
@@ -94,16 +96,16 @@ export class Mailbox {
     }
     this.#size++;
     lane.posted.push({ event, bytes });
-    if (lane.posted.size > this.#limits.lowWaterEvents) lane.isHot = true;
+    if (lane.owner !== undefined && lane.posted.size > this.#limits.lowWaterEvents) lane.isHot = true;
     if (!lane.isHot || lane.places + lane.parked === 0) this.#queue(lane, 1);
-    this.#press(lane);
+    if (event.type === "message") this.#press(lane);
     return true;
   }
 
   /** The next event; `undefined` if none waits, or only such as have to wait for one under way. */
   take(): Taken | undefined {
     for (;;) {
-      const lane = this.#order.shift();
+      const lane = this.#released.shift() ?? this.#order.shift();
       if (lane === undefined) return undefined;
       if (lane.stale > 0) {
         lane.stale--;
@@ -126,9 +128,8 @@ export class Mailbox {
   /** The lane's event under way is settled: its next one may go. */
   release(lane: Lane): void {
     lane.isBusy = false;
-    const { parked } = lane;
-    lane.parked = 0;
-    this.#queue(lane, parked);
+    lane.places += lane.parked;
+    for (; lane.parked > 0; lane.parked--) this.#released.push(lane);
   }
 
   /** Throws away what waits, but for an `open` that the handler has not seen: `closed` must not come without it. */
@@ -142,6 +143,13 @@ export class Mailbox {
     const first = posted[0];
     if (first?.event.type === "open") this.post(lane, first.event);
     this.#relieve(lane);
+  }
+
+  /** Its socket has gone: what waits will be handled, and nothing is held back by it. */
+  unpause(lane: Lane): void {
+    if (!lane.isPaused) return;
+    lane.isPaused = false;
+    this.#paused--;
   }
 
   #queue(lane: Lane, places: number): void {

@@ -1,12 +1,16 @@
 /** Upgrades on somebody else's HTTP server: `attach`. The host keeps its own routes, other upgrades and its life. */
-import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Address } from "../contracts.js";
 import { readPath } from "../head.js";
-import { ignoreError, refuseSocket } from "./refuse.js";
 import type { UpgradeListener } from "./upgrade.js";
 
-/** What `attach` needs of a host: the `Server` of `node:http` or `node:https`. */
-export type HostServer = Pick<Server, "on" | "off" | "listenerCount" | "address">;
+/** What `attach` needs of a host: the `Server` of `node:http` or `node:https`, or another one that tells of upgrades as they do. */
+export interface HostServer {
+  on(event: "upgrade", listener: UpgradeListener): unknown;
+  off(event: "upgrade", listener: UpgradeListener): unknown;
+  listeners(event: "upgrade"): readonly unknown[];
+  address(): AddressInfo | string | null;
+}
 
 export interface Attachment {
   readonly address: Address;
@@ -14,17 +18,17 @@ export interface Attachment {
   close(): void;
 }
 
+/** Whether a route of the server behind this listener has the path; no other listener has it. */
+const TAKES = Symbol("takes");
+
 /** @param isOurs whether a route has this path */
 export function attachTo(host: HostServer, upgrade: UpgradeListener, isOurs: (path: string) => boolean): Attachment {
-  const listener: UpgradeListener = (request, socket, head) => {
+  const onUpgrade: UpgradeListener = (request, socket, head) => {
     const path = readPath(request.url ?? "/");
-    if (isOurs(path)) upgrade(request, socket, head);
-    else if (host.listenerCount("upgrade") === 1) {
-      // Node leaves an upgrade that nobody takes hanging once there is a listener.
-      socket.on("error", ignoreError);
-      refuseSocket(socket, { status: 404, body: `there is no route ${path}` });
-    }
+    // Node leaves an upgrade that nobody takes hanging once there is a listener: then it is for us to turn it down.
+    if (isOurs(path) || isNobodys(path, host, listener)) upgrade(request, socket, head);
   };
+  const listener = Object.assign(onUpgrade, { [TAKES]: isOurs });
   host.on("upgrade", listener);
   return {
     get address() {
@@ -40,4 +44,15 @@ export function attachTo(host: HostServer, upgrade: UpgradeListener, isOurs: (pa
       host.off("upgrade", listener);
     },
   };
+}
+
+/** Whether this listener has to turn it down: all are of servers like ours, none of them has the path, and this is the first. */
+function isNobodys(path: string, host: HostServer, listener: UpgradeListener): boolean {
+  const listeners = host.listeners("upgrade");
+  return listeners[0] === listener && listeners.every((other) => leaves(other, path));
+}
+
+function leaves(listener: unknown, path: string): boolean {
+  if (typeof listener !== "function" || !(TAKES in listener)) return false;
+  return typeof listener[TAKES] === "function" && !listener[TAKES](path);
 }

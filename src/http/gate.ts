@@ -9,6 +9,7 @@ import { Facts } from "../head.js";
 import { type Refusal, Rejection } from "../reject.js";
 import { allowsOrigin, type Origins } from "./origin.js";
 import { askedHost, believeProxies } from "./proxy.js";
+import { LEFT } from "./refuse.js";
 import type { Match } from "./router.js";
 import type { Release, Slots } from "./slots.js";
 
@@ -21,6 +22,7 @@ export interface GatedRoute {
     readonly protocols: readonly string[];
     readonly handshakeTimeoutMs: number;
     readonly maxPayloadBytes: number;
+    readonly compression: boolean;
   };
   accept(wire: Wire, entry: Entry): Peer;
 }
@@ -50,32 +52,50 @@ export interface GateParts {
 
 const CLOSING: Refusal = { status: 503, body: "the server is closing" };
 const FULL: Refusal = { status: 503, body: "the server is full" };
+const ROUTE_FAILED: Refusal = { status: 503, body: "the handler of this route has failed" };
 const FAILED: Refusal = { status: 500, body: "authorize failed" };
 const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
 
 export class Admissions implements Pick<Gate, "admit"> {
   readonly #parts: GateParts;
+  /** Those whose `authorize` is under way, by what ends their wait. */
+  readonly #undecided = new Set<(refusal: Refusal) => void>();
 
   constructor(parts: GateParts) {
     this.#parts = parts;
   }
 
   admit(asking: Asking): Admission | Refusal | Promise<Admission | Refusal> {
-    const { trustProxy, match, isOpen, slots } = this.#parts;
+    const { trustProxy, match, slots } = this.#parts;
     const { headers, path } = new Facts(asking.head);
     const head = believeProxies(asking.head, headers, trustProxy);
     const found = match(path);
     if (found === undefined) return { status: 404, body: `there is no route ${path}` };
-    if (!isOpen()) return CLOSING;
-    if (found.route.hasFailed) return { status: 503, body: "the handler of this route has failed" };
+    const shut = this.#shut(found.route);
+    if (shut !== undefined) return shut;
     const { origin } = headers;
     if (!allowsOrigin(found.route.settings.origins, origin, askedHost(headers, trustProxy)))
       return { status: 403, body: `the origin ${origin} is not allowed (option origins)` };
     const place = slots.take(head.remoteAddress, () => asking.signal);
     if (place === undefined) return FULL;
-    const go = (release: Release | undefined): Admission | Refusal | Promise<Admission | Refusal> =>
-      release === undefined ? FULL : this.#authorize(asking, head, found, release);
-    return place instanceof Promise ? place.then(go) : go(place);
+    if (!(place instanceof Promise)) return this.#authorize(asking, head, found, place);
+    return place.then((release) => {
+      const refusal = this.#shut(found.route);
+      if (release !== undefined && refusal === undefined) return this.#authorize(asking, head, found, release);
+      release?.();
+      return asking.signal.aborted ? LEFT : (refusal ?? FULL);
+    });
+  }
+
+  /** Nobody's `authorize` is waited for any longer: the server is closing. */
+  close(): void {
+    for (const giveUp of [...this.#undecided]) giveUp(CLOSING);
+  }
+
+  /** Why nobody is let in at all. */
+  #shut(route: GatedRoute): Refusal | undefined {
+    if (!this.#parts.isOpen()) return CLOSING;
+    return route.hasFailed ? ROUTE_FAILED : undefined;
   }
 
   #authorize(
@@ -90,15 +110,17 @@ export class Admissions implements Pick<Gate, "admit"> {
       this.#admission(route, { facts, params, protocol: choose(route, facts), data, release, askedAt: asking.at });
     if (authorize === undefined) return admission(undefined);
     return this.#ask(authorize, route.settings.handshakeTimeoutMs, asking, facts, params).then((answer) => {
-      if ("data" in answer && this.#parts.isOpen()) return admission(answer.data);
+      const refusal = "data" in answer ? this.#shut(route) : answer;
+      if ("data" in answer && refusal === undefined) return admission(answer.data);
       release();
-      return "data" in answer ? CLOSING : answer;
+      return refusal ?? CLOSING;
     });
   }
 
   #admission(route: GatedRoute, entry: Entry): Admission {
     return {
       maxPayloadBytes: route.settings.maxPayloadBytes,
+      compression: route.settings.compression,
       protocol: entry.protocol,
       accept: (wire) => {
         const peer = route.accept(wire, entry);
@@ -109,8 +131,8 @@ export class Admissions implements Pick<Gate, "admit"> {
     };
   }
 
-  /** Runs the user's code, guarded and for a limited time. */
-  async #ask(
+  /** Runs the user's code, guarded, for a limited time, and for as long as the peer is there. */
+  #ask(
     authorize: Authorize<unknown>,
     timeoutMs: number,
     asking: Asking,
@@ -118,23 +140,34 @@ export class Admissions implements Pick<Gate, "admit"> {
     params: Match<GatedRoute>["params"],
   ): Promise<{ readonly data: unknown } | Refusal> {
     const { clock, log } = this.#parts;
+    const { signal } = asking;
+    if (signal.aborted) return Promise.resolve(LEFT);
     const over = new AbortController();
     const request = toRequest(asking, facts, params, over.signal);
-    const decided = (async () => authorize(request))().then(
-      (answer) => (answer instanceof Rejection ? answer.refusal : { data: answer }),
-      (error: unknown) => {
-        log.error({ err: error, path: facts.path }, "authorize failed");
-        return FAILED;
-      },
-    );
-    const tooSlow = new Promise<Refusal>((resolve) => {
-      const timer = clock.after(timeoutMs, () => {
+    return new Promise((resolve) => {
+      const decide = (answer: { readonly data: unknown } | Refusal): void => {
+        timer.cancel();
+        signal.removeEventListener("abort", leave);
+        this.#undecided.delete(giveUp);
+        resolve(answer);
+      };
+      const giveUp = (refusal: Refusal): void => {
+        decide(refusal);
         over.abort();
-        resolve(TOO_SLOW);
-      });
-      decided.then(() => timer.cancel());
+      };
+      const leave = (): void => giveUp(LEFT);
+      const timer = clock.after(timeoutMs, () => giveUp(TOO_SLOW));
+      signal.addEventListener("abort", leave);
+      this.#undecided.add(giveUp);
+      (async () => authorize(request))().then(
+        (answer) => decide(answer instanceof Rejection ? answer.refusal : { data: answer }),
+        (error: unknown) => {
+          // One that gives up when it is told to has not failed.
+          if (!over.signal.aborted) log.error({ err: error, path: facts.path }, "authorize failed");
+          decide(FAILED);
+        },
+      );
     });
-    return Promise.race([decided, tooSlow]);
   }
 }
 
@@ -152,7 +185,7 @@ function toRequest(
   asking: Asking,
   facts: Facts,
   params: Match<GatedRoute>["params"],
-  over: AbortSignal,
+  signal: AbortSignal,
 ): UpgradeRequest {
   const { path, query, headers, cookies, head } = facts;
   const { remoteAddress, secure } = head;
@@ -166,9 +199,7 @@ function toRequest(
     protocols: offeredProtocols(facts),
     remoteAddress,
     secure,
-    get signal() {
-      return AbortSignal.any([asking.signal, over]);
-    },
+    signal,
     raw: asking.raw,
   };
 }

@@ -2,7 +2,8 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
-import type { TlsOptions } from "node:tls";
+import type { Duplex } from "node:stream";
+import type { TLSSocket, TlsOptions } from "node:tls";
 import type { Clock, Timer } from "../clock.js";
 import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
@@ -46,8 +47,9 @@ function faultOf(code: unknown): Refusal {
 export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<Listener> {
   const { log } = hooks;
   const server = build(settings);
-  const heads = new Heads(settings.handshakeTimeoutMs, hooks);
-  server.on(settings.tls === undefined ? "connection" : "secureConnection", heads.begin);
+  const heads = new Heads(settings, hooks);
+  server.on("connection", heads.begin);
+  server.on("secureConnection", heads.secured);
   server.on("request", (request, response) => {
     heads.end(request.socket);
     hooks.request(request, response);
@@ -58,23 +60,34 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   });
   server.on("clientError", (error, socket) => {
     socket.on("error", ignoreError);
+    if (!heads.knows(socket)) {
+      log.info({ err: error }, "TLS handshake failed");
+      socket.destroy();
+      return;
+    }
     const refusal = faultOf("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
     if (socket.writable) refuseSocket(socket, refusal);
     else socket.destroy();
   });
-  // A peer that fails the TLS handshake has no socket of ours yet; Node has ended it.
-  server.on("tlsClientError", (error) => log.info({ err: error }, "TLS handshake failed"));
   await bind(server, settings);
   // From here on an error is one of accepting a connection (too many open files): the listener goes on.
   server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : settings.port;
-  return { address: { host: settings.host, port, isSecure: settings.tls !== undefined }, close: () => close(server) };
+  return {
+    address: { host: settings.host, port, isSecure: settings.tls !== undefined },
+    close: () => close(server, heads),
+  };
 }
+
+/** Each of these lets a server say who it is. */
+const IDENTITIES = ["cert", "pfx", "SNICallback", "secureContext", "pskCallback"] as const;
 
 function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   if (tls === undefined) return createServer();
+  if (!IDENTITIES.some((name) => tls[name] !== undefined))
+    throw new SendallError("BAD_OPTION", "tls: expected a certificate: { key, cert } or { pfx }", { option: "tls" });
   try {
     return createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls });
   } catch (cause) {
@@ -83,34 +96,76 @@ function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   }
 }
 
+/** A connection whose first request is still to come. */
+interface Waiting {
+  /** Under TLS, the one below it until its handshake is done. */
+  socket: Socket;
+  readonly timer: Timer;
+}
+
 /**
- * Times the head of each connection's first request. Node's own `headersTimeout` looks only every 30 s, and is left in place
- * for later requests of a connection.
+ * Times the head of each connection's first request, from the moment it was accepted. Node's own `headersTimeout` looks only
+ * every 30 s, and is left in place for later requests of a connection.
  */
 class Heads {
   readonly #timeoutMs: number;
   readonly #hooks: ListenHooks;
-  readonly #timers = new WeakMap<Socket, Timer>();
+  readonly #isSecure: boolean;
+  readonly #waiting = new WeakMap<Duplex, Waiting>();
+  /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
+  readonly #shaking = new Map<string, Waiting>();
 
-  constructor(timeoutMs: number, hooks: ListenHooks) {
-    this.#timeoutMs = timeoutMs;
+  constructor({ handshakeTimeoutMs, tls }: ListenSettings, hooks: ListenHooks) {
+    this.#timeoutMs = handshakeTimeoutMs;
+    this.#isSecure = tls !== undefined;
     this.#hooks = hooks;
   }
 
   readonly begin = (socket: Socket): void => {
-    const { clock, log } = this.#hooks;
-    const timer = clock.after(this.#timeoutMs, () => {
-      log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
-      refuseSocket(socket, TOO_SLOW);
+    const peer = this.#isSecure ? peerOf(socket) : "";
+    const timer = this.#hooks.clock.after(this.#timeoutMs, () => this.#late(waiting));
+    const waiting: Waiting = { socket, timer };
+    if (this.#isSecure) this.#shaking.set(peer, waiting);
+    else this.#waiting.set(socket, waiting);
+    socket.once("close", () => {
+      timer.cancel();
+      if (this.#shaking.get(peer) === waiting) this.#shaking.delete(peer);
     });
-    this.#timers.set(socket, timer);
-    socket.once("close", () => timer.cancel());
+  };
+
+  readonly secured = (socket: TLSSocket): void => {
+    const peer = peerOf(socket);
+    const waiting = this.#shaking.get(peer);
+    if (waiting === undefined) return;
+    this.#shaking.delete(peer);
+    waiting.socket = socket;
+    this.#waiting.set(socket, waiting);
   };
 
   end(socket: Socket): void {
-    this.#timers.get(socket)?.cancel();
-    this.#timers.delete(socket);
+    this.#waiting.get(socket)?.timer.cancel();
+    if (!this.#isSecure) this.#waiting.delete(socket);
   }
+
+  /** Whether it has come as far as HTTP. */
+  knows(socket: Duplex): boolean {
+    return !this.#isSecure || this.#waiting.has(socket);
+  }
+
+  /** Ends the connections that are no HTTP yet. */
+  cut(): void {
+    for (const { socket } of [...this.#shaking.values()]) socket.destroy();
+  }
+
+  #late({ socket }: Waiting): void {
+    this.#hooks.log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
+    if (this.knows(socket)) refuseSocket(socket, TOO_SLOW);
+    else socket.destroy();
+  }
+}
+
+function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
 
 function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<void> {
@@ -127,10 +182,11 @@ function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<
   });
 }
 
-function close(server: Server): Promise<void> {
+function close(server: Server, heads: Heads): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     // Pages and idle keep-alive connections; upgraded sockets are no longer the HTTP server's and are closed by their route.
     server.closeAllConnections();
+    heads.cut();
   });
 }

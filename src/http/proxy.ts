@@ -9,13 +9,19 @@ export function believeProxies(
 ): Head {
   const trusted = trustProxy === true ? Number.POSITIVE_INFINITY : Number(trustProxy);
   if (trusted === 0) return head;
-  const address = entry(headers["x-forwarded-for"], trusted);
   const protocol = entry(headers["x-forwarded-proto"], trusted);
   return {
     ...head,
-    remoteAddress: address === undefined ? head.remoteAddress : plain(address),
+    remoteAddress: speaker(headers["x-forwarded-for"], head.remoteAddress, trustProxy),
     secure: protocol === undefined ? head.secure : /^(https|wss)$/i.test(protocol),
   };
+}
+
+/** Whom the trusted proxies speak for: by the `X-Forwarded-For` header of a request, and the address that it came from. */
+export function speaker(header: string | undefined, address: string, trustProxy: boolean | number): string {
+  const trusted = trustProxy === true ? Number.POSITIVE_INFINITY : Number(trustProxy);
+  const spokenFor = trusted === 0 ? undefined : entry(header, trusted);
+  return spokenFor === undefined ? address : plain(spokenFor);
 }
 
 /** The host that the peer asked for. */

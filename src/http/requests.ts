@@ -4,6 +4,8 @@ import type { Clock } from "../clock.js";
 import type { Logger } from "../contracts.js";
 import { readPath } from "../head.js";
 import type { AccessEntry } from "../options.js";
+import { plainAddress } from "./address.js";
+import { speaker } from "./proxy.js";
 import type { StaticHandler } from "./static.js";
 
 export type Next = () => void;
@@ -12,6 +14,7 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
 export interface RequestParts {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly trustProxy: boolean | number;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
   readonly onAccess: ((entry: AccessEntry) => void) | undefined;
@@ -59,8 +62,13 @@ export class Requests {
   #user(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
     const failed = (error: unknown): void => {
       this.#parts.log.error({ err: error, path: readPath(request.url ?? "/") }, "onRequest failed");
-      if (response.headersSent) response.destroy();
-      else answer(response, 500, "onRequest failed");
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      // Those that it has set belong to the answer that it did not give.
+      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      answer(response, 500, "onRequest failed");
     };
     try {
       Promise.resolve(onRequest(request, response)).catch(failed);
@@ -70,11 +78,15 @@ export class Requests {
   }
 
   #watch(request: IncomingMessage, response: ServerResponse): void {
-    const { onAccess, clock, log } = this.#parts;
+    const { onAccess, clock, log, trustProxy } = this.#parts;
     if (onAccess === undefined) return;
     const at = clock.now();
-    const { method = "", url = "/", socket } = request;
-    const remoteAddress = socket.remoteAddress ?? "";
+    const { method = "", url = "/", socket, headers } = request;
+    const remoteAddress = speaker(
+      headers["x-forwarded-for"]?.toString(),
+      plainAddress(socket.remoteAddress),
+      trustProxy,
+    );
     response.once("close", () => {
       const entry = { at, durationMs: clock.now() - at, method, path: readPath(url), remoteAddress };
       tellAccess(onAccess, { type: "request", ...entry, status: response.statusCode }, log);

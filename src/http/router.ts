@@ -25,7 +25,8 @@ export class Router<R> {
   add(path: string, route: R): void {
     if (path === EVERY_PATH) this.#everywhere = route;
     else if (path.includes("/:")) this.#patterns.push({ segments: path.split("/"), route });
-    else this.#exact.set(path, route);
+    // As it comes in a request: a path outside of ASCII is percent-encoded there.
+    else this.#exact.set(encodeURI(decode(path)), route);
   }
 
   match(path: string): Match<R> | undefined {

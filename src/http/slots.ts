@@ -74,7 +74,8 @@ export class Slots {
     }
   }
 
-  #wait(address: string, signal: AbortSignal): Promise<Release | undefined> {
+  #wait(address: string, signal: AbortSignal): Promise<Release | undefined> | undefined {
+    if (signal.aborted) return undefined;
     return new Promise((resolve) => {
       const giveUp = (): void => decide(undefined);
       const decide = (release: Release | undefined): void => {

@@ -21,7 +21,11 @@ export function serveStatic(folder: string): StaticHandler {
     // Parts of files are not offered, and sirv takes a range that ends before it begins for an offset to read from.
     delete request.headers.range;
     // A file that cannot be read after all (its rights, or it has just gone) is the source's error, which nobody else hears.
-    response.once("pipe", (source) => source.once("error", () => response.destroy()));
+    // And one that is being sent to a peer that leaves would stay open: pipes do not end their source.
+    response.once("pipe", (source) => {
+      source.once("error", () => response.destroy());
+      response.once("close", () => source.destroy());
+    });
     try {
       serve(request, response, next);
     } catch {

@@ -3,14 +3,14 @@
  * status and one line that names the cause. Nothing here outlives the handshake.
  */
 import type { IncomingMessage } from "node:http";
-import { isIPv6 } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
 import type { Admission, Asking, Gate, Head } from "../contracts.js";
 import { joinHeaders } from "../head.js";
 import type { Refusal } from "../reject.js";
-import { ignoreError, refuseSocket } from "./refuse.js";
+import { plainAddress } from "./address.js";
+import { ignoreError, LEFT, refuseSocket } from "./refuse.js";
 
 /** Completes the handshake on the socket and accepts the connection. */
 export type HandOver = (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
@@ -21,6 +21,8 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 /** 16 bytes in base64 (RFC 6455 section 4.1). */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const VERSION = 13;
+/** Names with commas between them (RFC 6455 section 4.1). */
+const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*)*$/;
 
 function readHead(request: IncomingMessage): Head {
   const { socket } = request;
@@ -39,12 +41,6 @@ function readHead(request: IncomingMessage): Head {
   };
 }
 
-/** An IPv4 peer of a socket that listens on IPv6 is shown as what it is. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return "";
-  return isIPv6(address) && address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
-}
-
 /** What is wrong with the request itself; `undefined` if nothing. */
 function fault({ method, headers }: IncomingMessage): Refusal | undefined {
   if (method !== "GET") return { status: 405, body: `an upgrade is a GET, not a ${method}`, headers: { Allow: "GET" } };
@@ -58,7 +54,17 @@ function fault({ method, headers }: IncomingMessage): Refusal | undefined {
       body: `the Sec-WebSocket-Version header is not ${VERSION}`,
       headers: { Upgrade: "websocket", "Sec-WebSocket-Version": String(VERSION) },
     };
+  if (!areProtocols(headers["sec-websocket-protocol"]))
+    return { status: 400, body: "the Sec-WebSocket-Protocol header is not a list of different names" };
+  if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0)
+    return { status: 400, body: "an upgrade has no body" };
   return undefined;
+}
+
+function areProtocols(header: string | undefined): boolean {
+  if (header === undefined) return true;
+  const names = header.split(",").map((name) => name.trim());
+  return PROTOCOLS.test(header) && new Set(names).size === names.length;
 }
 
 /** One request while it is being decided. */
@@ -79,29 +85,38 @@ class Decision implements Asking {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
-      this.#socket.once("close", this.#onClose);
+      if (hasLeft(this.#socket)) this.#abort.abort();
+      // A peer that only ends its side will not speak WebSocket either, and Node leaves its socket open.
+      this.#socket.once("end", this.#onLeft);
+      this.#socket.once("close", this.#onLeft);
     }
     return this.#abort.signal;
   }
 
   /** It is decided: the socket is somebody else's. */
   end(): void {
-    this.#socket.removeListener("close", this.#onClose);
+    this.#socket.removeListener("end", this.#onLeft);
+    this.#socket.removeListener("close", this.#onLeft);
     this.#socket.removeListener("error", ignoreError);
   }
 
-  readonly #onClose = (): void => this.#abort?.abort();
+  readonly #onLeft = (): void => this.#abort?.abort();
 }
 
-/** Hands a socket over, or lets its place go if the peer has left meanwhile: then `ws` would never call back. */
+function hasLeft(socket: Duplex): boolean {
+  return !socket.readable || !socket.writable;
+}
+
+/** Hands a socket over; its place is free again if the handshake comes to nothing after all. */
 function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admission, handOver: HandOver): void {
-  if (!socket.readable || !socket.writable) {
-    admission.forsake();
-    socket.destroy();
-    return;
-  }
+  let isAccepted = false;
+  const accept: Admission["accept"] = (wire) => {
+    isAccepted = true;
+    return admission.accept(wire);
+  };
   decision.end();
-  handOver(decision.raw, socket, head, admission);
+  handOver(decision.raw, socket, head, { ...admission, accept });
+  if (!isAccepted) admission.forsake();
 }
 
 export function createUpgrade(gate: Gate, clock: Clock, handOver: HandOver): UpgradeListener {
@@ -110,12 +125,15 @@ export function createUpgrade(gate: Gate, clock: Clock, handOver: HandOver): Upg
     socket.on("error", ignoreError);
     const decision = new Decision(request, socket, clock.now());
     const settle = (answer: Admission | Refusal): void => {
-      if ("accept" in answer) {
+      if ("accept" in answer && !hasLeft(socket)) {
         enter(decision, socket, head, answer, handOver);
         return;
       }
-      gate.refused(decision, answer);
-      refuseSocket(socket, answer);
+      // `ws` would never call back for a peer that has left.
+      if ("accept" in answer) answer.forsake();
+      const refusal = "accept" in answer ? LEFT : answer;
+      gate.refused(decision, refusal);
+      refuseSocket(socket, refusal);
     };
     const answer = fault(request) ?? gate.admit(decision);
     if (answer instanceof Promise) answer.then(settle);

@@ -15,7 +15,8 @@ export { SendallError } from "../errors.js";
 export type { ClientClose, TestClient } from "./client.js";
 
 /** The options of `serve` (those of the listener mean nothing here), and how failures of the handler are shown. */
-export interface TestRuntimeOptions<D = ConnectionData, S = unknown> extends ServeOptions<D, S> {
+export interface TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>
+  extends ServeOptions<D, S, R> {
   /**
    * `"throw"`: `settle`, `advance` and `close` reject with the error of a handler that has failed since the last call.
    * `"supervise"`: supervision deals with it, as in production. Default `"throw"`.
@@ -47,7 +48,7 @@ export interface TestRuntime extends AsyncDisposable {
    * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second
    */
   settle(): Promise<void>;
-  /** Lets virtual time pass, alarm by alarm, settling after each. */
+  /** Lets virtual time pass, alarm by alarm, each followed by what it leads to. */
   advance(ms: number): Promise<void>;
   /** Virtual time in milliseconds; 0 at first. */
   now(): number;
@@ -135,30 +136,25 @@ class MemoryRuntime implements TestRuntime {
 
   async settle(): Promise<void> {
     await this.#start();
-    await this.#rest();
+    const unfinished = await this.#rest(PATIENCE_MS);
     this.#throwFailure();
+    if (unfinished.length > 0) throw notSettled(unfinished);
   }
 
   async advance(ms: number): Promise<void> {
     await this.#start();
-    await this.#rest();
     const limit = this.#clock.now() + ms;
-    while (this.#clock.ringNext(limit)) await this.#rest();
+    let patienceMs = PATIENCE_MS;
+    do {
+      // One that hangs is waited for once: it may be `handlerTimeoutMs` that the test is after.
+      if ((await this.#rest(patienceMs)).length > 0) patienceMs = 0;
+    } while (this.#clock.ringNext(limit));
     this.#throwFailure();
   }
 
   async close(): Promise<void> {
-    let isClosed = false;
     await this.#start();
-    const closing = this.#server.close().then(() => {
-      isClosed = true;
-    });
-    while (!isClosed) {
-      this.#clock.runSteps();
-      await nextRound();
-      if (!isClosed && !this.#clock.hasSteps) this.#clock.ringNext(Number.POSITIVE_INFINITY);
-    }
-    await closing;
+    await this.#drive(this.#server.close(), (events, sleepers, isPatient) => events <= sleepers || !isPatient);
     this.#throwFailure();
   }
 
@@ -167,11 +163,37 @@ class MemoryRuntime implements TestRuntime {
   }
 
   #start(): Promise<void> {
-    this.#started ??= this.#server.start();
+    // `init` may sleep; no other time passes before the server runs.
+    this.#started ??= this.#drive(this.#server.start(), (_events, sleepers) => sleepers > 0);
     return this.#started;
   }
 
-  async #rest(): Promise<void> {
+  /** Runs steps and lets virtual time pass until it is settled. What the handler itself waits for is given real time first. */
+  async #drive(
+    work: Promise<void>,
+    mayPass: (events: number, sleepers: number, isPatient: boolean) => boolean,
+  ): Promise<void> {
+    let isOver = false;
+    const settled = work.finally(() => {
+      isOver = true;
+    });
+    // Whoever awaits the result hears of its failure; here it must not count as unheard.
+    settled.catch(() => {});
+    const startedAt = performance.now();
+    for (let quiet = 0; !isOver; quiet++) {
+      if (this.#clock.hasSteps) quiet = 0;
+      this.#clock.runSteps();
+      await nextRound();
+      if (isOver || this.#clock.hasSteps || quiet < QUIET_ROUNDS) continue;
+      const { events, sleepers } = this.#server.underWay();
+      const isPatient = performance.now() - startedAt < PATIENCE_MS;
+      if (mayPass(events.length, sleepers, isPatient)) this.#clock.ringNext(Number.POSITIVE_INFINITY);
+    }
+    await settled;
+  }
+
+  /** @returns what handlers have not finished, and will not without something from outside */
+  async #rest(patienceMs: number): Promise<readonly string[]> {
     const startedAt = performance.now();
     for (let quiet = 0; ; quiet++) {
       if (this.#clock.hasSteps) quiet = 0;
@@ -179,9 +201,10 @@ class MemoryRuntime implements TestRuntime {
       await nextRound();
       if (this.#clock.hasSteps) continue;
       const { events, sleepers } = this.#server.underWay();
-      if (events.length === 0) return;
-      if (sleepers > 0 && quiet >= QUIET_ROUNDS) return;
-      if (performance.now() - startedAt > PATIENCE_MS) throw notSettled(events.map((event) => event.type));
+      if (events.length === 0) return [];
+      if (quiet < QUIET_ROUNDS) continue;
+      if (sleepers > 0) return [];
+      if (performance.now() - startedAt >= patienceMs) return events;
     }
   }
 
@@ -206,7 +229,9 @@ function notSettled(types: readonly string[]): SendallError {
  *
  * @throws SendallError `BAD_OPTION`
  */
-export function createTestRuntime<S = unknown, D = ConnectionData>(options: TestRuntimeOptions<D, S>): TestRuntime {
+export function createTestRuntime<S = unknown, D = ConnectionData, R = Record<string, ConnectionData>>(
+  options: TestRuntimeOptions<D, S, R>,
+): TestRuntime {
   const { failures, ...serverOptions } = options;
   return new MemoryRuntime(serverOptions, failures);
 }

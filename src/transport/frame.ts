@@ -2,6 +2,7 @@
  * One message to one frame (RFC 6455 section 5.2): unmasked, unfragmented, header and payload in one allocation. The bus
  * encodes here once for all that a message goes to.
  */
+import { constants, deflateRawSync } from "node:zlib";
 import { SendallError, show } from "../errors.js";
 import type { Data, Frame } from "../events.js";
 
@@ -55,6 +56,33 @@ export function encodeFrame(data: Data): Frame {
   const wire = allocate(FIN_BINARY, header, bytes.length);
   wire.set(bytes, header);
   return { data: wire.subarray(header), wire, payloadBytes: bytes.length };
+}
+
+/** Smaller messages gain nothing. */
+const DEFLATE_FROM_BYTES = 1_024;
+/** The first reserved bit marks a compressed message (RFC 7692 section 6). */
+const RSV1 = 0x40;
+/** The bytes that end a flushed block, and are left out on the wire (RFC 7692 section 7.2.1). */
+const FLUSH_TAIL_BYTES = 4;
+
+/**
+ * The frame for sockets that take permessage-deflate with a 15-bit window: compressed once, without context, so that the same
+ * bytes are right for all of them. Synchronous, since the order of frames is the order of writes.
+ */
+export function deflatedWire(frame: Frame): Buffer {
+  if (frame.payloadBytes < DEFLATE_FROM_BYTES) return frame.wire;
+  frame.deflated ??= deflate(frame);
+  return frame.deflated;
+}
+
+function deflate({ wire, payloadBytes }: Frame): Buffer {
+  const payload = wire.subarray(wire.length - payloadBytes);
+  const packed = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -FLUSH_TAIL_BYTES);
+  if (packed.length >= payloadBytes) return wire;
+  const header = headerBytes(packed.length);
+  const frame = allocate((wire[0] ?? FIN_TEXT) | RSV1, header, packed.length);
+  frame.set(packed, header);
+  return frame;
 }
 
 /** The payload of a ping; throws `BAD_DATA` if it is none or too long. */

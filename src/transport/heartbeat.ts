@@ -13,8 +13,8 @@ export interface HeartbeatSettings {
 
 /** What a heartbeat watches. */
 export interface Watched {
-  /** When something last arrived. */
-  readonly lastHeardAt: number;
+  /** When something last arrived, as far as that is known now. */
+  heardAt(): number;
   /** Since when we have paused it. */
   readonly pausedAt: number | undefined;
   sendHeartbeat(): void;
@@ -60,9 +60,9 @@ export class Heartbeat {
 
   /** For how long the peer could have been heard and was not. */
   #silentMs(): number {
-    const { lastHeardAt, pausedAt } = this.#watched;
+    const { pausedAt } = this.#watched;
     const now = this.#clock.now();
     if (pausedAt !== undefined && now - pausedAt < this.#settings.maxPauseMs) return 0;
-    return now - lastHeardAt;
+    return now - this.#watched.heardAt();
   }
 }

@@ -29,6 +29,13 @@ type ToClient =
   | { readonly type: "close"; readonly code: number; readonly reason: string }
   | { readonly type: "cut" };
 
+/** As it would come out of a socket: a copy of bytes, and of text what UTF-8 can say of it. */
+function asSent(data: string | Buffer): string | Buffer {
+  if (typeof data !== "string") return Buffer.from(data);
+  return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
+}
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** One direction: what is on its way, delivered in order, one step each; held while the reader does not read. */
 class Line<T> {
   readonly #clock: Clock;
@@ -100,6 +107,8 @@ class MemoryLink implements Wire {
   #isOpen = true;
   #clientHasClosed = false;
   #untaken = 0;
+  /** What has come from the client; counted in deliveries. */
+  #arrived = 0;
 
   constructor(clock: Clock, maxPayloadBytes: number, events: MemoryClientEvents) {
     this.#clock = clock;
@@ -108,7 +117,7 @@ class MemoryLink implements Wire {
     this.#toServer = new Line(clock, (item) => this.#atServer(item));
     this.#toClient = new Line(clock, (item) => this.#atClient(item));
     this.client = {
-      send: (data) => this.#fromClient({ type: "message", data }),
+      send: (data) => this.#fromClient({ type: "message", data: asSent(data) }),
       ping: (data) => this.#fromClient({ type: "ping", data }),
       close: (code, reason) => {
         const isFirst = this.#fromClient({ type: "close", code, reason });
@@ -130,6 +139,10 @@ class MemoryLink implements Wire {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  get bytesRead(): number {
+    return this.#arrived;
   }
 
   get untakenBytes(): number {
@@ -181,6 +194,7 @@ class MemoryLink implements Wire {
   }
 
   #atServer(item: ToServer): void {
+    this.#arrived++;
     switch (item.type) {
       case "message":
         this.#message(item.data);
@@ -222,7 +236,7 @@ class MemoryLink implements Wire {
     if (events === undefined) return;
     switch (item.type) {
       case "frames":
-        for (const { data } of item.frames) events.message(typeof data === "string" ? data : Buffer.from(data));
+        for (const { data } of item.frames) events.message(asSent(data));
         this.#taken(item.untaken);
         return;
       case "ping":

@@ -3,10 +3,12 @@
  * once by `frame.ts`, straight to the socket: in order with the pings and close frames of `ws`, several in one write.
  */
 import type { IncomingMessage } from "node:http";
+import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
+import { deflatedWire } from "./frame.js";
 
 export interface WebSocketSettings {
   readonly closeTimeoutMs: number;
@@ -21,11 +23,16 @@ const COPY_BELOW_BYTES = 16_384;
  */
 const JOIN_BELOW_BYTES = 262_144;
 
+function plainWire(frame: Frame): Buffer {
+  return frame.wire;
+}
+
 class Socket extends WebSocket implements Wire {
   /** Both are set before anything can arrive. */
   peer: Peer | undefined = undefined;
-  raw: Duplex | undefined = undefined;
+  raw: NetSocket | undefined = undefined;
   joiner: Joiner | undefined = undefined;
+  wireOf: (frame: Frame) => Buffer = plainWire;
   #isWaiting = false;
 
   get transport(): TransportName {
@@ -34,6 +41,10 @@ class Socket extends WebSocket implements Wire {
 
   get isOpen(): boolean {
     return this.readyState === WebSocket.OPEN;
+  }
+
+  get bytesRead(): number {
+    return this.raw?.bytesRead ?? 0;
   }
 
   get untakenBytes(): number {
@@ -59,7 +70,7 @@ class Socket extends WebSocket implements Wire {
     const first = frames[0];
     // After a close frame nothing may follow (RFC 6455 section 5.5.1), and `ws` does not watch what goes past it.
     if (raw === undefined || first === undefined || !this.isOpen) return false;
-    if (frames.length === 1) raw.write(first.wire);
+    if (frames.length === 1) raw.write(this.wireOf(first));
     else this.#writeAll(raw, frames);
     return true;
   }
@@ -71,27 +82,30 @@ class Socket extends WebSocket implements Wire {
       return;
     }
     raw.cork();
-    for (const frame of frames) raw.write(frame.wire);
+    for (const frame of frames) raw.write(this.wireOf(frame));
     raw.uncork();
   }
 }
 
 /** Remembers the last list of frames it has put together, since the next socket most often holds the same. */
 class Joiner {
+  readonly wireOf: (frame: Frame) => Buffer;
   #frames: readonly Frame[] = [];
   #bytes: Buffer | undefined;
+
+  constructor(wireOf: (frame: Frame) => Buffer) {
+    this.wireOf = wireOf;
+  }
 
   /** @returns `undefined` if the frames are too large to be copied */
   join(frames: readonly Frame[]): Buffer | undefined {
     const same = this.#frames;
     if (frames.length === same.length && frames.every((frame, i) => frame === same[i])) return this.#bytes;
-    const bytes = frames.reduce((sum, frame) => sum + frame.wire.length, 0);
+    const parts = frames.map(this.wireOf);
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     if (bytes >= JOIN_BELOW_BYTES) return undefined;
     this.#frames = frames;
-    this.#bytes = Buffer.concat(
-      frames.map((frame) => frame.wire),
-      bytes,
-    );
+    this.#bytes = Buffer.concat(parts, bytes);
     return this.#bytes;
   }
 }
@@ -119,13 +133,33 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
   peer?.gone(code, reason.toString());
 }
 
+/** A parameter of permessage-deflate (RFC 7692 section 7.1). */
+const PARAMETER =
+  /^(?:(?:server|client)_no_context_takeover|(?:server|client)_max_window_bits(?:=(?:"(?:8|9|1[0-5])"|8|9|1[0-5]))?)$/;
+
+/** Whether `ws` can answer the offer; one that it cannot make sense of it would refuse, with the whole upgrade. */
+function isGoodOffer(header: string | undefined): boolean {
+  const offers = header?.split(",").map((offer) => offer.split(";").map((part) => part.trim())) ?? [];
+  return offers.every(
+    ([name, ...parameters]) => name !== "permessage-deflate" || parameters.every((one) => PARAMETER.test(one)),
+  );
+}
+
+/** What was agreed, as the answer's header says: frames are compressed once, for the window that nearly all have. */
+function hasFullWindow(headers: readonly string[]): boolean {
+  const agreed = headers.find((line) => line.startsWith("Sec-WebSocket-Extensions: permessage-deflate"));
+  return agreed !== undefined && !/server_max_window_bits=(?!15)/.test(agreed);
+}
+
 /** Completes upgrades of one server. */
 export class WebSocketTransport {
   readonly #settings: WebSocketSettings;
-  /** `ws` takes the limit from the server that shook hands: one for each limit. */
-  readonly #servers = new Map<number, WebSocketServer>();
-  readonly #joiner = new Joiner();
+  /** `ws` takes these settings from the server that shook hands: one for each set of them. */
+  readonly #servers = new Map<string, WebSocketServer>();
+  readonly #plain = new Joiner(plainWire);
+  readonly #deflated = new Joiner(deflatedWire);
   #admission: Admission | undefined;
+  #isDeflated = false;
 
   constructor(settings: WebSocketSettings) {
     this.#settings = settings;
@@ -134,21 +168,26 @@ export class WebSocketTransport {
   /** Shakes hands; the connection is accepted within this call, before the first byte is read. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission): void {
     this.#admission = admission;
+    this.#isDeflated = false;
+    if (admission.compression && !isGoodOffer(request.headers["sec-websocket-extensions"]))
+      delete request.headers["sec-websocket-extensions"];
     try {
-      this.#serverFor(admission.maxPayloadBytes).handleUpgrade(request, socket, head, this.#opened);
+      this.#serverFor(admission).handleUpgrade(request, socket, head, this.#opened);
     } finally {
       this.#admission = undefined;
     }
   }
 
-  #serverFor(maxPayload: number): WebSocketServer {
-    const known = this.#servers.get(maxPayload);
+  #serverFor({ maxPayloadBytes, compression }: Admission): WebSocketServer {
+    const key = `${maxPayloadBytes} ${compression}`;
+    const known = this.#servers.get(key);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
       clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload,
+      // No window size: with one, ws would refuse clients that ask for another.
+      perMessageDeflate: compression && { serverNoContextTakeover: true },
+      maxPayload: maxPayloadBytes,
       // For a peer that asked to close and then stays; our own closing is timed by our clock.
       closeTimeout: this.#settings.closeTimeoutMs,
       // The gate has chosen.
@@ -156,15 +195,18 @@ export class WebSocketTransport {
       WebSocket: Socket,
     };
     const server = new WebSocketServer(options);
-    this.#servers.set(maxPayload, server);
+    server.on("headers", (headers) => {
+      this.#isDeflated = hasFullWindow(headers);
+    });
+    this.#servers.set(key, server);
     return server;
   }
 
   readonly #opened = (ws: WebSocket, request: IncomingMessage): void => {
     if (!(ws instanceof Socket)) return;
-    const raw = request.socket;
-    ws.raw = raw;
-    ws.joiner = this.#joiner;
+    ws.raw = request.socket;
+    ws.joiner = this.#isDeflated ? this.#deflated : this.#plain;
+    ws.wireOf = ws.joiner.wireOf;
     ws.peer = this.#admission?.accept(ws);
     ws.on("message", onMessage);
     ws.on("pong", onPong);

@@ -56,11 +56,12 @@ function ratios({ scenario, figures: [own, ...others] }) {
 /**
  * @param {Run} run
  * @param {readonly import("./peers.js").Peer[]} peers
+ * @param {readonly import("./scenarios.js").Scenario[]} chosen
  */
-export function header(run, peers) {
+export function header(run, peers, chosen) {
   const { node, commit, machine, cores, plan, versions } = run;
   const names = peers.map(({ name }) => name);
-  const units = [...new Set(scenarios.map(({ measure }) => measure.unit))];
+  const units = [...new Set(chosen.map(({ measure }) => measure.unit))];
   return [
     `Node ${node}, commit ${commit}, ${names.map((name) => `${name} ${versions[name]}`).join(", ")}`,
     `${machine}; ${cores.summary}; minimum of ${plan.rounds} rounds of ${plan.roundMs} ms each, run in turn`,

@@ -56,7 +56,7 @@ async function main() {
   const cores = findCores();
   const run = { ...about(), cores, plan, versions: Object.fromEntries(contestants.map((p) => [p.name, versionOf(p)])) };
 
-  if (!values.json) console.log(header(run, contestants));
+  if (!values.json) console.log(header(run, contestants, chosen));
   const deadline = AbortSignal.timeout(plan.deadlineMs * chosen.length);
   const results = [];
   for (const scenario of chosen) {

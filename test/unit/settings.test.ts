@@ -64,7 +64,10 @@ const values: {
   host: { good: ["::1", "localhost"], bad: ["", 1, null] },
   port: { good: [0, 65_535], bad: [-1, 65_536, 1.5, "80", Number.NaN, null] },
   backlog: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, "1"] },
-  static: { good: [folder], bad: [join(folder, "missing"), file, "", 1, null] },
+  static: {
+    good: [folder],
+    bad: [join(folder, "missing"), file, join(file, "x"), "a\0b", `/${"a".repeat(5_000)}`, "", 1, null],
+  },
   tls: { good: [{ key: "k", cert: "c" }], bad: [true, "cert.pem", null] },
   authorize: { good: [() => ({})], bad: [true, {}, null] },
   origins: {
@@ -92,6 +95,7 @@ const values: {
   "heartbeat.timeoutMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
   closeTimeoutMs: { good: [1, 2 ** 40], bad: [0, -1, 1.5, false] },
   handlerTimeoutMs: { good: [1, 2 ** 40], bad: [0, -1, 1.5, false] },
+  compression: { good: [true, false], bad: [1, "true", {}, null] },
   concurrency: { good: ["serial", "connection"], bad: ["parallel", 1, null] },
   "supervise.strategy": { good: ["resume", "restart"], bad: ["stop", true, null] },
   "supervise.intensity": { good: [0, 1_000], bad: [-1, 1.5, "3"] },
@@ -168,6 +172,7 @@ describe("the table of options", () => {
       handshakeTimeoutMs: 10_000,
       closeTimeoutMs: 5_000,
       handlerTimeoutMs: 30_000,
+      compression: false,
       concurrency: "serial",
       "supervise.strategy": "resume",
       "supervise.intensity": 3,

@@ -52,6 +52,7 @@ export class HandWire implements Wire {
   readonly calls: string[] = [];
   isOpen = true;
   untakenBytes = 0;
+  bytesRead = 0;
   isFull = false;
   /** Called by each `write`; it may throw. */
   onWrite: (frames: readonly Frame[]) => void = () => {};

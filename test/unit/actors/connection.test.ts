@@ -146,6 +146,7 @@ describe("silence", () => {
     expect(stage.clock.alarms).toBe(0);
     connection.idle(100);
     wire.end();
+    expect(stage.clock.alarms).toBe(0);
     await stage.advance(100);
     expect([ending(events), stage.clock.alarms, connection.idle(1)]).toEqual([[1006, "", false, "lost"], 0, false]);
   });

@@ -54,6 +54,20 @@ describe("closing a server", () => {
     ]);
   });
 
+  test("does not hold up a connection that is being closed already: its peer's answer is read", async () => {
+    const stage = await HandStage.open({ heartbeat: false, handler() {} });
+    const wire = await stage.connect();
+    stage.server.connections()[0]?.close(4000);
+    expect(wire.take()).toEqual(["close 4000", "resume"]);
+    const closing = stage.server.close();
+    await stage.settle();
+    expect(wire.take()).toEqual([]);
+    wire.end(4000);
+    await stage.settle();
+    await closing;
+    expect(stage.clock.now()).toBe(0);
+  });
+
   test("lets the handler finish what has arrived, for as long as drainMs", async () => {
     const handled: string[] = [];
     const stage = await HandStage.open({

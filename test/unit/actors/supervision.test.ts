@@ -1,113 +1,11 @@
-/** Failures of the handler: what is kept, who is charged, and what ends (design, supervision). */
-import type { Bus, Failure, ServerEvent } from "sendall";
-import { createTestRuntime, type TestRuntime } from "sendall/testing";
+/** Failures of the handler: who is charged, what starts again, and what ends (design, supervision). */
+import type { Bus, ServerEvent } from "sendall";
+import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
-import { Charges } from "../../../src/actors/charges.js";
 import { Lines } from "../stage.js";
+import { failOn, failures } from "./failing.js";
 
 const FAILED = { code: 1011, reason: "handler failed" };
-
-function failOn(event: ServerEvent): void {
-  if (event.type === "message" && event.text.startsWith("throw")) throw new Error(event.text);
-  if (event.type === "info") throw new Error(String(event.data));
-}
-
-/** Each failure as a line. */
-function failures(runtime: TestRuntime): string[] {
-  return runtime.server
-    .stats()
-    .failures.map(({ event, error }) => `${event}: ${error instanceof Error && error.message}`);
-}
-
-describe("a failure", () => {
-  test("is logged with its stack, the event and the connection, and listed", async () => {
-    const logger = new Lines();
-    await using runtime = createTestRuntime({ logger, failures: "supervise", handler: failOn });
-    const client = await runtime.connect();
-    await runtime.advance(7);
-    client.send("throw it");
-    await runtime.settle();
-    const [failure] = runtime.server.stats().failures;
-    expect(failure).toEqual({
-      at: 7,
-      event: "message",
-      connection: client.id,
-      error: new Error("throw it"),
-      data: "throw it",
-    });
-    expect(logger.at("error")).toEqual([
-      ["handler failed", { err: failure?.error, event: "message", connection: client.id }],
-    ]);
-  });
-
-  test("that rejects is one too", async () => {
-    await using runtime = createTestRuntime({
-      failures: "supervise",
-      async handler(event, bus) {
-        await bus.sleep(0);
-        failOn(event);
-      },
-    });
-    const client = await runtime.connect();
-    await runtime.advance(0);
-    client.send("throw late");
-    await runtime.advance(0);
-    expect(failures(runtime)).toEqual(["message: throw late"]);
-  });
-
-  test("of anything but an Error is kept as it is", async () => {
-    await using runtime = createTestRuntime({
-      failures: "supervise",
-      handler() {
-        throw undefined;
-      },
-    });
-    await runtime.connect();
-    expect(runtime.server.stats().failures).toMatchObject([{ event: "open", error: undefined }]);
-  });
-
-  test("keeps at most 1 KiB of the message, as a copy", async () => {
-    const kept: Failure["data"][] = [];
-    await using runtime = createTestRuntime({
-      failures: "supervise",
-      handler(event) {
-        if (event.type !== "message") return;
-        if (typeof event.data !== "string") queueMicrotask(() => Buffer.isBuffer(event.data) && event.data.fill(0));
-        throw new Error("thrown");
-      },
-    });
-    const client = await runtime.connect();
-    client.send("x".repeat(2_000));
-    client.send(Buffer.alloc(2_000, 1));
-    await runtime.settle();
-    kept.push(...runtime.server.stats().failures.map(({ data }) => data));
-    expect(kept).toEqual(["x".repeat(1_024), Buffer.alloc(1_024, 1)]);
-  });
-
-  test("keeps nothing of the message with keepData: false", async () => {
-    await using runtime = createTestRuntime({
-      failures: "supervise",
-      supervise: { keepData: false },
-      handler: failOn,
-    });
-    const client = await runtime.connect();
-    client.send("throw");
-    await runtime.settle();
-    const [failure = {}] = runtime.server.stats().failures;
-    expect("data" in failure).toBe(false);
-  });
-
-  test("beyond the hundredth drops the oldest from the list", async () => {
-    await using runtime = createTestRuntime({
-      failures: "supervise",
-      supervise: { intensity: 1_000 },
-      handler: failOn,
-    });
-    for (let i = 0; i < 130; i++) runtime.server.tell(i);
-    await runtime.settle();
-    expect(failures(runtime)).toEqual(Array.from({ length: 100 }, (_, i) => `info: ${i + 30}`));
-  });
-});
 
 describe("the strategy", () => {
   const counter = (inits: Bus[]) => ({
@@ -349,6 +247,7 @@ describe("an event that no peer can send", () => {
     expect([clients[1]?.closed, runtime.server.isReady]).toEqual([FAILED, false]);
     await runtime.close();
     expect(await runtime.server.closed).toEqual({ reason: "handler", error: new Error("second") });
+    expect(runtime.now()).toBe(0);
   });
 
   test("is an alarm without an addressee, too", async () => {
@@ -357,18 +256,5 @@ describe("an event that no peer can send", () => {
     runtime.server.route("/bad").after(10, "alarm");
     await runtime.advance(10);
     expect([client.closed, failures(runtime)]).toEqual([FAILED, ["info: alarm"]]);
-  });
-});
-
-describe("charges", () => {
-  test("are too many when more than so many fall into one period", () => {
-    const charges = new Charges<object>({ intensity: 2, periodMs: 10 });
-    const [one, other] = [{}, {}];
-    expect([0, 5, 10, 15].map((now) => charges.charge(one, now))).toEqual([false, false, false, false]);
-    expect([charges.charge(one, 19), charges.charge(other, 19)]).toEqual([true, false]);
-  });
-
-  test("allow none with intensity 0", () => {
-    expect(new Charges<object>({ intensity: 0, periodMs: 10 }).charge({}, 0)).toBe(true);
   });
 });

@@ -21,40 +21,53 @@ function ids(members: Iterable<Member>): string[] {
   return Array.from(members, ({ id }) => id);
 }
 
+/** Plain lists, and a registry that is told the same. */
+class Pair {
+  readonly registry = new Registry<Member>();
+  readonly everybody: readonly Member[] = Array.from({ length: MEMBERS }, (_, i) => ({
+    id: `c${i}`,
+    rooms: new Set(),
+  }));
+  readonly rooms = new Map<string, Member[]>();
+  present: Member[] = [];
+
+  do(what: string, member: Member, room: string): void {
+    const isPresent = this.present.includes(member);
+    if (what === "add" && !isPresent) {
+      this.registry.add(member);
+      this.present.push(member);
+    } else if (what === "remove" && isPresent) {
+      this.registry.remove(member, member.rooms);
+      this.present = this.present.filter((other) => other !== member);
+      for (const one of member.rooms) this.#leave(member, one);
+    } else if (what === "join" && isPresent && !member.rooms.has(room)) {
+      this.registry.join(member, room);
+      member.rooms.add(room);
+      this.rooms.set(room, [...(this.rooms.get(room) ?? []), member]);
+    } else if (what === "leave" && isPresent) {
+      this.registry.leave(member, room);
+      this.#leave(member, room);
+    }
+  }
+
+  #leave(member: Member, room: string): void {
+    member.rooms.delete(room);
+    const left = (this.rooms.get(room) ?? []).filter((other) => other !== member);
+    if (left.length > 0) this.rooms.set(room, left);
+    else this.rooms.delete(room);
+  }
+}
+
 describe("the registry", () => {
   test("knows who is there and in which rooms, in the order of coming", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
-        const registry = new Registry<Member>();
-        const everybody = Array.from({ length: MEMBERS }, (_, i) => ({ id: `c${i}`, rooms: new Set<string>() }));
-        let present: Member[] = [];
-        const rooms = new Map<string, Member[]>();
-        const out = (member: Member, room: string): void => {
-          const left = (rooms.get(room) ?? []).filter((other) => other !== member);
-          if (left.length > 0) rooms.set(room, left);
-          else rooms.delete(room);
-        };
+        const pair = new Pair();
+        const { registry, everybody, rooms } = pair;
         for (const { do: what, who, room } of steps) {
           const member = everybody[who];
-          if (member === undefined) continue;
-          const isPresent = present.includes(member);
-          if (what === "add" && !isPresent) {
-            registry.add(member);
-            present.push(member);
-          } else if (what === "remove" && isPresent) {
-            registry.remove(member, member.rooms);
-            present = present.filter((other) => other !== member);
-            for (const one of member.rooms) out(member, one);
-            member.rooms.clear();
-          } else if (what === "join" && isPresent && !member.rooms.has(room)) {
-            registry.join(member, room);
-            member.rooms.add(room);
-            rooms.set(room, [...(rooms.get(room) ?? []), member]);
-          } else if (what === "leave" && isPresent) {
-            registry.leave(member, room);
-            member.rooms.delete(room);
-            out(member, room);
-          }
+          if (member !== undefined) pair.do(what, member, room);
+          const { present } = pair;
           expect([ids(registry.all()), registry.size]).toEqual([ids(present), present.length]);
           expect([registry.rooms(), registry.roomCount]).toEqual([[...rooms.keys()], rooms.size]);
           for (const one of ROOMS) expect(ids(registry.members(one))).toEqual(ids(rooms.get(one) ?? []));

@@ -12,6 +12,9 @@ class Patient implements Watched {
   readonly heartbeat: Heartbeat;
   readonly done: string[] = [];
   lastHeardAt = 0;
+  heardAt(): number {
+    return this.lastHeardAt;
+  }
   pausedAt: number | undefined;
   /** Answers each ping after so long; `undefined` never. */
   answersAfterMs: number | undefined;

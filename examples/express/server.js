@@ -1,0 +1,54 @@
+// @ts-check
+// Express: its routes and our sockets on one port, with one login for both. `npm run example express`
+// POST /login?name=ann gives a cookie; with it /me answers, and the socket at /chat knows who is there.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import express from "express";
+import { attach, reject } from "sendall";
+
+const app = express();
+/** Who is behind a cookie; in earnest a store of sessions. @type {Map<string, string>} */
+const sessions = new Map();
+
+app.post("/login", (request, response) => {
+  const session = crypto.randomUUID();
+  sessions.set(session, String(request.query.name));
+  response.cookie("session", session, { httpOnly: true, sameSite: "strict" }).end();
+});
+app.get("/me", (request, response) => {
+  const name = sessions.get(/(?:^|; )session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "");
+  if (name === undefined) response.status(401).end();
+  else response.json({ name });
+});
+
+// Upgrades are the business of the server, not of the app.
+const host = createServer(app);
+const sockets = await attach(host, {
+  logger: false,
+  static: fileURLToPath(new URL("../chat/public", import.meta.url)),
+  routes: {
+    "/chat": {
+      authorize({ cookies }) {
+        const name = sessions.get(cookies.session ?? "");
+        return name === undefined ? reject(401, "log in first") : { name };
+      },
+      handler(event, bus) {
+        if (event.type === "message") bus.sendall(`${event.connection.data.name}: ${event.text}`);
+      },
+    },
+  },
+});
+app.use(sockets.middleware);
+
+host.listen(Number(process.env.PORT || 8080), "127.0.0.1");
+await once(host, "listening");
+console.log(`Express: ${sockets.url.replace("ws", "http")}`);
+
+// First everybody is told goodbye, while the host still answers, then the host goes.
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, async () => {
+    await sockets.close();
+    host.close();
+    host.closeIdleConnections();
+  });

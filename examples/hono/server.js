@@ -1,0 +1,32 @@
+// @ts-check
+// Hono: its routes and our sockets on one port. `npm run example hono`
+import { once } from "node:events";
+import { createAdaptorServer } from "@hono/node-server";
+import { Hono } from "hono";
+import { attach } from "sendall";
+
+const app = new Hono();
+app.get("/", (context) => context.text(`${sockets.stats().connections} here`));
+
+const host = createAdaptorServer({ fetch: app.fetch });
+const sockets = await attach(host, {
+  logger: false,
+  routes: {
+    "/echo": {
+      handler(event, bus) {
+        if (event.type === "message") bus.unicast(event.data, event.connection);
+      },
+    },
+  },
+});
+
+host.listen(Number(process.env.PORT || 8080), "127.0.0.1");
+await once(host, "listening");
+console.log(`Hono: ${sockets.url.replace("ws", "http")}`);
+
+// First everybody is told goodbye, while the host still answers, then the host goes.
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, async () => {
+    await sockets.close();
+    host.close();
+  });

@@ -1,0 +1,30 @@
+// @ts-check
+// Http: a bare server of Node with its own pages; ours are the sockets at /chat and the chat's files. `npm run example http`
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { attach } from "sendall";
+import { createChat } from "../chat/chat.js";
+
+const host = createServer((request, response) => {
+  if (request.url === "/rooms") response.end(JSON.stringify(sockets.route("/chat").rooms()));
+  else sockets.middleware(request, response, () => response.writeHead(404).end("there is no such page"));
+});
+
+const sockets = await attach(host, {
+  logger: false,
+  static: fileURLToPath(new URL("../chat/public", import.meta.url)),
+  routes: { "/chat": { handler: createChat() } },
+});
+
+host.listen(Number(process.env.PORT || 8080), "127.0.0.1");
+await once(host, "listening");
+console.log(`Http: ${sockets.url.replace("ws", "http")}`);
+
+// First everybody is told goodbye, while the host still answers, then the host goes.
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, async () => {
+    await sockets.close();
+    host.close();
+    host.closeIdleConnections();
+  });

@@ -1,0 +1,20 @@
+// @ts-check
+// TLS: an echo at wss://, with a certificate that is made at the start (certificate.js says how). `npm run example tls`
+// A client has to be told to trust it: in a shell, `npx wscat --no-check -c wss://127.0.0.1:8080`.
+import { serve } from "sendall";
+import { makeCertificate } from "./certificate.js";
+
+const { cert, key } = makeCertificate("sendall example");
+
+const server = await serve({
+  port: Number(process.env.PORT || 8080),
+  logger: false,
+  tls: { cert, key },
+  handler(event, bus) {
+    if (event.type === "message") bus.unicast(event.data, event.connection);
+  },
+});
+console.log(`Tls: ${server.url}`);
+console.log(cert);
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());

@@ -1,0 +1,15 @@
+/** A handler that fails when it is asked to, and its failures as lines. */
+import type { ServerEvent } from "sendall";
+import type { TestRuntime } from "sendall/testing";
+
+export function failOn(event: ServerEvent): void {
+  if (event.type === "message" && event.text.startsWith("throw")) throw new Error(event.text);
+  if (event.type === "info") throw new Error(String(event.data));
+}
+
+/** Each failure as a line. */
+export function failures(runtime: TestRuntime): string[] {
+  return runtime.server
+    .stats()
+    .failures.map(({ event, error }) => `${event}: ${error instanceof Error && error.message}`);
+}
