@@ -116,6 +116,8 @@ export interface Wire {
   readonly bytesRead: number;
   /** Bytes written that the peer's side has not taken. */
   readonly untakenBytes: number;
+  /** Whether all that is written counts as untaken until the event loop has gone round, as TLS sockets have it. */
+  readonly isDelayed: boolean;
   /** Whether writing has to wait for the socket; `Peer.drained` MUST be called when it need not any more. */
   mustWait(): boolean;
   /** One socket write for all frames, in order. The array is the wire's from then on. @returns `false` if it is not open */

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { Route } from "./actors/route.js";
-import { createServerActor, type ServerActor } from "./actors/server.js";
+import { createServerActor, type ServerActor, watchInspection } from "./actors/server.js";
 import { shutDownRoutes } from "./actors/shutdown.js";
 import { sumStats } from "./bus/counters.js";
 import { Everywhere } from "./bus/everywhere.js";
@@ -273,6 +273,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   const { clock, newId } = surroundings;
   const turn = new Turn(clock);
   const actor = createServerActor((error) => server.fail(error));
+  const inspection = watchInspection(actor);
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -283,6 +284,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       log,
       newId,
       parent: actor,
+      inspection,
       onFailed: (error) => server.routeFailed(error),
     });
   const [first, ...others] = settings.routes;

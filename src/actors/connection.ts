@@ -72,8 +72,15 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#lastHeardAt = this.openedAt;
     this.#knownBytes = wire.bytesRead;
     this.#lane = route.mailbox.lane(this);
-    const { mailbox, counters, wake, turn, supervisor, settings } = route;
-    this.#sender = new Sender({ wire, settings: settings.outbox, turn, counters, onSlow: () => this.#becomeSlow() });
+    const { mailbox, counters, wake, turn, supervisor, settings, inspection } = route;
+    this.#sender = new Sender({
+      wire,
+      settings: settings.outbox,
+      turn,
+      counters,
+      inspection,
+      onSlow: () => this.#becomeSlow(),
+    });
     this.#senderActor = supervisor.spawn(senderLogic, `sender:${this.id}`, this.#sender);
     this.#sender.actor = this.#senderActor;
     const receiver = new Receiver({ connection: this, lane: this.#lane, mailbox, counters, wake });

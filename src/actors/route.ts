@@ -19,6 +19,7 @@ import { encodeFrame } from "../transport/frame.js";
 import { Charges } from "./charges.js";
 import { LiveConnection } from "./connection.js";
 import { Handler } from "./handler.js";
+import type { Inspection } from "./server.js";
 import { Supervisor } from "./supervisor.js";
 
 /** What a connection uses of its route. */
@@ -33,6 +34,7 @@ export interface RouteParts {
   readonly counters: Counters;
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
+  readonly inspection: Inspection;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
   /** The connection is no target and no member any more. */
@@ -50,6 +52,7 @@ export interface RouteInput {
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   readonly parent: AnyActorRef;
+  readonly inspection: Inspection;
   /** The handler itself has failed too often; the route is closed. */
   readonly onFailed: (error: unknown) => void;
 }
@@ -69,6 +72,7 @@ export class Route implements RouteParts, GatedRoute {
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
   readonly handler: Handler;
+  readonly inspection: Inspection;
   readonly #input: RouteInput;
   readonly #charges: Charges<object>;
   /** Every connection whose `closed` has not been handled. */
@@ -89,6 +93,7 @@ export class Route implements RouteParts, GatedRoute {
     this.turn = turn;
     this.log = log;
     this.newId = input.newId;
+    this.inspection = input.inspection;
     this.#charges = new Charges(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);

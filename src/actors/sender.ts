@@ -19,6 +19,8 @@ export interface SenderParts {
   readonly settings: OutboxSettings;
   readonly turn: Turn;
   readonly counters: Counters;
+  /** Whether somebody inspects the server's actors. */
+  readonly inspection: { readonly isOn: boolean };
   /** It has become a slow consumer: told once until it has drained. */
   readonly onSlow: () => void;
 }
@@ -26,6 +28,7 @@ export interface SenderParts {
 export type SenderEvent =
   | { readonly type: "flush" }
   | { readonly type: "drained" }
+  | { readonly type: "failed"; readonly error: unknown }
   | { readonly type: "close"; readonly code: number; readonly reason: string };
 
 export type SenderActor = ObjectActor<Sender, SenderEvent>;
@@ -50,6 +53,8 @@ export class Sender {
   /** The socket had taken everything when it was last written to, so that it need not be asked. */
   #hasTakenAll = true;
   #isSlow = false;
+  /** The turn in which a delayed wire was last written to. */
+  #wroteIn = -1;
   #closing: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(parts: SenderParts) {
@@ -68,7 +73,7 @@ export class Sender {
     if (this.bufferedBytes >= this.#maxBytes) {
       // What one event sends is written before the turn's end if it is this much: only what the socket does not take counts.
       this.flush();
-      if (this.bufferedBytes >= this.#maxBytes && !this.#applyPolicy()) {
+      if (this.#isOver() && !this.#applyPolicy()) {
         this.#counters.dropped++;
         return "dropped";
       }
@@ -83,9 +88,21 @@ export class Sender {
     return "queued";
   }
 
+  /**
+   * Once for each socket and turn: through the actor only while somebody looks on, since its envelope would cost more than
+   * all else that is done here. A failure goes to the actor in any case, for supervision.
+   */
   flush(): void {
     this.#isDirty = false;
-    this.actor?.send(FLUSH);
+    if (this.#parts.inspection.isOn) {
+      this.actor?.send(FLUSH);
+      return;
+    }
+    try {
+      this.receive(FLUSH);
+    } catch (error) {
+      this.actor?.send({ type: "failed", error });
+    }
   }
 
   drained(): void {
@@ -95,6 +112,7 @@ export class Sender {
   /** The wire has gone: nothing is sent any more, and the actor may be dead. */
   end(): void {
     this.actor = undefined;
+    this.#closing = undefined;
     this.#empty();
   }
 
@@ -104,6 +122,7 @@ export class Sender {
   }
 
   receive(event: SenderEvent): void {
+    if (event.type === "failed") throw event.error;
     if (event.type === "close") this.#closing = event;
     if (event.type === "drained") this.#isSlow = false;
     this.#write();
@@ -117,6 +136,7 @@ export class Sender {
     this.#empty();
     if (!this.#wire.write(frames)) return;
     this.#hasTakenAll = this.#wire.untakenBytes === 0;
+    if (this.#wire.isDelayed) this.#wroteIn = this.#turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
     const { sent } = this.#counters;
     sent.writes++;
@@ -127,9 +147,16 @@ export class Sender {
   /** The close frame goes once the socket has taken what was sent before. */
   #finish({ code, reason }: { readonly code: number; readonly reason: string }): void {
     if (this.#wire.mustWait()) return;
+    this.#closing = undefined;
     this.#wire.close(code, reason);
     // A paused socket would not read the answer.
     this.#wire.resume();
+  }
+
+  /** A delayed wire is not judged in the turn that wrote: it has not had the time to take anything. */
+  #isOver(): boolean {
+    const bytes = this.#wroteIn === this.#turn.number ? this.#bytes : this.bufferedBytes;
+    return bytes >= this.#maxBytes;
   }
 
   /** @returns whether the next message may be queued */
@@ -141,7 +168,7 @@ export class Sender {
       onSlow();
     }
     if (settings.slowConsumer !== "dropOldest") return false;
-    while (this.bufferedBytes >= this.#maxBytes && this.#dropOldest());
+    while (this.#isOver() && this.#dropOldest());
     return true;
   }
 

@@ -15,6 +15,34 @@ export type ServerSnapshot = Snapshot<unknown> & {
 /** The actor at the root of a server. */
 export type ServerActor = ActorRef<ServerSnapshot, ServerLifeEvent>;
 
+/** Whether somebody inspects the actors of a server. */
+export interface Inspection {
+  readonly isOn: boolean;
+}
+
+/** Counts who inspects: XState does not tell, and actors may spare themselves what nobody would see. */
+export function watchInspection({ system }: ServerActor): Inspection {
+  const inspect = system.inspect.bind(system);
+  let observers = 0;
+  system.inspect = (observer) => {
+    const subscription = inspect(observer);
+    observers++;
+    let isSubscribed = true;
+    return {
+      unsubscribe() {
+        if (isSubscribed) observers--;
+        isSubscribed = false;
+        subscription.unsubscribe();
+      },
+    };
+  };
+  return {
+    get isOn() {
+      return observers > 0;
+    },
+  };
+}
+
 /** @param onError the root or a supervisor has failed: the server cannot go on */
 export function createServerActor(onError: (error: unknown) => void): ServerActor {
   const machine = setup({ types: { events: {} as ServerLifeEvent } }).createMachine({

@@ -64,7 +64,7 @@ export class RouteBus implements Bus {
   }
 
   broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room, typeof source === "string" ? source : source.id);
+    return this.#fan(data, options.room, this.find(source));
   }
 
   sendall(data: Data, options: RoomOption = {}): Receipt {
@@ -161,14 +161,14 @@ export class RouteBus implements Bus {
     this.#timers.clear();
   }
 
-  #fan(data: Data, room: string | readonly string[] | undefined, except: string | undefined): Receipt {
+  #fan(data: Data, room: string | readonly string[] | undefined, except: Member | undefined): Receipt {
     const { registry, counters, encode } = this.#parts;
     const rooms = typeof room === "string" ? [room] : room;
     rooms?.forEach(checkRoom);
     const frame = encode(data);
     const tally = new Tally();
     for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
-      if (member.id !== except && member.isTarget) tally.add(member.offer(frame));
+      if (member !== except && member.isTarget) tally.add(member.offer(frame));
     if (tally.targeted > 0) counters.sent.frames++;
     return this.#done(frame, tally);
   }

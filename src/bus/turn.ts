@@ -25,6 +25,7 @@ export class Turn {
   #ready = new Set<Runnable>();
   #dirty: Flushable[] = [];
   #isScheduled = false;
+  #number = 0;
   /** The turn is held open for a handler that awaits: most settle within the same tick, and their sends share its writes. */
   #isOpen = false;
   #openedAt = 0;
@@ -35,9 +36,9 @@ export class Turn {
     this.#clock = clock;
   }
 
-  /** Nothing to run and nothing to write. */
-  get isIdle(): boolean {
-    return this.#ready.size === 0 && this.#dirty.length === 0;
+  /** How many turns have ended. */
+  get number(): number {
+    return this.#number;
   }
 
   wake(runnable: Runnable): void {
@@ -82,6 +83,7 @@ export class Turn {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const flushable of dirty) flushable.flush();
+    this.#number++;
   }
 
   #schedule(): void {

@@ -97,6 +97,7 @@ class TooLarge extends RangeError {
 /** Both ends of one connection. The server sees it as a {@link Wire}, a test through `client`. */
 class MemoryLink implements Wire {
   readonly transport: TransportName = "memory";
+  readonly isDelayed = false;
   readonly client: MemoryClientEnd;
   readonly #clock: Clock;
   readonly #maxPayloadBytes: number;

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
@@ -41,6 +42,10 @@ class Socket extends WebSocket implements Wire {
 
   get isOpen(): boolean {
     return this.readyState === WebSocket.OPEN;
+  }
+
+  get isDelayed(): boolean {
+    return this.raw instanceof TLSSocket;
   }
 
   get bytesRead(): number {

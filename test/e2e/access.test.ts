@@ -28,9 +28,9 @@ describe("onRequest", () => {
     await Client.open(server.url);
   });
 
-  test("may take its time", async () => {
+  test("may take its time, longer than handshakeTimeoutMs", async () => {
     let answer: (() => void) | undefined;
-    const { server } = await serveByHand({
+    const { server, clock } = await serveByHand({
       async onRequest(_request, response) {
         await new Promise<void>((resolve) => {
           answer = resolve;
@@ -41,6 +41,7 @@ describe("onRequest", () => {
     });
     const answered = answerTo(server.port, page());
     await until(() => answer !== undefined);
+    clock.pass(60_000);
     answer?.();
     expect((await answered).status).toBe(201);
   });

@@ -113,6 +113,7 @@ describe("an upgrade that no route matches", () => {
     await sayHello(`${a.url}b`);
     expect([a.stats().connections, b.stats().connections]).toEqual([1, 1]);
     expect((await answerTo(a.port, upgradeRequest("/c"))).status).toBe(404);
+    expect(a.stats().refused + b.stats().refused).toBe(1);
     await a.close();
     expect((await answerTo(b.port, upgradeRequest("/a"))).status).toBe(404);
     await sayHello(`${b.url}b`);

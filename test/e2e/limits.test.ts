@@ -180,15 +180,24 @@ describe('whenFull: "wait"', () => {
     expect(clock.alarms).toBe(0);
   });
 
-  test("refuses those who wait with 503 when the server closes", async () => {
-    const { server, clock } = await serveByHand({ ...waiting, heartbeat: false });
+  test("refuses those who wait with 503 when the server closes, before anybody has left", async () => {
+    const ends: (() => void)[] = [];
+    const { server, clock } = await serveByHand({
+      ...waiting,
+      heartbeat: false,
+      handler: (event) => (event.type === "message" ? new Promise((resolve) => void ends.push(resolve)) : undefined),
+    });
     const first = await Client.open(server.url);
     const waits = watchQueue(clock);
     const peers = [ask(server.port), ask(server.port)];
     await waits(2);
+    first.send("this takes a while");
+    await until(() => ends.length === 1);
     const closing = server.close();
     for (const peer of peers)
       expect(await answerOf(peer)).toMatchObject({ status: 503, body: "the server is closing" });
+    expect(first.closed).toBeUndefined();
+    ends[0]?.();
     expect(await first.ended()).toEqual({ code: 1001, reason: "going away" });
     await closing;
     expect(clock.alarms).toBe(0);
@@ -377,6 +386,15 @@ describe("idleTimeoutMs", () => {
     await runtime.advance(1);
     expect(client.closed).toEqual({ code: 1000, reason: "idle" });
     expect(seen).toEqual(["open", "idle", "closed"]);
+  });
+
+  test("leaves no alarm behind when the peer has gone", async () => {
+    const { server, clock } = await serveByHand({ idleTimeoutMs: 1_000, heartbeat: false, handler });
+    for (const leave of ["close", "terminate"] as const) {
+      const client = await Client.open(server.url);
+      client.ws[leave]();
+      await until(() => server.stats().connections === 0 && clock.alarms === 0);
+    }
   });
 
   test("is off by default, and of its own route", async () => {

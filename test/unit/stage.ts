@@ -53,6 +53,7 @@ export class HandWire implements Wire {
   isOpen = true;
   untakenBytes = 0;
   bytesRead = 0;
+  isDelayed = false;
   isFull = false;
   /** Called by each `write`; it may throw. */
   onWrite: (frames: readonly Frame[]) => void = () => {};

@@ -44,8 +44,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
     onAccepted() {},
     match: (path) => (path === "/chat" ? { route, params: {} } : undefined),
   });
-  const ask = (headers: Record<string, string> = {}, url = "/chat") => {
-    const abort = new AbortController();
+  const ask = (headers: Record<string, string> = {}, url = "/chat", abort = new AbortController()) => {
     const head = {
       url,
       headers: joinHeaders(Object.entries({ host: "example.com", ...headers }).flat()),
@@ -129,6 +128,16 @@ describe("the place of whoever is not let in", () => {
     expect(ask().answer).toBeInstanceOf(Promise);
   });
 
+  test("is free again when the peer has left before authorize was asked, which then is not", async () => {
+    let asked = 0;
+    const { ask } = stage({ authorize: () => ({ asked: ++asked }) });
+    const gone = new AbortController();
+    gone.abort();
+    expect(await ask({}, "/chat", gone).answer).toMatchObject({ status: 499 });
+    expect(asked).toBe(0);
+    await admission(ask().answer);
+  });
+
   test("is free again when the transport does not shake hands after all", async () => {
     const { ask } = stage();
     (await admission(ask().answer)).forsake();
@@ -208,9 +217,9 @@ describe("one who has waited for a place", () => {
 });
 
 describe("the signal of a request", () => {
-  test("is not aborted by an answer, nor by leaving after it", async () => {
+  test("is not aborted by an answer, nor by what comes after it", async () => {
     let signal: AbortSignal | undefined;
-    const { ask } = stage({
+    const { ask, gate } = stage({
       authorize: (request) => {
         signal = request.signal;
         expect(request.signal).toBe(signal);
@@ -220,6 +229,7 @@ describe("the signal of a request", () => {
     const { answer, leave } = ask();
     await admission(answer);
     leave();
+    gate.close();
     expect(signal?.aborted).toBe(false);
   });
 });

@@ -1,0 +1,93 @@
+/** What becomes of a socket whose handshake comes to nothing: its place is free again, and it is told of once. */
+import { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
+import { describe, expect, test } from "vitest";
+import type { Admission, Asking, Gate } from "../../../src/contracts.js";
+import { createUpgrade, type HandOver } from "../../../src/http/upgrade.js";
+import type { Refusal } from "../../../src/reject.js";
+import { HandClock } from "../../../src/testing/clock.js";
+
+function stage(admit: (asking: Asking) => ReturnType<Gate["admit"]>, handOver: HandOver) {
+  const told: number[] = [];
+  const gate: Gate = {
+    admit,
+    takes: () => true,
+    hasRoute: () => true,
+    refused: (_asking, { status }: Refusal) => void told.push(status),
+  };
+  const upgrade = createUpgrade(gate, new HandClock(), handOver);
+  return {
+    told,
+    /** A good request on this socket. */
+    ask(socket: Socket): void {
+      const request = new IncomingMessage(socket);
+      request.method = "GET";
+      request.headers = {
+        upgrade: "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+      };
+      upgrade(request, socket, Buffer.alloc(0));
+    },
+  };
+}
+
+function place() {
+  const counts = { forsaken: 0 };
+  const admission = {
+    maxPayloadBytes: 1,
+    compression: false,
+    protocol: "",
+    accept: () => {
+      throw new Error("nobody shakes hands here");
+    },
+    forsake: () => void counts.forsaken++,
+  } satisfies Admission;
+  return { counts, admission };
+}
+
+function goneSocket(): Socket {
+  const socket = new Socket();
+  socket.destroy();
+  return socket;
+}
+
+describe("a peer that was let in", () => {
+  test("and has left leaves its place, and is told of as one that left", () => {
+    const { counts, admission } = place();
+    const { told, ask } = stage(
+      () => admission,
+      () => {
+        throw new Error("there is nobody to hand over");
+      },
+    );
+    ask(goneSocket());
+    expect([counts.forsaken, told]).toEqual([1, [499]]);
+  });
+
+  test("and does not shake hands after all leaves its place", () => {
+    const { counts, admission } = place();
+    let handed = 0;
+    const { ask } = stage(
+      () => admission,
+      () => void handed++,
+    );
+    const socket = new Socket();
+    Object.defineProperties(socket, { readable: { value: true }, writable: { value: true } });
+    ask(socket);
+    expect([handed, counts.forsaken]).toEqual([1, 1]);
+  });
+});
+
+test("the signal of a peer that has left before it was asked for is aborted", () => {
+  const seen: boolean[] = [];
+  const { told, ask } = stage(
+    ({ signal }) => {
+      seen.push(signal.aborted);
+      return { status: 401, body: "" };
+    },
+    () => {},
+  );
+  ask(goneSocket());
+  expect([seen, told]).toEqual([[true], [401]]);
+});
