@@ -48,8 +48,8 @@ export type Handler<D = ConnectionData, S = unknown, P = Params> = HandlerFuncti
 export interface Runner {
   /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
   init(bus: Bus): void | Promise<void>;
-  /** Runs the user's code for one event. */
-  handle(event: ServerEvent, bus: Bus): unknown;
+  /** Runs the user's code for one event; called without `this`. */
+  readonly handle: (event: ServerEvent, bus: Bus) => unknown;
   /** What `handle` returned, once it is settled; not called for an event that failed or took too long. */
   settled(result: unknown): void;
   /** The last call. */

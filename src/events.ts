@@ -247,7 +247,7 @@ export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
 export interface Failure {
   /** When: milliseconds since 1970. */
   readonly at: number;
-  /** The event's type, or `"init"` or `"stop"`. */
+  /** The event's type, or `"init"`, `"stop"`, or `"rejection"` for one that was leaked by the handler. */
   readonly event: string;
   /** Whose event it was. */
   readonly connection?: ConnectionId;

@@ -26,6 +26,7 @@ import { EVERY_PATH, Router } from "./http/router.js";
 import { Slots } from "./http/slots.js";
 import { serveStatic } from "./http/static.js";
 import { createUpgrade, type UpgradeListener } from "./http/upgrade.js";
+import { watchLeaks } from "./leaks.js";
 import { createLogger } from "./log.js";
 import type { CloseOptions, ServeOptions } from "./options.js";
 import type { Refusal } from "./reject.js";
@@ -98,6 +99,7 @@ export class LiveServer extends Everywhere implements Server {
   readonly #admissions: Admissions;
   /** Refusals that concern no route. */
   #refused = 0;
+  #unwatchLeaks: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #end: ServerEnd = { reason: "close" };
   #resolveClosed: (end: ServerEnd) => void = () => {};
@@ -155,11 +157,13 @@ export class LiveServer extends Everywhere implements Server {
 
   /** Rejects with what `init` throws, or `LISTEN_FAILED`; nothing is left behind then. */
   async start(): Promise<void> {
+    this.#unwatchLeaks = watchLeaks();
     try {
       for (const route of this.#routes) await route.start();
       await this.#entrance.open(this.#gate);
     } catch (error) {
       for (const route of this.#routes) await route.stop();
+      this.#unwatchLeaks();
       this.actor.send({ type: "close" });
       this.actor.send({ type: "closed" });
       throw error;
@@ -261,6 +265,7 @@ export class LiveServer extends Everywhere implements Server {
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await free;
     this.#entrance.detach?.();
+    this.#unwatchLeaks?.();
     this.actor.send({ type: "closed" });
     this.#resolveClosed(this.#end);
   }

@@ -75,7 +75,10 @@ function isAny(value: unknown): value is "same" | "any" {
 
 /** An origin as a browser writes it: scheme, host and port. */
 function isOrigin(value: unknown): value is string {
-  return typeof value === "string" && URL.canParse(value) && new URL(value).origin === value;
+  if (typeof value !== "string" || !URL.canParse(value)) return false;
+  const { protocol, host } = new URL(value);
+  // Not `URL.origin`, which knows no scheme of apps and extensions.
+  return host !== "" && `${protocol}//${host}` === value;
 }
 
 function isOrigins(value: unknown): value is "same" | "any" | readonly string[] {

@@ -97,7 +97,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   open(): void {
     const { clock, settings } = this.#route;
     if (settings.idleTimeoutMs !== false)
-      this.#idleLimit = new IdleAlarm(clock, settings.idleTimeoutMs, () => this.close(IDLE.code, IDLE.reason));
+      this.#idleLimit = new IdleAlarm(clock, settings.idleTimeoutMs, () => this.#onIdleLimit());
     this.#receiver.send({ type: "opened" });
   }
 
@@ -289,6 +289,10 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     if (!this.#isDeaf) this.#wire.resume();
   }
 
+  leaked(error: unknown): void {
+    this.#route.leaked(error, this);
+  }
+
   announce(): void {
     this.#isAnnounced = true;
   }
@@ -303,6 +307,12 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   #onSilence(): void {
     if (this.#pausedAt === undefined) this.#receiver.send({ type: "idle" });
     else this.#idle?.heard();
+  }
+
+  /** Nobody is idle whose messages wait, or whom we have paused. */
+  #onIdleLimit(): void {
+    if (this.#pausedAt === undefined && this.#lane.messages === 0) this.close(IDLE.code, IDLE.reason);
+    else this.#idleLimit?.heard();
   }
 
   heardAt(): number {

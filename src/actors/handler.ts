@@ -8,6 +8,7 @@ import type { Clock, Timer } from "../clock.js";
 import type { Logger, Runner } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Bus, ServerEvent } from "../events.js";
+import { type LeakOwner, runFor } from "../leaks.js";
 import { isDebugging } from "../log.js";
 import { type ObjectActor, objectLogic } from "./logic.js";
 import type { Supervisor } from "./supervisor.js";
@@ -23,6 +24,7 @@ export interface HandlerParts {
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
   readonly onFailure: (error: unknown, event: ServerEvent) => void;
+  readonly onLeak: (error: unknown) => void;
   /** Nothing waits and nothing is under way. */
   readonly onIdle: () => void;
 }
@@ -40,7 +42,7 @@ const TOO_LATE = "the server closed before it was finished";
 /** The time is looked at once in so many events. */
 const CHECK_EVERY = 32;
 
-export class Handler implements Runnable {
+export class Handler implements Runnable, LeakOwner {
   readonly actor: ObjectActor<Handler, ServerEvent>;
   readonly #parts: HandlerParts;
   readonly #pending = new Set<Pending>();
@@ -89,6 +91,11 @@ export class Handler implements Runnable {
     return "more";
   }
 
+  /** Of an event that concerns no connection. */
+  leaked(error: unknown): void {
+    this.#parts.onLeak(error);
+  }
+
   receive(event: ServerEvent): void {
     const { runner, bus, log } = this.#parts;
     if (isDebugging(log)) {
@@ -97,7 +104,7 @@ export class Handler implements Runnable {
     }
     const lane = this.#lane;
     try {
-      const result = runner.handle(event, bus);
+      const result = runFor(lane.owner ?? this, runner.handle, event, bus);
       if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
     } catch (error) {

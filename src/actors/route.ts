@@ -12,7 +12,7 @@ import type { Clock } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED } from "../closing.js";
 import type { Logger, Member, Peer, Runner, Wire } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
-import type { ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
+import type { Connection, ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
 import type { RouteSettings } from "../settings.js";
 import { encodeFrame } from "../transport/frame.js";
@@ -37,6 +37,8 @@ export interface RouteParts {
   readonly inspection: Inspection;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
+  /** The handler has leaked a rejection, in an event of this connection. */
+  leaked(error: unknown, connection: LiveConnection): void;
   /** The connection is no target and no member any more. */
   forget(connection: LiveConnection): void;
   /** Its `closed` has been handled. */
@@ -119,6 +121,7 @@ export class Route implements RouteParts, GatedRoute {
       concurrency: settings.concurrency,
       timeoutMs: settings.handlerTimeoutMs,
       onFailure: (error, event) => this.#failed(error, event),
+      onLeak: (error) => this.leaked(error),
       onIdle: () => this.#rest?.(),
     });
   }
@@ -154,6 +157,11 @@ export class Route implements RouteParts, GatedRoute {
   readonly wake = (): void => {
     this.turn.wake(this.handler);
   };
+
+  leaked(error: unknown, connection?: LiveConnection): void {
+    this.#note(error, "rejection", connection?.id);
+    this.#charge(error, connection);
+  }
 
   forget(connection: LiveConnection): void {
     this.registry.remove(connection, connection.rooms);
@@ -236,13 +244,16 @@ export class Route implements RouteParts, GatedRoute {
   }
 
   #failed(error: unknown, event: ServerEvent): void {
-    this.#note(error, event.type, event);
-    const { connection } = event;
-    const now = this.clock.now();
-    if (connection !== undefined) {
-      if (this.#charges.charge(connection, now)) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
-    } else if (this.#charges.charge(this, now)) this.#fail(error);
+    this.#note(error, event.type, event.connection?.id, event);
+    this.#charge(error, event.connection);
     if (this.settings.supervise.strategy === "restart" && !this.#hasFailed && !this.#isClosing) this.#initAgain();
+  }
+
+  /** Whoever has caused too many failures is closed: the connection, or with none the route. */
+  #charge(error: unknown, connection: Connection | undefined): void {
+    const isTooMuch = this.#charges.charge(connection ?? this, this.clock.now());
+    if (isTooMuch && connection !== undefined) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+    else if (isTooMuch) this.#fail(error);
   }
 
   /** Connections stay, and events wait for it, at most `handlerTimeoutMs`. */
@@ -294,8 +305,7 @@ export class Route implements RouteParts, GatedRoute {
     for (const connection of this.#present) if (connection.id === id) connection.crash();
   }
 
-  #note(error: unknown, what: string, event?: ServerEvent): void {
-    const connection = event?.connection?.id;
+  #note(error: unknown, what: string, connection?: ConnectionId, event?: ServerEvent): void {
     this.log.error({ err: error, event: what, connection }, "handler failed");
     const data =
       event !== undefined && "data" in event && this.settings.supervise.keepData ? { data: cut(event.data) } : {};

@@ -4,6 +4,7 @@
  */
 import type { ServerEvent } from "../events.js";
 import { Fifo } from "../fifo.js";
+import type { LeakOwner } from "../leaks.js";
 
 export interface MailboxLimits {
   readonly highWaterEvents: number;
@@ -13,7 +14,7 @@ export interface MailboxLimits {
 }
 
 /** Whose lane it is: told when the lane is full and when it has room again, and of its first and last event. */
-export interface LaneOwner {
+export interface LaneOwner extends LeakOwner {
   pause(): void;
   resume(): void;
   /** Its `open` is about to be handled. */

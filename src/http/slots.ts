@@ -36,7 +36,8 @@ export class Slots {
   take(address: string, signal: () => AbortSignal): Release | undefined | Promise<Release | undefined> {
     if (this.#hasRoom(address)) return this.#occupy(address);
     const { whenFull, maxWaiting } = this.#limits;
-    if (whenFull === "reject" || this.#waiting.size >= maxWaiting) return undefined;
+    // One address may have its share of the places, not of the queue.
+    if (whenFull === "reject" || !this.#hasShare(address) || this.#waiting.size >= maxWaiting) return undefined;
     return this.#wait(address, signal());
   }
 
@@ -46,8 +47,13 @@ export class Slots {
   }
 
   #hasRoom(address: string): boolean {
-    const { maxConnections, maxConnectionsPerAddress } = this.#limits;
+    const { maxConnections } = this.#limits;
     if (maxConnections > 0 && this.#taken >= maxConnections) return false;
+    return this.#hasShare(address);
+  }
+
+  #hasShare(address: string): boolean {
+    const { maxConnectionsPerAddress } = this.#limits;
     return maxConnectionsPerAddress === 0 || (this.#perAddress.get(address) ?? 0) < maxConnectionsPerAddress;
   }
 

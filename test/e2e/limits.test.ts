@@ -355,17 +355,41 @@ describe("idleTimeoutMs", () => {
   });
 
   test("is put off by each message", async () => {
-    const { server, clock } = await serveByHand({ idleTimeoutMs: 1_000, handler });
+    let handled = 0;
+    const { server, clock } = await serveByHand({
+      idleTimeoutMs: 1_000,
+      handler(event) {
+        if (event.type === "message") handled++;
+      },
+    });
     const client = await Client.open(server.url);
     for (let i = 1; i <= 5; i++) {
       clock.pass(900);
       client.send("still here");
-      await until(() => server.stats().received.messages === i);
+      await until(() => handled === i);
     }
     clock.pass(999);
     expect(server.stats().connections).toBe(1);
     clock.pass(1);
     expect(await client.ended()).toEqual({ code: 1000, reason: "idle" });
+  });
+
+  test("does not count while what the peer has sent still waits for the handler", async () => {
+    await using runtime = createTestRuntime({
+      idleTimeoutMs: 1_000,
+      mailbox: { highWaterEvents: 4, lowWaterEvents: 1 },
+      async handler(event, bus) {
+        if (event.type !== "message") return;
+        await bus.sleep(10_000);
+        bus.unicast(event.data, event.connection);
+      },
+    });
+    const client = await runtime.connect();
+    for (let i = 0; i < 20; i++) client.send(String(i));
+    await runtime.advance(205_000);
+    // While the last one is under way nothing waits any more, and the peer has been silent for long.
+    expect(client.received.length).toBe(19);
+    expect(client.closed).toEqual({ code: 1000, reason: "idle" });
   });
 
   test("goes on beside connection.idle, which neither puts it off nor turns it off", async () => {

@@ -34,7 +34,7 @@ test("the tree is the server, its routes, and under each its handler, receivers 
   const started: string[] = [];
   const { actor } = runtime.server;
   actor.system.inspect((event: InspectionEvent) => {
-    if (event.type === "@xstate.actor" && "id" in event.actorRef) started.push(event.actorRef.id);
+    if (event.type === "@xstate.actor" && "id" in event.actorRef) started.push(String(event.actorRef.id));
   });
   const client = await runtime.connect({ path: "/a" });
   expect(started.sort()).toEqual([`receiver:${client.id}`, `sender:${client.id}`]);

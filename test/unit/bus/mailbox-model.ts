@@ -36,6 +36,7 @@ export class Owner implements LaneOwner {
   }
   announce(): void {}
   bury(): void {}
+  leaked(): void {}
 }
 
 interface Waiting {
