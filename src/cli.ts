@@ -10,11 +10,13 @@ import { constants } from "node:os";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { HANDLER_SHAPES, isHandler, type Option } from "./checks.js";
 import type { Handler } from "./contracts.js";
 import { SendallError, show } from "./errors.js";
 import { createStderrLogger, LOG_LEVELS } from "./log.js";
-import { type Server, serve } from "./server.js";
-import { HANDLER_SHAPES, isHandler, type Option, optionTable } from "./settings.js";
+import type { Server } from "./server/live.js";
+import { serve } from "./server.js";
+import { optionTable } from "./settings.js";
 
 const USAGE = `Usage: sendall serve [file] [options]
 

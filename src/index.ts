@@ -47,4 +47,5 @@ export type {
 } from "./options.js";
 export { route } from "./options.js";
 export { type Rejection, reject } from "./reject.js";
-export { attach, type Server, type ServerEnd, serve } from "./server.js";
+export type { Server, ServerEnd } from "./server/live.js";
+export { attach, serve } from "./server.js";

@@ -5,7 +5,10 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** Told of a rejection that code run for it has leaked. */
+/**
+ * Told of a rejection that code run for it has leaked. Whatever that code has made and left behind (a timer, a pool) keeps this
+ * object for as long as itself: it must not hold on to more than it has to.
+ */
 export interface LeakOwner {
   leaked(error: unknown): void;
 }
@@ -21,18 +24,34 @@ export function runFor<A extends unknown[], R>(owner: LeakOwner, code: (...args:
 
 /** Watches for leaks until the returned function is called. */
 export function watchLeaks(): () => void {
-  if (watching++ === 0) process.on("unhandledRejection", onRejection);
+  if (watching++ === 0) process.on("unhandledRejection", listener);
   let isWatching = true;
   return () => {
     if (!isWatching) return;
     isWatching = false;
-    if (--watching === 0) process.off("unhandledRejection", onRejection);
+    if (--watching === 0) process.off("unhandledRejection", listener);
   };
 }
+
+/** Known to other copies of this package in the process. */
+const MARK = Symbol.for("sendall.leaks");
+
+const listener = Object.assign(onRejection, { [MARK]: true });
 
 function onRejection(reason: unknown): void {
   const owner = owners.getStore();
   if (owner !== undefined) owner.leaked(reason);
-  // A listener keeps Node from raising it: as the only one, we do it in its place.
-  else if (process.listenerCount("unhandledRejection") === 1) throw reason;
+  // A listener keeps Node from raising it: where there are none but ours, the first of them does so in its place.
+  else if (isRaised() && isFirstAmongOurs()) throw reason;
+}
+
+function isFirstAmongOurs(): boolean {
+  const listeners: unknown[] = process.listeners("unhandledRejection");
+  return listeners[0] === listener && listeners.every((one) => typeof one === "function" && MARK in one);
+}
+
+/** Whether Node would raise a rejection that nobody listens to; the program may have been told to warn, or to do nothing. */
+function isRaised(): boolean {
+  const flags = `${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`;
+  return !/--unhandled-rejections[= ](?:none|warn)\b/.test(flags);
 }

@@ -2,9 +2,30 @@
  * Options to settings: the defaults and checks of all options, and the one place where `serve` refuses a bad one, before
  * anything has begun. What each option means stands in `options.ts`.
  */
-import { statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
+import {
+  duration,
+  flag,
+  HANDLER_SHAPES,
+  isFolder,
+  isFunction,
+  isHandler,
+  isLogger,
+  isOrigins,
+  isProtocols,
+  isRecord,
+  isTls,
+  isTrust,
+  MAX_MS,
+  MIB,
+  type Option,
+  oneOf,
+  optional,
+  orFalse,
+  text,
+  whole,
+} from "./checks.js";
 import { type CloseReason, checkCloseCode, cutReason, GOING_AWAY } from "./closing.js";
 import type { Authorize, Handler, Logger } from "./contracts.js";
 import { SendallError, show } from "./errors.js";
@@ -16,122 +37,6 @@ import type {
   OutboxOptions,
   SuperviseOptions,
 } from "./options.js";
-
-/** One option: its default, and what it has to be. */
-export interface Option<T> {
-  readonly scope: "server" | "route";
-  readonly default: T;
-  readonly expected: string;
-  readonly accepts: (value: unknown) => value is T;
-}
-
-const MIB = 1_048_576;
-/** Longer than any sensible wait, short enough to be added to a date. */
-const MAX_MS = 2 ** 40;
-
-function whole(
-  scope: Option<number>["scope"],
-  preset: number,
-  min: number,
-  max: number = Number.MAX_SAFE_INTEGER,
-): Option<number> {
-  const expected =
-    max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
-  const accepts = (value: unknown): value is number =>
-    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
-  return { scope, default: preset, expected, accepts };
-}
-
-function duration(scope: Option<number>["scope"], preset: number): Option<number> {
-  return { ...whole(scope, preset, 1, MAX_MS), expected: "a whole number of milliseconds from 1" };
-}
-
-function text(scope: Option<string>["scope"], preset: string): Option<string> {
-  const accepts = (value: unknown): value is string => typeof value === "string" && value !== "";
-  return { scope, default: preset, expected: "a string that is not empty", accepts };
-}
-
-function oneOf<const T extends string>(scope: Option<T>["scope"], ...words: readonly [T, ...T[]]): Option<T> {
-  const accepts = (value: unknown): value is T => words.some((word) => word === value);
-  return { scope, default: words[0], expected: words.map((word) => `"${word}"`).join(" or "), accepts };
-}
-
-function flag(scope: Option<boolean>["scope"], preset: boolean): Option<boolean> {
-  return { scope, default: preset, expected: "true or false", accepts: (value) => typeof value === "boolean" };
-}
-
-function orFalse<T>(option: Option<T>): Option<T | false> {
-  const accepts = (value: unknown): value is T | false => value === false || option.accepts(value);
-  return { ...option, default: false, expected: `${option.expected}, or false`, accepts };
-}
-
-function optional<T>(option: Option<T>): Option<T | undefined> {
-  return { ...option, default: undefined, accepts: (value): value is T | undefined => option.accepts(value) };
-}
-
-function isAny(value: unknown): value is "same" | "any" {
-  return value === "same" || value === "any";
-}
-
-/** An origin as a browser writes it: scheme, host and port. */
-function isOrigin(value: unknown): value is string {
-  if (typeof value !== "string" || !URL.canParse(value)) return false;
-  const { protocol, host } = new URL(value);
-  // Not `URL.origin`, which knows no scheme of apps and extensions.
-  return host !== "" && `${protocol}//${host}` === value;
-}
-
-function isOrigins(value: unknown): value is "same" | "any" | readonly string[] {
-  return isAny(value) || (Array.isArray(value) && value.every(isOrigin));
-}
-
-/** A token (RFC 9110 section 5.6.2). */
-function isProtocols(value: unknown): value is readonly string[] {
-  return (
-    Array.isArray(value) && value.every((name) => typeof name === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(name))
-  );
-}
-
-function isFunction<F>(value: unknown): value is F {
-  return typeof value === "function";
-}
-
-function isTrust(value: unknown): value is boolean | number {
-  return typeof value === "boolean" || (typeof value === "number" && Number.isInteger(value) && value >= 0);
-}
-
-function isFolder(value: unknown): value is string {
-  try {
-    return typeof value === "string" && statSync(value).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
-function isLogger(value: unknown): value is Logger | false | undefined {
-  if (value === false) return true;
-  if (typeof value !== "object" || value === null) return false;
-  const methods = new Map<string, unknown>(
-    ["debug", "info", "warn", "error", "child"].map((name) => [name, Reflect.get(value, name)]),
-  );
-  return [...methods.values()].every((method) => typeof method === "function");
-}
-
-function isTls(value: unknown): value is TlsOptions {
-  return isRecord(value);
-}
-
-/** Whether it is one of the shapes of a handler. */
-export function isHandler(value: unknown): value is Handler {
-  if (typeof value === "function") return true;
-  if (typeof value !== "object" || value === null) return false;
-  const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
-  return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));
-}
-
-/** The accepted shapes of a handler, for error messages. */
-export const HANDLER_SHAPES =
-  "a function (event, bus) => void, or an object { init(bus), handle(event, state, bus), stop?(state, bus) }";
 
 /** Every option by its dotted name, but for `handler`, `routes` and the groups themselves. */
 interface OptionTypes {
@@ -268,10 +173,6 @@ const groups: readonly string[] = ["mailbox", "outbox", "heartbeat", "supervise"
 
 function refuse(option: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Options as the user wrote them, a route's before the server's; `at` is what stands before a name in error messages. */

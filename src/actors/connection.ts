@@ -3,7 +3,6 @@
  * a peer; ends when its wire is gone and its `closed` has been handled.
  */
 
-import type { PeerCertificate } from "node:tls";
 import { checkDuration, checkRoom } from "../bus/bus.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
 import type { Timer } from "../clock.js";
@@ -19,10 +18,12 @@ import {
 } from "../closing.js";
 import type { Ending, Member, Outcome, Peer, Wire } from "../contracts.js";
 import type { ClosedBy, ConnectionData, ConnectionId, Data, Frame, TransportName } from "../events.js";
-import type { Facts } from "../head.js";
 import type { Entry } from "../http/gate.js";
+import type { Release } from "../http/slots.js";
+import type { LeakOwner } from "../leaks.js";
 import { controlPayload } from "../transport/frame.js";
 import { Heartbeat, type Watched } from "../transport/heartbeat.js";
+import { ConnectionFacts } from "./facts.js";
 import { IdleAlarm } from "./idle.js";
 import { Receiver, type ReceiverActor, receiverLogic } from "./receiver.js";
 import type { RouteParts } from "./route.js";
@@ -30,12 +31,31 @@ import { Sender, type SenderActor, senderLogic } from "./sender.js";
 
 const NO_PAYLOAD = Buffer.alloc(0);
 
-export class LiveConnection implements Member, Peer, LaneOwner, Watched {
+/** Leaks of a connection's events are its own, until it has ended; then they are nobody's. */
+class ConnectionLeaks implements LeakOwner {
+  readonly #route: RouteParts;
+  #connection: LiveConnection | undefined;
+
+  constructor(route: RouteParts, connection: LiveConnection) {
+    this.#route = route;
+    this.#connection = connection;
+  }
+
+  leaked(error: unknown): void {
+    this.#route.leaked(error, this.#connection);
+  }
+
+  forget(): void {
+    this.#connection = undefined;
+  }
+}
+
+export class LiveConnection extends ConnectionFacts implements Member, Peer, LaneOwner, Watched {
   readonly id: ConnectionId;
   readonly openedAt: number;
   data: ConnectionData;
   readonly #route: RouteParts;
-  readonly #entry: Entry;
+  readonly #release: Release;
   readonly #wire: Wire;
   readonly #lane: Lane;
   readonly #sender: Sender;
@@ -53,6 +73,8 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   #pausedAt: number | undefined;
   #roundTripMs: number | undefined;
   #isAnnounced = false;
+  /** Outlives this object in what the handler leaves behind, and lets go of it at the end. */
+  readonly leakOwner: ConnectionLeaks;
   /** Our side has not begun to close it. */
   #isLive = true;
   #isGone = false;
@@ -62,8 +84,9 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
   #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
 
   constructor(route: RouteParts, entry: Entry, wire: Wire) {
+    super(entry);
     this.#route = route;
-    this.#entry = entry;
+    this.#release = entry.release;
     this.#wire = wire;
     this.id = route.newId();
     // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
@@ -71,6 +94,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.openedAt = route.clock.now();
     this.#lastHeardAt = this.openedAt;
     this.#knownBytes = wire.bytesRead;
+    this.leakOwner = new ConnectionLeaks(route, this);
     this.#lane = route.mailbox.lane(this);
     const { mailbox, counters, wake, turn, supervisor, settings, inspection } = route;
     this.#sender = new Sender({
@@ -101,48 +125,6 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     this.#receiver.send({ type: "opened" });
   }
 
-  get #facts(): Facts {
-    return this.#entry.facts;
-  }
-  get path(): string {
-    return this.#facts.path;
-  }
-  get params(): Readonly<Record<string, string>> {
-    return this.#entry.params;
-  }
-  get query(): URLSearchParams {
-    return this.#facts.query;
-  }
-  get headers(): Readonly<Record<string, string>> {
-    return this.#facts.headers;
-  }
-  get cookies(): Readonly<Record<string, string>> {
-    return this.#facts.cookies;
-  }
-  get origin(): string | undefined {
-    return this.headers.origin;
-  }
-  get protocol(): string {
-    return this.#entry.protocol;
-  }
-  get version(): number {
-    return this.#facts.head.version;
-  }
-  get remoteAddress(): string {
-    return this.#facts.head.remoteAddress;
-  }
-  get remotePort(): number {
-    return this.#facts.head.remotePort;
-  }
-  get localAddress(): string {
-    return this.#facts.head.localAddress;
-  }
-  get secure(): boolean {
-    return this.#facts.head.secure;
-  }
-  get peerCertificate(): PeerCertificate | undefined {
-    return this.#facts.head.peerCertificate;
-  }
   get transport(): TransportName {
     return this.#wire.transport;
   }
@@ -276,7 +258,7 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     if (this.#receiver.getSnapshot().status === "error") this.#sayClosed(ending);
     else this.#receiver.send({ type: "gone", ending });
     this.#abort?.abort();
-    this.#entry.release();
+    this.#release();
   }
 
   pause(): void {
@@ -289,15 +271,12 @@ export class LiveConnection implements Member, Peer, LaneOwner, Watched {
     if (!this.#isDeaf) this.#wire.resume();
   }
 
-  leaked(error: unknown): void {
-    this.#route.leaked(error, this);
-  }
-
   announce(): void {
     this.#isAnnounced = true;
   }
 
   bury(): void {
+    this.leakOwner.forget();
     this.#rooms?.clear();
     this.#route.supervisor.release([this.#receiver, this.#senderActor]);
     this.#route.buried(this);

@@ -104,7 +104,7 @@ export class Handler implements Runnable, LeakOwner {
     }
     const lane = this.#lane;
     try {
-      const result = runFor(lane.owner ?? this, runner.handle, event, bus);
+      const result = runFor(lane.owner?.leakOwner ?? this, runner.handle, event, bus);
       if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
     } catch (error) {
@@ -140,6 +140,8 @@ export class Handler implements Runnable, LeakOwner {
     if (event.type === "open") lane.owner?.announce();
     this.#lane = lane;
     this.actor.send(event);
+    // Nothing of the last event is kept until the next.
+    this.#lane = this.#parts.mailbox.common;
   }
 
   #await(result: PromiseLike<unknown>, event: ServerEvent, lane: Lane): void {

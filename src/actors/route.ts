@@ -38,7 +38,7 @@ export interface RouteParts {
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
   /** The handler has leaked a rejection, in an event of this connection. */
-  leaked(error: unknown, connection: LiveConnection): void;
+  leaked(error: unknown, connection: LiveConnection | undefined): void;
   /** The connection is no target and no member any more. */
   forget(connection: LiveConnection): void;
   /** Its `closed` has been handled. */
@@ -121,7 +121,10 @@ export class Route implements RouteParts, GatedRoute {
       concurrency: settings.concurrency,
       timeoutMs: settings.handlerTimeoutMs,
       onFailure: (error, event) => this.#failed(error, event),
-      onLeak: (error) => this.leaked(error),
+      onLeak: (error) => {
+        this.#note(error, "rejection");
+        this.#charge(error, undefined);
+      },
       onIdle: () => this.#rest?.(),
     });
   }
@@ -158,9 +161,10 @@ export class Route implements RouteParts, GatedRoute {
     this.turn.wake(this.handler);
   };
 
-  leaked(error: unknown, connection?: LiveConnection): void {
+  leaked(error: unknown, connection: LiveConnection | undefined): void {
     this.#note(error, "rejection", connection?.id);
-    this.#charge(error, connection);
+    // One that has ended cannot be charged, and it was a peer's event, not the handler's own.
+    if (connection !== undefined) this.#charge(error, connection);
   }
 
   forget(connection: LiveConnection): void {

@@ -14,7 +14,9 @@ export interface MailboxLimits {
 }
 
 /** Whose lane it is: told when the lane is full and when it has room again, and of its first and last event. */
-export interface LaneOwner extends LeakOwner {
+export interface LaneOwner {
+  /** Told of rejections that the handler leaks in its events. */
+  readonly leakOwner: LeakOwner;
   pause(): void;
   resume(): void;
   /** Its `open` is about to be handled. */

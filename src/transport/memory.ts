@@ -7,8 +7,8 @@ import type { Clock } from "../clock.js";
 import { ABNORMAL, protocolErrorCode } from "../closing.js";
 import type { Address, Entrance, Gate, Head, Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
-import { Fifo } from "../fifo.js";
 import type { Refusal } from "../reject.js";
+import { Line } from "./line.js";
 
 /** What the client end tells of what it reads. Calls after `closed` do not happen. */
 export interface MemoryClientEvents {
@@ -35,60 +35,6 @@ function asSent(data: string | Buffer): string | Buffer {
   return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
 }
 const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/** One direction: what is on its way, delivered in order, one step each; held while the reader does not read. */
-class Line<T> {
-  readonly #clock: Clock;
-  readonly #deliver: (item: T) => void;
-  readonly #items = new Fifo<T>();
-  #steps = 0;
-  #isHeld = false;
-  #isCut = false;
-
-  constructor(clock: Clock, deliver: (item: T) => void) {
-    this.#clock = clock;
-    this.#deliver = deliver;
-  }
-
-  get isHeld(): boolean {
-    return this.#isHeld;
-  }
-
-  push(item: T): void {
-    if (this.#isCut) return;
-    this.#items.push(item);
-    this.#schedule();
-  }
-
-  hold(): void {
-    this.#isHeld = true;
-  }
-
-  release(): void {
-    this.#isHeld = false;
-    this.#schedule();
-  }
-
-  /** What is on its way is lost, and nothing can be sent any more. */
-  cut(): void {
-    this.#isCut = true;
-    this.#items.clear();
-  }
-
-  #schedule(): void {
-    while (!this.#isHeld && this.#steps < this.#items.size) {
-      this.#steps++;
-      this.#clock.soon(this.#step);
-    }
-  }
-
-  readonly #step = (): void => {
-    this.#steps--;
-    if (this.#isHeld) return;
-    const item = this.#items.shift();
-    if (item !== undefined) this.#deliver(item);
-  };
-}
 
 class TooLarge extends RangeError {
   readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";

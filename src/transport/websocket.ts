@@ -138,6 +138,12 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
   peer?.gone(code, reason.toString());
 }
 
+/**
+ * So many pongs may wait to be written, 2 MiB at most; a peer that pings on and reads none is then cut. One read of 64 KiB holds
+ * up to 10,922 pings, and all of them are answered.
+ */
+const MAX_PENDING_PONGS = 16_384;
+
 /** A parameter of permessage-deflate (RFC 7692 section 7.1). */
 const PARAMETER =
   /^(?:(?:server|client)_no_context_takeover|(?:server|client)_max_window_bits(?:=(?:"(?:8|9|1[0-5])"|8|9|1[0-5]))?)$/;
@@ -195,6 +201,7 @@ export class WebSocketTransport {
       maxPayload: maxPayloadBytes,
       // For a peer that asked to close and then stays; our own closing is timed by our clock.
       closeTimeout: this.#settings.closeTimeoutMs,
+      maxPendingAutoPongs: MAX_PENDING_PONGS,
       // The gate has chosen.
       handleProtocols: () => this.#admission?.protocol || false,
       WebSocket: Socket,

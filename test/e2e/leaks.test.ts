@@ -9,8 +9,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** Runs a program to its end. */
 async function run(
   source: string,
+  ...flags: readonly string[]
 ): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
+  const child = spawn(process.execPath, [...flags, "--input-type=module", "-e", source], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -86,4 +87,39 @@ test("the program's own listener hears of what is not a handler's, and decides",
     Promise.reject(new Error("mine"));
   `);
   expect([code, output]).toEqual([0, "mine"]);
+});
+
+test("where the program was told to warn of rejections, it is warned and goes on", async () => {
+  const source = `${PRELUDE} Promise.reject(new Error("only a warning")); setTimeout(() => void server.close(), 10); bad.terminate(); good.terminate();`;
+  const { code } = await run(source, "--unhandled-rejections=warn");
+  expect(code).toBe(0);
+});
+
+test("what a handler leaves behind does not keep the connection alive whose event it was", async () => {
+  const { code, output } = await run(
+    `
+    import { createTestRuntime } from "sendall/testing";
+    let pool;
+    const seen = [];
+    const runtime = createTestRuntime({
+      handler(event) {
+        if (event.type !== "open") return;
+        pool ??= setInterval(() => {}, 1_000);
+        seen.push(new WeakRef(event.connection));
+      },
+    });
+    const client = await runtime.connect();
+    client.close();
+    await runtime.settle();
+    for (let i = 0; i < 10; i++) {
+      await new Promise(setImmediate);
+      gc();
+    }
+    console.log(seen.length, seen[0].deref() === undefined);
+    clearInterval(pool);
+    await runtime.close();
+  `,
+    "--expose-gc",
+  );
+  expect([code, output]).toEqual([0, "1 true"]);
 });

@@ -2,7 +2,7 @@
 import type { Connection, ServerEvent } from "sendall";
 import { expect, test } from "vitest";
 import type { InspectionEvent } from "xstate";
-import type { Server } from "../../src/server.js";
+import type { Server } from "../../src/server/live.js";
 import { Client, closeByHand, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
 
 test("a client whose messages make the handler throw is closed after intensity, and 50 others keep talking", async () => {

@@ -7,7 +7,9 @@ import { runInNewContext } from "node:vm";
 import type { ConnectionId, ServeOptions } from "sendall";
 import { onTestFinished } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
-import { createNetworkEntrance, createServer, type Server } from "../../src/server.js";
+import { createNetworkEntrance } from "../../src/server/entrance.js";
+import type { Server } from "../../src/server/live.js";
+import { createServer } from "../../src/server.js";
 import { HandClock } from "../../src/testing/clock.js";
 
 setFlagsFromString("--expose-gc");

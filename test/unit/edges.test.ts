@@ -239,7 +239,7 @@ describe("after the end of a server", () => {
 
 test("with one event at a time for each connection events are handled in order of arrival", () => {
   const mailbox = new Mailbox({ highWaterEvents: 64, lowWaterEvents: 16, maxBytes: 1_000_000, maxInfo: 10 });
-  const owner = { pause() {}, resume() {}, announce() {}, bury() {}, leaked() {} };
+  const owner = { pause() {}, resume() {}, announce() {}, bury() {}, leakOwner: { leaked() {} } };
   const [a, b] = [mailbox.lane(owner), mailbox.lane(owner)];
   const info = (data: string): ServerEvent => ({ type: "info", data });
   mailbox.post(a, info("a1"));

@@ -4,15 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, describe, expect, test } from "vitest";
+import { isHandler, type Option } from "../../src/checks.js";
 import { SendallError } from "../../src/errors.js";
-import {
-  isHandler,
-  type Option,
-  optionTable,
-  type RouteSettings,
-  readCloseOptions,
-  readOptions,
-} from "../../src/settings.js";
+import { optionTable, type RouteSettings, readCloseOptions, readOptions } from "../../src/settings.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sendall-options-"));
 const file = join(folder, "file");

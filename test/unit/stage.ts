@@ -2,7 +2,8 @@
 import type { Address, Admission, Entrance, Gate, Head, Logger, Peer, Wire } from "../../src/contracts.js";
 import type { ConnectionId, Frame } from "../../src/events.js";
 import { joinHeaders } from "../../src/head.js";
-import { createServer, type LiveServer } from "../../src/server.js";
+import type { LiveServer } from "../../src/server/live.js";
+import { createServer } from "../../src/server.js";
 import { HandClock } from "../../src/testing/clock.js";
 
 interface Line {

@@ -36,7 +36,7 @@ export class Owner implements LaneOwner {
   }
   announce(): void {}
   bury(): void {}
-  leaked(): void {}
+  readonly leakOwner = { leaked() {} };
 }
 
 interface Waiting {

@@ -1,0 +1,56 @@
+/** What a connection says of its request: the part of it that never changes. */
+import type { PeerCertificate } from "node:tls";
+import type { Params } from "../events.js";
+import type { Facts } from "../head.js";
+import type { Entry } from "../http/gate.js";
+
+export class ConnectionFacts {
+  readonly #entry: Entry;
+
+  constructor(entry: Entry) {
+    this.#entry = entry;
+  }
+
+  get #facts(): Facts {
+    return this.#entry.facts;
+  }
+  get path(): string {
+    return this.#facts.path;
+  }
+  get params(): Params {
+    return this.#entry.params;
+  }
+  get query(): URLSearchParams {
+    return this.#facts.query;
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#facts.headers;
+  }
+  get cookies(): Readonly<Record<string, string>> {
+    return this.#facts.cookies;
+  }
+  get origin(): string | undefined {
+    return this.headers.origin;
+  }
+  get protocol(): string {
+    return this.#entry.protocol;
+  }
+  get version(): number {
+    return this.#facts.head.version;
+  }
+  get remoteAddress(): string {
+    return this.#facts.head.remoteAddress;
+  }
+  get remotePort(): number {
+    return this.#facts.head.remotePort;
+  }
+  get localAddress(): string {
+    return this.#facts.head.localAddress;
+  }
+  get secure(): boolean {
+    return this.#facts.head.secure;
+  }
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.#facts.head.peerCertificate;
+  }
+}

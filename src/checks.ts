@@ -1,0 +1,124 @@
+/** What the value of an option may be: the kinds that `settings.ts` puts its table together from. */
+import { statSync } from "node:fs";
+import type { TlsOptions } from "node:tls";
+import type { Handler, Logger } from "./contracts.js";
+
+/** One option: its default, and what it has to be. */
+export interface Option<T> {
+  readonly scope: "server" | "route";
+  readonly default: T;
+  readonly expected: string;
+  readonly accepts: (value: unknown) => value is T;
+}
+
+export const MIB: number = 1_048_576;
+/** Longer than any sensible wait, short enough to be added to a date. */
+export const MAX_MS: number = 2 ** 40;
+
+export function whole(
+  scope: Option<number>["scope"],
+  preset: number,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): Option<number> {
+  const expected =
+    max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
+  const accepts = (value: unknown): value is number =>
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
+  return { scope, default: preset, expected, accepts };
+}
+
+export function duration(scope: Option<number>["scope"], preset: number): Option<number> {
+  return { ...whole(scope, preset, 1, MAX_MS), expected: "a whole number of milliseconds from 1" };
+}
+
+export function text(scope: Option<string>["scope"], preset: string): Option<string> {
+  const accepts = (value: unknown): value is string => typeof value === "string" && value !== "";
+  return { scope, default: preset, expected: "a string that is not empty", accepts };
+}
+
+export function oneOf<const T extends string>(scope: Option<T>["scope"], ...words: readonly [T, ...T[]]): Option<T> {
+  const accepts = (value: unknown): value is T => words.some((word) => word === value);
+  return { scope, default: words[0], expected: words.map((word) => `"${word}"`).join(" or "), accepts };
+}
+
+export function flag(scope: Option<boolean>["scope"], preset: boolean): Option<boolean> {
+  return { scope, default: preset, expected: "true or false", accepts: (value) => typeof value === "boolean" };
+}
+
+export function orFalse<T>(option: Option<T>): Option<T | false> {
+  const accepts = (value: unknown): value is T | false => value === false || option.accepts(value);
+  return { ...option, default: false, expected: `${option.expected}, or false`, accepts };
+}
+
+export function optional<T>(option: Option<T>): Option<T | undefined> {
+  return { ...option, default: undefined, accepts: (value): value is T | undefined => option.accepts(value) };
+}
+
+function isAny(value: unknown): value is "same" | "any" {
+  return value === "same" || value === "any";
+}
+
+/** An origin as a browser writes it: scheme, host and port. */
+function isOrigin(value: unknown): value is string {
+  if (typeof value !== "string" || !URL.canParse(value)) return false;
+  const { protocol, host } = new URL(value);
+  // Not `URL.origin`, which knows no scheme of apps and extensions.
+  return host !== "" && `${protocol}//${host}` === value;
+}
+
+export function isOrigins(value: unknown): value is "same" | "any" | readonly string[] {
+  return isAny(value) || (Array.isArray(value) && value.every(isOrigin));
+}
+
+/** A token (RFC 9110 section 5.6.2). */
+export function isProtocols(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) && value.every((name) => typeof name === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(name))
+  );
+}
+
+export function isFunction<F>(value: unknown): value is F {
+  return typeof value === "function";
+}
+
+export function isTrust(value: unknown): value is boolean | number {
+  return typeof value === "boolean" || (typeof value === "number" && Number.isInteger(value) && value >= 0);
+}
+
+export function isFolder(value: unknown): value is string {
+  try {
+    return typeof value === "string" && statSync(value).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+export function isLogger(value: unknown): value is Logger | false | undefined {
+  if (value === false) return true;
+  if (typeof value !== "object" || value === null) return false;
+  const methods = new Map<string, unknown>(
+    ["debug", "info", "warn", "error", "child"].map((name) => [name, Reflect.get(value, name)]),
+  );
+  return [...methods.values()].every((method) => typeof method === "function");
+}
+
+export function isTls(value: unknown): value is TlsOptions {
+  return isRecord(value);
+}
+
+/** Whether it is one of the shapes of a handler. */
+export function isHandler(value: unknown): value is Handler {
+  if (typeof value === "function") return true;
+  if (typeof value !== "object" || value === null) return false;
+  const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
+  return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));
+}
+
+/** The accepted shapes of a handler, for error messages. */
+export const HANDLER_SHAPES: string =
+  "a function (event, bus) => void, or an object { init(bus), handle(event, state, bus), stop?(state, bus) }";
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

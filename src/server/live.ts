@@ -1,0 +1,253 @@
+/** A running server: its verbs and numbers over all routes, its gate, its beginning and its end. `server.ts` builds it. */
+import type { Route } from "../actors/route.js";
+import type { ServerActor } from "../actors/server.js";
+import { shutDownRoutes } from "../actors/shutdown.js";
+import { sumStats } from "../bus/counters.js";
+import { Everywhere } from "../bus/everywhere.js";
+import type { Clock } from "../clock.js";
+import type { CloseReason } from "../closing.js";
+import type { Asking, Entrance, Gate, Logger } from "../contracts.js";
+import { SendallError } from "../errors.js";
+import type { Bus, ConnectionId, Stats, Verbs } from "../events.js";
+import { Facts, readPath } from "../head.js";
+import { Admissions, type Entry } from "../http/gate.js";
+import { believeProxies } from "../http/proxy.js";
+import { tellAccess } from "../http/requests.js";
+import { EVERY_PATH, Router } from "../http/router.js";
+import { Slots } from "../http/slots.js";
+import { watchLeaks } from "../leaks.js";
+import type { CloseOptions } from "../options.js";
+import type { Refusal } from "../reject.js";
+import { readCloseOptions, type ServerSettings } from "../settings.js";
+
+/** How a server came to its end. */
+export interface ServerEnd {
+  /** `"close"`: somebody called `close`. `"handler"`: the handlers of all routes failed too often, or an actor of ours did. */
+  readonly reason: "close" | "handler";
+  readonly error?: unknown;
+}
+
+/** A running server. Its verbs reach the connections of all routes. */
+export interface Server extends Verbs, AsyncDisposable {
+  /** Where clients connect: `"ws://127.0.0.1:8080/"`. */
+  readonly url: string;
+  /** The port, also when the system chose it. */
+  readonly port: number;
+  /** `true` until `close` is called. */
+  readonly isReady: boolean;
+  /** Resolves when the server has ended; never rejects. */
+  readonly closed: Promise<ServerEnd>;
+  /** The root of the actors, an XState machine: `subscribe` and `system.inspect` work. */
+  readonly actor: ServerActor;
+  /** Our plain HTTP (`static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
+  readonly middleware: NonNullable<Entrance["middleware"]>;
+  /** Numbers of all routes together. */
+  stats(): Stats;
+  /**
+   * One route by the path it has in `routes`: its verbs, and its numbers.
+   * @throws SendallError `BAD_OPTION` if there is none
+   */
+  route(path: string): Bus & { stats(): Stats };
+  /**
+   * Stops listening, lets the handler finish what has arrived, sends everyone what waits for them and a close frame, delivers
+   * every `closed`, and resolves when nothing is left. A second call returns the same promise.
+   * @throws SendallError `BAD_OPTION`, `BAD_CLOSE_CODE`
+   */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+/** What a server stands in: the real world, or a test. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly newId: () => ConnectionId;
+  readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock) => Entrance;
+}
+
+/** What the operating system takes for `backlog` where it is not given. */
+const DEFAULT_BACKLOG = 511;
+
+/** A server as its maker sees it: to be started, and looked into by tests. */
+export class LiveServer extends Everywhere implements Server {
+  readonly actor: ServerActor;
+  readonly closed: Promise<ServerEnd>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #settings: ServerSettings;
+  readonly #entrance: Entrance;
+  readonly #routes: readonly Route[];
+  readonly #router = new Router<Route>();
+  readonly #slots: Slots;
+  readonly #admissions: Admissions;
+  /** Refusals that concern no route. */
+  #refused = 0;
+  #unwatchLeaks: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+  #end: ServerEnd = { reason: "close" };
+  #resolveClosed: (end: ServerEnd) => void = () => {};
+
+  constructor(
+    routes: readonly [Route, ...Route[]],
+    settings: ServerSettings,
+    surroundings: Surroundings,
+    actor: ServerActor,
+    log: Logger,
+  ) {
+    const [first, ...others] = routes;
+    super([first.bus, ...others.map((route) => route.bus)]);
+    this.actor = actor;
+    this.#clock = surroundings.clock;
+    this.#log = log;
+    this.#settings = settings;
+    this.#entrance = surroundings.createEntrance(settings, log, surroundings.clock);
+    this.#routes = routes;
+    for (const route of routes) this.#router.add(route.path, route);
+    const { clock } = surroundings;
+    const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs } = settings;
+    this.#slots = new Slots({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
+    this.#admissions = new Admissions({
+      clock,
+      log,
+      slots: this.#slots,
+      trustProxy,
+      isOpen: () => this.isReady,
+      match: (path) => this.#router.match(path),
+      onAccepted: (entry, id) => this.#onAccepted(entry, id),
+    });
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  get url(): string {
+    const { host, port, isSecure } = this.#entrance.address;
+    return `${isSecure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}/`;
+  }
+
+  get port(): number {
+    return this.#entrance.address.port;
+  }
+
+  readonly middleware: Server["middleware"] = (request, response, next) => {
+    if (this.#entrance.middleware === undefined) next();
+    else this.#entrance.middleware(request, response, next);
+  };
+
+  get isReady(): boolean {
+    return this.#closing === undefined;
+  }
+
+  /** Rejects with what `init` throws, or `LISTEN_FAILED`; nothing is left behind then. */
+  async start(): Promise<void> {
+    this.#unwatchLeaks = watchLeaks();
+    try {
+      for (const route of this.#routes) await route.start();
+      await this.#entrance.open(this.#gate);
+    } catch (error) {
+      for (const route of this.#routes) await route.stop();
+      this.#unwatchLeaks();
+      this.actor.send({ type: "close" });
+      this.actor.send({ type: "closed" });
+      throw error;
+    }
+    this.actor.send({ type: "listening" });
+    this.#log.info({ url: this.url }, "listening");
+  }
+
+  stats(): Stats {
+    const total = sumStats(this.#routes.map((route) => route.stats()));
+    return { ...total, refused: total.refused + this.#refused };
+  }
+
+  route(path: string): Bus & { stats(): Stats } {
+    const route = this.#routes.find((one) => one.path === path);
+    if (route === undefined)
+      throw new SendallError("BAD_OPTION", `routes["${path}"]: there is no such route`, {
+        option: `routes["${path}"]`,
+      });
+    return route.bus;
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    if (this.#closing !== undefined) return this.#closing;
+    let reason: ReturnType<typeof readCloseOptions>;
+    try {
+      reason = readCloseOptions(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    let begin = (): void => {};
+    // Set before anything happens: whoever is told of the closing may call this again.
+    this.#closing = new Promise((resolve, reject) => {
+      begin = () => void this.#shutDown(reason).then(resolve, reject);
+    });
+    begin();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** What handlers have not finished (types of events, or `init`), and how many wait for the clock in `bus.sleep`. */
+  underWay(): { readonly events: readonly string[]; readonly sleepers: number } {
+    return {
+      events: this.#routes.flatMap((route) => route.underWay),
+      sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
+    };
+  }
+
+  /** One route is closed; when it was the last one, so is the server. */
+  routeFailed(error: unknown): void {
+    this.#log.error({ err: error }, "a route is closed: its handler failed too often");
+    if (this.#routes.every((route) => route.hasFailed)) this.fail(error);
+  }
+
+  fail(error: unknown): void {
+    if (this.#closing === undefined) this.#end = { reason: "handler", error };
+    this.close();
+  }
+
+  readonly #gate: Gate = {
+    admit: (asking) => this.#admissions.admit(asking),
+    takes: (path) => this.#router.match(path) !== undefined,
+    hasRoute: (path) => (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH,
+    refused: (asking, refusal) => this.#onRefused(asking, refusal),
+  };
+
+  #onAccepted({ facts, askedAt }: Entry, connection: ConnectionId): void {
+    const { onAccess } = this.#settings;
+    if (onAccess === undefined) return;
+    const { remoteAddress } = facts.head;
+    const timing = { at: askedAt, durationMs: this.#clock.now() - askedAt };
+    const entry = { method: "GET", path: facts.path, status: 101, remoteAddress, connection };
+    tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
+  }
+
+  #onRefused({ at, head, raw }: Asking, { status, body }: Refusal): void {
+    const path = readPath(head.url);
+    const { remoteAddress } = believeProxies(head, new Facts(head).headers, this.#settings.trustProxy);
+    const route = this.#router.match(path)?.route;
+    if (route === undefined) this.#refused++;
+    else route.counters.refused++;
+    const level = status === 403 ? "warn" : "info";
+    this.#log[level]({ status, reason: body, path, remoteAddress }, "upgrade refused");
+    const { onAccess } = this.#settings;
+    const method = raw?.method ?? "GET";
+    const entry = { at, durationMs: this.#clock.now() - at, method, path, status, remoteAddress, reason: body };
+    if (onAccess !== undefined) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);
+  }
+
+  async #shutDown(reason: CloseReason & { readonly drainMs: number }): Promise<void> {
+    this.#log.info({ ...reason }, "closing");
+    this.actor.send({ type: "close" });
+    this.#slots.close();
+    this.#admissions.close();
+    const free = this.#entrance.close();
+    await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
+    await free;
+    this.#entrance.detach?.();
+    this.#unwatchLeaks?.();
+    this.actor.send({ type: "closed" });
+    this.#resolveClosed(this.#end);
+  }
+}
