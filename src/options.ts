@@ -57,6 +57,7 @@ export interface AccessEntry {
   readonly at: number;
   /** How long the answer took. */
   readonly durationMs: number;
+  /** Empty for bytes that made no request; so is `path`. */
   readonly method: string;
   /** Without the query, which may hold secrets. */
   readonly path: string;
@@ -65,7 +66,7 @@ export interface AccessEntry {
   readonly remoteAddress: string;
   /** Who came in. */
   readonly connection?: ConnectionId;
-  /** Why an upgrade was refused. */
+  /** Why it was refused. */
   readonly reason?: string;
 }
 

@@ -23,6 +23,8 @@ export interface ListenSettings {
 export interface ListenHooks {
   readonly upgrade: UpgradeListener;
   readonly request: RequestListener;
+  /** Told of bytes that made no request. */
+  readonly refused: (refusal: Refusal, socket: Duplex) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -67,6 +69,7 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     }
     const refusal = faultOf("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
+    hooks.refused(refusal, socket);
     if (socket.writable) refuseSocket(socket, refusal);
     else socket.destroy();
   });
@@ -159,6 +162,7 @@ class Heads {
 
   #late({ socket }: Waiting): void {
     this.#hooks.log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
+    this.#hooks.refused(TOO_SLOW, socket);
     if (this.knows(socket)) refuseSocket(socket, TOO_SLOW);
     else socket.destroy();
   }

@@ -1,9 +1,11 @@
 /** Plain HTTP on the server's port: files, then the user's `onRequest`, then one line that says what this is. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.js";
 import type { Logger } from "../contracts.js";
 import { readPath } from "../head.js";
 import type { AccessEntry } from "../options.js";
+import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
 import { speaker } from "./proxy.js";
 import type { StaticHandler } from "./static.js";
@@ -37,11 +39,25 @@ export class Requests {
 
   /** Answers what is ours and passes the rest on, as Express and others call it. */
   readonly middleware = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
+    const unwatch = this.#watch(request, response);
     this.#files(request, response, () => {
-      if (this.#parts.onRequest === undefined) next();
-      else this.#user(request, response, this.#parts.onRequest);
+      if (this.#parts.onRequest !== undefined) {
+        this.#user(request, response, this.#parts.onRequest);
+        return;
+      }
+      unwatch();
+      next();
     });
   };
+
+  /** Bytes that made no request, and were answered all the same. */
+  refused({ status, body }: Refusal, socket: Duplex): void {
+    const { onAccess, clock, log } = this.#parts;
+    if (onAccess === undefined) return;
+    const remoteAddress = "remoteAddress" in socket ? plainAddress(String(socket.remoteAddress ?? "")) : "";
+    const entry = { at: clock.now(), durationMs: 0, method: "", path: "", status, remoteAddress, reason: body };
+    tellAccess(onAccess, { type: "request", ...entry }, log);
+  }
 
   #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
     if (this.#parts.static === undefined) next();
@@ -77,9 +93,10 @@ export class Requests {
     }
   }
 
-  #watch(request: IncomingMessage, response: ServerResponse): void {
+  /** @returns what ends the watch: the answer is somebody else's */
+  #watch(request: IncomingMessage, response: ServerResponse): () => void {
     const { onAccess, clock, log, trustProxy } = this.#parts;
-    if (onAccess === undefined) return;
+    if (onAccess === undefined) return () => {};
     const at = clock.now();
     const { method = "", url = "/", socket, headers } = request;
     const remoteAddress = speaker(
@@ -87,10 +104,12 @@ export class Requests {
       plainAddress(socket.remoteAddress),
       trustProxy,
     );
-    response.once("close", () => {
+    const tell = (): void => {
       const entry = { at, durationMs: clock.now() - at, method, path: readPath(url), remoteAddress };
       tellAccess(onAccess, { type: "request", ...entry, status: response.statusCode }, log);
-    });
+    };
+    response.once("close", tell);
+    return () => response.off("close", tell);
   }
 }
 

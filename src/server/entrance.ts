@@ -47,7 +47,9 @@ export function createNetworkEntrance(settings: ServerSettings, log: Logger, clo
     async open(gate) {
       const http = createHttp(settings, gate, clock, log);
       requests = http.requests;
-      listener = await listen(settings, { upgrade: http.upgrade, request: requests.listener, clock, log });
+      const { listener: request } = http.requests;
+      const refused = http.requests.refused.bind(http.requests);
+      listener = await listen(settings, { upgrade: http.upgrade, request, refused, clock, log });
     },
     close: async () => listener?.close(),
     middleware: (request, response, next) => requests?.middleware(request, response, next),

@@ -138,6 +138,22 @@ describe("onAccess", () => {
     peer.socket.destroy();
   });
 
+  test("is told of bytes that made no request", async () => {
+    const { server, clock, entries } = await watch();
+    await answerTo(server.port, "this is no HTTP\r\n\r\n");
+    await answerTo(server.port, `GET / HTTP/1.1\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`);
+    const slow = answerTo(server.port, "GET / HT");
+    await until(() => clock.alarms === 1);
+    clock.pass(10_000);
+    await slow;
+    const nothing = { remoteAddress: "127.0.0.1", durationMs: 0, type: "request", method: "", path: "" };
+    expect(entries).toEqual([
+      { ...nothing, at: 0, status: 400, reason: "this is no HTTP request" },
+      { ...nothing, at: 0, status: 431, reason: "the request's head is too large" },
+      { ...nothing, at: 10_000, status: 408, reason: "the request's head took too long" },
+    ]);
+  });
+
   test("is told how long an answer took", async () => {
     const entries: Access[] = [];
     const answers: (() => void)[] = [];

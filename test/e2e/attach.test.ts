@@ -254,3 +254,27 @@ describe("a bad call", () => {
     expect(host.listenerCount("upgrade")).toBe(0);
   });
 });
+
+test("onAccess is told of what the middleware answers, and not of what it passes on", async () => {
+  const entries: string[] = [];
+  const host = createServer((request, response) => {
+    server.middleware(request, response, () => response.writeHead(418).end());
+  }).listen(0, "127.0.0.1");
+  await once(host, "listening");
+  onTestFinished(() => {
+    host.close();
+    host.closeAllConnections();
+  });
+  const folder = mkdtempSync(join(tmpdir(), "sendall-attach-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "page.txt"), "a page");
+  const server = await attachTo(host, {
+    static: folder,
+    handler() {},
+    onAccess: ({ type, path, status }) => void entries.push(`${type} ${path} ${status}`),
+  });
+  expect((await fetch(`http://127.0.0.1:${portOf(host)}/missing.txt`)).status).toBe(418);
+  expect(await (await fetch(`http://127.0.0.1:${portOf(host)}/page.txt`)).text()).toBe("a page");
+  await until(() => entries.length > 0);
+  expect(entries).toEqual(["request /page.txt 200"]);
+});
