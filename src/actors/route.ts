@@ -8,7 +8,7 @@ import { Counters } from "../bus/counters.js";
 import { Mailbox } from "../bus/mailbox.js";
 import { Registry } from "../bus/registry.js";
 import type { Turn } from "../bus/turn.js";
-import type { Clock } from "../clock.js";
+import type { Clock, Timer } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED } from "../closing.js";
 import type { Logger, Member, Peer, Runner, Wire } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
@@ -80,8 +80,8 @@ export class Route implements RouteParts, GatedRoute {
   /** Every connection whose `closed` has not been handled. */
   readonly #present = new Set<LiveConnection>();
   #hasStarted = false;
-  /** `init` runs again; a later one, or the end, makes its result count no more. */
-  #restart: object | undefined;
+  /** `init` runs again, for as long as this alarm is set: another one, or the end, makes its result count no more. */
+  #restart: Timer | undefined;
   #isClosing = false;
   #hasFailed = false;
   #rest: (() => void) | undefined;
@@ -262,18 +262,16 @@ export class Route implements RouteParts, GatedRoute {
 
   /** Connections stay, and events wait for it, at most `handlerTimeoutMs`. */
   #initAgain(): void {
-    const restart = {};
-    this.#restart = restart;
     this.handler.hold();
     const { handlerTimeoutMs } = this.settings;
     const ended = (error?: unknown): void => {
-      timer.cancel();
-      if (this.#restart !== restart) return;
+      if (this.#restart !== timer) return;
       this.#endRestart();
       if (error !== undefined) this.#initFailed(error);
     };
     const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
     const timer = this.clock.after(handlerTimeoutMs, () => ended(tooLate));
+    this.#restart = timer;
     (async () => this.#input.runner.init(this.bus))().then(
       () => ended(),
       (error: unknown) => ended(error ?? new Error("init failed")),
@@ -282,6 +280,7 @@ export class Route implements RouteParts, GatedRoute {
 
   #endRestart(): void {
     if (this.#restart === undefined) return;
+    this.#restart.cancel();
     this.#restart = undefined;
     this.handler.release();
   }

@@ -140,6 +140,8 @@ describe("init after a restart", () => {
     await expect(runtime.settle()).rejects.toMatchObject({ code: "NOT_SETTLED" });
     await runtime.close();
     expect(events).toEqual(["open", "message", "closed"]);
+    // No alarm is left: time has gone no further than closing needed.
+    expect(runtime.now()).toBeLessThan(10_000);
   });
 
   test("settle waits for it, or says NOT_SETTLED", async () => {
