@@ -255,8 +255,8 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     const { log } = this.#route;
     if (ending.by === "lost") log.warn({ connection: this.id, ...ending }, "connection lost");
     else log.info({ connection: this.id, ...ending }, "connection closed");
-    if (this.#receiver.getSnapshot().status === "error") this.#sayClosed(ending);
-    else this.#receiver.send({ type: "gone", ending });
+    if (this.#hasReceiver) this.#receiver.send({ type: "gone", ending });
+    else this.#sayClosed(ending);
     this.#abort?.abort();
     this.#release();
   }
@@ -312,7 +312,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#isDeaf = true;
     // What a paused peer answers is not seen; from here on it is closing that is timed.
     this.#heartbeat?.cancel();
-    this.#receiver.send({ type: "deafen" });
+    this.#deafenReceiver();
     // One that is being closed must still read its peer's close frame.
     if (this.#wire.isOpen) this.#wire.pause();
   }
@@ -324,6 +324,15 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
     this.#wire.close(code, reason);
     this.#wire.resume();
+  }
+
+  /** It has not crashed. */
+  get #hasReceiver(): boolean {
+    return this.#receiver.getSnapshot().status === "active";
+  }
+
+  #deafenReceiver(): void {
+    if (this.#hasReceiver) this.#receiver.send({ type: "deafen" });
   }
 
   #hear(): void {
@@ -358,7 +367,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#isLive = false;
     this.#closedWith = { code, reason, by };
     this.#route.forget(this);
-    this.#receiver.send({ type: "deafen" });
+    this.#deafenReceiver();
     this.#route.mailbox.discard(this.#lane);
     return true;
   }
