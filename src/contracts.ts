@@ -9,6 +9,7 @@ import type {
   ConnectionId,
   Frame,
   Params,
+  RequestFacts,
   ServerEvent,
   TransportName,
 } from "./events.js";
@@ -57,20 +58,9 @@ export interface Runner {
 }
 
 /** What `authorize` is asked about: a request to connect, before the upgrade. */
-export interface UpgradeRequest<P = Params> {
-  /** The path, as sent, without the query. */
-  readonly path: string;
-  /** The decoded `:name` parts of the route. */
-  readonly params: P;
-  readonly query: URLSearchParams;
-  /** By lower-case name; repeated ones joined with `", "`. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly cookies: Readonly<Record<string, string>>;
-  readonly origin: string | undefined;
+export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
   /** The subprotocols that the peer offers, in its order. */
   readonly protocols: readonly string[];
-  readonly remoteAddress: string;
-  readonly secure: boolean;
   /** Aborted when the peer leaves before it is let in, or `handshakeTimeoutMs` is over. */
   readonly signal: AbortSignal;
   /** Node's request; `undefined` in the test runtime. */

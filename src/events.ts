@@ -32,13 +32,8 @@ export type ConnectionRef = Connection<unknown> | ConnectionId | string;
 /** Who ended a connection: the peer's close frame, our side, or neither (the socket was lost, or the peer fell silent). */
 export type ClosedBy = "peer" | "server" | "lost";
 
-/**
- * One peer. Its facts never change after the upgrade (but for `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`); its verbs
- * work from any code at any time and return `true` if they did something, `false` if not.
- */
-export interface Connection<D = ConnectionData, P = Params> {
-  /** Unguessable and never reused. */
-  readonly id: ConnectionId;
+/** The facts of a request to connect. */
+export interface RequestFacts<P = Params> {
   /** The request's path, as sent, without the query. */
   readonly path: string;
   /** The decoded `:name` parts of the route. */
@@ -51,15 +46,25 @@ export interface Connection<D = ConnectionData, P = Params> {
   readonly cookies: Readonly<Record<string, string>>;
   /** The `Origin` header; `undefined` from programs that are no browser. */
   readonly origin: string | undefined;
+  /** The peer's address, or what a trusted proxy says that it is. */
+  readonly remoteAddress: string;
+  /** Whether the peer speaks TLS to us (or to a trusted proxy). */
+  readonly secure: boolean;
+}
+
+/**
+ * One peer. Its facts never change after the upgrade (but for `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`); its verbs
+ * work from any code at any time and return `true` if they did something, `false` if not.
+ */
+export interface Connection<D = ConnectionData, P = Params> extends RequestFacts<P> {
+  /** Unguessable and never reused. */
+  readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
   /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1). */
   readonly version: number;
-  readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
-  /** Whether the peer speaks TLS to us (or to a trusted proxy). */
-  readonly secure: boolean;
   /** The TLS certificate that the peer has shown (`tls.requestCert`). */
   readonly peerCertificate: PeerCertificate | undefined;
   readonly transport: TransportName;

@@ -27,6 +27,7 @@ export type {
   Params,
   ParamsOf,
   Receipt,
+  RequestFacts,
   RoomOption,
   ServerEvent,
   Stats,

@@ -22,9 +22,8 @@ import type { Entry } from "../http/gate.js";
 import type { Release } from "../http/slots.js";
 import type { LeakOwner } from "../leaks.js";
 import { controlPayload } from "../transport/frame.js";
-import { Heartbeat, type Watched } from "../transport/heartbeat.js";
 import { ConnectionFacts } from "./facts.js";
-import { IdleAlarm } from "./idle.js";
+import { Liveness } from "./liveness.js";
 import { Receiver, type ReceiverActor, receiverLogic } from "./receiver.js";
 import type { RouteParts } from "./route.js";
 import { Sender, type SenderActor, senderLogic } from "./sender.js";
@@ -50,7 +49,7 @@ class ConnectionLeaks implements LeakOwner {
   }
 }
 
-export class LiveConnection extends ConnectionFacts implements Member, Peer, LaneOwner, Watched {
+export class LiveConnection extends ConnectionFacts implements Member, Peer, LaneOwner {
   readonly id: ConnectionId;
   readonly openedAt: number;
   data: ConnectionData;
@@ -61,17 +60,10 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   readonly #sender: Sender;
   readonly #senderActor: SenderActor;
   readonly #receiver: ReceiverActor;
-  readonly #heartbeat: Heartbeat | undefined;
+  readonly #liveness: Liveness;
   #rooms: Set<string> | undefined;
   #abort: AbortController | undefined;
-  #idle: IdleAlarm | undefined;
-  #idleLimit: IdleAlarm | undefined;
   #deadline: Timer | undefined;
-  #lastHeardAt: number;
-  #knownBytes: number;
-  #pingedAt: number | undefined;
-  #pausedAt: number | undefined;
-  #roundTripMs: number | undefined;
   #isAnnounced = false;
   /** Outlives this object in what the handler leaves behind, and lets go of it at the end. */
   readonly leakOwner: ConnectionLeaks;
@@ -92,8 +84,6 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
     this.data = (entry.data ?? {}) as ConnectionData;
     this.openedAt = route.clock.now();
-    this.#lastHeardAt = this.openedAt;
-    this.#knownBytes = wire.bytesRead;
     this.leakOwner = new ConnectionLeaks(route, this);
     this.#lane = route.mailbox.lane(this);
     const { mailbox, counters, wake, turn, supervisor, settings, inspection } = route;
@@ -109,19 +99,20 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#sender.actor = this.#senderActor;
     const receiver = new Receiver({ connection: this, lane: this.#lane, mailbox, counters, wake });
     this.#receiver = supervisor.spawn(receiverLogic, `receiver:${this.id}`, receiver);
-    if (settings.heartbeat !== false)
-      this.#heartbeat = new Heartbeat(
-        route.clock,
-        { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs },
-        this,
-      );
+    this.#liveness = new Liveness({
+      clock: route.clock,
+      settings,
+      wire,
+      lane: this.#lane,
+      sendPing: () => this.ping(),
+      onDead: () => this.#cut("lost"),
+      onIdle: () => this.#receiver.send({ type: "idle" }),
+      onIdleTooLong: () => this.close(IDLE.code, IDLE.reason),
+    });
   }
 
   /** The first event; after the route knows it. */
   open(): void {
-    const { clock, settings } = this.#route;
-    if (settings.idleTimeoutMs !== false)
-      this.#idleLimit = new IdleAlarm(clock, settings.idleTimeoutMs, () => this.#onIdleLimit());
     this.#receiver.send({ type: "opened" });
   }
 
@@ -129,7 +120,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     return this.#wire.transport;
   }
   get roundTripMs(): number | undefined {
-    return this.#roundTripMs;
+    return this.#liveness.roundTripMs;
   }
   get bufferedAmount(): number {
     return this.#sender.bufferedBytes;
@@ -151,9 +142,6 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     }
     return this.#abort.signal;
   }
-  get pausedAt(): number | undefined {
-    return this.#pausedAt;
-  }
 
   send(data: Data): boolean {
     return this.#route.bus.unicast(data, this).queued === 1;
@@ -162,7 +150,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   ping(data?: Data): boolean {
     const payload = data === undefined ? NO_PAYLOAD : controlPayload(data);
     if (!this.isOpen) return false;
-    this.#pingedAt ??= this.#route.clock.now();
+    this.#liveness.pinged();
     this.#wire.ping(payload);
     return true;
   }
@@ -202,8 +190,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   idle(ms: number): boolean {
     checkDuration("connection.idle", ms);
     if (!this.isOpen) return false;
-    this.#idle?.cancel();
-    this.#idle = ms === 0 ? undefined : new IdleAlarm(this.#route.clock, ms, () => this.#onSilence());
+    this.#liveness.setIdle(ms);
     return true;
   }
 
@@ -218,17 +205,12 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   }
 
   message(data: string | Buffer, bytes: number): void {
-    this.#hear();
-    this.#idle?.heard();
-    this.#idleLimit?.heard();
+    this.#liveness.heard();
     this.#receiver.send({ type: "message", data, bytes });
   }
 
   pong(): void {
-    this.#hear();
-    if (this.#pingedAt === undefined) return;
-    this.#roundTripMs = this.#lastHeardAt - this.#pingedAt;
-    this.#pingedAt = undefined;
+    this.#liveness.ponged();
   }
 
   drained(): void {
@@ -245,9 +227,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#route.forget(this);
     this.#isLive = false;
     this.#isGone = true;
-    this.#heartbeat?.cancel();
-    this.#idle?.cancel();
-    this.#idleLimit?.cancel();
+    this.#liveness.end();
     this.#deadline?.cancel();
     this.#sender.end();
     this.#route.mailbox.unpause(this.#lane);
@@ -262,12 +242,12 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   }
 
   pause(): void {
-    this.#pausedAt = this.#route.clock.now();
+    this.#liveness.paused();
     this.#wire.pause();
   }
 
   resume(): void {
-    this.#pausedAt = undefined;
+    this.#liveness.resumed();
     if (!this.#isDeaf) this.#wire.resume();
   }
 
@@ -282,36 +262,10 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#route.buried(this);
   }
 
-  /** The silence of a peer that we have paused is ours. */
-  #onSilence(): void {
-    if (this.#pausedAt === undefined) this.#receiver.send({ type: "idle" });
-    else this.#idle?.heard();
-  }
-
-  /** Nobody is idle whose messages wait, or whom we have paused. */
-  #onIdleLimit(): void {
-    if (this.#pausedAt === undefined && this.#lane.messages === 0) this.close(IDLE.code, IDLE.reason);
-    else this.#idleLimit?.heard();
-  }
-
-  heardAt(): number {
-    if (this.#wire.bytesRead !== this.#knownBytes) this.#hear();
-    return this.#lastHeardAt;
-  }
-
-  sendHeartbeat(): void {
-    this.ping();
-  }
-
-  giveUp(): void {
-    this.#cut("lost");
-  }
-
   /** The server stops: takes no more from the peer. */
   deafen(): void {
     this.#isDeaf = true;
-    // What a paused peer answers is not seen; from here on it is closing that is timed.
-    this.#heartbeat?.cancel();
+    this.#liveness.endHeartbeat();
     this.#deafenReceiver();
     // One that is being closed must still read its peer's close frame.
     if (this.#wire.isOpen) this.#wire.pause();
@@ -333,11 +287,6 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   #deafenReceiver(): void {
     if (this.#hasReceiver) this.#receiver.send({ type: "deafen" });
-  }
-
-  #hear(): void {
-    this.#lastHeardAt = this.#route.clock.now();
-    this.#knownBytes = this.#wire.bytesRead;
   }
 
   #becomeSlow(): void {

@@ -1,0 +1,129 @@
+/**
+ * The signs of life of one connection: when it was last heard, the round trip of its pings, the heartbeat that finds it dead
+ * and the alarms for its silence. Its connection tells what arrives, and is told what follows.
+ */
+import type { Lane } from "../bus/mailbox.js";
+import type { Clock } from "../clock.js";
+import type { Wire } from "../contracts.js";
+import type { RouteSettings } from "../settings.js";
+import { Heartbeat, type Watched } from "../transport/heartbeat.js";
+import { IdleAlarm } from "./idle.js";
+
+export interface LivenessParts {
+  readonly clock: Clock;
+  readonly settings: RouteSettings;
+  readonly wire: Wire;
+  readonly lane: Lane;
+  readonly sendPing: () => void;
+  /** Nothing was heard of it in time. */
+  readonly onDead: () => void;
+  /** It has sent no message for as long as `connection.idle` asked, or as `idleTimeoutMs` allows. */
+  readonly onIdle: () => void;
+  readonly onIdleTooLong: () => void;
+}
+
+export class Liveness implements Watched {
+  readonly #parts: LivenessParts;
+  readonly #heartbeat: Heartbeat | undefined;
+  readonly #limit: IdleAlarm | undefined;
+  #alarm: IdleAlarm | undefined;
+  #heardAt: number;
+  #knownBytes: number;
+  #pingedAt: number | undefined;
+  #pausedAt: number | undefined;
+  #roundTripMs: number | undefined;
+
+  constructor(parts: LivenessParts) {
+    const { clock, wire, settings } = parts;
+    this.#parts = parts;
+    this.#heardAt = clock.now();
+    this.#knownBytes = wire.bytesRead;
+    const { heartbeat, handlerTimeoutMs, idleTimeoutMs } = settings;
+    if (heartbeat !== false)
+      this.#heartbeat = new Heartbeat(clock, { ...heartbeat, maxPauseMs: handlerTimeoutMs }, this);
+    if (idleTimeoutMs !== false) this.#limit = new IdleAlarm(clock, idleTimeoutMs, () => this.#onLimit());
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
+  }
+
+  get pausedAt(): number | undefined {
+    return this.#pausedAt;
+  }
+
+  /** A message has come. */
+  heard(): void {
+    this.#hear();
+    this.#alarm?.heard();
+    this.#limit?.heard();
+  }
+
+  /** A ping has gone out. */
+  pinged(): void {
+    this.#pingedAt ??= this.#parts.clock.now();
+  }
+
+  ponged(): void {
+    this.#hear();
+    if (this.#pingedAt === undefined) return;
+    this.#roundTripMs = this.#heardAt - this.#pingedAt;
+    this.#pingedAt = undefined;
+  }
+
+  paused(): void {
+    this.#pausedAt = this.#parts.clock.now();
+  }
+
+  resumed(): void {
+    this.#pausedAt = undefined;
+  }
+
+  /** Sets the alarm for silence; 0 ends it. */
+  setIdle(ms: number): void {
+    this.#alarm?.cancel();
+    this.#alarm = ms === 0 ? undefined : new IdleAlarm(this.#parts.clock, ms, () => this.#onAlarm());
+  }
+
+  /** From here on it is closing that is timed: what a paused peer answers is not seen. */
+  endHeartbeat(): void {
+    this.#heartbeat?.cancel();
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.endHeartbeat();
+    this.#alarm?.cancel();
+    this.#limit?.cancel();
+  }
+
+  heardAt(): number {
+    if (this.#parts.wire.bytesRead !== this.#knownBytes) this.#hear();
+    return this.#heardAt;
+  }
+
+  sendHeartbeat(): void {
+    this.#parts.sendPing();
+  }
+
+  giveUp(): void {
+    this.#parts.onDead();
+  }
+
+  #hear(): void {
+    this.#heardAt = this.#parts.clock.now();
+    this.#knownBytes = this.#parts.wire.bytesRead;
+  }
+
+  /** The silence of a peer that we have paused is ours. */
+  #onAlarm(): void {
+    if (this.#pausedAt === undefined) this.#parts.onIdle();
+    else this.#alarm?.heard();
+  }
+
+  /** Nobody is idle whose messages wait, or whom we have paused. */
+  #onLimit(): void {
+    if (this.#pausedAt === undefined && this.#parts.lane.messages === 0) this.#parts.onIdleTooLong();
+    else this.#limit?.heard();
+  }
+}
