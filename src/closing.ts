@@ -55,8 +55,9 @@ const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason to what fits into a close frame, at a character. */
 export function cutReason(reason: string): string {
-  const bytes = Buffer.from(reason);
-  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  const text = String(reason);
+  const bytes = Buffer.from(text);
+  if (bytes.length <= MAX_REASON_BYTES) return text;
   let end = MAX_REASON_BYTES;
   // A byte of the form 10xxxxxx continues a character: step back to where one begins.
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;

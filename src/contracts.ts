@@ -25,11 +25,8 @@ export interface Logger {
   child(bindings: Record<string, unknown>): Logger;
 }
 
-/** The single handler function: gets every event of its route, one at a time; a promise is awaited. */
-export type HandlerFunction<D = ConnectionData, P = Params> = (
-  event: ServerEvent<D, P>,
-  bus: Bus<D, P>,
-) => void | Promise<void>;
+/** The single handler function: gets every event of its route, one at a time. A promise is awaited; what it returns does not count. */
+export type HandlerFunction<D = ConnectionData, P = Params> = (event: ServerEvent<D, P>, bus: Bus<D, P>) => unknown;
 
 /** A handler with central state and no globals: each event gets the state and returns the next one. */
 export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {

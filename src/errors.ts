@@ -6,7 +6,8 @@
  * - `BAD_OPTION`: an option is unknown, of the wrong type or out of range; `option` has its dotted name.
  * - `LISTEN_FAILED`: the port cannot be had; `cause` has the system's error.
  * - `BAD_CLOSE_CODE`: a close code that RFC 6455 section 7.4 does not let an endpoint send.
- * - `BAD_DATA`: a message that is neither a string nor bytes, or a ping of more than 125 bytes.
+ * - `BAD_DATA`: a message that is neither a string nor bytes, a ping of more than 125 bytes, or something else than a connection
+ *   or its id where one is asked for.
  * - `BAD_ROOM`: a room name that is not a string, or empty.
  * - `BAD_DURATION`: a number of milliseconds that is not one.
  * - `BAD_HANDLER`: a handler file that is missing, cannot be loaded or exports no handler.

@@ -132,7 +132,10 @@ export interface ServeOptions<D = ConnectionData, S = unknown, R = Record<string
   readonly backlog?: number;
   /** Handles the connections of every path. */
   readonly handler?: Handler<D, S>;
-  /** Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. */
+  /**
+   * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. A route
+   * whose `authorize` looks at its request is written as `route({…})`: the compiler infers more there.
+   */
   readonly routes?: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
   /** A folder to serve over HTTP on the same port. */
   readonly static?: string;

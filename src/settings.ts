@@ -279,6 +279,15 @@ function readRoute(path: string | undefined, handler: unknown, source: Source, a
   return { path, handler, settings };
 }
 
+/** A path that requests can have: without a query, and with parts whose names are there and distinct. */
+function checkPath(path: string, name: string): void {
+  if (!path.startsWith("/")) refuse(name, `expected a path that begins with "/"`);
+  if (/[?#]/.test(path)) refuse(name, "expected a path without a query");
+  const parts = path.split("/").filter((segment) => segment.startsWith(":"));
+  if (parts.includes(":")) refuse(name, 'expected a name after ":"');
+  if (new Set(parts).size < parts.length) refuse(name, "expected each of its parts to have a name of its own");
+}
+
 function readRoutes(options: Record<string, unknown>): ServerSettings["routes"] {
   const top = { at: "", options };
   const { handler, routes } = options;
@@ -287,7 +296,7 @@ function readRoutes(options: Record<string, unknown>): ServerSettings["routes"] 
   if (!isRecord(routes)) refuse("routes", `expected an object of routes by path, got ${show(routes)}`);
   const [first, ...others] = Object.entries(routes).map(([path, route]) => {
     const name = `routes["${path}"]`;
-    if (!path.startsWith("/")) refuse(name, `expected a path that begins with "/"`);
+    checkPath(path, name);
     if (!isRecord(route)) refuse(name, `expected an object with a handler, got ${show(route)}`);
     checkNames(route, `${name}.`, "route");
     return readRoute(path, route.handler, new Source({ at: `${name}.`, options: route }, top), `${name}.`);
@@ -323,12 +332,16 @@ export function readOptions(options: unknown): ServerSettings {
 
 /** Checks the options of `server.close`. */
 export function readCloseOptions(options: CloseOptions): CloseReason & { readonly drainMs: number } {
+  const given: unknown = options;
+  if (!isRecord(given)) refuse("options", `expected an object, got ${show(given)}`);
+  for (const name of Object.keys(given))
+    if (!["drainMs", "code", "reason"].includes(name)) refuse(name, "is no option of close");
   const { drainMs = 5_000, code = GOING_AWAY.code, reason = GOING_AWAY.reason } = options;
   const range = whole("server", 0, 0, MAX_MS);
   if (!range.accepts(drainMs))
     refuse("drainMs", `expected a whole number of milliseconds from 0, got ${show(drainMs)}`);
   checkCloseCode(code);
-  return { drainMs, code, reason: cutReason(String(reason)) };
+  return { drainMs, code, reason: cutReason(reason) };
 }
 
 /** For `attach`: the listener is the host's. */

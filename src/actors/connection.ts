@@ -72,6 +72,8 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   #isGone = false;
   #isCut = false;
   #isDeaf = false;
+  /** Its socket or the protocol. */
+  #hasFailed = false;
   /** What our side closed it with, and what `closed` is to say of it. */
   #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
 
@@ -219,6 +221,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   failed(error: Error): void {
     const code = protocolErrorCode(error);
+    this.#hasFailed = true;
     if (code !== undefined) this.#closedWith ??= { code, reason: "", by: "server" };
     this.#receiver.send({ type: "failed", error });
   }
@@ -234,6 +237,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     const ending = this.#ending(code, reason);
     const { log } = this.#route;
     if (ending.by === "lost") log.warn({ connection: this.id, ...ending }, "connection lost");
+    else if (this.#hasFailed) log.warn({ connection: this.id, ...ending }, "connection failed");
     else log.info({ connection: this.id, ...ending }, "connection closed");
     if (this.#hasReceiver) this.#receiver.send({ type: "gone", ending });
     else this.#sayClosed(ending);

@@ -50,6 +50,8 @@ export class Handler implements Runnable, LeakOwner {
   #lane: Lane;
   #isHeld = true;
   #isHurried = false;
+  /** The user's code is on the stack: it may be the one that asks. */
+  #isInside = false;
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
@@ -59,7 +61,7 @@ export class Handler implements Runnable, LeakOwner {
 
   /** Whether it awaits, or has something to do. */
   get isBusy(): boolean {
-    return this.#pending.size > 0 || this.#parts.mailbox.size > 0;
+    return this.#isInside || this.#pending.size > 0 || this.#parts.mailbox.size > 0;
   }
 
   /** The events under way, oldest first. */
@@ -103,12 +105,15 @@ export class Handler implements Runnable, LeakOwner {
       log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
     }
     const lane = this.#lane;
+    this.#isInside = true;
     try {
       const result = runFor(lane.owner?.leakOwner ?? this, runner.handle, event, bus);
       if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
     } catch (error) {
       this.#failed(error, event, lane);
+    } finally {
+      this.#isInside = false;
     }
   }
 

@@ -151,6 +151,8 @@ export class RouteBus implements Bus {
 
   /** The open connection of this route that is meant. */
   find(ref: ConnectionRef): Member | undefined {
+    if (typeof ref !== "string" && typeof ref?.id !== "string")
+      throw new SendallError("BAD_DATA", `connection: expected a connection or its id, got ${show(ref)}`);
     return this.#parts.registry.find(ref);
   }
 
@@ -163,7 +165,7 @@ export class RouteBus implements Bus {
 
   #fan(data: Data, room: string | readonly string[] | undefined, except: Member | undefined): Receipt {
     const { registry, counters, encode } = this.#parts;
-    const rooms = typeof room === "string" ? [room] : room;
+    const rooms = room === undefined || Array.isArray(room) ? room : [room];
     rooms?.forEach(checkRoom);
     const frame = encode(data);
     const tally = new Tally();

@@ -42,7 +42,9 @@ function readHead(request: IncomingMessage): Head {
 }
 
 /** What is wrong with the request itself; `undefined` if nothing. */
-function fault({ method, headers }: IncomingMessage): Refusal | undefined {
+function fault({ method, httpVersion, headers }: IncomingMessage): Refusal | undefined {
+  if (httpVersion === "1.0") return { status: 400, body: "an upgrade needs HTTP/1.1" };
+  if (headers.host === undefined) return { status: 400, body: "the Host header is missing" };
   if (method !== "GET") return { status: 405, body: `an upgrade is a GET, not a ${method}`, headers: { Allow: "GET" } };
   if (headers.upgrade?.toLowerCase() !== "websocket")
     return { status: 400, body: "the Upgrade header is not websocket" };

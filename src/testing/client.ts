@@ -1,7 +1,8 @@
 /** The client end of a connection in the test runtime. What it sends is on its way until the runtime is settled. */
-import { checkCloseCode, NO_CODE } from "../closing.js";
+import { checkCloseCode, cutReason, NO_CODE } from "../closing.js";
 import { SendallError } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
+import { controlPayload, encodeFrame } from "../transport/frame.js";
 import type { MemoryClientEnd, MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
@@ -20,7 +21,7 @@ export interface TestClient {
   readonly received: readonly (string | Buffer)[];
   /** Set once it has read the server's close frame or lost its transport (1006). */
   readonly closed: ClientClose | undefined;
-  /** Sends a message. @returns `false` if it has closed */
+  /** Sends a message. @returns `false` if it has closed @throws SendallError `BAD_DATA` */
   send(data: Data): boolean;
   /** The messages since the last `take` or `next`. */
   take(): (string | Buffer)[];
@@ -80,7 +81,7 @@ export class MemoryTestClient implements TestClient {
   }
 
   send(data: Data): boolean {
-    return this.#end?.send(typeof data === "string" ? data : toBuffer(data)) ?? false;
+    return this.#end?.send(encodeFrame(data).data) ?? false;
   }
 
   take(): (string | Buffer)[] {
@@ -103,12 +104,12 @@ export class MemoryTestClient implements TestClient {
   }
 
   ping(data: Data = ""): boolean {
-    return this.#end?.ping(typeof data === "string" ? Buffer.from(data) : toBuffer(data)) ?? false;
+    return this.#end?.ping(controlPayload(data)) ?? false;
   }
 
   close(code?: number, reason = ""): boolean {
     if (code !== undefined) checkCloseCode(code);
-    return this.#end?.close(code ?? NO_CODE, reason) ?? false;
+    return this.#end?.close(code ?? NO_CODE, cutReason(reason)) ?? false;
   }
 
   fail(error: Error = new Error("the client's socket failed")): void {
@@ -139,8 +140,4 @@ export class MemoryTestClient implements TestClient {
   #noMore({ code, reason }: ClientClose): SendallError {
     return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
   }
-}
-
-function toBuffer(data: Uint8Array | ArrayBuffer): Buffer {
-  return data instanceof ArrayBuffer ? Buffer.from(new Uint8Array(data)) : Buffer.from(data);
 }

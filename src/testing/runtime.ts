@@ -2,6 +2,7 @@
  * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
  * What passes here is what runs in production: only the entrance, the clock and the ids are others.
  */
+import { checkDuration } from "../bus/bus.js";
 import { SendallError } from "../errors.js";
 import type { ConnectionData, ConnectionId, Failure } from "../events.js";
 import { joinHeaders } from "../head.js";
@@ -31,6 +32,8 @@ export interface ConnectOptions {
   readonly path?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The subprotocols on offer. */
+  readonly protocols?: readonly string[];
   /** Default `"127.0.0.1"`. */
   readonly remoteAddress?: string;
 }
@@ -49,7 +52,10 @@ export interface TestRuntime extends AsyncDisposable {
    * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second
    */
   settle(): Promise<void>;
-  /** Lets virtual time pass, alarm by alarm, each followed by what it leads to. */
+  /**
+   * Lets virtual time pass, alarm by alarm, each followed by what it leads to.
+   * @throws SendallError `BAD_DURATION`
+   */
   advance(ms: number): Promise<void>;
   /** Virtual time in milliseconds; 0 at first. */
   now(): number;
@@ -59,6 +65,8 @@ export interface TestRuntime extends AsyncDisposable {
 
 // Taken when this file is loaded, so that a test may replace the globals.
 const { setImmediate, performance } = globalThis;
+
+const CONNECT_OPTIONS: readonly string[] = ["path", "query", "headers", "protocols", "remoteAddress"];
 
 /** So long a handler may wait for something outside the runtime. */
 const PATIENCE_MS = 1_000;
@@ -102,18 +110,18 @@ class MemoryRuntime implements TestRuntime {
     return this.#clock.now();
   }
 
-  async connect({
-    path = "/",
-    query,
-    headers = {},
-    remoteAddress = "127.0.0.1",
-  }: ConnectOptions = {}): Promise<TestClient> {
+  async connect(options: ConnectOptions = {}): Promise<TestClient> {
+    const { path = "/", query, headers = {}, protocols = [], remoteAddress = "127.0.0.1" } = options;
+    for (const name of Object.keys(options))
+      if (!CONNECT_OPTIONS.includes(name))
+        throw new SendallError("BAD_OPTION", `${name}: is no option of connect`, { option: name });
     await this.#start();
-    const search = query === undefined ? "" : `?${new URLSearchParams(query)}`;
+    const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
+    const offer = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
     const client = new MemoryTestClient(() => this.settle());
     const head = {
       url: path + search,
-      headers: joinHeaders(Object.entries({ host: "memory", ...headers }).flat()),
+      headers: joinHeaders(Object.entries({ host: "memory", ...offer, ...headers }).flat()),
       version: 13,
       remoteAddress,
       remotePort: 0,
@@ -143,6 +151,7 @@ class MemoryRuntime implements TestRuntime {
   }
 
   async advance(ms: number): Promise<void> {
+    checkDuration("advance", ms);
     await this.#start();
     const limit = this.#clock.now() + ms;
     let patienceMs = PATIENCE_MS;

@@ -28,6 +28,7 @@ export class Heartbeat {
   readonly #settings: HeartbeatSettings;
   readonly #watched: Watched;
   #timer: Timer;
+  #pingedAt = 0;
 
   constructor(clock: Clock, settings: HeartbeatSettings, watched: Watched) {
     this.#clock = clock;
@@ -48,14 +49,16 @@ export class Heartbeat {
       return;
     }
     this.#watched.sendHeartbeat();
+    this.#pingedAt = this.#clock.now();
     this.#timer = this.#clock.after(timeoutMs, this.#judge);
   };
 
   readonly #judge = (): void => {
-    const { intervalMs, timeoutMs } = this.#settings;
     const silentMs = this.#silentMs();
-    if (silentMs > timeoutMs) this.#watched.giveUp();
-    else this.#timer = this.#clock.after(Math.max(intervalMs - silentMs, 0), this.#beat);
+    // Since the ping, not for so long: alarms ring a little late, and the answer came a little after the ping.
+    const wasHeard = this.#clock.now() - silentMs >= this.#pingedAt;
+    if (wasHeard) this.#timer = this.#clock.after(Math.max(this.#settings.intervalMs - silentMs, 0), this.#beat);
+    else this.#watched.giveUp();
   };
 
   /** For how long the peer could have been heard and was not. */

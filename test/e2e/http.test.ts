@@ -281,6 +281,8 @@ describe("a bad upgrade", () => {
   test.each<[what: string, good: string | RegExp, bad: string, status: number, cause: string]>([
     ["the method POST", "GET", "POST", 405, "an upgrade is a GET, not a POST"],
     ["another protocol", "Upgrade: websocket", "Upgrade: h2c", 400, "the Upgrade header is not websocket"],
+    ["HTTP/1.0", "HTTP/1.1", "HTTP/1.0", 400, "an upgrade needs HTTP/1.1"],
+    ["no host", /Host: .*\r\n/, "", 400, "the Host header is missing"],
     ["no key", key, "", 400, noKey],
     ["a short key", key, "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400, noKey],
     ["a long key", key, `Sec-WebSocket-Key: ${"A".repeat(24)}==\r\n`, 400, noKey],

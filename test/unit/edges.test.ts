@@ -328,3 +328,53 @@ test("a text is the same over memory as over a socket", async () => {
   const client = await runtime.connect();
   expect(client.take()).toEqual(["\ufffd"]);
 });
+
+test("close called by the handler waits for that very event", async () => {
+  const order: string[] = [];
+  const runtime = createTestRuntime({
+    async handler(event, bus) {
+      if (event.type === "closed") order.push("closed");
+      if (event.type !== "message") return;
+      void runtime.server.close();
+      await bus.sleep(1_000);
+      order.push(`sent ${event.connection.send("final")}`);
+    },
+  });
+  const client = await runtime.connect();
+  client.send("go");
+  await runtime.settle();
+  await runtime.close();
+  expect([order, client.received, client.closed?.code]).toEqual([["sent true", "closed"], ["final"], 1001]);
+});
+
+test("whoever asks for a connection and gets something else says so, and a bad room is BAD_ROOM", async () => {
+  const stage = await HandStage.open({ handler() {} });
+  const { server } = stage;
+  // What a program without types may do.
+  const nobodies = [undefined, null, 5, {}] as unknown as string[];
+  for (const nobody of nobodies)
+    for (const verb of ["unicast", "broadcast"] as const)
+      expect(() => server[verb]("x", nobody)).toThrow(expect.objectContaining({ code: "BAD_DATA" }));
+  const rooms = [5, {}, null, [5], ""] as unknown as string[];
+  for (const room of rooms)
+    expect(() => server.sendall("x", { room })).toThrow(expect.objectContaining({ code: "BAD_ROOM" }));
+});
+
+test("a test client offers subprotocols, and is as strict as a socket", async () => {
+  await using runtime = createTestRuntime({ protocols: ["b", "a"], handler() {} });
+  const client = await runtime.connect({ path: "/?x=1", query: { y: "2" }, protocols: ["a", "b"] });
+  expect(client.protocol).toBe("b");
+  expect(String(runtime.server.connections()[0]?.query)).toBe("x=1&y=2");
+  expect(() => client.ping("x".repeat(126))).toThrow(expect.objectContaining({ code: "BAD_DATA" }));
+  // @ts-expect-error what a program without types may do
+  expect(() => client.send(5)).toThrow(expect.objectContaining({ code: "BAD_DATA" }));
+  await expect(runtime.advance(-5)).rejects.toMatchObject({ code: "BAD_DURATION" });
+  // @ts-expect-error there is no such option
+  await expect(runtime.connect({ foo: 1 })).rejects.toMatchObject({ code: "BAD_OPTION", option: "foo" });
+});
+
+test.each(["/a?x=1", "/:", "/:a/:a", "a"])("the path of a route that no request can have is refused: %s", (path) => {
+  expect(() => createTestRuntime({ routes: { [path]: { handler() {} } } })).toThrow(
+    expect.objectContaining({ code: "BAD_OPTION", option: `routes["${path}"]` }),
+  );
+});

@@ -23,6 +23,7 @@ function stage(admit: (asking: Asking) => ReturnType<Gate["admit"]>, handOver: H
       const request = new IncomingMessage(socket);
       request.method = "GET";
       request.headers = {
+        host: "a",
         upgrade: "websocket",
         "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
         "sec-websocket-version": "13",

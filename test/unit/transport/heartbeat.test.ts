@@ -1,6 +1,7 @@
 /** The heartbeat in virtual time: who is pinged, who is given up, and exactly when. */
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
+import type { Timer } from "../../../src/clock.js";
 import { HandClock } from "../../../src/testing/clock.js";
 import { Heartbeat, type HeartbeatSettings, type Watched } from "../../../src/transport/heartbeat.js";
 
@@ -8,7 +9,7 @@ const SETTINGS: HeartbeatSettings = { intervalMs: 100, timeoutMs: 40, maxPauseMs
 
 /** A peer that is watched, and what the heartbeat did to it by the clock. */
 class Patient implements Watched {
-  readonly clock = new HandClock();
+  readonly clock: HandClock;
   readonly heartbeat: Heartbeat;
   readonly done: string[] = [];
   lastHeardAt = 0;
@@ -19,7 +20,8 @@ class Patient implements Watched {
   /** Answers each ping after so long; `undefined` never. */
   answersAfterMs: number | undefined;
 
-  constructor(settings = SETTINGS) {
+  constructor(settings = SETTINGS, clock = new HandClock()) {
+    this.clock = clock;
     this.heartbeat = new Heartbeat(this.clock, settings, this);
   }
 
@@ -56,6 +58,19 @@ describe("a peer", () => {
     patient.answersAfterMs = 0;
     patient.clock.pass(350);
     expect(patient.done).toEqual(["ping 100", "ping 200", "ping 300"]);
+  });
+
+  test("that answers at once is kept by a clock that rings late, as every real one does", () => {
+    class LateClock extends HandClock {
+      override after(ms: number, ring: () => void): Timer {
+        return super.after(ms + 3, ring);
+      }
+    }
+    const patient = new Patient(SETTINGS, new LateClock());
+    patient.answersAfterMs = -3;
+    patient.clock.pass(10_000);
+    expect(patient.done.filter((what) => what.startsWith("give up"))).toEqual([]);
+    expect(patient.done.length).toBeGreaterThan(90);
   });
 
   test("that answers in the last moment is kept, and one moment later is not", () => {
