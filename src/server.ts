@@ -53,6 +53,11 @@ function checkHost(host: unknown): void {
   throw new SendallError("BAD_OPTION", `httpServer: ${problem}`, { option: "httpServer" });
 }
 
+/** What a connection carries is known to the compiler alone. */
+export function typed<D>(server: LiveServer): Server<D> {
+  return server as unknown as Server<D>;
+}
+
 const realWorld = { newId: (): ConnectionId => randomUUID() as ConnectionId };
 
 /**
@@ -61,12 +66,12 @@ const realWorld = { newId: (): ConnectionId => randomUUID() as ConnectionId };
  * @throws SendallError `BAD_OPTION` (its message begins with the option's dotted name), `LISTEN_FAILED` (its `cause` is the
  * system's error), or whatever the handler's first `init` throws; nothing is left listening then.
  */
-export async function serve<S = unknown, D = ConnectionData, R = Record<string, ConnectionData>>(
+export async function serve<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: ServeOptions<D, S, R>,
-): Promise<Server> {
+): Promise<Server<D>> {
   const server = createServer(options, { ...realWorld, clock: createClock(), createEntrance: createNetworkEntrance });
   await server.start();
-  return server;
+  return typed(server);
 }
 
 /**
@@ -76,10 +81,10 @@ export async function serve<S = unknown, D = ConnectionData, R = Record<string, 
  *
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has
  */
-export async function attach<S = unknown, D = ConnectionData, R = Record<string, ConnectionData>>(
+export async function attach<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   host: HostServer,
   options: Omit<ServeOptions<D, S, R>, "host" | "port" | "backlog" | "tls">,
-): Promise<Server> {
+): Promise<Server<D>> {
   checkHost(host);
   // What is no object at all is refused with the other options.
   if (Object(options) === options) refuseListenerOptions(options);
@@ -89,5 +94,5 @@ export async function attach<S = unknown, D = ConnectionData, R = Record<string,
     createEntrance: createAttachedEntrance(host),
   });
   await server.start();
-  return server;
+  return typed(server);
 }

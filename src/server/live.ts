@@ -8,7 +8,7 @@ import type { Clock } from "../clock.js";
 import type { CloseReason } from "../closing.js";
 import type { Asking, Entrance, Gate, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
-import type { Bus, ConnectionId, Stats, Verbs } from "../events.js";
+import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "../events.js";
 import { Facts, readPath } from "../head.js";
 import { Admissions, type Entry } from "../http/gate.js";
 import { believeProxies } from "../http/proxy.js";
@@ -28,7 +28,7 @@ export interface ServerEnd {
 }
 
 /** A running server. Its verbs reach the connections of all routes. */
-export interface Server extends Verbs, AsyncDisposable {
+export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   /** Where clients connect: `"ws://127.0.0.1:8080/"`. */
   readonly url: string;
   /** The port, also when the system chose it. */

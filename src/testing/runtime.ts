@@ -8,7 +8,7 @@ import type { ConnectionData, ConnectionId, Failure } from "../events.js";
 import { joinHeaders } from "../head.js";
 import type { ServeOptions } from "../options.js";
 import type { LiveServer, Server } from "../server/live.js";
-import { createServer } from "../server.js";
+import { createServer, typed } from "../server.js";
 import { MemoryEntrance } from "../transport/memory.js";
 import { MemoryTestClient, type TestClient } from "./client.js";
 import { HandClock } from "./clock.js";
@@ -39,9 +39,9 @@ export interface ConnectOptions {
 }
 
 /** A server in a test. */
-export interface TestRuntime extends AsyncDisposable {
+export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of anything below. */
-  readonly server: Server;
+  readonly server: Server<D>;
   /**
    * Resolves when the handler has handled `open` and what it sent has arrived.
    * @throws SendallError `REFUSED` with `status` and `body`
@@ -79,7 +79,7 @@ function nextRound(): Promise<void> {
   });
 }
 
-class MemoryRuntime implements TestRuntime {
+class MemoryRuntime<D> implements TestRuntime<D> {
   readonly #clock = new HandClock();
   readonly #entrance = new MemoryEntrance(this.#clock);
   readonly #server: LiveServer;
@@ -102,8 +102,8 @@ class MemoryRuntime implements TestRuntime {
     );
   }
 
-  get server(): Server {
-    return this.#server;
+  get server(): Server<D> {
+    return typed(this.#server);
   }
 
   now(): number {
@@ -239,9 +239,9 @@ function notSettled(types: readonly string[]): SendallError {
  *
  * @throws SendallError `BAD_OPTION`
  */
-export function createTestRuntime<S = unknown, D = ConnectionData, R = Record<string, ConnectionData>>(
+export function createTestRuntime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: TestRuntimeOptions<D, S, R>,
-): TestRuntime {
+): TestRuntime<D> {
   const { failures, ...serverOptions } = options;
-  return new MemoryRuntime(serverOptions, failures);
+  return new MemoryRuntime<D>(serverOptions, failures);
 }

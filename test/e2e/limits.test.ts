@@ -185,7 +185,8 @@ describe('whenFull: "wait"', () => {
     const { server, clock } = await serveByHand({
       ...waiting,
       heartbeat: false,
-      handler: (event) => (event.type === "message" ? new Promise<void>((resolve) => void ends.push(resolve)) : undefined),
+      handler: (event) =>
+        event.type === "message" ? new Promise<void>((resolve) => void ends.push(resolve)) : undefined,
     });
     const first = await Client.open(server.url);
     const waits = watchQueue(clock);

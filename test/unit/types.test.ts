@@ -98,6 +98,22 @@ function uses(): void {
     },
   });
 
+  serve({ authorize: () => user, handler() {} }).then((server) => {
+    expectTypeOf(server.connections()).toEqualTypeOf<Connection<User>[]>();
+    expectTypeOf(server.members("room")).toEqualTypeOf<Connection<User>[]>();
+  });
+
+  serve<{ nick?: string }>({
+    handler(event) {
+      if (event.type === "open") expectTypeOf(event.connection.data.nick).toEqualTypeOf<string | undefined>();
+    },
+  });
+
+  serve({ handler: (event, bus) => event.type === "open" && bus.sendall("a handler may return anything") });
+
+  const runtime = createTestRuntime({ authorize: () => user, handler() {} });
+  expectTypeOf(runtime.server.connections()).toEqualTypeOf<Connection<User>[]>();
+
   createTestRuntime({
     authorize: () => user,
     handler(event) {
