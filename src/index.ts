@@ -37,12 +37,15 @@ export type {
 export type { HostServer } from "./http/attach.js";
 export type {
   AccessEntry,
+  AttachOptions,
   CloseOptions,
+  Handling,
   HeartbeatOptions,
   MailboxOptions,
   OutboxOptions,
   RouteOptions,
   ServeOptions,
+  ServerOptions,
   SharedOptions,
   SuperviseOptions,
 } from "./options.js";

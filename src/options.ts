@@ -121,22 +121,41 @@ type InlineRoute<D, P> = SharedOptions<D, P> & {
   readonly handler: Handler<unknown extends D ? ConnectionData : D, unknown, P>;
 };
 
-/** The options of `serve`. Either `handler` or `routes` is required. */
-export interface ServeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>
-  extends SharedOptions<D> {
+/** Either one handler for every path, or handlers by path. */
+export type Handling<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> =
+  | {
+      /** Handles the connections of every path. */
+      readonly handler: Handler<D, S>;
+      readonly routes?: never;
+    }
+  | {
+      /**
+       * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. A
+       * route whose `authorize` looks at its request is written as `route({…})`: the compiler infers more there.
+       */
+      readonly routes: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
+      readonly handler?: never;
+    };
+
+/** The options of `serve`: those below, and `handler` or `routes`. */
+export type ServeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServerOptions<D> &
+  Handling<D, S, R>;
+
+/** The options of `attach`: the listener is the host's. */
+export type AttachOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = Omit<
+  ServerOptions<D>,
+  "host" | "port" | "backlog" | "tls"
+> &
+  Handling<D, S, R>;
+
+/** The options of a server, but for what it runs. */
+export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   /** The address to listen on. Default `"127.0.0.1"`. */
   readonly host?: string;
   /** The port to listen on; 0 picks a free one. Default 8080. */
   readonly port?: number;
   /** How many connections may wait to be accepted by the operating system. Default: the system's. */
   readonly backlog?: number;
-  /** Handles the connections of every path. */
-  readonly handler?: Handler<D, S>;
-  /**
-   * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. A route
-   * whose `authorize` looks at its request is written as `route({…})`: the compiler infers more there.
-   */
-  readonly routes?: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
   /** A folder to serve over HTTP on the same port. */
   readonly static?: string;
   /** Serves `wss://` with this key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */

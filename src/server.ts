@@ -14,7 +14,7 @@ import { runHandler } from "./handlers/shape.js";
 import type { HostServer } from "./http/attach.js";
 import { EVERY_PATH } from "./http/router.js";
 import { createLogger } from "./log.js";
-import type { ServeOptions } from "./options.js";
+import type { AttachOptions, ServeOptions } from "./options.js";
 import { createAttachedEntrance, createNetworkEntrance } from "./server/entrance.js";
 import { LiveServer, type Server, type Surroundings } from "./server/live.js";
 import { type RouteDefinition, readOptions, refuseListenerOptions } from "./settings.js";
@@ -83,7 +83,7 @@ export async function serve<D = ConnectionData, S = unknown, R = Record<string, 
  */
 export async function attach<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   host: HostServer,
-  options: Omit<ServeOptions<D, S, R>, "host" | "port" | "backlog" | "tls">,
+  options: AttachOptions<D, S, R>,
 ): Promise<Server<D>> {
   checkHost(host);
   // What is no object at all is refused with the other options.

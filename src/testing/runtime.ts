@@ -17,14 +17,17 @@ export { SendallError } from "../errors.js";
 export type { ClientClose, TestClient } from "./client.js";
 
 /** The options of `serve` (those of the listener mean nothing here), and how failures of the handler are shown. */
-export interface TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>
-  extends ServeOptions<D, S, R> {
+export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServeOptions<
+  D,
+  S,
+  R
+> & {
   /**
    * `"throw"`: `settle`, `advance` and `close` reject with the error of a handler that has failed since the last call.
    * `"supervise"`: supervision deals with it, as in production. Default `"throw"`.
    */
   readonly failures?: "throw" | "supervise";
-}
+};
 
 /** What a test client asks with. */
 export interface ConnectOptions {

@@ -5,7 +5,7 @@ import { createServer, type Server as HttpServer, type RequestListener } from "n
 import { createServer as createTlsServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attach, type ServeOptions } from "sendall";
+import { type AttachOptions, attach, type ServeOptions, type ServerOptions } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../examples/tls/certificate.js";
 import { answerTo, Doorkeeper } from "./asking.js";
@@ -29,7 +29,7 @@ function portOf(host: HttpServer): number {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-async function attachTo(host: HttpServer, options: Omit<ServeOptions, "host" | "port" | "backlog" | "tls">) {
+async function attachTo(host: HttpServer, options: AttachOptions) {
   const server = await attach(host, { logger: false, ...options });
   onTestFinished(() => server.close());
   return server;
@@ -175,11 +175,11 @@ describe("close", () => {
 
 describe("server.middleware", () => {
   /** A host that mounts us as Express does. */
-  async function mount(options: Omit<ServeOptions, "host" | "port" | "backlog" | "tls">) {
+  async function mount(options: Pick<ServerOptions, "static" | "onRequest" | "onAccess" | "logger">) {
     const host = await openHost((request, response) => {
       server.middleware(request, response, () => response.writeHead(404).end("not ours"));
     });
-    const server = await attachTo(host, { routes: { "/chat": { handler: echo } }, ...options });
+    const server = await attachTo(host, { ...options, routes: { "/chat": { handler: echo } } });
     return async (path: string): Promise<[number, string]> => {
       const answer = await fetch(`http://127.0.0.1:${server.port}${path}`);
       return [answer.status, await answer.text()];

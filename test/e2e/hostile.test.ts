@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { channel } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Socket } from "node:net";
-import type { ConnectionId, ServeOptions, ServerEvent } from "sendall";
+import type { ConnectionId, ServerEvent, ServerOptions } from "sendall";
 import { describe, expect, onTestFailed, onTestFinished, test } from "vitest";
 import type { HandlerFunction } from "../../src/contracts.js";
 import type { Server } from "../../src/server/live.js";
@@ -108,10 +108,7 @@ interface Situation {
 }
 
 /** A server with a companion who is answered, whatever happens. */
-async function stage(
-  options: Omit<ServeOptions<Record<string, unknown>>, "handler">,
-  handler: HandlerFunction = () => {},
-): Promise<Situation> {
+async function stage(options: ServerOptions, handler: HandlerFunction = () => {}): Promise<Situation> {
   const { server, clock } = await serveByHand({ ...options, handler: besides(handler) });
   const companion = await Companion.join(server);
   await companion.isAnswered();

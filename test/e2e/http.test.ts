@@ -4,14 +4,15 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync 
 import { createServer as createTcpServer, type Server as TcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ServeOptions, type Server, serve } from "sendall";
+import { type Handling, type Server, type ServerOptions, serve } from "sendall";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Client, RawPeer, until, upgradeRequest } from "./peers.js";
 
 /** A server on real sockets, closed when the test is over. */
-async function open(options: Partial<ServeOptions> = {}): Promise<Server> {
-  const handled = options.routes === undefined ? { handler() {} } : {};
-  const server = await serve({ port: 0, logger: false, ...handled, ...options });
+async function open(options: ServerOptions & Partial<Handling> = {}): Promise<Server> {
+  const { handler = () => {}, routes, ...others } = options;
+  const handling: Handling = routes === undefined ? { handler } : { routes };
+  const server = await serve({ port: 0, logger: false, ...others, ...handling });
   onTestFinished(() => server.close());
   return server;
 }

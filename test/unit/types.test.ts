@@ -124,6 +124,10 @@ function uses(): void {
 
 /** Nor is this one. */
 function misuses(): void {
+  // @ts-expect-error a server has something to run
+  serve({ port: 8080 });
+  // @ts-expect-error one handler, or several by path
+  serve({ handler() {}, routes: { "/a": { handler() {} } } });
   // @ts-expect-error a handler gets events, not sockets
   serve({ handler: (socket: { on: () => void }) => socket });
   // @ts-expect-error the word is not one of the policies
