@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
-import type { Authorize, Handler, Logger } from "./contracts.js";
-import type { ConnectionData, ConnectionId, Params, ParamsOf } from "./events.js";
+import type { Authorize, Handler, Logger, StatefulHandler, UpgradeRequest } from "./contracts.js";
+import type { Bus, ConnectionData, ConnectionId, Params, ParamsOf, ServerEvent } from "./events.js";
 
 /** How much may wait for the handler. */
 export interface MailboxOptions {
@@ -116,10 +116,17 @@ export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> exten
   readonly handler: Handler<D, S, P>;
 }
 
-/** A route written out in `routes`; `route({…})` infers more. */
-type InlineRoute<D, P> = SharedOptions<D, P> & {
-  readonly handler: Handler<unknown extends D ? ConnectionData : D, unknown, P>;
+/**
+ * A route written out in `routes`; `route({…})` infers more. Its functions are declared as methods are, whose parameters the
+ * compiler compares either way round: where it cannot infer the data of each route, it knows the params all the same.
+ */
+type InlineRoute<D, P> = Omit<SharedOptions, "authorize"> & {
+  readonly authorize?: { method(request: UpgradeRequest<P>): ReturnType<Authorize<D, P>> }["method"];
+  readonly handler: InlineHandler<unknown extends D ? ConnectionData : D, P>;
 };
+type InlineHandler<D, P> =
+  | { method(event: ServerEvent<D, P>, bus: Bus<D, P>): unknown }["method"]
+  | StatefulHandler<unknown, D, P>;
 
 /** Either one handler for every path, or handlers by path. */
 export type Handling<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> =

@@ -64,6 +64,12 @@ function uses(): void {
           if (event.type === "open") expectTypeOf(event.connection.data).toEqualTypeOf<ConnectionData>();
         },
       },
+      "/inline/:name": {
+        authorize: (request) => ({ nick: request.params.name }),
+        handler(event) {
+          if (event.type === "open") expectTypeOf(event.connection.params.name).toBeString();
+        },
+      },
       "/lobby/:floor": {
         authorize: () => user,
         handler(event) {
