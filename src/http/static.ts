@@ -1,5 +1,7 @@
 /** A folder over HTTP: the only importer of sirv. Index files, types, HEAD and 304 are sirv's; what it must not see is ours. */
+import { realpathSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { join, sep } from "node:path";
 import sirv from "sirv";
 import { decode, readPath } from "../head.js";
 
@@ -8,13 +10,34 @@ export type StaticHandler = (request: IncomingMessage, response: ServerResponse,
 /** A segment that begins with a dot: `..`, and files that are nobody's business. */
 const HIDDEN = /(^|[\\/])\.(?!well-known([\\/]|$))/;
 
+/** What sirv may answer a path with: the file itself, a page of that name, or the index of a folder. */
+const CANDIDATES = ["", ".html", ".htm", "/index.html", "/index.htm"];
+
+/** Whether one of them lies elsewhere: a symbolic link leads out of the folder. */
+function leadsOut(root: string, path: string): boolean {
+  return CANDIDATES.some((ending) => {
+    const file = real(join(root, path.replace(/\/$/, "") + ending));
+    return file !== undefined && file !== root && !file.startsWith(root + sep);
+  });
+}
+
+/** Where a path really is; `undefined` if there is nothing. */
+function real(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 export function serveStatic(folder: string): StaticHandler {
+  const root = realpathSync(folder);
   // `dev` looks at the file at each request: a file that was changed or added is served as it is now.
   const serve = sirv(folder, { dev: true, etag: true });
   return (request, response, next) => {
     const path = decode(readPath(request.url ?? "/"));
     const isRead = request.method === "GET" || request.method === "HEAD";
-    if (!isRead || HIDDEN.test(path) || path.includes("\0")) {
+    if (!isRead || HIDDEN.test(path) || path.includes("\0") || leadsOut(root, path)) {
       next();
       return;
     }

@@ -206,6 +206,19 @@ describe("a folder", () => {
     expect((await ask(server, "/")).status).toBe(200);
   });
 
+  test("follows links within the folder, and none out of it", async () => {
+    const server = await open({ static: root });
+    const links = { "inside.html": join(root, "index.html"), "outside.txt": join(folder, "secret.txt"), up: folder };
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, join(root, name));
+    onTestFinished(() => {
+      for (const name of Object.keys(links)) unlinkSync(join(root, name));
+    });
+    const status = async (path: string): Promise<number | undefined> => (await ask(server, path)).status;
+    expect(await status("/inside.html")).toBe(200);
+    for (const path of ["/outside.txt", "/up/secret.txt", "/up/", "/up%2Fsecret.txt"])
+      expect(await status(path)).toBe(404);
+  });
+
   test("is on the port of the sockets", async () => {
     const server = await open({
       static: root,
