@@ -1,6 +1,7 @@
 /**
- * The handler actor of a route: takes events out of the mailbox and runs the user's code, the one place where that happens,
- * guarded. One event at a time, or one for each connection (contract 2); a failure is handed to the route's supervision.
+ * The handler actor of a route: takes events out of the mailbox and runs the user's code for each, the one place where that
+ * happens, guarded. One event at a time, or one for each connection (contract 2); a failure is handed to the route's
+ * supervision, which also runs `init` and `stop`.
  */
 import type { Lane, Mailbox, Taken } from "../bus/mailbox.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../bus/turn.js";

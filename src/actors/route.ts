@@ -14,6 +14,7 @@ import type { Logger, Member, Peer, Runner, Wire } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
+import { runFor } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
 import { encodeFrame } from "../transport/frame.js";
 import { Charges } from "./charges.js";
@@ -141,7 +142,7 @@ export class Route implements RouteParts, GatedRoute {
 
   /** Runs the handler's `init`; what it throws rejects. */
   async start(): Promise<void> {
-    await this.#input.runner.init(this.bus);
+    await this.#init();
     this.#hasStarted = true;
     this.handler.release();
   }
@@ -228,7 +229,8 @@ export class Route implements RouteParts, GatedRoute {
     this.handler.stop();
     this.bus.end();
     try {
-      if (this.#hasStarted) await this.#input.runner.stop(this.bus);
+      const { runner } = this.#input;
+      if (this.#hasStarted) await runFor(this.handler, () => runner.stop(this.bus));
     } catch (error) {
       this.#note(error, "stop");
     }
@@ -260,6 +262,12 @@ export class Route implements RouteParts, GatedRoute {
     else if (isTooMuch) this.#fail(error);
   }
 
+  /** What it leaves behind (an interval, say) and leaks a rejection later is charged to the handler. */
+  async #init(): Promise<void> {
+    const { runner } = this.#input;
+    await runFor(this.handler, () => runner.init(this.bus));
+  }
+
   /** Connections stay, and events wait for it, at most `handlerTimeoutMs`. */
   #initAgain(): void {
     this.handler.hold();
@@ -272,7 +280,7 @@ export class Route implements RouteParts, GatedRoute {
     const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
     const timer = this.clock.after(handlerTimeoutMs, () => ended(tooLate));
     this.#restart = timer;
-    (async () => this.#input.runner.init(this.bus))().then(
+    this.#init().then(
       () => ended(),
       (error: unknown) => ended(error ?? new Error("init failed")),
     );

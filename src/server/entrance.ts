@@ -8,7 +8,6 @@ import { serveStatic } from "../http/static.js";
 import { createUpgrade, type UpgradeListener } from "../http/upgrade.js";
 import type { ServerSettings } from "../settings.js";
 import { WebSocketTransport } from "../transport/websocket.js";
-
 import type { Surroundings } from "./live.js";
 
 /** Everything between an HTTP server and the gate, for `serve` and `attach`. */
