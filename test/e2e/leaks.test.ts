@@ -90,7 +90,7 @@ test("the program's own listener hears of what is not a handler's, and decides",
 });
 
 test("where the program was told to warn of rejections, it is warned and goes on", async () => {
-  const source = `${PRELUDE} Promise.reject(new Error("only a warning")); setTimeout(() => void server.close(), 10); bad.terminate(); good.terminate();`;
+  const source = `${PRELUDE} Promise.reject(new Error("only a warning")); setImmediate(() => void server.close()); bad.terminate(); good.terminate();`;
   const { code } = await run(source, "--unhandled-rejections=warn");
   expect(code).toBe(0);
 });
@@ -122,4 +122,28 @@ test("what a handler leaves behind does not keep the connection alive whose even
     "--expose-gc",
   );
   expect([code, output]).toEqual([0, "1 true"]);
+});
+
+test("what init has set going is charged to the handler when it leaks: too much of it ends the server, not the process", async () => {
+  const { code, output } = await run(`
+    import { serve } from "sendall";
+    let timer;
+    const server = await serve({
+      port: 0,
+      logger: false,
+      supervise: { intensity: 1 },
+      handler: {
+        init() {
+          timer = setInterval(async () => { throw new Error("the interval failed"); }, 1);
+        },
+        handle() {},
+        stop() {
+          clearInterval(timer);
+        },
+      },
+    });
+    const { reason, error } = await server.closed;
+    console.log(reason, error.message);
+  `);
+  expect([code, output]).toEqual([0, "handler the interval failed"]);
 });
