@@ -68,7 +68,7 @@ export interface AccessEntry {
   readonly remoteAddress: string;
   /** Who came in (an upgrade with 101). */
   readonly connection?: ConnectionId;
-  /** Why it was refused (any other upgrade). */
+  /** Why it was refused (an upgrade, or bytes that made no request). */
   readonly reason?: string;
 }
 
