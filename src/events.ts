@@ -119,7 +119,8 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
    */
   leave(room: string): boolean;
   /**
-   * Asks for an `idle` event once it has sent no message for `ms` milliseconds; each message starts the wait anew, 0 ends it.
+   * Asks for an `idle` event once it has sent no message for `ms` milliseconds; each message starts the wait anew (also after the
+   * event), 0 ends it.
    * @throws SendallError `BAD_DURATION` if `ms` is below 0 or no number
    */
   idle(ms: number): boolean;
