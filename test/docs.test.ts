@@ -235,7 +235,8 @@ describe("the API reference", () => {
   test("names the errors of every call that refuses what it is given", () => {
     // These build a value; whoever is given it checks it.
     const builders = ["route", "reply", "ping", "pong", "close"].map((name) => `sendall ${name}`);
-    const calls = items.filter(({ path }) => !builders.includes(path));
+    // A WebSocket as browsers have it throws as browsers do.
+    const calls = items.filter(({ path, owner = "" }) => !builders.includes(path) && !owner.includes("WebSocket"));
     const silent = calls.flatMap(({ path, parameters, throws }) =>
       parameters
         .flatMap(codesFor)
