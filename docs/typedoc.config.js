@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * How `npm run docs` makes the API reference: from the TSDoc of every entry point in package.json, into docs/api/. It is a workspace of
- * its own because typedoc needs the JavaScript API of TypeScript 6, and Sendall is compiled by TypeScript 7, which has none.
+ * its own because typedoc reads sources with the API of TypeScript 6; TypeScript 7, which compiles Sendall, has another one.
  */
 import { readFileSync } from "node:fs";
 

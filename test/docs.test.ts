@@ -68,13 +68,8 @@ const folder = mkdtempSync(join(tmpdir(), "sendall-docs-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 // typedoc ends with a code other than 0 if it has a warning.
-await promisify(execFile)(
-  "npm",
-  ["run", "docs", "--", "--out", join(folder, "html"), "--json", join(folder, "api.json")],
-  {
-    cwd: root,
-  },
-);
+const outputs = ["--out", join(folder, "html"), "--json", join(folder, "api.json")];
+await promisify(execFile)("npm", ["run", "docs", "--", ...outputs], { cwd: root });
 const { children: modules = [] }: Reflection = JSON.parse(readFileSync(join(folder, "api.json"), "utf8"));
 
 const DEFAULT = /\bDefault\b:? (.+?)\.(?=\s|$)/s;
