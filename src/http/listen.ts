@@ -104,6 +104,9 @@ interface Waiting {
   /** Under TLS, the one below it until its handshake is done. */
   socket: Socket;
   readonly timer: Timer;
+  /** The socket that was accepted, and what it is watched with: a WebSocket that lives on keeps neither. */
+  readonly accepted: Socket;
+  readonly onClose: () => void;
 }
 
 /**
@@ -127,13 +130,14 @@ class Heads {
   readonly begin = (socket: Socket): void => {
     const peer = this.#isSecure ? peerOf(socket) : "";
     const timer = this.#hooks.clock.after(this.#timeoutMs, () => this.#late(waiting));
-    const waiting: Waiting = { socket, timer };
-    if (this.#isSecure) this.#shaking.set(peer, waiting);
-    else this.#waiting.set(socket, waiting);
-    socket.once("close", () => {
+    const onClose = (): void => {
       timer.cancel();
       if (this.#shaking.get(peer) === waiting) this.#shaking.delete(peer);
-    });
+    };
+    const waiting: Waiting = { socket, timer, accepted: socket, onClose };
+    if (this.#isSecure) this.#shaking.set(peer, waiting);
+    else this.#waiting.set(socket, waiting);
+    socket.on("close", onClose);
   };
 
   readonly secured = (socket: TLSSocket): void => {
@@ -146,7 +150,10 @@ class Heads {
   };
 
   end(socket: Socket): void {
-    this.#waiting.get(socket)?.timer.cancel();
+    const waiting = this.#waiting.get(socket);
+    if (waiting === undefined) return;
+    waiting.timer.cancel();
+    waiting.accepted.removeListener("close", waiting.onClose);
     if (!this.#isSecure) this.#waiting.delete(socket);
   }
 
