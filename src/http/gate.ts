@@ -91,7 +91,8 @@ export class Admissions implements Pick<Gate, "admit"> {
     if (!(place instanceof Promise)) return this.#authorize(asking, head, { ...found, protocol }, place);
     return place.then((release) => {
       const refusal = this.#shut(found.route);
-      if (release !== undefined && refusal === undefined) return this.#authorize(asking, head, { ...found, protocol }, release);
+      if (release !== undefined && refusal === undefined)
+        return this.#authorize(asking, head, { ...found, protocol }, release);
       release?.();
       return asking.signal.aborted ? LEFT : (refusal ?? FULL);
     });
