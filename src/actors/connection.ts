@@ -33,13 +33,16 @@ const NO_PAYLOAD = Buffer.alloc(0);
 /** What the heartbeat's pings carry, so that their pongs are known. */
 const HEARTBEAT = Buffer.from("heartbeat");
 
+/** Nobody has given it data: an empty object is made for who asks. */
+const NO_DATA = Symbol("no data");
+
 export class LiveConnection
   extends ConnectionFacts
   implements Member, Peer, LaneOwner, ReceiverOwner, SenderOwner, LivenessOwner
 {
   readonly id: ConnectionId;
   readonly openedAt: number;
-  data: ConnectionData;
+  #data: unknown;
   readonly #route: RouteParts;
   readonly #release: Release;
   readonly #wire: Wire;
@@ -71,8 +74,7 @@ export class LiveConnection
     this.#release = entry.release;
     this.#wire = wire;
     this.id = route.newId();
-    // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
-    this.data = (entry.data ?? {}) as ConnectionData;
+    this.#data = entry.data ?? NO_DATA;
     this.openedAt = route.clock.now();
     this.leakOwner = new Forgetful<LiveConnection>(this, route.leaked);
     this.#lane = route.lane(this);
@@ -118,6 +120,14 @@ export class LiveConnection
     this.close(IDLE.code, IDLE.reason);
   }
 
+  // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
+  get data(): ConnectionData {
+    if (this.#data === NO_DATA) this.#data = {};
+    return this.#data as ConnectionData;
+  }
+  set data(data: ConnectionData) {
+    this.#data = data;
+  }
   get transport(): TransportName {
     return this.#wire.transport;
   }

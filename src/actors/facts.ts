@@ -5,20 +5,18 @@ import type { Facts } from "../head.js";
 import type { Entry } from "../http/gate.js";
 
 export class ConnectionFacts {
-  readonly #entry: Entry;
+  readonly #facts: Facts;
+  readonly params: Params;
+  readonly protocol: string;
 
-  constructor(entry: Entry) {
-    this.#entry = entry;
+  constructor({ facts, params, protocol }: Entry) {
+    this.#facts = facts;
+    this.params = params;
+    this.protocol = protocol;
   }
 
-  get #facts(): Facts {
-    return this.#entry.facts;
-  }
   get path(): string {
     return this.#facts.path;
-  }
-  get params(): Params {
-    return this.#entry.params;
   }
   get query(): URLSearchParams {
     return this.#facts.query;
@@ -31,9 +29,6 @@ export class ConnectionFacts {
   }
   get origin(): string | undefined {
     return this.headers.origin;
-  }
-  get protocol(): string {
-    return this.#entry.protocol;
   }
   get version(): number {
     return this.#facts.head.version;

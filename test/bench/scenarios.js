@@ -59,7 +59,7 @@ const room = (title, settings, peers, role = "room") => ({
  * @param {string} headers
  * @returns {Row}
  */
-const crowd = (title, sockets, headers) => ({ title, role: "room", settings: { sockets, headers }, peers: ALL });
+const crowd = (title, sockets, headers) => ({ title, role: "crowd", settings: { sockets, headers }, peers: ALL });
 
 /** @param {boolean} isQuick */
 const crowdSize = (isQuick) => (isQuick ? 1_000 : 10_000);

@@ -11,6 +11,10 @@ import { RawSocket } from "./socket.js";
  * @property {string} headers which ones, of `headers.js`
  */
 
+const PING = 0x89;
+/** Without a payload, which no server here insists on. */
+const PONG = Buffer.of(0x8a, 0x80, 0, 0, 0, 0);
+
 export class CrowdLoad {
   #dialect;
   #headers;
@@ -52,12 +56,11 @@ export class CrowdLoad {
     const start = performance.now();
     await inBatches(count, async (i) => {
       const opening = { port: this.#port, path: path(i), headers: this.#headers, greeting, localAddress };
-      this.#sockets.push(
-        await RawSocket.open(opening, {
-          onBytes: () => this.#fail("was sent something"),
-          onEnd: (why) => this.#fail(why),
-        }),
-      );
+      const socket = await RawSocket.open(opening, {
+        onBytes: (_bytes, [first]) => (first === PING ? socket.write(PONG) : this.#fail("was sent something")),
+        onEnd: (why) => this.#fail(why),
+      });
+      this.#sockets.push(socket);
     });
     if (this.#failure !== undefined) throw this.#failure;
     return { ms: performance.now() - start };

@@ -8,6 +8,7 @@ const publish = (ws, message) => ws.publish(ws.data.room, message, isCompressed)
 
 const roles = {
   room: { onMessage: publish },
+  crowd: { onMessage: publish },
   compressed: { onMessage: publish, isCompressed: true },
   rooms: { onMessage: publish, hasRooms: true },
   echo: { onMessage: (ws, message) => ws.send(message) },

@@ -14,7 +14,7 @@ const { serve } = await import(pathToFileURL(entry).href);
  * @typedef {object} Role
  * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} onMessage
  * @property {(connection: import("sendall").Connection) => void} [onOpen]
- * @property {{ readonly compression?: boolean }} [options]
+ * @property {{ readonly compression?: boolean, readonly heartbeat?: object }} [options]
  */
 
 const roomOf = (/** @type {import("sendall").Connection} */ connection) => connection.query.get("room") ?? "";
@@ -27,6 +27,8 @@ const broadcast = ({ data, connection }, bus) => {
 /** @type {Record<string, Role>} */
 const roles = {
   room: { onMessage: broadcast },
+  // Nothing is sent to them within a run, so they have the heartbeat that everybody has by default.
+  crowd: { onMessage: broadcast, options: { heartbeat: {} } },
   compressed: { onMessage: broadcast, options: { compression: true } },
   rooms: {
     onOpen: (connection) => {

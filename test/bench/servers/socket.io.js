@@ -7,8 +7,11 @@ import { presence, tell } from "./tell.js";
 
 const roomOf = (socket) => socket.handshake.query.room;
 
+const toOthers = (socket, data) => socket.broadcast.emit("m", data);
+
 const roles = {
-  room: { onMessage: (socket, data) => socket.broadcast.emit("m", data) },
+  room: { onMessage: toOthers },
+  crowd: { onMessage: toOthers },
   rooms: {
     onOpen: (socket) => socket.join(roomOf(socket)),
     onMessage: (socket, data) => socket.to(roomOf(socket)).emit("m", data),

@@ -8,12 +8,13 @@ import { presence, tell } from "./tell.js";
 
 const connections = new Set();
 
+function toOthers(source, data) {
+  for (const connection of connections) if (connection !== source) connection.write(data);
+}
+
 const roles = {
-  room: {
-    onMessage(source, data) {
-      for (const connection of connections) if (connection !== source) connection.write(data);
-    },
-  },
+  room: { onMessage: toOthers },
+  crowd: { onMessage: toOthers },
   echo: { onMessage: (source, data) => source.write(data) },
 };
 

@@ -40,6 +40,7 @@ function join(ws, name) {
 /** @type {Record<string, Role>} */
 const roles = {
   room: { onMessage: (wss) => toOthers(wss.clients) },
+  crowd: { onMessage: (wss) => toOthers(wss.clients) },
   compressed: { onMessage: (wss) => toOthers(wss.clients), options: { perMessageDeflate: true } },
   rooms: { onOpen: join },
   echo: { onMessage: () => (data, binary, source) => source.send(data, { binary }) },
