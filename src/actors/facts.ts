@@ -6,17 +6,20 @@ import type { Entry } from "../http/gate.js";
 
 export class ConnectionFacts {
   readonly #facts: Facts;
-  readonly params: Params;
-  readonly protocol: string;
+  readonly #params: Params;
+  readonly #protocol: string;
 
   constructor({ facts, params, protocol }: Entry) {
     this.#facts = facts;
-    this.params = params;
-    this.protocol = protocol;
+    this.#params = params;
+    this.#protocol = protocol;
   }
 
   get path(): string {
     return this.#facts.path;
+  }
+  get params(): Params {
+    return this.#params;
   }
   get query(): URLSearchParams {
     return this.#facts.query;
@@ -29,6 +32,9 @@ export class ConnectionFacts {
   }
   get origin(): string | undefined {
     return this.headers.origin;
+  }
+  get protocol(): string {
+    return this.#protocol;
   }
   get version(): number {
     return this.#facts.head.version;

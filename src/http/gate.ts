@@ -43,8 +43,9 @@ export interface Entry {
   readonly askedAt: number;
 }
 
-/** The route that a request has come to, and the subprotocol that both sides know. */
+/** The route that a request has come to, what is believed of its head, and the subprotocol that both sides know. */
 interface Choice extends Match<GatedRoute> {
+  readonly head: Head;
   readonly protocol: string;
 }
 
@@ -88,11 +89,11 @@ export class Admissions implements Pick<Gate, "admit"> {
     const place = slots.take(head.remoteAddress, () => asking.signal);
     if (place === undefined) return FULL;
     const protocol = choose(found.route, headers);
-    if (!(place instanceof Promise)) return this.#authorize(asking, head, { ...found, protocol }, place);
+    if (!(place instanceof Promise)) return this.#authorize(asking, { head, protocol, ...found }, place);
     return place.then((release) => {
       const refusal = this.#shut(found.route);
       if (release !== undefined && refusal === undefined)
-        return this.#authorize(asking, head, { ...found, protocol }, release);
+        return this.#authorize(asking, { head, protocol, ...found }, release);
       release?.();
       return asking.signal.aborted ? LEFT : (refusal ?? FULL);
     });
@@ -111,8 +112,7 @@ export class Admissions implements Pick<Gate, "admit"> {
 
   #authorize(
     asking: Asking,
-    head: Head,
-    { route, params, protocol }: Choice,
+    { head, route, params, protocol }: Choice,
     release: Release,
   ): Admission | Refusal | Promise<Admission | Refusal> {
     const { authorize } = route.settings;

@@ -117,7 +117,7 @@ class Heads {
   readonly #timeoutMs: number;
   readonly #hooks: ListenHooks;
   readonly #isSecure: boolean;
-  readonly #waiting = new WeakMap<Duplex, Waiting>();
+  readonly #waiting = new Map<Duplex, Waiting>();
   /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
   readonly #shaking = new Map<string, Waiting>();
 
@@ -132,6 +132,7 @@ class Heads {
     const timer = this.#hooks.clock.after(this.#timeoutMs, () => this.#late(waiting));
     const onClose = (): void => {
       timer.cancel();
+      this.#waiting.delete(waiting.socket);
       if (this.#shaking.get(peer) === waiting) this.#shaking.delete(peer);
     };
     const waiting: Waiting = { socket, timer, accepted: socket, onClose };
@@ -153,8 +154,9 @@ class Heads {
     const waiting = this.#waiting.get(socket);
     if (waiting === undefined) return;
     waiting.timer.cancel();
+    if (this.#isSecure) return;
+    this.#waiting.delete(socket);
     waiting.accepted.removeListener("close", waiting.onClose);
-    if (!this.#isSecure) this.#waiting.delete(socket);
   }
 
   /** Whether it has come as far as HTTP. */
