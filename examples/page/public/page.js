@@ -80,7 +80,14 @@ export function createSocket({ stays = true, onOpen = () => {}, onMessage = () =
     return true;
   }
 
-  return { open, close, send };
+  return {
+    open,
+    close,
+    send,
+    get isOpen() {
+      return socket?.readyState === WebSocket.OPEN;
+    },
+  };
 }
 
 function showState(name, text) {
