@@ -21,12 +21,16 @@ console.log(`Push: http://127.0.0.1:${server.port}`);
 
 const closeShop = openShop((item, cents) => server.tell({ type: "price", item, cents }));
 
-/** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
+/**
+ * @param {import("node:http").IncomingMessage} request
+ * @param {import("node:http").ServerResponse} response
+ * @returns {Promise<void>}
+ */
 async function takeNews(request, response) {
+  const { "content-type": type, "content-length": length } = request.headers;
   // A page from elsewhere cannot send this type unasked, so no other site's page can push. In earnest somebody has to log in.
-  if (request.headers["content-type"] !== "application/json") return answer(415, "expected application/json");
-  if (!(Number(request.headers["content-length"]) <= MAX_BODY))
-    return answer(413, `expected ${MAX_BODY} bytes at most`);
+  if (!type?.startsWith("application/json")) return answer(415, "expected application/json");
+  if (!(Number(length) <= MAX_BODY)) return answer(413, `expected a Content-Length of ${MAX_BODY} at most`);
   const news = parse(await text(request)).text;
   if (typeof news !== "string" || news.trim() === "") return answer(400, 'expected {"text": "…"}');
   // `false`: more is waiting for the handler than it may (`mailbox.maxInfo`).
