@@ -54,6 +54,8 @@ class MemoryLink implements Wire {
   #isOpen = true;
   #clientHasClosed = false;
   #untaken = 0;
+  /** Bytes of messages on their way to the server. */
+  #unread = 0;
   /** What has come from the client; counted in deliveries. */
   #arrived = 0;
 
@@ -63,8 +65,12 @@ class MemoryLink implements Wire {
     this.#events = events;
     this.#toServer = new Line(clock, (item) => this.#atServer(item));
     this.#toClient = new Line(clock, (item) => this.#atClient(item));
+    const unreadBytes = (): number => this.#unread;
     this.client = {
-      send: (data) => this.#fromClient({ type: "message", data: asSent(data) }),
+      get unreadBytes() {
+        return unreadBytes();
+      },
+      send: (data) => this.#send(asSent(data)),
       ping: (data) => this.#fromClient({ type: "ping", data }),
       close: (code, reason) => {
         const isFirst = this.#fromClient({ type: "close", code, reason });
@@ -134,6 +140,12 @@ class MemoryLink implements Wire {
     this.#toServer.release();
   }
 
+  #send(data: string | Buffer): boolean {
+    const isOnItsWay = this.#fromClient({ type: "message", data });
+    if (isOnItsWay) this.#unread += Buffer.byteLength(data);
+    return isOnItsWay;
+  }
+
   #fromClient(item: ToServer): boolean {
     if (this.#events === undefined || this.#clientHasClosed) return false;
     this.#toServer.push(item);
@@ -165,6 +177,7 @@ class MemoryLink implements Wire {
 
   #message(data: string | Buffer): void {
     const bytes = Buffer.byteLength(data);
+    this.#unread -= bytes;
     if (bytes > this.#maxPayloadBytes) this.#refuseMessage();
     else this.#peer?.message(data, bytes);
   }
@@ -231,6 +244,8 @@ class MemoryLink implements Wire {
 
 /** What a test does at the far end. What is sent is on its way, not there. */
 export interface MemoryClientEnd {
+  /** Bytes of messages sent that the server has not read. */
+  readonly unreadBytes: number;
   /** @returns `false` once this end is closed; so do the next two */
   send(data: string | Buffer): boolean;
   ping(data: Buffer): boolean;
