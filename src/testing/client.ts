@@ -3,7 +3,8 @@ import { checkCloseCode, cutReason, NO_CODE } from "../closing.js";
 import { SendallError } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
 import { controlPayload, encodeFrame } from "../transport/frame.js";
-import type { MemoryClientEnd, MemoryConnection } from "../transport/memory.js";
+import type { MemoryClientEnd } from "../transport/link.js";
+import type { MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
