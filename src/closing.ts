@@ -53,8 +53,13 @@ export function checkCloseCode(code: unknown): asserts code is number {
     );
 }
 
+/** Whether the WebSocket class of browsers lets a page close with this code. */
+export function isBrowserCode(code: number): boolean {
+  return code === NORMAL.code || (code >= 3000 && code <= 4999);
+}
+
 /** A close frame holds 125 bytes (RFC 6455 section 5.5), two of them the code. */
-const MAX_REASON_BYTES = 123;
+export const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason to what fits into a close frame, at a character. */
 export function cutReason(reason: string): string {
