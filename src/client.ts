@@ -33,13 +33,13 @@ export { SendallError, type SendallErrorCode } from "./errors.js";
  *
  * Until it is closed, a client keeps a Node process alive: by its socket, or by its wait for the next attempt.
  *
- * @param url `ws://`, `wss://`, `http://` or `https://`; in a page also relative to it
+ * @param url `ws://`, `wss://`, `http://` or `https://`; in a page also relative to it, for a test runtime's class also a path
  * @param options see {@link ConnectOptions}
  * @throws SendallError `BAD_OPTION`, whose message begins with the option's dotted name (`url` for the address)
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Client {
   const settings = checkOptions(options);
-  const address = checkUrl(url);
+  const address = checkUrl(url, settings.WebSocket !== undefined);
   const factory = factoryFor(address, settings);
   return new LiveClient({ url: address, settings, factory, clock: clockOf(settings.WebSocket) });
 }

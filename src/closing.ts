@@ -74,9 +74,7 @@ export function cutReason(reason: string): string {
 
 /** Throws `BAD_CLOSE_CODE` unless a browser lets a page send this code, so that a client does the same everywhere. */
 export function checkClientCloseCode(code: unknown): asserts code is number {
-  const sendable =
-    typeof code === "number" && Number.isInteger(code) && (code === NORMAL.code || (code >= 3000 && code <= 4999));
-  if (!sendable)
+  if (typeof code !== "number" || !Number.isInteger(code) || !isBrowserCode(code))
     throw new SendallError("BAD_CLOSE_CODE", `close code: a client may send 1000 or 3000-4999, got ${show(code)}`);
 }
 

@@ -203,10 +203,14 @@ export function checkChannelOptions(options: ChannelOptions): ChannelOptions {
   return options;
 }
 
-/** The address to dial; throws `BAD_OPTION`. A page may leave out what is as its own address. */
-export function checkUrl(url: unknown): string {
+/**
+ * The address to dial; throws `BAD_OPTION`. A page may leave out what is as in its own address, and a path is enough for a class
+ * of sockets that knows where it belongs.
+ */
+export function checkUrl(url: unknown, isClassGiven: boolean): string {
   const base = "location" in globalThis ? String(Reflect.get(globalThis, "location")) : undefined;
   const text = String(url);
+  if (base === undefined && isClassGiven && text.startsWith("/")) return text;
   if (!(typeof url === "string" || url instanceof URL) || !canParse(text, base))
     badOption("url", `expected a URL, got ${show(url)}`);
   const parsed = new URL(text, base);

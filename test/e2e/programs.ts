@@ -113,12 +113,22 @@ const holders = new Set<Server>();
 const CLEAN = { PORT: undefined, HOST: undefined, NODE_OPTIONS: undefined, FORCE_COLOR: undefined };
 
 /** Runs a file of this package (`dist/cli.js`) under the Node of the tests. */
-export function start(
-  script: string,
-  args: readonly string[] = [],
-  { env = {}, cwd }: { env?: Record<string, string>; cwd?: string } = {},
-): Program {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(script, ROOT)), ...args], {
+export function start(script: string, args: readonly string[] = [], setting: Setting = {}): Program {
+  return launch([fileURLToPath(new URL(script, ROOT)), ...args], setting);
+}
+
+/** Runs a module that stands in the test, with this package as `sendall`. */
+export function runCode(code: string): Program {
+  return launch(["--input-type=module", "--eval", code], { cwd: fileURLToPath(ROOT) });
+}
+
+interface Setting {
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+}
+
+function launch(args: readonly string[], { env = {}, cwd }: Setting): Program {
+  const child = spawn(process.execPath, args, {
     env: { ...process.env, ...CLEAN, ...env },
     ...(cwd !== undefined && { cwd }),
     stdio: ["ignore", "pipe", "pipe"],
