@@ -115,6 +115,11 @@ export function isFinalCode(code: number): boolean {
   return meanings[code]?.isFinal ?? false;
 }
 
+/** Whether a connection that was closed with this code came to its end, not to grief. */
+export function isNormalEnd(code: number): boolean {
+  return code === NORMAL.code || code === GOING_AWAY.code || code === NO_CODE;
+}
+
 /** What a registered close code says, in words; `""` for one of an application's own. */
 export function closeCodeText(code: number): string {
   return meanings[code]?.text ?? "";

@@ -21,6 +21,10 @@ export class Line implements ClientLine {
     return this.#attempt?.bufferedAmount ?? 0;
   }
 
+  get protocol(): string {
+    return this.#attempt?.protocol ?? "";
+  }
+
   /** Hands a message to the socket; `false` if there is none that takes it. */
   send(data: string | Uint8Array): boolean {
     return this.#attempt?.send(data) ?? false;

@@ -26,6 +26,8 @@ export interface Client {
   readonly opened: Promise<void>;
   /** Bytes that the socket has been given and has not sent yet; 0 without a socket. */
   readonly bufferedAmount: number;
+  /** The subprotocol that the server chose for the present connection, `""` if none (RFC 6455 section 1.9). */
+  readonly protocol: string;
   /** The machine behind it, as an XState actor: `subscribe` and `system.inspect` work. */
   readonly actor: ClientActor;
   /**
@@ -102,6 +104,10 @@ export class LiveClient implements Client {
 
   get bufferedAmount(): number {
     return this.#line.bufferedAmount;
+  }
+
+  get protocol(): string {
+    return this.#line.protocol;
   }
 
   send(data: ClientData): boolean {

@@ -21,6 +21,7 @@ export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
   readonly bufferedAmount: number;
+  readonly protocol: string;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: "open" | "message" | "error" | "close", listener: (event: SocketEvent) => void): void;
@@ -92,6 +93,10 @@ export class Attempt {
 
   get bufferedAmount(): number {
     return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  get protocol(): string {
+    return this.#wasOpen ? (this.#socket?.protocol ?? "") : "";
   }
 
   /** Hands a message over; `false` if the socket takes none. */

@@ -41,6 +41,17 @@ describe("connecting", () => {
     expect(client.actor.getSnapshot().status).toBe("done");
   });
 
+  test("tells the subprotocol and the unsent bytes of the present connection", async () => {
+    const client = stage.connect({ protocols: "chat" });
+    stage.socket.protocol = "chat";
+    stage.socket.bufferedAmount = 7;
+    expect([client.protocol, client.bufferedAmount]).toEqual(["", 7]);
+    stage.socket.accept();
+    expect(client.protocol).toBe("chat");
+    stage.socket.end(1001);
+    expect([client.protocol, client.bufferedAmount]).toEqual(["", 0]);
+  });
+
   test("gives text as strings and bytes as Uint8Array", () => {
     stage.connect();
     stage.socket.accept();

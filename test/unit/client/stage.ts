@@ -10,6 +10,7 @@ type Listener = (event: { readonly type: string }) => void;
 export class HandSocket implements WebSocketLike {
   binaryType = "blob";
   bufferedAmount = 0;
+  protocol = "";
   readyState = 0;
   readonly url: string;
   readonly protocols: readonly string[];
