@@ -209,6 +209,7 @@ class Talk {
   #onSignal(signal: "SIGINT" | "SIGTERM"): void {
     if (this.#signal !== undefined) process.exit(signalCode(signal));
     this.#signal = signal;
+    if (this.#client.state === "open") this.#screen.status(`Closing (${signal} once more leaves at once)`);
     this.#client.close();
   }
 
