@@ -45,13 +45,13 @@ const ENDED: ClientClosing = { ...NORMAL, wasClean: true, willRetry: false };
 
 class LiveChannel implements Channel {
   readonly name: string;
-  /** Its `sub` has gone over the present connection. */
-  isSubscribed = false;
   readonly #host: ChannelHost;
   readonly #options: ChannelOptions;
   readonly #callbacks: Callbacks;
   readonly #opening = new Opening();
   readonly #onEnded: () => void;
+  /** Its `sub` has gone over the present connection, or the last one. */
+  #isSubscribed = false;
   #isAnnounced = false;
   #isOver = false;
 
@@ -83,19 +83,19 @@ class LiveChannel implements Channel {
 
   close(): boolean {
     if (this.#isOver) return false;
-    if (this.isSubscribed) this.#host.write(`uns,${this.name}`);
+    this.#host.write(`uns,${this.name}`);
     this.#leave();
     queueMicrotask(() => this.#callbacks.run("onClose", this.#options.onClose, ENDED));
     return true;
   }
 
   subscribe(): void {
-    if (!this.#isOver) this.isSubscribed = this.#host.write(`sub,${this.name}`);
+    if (!this.#isOver) this.#isSubscribed = this.#host.write(`sub,${this.name}`);
   }
 
   /** Says once for each subscription that the channel is open. */
   announce(): void {
-    if (!this.isSubscribed || this.#isAnnounced || this.state !== "open") return;
+    if (!this.#isSubscribed || this.#isAnnounced || this.state !== "open") return;
     this.#isAnnounced = true;
     this.#opening.opened();
     this.#callbacks.run("onOpen", this.#options.onOpen);
@@ -118,7 +118,6 @@ class LiveChannel implements Channel {
   /** The server, or the client's connection, has ended it. */
   end(closing: ClientClosing): void {
     if (this.#isOver) return;
-    this.isSubscribed = false;
     this.#isAnnounced = false;
     if (!closing.willRetry) this.#leave();
     this.#callbacks.run("onClose", this.#options.onClose, closing);
@@ -126,7 +125,6 @@ class LiveChannel implements Channel {
 
   #leave(): void {
     this.#isOver = true;
-    this.isSubscribed = false;
     this.#host.forget(this);
     this.#opening.failed(new SendallError("CLOSED", `the channel ${show(this.name)} ended before it was open`));
     this.#onEnded();
@@ -161,7 +159,6 @@ export class Channels {
       },
     });
     this.#live.set(name, channel);
-    this.#left.delete(name);
     const { state } = this.#host;
     if (state === "open") channel.subscribe();
     // Never from within the call: whoever called does not have the channel yet.

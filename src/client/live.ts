@@ -117,7 +117,6 @@ export class LiveClient implements Client {
   close(code: number = NORMAL.code, reason = ""): boolean {
     checkClientCloseCode(code);
     if (!this.#isAlive) return false;
-    this.#queue = [];
     this.actor.send({ type: "close", code, reason: cutReason(reason) });
     return true;
   }
@@ -163,6 +162,8 @@ export class LiveClient implements Client {
 
   #onOpened(): void {
     this.actor.send({ type: "opened" });
+    // Somebody who subscribes to the machine may have closed it already.
+    if (this.state !== "open") return;
     this.#hasHeard = false;
     this.#channels.subscribe();
     this.#flush();

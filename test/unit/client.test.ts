@@ -93,6 +93,20 @@ describe("connecting", () => {
     expect(states).toEqual(["open", "open", "closing", false, "closed"]);
   });
 
+  test("can be closed by who watches its machine, before anybody is told that it was open", async () => {
+    const client = stage.connect();
+    const states: unknown[] = [];
+    client.actor.subscribe(({ value }) => {
+      states.push(value);
+      if (value === "open") client.close();
+    });
+    stage.socket.accept();
+    await settle();
+    expect(states).toEqual(["open", "closing", "closed"]);
+    expect(stage.take()).toEqual([["close", 1000, false]]);
+    await expect(client.opened).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
   test("gives up an attempt that nobody answers within 30 s", async () => {
     const client = stage.connect();
     await stage.pass(29_999);
@@ -140,6 +154,10 @@ describe("opened", () => {
     const client = stage.connect();
     client.close();
     await expect(client.opened).rejects.toMatchObject({ code: "CLOSED" });
+    const late = stage.connect();
+    stage.socket.fail();
+    late.close();
+    await expect(late.opened).rejects.toMatchObject({ code: "CLOSED" });
     stage.connect().close();
     await settle();
   });
@@ -187,6 +205,25 @@ describe("the offline queue", () => {
     await stage.pass(1000);
     stage.socket.accept();
     expect([first?.sent, stage.socket.sent]).toEqual([[], ["late"]]);
+  });
+
+  test("keeps the rest, in its place, when the socket takes only a part", async () => {
+    const client = stage.connect();
+    for (const text of ["a", "b", "c"]) client.send(text);
+    const { socket } = stage;
+    const take = socket.send.bind(socket);
+    socket.send = (data) => {
+      take(data);
+      socket.readyState = 2;
+    };
+    socket.accept();
+    client.send("d");
+    socket.readyState = 1;
+    client.send("e");
+    socket.end(1001);
+    await stage.pass(1000);
+    stage.socket.accept();
+    expect([socket.sent, stage.socket.sent]).toEqual([["a"], ["b", "c", "d", "e"]]);
   });
 
   test("is forgotten by close, and nothing is taken after it", async () => {
@@ -275,6 +312,13 @@ describe("connecting again", () => {
     await stage.pass(1000);
     stage.socket.accept();
     stage.socket.message("hello");
+    stage.socket.end(1001);
+    expect(stage.waits).toEqual([1000]);
+    await stage.pass(1000);
+    stage.socket.fail();
+    await stage.pass(2000);
+    stage.socket.accept();
+    stage.socket.message("hello again");
     stage.socket.end(1001);
     expect(stage.waits).toEqual([1000]);
     await stage.pass(1000);

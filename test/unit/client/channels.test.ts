@@ -107,6 +107,18 @@ describe("a channel", () => {
     expect(client.state).toBe("open");
   });
 
+  test("that has ended means nothing to a later connection: its name is the client's again", async () => {
+    const ann = open("ann");
+    stage.socket.accept();
+    ann.close();
+    stage.socket.end(1001);
+    await stage.pass(1000);
+    stage.socket.accept();
+    stage.take();
+    stage.socket.message("msg,ann,x");
+    expect(stage.take()).toEqual([["message", "msg,ann,x"]]);
+  });
+
   test("that ended is not subscribed to again, and its name is free", async () => {
     open("ann").close();
     stage.socket.accept();
