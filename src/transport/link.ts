@@ -90,7 +90,12 @@ export class MemoryLink implements Wire, CarriedLink {
   /** What has come from the client; counted in deliveries. */
   #arrived = 0;
 
-  constructor(clock: Clock, { maxPayloadBytes, hearsPings }: Admission, events: MemoryClientEvents, isCarried: boolean) {
+  constructor(
+    clock: Clock,
+    { maxPayloadBytes, hearsPings }: Admission,
+    events: MemoryClientEvents,
+    isCarried: boolean,
+  ) {
     this.#clock = clock;
     this.#maxPayloadBytes = maxPayloadBytes;
     this.#hearsPings = hearsPings;

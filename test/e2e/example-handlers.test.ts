@@ -4,6 +4,8 @@ import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/te
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createCanvas } from "../../examples/canvas/canvas.js";
 import { people } from "../../examples/channels/people.js";
+import { createChat } from "../../examples/chat/chat.js";
+import { startBot } from "../../examples/client/bot.js";
 import { echoLoop } from "../../examples/loop/loop.js";
 import { lobby } from "../../examples/machine/lobby.js";
 import { createPush } from "../../examples/push/push.js";
@@ -254,6 +256,72 @@ describe("the lobby of the machine example", () => {
     eve.close();
     await runtime.settle();
     expect(views(ann).at(-1)).toBe("results: Ann*1");
+  });
+});
+
+describe("the bot of the client example", () => {
+  interface Told {
+    readonly type: string;
+    readonly text: string;
+    readonly members: readonly string[];
+  }
+
+  function chat() {
+    const runtime = run({ handler: createChat() });
+    return {
+      runtime,
+      bot: () => startBot("ws://chat/", { WebSocket: runtime.WebSocket }),
+      told: (client: TestClient, type: string): Told[] =>
+        client
+          .take()
+          .map((json): Told => JSON.parse(String(json)))
+          .filter((message) => message.type === type),
+      async enter(nick: string) {
+        const client = await runtime.connect();
+        await say(runtime, client, JSON.stringify({ type: "join", nick, room: "lobby" }));
+        return client;
+      },
+      speak: (client: TestClient, text: string) => say(runtime, client, JSON.stringify({ type: "say", text })),
+    };
+  }
+
+  it("greets who comes, and answers who says its name, but not itself", async () => {
+    const { runtime, bot, enter, speak, told } = chat();
+    const client = bot();
+    await runtime.settle();
+    const ann = await enter("Ann");
+    expect(told(ann, "said").map(({ text }) => text)).toEqual(["Hello Ann!"]);
+    await speak(ann, "Bot: people");
+    await speak(ann, "bot what?");
+    await speak(ann, "both of you: people");
+    await speak(ann, "BOT, time please");
+    expect(told(ann, "said").map(({ text }) => text)).toEqual([
+      "Bot: people",
+      "Ann, here are Bot, Ann.",
+      "bot what?",
+      'Say my name and "time", "roll" or "people".',
+      "both of you: people",
+      "BOT, time please",
+      `Ann, it is ${new Date(runtime.now()).toISOString()}.`,
+    ]);
+    await speak(ann, "bot roll");
+    expect(told(ann, "said")[1]?.text).toMatch(/^Ann, you rolled [1-6]\.$/);
+    client.close();
+  });
+
+  it("comes back after a lost connection, under another name if its own is taken", async () => {
+    const { runtime, bot, enter, told } = chat();
+    const client = bot();
+    await runtime.settle();
+    await enter("Ann");
+    runtime.server.connections()[0]?.close(1001);
+    await runtime.advance(500);
+    expect(told(await enter("Eve"), "welcome")[0]?.members).toEqual(["Ann", "Bot", "Eve"]);
+    const other = bot();
+    await runtime.settle();
+    expect(told(await enter("Bob"), "welcome")[0]?.members).toEqual(["Ann", "Bot", "Eve", "Bot 2", "Bob"]);
+    client.close();
+    other.close();
   });
 });
 
