@@ -148,20 +148,19 @@ describe("the canvas's handler", () => {
     expect(await drawn()).toEqual([]);
   });
 
-  it("gives a newcomer the fullest canvas there can be without taking it for a slow consumer", async () => {
+  it.each([
+    ["many short strokes", 50, 5_000],
+    ["fewer long ones", 500, 500],
+  ])("gives a newcomer the fullest canvas without taking it for a slow consumer: %s", async (_case, length, kept) => {
     const runtime = run({ handler: createCanvas() });
     const a = await runtime.connect();
     // Three bytes for each character, and a header for each message.
-    const stroke = "\u20AC".repeat(50);
-    for (let i = 0; i < 5_001; i++) a.send(`${i}${i === 0 ? "" : stroke.slice(String(i).length)}`);
+    const stroke = (i: number) => `${i}`.padEnd(length, "\u20AC");
+    for (let i = 0; i <= 5_000; i++) a.send(stroke(i));
     await runtime.settle();
     const b = await runtime.connect();
     const strokes = b.take().slice(2);
-    expect([strokes.length, strokes[0]?.slice(0, 2), strokes.at(-1)?.slice(0, 5)]).toEqual([
-      5_000,
-      "1\u20AC",
-      "5000\u20AC",
-    ]);
+    expect([strokes.length, strokes[0], strokes.at(-1)]).toEqual([kept, stroke(5_001 - kept), stroke(5_000)]);
     expect(b.closed).toBeUndefined();
     expect(runtime.server.stats()).toMatchObject({ dropped: 0, slowConsumers: 0 });
   });
@@ -306,6 +305,13 @@ describe("the bot of the client example", () => {
     ]);
     await speak(ann, "bot roll");
     expect(told(ann, "said")[1]?.text).toMatch(/^Ann, you rolled [1-6]\.$/);
+    const namesake = await enter("Bot too");
+    namesake.take();
+    await speak(namesake, "bot people");
+    expect(told(namesake, "said").map(({ text }) => text)).toEqual([
+      "bot people",
+      "Bot too, here are Bot, Ann, Bot too.",
+    ]);
     client.close();
   });
 
