@@ -4,12 +4,12 @@
  */
 import { type ClientActor, type ClientClock, type ClientState, startClient } from "../actors/client.js";
 import { checkClientCloseCode, cutReason, NORMAL } from "../closing.js";
-import { SendallError, show } from "../errors.js";
+import { SendallError } from "../errors.js";
 import { Callbacks } from "./callbacks.js";
 import { type Channel, type ChannelHost, Channels } from "./channels.js";
 import { Line } from "./line.js";
 import { Opening } from "./opening.js";
-import type { ChannelOptions, ClientData, ClientSettings } from "./options.js";
+import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
 import type { SocketEnd, SocketFactory } from "./socket.js";
 
 /** A client that stays connected. */
@@ -136,8 +136,8 @@ export class LiveClient implements Client {
       get state() {
         return client.state;
       },
-      write: (text) => this.#line.send(text),
-      post: (text, owner) => this.#send(text, owner),
+      write: (data) => this.#line.send(data),
+      post: (data, owner) => this.#send(data, owner),
       forget: (owner) => {
         this.#queue = this.#queue.filter((waiting) => waiting.owner !== owner);
       },
@@ -197,10 +197,4 @@ export class LiveClient implements Client {
     this.#channels.end(closing);
     this.#callbacks.run("onClose", this.#settings.onClose, closing);
   }
-}
-
-function checkData(data: unknown): string | Uint8Array {
-  if (typeof data === "string" || data instanceof Uint8Array) return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }

@@ -77,8 +77,8 @@ export interface ConnectOptions {
 export interface ChannelOptions {
   /** The subscription has been sent. What waited follows it and has been sent before this is called. */
   readonly onOpen?: () => unknown;
-  /** A message of the channel. */
-  readonly onMessage?: (data: string) => unknown;
+  /** A message of the channel: a string for a text frame, bytes for a binary frame. */
+  readonly onMessage?: (data: string | Uint8Array) => unknown;
   /** The channel or its connection has ended; after `willRetry` it subscribes again by itself. */
   readonly onClose?: (closing: ClientClosing) => unknown;
   /** `REFUSED`: the server knows no such channel. `CALLBACK_FAILED`: without an `onError` here the client's hears of it. */
@@ -195,6 +195,13 @@ function merge({ minMs, maxMs, factor, jitter, attempts }: ReconnectOptions): Ba
     jitter: jitter ?? BACKOFF.jitter,
     attempts: attempts ?? BACKOFF.attempts,
   };
+}
+
+/** What is sent for a message; throws `BAD_DATA`. */
+export function checkData(data: unknown): string | Uint8Array {
+  if (typeof data === "string" || data instanceof Uint8Array) return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }
 
 /** The options of a channel; throws `BAD_OPTION`. */
