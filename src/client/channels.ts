@@ -12,6 +12,7 @@ import { isRefusal, readMultiplexed, writeMessage } from "./wire.js";
 
 /** One named conversation over a client's socket. */
 export interface Channel {
+  /** The name that both sides know it by. */
   readonly name: string;
   /** The client's state, and `"closed"` once this channel has ended. */
   readonly state: ClientState;

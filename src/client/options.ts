@@ -61,9 +61,9 @@ export interface ConnectOptions {
    * the connection is followed by `onClose`.
    */
   readonly onError?: (error: Error) => unknown;
-  /** When to connect again; `false`: never. What is left out keeps its default. */
+  /** When to connect again; `false`: never. What is left out keeps its default. Default: after 1 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
-  /** What is kept while there is no connection. */
+  /** What is kept while there is no connection. What is left out keeps its default. Default: 256 messages. */
   readonly offline?: OfflineOptions;
   /**
    * The class to make sockets with, shaped as a browser's `WebSocket`: that of `ws`, Node's own, a test runtime's. Default: the

@@ -6,7 +6,7 @@ import { ABNORMAL, isFinalCode, isFinalStatus } from "../closing.js";
 import { SendallError, show } from "../errors.js";
 
 /** What a socket tells in its events; each event has some of it. */
-interface SocketEvent {
+export interface WebSocketLikeEvent {
   readonly type: string;
   readonly data?: unknown;
   readonly code?: number;
@@ -24,7 +24,7 @@ export interface WebSocketLike {
   readonly protocol: string;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: "open" | "message" | "error" | "close", listener: (event: SocketEvent) => void): void;
+  addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketLikeEvent) => void): void;
 }
 
 /** A class of such sockets. */
@@ -150,14 +150,14 @@ export class Attempt {
     this.#listener.opened();
   }
 
-  #onMessage({ data }: SocketEvent): void {
+  #onMessage({ data }: WebSocketLikeEvent): void {
     if (this.#isOver) return;
     const message = typeof data === "string" ? data : bytesOf(data);
     if (message !== undefined) this.#listener.message(message);
     else this.#listener.failed(this.#failure(`a message came as ${show(data)}, not as an ArrayBuffer`));
   }
 
-  #onError({ error, message }: SocketEvent): void {
+  #onError({ error, message }: WebSocketLikeEvent): void {
     if (this.#isOver || this.#isUnwanted) return;
     const refusal = this.#socket?.refusal;
     this.#listener.failed(
@@ -165,7 +165,7 @@ export class Attempt {
     );
   }
 
-  #onClose({ code = ABNORMAL, reason = "", wasClean = false }: SocketEvent): void {
+  #onClose({ code = ABNORMAL, reason = "", wasClean = false }: WebSocketLikeEvent): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const status = this.#socket?.refusal?.status;
