@@ -27,7 +27,8 @@ export type ClientState = "connecting" | "open" | "waiting" | "closing" | "close
  * or the user closes it (`close`).
  */
 export type ClientEvent =
-  | { readonly type: "opened" | "heard" }
+  | { readonly type: "opened" }
+  | { readonly type: "heard" }
   | {
       readonly type: "ended";
       /** Connecting again would end in the same way. */

@@ -8,6 +8,7 @@ import { SendallError, show } from "../errors.js";
 import { Callbacks } from "./callbacks.js";
 import { Opening } from "./opening.js";
 import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
+import type { Message } from "./socket.js";
 import { isRefusal, readMultiplexed, writeMessage } from "./wire.js";
 
 /** One named conversation over a client's socket. */
@@ -37,7 +38,7 @@ export interface ChannelHost {
   /** Hands it to the socket at once; `false` if that takes none. */
   write(data: string): boolean;
   /** Hands it to the socket, or keeps it for the channel until there is one. */
-  post(data: string | Uint8Array, owner: Channel): boolean;
+  post(data: Message, owner: Channel): boolean;
   /** Forgets what was kept for the channel. */
   forget(owner: Channel): void;
 }

@@ -10,7 +10,7 @@ import { type Channel, type ChannelHost, Channels } from "./channels.js";
 import { Line } from "./line.js";
 import { Opening } from "./opening.js";
 import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
-import type { SocketEnd, SocketFactory } from "./socket.js";
+import type { Message, SocketEnd, SocketFactory } from "./socket.js";
 
 /** A client that stays connected. */
 export interface Client {
@@ -56,7 +56,7 @@ export interface Client {
 }
 
 interface Waiting {
-  readonly data: string | Uint8Array;
+  readonly data: Message;
   readonly owner: Channel | undefined;
 }
 
@@ -145,12 +145,12 @@ export class LiveClient implements Client {
     return new Channels(host, (error) => this.#callbacks.tellFailure(error));
   }
 
-  #send(data: string | Uint8Array, owner?: Channel): boolean {
+  #send(data: Message, owner?: Channel): boolean {
     if (!this.#isAlive) return false;
     // A socket whose peer is closing takes nothing: then it waits for the next one.
     if (this.state === "open" && this.#queue.length === 0 && this.#line.send(data)) return true;
     if (this.#queue.length >= this.#settings.maxMessages) return false;
-    this.#queue.push({ data: typeof data === "string" ? data : new Uint8Array(data), owner });
+    this.#queue.push({ data, owner });
     return true;
   }
 

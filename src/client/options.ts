@@ -4,7 +4,7 @@
  */
 import type { Backoff, ClientClock } from "../actors/client.js";
 import { SendallError, show } from "../errors.js";
-import type { WebSocketClass } from "./socket.js";
+import type { Message, WebSocketClass } from "./socket.js";
 
 /** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */
 export type ClientData = string | Uint8Array | ArrayBuffer;
@@ -197,10 +197,12 @@ function merge({ minMs, maxMs, factor, jitter, attempts }: ReconnectOptions): Ba
   };
 }
 
-/** What is sent for a message; throws `BAD_DATA`. */
-export function checkData(data: unknown): string | Uint8Array {
-  if (typeof data === "string" || data instanceof Uint8Array) return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+/** What is sent for a message, a copy of bytes; throws `BAD_DATA`. */
+export function checkData(data: unknown): Message {
+  if (typeof data === "string") return data;
+  // Browsers refuse memory that is shared between threads, so not the buffer itself either.
+  if (data instanceof Uint8Array) return new Uint8Array(data).buffer;
+  if (data instanceof ArrayBuffer) return data.slice(0);
   throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }
 

@@ -22,10 +22,13 @@ export interface WebSocketLike {
   readonly readyState: number;
   readonly bufferedAmount: number;
   readonly protocol: string;
-  send(data: string | Uint8Array): void;
+  send(data: string | ArrayBuffer): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketLikeEvent) => void): void;
 }
+
+/** What a socket is given for a message: bytes are a copy that nobody else has. */
+export type Message = string | ArrayBuffer;
 
 /** A class of such sockets. */
 export type WebSocketClass = new (url: string, protocols?: string[]) => WebSocketLike;
@@ -100,7 +103,7 @@ export class Attempt {
   }
 
   /** Hands a message over; `false` if the socket takes none. */
-  send(data: string | Uint8Array): boolean {
+  send(data: Message): boolean {
     if (this.#isOver || this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(data);
     return true;

@@ -3,6 +3,7 @@
  * end a channel, `msg,name,payload` belongs to one, and the server answers `err,name,text` to what it cannot do. A payload may
  * hold anything; a binary message carries the same words as bytes, then a payload of bytes.
  */
+import type { Message } from "./socket.js";
 
 /** What a server has sent for a channel. */
 type Multiplexed =
@@ -35,14 +36,14 @@ function readBytes(data: Uint8Array): Multiplexed | undefined {
 }
 
 /** A message for a channel. */
-export function writeMessage(name: string, data: string | Uint8Array): string | Uint8Array {
+export function writeMessage(name: string, data: Message): Message {
   const head = `${HEAD}${name},`;
   if (typeof data === "string") return head + data;
   const bytes = new TextEncoder().encode(head);
-  const message = new Uint8Array(bytes.length + data.length);
+  const message = new Uint8Array(bytes.length + data.byteLength);
   message.set(bytes);
-  message.set(data, bytes.length);
-  return message;
+  message.set(new Uint8Array(data), bytes.length);
+  return message.buffer;
 }
 
 /**
