@@ -99,9 +99,9 @@ export interface ClientParts {
 }
 
 /** As long as a Sendall server may take to let somebody in: 10 s each for the request, for a free place and for `authorize`. */
-export const CONNECT_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 30_000;
 /** As long as a Sendall server waits for the answer to its close frame. */
-export const CLOSE_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** How long to wait after so many retries in vain. */
 function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, random: number): number {

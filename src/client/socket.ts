@@ -177,7 +177,9 @@ export class Attempt {
   }
 
   #refusal({ status, body }: Refusal): SendallError {
-    const text = `${this.#url} refused the connection: HTTP ${status} ${body}`.trimEnd();
+    // The body may be a page; a server of ours says it in one line.
+    const [line = ""] = body.split("\n", 1);
+    const text = `${this.#url} refused the connection: HTTP ${status} ${line}`.trimEnd();
     return new SendallError("REFUSED", text, { status, body });
   }
 
