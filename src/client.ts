@@ -1,6 +1,8 @@
 /**
  * `sendall/client`: a client that stays connected, for pages and for programs. It is the composition root of its side: it checks
  * what it was asked for, finds the class that makes sockets here and sets a {@link Client} going.
+ *
+ * @module sendall/client
  */
 import { type Client, LiveClient } from "./client/live.js";
 import {
@@ -13,7 +15,7 @@ import {
 } from "./client/options.js";
 import type { SocketFactory, WebSocketClass } from "./client/socket.js";
 
-export type { ClientActor, ClientEvent, ClientSnapshot, ClientState } from "./actors/client.js";
+export type { ClientActor, ClientContext, ClientEvent, ClientSnapshot, ClientState } from "./actors/client.js";
 export type { Channel } from "./client/channels.js";
 export type { Client } from "./client/live.js";
 export type {
@@ -24,7 +26,7 @@ export type {
   OfflineOptions,
   ReconnectOptions,
 } from "./client/options.js";
-export type { WebSocketClass, WebSocketLike } from "./client/socket.js";
+export type { WebSocketClass, WebSocketLike, WebSocketLikeEvent } from "./client/socket.js";
 export { SendallError, type SendallErrorCode } from "./errors.js";
 
 /**

@@ -22,18 +22,28 @@ import { NORMAL } from "../closing.js";
 /** What a client is doing. */
 export type ClientState = "connecting" | "open" | "waiting" | "closing" | "closed";
 
-/** What happens to a client. */
+/**
+ * What happens to a client: its socket is open (`opened`) or gone (`ended`), the first message of a connection has come (`heard`),
+ * or the user closes it (`close`).
+ */
 export type ClientEvent =
-  /** The socket is open. */
   | { readonly type: "opened" }
-  /** The first message of a connection has come. */
   | { readonly type: "heard" }
-  /** The socket is gone; `isFinal` if connecting again would end in the same way. */
-  | { readonly type: "ended"; readonly isFinal: boolean }
-  /** The user closes the client. */
-  | { readonly type: "close"; readonly code: number; readonly reason: string };
+  | {
+      readonly type: "ended";
+      /** Connecting again would end in the same way. */
+      readonly isFinal: boolean;
+    }
+  | {
+      readonly type: "close";
+      /** The close code to send (RFC 6455 section 7.4). */
+      readonly code: number;
+      /** The reason to send, of 123 bytes at most. */
+      readonly reason: string;
+    };
 
-interface ClientContext {
+/** What a client's machine remembers. */
+export interface ClientContext {
   /** How many times in a row it has connected again, or tried to, without success. */
   readonly retries: number;
   /** How long it waits, or waited last, before it connects again, in milliseconds. */
@@ -41,7 +51,12 @@ interface ClientContext {
 }
 
 /** The state of a client's actor. */
-export type ClientSnapshot = Snapshot<unknown> & { readonly value: ClientState; readonly context: ClientContext };
+export type ClientSnapshot = Snapshot<unknown> & {
+  /** What it is doing. */
+  readonly value: ClientState;
+  /** What it remembers. */
+  readonly context: ClientContext;
+};
 
 /** The actor of a client. */
 export type ClientActor = ActorRef<ClientSnapshot, ClientEvent>;
@@ -84,9 +99,9 @@ export interface ClientParts {
 }
 
 /** As long as a Sendall server may take to let somebody in: 10 s each for the request, for a free place and for `authorize`. */
-export const CONNECT_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 30_000;
 /** As long as a Sendall server waits for the answer to its close frame. */
-export const CLOSE_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** How long to wait after so many retries in vain. */
 function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, random: number): number {

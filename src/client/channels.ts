@@ -1,17 +1,19 @@
 /**
- * The channels of a client: many named conversations over its one socket, the client's side of `channels({...})`. On the wire
- * each is a text message: `sub,name` and `uns,name` begin and end one, `msg,name,payload` belongs to one, and the server answers
- * `err,name,reason` to a `sub` that it does not take. The client owns one {@link Channels} and shows it what comes in.
+ * The channels of a client: many named conversations over its one socket, the client's side of `channels({...})`. The client owns
+ * one {@link Channels} and shows it what comes in; the words of the wire are in `wire.ts`.
  */
 import type { ClientState } from "../actors/client.js";
 import { ABNORMAL, NORMAL } from "../closing.js";
 import { SendallError, show } from "../errors.js";
 import { Callbacks } from "./callbacks.js";
 import { Opening } from "./opening.js";
-import { type ChannelOptions, type ClientClosing, checkChannelOptions } from "./options.js";
+import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
+import type { Message } from "./socket.js";
+import { isRefusal, readMultiplexed, writeMessage } from "./wire.js";
 
 /** One named conversation over a client's socket. */
 export interface Channel {
+  /** The name that both sides know it by. */
   readonly name: string;
   /** The client's state, and `"closed"` once this channel has ended. */
   readonly state: ClientState;
@@ -23,9 +25,9 @@ export interface Channel {
   /**
    * Sends a message, or keeps it while there is no connection, in one queue with the client's.
    * @returns `false` if that queue is full or the channel has ended
-   * @throws SendallError `BAD_DATA` for anything but a string
+   * @throws SendallError `BAD_DATA` for anything but a string, a `Uint8Array` or an `ArrayBuffer`
    */
-  send(data: string): boolean;
+  send(data: ClientData): boolean;
   /** Ends the channel, not the client; what still waits in it is not sent. @returns `false` if it has ended before */
   close(): boolean;
 }
@@ -34,9 +36,9 @@ export interface Channel {
 export interface ChannelHost {
   readonly state: ClientState;
   /** Hands it to the socket at once; `false` if that takes none. */
-  write(text: string): boolean;
+  write(data: string): boolean;
   /** Hands it to the socket, or keeps it for the channel until there is one. */
-  post(text: string, owner: Channel): boolean;
+  post(data: Message, owner: Channel): boolean;
   /** Forgets what was kept for the channel. */
   forget(owner: Channel): void;
 }
@@ -75,10 +77,9 @@ class LiveChannel implements Channel {
     return this.#opening.promise;
   }
 
-  send(data: string): boolean {
-    if (typeof data !== "string")
-      throw new SendallError("BAD_DATA", `message: expected a string on a channel, got ${show(data)}`);
-    return !this.#isOver && this.#host.post(`msg,${this.name},${data}`, this);
+  send(data: ClientData): boolean {
+    const message = writeMessage(this.name, checkData(data));
+    return !this.#isOver && this.#host.post(message, this);
   }
 
   close(): boolean {
@@ -101,7 +102,7 @@ class LiveChannel implements Channel {
     this.#callbacks.run("onOpen", this.#options.onOpen);
   }
 
-  message(payload: string): void {
+  message(payload: string | Uint8Array): void {
     // What comes right behind the subscription must not come before its opening.
     this.announce();
     if (!this.#isOver) this.#callbacks.run("onMessage", this.#options.onMessage, payload);
@@ -130,9 +131,6 @@ class LiveChannel implements Channel {
     this.#onEnded();
   }
 }
-
-/** A message of the wire, by name. */
-const WIRE = /^(msg|uns|err),([^,]*)(?:,([\s\S]*))?$/;
 
 export class Channels {
   readonly #host: ChannelHost;
@@ -184,13 +182,14 @@ export class Channels {
 
   /** Whether the message was for a channel. */
   take(data: string | Uint8Array): boolean {
-    if (typeof data !== "string" || this.#live.size + this.#left.size === 0) return false;
-    const [, verb = "", name = "", payload = ""] = WIRE.exec(data) ?? [];
-    const channel = this.#live.get(name);
-    if (channel === undefined) return this.#left.has(name);
-    if (verb === "msg") channel.message(payload);
-    else if (verb === "uns") channel.end(ENDED);
-    else channel.refused(payload);
+    if (this.#live.size + this.#left.size === 0) return false;
+    const message = readMultiplexed(data);
+    if (message === undefined) return false;
+    const channel = this.#live.get(message.name);
+    if (channel === undefined) return this.#left.has(message.name);
+    if (message.verb === "msg") channel.message(message.payload);
+    else if (message.verb === "uns") channel.end(ENDED);
+    else if (isRefusal(message.text)) channel.refused(message.text);
     return true;
   }
 }

@@ -3,7 +3,7 @@
  * never more than one socket that anybody listens to.
  */
 import type { ClientLine } from "../actors/client.js";
-import { Attempt, LOST, type SocketFactory, type SocketListener } from "./socket.js";
+import { Attempt, LOST, type Message, type SocketFactory, type SocketListener } from "./socket.js";
 
 export class Line implements ClientLine {
   readonly #url: string;
@@ -26,7 +26,7 @@ export class Line implements ClientLine {
   }
 
   /** Hands a message to the socket; `false` if there is none that takes it. */
-  send(data: string | Uint8Array): boolean {
+  send(data: Message): boolean {
     return this.#attempt?.send(data) ?? false;
   }
 

@@ -4,13 +4,13 @@
  */
 import { type ClientActor, type ClientClock, type ClientState, startClient } from "../actors/client.js";
 import { checkClientCloseCode, cutReason, NORMAL } from "../closing.js";
-import { SendallError, show } from "../errors.js";
+import { SendallError } from "../errors.js";
 import { Callbacks } from "./callbacks.js";
 import { type Channel, type ChannelHost, Channels } from "./channels.js";
 import { Line } from "./line.js";
 import { Opening } from "./opening.js";
-import type { ChannelOptions, ClientData, ClientSettings } from "./options.js";
-import type { SocketEnd, SocketFactory } from "./socket.js";
+import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
+import type { Message, SocketEnd, SocketFactory } from "./socket.js";
 
 /** A client that stays connected. */
 export interface Client {
@@ -56,7 +56,7 @@ export interface Client {
 }
 
 interface Waiting {
-  readonly data: string | Uint8Array;
+  readonly data: Message;
   readonly owner: Channel | undefined;
 }
 
@@ -136,8 +136,8 @@ export class LiveClient implements Client {
       get state() {
         return client.state;
       },
-      write: (text) => this.#line.send(text),
-      post: (text, owner) => this.#send(text, owner),
+      write: (data) => this.#line.send(data),
+      post: (data, owner) => this.#send(data, owner),
       forget: (owner) => {
         this.#queue = this.#queue.filter((waiting) => waiting.owner !== owner);
       },
@@ -145,12 +145,12 @@ export class LiveClient implements Client {
     return new Channels(host, (error) => this.#callbacks.tellFailure(error));
   }
 
-  #send(data: string | Uint8Array, owner?: Channel): boolean {
+  #send(data: Message, owner?: Channel): boolean {
     if (!this.#isAlive) return false;
     // A socket whose peer is closing takes nothing: then it waits for the next one.
     if (this.state === "open" && this.#queue.length === 0 && this.#line.send(data)) return true;
     if (this.#queue.length >= this.#settings.maxMessages) return false;
-    this.#queue.push({ data: typeof data === "string" ? data : new Uint8Array(data), owner });
+    this.#queue.push({ data, owner });
     return true;
   }
 
@@ -197,10 +197,4 @@ export class LiveClient implements Client {
     this.#channels.end(closing);
     this.#callbacks.run("onClose", this.#settings.onClose, closing);
   }
-}
-
-function checkData(data: unknown): string | Uint8Array {
-  if (typeof data === "string" || data instanceof Uint8Array) return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }

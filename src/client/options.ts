@@ -4,7 +4,7 @@
  */
 import type { Backoff, ClientClock } from "../actors/client.js";
 import { SendallError, show } from "../errors.js";
-import type { WebSocketClass } from "./socket.js";
+import type { Message, WebSocketClass } from "./socket.js";
 
 /** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */
 export type ClientData = string | Uint8Array | ArrayBuffer;
@@ -61,9 +61,9 @@ export interface ConnectOptions {
    * the connection is followed by `onClose`.
    */
   readonly onError?: (error: Error) => unknown;
-  /** When to connect again; `false`: never. What is left out keeps its default. */
+  /** When to connect again; `false`: never. What is left out keeps its default. Default: after 1 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
-  /** What is kept while there is no connection. */
+  /** What is kept while there is no connection. What is left out keeps its default. Default: 256 messages. */
   readonly offline?: OfflineOptions;
   /**
    * The class to make sockets with, shaped as a browser's `WebSocket`: that of `ws`, Node's own, a test runtime's. Default: the
@@ -77,8 +77,8 @@ export interface ConnectOptions {
 export interface ChannelOptions {
   /** The subscription has been sent. What waited follows it and has been sent before this is called. */
   readonly onOpen?: () => unknown;
-  /** A message of the channel. */
-  readonly onMessage?: (data: string) => unknown;
+  /** A message of the channel: a string for a text frame, bytes for a binary frame. */
+  readonly onMessage?: (data: string | Uint8Array) => unknown;
   /** The channel or its connection has ended; after `willRetry` it subscribes again by itself. */
   readonly onClose?: (closing: ClientClosing) => unknown;
   /** `REFUSED`: the server knows no such channel. `CALLBACK_FAILED`: without an `onError` here the client's hears of it. */
@@ -195,6 +195,15 @@ function merge({ minMs, maxMs, factor, jitter, attempts }: ReconnectOptions): Ba
     jitter: jitter ?? BACKOFF.jitter,
     attempts: attempts ?? BACKOFF.attempts,
   };
+}
+
+/** What is sent for a message, a copy of bytes; throws `BAD_DATA`. */
+export function checkData(data: unknown): Message {
+  if (typeof data === "string") return data;
+  // Browsers refuse memory that is shared between threads, so not the buffer itself either.
+  if (data instanceof Uint8Array) return new Uint8Array(data).buffer;
+  if (data instanceof ArrayBuffer) return data.slice(0);
+  throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }
 
 /** The options of a channel; throws `BAD_OPTION`. */

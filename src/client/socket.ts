@@ -6,7 +6,7 @@ import { ABNORMAL, isFinalCode, isFinalStatus } from "../closing.js";
 import { SendallError, show } from "../errors.js";
 
 /** What a socket tells in its events; each event has some of it. */
-interface SocketEvent {
+export interface WebSocketLikeEvent {
   readonly type: string;
   readonly data?: unknown;
   readonly code?: number;
@@ -22,10 +22,13 @@ export interface WebSocketLike {
   readonly readyState: number;
   readonly bufferedAmount: number;
   readonly protocol: string;
-  send(data: string | Uint8Array): void;
+  send(data: string | ArrayBuffer): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: "open" | "message" | "error" | "close", listener: (event: SocketEvent) => void): void;
+  addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketLikeEvent) => void): void;
 }
+
+/** What a socket is given for a message: bytes are a copy that nobody else has. */
+export type Message = string | ArrayBuffer;
 
 /** A class of such sockets. */
 export type WebSocketClass = new (url: string, protocols?: string[]) => WebSocketLike;
@@ -100,7 +103,7 @@ export class Attempt {
   }
 
   /** Hands a message over; `false` if the socket takes none. */
-  send(data: string | Uint8Array): boolean {
+  send(data: Message): boolean {
     if (this.#isOver || this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(data);
     return true;
@@ -150,14 +153,14 @@ export class Attempt {
     this.#listener.opened();
   }
 
-  #onMessage({ data }: SocketEvent): void {
+  #onMessage({ data }: WebSocketLikeEvent): void {
     if (this.#isOver) return;
     const message = typeof data === "string" ? data : bytesOf(data);
     if (message !== undefined) this.#listener.message(message);
     else this.#listener.failed(this.#failure(`a message came as ${show(data)}, not as an ArrayBuffer`));
   }
 
-  #onError({ error, message }: SocketEvent): void {
+  #onError({ error, message }: WebSocketLikeEvent): void {
     if (this.#isOver || this.#isUnwanted) return;
     const refusal = this.#socket?.refusal;
     this.#listener.failed(
@@ -165,7 +168,7 @@ export class Attempt {
     );
   }
 
-  #onClose({ code = ABNORMAL, reason = "", wasClean = false }: SocketEvent): void {
+  #onClose({ code = ABNORMAL, reason = "", wasClean = false }: WebSocketLikeEvent): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const status = this.#socket?.refusal?.status;
@@ -174,7 +177,9 @@ export class Attempt {
   }
 
   #refusal({ status, body }: Refusal): SendallError {
-    const text = `${this.#url} refused the connection: HTTP ${status} ${body}`.trimEnd();
+    // The body may be a page; a server of ours says it in one line.
+    const [line = ""] = body.split("\n", 1);
+    const text = `${this.#url} refused the connection: HTTP ${status} ${line}`.trimEnd();
     return new SendallError("REFUSED", text, { status, body });
   }
 

@@ -1,16 +1,16 @@
 /**
  * The client's sockets in Node, which are those of `ws`: with headers, and with what HTTP answered when an upgrade was refused.
- * `client.ts` loads this file when it runs in Node; browsers never do. The shell's `sendall connect` goes through the client.
+ * `client.ts` loads this file when it runs in Node; browsers never do.
  */
 import { WebSocket } from "ws";
 
-/** How long `ws` waits for the answer to a close frame; the client gives up as late, whichever comes first. */
+/** How long `ws` waits, once either side has closed, for the connection to end: as long as the client does when it has closed. */
 const CLOSE_TIMEOUT_MS = 5_000;
 /** As much of a refusal's body is kept: our own servers' are one line. */
 const MAX_BODY_BYTES = 1_024;
 
 /** What HTTP answered instead of switching protocols. */
-export interface DialRefusal {
+interface DialRefusal {
   readonly status: number;
   readonly body: string;
 }

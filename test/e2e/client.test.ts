@@ -177,6 +177,20 @@ describe("a client in Node", () => {
     await expect(open(url).opened).rejects.toMatchObject({ status: 403, body: "x".repeat(1024) });
   });
 
+  test("is refused all the same when the refusal breaks off, and names the first line of a body", async () => {
+    const rude = createTcpServer((socket) => {
+      socket.once("data", () => socket.end("HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\nnot here\n<p>"));
+    }).listen(0, "127.0.0.1");
+    await once(rude, "listening");
+    onTestFinished(() => void rude.close());
+    const url = urlOf(rude);
+    await expect(open(url).opened).rejects.toMatchObject({
+      status: 404,
+      body: "not here\n<p>",
+      message: `${url} refused the connection: HTTP 404 not here`,
+    });
+  });
+
   test("comes back after a 503, as soon as it is let in", async () => {
     let refusals = 0;
     const { url } = await servePlain({

@@ -174,7 +174,8 @@ describe("opened", () => {
 describe("the offline queue", () => {
   test("keeps messages in order until the connection is open, before what onOpen sends", () => {
     const client = stage.connect({ onOpen: () => void client.send("from onOpen") });
-    const bytes = new Uint8Array([1]);
+    const bytes = new Uint8Array(new SharedArrayBuffer(1));
+    bytes[0] = 1;
     expect([client.send("a"), client.send(bytes), client.send(new Uint8Array([2]).buffer)]).toEqual([true, true, true]);
     bytes[0] = 9;
     expect(stage.socket.sent).toEqual([]);

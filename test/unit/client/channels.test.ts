@@ -49,14 +49,51 @@ describe("a channel", () => {
     expect([stage.take(), ann.state, bob.state]).toEqual([["ann open"], "open", "open"]);
   });
 
+  test("carries bytes as binary messages, and text as text", () => {
+    const seen: unknown[] = [];
+    const ann = client.channel("änn", { onMessage: (data) => seen.push(data) });
+    ann.send(new Uint8Array([0, 44, 255]));
+    ann.send(new Uint8Array([1]).buffer);
+    stage.socket.accept();
+    const head = [...Buffer.from("msg,änn,")];
+    expect(stage.socket.sent.slice(1)).toEqual([new Uint8Array([...head, 0, 44, 255]), new Uint8Array([...head, 1])]);
+    stage.socket.message(new Uint8Array([...head, 9, 44, 8]).buffer);
+    stage.socket.message(new Uint8Array(head).buffer);
+    expect(seen).toEqual([new Uint8Array([9, 44, 8]), new Uint8Array([])]);
+  });
+
+  test("lives on when the server answers what it sent before its predecessor's end was known", () => {
+    const ann = open("ann");
+    stage.socket.accept();
+    ann.send("in flight");
+    stage.socket.message("uns,ann");
+    const again = open("ann");
+    stage.take();
+    stage.socket.message("err,ann,not subscribed");
+    stage.socket.message("err,ann,subscribed already");
+    stage.socket.message("msg,ann,hi");
+    expect([again.state, stage.take()]).toEqual(["open", ["ann open", "ann: hi"]]);
+  });
+
   test("leaves everything else to the client", () => {
     open("ann");
     stage.socket.accept();
     stage.take();
-    const others = ["msg,bob,x", "uns,bob", "err,bob,unknown", "msg", "hello,ann,x", "xmsg,ann,x", "sub,ann", ""];
+    const others = [
+      "msg,bob,x",
+      "uns,bob",
+      "err,bob,unknown",
+      "err,,what?",
+      "msg",
+      "msg,ann",
+      "hello,ann,x",
+      "sub,ann",
+      "",
+    ];
     for (const text of others) stage.socket.message(text);
-    stage.socket.message(new Uint8Array([1]).buffer);
-    expect(stage.take()).toEqual([...others.map((text) => ["message", text]), ["message", new Uint8Array([1])]]);
+    const bytes = ["x", "msg,bob,x", "msg,ann", "uns,ann", "err,ann,x"].map((text) => new TextEncoder().encode(text));
+    for (const data of bytes) stage.socket.message(data.buffer);
+    expect(stage.take()).toEqual([...others, ...bytes].map((data) => ["message", data]));
   });
 
   test("shares the offline queue and its bound with the client; subscriptions go first and do not count", () => {
@@ -240,7 +277,7 @@ describe("bad input", () => {
     expect(stage.socket.sent).toEqual([]);
   });
 
-  test.each<unknown>([5, null, new Uint8Array(1)])("%o is no message for a channel", (data) => {
+  test.each<unknown>([5, null, {}])("%o is no message for a channel", (data) => {
     // @ts-expect-error it is not what the type asks for
     expect(() => open("ann").send(data)).toThrow(expect.objectContaining({ code: "BAD_DATA" }));
   });

@@ -32,9 +32,9 @@ export class HandSocket implements WebSocketLike {
     this.#listeners.push([type, listener]);
   }
 
-  send(data: string | Uint8Array): void {
+  send(data: string | ArrayBuffer): void {
     if (this.readyState !== 1) throw new Error(`sent in state ${this.readyState}`);
-    this.sent.push(data);
+    this.sent.push(typeof data === "string" ? data : new Uint8Array(data));
   }
 
   close(...args: [code?: number, reason?: string]): void {
