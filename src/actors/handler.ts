@@ -47,7 +47,8 @@ export class Handler implements Runnable, LeakOwner {
   readonly actor: ObjectActor<Handler, ServerEvent>;
   readonly #parts: HandlerParts;
   readonly #pending = new Set<Pending>();
-  /** The lane of the event that is being handed to the actor. */
+  /** The event that is being handed to the actor, and its lane. */
+  #handed: ServerEvent | undefined;
   #lane: Lane;
   #isHeld = true;
   #isHurried = false;
@@ -101,6 +102,11 @@ export class Handler implements Runnable, LeakOwner {
 
   receive(event: ServerEvent): void {
     const { runner, bus, log } = this.#parts;
+    // Events come out of the mailbox: what somebody else sends to the actor is no event of any connection.
+    if (event !== this.#handed) {
+      log.debug({ event: event.type }, "unknown event");
+      return;
+    }
     if (isDebugging(log)) {
       const bytes = event.type === "message" ? { bytes: Buffer.byteLength(event.data) } : {};
       log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
@@ -144,9 +150,11 @@ export class Handler implements Runnable, LeakOwner {
 
   #hand({ event, lane }: Taken): void {
     if (event.type === "open") lane.owner?.announce();
+    this.#handed = event;
     this.#lane = lane;
     this.actor.send(event);
     // Nothing of the last event is kept until the next.
+    this.#handed = undefined;
     this.#lane = this.#parts.mailbox.common;
   }
 
