@@ -219,11 +219,23 @@ export const rows: Readonly<Record<number, Row>> = {
       "closing > for an error of the protocol has the code for it, by the server, after one error event",
     ],
   }),
+  38: should("tells the handler of pings and pongs", {
+    "e2e/per-connection.test.ts": [
+      "a module hears of everything that a peer does, by kind and with its payload, and of its end once",
+    ],
+  }),
   39: must("tells the handler what the rest of the program has to say, in order with a connection's messages", {
     "e2e/fanout.test.ts": [
       "what the program tells the handler about a connection comes in order with its messages, and never before its open",
     ],
     "unit/bus/bus.test.ts": ["info > carries whatever it is given, and the connection that it is about"],
+  }),
+  40: must("tells the handler of silence, and lets it push now and then", {
+    "e2e/per-connection.test.ts": ["%s pushes after 5 seconds of silence, and any message puts it off"],
+    "unit/actors/connection.test.ts": ["silence > is told of after so long, once, and again after the next message"],
+    "unit/bus/bus.test.ts": [
+      "info > of an alarm comes when it rings, not when it was cancelled or its connection has gone",
+    ],
   }),
   41: must("tells text from bytes", {
     "e2e/wire.test.ts": [
@@ -231,9 +243,50 @@ export const rows: Readonly<Record<number, Row>> = {
       "a binary message may be kept: it does not change when more arrives, and text reads it as UTF-8",
     ],
   }),
+  42: must("takes a handler as a function, as an object, as a module, and by the name of its file", {
+    "unit/handlers/shape.test.ts": [
+      "a handler function > gets the event and the bus, and what it returns is handed back",
+      "a stateful handler > is called as the object that it is, and need not have a stop",
+    ],
+    "e2e/per-connection.test.ts": [
+      "of 10 connections one breaks %s: it ends with 1011, the others go on, and the next is served",
+    ],
+    "e2e/cli.test.ts": ["sendall serve > serves the function that a file exports by default"],
+  }),
+  43: must("has an actor for each connection, side by side", {
+    "e2e/per-connection.test.ts": [
+      "an actor that waits holds up its own connection alone, whose messages keep their order",
+    ],
+  }),
   44: must("has one handler for all connections, with one state", {
     "e2e/fanout.test.ts": ["one handler counts what 20 clients send at once: 100 messages each are 2,000"],
     ...contract("2: the handler runs one event at a time, and an async handler is awaited"),
+  }),
+  45: must("hands the handler its state, from the first to the last", {
+    "e2e/per-connection.test.ts": [
+      "each connection has a state of its own, made by init and kept from message to message",
+      "what a callback returns > is what the peer gets, and the next state: %s",
+    ],
+    "unit/handlers/shape.test.ts": [
+      "a stateful handler > keeps the state that it returned last, and gets it with each event and at the end",
+    ],
+  }),
+  46: must("does what a callback returns: reply, ping, pong, close, several, or nothing", {
+    "e2e/per-connection.test.ts": ["what a callback returns > is what the peer gets, and the next state: %s"],
+  }),
+  47: should("runs a loop for each connection that reads its messages", {
+    "e2e/per-connection.test.ts": ["a loop reads its messages one after another, and ends when its peer closes"],
+  }),
+  48: must("tells the handler of a connection's end, or ends it", {
+    "e2e/per-connection.test.ts": [
+      "100 connections that come and go in every way are each told of once, and none of their actors is left",
+      "a loop that never asks for another message is ended by the signal when its connection is",
+    ],
+  }),
+  49: must("ends the connection whose actor crashes, with a line in the log, and no other", {
+    "e2e/per-connection.test.ts": [
+      "of 10 connections one breaks %s: it ends with 1011, the others go on, and the next is served",
+    ],
   }),
   50: must("goes on after any number of crashes", {
     "e2e/life.test.ts": [
@@ -275,6 +328,22 @@ export const rows: Readonly<Record<number, Row>> = {
   57: must("names connections by ids that tell nothing and stay the same", {
     "e2e/facts.test.ts": [
       "1,000 connections have ids that nobody can guess, each the same in all of its events, and none is given twice",
+    ],
+  }),
+  58: must("has named channels over one socket: subscribe, message, unsubscribe", {
+    "e2e/channels.test.ts": [
+      "three channels over one socket do not hear each other, and leaving one leaves the others",
+      "a name that nobody has, a second sub and a message without sub change nothing",
+    ],
+  }),
+  59: must("has a handler for each channel, with a state of its own", {
+    "e2e/channels.test.ts": [
+      "each channel has its own state, its own members and rooms; a broadcast reaches its subscribers but the source",
+    ],
+  }),
+  60: must("closes one channel and leaves the others", {
+    "e2e/channels.test.ts": [
+      "the server closes one channel: the peer is told, the socket and the others stay, and it may come back",
     ],
   }),
   61: must("rooms that come with their first member and go with their last, and people with names in them", {

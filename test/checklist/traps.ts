@@ -103,6 +103,9 @@ export const traps: Readonly<Record<string, Trap>> = {
         "every character that there is comes back, whatever it means to other protocols",
         "lone surrogates, NUL and the last code points survive as what UTF-8 can say of them",
       ],
+      "e2e/channels.test.ts": [
+        "whatever a payload holds arrives whole: commas, the wire's own words, line ends, NUL, the last code points, bytes",
+      ],
     },
   },
   T12: {
@@ -120,6 +123,15 @@ export const traps: Readonly<Record<string, Trap>> = {
       ],
       "contract/contract.test.ts": [
         "the contract over %s > 4: broadcast leaves out the source and only the source, sendall nobody, in rooms too",
+      ],
+    },
+  },
+  T14: {
+    what: "a handler that is to end by itself does not, and stays for ever",
+    shownBy: {
+      "e2e/per-connection.test.ts": [
+        "%s that does not end after its connection is given up after handlerTimeoutMs, with a line, and holds up nobody",
+        "a loop that never asks for another message is ended by the signal when its connection is",
       ],
     },
   },
