@@ -324,6 +324,17 @@ describe("a bad upgrade", () => {
     expect([server.stats().refused, server.stats().connections]).toEqual([1, 0]);
   });
 
+  test.each([
+    ["Upgrade", /Upgrade: websocket\r\n/],
+    ["Connection", /Connection: Upgrade\r\n/],
+    ["Upgrade and Connection", /Upgrade: websocket\r\nConnection: Upgrade\r\n/],
+  ])("without %s is none: it is a plain request, and told to upgrade", async (_what, header) => {
+    const server = await open({ routes });
+    const answer = await exchange(server, badUpgrade(header, ""));
+    expect([answer.status, answer.headers.upgrade]).toEqual([426, "websocket"]);
+    expect(server.stats()).toMatchObject({ refused: 0, connections: 0 });
+  });
+
   test("is not bad for the case of its words", async () => {
     const server = await open({ routes });
     const peer = new RawPeer(server.port);
