@@ -7,6 +7,7 @@ import type {
   Connection,
   ConnectionData,
   ConnectionId,
+  Data,
   Frame,
   Params,
   RequestFacts,
@@ -39,20 +40,19 @@ export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {
   stop?(state: S, bus: Bus<D, P>): void | Promise<void>;
 }
 
-/** What a route runs: one function for all events, or an object that keeps a state. */
-export type Handler<D = ConnectionData, S = unknown, P = Params> = HandlerFunction<D, P> | StatefulHandler<S, D, P>;
+declare const handled: unique symbol;
 
-/** What the handler actor runs: each shape of handler is turned into one of these. */
-export interface Runner {
-  /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
-  init(bus: Bus): void | Promise<void>;
-  /** Runs the user's code for one event; called without `this`. */
-  readonly handle: (event: ServerEvent, bus: Bus) => unknown;
-  /** What `handle` returned, once it is settled; not called for an event that failed or took too long. */
-  settled(result: unknown): void;
-  /** The last call. */
-  stop(bus: Bus): void | Promise<void>;
+/** A handler made by `perConnection`, `fromLogic` or `channels`: what is in it is between it and the server. */
+export abstract class ShapedHandler<D = ConnectionData, P = Params> {
+  /** Carries the types; not there at run time. */
+  declare readonly [handled]?: (event: ServerEvent<D, P>) => void;
 }
+
+/** What a route runs: a function for all events, an object that keeps a state, or what one of the makers of shapes has made. */
+export type Handler<D = ConnectionData, S = unknown, P = Params> =
+  | HandlerFunction<D, P>
+  | StatefulHandler<S, D, P>
+  | ShapedHandler<D, P>;
 
 /** What `authorize` is asked about: a request to connect, before the upgrade. */
 export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
@@ -110,6 +110,7 @@ export interface Wire {
   /** One socket write for all frames, in order. The array is the wire's from then on. @returns `false` if it is not open */
   write(frames: readonly Frame[]): boolean;
   ping(data: Buffer): void;
+  pong(data: Buffer): void;
   /** Sends a close frame after all that was written. `Peer.gone` follows when the peer answers, or the socket ends. */
   close(code: number, reason: string): void;
   /** Cuts the connection; `Peer.gone` MUST follow, not within this call. */
@@ -123,7 +124,9 @@ export interface Peer {
   readonly id: ConnectionId;
   /** @param bytes how many there were on the wire */
   message(data: string | Buffer, bytes: number): void;
-  pong(): void;
+  /** Told only where {@link Admission.hearsPings}; it has been answered. */
+  pinged(data: Buffer): void;
+  ponged(data: Buffer): void;
   drained(): void;
   failed(error: Error): void;
   /** `code` is that of the peer's close frame, 1006 without one. */
@@ -137,6 +140,8 @@ export interface Admission {
   readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
+  /** Whether the handler wants to be told of pings. */
+  readonly hearsPings: boolean;
   /** MUST be called in the same stack in which the wire starts to deliver. */
   accept(wire: Wire): Peer;
   /** MUST be called instead if the peer has left: its place is free again. */
@@ -194,4 +199,11 @@ export interface Member extends Connection {
   offer(frame: Frame): Outcome;
   /** Posts an `info` event about it. */
   tell(data: unknown): boolean;
+  /** Posts an `info` event that was meant for all: it counts as waiting for this connection alone. */
+  forward(data: unknown): boolean;
+  /** Sends a pong that no ping has asked for (RFC 6455 section 5.5.3). */
+  pong(data?: Data): boolean;
+  /** Its socket is read no more until `release`, called as often. */
+  hold(): void;
+  release(): void;
 }

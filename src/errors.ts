@@ -10,7 +10,9 @@
  *   or its id where one is asked for.
  * - `BAD_ROOM`: a room name that is not a string, or empty.
  * - `BAD_DURATION`: a number of milliseconds that is not one.
- * - `BAD_HANDLER`: a handler file that is missing, cannot be loaded or exports no handler.
+ * - `BAD_HANDLER`: a handler file that is missing, cannot be loaded or exports no handler, or what `perConnection`, `fromLogic` or
+ *   `channels` was given is nothing that they can work with.
+ * - `BAD_REPLY`: a callback of a `perConnection` handler has returned something else than a reply.
  * - `HANDLER_TIMEOUT`: the handler had not finished an event after `handlerTimeoutMs`.
  * - `REFUSED`: a test client's connection was refused; `status` and `body` tell how.
  * - `NOT_SETTLED`: a test waited for a handler that waits for something outside the test runtime.
@@ -24,6 +26,7 @@ export type SendallErrorCode =
   | "BAD_ROOM"
   | "BAD_DURATION"
   | "BAD_HANDLER"
+  | "BAD_REPLY"
   | "HANDLER_TIMEOUT"
   | "REFUSED"
   | "NOT_SETTLED"

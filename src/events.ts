@@ -1,4 +1,4 @@
-/** The vocabulary that every room and every user speaks: connections, events, receipts, the bus. No logic. */
+/** The vocabulary that every room and every user speaks: connections, events, receipts, the bus. */
 import type { PeerCertificate } from "node:tls";
 
 declare const connectionId: unique symbol;
@@ -174,6 +174,20 @@ export type ServerEvent<D = ConnectionData, P = Params> =
   | ErrorEvent<D, P>
   | InfoEvent<D, P>
   | IdleEvent<D, P>;
+
+/** A control frame of the peer (RFC 6455 section 5.5), for the `ping` and `pong` of a `perConnection` handler; others never see it. */
+export interface ControlEvent {
+  readonly type: "ping" | "pong";
+  readonly connection: Connection;
+  readonly data: Buffer;
+}
+
+/** What waits in a mailbox. */
+export type MailboxEvent = ServerEvent | ControlEvent;
+
+export function isControl(event: MailboxEvent): event is ControlEvent {
+  return event.type === "ping" || event.type === "pong";
+}
 
 /** What became of one message: `targeted = queued + dropped + dead`. */
 export interface Receipt {

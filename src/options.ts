@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
-import type { Authorize, Handler, Logger, StatefulHandler, UpgradeRequest } from "./contracts.js";
+import type { Authorize, Handler, Logger, ShapedHandler, StatefulHandler, UpgradeRequest } from "./contracts.js";
 import type { Bus, ConnectionData, ConnectionId, Params, ParamsOf, ServerEvent } from "./events.js";
 
 /** How much may wait for the handler. */
@@ -126,7 +126,8 @@ type InlineRoute<D, P> = Omit<SharedOptions, "authorize"> & {
 };
 type InlineHandler<D, P> =
   | { method(event: ServerEvent<D, P>, bus: Bus<D, P>): unknown }["method"]
-  | StatefulHandler<unknown, D, P>;
+  | StatefulHandler<unknown, D, P>
+  | ShapedHandler<D, P>;
 
 /** Either one handler for every path, or handlers by path. */
 export type Handling<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> =

@@ -197,9 +197,10 @@ export class LiveServer extends Everywhere implements Server {
   }
 
   /** One route is closed; when it was the last one, so is the server. */
-  routeFailed(error: unknown): void {
-    this.#log.error({ err: error }, "a route is closed: its handler failed too often");
-    if (this.#routes.every((route) => route.hasFailed)) this.fail(error);
+  routeEnded(error: unknown): void {
+    if (error === undefined) this.#log.info({}, "a route is closed: its handler has come to its end");
+    else this.#log.error({ err: error }, "a route is closed: its handler failed too often");
+    if (this.#routes.every((route) => route.hasEnded)) this.fail(error);
   }
 
   fail(error: unknown): void {

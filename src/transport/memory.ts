@@ -5,7 +5,7 @@
 
 import type { Clock } from "../clock.js";
 import { ABNORMAL, protocolErrorCode } from "../closing.js";
-import type { Address, Entrance, Gate, Head, Peer, Wire } from "../contracts.js";
+import type { Address, Admission, Entrance, Gate, Head, Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
 import type { Refusal } from "../reject.js";
 import { Line } from "./line.js";
@@ -47,6 +47,7 @@ class MemoryLink implements Wire {
   readonly client: MemoryClientEnd;
   readonly #clock: Clock;
   readonly #maxPayloadBytes: number;
+  readonly #hearsPings: boolean;
   readonly #toServer: Line<ToServer>;
   readonly #toClient: Line<ToClient>;
   #peer: Peer | undefined;
@@ -57,9 +58,10 @@ class MemoryLink implements Wire {
   /** What has come from the client; counted in deliveries. */
   #arrived = 0;
 
-  constructor(clock: Clock, maxPayloadBytes: number, events: MemoryClientEvents) {
+  constructor(clock: Clock, { maxPayloadBytes, hearsPings }: Admission, events: MemoryClientEvents) {
     this.#clock = clock;
     this.#maxPayloadBytes = maxPayloadBytes;
+    this.#hearsPings = hearsPings;
     this.#events = events;
     this.#toServer = new Line(clock, (item) => this.#atServer(item));
     this.#toClient = new Line(clock, (item) => this.#atClient(item));
@@ -112,6 +114,10 @@ class MemoryLink implements Wire {
     if (this.#isOpen) this.#toClient.push({ type: "ping", data });
   }
 
+  pong(data: Buffer): void {
+    if (this.#isOpen) this.#toClient.push({ type: "pong", data });
+  }
+
   close(code: number, reason: string): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -148,9 +154,10 @@ class MemoryLink implements Wire {
         return;
       case "ping":
         if (this.#isOpen) this.#toClient.push({ type: "pong", data: item.data });
+        if (this.#hearsPings) this.#peer?.pinged(item.data);
         return;
       case "pong":
-        this.#peer?.pong();
+        this.#peer?.ponged(item.data);
         return;
       case "close":
         if (this.#isOpen) this.#toClient.push({ type: "close", code: item.code, reason: item.reason });
@@ -277,7 +284,7 @@ export class MemoryEntrance implements Entrance {
       this.#gate?.refused(asking, admission);
       return admission;
     }
-    const link = new MemoryLink(this.#clock, admission.maxPayloadBytes, events);
+    const link = new MemoryLink(this.#clock, admission, events);
     const peer = admission.accept(link);
     link.attach(peer);
     return { id: peer.id, protocol: admission.protocol, end: link.client };

@@ -123,8 +123,12 @@ function onMessage(this: WebSocket, data: Buffer | ArrayBuffer | Buffer[], isBin
   else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
 }
 
-function onPong(this: WebSocket): void {
-  if (this instanceof Socket) this.peer?.pong();
+function onPing(this: WebSocket, data: Buffer): void {
+  if (this instanceof Socket) this.peer?.pinged(Buffer.from(data));
+}
+
+function onPong(this: WebSocket, data: Buffer): void {
+  if (this instanceof Socket) this.peer?.ponged(Buffer.from(data));
 }
 
 function onError(this: WebSocket, error: Error): void {
@@ -221,6 +225,7 @@ export class WebSocketTransport {
     ws.wireOf = ws.joiner.wireOf;
     ws.peer = this.#admission?.accept(ws);
     ws.on("message", onMessage);
+    if (this.#admission?.hearsPings) ws.on("ping", onPing);
     ws.on("pong", onPong);
     ws.on("error", onError);
     ws.on("close", onClose);

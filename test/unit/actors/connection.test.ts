@@ -77,19 +77,19 @@ describe("the round trip", () => {
   test("is that of the last ping, and unknown before the first pong", async () => {
     const { stage, connect } = await keeping();
     const { wire, connection } = await connect();
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBeUndefined();
     expect(connection.ping("hello")).toBe(true);
     expect(wire.take()).toEqual(["ping hello"]);
     stage.clock.pass(40);
     expect(connection.roundTripMs).toBeUndefined();
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(40);
     stage.clock.pass(10);
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(40);
     connection.ping();
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(0);
   });
 
