@@ -90,7 +90,8 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
    */
   send(data: Data): boolean;
   /**
-   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes.
+   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes, after what was sent before; what still waits for a socket that
+   * must drain it overtakes.
    * @throws SendallError `BAD_DATA`
    */
   ping(data?: Data): boolean;

@@ -138,6 +138,8 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     const payload = controlPayload(data);
     if (!this.isOpen) return false;
     this.#liveness.pinged();
+    // It goes straight to the wire, and must not overtake what was sent before it.
+    this.#sender.flush();
     this.#wire.ping(payload);
     return true;
   }
@@ -145,6 +147,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   pong(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
     if (!this.isOpen) return false;
+    this.#sender.flush();
     this.#wire.pong(payload);
     return true;
   }
