@@ -1,6 +1,15 @@
 /** How our side ends connections, seen from theirs: what was sent before, the code, the reason, and nothing afterwards. */
-import type { Connection, ServeOptions } from "sendall";
+import {
+  type Connection,
+  close,
+  fromLogic,
+  type Handler,
+  perConnection,
+  type ServeOptions,
+  type ServerEvent,
+} from "sendall";
 import { describe, expect, test } from "vitest";
+import { setup } from "xstate";
 import type { Server } from "../../src/server/live.js";
 import type { HandClock } from "../../src/testing/clock.js";
 import { Client, clientFrame, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
@@ -39,6 +48,26 @@ describe("our side's close frame", () => {
     if (event.text === "connection") event.connection.close(3_000, "Go away!");
     if (event.text === "no code") event.connection.close();
   };
+  /** Ends at the first message. */
+  const machine = setup({ types: { events: {} as ServerEvent } }).createMachine({
+    initial: "waiting",
+    states: { waiting: { on: { message: "over" } }, over: { type: "final" } },
+  });
+  const shaped = (shape: Handler): object => ({ handler: shape });
+  const loop = shaped(
+    perConnection(async (connection) => {
+      for await (const _ of connection) return;
+    }),
+  );
+  const module = shaped(perConnection({ init: () => 0, handle: () => close(0, 4_004, "by a reply") }));
+  const crashing = shaped(
+    perConnection({
+      init: () => 0,
+      handle() {
+        throw new Error("broken");
+      },
+    }),
+  );
   const kick = ({ server }: Scene): void => {
     for (const connection of server.connections()) connection.close(4_002, "kicked");
   };
@@ -48,6 +77,10 @@ describe("our side's close frame", () => {
     ["the handler without a code", ({ client }) => client.send("no code"), 1_000, ""],
     ["the bus by its id", ({ client }) => client.send("bus"), 4_001, "by the bus"],
     ["another part of the program", kick, 4_002, "kicked"],
+    ["the end of its loop", ({ client }) => client.send("x"), 1_000, "", loop],
+    ["what its module returns", ({ client }) => client.send("x"), 4_004, "by a reply", module],
+    ["the crash of its actor", ({ client }) => client.send("x"), 1_011, "handler failed", crashing],
+    ["the final state of a machine", ({ client }) => client.send("x"), 1_000, "", shaped(fromLogic(machine))],
     ["its failures", ({ client }) => client.send("throw"), 1_011, "handler failed", { supervise: { intensity: 0 } }],
     [
       "the handler's own failures",
@@ -68,7 +101,7 @@ describe("our side's close frame", () => {
       "moving",
     ],
   ])("has the code and the reason when the connection is closed by %s", async (_how, act, code, reason, options) => {
-    const { server, clock } = await serveByHand({ ...options, handler });
+    const { server, clock } = await serveByHand({ handler, ...options });
     const client = await Client.open(server.url);
     await until(() => server.connections().length === 1);
     act({ server, clock, client });
