@@ -1,5 +1,5 @@
 /** Connections that come and go, clients that break the handler, peers that vanish: nothing is left behind. */
-import type { Connection, Receipt, ServerEvent } from "sendall";
+import type { Receipt, ServerEvent } from "sendall";
 import { expect, test } from "vitest";
 import type { InspectionEvent } from "xstate";
 import type { Server } from "../../src/server/live.js";
@@ -92,17 +92,18 @@ function countActors(server: Server): () => number {
     Array.from(seen).filter((actor) => "getSnapshot" in actor && actor.getSnapshot().status === "active").length;
 }
 
-test("a peer that has reset its connection is told of by error or closed, and then sending to it is a dead letter", async () => {
-  const ended: Connection[] = [];
-  const { server } = await serveByHand({
-    handler(event) {
-      if (event.type === "closed") ended.push(event.connection);
-    },
-  });
+test("a peer that resets its connection is told of by error, with the system's reason, and by closed; then sending to it is a dead letter", async () => {
+  const events: ServerEvent[] = [];
+  const { server } = await serveByHand({ handler: (event) => void events.push(event) });
   const client = await Client.open(server.url);
+  client.send("hello");
+  await until(() => events.length === 2);
   client.socket.resetAndDestroy();
-  await until(() => ended.length === 1);
-  for (const connection of ended) expect(server.unicast("late", connection)).toMatchObject({ dead: 1 });
+  await until(() => events.at(-1)?.type === "closed");
+  expect(events.map(({ type }) => type)).toEqual(["open", "message", "error", "closed"]);
+  expect(events[2]).toMatchObject({ error: { code: "ECONNRESET" } });
+  expect(events[3]).toMatchObject({ code: 1006, wasClean: false, by: "lost" });
+  expect(server.unicast("late", events[3]?.connection ?? "")).toMatchObject({ dead: 1 });
 });
 
 test.each([
