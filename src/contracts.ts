@@ -18,11 +18,17 @@ import type { Refusal, Rejection } from "./reject.js";
 
 /** What Sendall asks of a logger; every pino logger has it. */
 export interface Logger {
+  /** The least of the levels that are written: at `"debug"` each frame is logged, too. */
   readonly level: string;
+  /** Each event and each frame. */
   debug(details: object, line: string): void;
+  /** The server's life, connections opened and closed, upgrades refused. */
   info(details: object, line: string): void;
+  /** Slow consumers, slow handlers, refused origins, connections lost. */
   warn(details: object, line: string): void;
+  /** Failures of the handler. */
   error(details: object, line: string): void;
+  /** A logger whose lines carry these bindings, too. */
   child(bindings: Record<string, unknown>): Logger;
 }
 
@@ -40,12 +46,10 @@ export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {
   stop?(state: S, bus: Bus<D, P>): void | Promise<void>;
 }
 
-declare const handled: unique symbol;
-
 /** A handler made by `perConnection`, `fromLogic` or `channels`: what is in it is between it and the server. */
 export abstract class ShapedHandler<D = ConnectionData, P = Params> {
   /** Carries the types; not there at run time. */
-  declare readonly [handled]?: (event: ServerEvent<D, P>) => void;
+  declare readonly takes?: (event: ServerEvent<D, P>) => void;
 }
 
 /** What a route runs: a function for all events, an object that keeps a state, or what one of the makers of shapes has made. */
@@ -180,11 +184,15 @@ export interface Entrance {
   readonly middleware?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 }
 
-/** Ends of a connection, for `closed` and the log. */
+/** How a connection ended. */
 export interface Ending {
+  /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
   readonly code: number;
+  /** The reason that goes with the code. */
   readonly reason: string;
+  /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
+  /** Who ended it. */
   readonly by: ClosedBy;
 }
 

@@ -1,4 +1,8 @@
-/** The public names of Sendall, one by one. */
+/**
+ * The public names of Sendall, one by one.
+ *
+ * @module sendall
+ */
 export type {
   Authorize,
   Ending,

@@ -69,6 +69,44 @@ describe("the README", () => {
     expect(String(left)).toMatch(/^[0-9a-f-]{36} left$/);
   });
 
+  test("shows a server with each shape of handler, which answers as its comments say", async () => {
+    const url = await urlOf(run(programs[1]?.replace("await server.close();", "console.log(server.url);") ?? ""));
+    const said = {
+      function: [["hi"], ["somebody says hi"]],
+      state: [
+        ["a", "b"],
+        ["message number 1", "message number 2"],
+      ],
+      logic: [
+        ["a", "b"],
+        ["message number 1", "message number 2"],
+      ],
+      module: [
+        ["a", "b"],
+        ["your message number 1", "your message number 2"],
+      ],
+      loop: [["hi"], ["hi"]],
+      channels: [
+        ["sub,news", "sub,echo", "msg,echo,a,b"],
+        ["msg,news,nothing new", "msg,echo,a,b"],
+      ],
+    };
+    for (const [path, [sent = [], expected = []]] of Object.entries(said)) {
+      const socket = new WebSocket(url + path);
+      const received: string[] = [];
+      const all = new Promise<void>((resolve) => {
+        socket.on("message", (data) => {
+          if (received.push(String(data)) === expected.length) resolve();
+        });
+      });
+      await once(socket, "open");
+      for (const message of sent) socket.send(message);
+      await all;
+      socket.terminate();
+      expect([path, received]).toEqual([path, expected]);
+    }
+  });
+
   test("shows other programs that start and close", async () => {
     for (const program of programs.slice(1)) {
       const [code] = await once(run(program), "exit");

@@ -107,6 +107,8 @@ export class RouteBus implements Bus {
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
     checkDuration("bus.after", ms);
+    // Now: when the alarm rings there is nobody to throw at, and the process would end.
+    if (to !== undefined) this.find(to);
     if (this.#hasEnded) return () => {};
     const timer = this.#parts.clock.after(ms, () => {
       this.#timers.delete(timer);

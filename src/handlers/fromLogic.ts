@@ -30,6 +30,7 @@ import { RunnerMaker } from "./maker.js";
 
 /** What the logic finds as its `input`. */
 export interface LogicInput<D = ConnectionData, P = Params> {
+  /** What the logic sends with. */
   readonly bus: Bus<D, P>;
 }
 

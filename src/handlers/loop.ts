@@ -22,6 +22,7 @@ export type LoopMessage<D = ConnectionData, P = Params> = string | Buffer | type
  * hand, `next()` then tells how it ended. Leaving the loop early does not close the connection, and it can be read on.
  */
 export interface LoopConnection<D = ConnectionData, P = Params> extends Connection<D, P> {
+  /** The messages of its peer, one at a time; there is one reader for each connection. */
   [Symbol.asyncIterator](): AsyncIterator<LoopMessage<D, P>, Ending | undefined>;
 }
 

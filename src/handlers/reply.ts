@@ -5,30 +5,37 @@ import type { Data } from "../events.js";
 /** Nothing to send. */
 export interface NoReply<S> {
   readonly type: "noreply";
+  /** The next state. */
   readonly state: S;
 }
 
 /** A message to the peer. */
 export interface MessageReply<S> {
   readonly type: "reply";
+  /** The message: a string goes out as a text frame, bytes as a binary frame. */
   readonly data: Data;
+  /** The next state. */
   readonly state: S;
 }
 
 /** A ping (RFC 6455 section 5.5.2), or a pong that nobody asked for (section 5.5.3), of at most 125 bytes. */
 export interface ControlReply<S> {
+  /** Which of them. */
   readonly type: "ping" | "pong";
+  /** At most 125 bytes. Default none. */
   readonly data?: Data | undefined;
+  /** The next state. */
   readonly state: S;
 }
 
 /** The end of the connection (RFC 6455 section 5.5.1). */
 export interface CloseReply<S> {
   readonly type: "close";
-  /** Default 1000. */
+  /** The close code. Default 1000. */
   readonly code?: number | undefined;
-  /** Default `""`. */
+  /** At most 123 bytes; what is longer is cut at a character. Default `""`. */
   readonly reason?: string | undefined;
+  /** The next state. */
   readonly state: S;
 }
 
@@ -37,7 +44,7 @@ export type SingleReply<S> = NoReply<S> | MessageReply<S> | ControlReply<S> | Cl
 
 /**
  * What a callback of a `perConnection` handler returns: one thing to do or several, done in order. The state of the last is the
- * next state; with an empty list the state stays.
+ * next state; with an empty list the state stays. Anything else is a failure, `BAD_REPLY`.
  */
 export type Reply<S> = SingleReply<S> | readonly SingleReply<S>[];
 

@@ -7,7 +7,9 @@ import type { MemoryClientEnd, MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
+  /** The code that it has read, 1005 if there was none, 1006 without a close frame (RFC 6455 section 7.4.1). */
   readonly code: number;
+  /** The reason that it has read, `""` if there was none. */
   readonly reason: string;
 }
 
@@ -17,7 +19,7 @@ export interface TestClient {
   readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** All messages so far. */
+  /** All messages so far: a string for a text frame, a Buffer for a binary one. */
   readonly received: readonly (string | Buffer)[];
   /** Set once it has read the server's close frame or lost its transport (1006). */
   readonly closed: ClientClose | undefined;
@@ -30,7 +32,7 @@ export interface TestClient {
    * @throws SendallError `CLOSED` if the connection ends before one comes
    */
   next(): Promise<string | Buffer>;
-  /** Sends a ping. */
+  /** Sends a ping, of at most 125 bytes. @returns `false` if it has closed @throws SendallError `BAD_DATA` */
   ping(data?: Data): boolean;
   /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
   close(code?: number, reason?: string): boolean;
@@ -38,6 +40,7 @@ export interface TestClient {
   fail(error?: Error): void;
   /** Stops reading until `resume`. */
   stall(): void;
+  /** Reads on. */
   resume(): void;
 }
 

@@ -1,6 +1,8 @@
 /**
  * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
  * What passes here is what runs in production: only the entrance, the clock and the ids are others.
+ *
+ * @module sendall/testing
  */
 import { checkDuration } from "../bus/bus.js";
 import { SendallError } from "../errors.js";
@@ -31,13 +33,15 @@ export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<strin
 
 /** What a test client asks with. */
 export interface ConnectOptions {
-  /** Default `"/"`. */
+  /** The path that it asks for. Default `"/"`. */
   readonly path?: string;
+  /** What goes behind the path, not yet encoded. Default none. */
   readonly query?: Readonly<Record<string, string>>;
+  /** Headers of its request. Default: `host` alone. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The subprotocols on offer. */
+  /** The subprotocols on offer. Default none. */
   readonly protocols?: readonly string[];
-  /** Default `"127.0.0.1"`. */
+  /** The address that it comes from. Default `"127.0.0.1"`. */
   readonly remoteAddress?: string;
 }
 
@@ -47,22 +51,23 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   readonly server: Server<D>;
   /**
    * Resolves when the handler has handled `open` and what it sent has arrived.
-   * @throws SendallError `REFUSED` with `status` and `body`
+   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect(options?: ConnectOptions): Promise<TestClient>;
   /**
    * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
-   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second
+   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,
+   * the error of a handler that has failed since the last call
    */
   settle(): Promise<void>;
   /**
-   * Lets virtual time pass, alarm by alarm, each followed by what it leads to.
-   * @throws SendallError `BAD_DURATION`
+   * Lets `ms` milliseconds of virtual time pass, alarm by alarm, each followed by what it leads to.
+   * @throws SendallError `BAD_DURATION`; with `failures: "throw"`, the error of a handler that has failed since the last call
    */
   advance(ms: number): Promise<void>;
   /** Virtual time in milliseconds; 0 at first. */
   now(): number;
-  /** Closes the server, with as much virtual time as that takes. */
+  /** Closes the server, with as much virtual time as that takes. Rejects with the handler's error as `settle` does. */
   close(): Promise<void>;
 }
 
@@ -238,7 +243,8 @@ function notSettled(types: readonly string[]): SendallError {
 }
 
 /**
- * Makes a server that lives inside the test: no port, no timers, no sleeping.
+ * Makes a server that lives inside the test: no port, no timers, no sleeping. It starts with the first call that needs it,
+ * which rejects with what the first `init` throws.
  *
  * @throws SendallError `BAD_OPTION`
  */

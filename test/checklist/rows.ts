@@ -471,6 +471,12 @@ export const rows: Readonly<Record<number, Row>> = {
   96: should("starts anew when its files change, for development", {
     "e2e/cli.test.ts": ["--watch > restarts when the file or what it imports changes, and when a mistake is mended"],
   }),
+  97: must("has a reference of every exported name, checked", {
+    "docs.test.ts": [
+      "the API reference > has a page for every entry point, with every value that it exports",
+      "the API reference > has a sentence for every exported name and each of its members",
+    ],
+  }),
   98: must("has types for everything, checked", { "unit/types.test.ts": ["the compiler has checked this file"] }),
   99: leftOut(
     "forms, uploads, redirects and other extras of HTTP",

@@ -361,6 +361,23 @@ test("whoever asks for a connection and gets something else says so, and a bad r
     expect(() => server.sendall("x", { room })).toThrow(expect.objectContaining({ code: "BAD_ROOM" }));
 });
 
+test("an alarm for something else than a connection is refused when it is set, not when it rings", async () => {
+  let refusal: unknown;
+  await using runtime = createTestRuntime({
+    handler(_event, bus) {
+      try {
+        // @ts-expect-error what a program without types may do
+        bus.after(5, "x", 42);
+      } catch (error) {
+        refusal = error;
+      }
+    },
+  });
+  await runtime.connect();
+  expect(refusal).toMatchObject({ code: "BAD_DATA" });
+  await runtime.advance(10);
+});
+
 test("a test client offers subprotocols, and is as strict as a socket", async () => {
   await using runtime = createTestRuntime({ protocols: ["b", "a"], handler() {} });
   const client = await runtime.connect({ path: "/?x=1", query: { y: "2" }, protocols: ["a", "b"] });
