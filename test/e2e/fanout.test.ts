@@ -189,3 +189,39 @@ test("what the program tells the handler about a connection comes in order with 
   expect(server.tell("too late", connection)).toBe(false);
   expect(seen).toEqual(["open", "told 1", "said 1", "told 2", "told to nobody in particular", "closed"]);
 });
+
+test("two rooms of five do not hear each other; who leaves hears no more; a room is gone with its last member", async () => {
+  const { server } = await serveByHand({
+    handler(event, bus) {
+      if (event.type !== "message") return;
+      const { connection, text } = event;
+      const [verb = "", room = ""] = text.split(" ");
+      if (verb === "join" && connection.join(room)) bus.sendall(`somebody joins ${room}`, { room });
+      if (verb === "leave" && connection.leave(room)) bus.sendall(`somebody leaves ${room}`, { room });
+      if (verb === "say") for (const name of connection.rooms) bus.sendall(`${name}: ${room}`, { room: name });
+    },
+  });
+  const clients = await openClients(server.url, 10);
+  const roomOf = (i: number): string => (i < 5 ? "red" : "blue");
+  for (const [i, client] of clients.entries()) {
+    client.send(`join ${roomOf(i)}`);
+    await until(() => server.members(roomOf(i)).length === (i % 5) + 1);
+  }
+  for (const client of clients) client.send("say hello");
+  // Who came as the first has seen five come, who came as the last one.
+  await until(() => clients.every(({ received }, i) => received.length === 10 - (i % 5)));
+  for (const [i, { received }] of clients.entries()) {
+    expect(received.slice(-5)).toEqual(Array(5).fill(`${roomOf(i)}: hello`));
+    expect(received.filter((text) => String(text).includes(roomOf(9 - i)))).toEqual([]);
+  }
+  const [first, second] = clients;
+  first?.send("leave red");
+  await until(() => second?.received.at(-1) === "somebody leaves red");
+  second?.send("say goodbye");
+  await until(() => second?.received.at(-1) === "red: goodbye");
+  expect(first?.received.at(-1)).toBe("red: hello");
+  expect(server.rooms().sort()).toEqual(["blue", "red"]);
+  for (const client of clients.slice(1, 5)) client.send("leave red");
+  await until(() => server.members("red").length === 0);
+  expect(server.rooms()).toEqual(["blue"]);
+});
