@@ -138,7 +138,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     const payload = controlPayload(data);
     if (!this.isOpen) return false;
     this.#liveness.pinged();
-    // It goes straight to the wire, and must not overtake what was sent before it.
+    // It goes past the outbox: after what was sent before it, unless that has to wait for the socket.
     this.#sender.flush();
     this.#wire.ping(payload);
     return true;

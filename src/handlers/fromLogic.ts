@@ -41,7 +41,7 @@ type ConnectionOf<L extends AnyActorLogic> =
   }
     ? C
     : Connection;
-type DataOf<L extends AnyActorLogic> = ConnectionOf<L> extends Connection<infer D, never> ? D : ConnectionData;
+type DataOf<L extends AnyActorLogic> = ConnectionOf<L> extends Connection<infer D> ? D : ConnectionData;
 
 /** The events of ours that are of the types that the logic knows. */
 type Sendable<E extends { type: string }, D> = Extract<ServerEvent<D>, { type: E["type"] }>;

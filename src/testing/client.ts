@@ -3,7 +3,8 @@ import { checkCloseCode, cutReason, NO_CODE } from "../closing.js";
 import { SendallError } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
 import { controlPayload, encodeFrame } from "../transport/frame.js";
-import type { MemoryClientEnd, MemoryConnection } from "../transport/memory.js";
+import type { MemoryClientEnd } from "../transport/link.js";
+import type { MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
@@ -44,6 +45,16 @@ export interface TestClient {
   resume(): void;
 }
 
+/** Who else is told of what a client reads: the WebSocket that it is the far end of. */
+export interface ClientObserver {
+  /** It was let in. */
+  onOpen(client: MemoryTestClient): void;
+  onMessage(data: string | Buffer): void;
+  /** Its socket has failed; `onClosed` follows. */
+  onFailed(): void;
+  onClosed(code: number, reason: string): void;
+}
+
 interface Waiter {
   readonly resolve: (message: string | Buffer) => void;
   readonly reject: (error: Error) => void;
@@ -52,6 +63,7 @@ interface Waiter {
 export class MemoryTestClient implements TestClient {
   readonly received: (string | Buffer)[] = [];
   readonly #settle: () => Promise<void>;
+  readonly #observer: ClientObserver | undefined;
   readonly #waiters: Waiter[] = [];
   #end: MemoryClientEnd | undefined;
   #id: ConnectionId | undefined;
@@ -59,8 +71,9 @@ export class MemoryTestClient implements TestClient {
   #taken = 0;
   #closed: ClientClose | undefined;
 
-  constructor(settle: () => Promise<void>) {
+  constructor(settle: () => Promise<void>, observer?: ClientObserver) {
     this.#settle = settle;
+    this.#observer = observer;
   }
 
   /** Once it was let in. */
@@ -68,6 +81,12 @@ export class MemoryTestClient implements TestClient {
     this.#id = id;
     this.#protocol = protocol;
     this.#end = end;
+    this.#observer?.onOpen(this);
+  }
+
+  /** Bytes of messages that the server has not read. */
+  get unreadBytes(): number {
+    return this.#end?.unreadBytes ?? 0;
   }
 
   get protocol(): string {
@@ -116,6 +135,7 @@ export class MemoryTestClient implements TestClient {
   }
 
   fail(error: Error = new Error("the client's socket failed")): void {
+    this.#observer?.onFailed();
     this.#end?.fail(error);
   }
 
@@ -130,14 +150,17 @@ export class MemoryTestClient implements TestClient {
   onMessage(data: string | Buffer): void {
     this.received.push(data);
     const waiter = this.#waiters.shift();
-    if (waiter === undefined) return;
-    this.#taken++;
-    waiter.resolve(data);
+    if (waiter !== undefined) {
+      this.#taken++;
+      waiter.resolve(data);
+    }
+    this.#observer?.onMessage(data);
   }
 
   onClosed(code: number, reason: string): void {
     this.#closed = { code, reason };
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#noMore(this.#closed));
+    this.#observer?.onClosed(code, reason);
   }
 
   #noMore({ code, reason }: ClientClose): SendallError {

@@ -362,6 +362,13 @@ export const rows: Readonly<Record<number, Row>> = {
   }),
   62: should("tells who is there, who comes and who leaves", {
     "e2e/chat-handler.test.ts": ["the chat's handler > welcomes who joins with all members, and tells the others"],
+    "e2e/example-handlers.test.ts": ["the canvas's handler > tells who leaves, by closing or by being lost"],
+  }),
+  63: should("shows newcomers what was drawn before they came, until somebody clears it", {
+    "e2e/example-handlers.test.ts": [
+      "the canvas's handler > tells a newcomer who is there and what was drawn, oldest first, and the others of the newcomer",
+      "the canvas's handler > brings a stroke to the others as it is, whatever it holds, and forgets all that was drawn when somebody clears",
+    ],
   }),
   64: must("sends every broadcast to all in the same order, and each sender's own in its order", {
     "e2e/fanout.test.ts": [
@@ -451,6 +458,30 @@ export const rows: Readonly<Record<number, Row>> = {
     ],
   }),
   89: leftOut("a codec to be plugged in", "a message is text or bytes; what is in them is the handler's affair"),
+  90: must("a client for programs and pages: callbacks, states, a path, refusals that are errors", {
+    "unit/client.test.ts": [
+      "connecting > dials at once, is open when the socket is, and closes with the code and reason that it was asked for",
+      "connecting > knows its state in every callback, also when that callback closes it",
+    ],
+    "e2e/client.test.ts": [
+      "a client in Node > talks to our server with %s, and closes with its code and reason",
+      "a client in Node > is refused with HTTP %i: an error that says so, and no crash",
+    ],
+  }),
+  91: must("a client for channels, in a page too", {
+    "unit/client/channels.test.ts": [
+      "a channel > subscribes as soon as there is a connection, and speaks and hears under its name",
+      "a channel > ends alone, and what still comes for it is for nobody",
+    ],
+    "e2e/example-pages.test.ts": [
+      "in Chromium > the page of the channels > holds three conversations over one socket, and can leave and enter each",
+    ],
+  }),
+  92: should("a client to be used from a shell", {
+    "e2e/connect.test.ts": [
+      "sendall connect in a pipe > sends each line, prints each answer, says on standard error what happens, and ends with 0",
+    ],
+  }),
   93: must("tells the program of each request and upgrade", {
     "e2e/access.test.ts": [
       "onAccess > is told of each request, upgrade and refusal once, without the query",

@@ -106,6 +106,9 @@ export const traps: Readonly<Record<string, Trap>> = {
       "e2e/channels.test.ts": [
         "whatever a payload holds arrives whole: commas, the wire's own words, line ends, NUL, the last code points, bytes",
       ],
+      "e2e/example-handlers.test.ts": [
+        "the canvas's handler > brings a stroke to the others as it is, whatever it holds, and forgets all that was drawn when somebody clears",
+      ],
     },
   },
   T12: {
@@ -149,6 +152,15 @@ export const traps: Readonly<Record<string, Trap>> = {
     shownBy: {
       "e2e/admission.test.ts": ["what proxies say > is believed as far as trustProxy says: %s"],
       "e2e/facts.test.ts": ["a connection has every fact of its request, and what a proxy would say is not believed"],
+    },
+  },
+  T17: {
+    what: "what newcomers are shown grows without bound",
+    shownBy: {
+      "e2e/example-handlers.test.ts": [
+        "the canvas's handler > keeps so many strokes and no more, and drops the oldest first",
+        "the canvas's handler > gives a newcomer the fullest canvas there can be without taking it for a slow consumer",
+      ],
     },
   },
   T18: {
