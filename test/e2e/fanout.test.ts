@@ -51,7 +51,7 @@ test("16 broadcasts in one turn to 100 sockets are 100 socket writes, and a mess
 });
 
 test("a message to 1,000 sockets is encoded once", async () => {
-  const { server } = await serveByHand({ handler() {} });
+  const { server } = await serveByHand({ backlog: 1_000, handler() {} });
   const clients = await openClients(server.url, 1_000);
   await until(() => server.connections().length === 1_000);
   expect(server.sendall("once")).toEqual({ targeted: 1_000, queued: 1_000, dropped: 0, dead: 0 });

@@ -119,6 +119,7 @@ test.each([
     const receipts: Receipt[] = [];
     const events = new Map<string, string[]>();
     const { server } = await serveByHand({
+      backlog: 1_000,
       async handler(event, bus) {
         const { connection } = event;
         if (connection === undefined) return;
