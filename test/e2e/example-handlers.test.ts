@@ -4,6 +4,8 @@ import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/te
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createCanvas } from "../../examples/canvas/canvas.js";
 import { people } from "../../examples/channels/people.js";
+import { createChat } from "../../examples/chat/chat.js";
+import { startBot } from "../../examples/client/bot.js";
 import { echoLoop } from "../../examples/loop/loop.js";
 import { lobby } from "../../examples/machine/lobby.js";
 import { createPush } from "../../examples/push/push.js";
@@ -146,20 +148,19 @@ describe("the canvas's handler", () => {
     expect(await drawn()).toEqual([]);
   });
 
-  it("gives a newcomer the fullest canvas there can be without taking it for a slow consumer", async () => {
+  it.each([
+    ["many short strokes", 50, 5_000],
+    ["fewer long ones", 500, 500],
+  ])("gives a newcomer the fullest canvas without taking it for a slow consumer: %s", async (_case, length, kept) => {
     const runtime = run({ handler: createCanvas() });
     const a = await runtime.connect();
     // Three bytes for each character, and a header for each message.
-    const stroke = "\u20AC".repeat(50);
-    for (let i = 0; i < 5_001; i++) a.send(`${i}${i === 0 ? "" : stroke.slice(String(i).length)}`);
+    const stroke = (i: number) => `${i}`.padEnd(length, "\u20AC");
+    for (let i = 0; i <= 5_000; i++) a.send(stroke(i));
     await runtime.settle();
     const b = await runtime.connect();
     const strokes = b.take().slice(2);
-    expect([strokes.length, strokes[0]?.slice(0, 2), strokes.at(-1)?.slice(0, 5)]).toEqual([
-      5_000,
-      "1\u20AC",
-      "5000\u20AC",
-    ]);
+    expect([strokes.length, strokes[0], strokes.at(-1)]).toEqual([kept, stroke(5_001 - kept), stroke(5_000)]);
     expect(b.closed).toBeUndefined();
     expect(runtime.server.stats()).toMatchObject({ dropped: 0, slowConsumers: 0 });
   });
@@ -254,6 +255,79 @@ describe("the lobby of the machine example", () => {
     eve.close();
     await runtime.settle();
     expect(views(ann).at(-1)).toBe("results: Ann*1");
+  });
+});
+
+describe("the bot of the client example", () => {
+  interface Told {
+    readonly type: string;
+    readonly text: string;
+    readonly members: readonly string[];
+  }
+
+  function chat() {
+    const runtime = run({ handler: createChat() });
+    return {
+      runtime,
+      bot: () => startBot("ws://chat/", { WebSocket: runtime.WebSocket }),
+      told: (client: TestClient, type: string): Told[] =>
+        client
+          .take()
+          .map((json): Told => JSON.parse(String(json)))
+          .filter((message) => message.type === type),
+      async enter(nick: string) {
+        const client = await runtime.connect();
+        await say(runtime, client, JSON.stringify({ type: "join", nick, room: "lobby" }));
+        return client;
+      },
+      speak: (client: TestClient, text: string) => say(runtime, client, JSON.stringify({ type: "say", text })),
+    };
+  }
+
+  it("greets who comes, and answers who says its name, but not itself", async () => {
+    const { runtime, bot, enter, speak, told } = chat();
+    const client = bot();
+    await runtime.settle();
+    const ann = await enter("Ann");
+    expect(told(ann, "said").map(({ text }) => text)).toEqual(["Hello Ann!"]);
+    await speak(ann, "Bot: people");
+    await speak(ann, "bot what?");
+    await speak(ann, "both of you: people");
+    await speak(ann, "BOT, time please");
+    expect(told(ann, "said").map(({ text }) => text)).toEqual([
+      "Bot: people",
+      "Ann, here are Bot, Ann.",
+      "bot what?",
+      'Say my name and "time", "roll" or "people".',
+      "both of you: people",
+      "BOT, time please",
+      `Ann, it is ${new Date(runtime.now()).toISOString()}.`,
+    ]);
+    await speak(ann, "bot roll");
+    expect(told(ann, "said")[1]?.text).toMatch(/^Ann, you rolled [1-6]\.$/);
+    const namesake = await enter("Bot too");
+    namesake.take();
+    await speak(namesake, "bot people");
+    expect(told(namesake, "said").map(({ text }) => text)).toEqual([
+      "bot people",
+      "Bot too, here are Bot, Ann, Bot too.",
+    ]);
+    client.close();
+  });
+
+  it("comes back after a lost connection, under another name if its own is taken", async () => {
+    const { runtime, bot, enter, told } = chat();
+    const client = bot();
+    await runtime.settle();
+    await enter("Ann");
+    runtime.server.connections()[0]?.close(1001);
+    await runtime.advance(500);
+    expect(told(await enter("Eve"), "welcome")[0]?.members).toEqual(["Ann", "Bot", "Eve"]);
+    const other = bot();
+    await runtime.settle();
+    expect(told(await enter("Bob"), "welcome")[0]?.members).toEqual(["Ann", "Bot", "Eve", "Bot 2", "Bob"]);
+    client.close();
+    other.close();
   });
 });
 

@@ -316,6 +316,19 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     });
   });
 
+  describe("the chat's page with the bot of the client example", () => {
+    it("shows the bot among the people, and what it says", async () => {
+      await startExample("client");
+      const page = await open();
+      await page.getByTestId("nick").fill("Ada");
+      await page.getByTestId("join-button").click();
+      await hasText(page.getByTestId("people").locator(".name"), /^Bot$/);
+      await page.getByTestId("text").fill("Bot, roll");
+      await page.getByTestId("text").press("Enter");
+      await hasText(page.getByTestId("message"), /Ada, you rolled [1-6]\./);
+    });
+  });
+
   describe("the page of the push example", () => {
     it("shows prices and news as they come, and pushes news by a request", async () => {
       await startExample("push");

@@ -202,6 +202,58 @@ describe("the push example", () => {
   });
 });
 
+describe("the client example", () => {
+  interface Told {
+    readonly type: string;
+    readonly nick: string;
+    readonly text: string;
+    readonly members: readonly string[];
+  }
+
+  /** Somebody in the chat's lobby, where the bot is or comes to. */
+  async function meetBot(url: string, nick: string): Promise<{ client: Client; hear(text: string): Promise<Told> }> {
+    const client = await connect(new URL("/chat", url).href.replace("http", "ws"));
+    const next = async (isIt: (message: Told) => boolean): Promise<Told> => {
+      for (;;) {
+        const message: Told = JSON.parse(String(await client.next()));
+        if (isIt(message)) return message;
+      }
+    };
+    client.send(JSON.stringify({ type: "join", nick, room: "lobby" }));
+    const { members } = await next(({ type }) => type === "welcome");
+    if (!members.includes("Bot")) await next((message) => message.type === "joined" && message.nick === "Bot");
+    return { client, hear: (text) => next((message) => message.type === "said" && message.text === text) };
+  }
+
+  it("starts a chat with a bot in its lobby", async () => {
+    const { url } = await startExample("client");
+    const { client } = await meetBot(url, "Ann");
+    const bob = await meetBot(url, "Bob");
+    expect((await bob.hear("Hello Bob!")).nick).toBe("Bot");
+    client.send(JSON.stringify({ type: "say", text: "bot, what can you do?" }));
+    expect((await bob.hear('Say my name and "time", "roll" or "people".')).nick).toBe("Bot");
+    expect(await (await fetch(url)).text()).toContain("Sendall chat");
+  });
+
+  it("sends the bot to a chat that comes later, and goes and comes again", async () => {
+    const chat = await startExample("chat");
+    const { port } = new URL(chat.url);
+    chat.program.kill("SIGTERM");
+    await chat.program.ended;
+    const bot = start("examples/run.js", ["client", `ws://127.0.0.1:${port}/chat`]);
+    await bot.stdout.next(/^The bot's connection has ended \(1006 \); it will try again$/);
+    for (let life = 1; life <= 2; life++) {
+      const again = start("examples/run.js", ["chat"], { env: { PORT: port } });
+      await again.stdout.next(/^Chat: /);
+      await meetBot(chat.url, "Ann");
+      again.kill("SIGTERM");
+      await again.ended;
+    }
+    bot.kill("SIGTERM");
+    expect(await bot.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
+  });
+});
+
 describe("the multi example", () => {
   it("reports what happens at one server to the other's people, and announces what those say", async () => {
     const { program, url } = await startExample("multi");
@@ -263,6 +315,7 @@ describe("every example", () => {
     "canvas",
     "channels",
     "chat",
+    "client",
     "counter",
     "echo",
     "general",
@@ -275,7 +328,9 @@ describe("every example", () => {
 
   it.each(NAMES)("leaves on a signal, with everybody told: %s", async (name) => {
     const { program, url } = await startExample(name);
-    const client = await connect(new URL(name === "chat" ? "/chat" : "/", url).href.replace("http", "ws"));
+    const client = await connect(
+      new URL(name === "chat" || name === "client" ? "/chat" : "/", url).href.replace("http", "ws"),
+    );
     program.kill("SIGINT");
     expect((await client.closed).code).toBe(1001);
     expect(await program.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
@@ -296,7 +351,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, counter, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, tls";
+      "canvas, channels, chat, client, counter, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, tls";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

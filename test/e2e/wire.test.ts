@@ -199,6 +199,23 @@ test.each([0, 1, 125])("an unsolicited pong and a ping of %i bytes are taken in 
   await until(() => client.received.length === 1);
 });
 
+test("a ping of the handler's goes between the messages that were sent before it and after it", async () => {
+  const { server } = await serveByHand({
+    handler(event) {
+      if (event.type !== "message") return;
+      event.connection.send("before");
+      event.connection.ping("now");
+      event.connection.send("after");
+    },
+  });
+  const client = await Client.open(server.url);
+  const seen: string[] = [];
+  for (const type of ["message", "ping"]) client.ws.on(type, (data) => seen.push(`${type} ${data}`));
+  client.send("go");
+  await until(() => seen.length === 3);
+  expect(seen).toEqual(["message before", "ping now", "message after"]);
+});
+
 test("lone surrogates, NUL and the last code points survive as what UTF-8 can say of them", async () => {
   const { server } = await serveByHand(echo);
   const client = await Client.open(server.url);
