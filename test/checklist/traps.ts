@@ -159,7 +159,6 @@ export const traps: Readonly<Record<string, Trap>> = {
     shownBy: {
       "e2e/example-handlers.test.ts": [
         "the canvas's handler > keeps so many strokes and no more, and drops the oldest first",
-        "the canvas's handler > gives a newcomer the fullest canvas there can be without taking it for a slow consumer",
       ],
     },
   },
