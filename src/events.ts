@@ -93,7 +93,8 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
    */
   send(data: Data): boolean;
   /**
-   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes. `roundTripMs` tells when the pong has come.
+   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes, after what was sent before; it overtakes only what waits for a
+   * socket that must drain. `roundTripMs` tells when the pong has come.
    * @throws SendallError `BAD_DATA` if it is longer, or neither a string nor bytes
    */
   ping(data?: Data): boolean;

@@ -52,7 +52,8 @@ export class Handler implements Runnable, LeakOwner {
   readonly #pending = new Set<Pending>();
   /** Those of them that nobody waits for, as long as their connection is there. */
   readonly #patient = new Map<Lane, Pending>();
-  /** The lane of the event that is being handed to the actor. */
+  /** The event that is being handed to the actor, and its lane. */
+  #handed: MailboxEvent | undefined;
   #lane: Lane;
   #isHeld = true;
   #isHurried = false;
@@ -106,6 +107,11 @@ export class Handler implements Runnable, LeakOwner {
 
   receive(event: MailboxEvent): void {
     const { log } = this.#parts;
+    // Events come out of the mailbox: what somebody else sends to the actor is no event of any connection.
+    if (event !== this.#handed) {
+      log.debug({ event: event.type }, "unknown event");
+      return;
+    }
     if (isDebugging(log)) {
       const bytes = event.type === "message" ? { bytes: Buffer.byteLength(event.data) } : {};
       log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
@@ -171,9 +177,11 @@ export class Handler implements Runnable, LeakOwner {
 
   #hand({ event, lane }: Taken): void {
     if (event.type === "open") lane.owner?.announce();
+    this.#handed = event;
     this.#lane = lane;
     this.actor.send(event);
     // Nothing of the last event is kept until the next.
+    this.#handed = undefined;
     this.#lane = this.#parts.mailbox.common;
   }
 
