@@ -169,12 +169,14 @@ describe("a client in Node", () => {
     expect(log).toEqual([expect.any(Error), { code: 1006, reason: "", wasClean: false, willRetry: false }]);
   });
 
-  test("shows as much of a refusal's body as its first KiB", async () => {
-    const { url } = await servePlain({
-      verifyClient: (_info: unknown, done: (ok: boolean, status: number, text: string) => void) =>
-        done(false, 403, "x".repeat(100_000)),
-    });
-    await expect(open(url).opened).rejects.toMatchObject({ status: 403, body: "x".repeat(1024) });
+  test("shows as much of a refusal's body as its first KiB, and does not wait for the rest", async () => {
+    const endless = createTcpServer((socket) => {
+      socket.once("data", () => socket.write(`HTTP/1.1 403 No\r\n\r\n${"x".repeat(5000)}`));
+      socket.on("error", () => {});
+    }).listen(0, "127.0.0.1");
+    await once(endless, "listening");
+    onTestFinished(() => void endless.close());
+    await expect(open(urlOf(endless)).opened).rejects.toMatchObject({ status: 403, body: "x".repeat(1024) });
   });
 
   test("is refused all the same when the refusal breaks off, and names the first line of a body", async () => {
