@@ -7,7 +7,7 @@ import type { Handler, ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
 import { Channel } from "./channel.js";
-import { RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 import { isChannelName, readMultiplexed, writeError } from "./multiplex.js";
 import { Subscription } from "./subscription.js";
 
@@ -120,6 +120,8 @@ class ChannelsRunner implements Runner {
   }
 }
 
+/** @hidden */
+export function channels<D>(never: Never<D>): LookAtItLast<D>;
 /**
  * Many named channels over one socket, each with a handler of any shape, on the multiplex wire of SockJS: a client sends
  * `sub,name`, `msg,name,payload` and `uns,name` and gets `msg,name,payload`, `uns,name` where the channel has ended for it, and
@@ -130,7 +132,8 @@ class ChannelsRunner implements Runner {
  *
  * @throws SendallError `BAD_HANDLER` if a name is empty or holds a comma, or a handler is none
  */
-export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P> {
+export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P>;
+export function channels(handlers: unknown): unknown {
   const given: unknown = handlers;
   if (!isRecord(given) || Object.keys(given).length === 0)
     throw new SendallError("BAD_HANDLER", `channels: expected an object of handlers by name, got ${show(given)}`);
@@ -145,5 +148,5 @@ export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHan
       throw new SendallError("BAD_HANDLER", `channels.${name}: expected ${HANDLER_SHAPES}, got ${show(handler)}`);
     checked[name] = handler;
   }
-  return new Channels<D, P>(checked);
+  return new Channels<ConnectionData, Params>(checked);
 }

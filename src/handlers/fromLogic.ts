@@ -26,7 +26,7 @@ import {
   type Params,
   type ServerEvent,
 } from "../events.js";
-import { RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 
 /** What the logic finds as its `input`. */
 export interface LogicInput<D = ConnectionData, P = Params> {
@@ -34,28 +34,26 @@ export interface LogicInput<D = ConnectionData, P = Params> {
   readonly bus: Bus<D, P>;
 }
 
-/** What the logic's own event types say of the connections. */
-type ConnectionOf<L extends AnyActorLogic> =
-  Extract<EventFromLogic<L>, { connection: unknown }> extends {
-    readonly connection: infer C;
-  }
-    ? C
-    : Connection;
-type DataOf<L extends AnyActorLogic> = ConnectionOf<L> extends Connection<infer D, never> ? D : ConnectionData;
+/** What the logic's own event types say that connections carry. */
+type DataOf<L extends AnyActorLogic> = [Extract<EventFromLogic<L>, { connection: unknown }>] extends [never]
+  ? ConnectionData
+  : Extract<EventFromLogic<L>, { connection: unknown }> extends { readonly connection: Connection<infer D, unknown> }
+    ? D
+    : ConnectionData;
 
 /** The events of ours that are of the types that the logic knows. */
-type Sendable<E extends { type: string }, D> = Extract<ServerEvent<D>, { type: E["type"] }>;
+type Sendable<E extends { type: string }, D, P> = Extract<ServerEvent<D, P>, { type: E["type"] }>;
 
 /** Refuses logic that could not take our events of its types, or asks for an input that it does not get. */
-type Fits<L extends AnyActorLogic, D> = [EventFromLogic<L>, InputFrom<L>] extends [
+type Fits<L extends AnyActorLogic, D, P> = [EventFromLogic<L>, InputFrom<L>] extends [
   infer E extends { type: string },
   infer I,
 ]
-  ? [Sendable<E, D>] extends [E]
-    ? [LogicInput<D>] extends [I]
+  ? [Sendable<E, D, P>] extends [E]
+    ? [LogicInput<D, P>] extends [I]
       ? unknown
-      : { inputMustAccept: LogicInput<D> }
-    : { eventsMustAccept: ServerEvent<D> }
+      : { inputMustAccept: LogicInput<D, P> }
+    : { eventsMustAccept: ServerEvent<D, P> }
   : unknown;
 
 type GuardedLogic = ActorLogic<Snapshot<unknown>, EventObject, LogicInput>;
@@ -168,6 +166,8 @@ class LogicRunner implements Runner {
   }
 }
 
+/** @hidden */
+export function fromLogic<D>(never: Never<D>): LookAtItLast<D>;
 /**
  * XState logic as a handler: a machine, or what `fromTransition` or `fromCallback` has made. It gets the events as they are, and
  * `{ bus }` as its input. Its delays are timed by the server's clock; reaching a final state closes the route with 1000. After a
@@ -177,12 +177,18 @@ class LogicRunner implements Runner {
  *
  * @throws SendallError `BAD_HANDLER` if it is no logic
  */
-export function fromLogic<L extends AnyActorLogic>(logic: L & Fits<L, DataOf<L>>): ShapedHandler<DataOf<L>> {
-  const isLogic = typeof logic === "object" && logic !== null && typeof logic.transition === "function";
-  if (!isLogic)
+export function fromLogic<L extends AnyActorLogic, D = DataOf<L>, P = Params>(
+  logic: L & Fits<L, D, P>,
+): ShapedHandler<D, P>;
+export function fromLogic(logic: unknown): unknown {
+  if (!isLogic(logic))
     throw new SendallError(
       "BAD_HANDLER",
       `fromLogic: expected a machine, or the logic that fromTransition or fromCallback makes, got ${show(logic)}`,
     );
-  return new FromLogic<DataOf<L>, Params>(logic);
+  return new FromLogic<ConnectionData, Params>(logic);
+}
+
+function isLogic(value: unknown): value is AnyActorLogic {
+  return typeof value === "object" && value !== null && "transition" in value && typeof value.transition === "function";
 }

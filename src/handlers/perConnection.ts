@@ -9,7 +9,7 @@ import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
 import { ActorBus } from "./actorBus.js";
 import { type ConnectionLoop, LoopActor } from "./loop.js";
-import { RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 import { type ConnectionModule, ModuleActor } from "./module.js";
 
 /** What handles the events of one connection. */
@@ -107,6 +107,8 @@ class ConnectionActors implements Runner {
   }
 }
 
+/** @hidden */
+export function perConnection<D>(never: Never<D>): LookAtItLast<D>;
 /**
  * One actor for each connection, with a state of its own; the connections' events are handled side by side, one at a time for
  * each. Given a module, its callbacks return what to send: `reply(data, state)`, `noreply(state)` and so on. Given a loop, it runs
@@ -119,7 +121,7 @@ export function perConnection<D = ConnectionData, P = Params>(loop: ConnectionLo
 export function perConnection<S, D = ConnectionData, P = Params>(
   module: ConnectionModule<S, D, P>,
 ): ShapedHandler<D, P>;
-export function perConnection<D, P>(definition: unknown): ShapedHandler<D, P> {
+export function perConnection(definition: unknown): unknown {
   checkDefinition(definition);
-  return new PerConnection<D, P>(definition);
+  return new PerConnection<ConnectionData, Params>(definition);
 }
