@@ -45,7 +45,6 @@ const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
 export class RouteBus implements Bus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
-  #sleepers = 0;
   #hasEnded = false;
 
   constructor(parts: BusParts) {
@@ -122,29 +121,29 @@ export class RouteBus implements Bus {
     };
   }
 
-  /** @param signal ends the sleep early */
+  /** @param signal ends the sleep early; not aborted yet */
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     checkDuration("bus.sleep", ms);
     return new Promise((resolve) => {
-      if (signal?.aborted) resolve();
-      if (this.#hasEnded || signal?.aborted) return;
-      this.#sleepers++;
+      if (this.#hasEnded) return;
+      const { clock, counters } = this.#parts;
+      counters.sleepers++;
       const wake = (): void => {
         timer.cancel();
         this.#timers.delete(timer);
-        this.#sleepers--;
+        counters.sleepers--;
         signal?.removeEventListener("abort", wake);
         resolve();
       };
-      const timer = this.#parts.clock.after(ms, wake);
+      const timer = clock.after(ms, wake);
       this.#timers.add(timer);
       signal?.addEventListener("abort", wake);
     });
   }
 
-  /** How many wait for the clock. */
+  /** How many wait for the clock, in channels too. */
   get sleepers(): number {
-    return this.#sleepers;
+    return this.#parts.counters.sleepers;
   }
 
   now(): number {

@@ -15,6 +15,7 @@ import {
   type Snapshot,
 } from "xstate";
 import type { Runner, RunnerHost } from "../bus/runner.js";
+import { isRecord } from "../checks.js";
 import type { ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import {
@@ -57,15 +58,34 @@ type Fits<L extends AnyActorLogic, D, P> = [EventFromLogic<L>, InputFrom<L>] ext
   : unknown;
 
 type GuardedLogic = ActorLogic<Snapshot<unknown>, EventObject, LogicInput>;
-type Release = { readonly type: "release"; readonly child: AnyActorRef };
+
+/** Ends the logic. No plain event: what the logic sends to its parent comes the same way, and is for nobody. */
+class Release {
+  readonly type = "release";
+  readonly child: AnyActorRef;
+
+  constructor(child: AnyActorRef) {
+    this.child = child;
+  }
+}
 
 /** The actor above it: an end or failure of its child is no concern of this one, as it would be of a machine. */
 function createParent(id: string, parent: AnyActorRef): AnyActorRef {
-  const logic = fromTransition((state: undefined, event: Release, scope) => {
-    if (event.type === "release") scope.stopChild(event.child);
+  const logic = fromTransition((state: undefined, event: EventObject, scope) => {
+    if (event instanceof Release) scope.stopChild(event.child);
     return state;
   }, undefined);
   return createActor(logic, { id, parent }).start();
+}
+
+/** What has failed at its start leaves the actors that it invoked running. */
+function stopChildren(snapshot: Snapshot<unknown>, stop: (child: AnyActorRef) => void): void {
+  const children: unknown = "children" in snapshot ? snapshot.children : undefined;
+  if (isRecord(children)) for (const child of Object.values(children)) if (isActorRef(child)) stop(child);
+}
+
+function isActorRef(value: unknown): value is AnyActorRef {
+  return isRecord(value) && typeof value.getSnapshot === "function";
 }
 
 class FromLogic<D, P> extends RunnerMaker<D, P> {
@@ -88,6 +108,7 @@ class LogicRunner implements Runner {
   readonly #host: RunnerHost;
   readonly #parent: AnyActorRef;
   #actor: ActorRefFrom<GuardedLogic> | undefined;
+  #stopChild: ((child: AnyActorRef) => void) | undefined;
   #isHandling = false;
   /** What the logic has thrown at the event that it is handling. */
   #thrown: { readonly error: unknown } | undefined;
@@ -108,8 +129,12 @@ class LogicRunner implements Runner {
       logger: (...said: unknown[]) => log.info({ said: said.map(show) }, "the handler's logic says"),
     });
     actor.start();
-    const { status, error } = actor.getSnapshot();
-    if (status === "error") throw error;
+    const snapshot = actor.getSnapshot();
+    const { status, error } = snapshot;
+    if (status === "error") {
+      stopChildren(snapshot, (child) => this.#stopChild?.(child));
+      throw error;
+    }
     if (status !== "active")
       throw new SendallError("BAD_HANDLER", "fromLogic: the logic has come to its end at its start");
     this.#actor = actor;
@@ -119,8 +144,11 @@ class LogicRunner implements Runner {
   readonly handle = (event: MailboxEvent): void => {
     if (isControl(event)) return;
     this.#isHandling = true;
-    this.#actor?.send(event);
-    this.#isHandling = false;
+    try {
+      this.#actor?.send(event);
+    } finally {
+      this.#isHandling = false;
+    }
     const thrown = this.#thrown;
     this.#thrown = undefined;
     if (thrown !== undefined) throw thrown.error;
@@ -129,7 +157,7 @@ class LogicRunner implements Runner {
   stop(): void {
     const actor = this.#actor;
     this.#actor = undefined;
-    if (actor !== undefined) this.#parent.send({ type: "release", child: actor });
+    if (actor !== undefined) this.#parent.send(new Release(actor));
   }
 
   /** The logic, but for its failures: they leave it in the state of before, with its timers and children. */
@@ -149,7 +177,10 @@ class LogicRunner implements Runner {
     return {
       transition: (snapshot, event, scope) =>
         this.#isHandling ? step(snapshot, event, scope) : this.#host.run(() => step(snapshot, event, scope)),
-      getInitialSnapshot: (scope, input) => logic.getInitialSnapshot(scope, input),
+      getInitialSnapshot: (scope, input) => {
+        this.#stopChild = scope.stopChild;
+        return logic.getInitialSnapshot(scope, input);
+      },
       getPersistedSnapshot: (snapshot, options) => logic.getPersistedSnapshot(snapshot, options),
       start: (snapshot, scope) => logic.start?.(snapshot, scope),
     };

@@ -2,12 +2,11 @@
  * `perConnection`: a central handler that owns one small actor for each connection and hands each event to its actor. Same
  * bus, same mailbox, same contract; an actor handles one event at a time, and the actors run side by side.
  */
-import type { Runner, RunnerHost } from "../bus/runner.js";
+import { LOST_INFO, type Runner, type RunnerHost } from "../bus/runner.js";
 import { HANDLER_FAILED } from "../closing.js";
 import type { ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
-import { ActorBus } from "./actorBus.js";
 import { type ConnectionLoop, LoopActor } from "./loop.js";
 import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 import { type ConnectionModule, ModuleActor } from "./module.js";
@@ -85,7 +84,7 @@ class ConnectionActors implements Runner {
   }
 
   #createActor(connection: Connection): ConnectionActor {
-    const bus = new ActorBus(this.#host.bus, connection);
+    const { bus } = this.#host;
     const definition = this.#definition;
     if (typeof definition !== "function") return new ModuleActor(definition, connection, bus);
     return new LoopActor(definition, connection, bus, (error) => this.#loopFailed(error, connection));
@@ -93,17 +92,13 @@ class ConnectionActors implements Runner {
 
   /** While no event was under way: nobody else notices. */
   #loopFailed(error: unknown, connection: Connection): void {
-    const { log, failed } = this.#host;
-    if (!this.#actors.has(connection))
-      log.warn({ err: error, connection: connection.id }, "a loop failed after its end");
-    else {
-      failed(error, "loop", connection);
-      this.failed(connection);
-    }
+    this.#host.failed(error, "loop", connection);
+    this.failed(connection);
   }
 
   #tellAll(data: unknown): void {
-    for (const member of this.#host.bus.targets()) member.forward(data);
+    const { bus, log } = this.#host;
+    for (const member of bus.targets()) if (!member.forward(data)) log.warn({ connection: member.id }, LOST_INFO);
   }
 }
 
