@@ -116,6 +116,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       log,
       encode: encodeFrame,
       wake: this.wake,
+      tellsEach: () => this.runner.tellsEach === true,
       stats: () => this.stats(),
     });
     this.runner = input.createRunner({

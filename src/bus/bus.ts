@@ -25,6 +25,8 @@ export interface BusParts {
   readonly encode: (data: Data) => Frame;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
+  /** Whether what is told to nobody in particular is told to each connection. */
+  readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
 }
 
@@ -39,6 +41,9 @@ export function checkDuration(what: string, ms: unknown): asserts ms is number {
   if (typeof ms !== "number" || !(ms >= 0 && ms < Number.POSITIVE_INFINITY))
     throw new SendallError("BAD_DURATION", `${what}: expected milliseconds from 0, got ${show(ms)}`);
 }
+
+/** What is logged where `Member.forward` says `false`. */
+export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";
 
 const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
 
@@ -98,7 +103,8 @@ export class RouteBus implements Bus {
   tell(data: unknown, to?: ConnectionRef): boolean {
     if (this.#hasEnded) return false;
     if (to !== undefined) return this.find(to)?.tell(data) ?? false;
-    const { mailbox, common, wake } = this.#parts;
+    const { mailbox, common, wake, tellsEach } = this.#parts;
+    if (tellsEach()) return this.#tellEach(data);
     const posted = mailbox.post(common, { type: "info", data });
     if (posted) wake();
     return posted;
@@ -176,6 +182,16 @@ export class RouteBus implements Bus {
     this.#hasEnded = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+  }
+
+  #tellEach(data: unknown): boolean {
+    let isLost = false;
+    for (const member of this.targets()) {
+      if (member.forward(data)) continue;
+      isLost = true;
+      this.#parts.log.warn({ connection: member.id }, LOST_INFO);
+    }
+    return !isLost;
   }
 
   #fan(data: Data, room: string | readonly string[] | undefined, except: Member | undefined): Receipt {

@@ -17,6 +17,8 @@ export interface Runner {
   readonly concurrency: "serial" | "connection";
   /** Whether it takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
+  /** Whether what is told to nobody in particular is told to each connection. */
+  readonly tellsEach?: boolean;
   /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
   init(): void | Promise<void>;
   /** Runs the user's code for one event; called without `this`. */
@@ -110,6 +112,3 @@ export interface Target {
   /** It has failed too often. */
   fail(error: unknown): void;
 }
-
-/** What is logged where {@link Mailbox.forward} says `false`. */
-export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";

@@ -39,7 +39,9 @@ export class Channel implements Target {
     const { clock, mailbox, counters, log, wake, bus } = host;
     const common = mailbox.lane(undefined, this.#strand, this);
     const stats = (): Stats => bus.stats();
-    this.bus = new RouteBus({ clock, registry: this.registry, mailbox, common, counters, log, encode, wake, stats });
+    const tellsEach = (): boolean => this.runner.tellsEach === true;
+    const { registry } = this;
+    this.bus = new RouteBus({ clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats });
     this.runner = runHandler(
       handler,
       {

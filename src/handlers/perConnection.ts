@@ -2,7 +2,7 @@
  * `perConnection`: a central handler that owns one small actor for each connection and hands each event to its actor. Same
  * bus, same mailbox, same contract; an actor handles one event at a time, and the actors run side by side.
  */
-import { LOST_INFO, type Runner, type RunnerHost } from "../bus/runner.js";
+import type { Runner, RunnerHost } from "../bus/runner.js";
 import { HANDLER_FAILED } from "../closing.js";
 import type { ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
@@ -53,6 +53,7 @@ class PerConnection<D, P> extends RunnerMaker<D, P> {
 class ConnectionActors implements Runner {
   readonly concurrency = "connection";
   readonly hearsPings: boolean;
+  readonly tellsEach = true;
   readonly #definition: Definition;
   readonly #host: RunnerHost;
   readonly #actors = new Map<Connection, ConnectionActor>();
@@ -67,7 +68,6 @@ class ConnectionActors implements Runner {
   stop(): void {}
 
   readonly handle = (event: MailboxEvent): unknown => {
-    if (event.type === "info" && event.connection === undefined) return this.#tellAll(event.data);
     const { connection } = event;
     if (connection === undefined) return undefined;
     if (event.type === "open") this.#actors.set(connection, this.#createActor(connection));
@@ -94,11 +94,6 @@ class ConnectionActors implements Runner {
   #loopFailed(error: unknown, connection: Connection): void {
     this.#host.failed(error, "loop", connection);
     this.failed(connection);
-  }
-
-  #tellAll(data: unknown): void {
-    const { bus, log } = this.#host;
-    for (const member of bus.targets()) if (!member.forward(data)) log.warn({ connection: member.id }, LOST_INFO);
   }
 }
 

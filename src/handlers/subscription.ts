@@ -3,10 +3,9 @@
  * verbs and rooms of the channel's own. Ends with `uns` from either side, or with the socket.
  */
 import type { PeerCertificate } from "node:tls";
-import { checkDuration, checkRoom } from "../bus/bus.js";
+import { checkDuration, checkRoom, LOST_INFO } from "../bus/bus.js";
 import { IdleAlarm } from "../bus/idle.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
-import { LOST_INFO } from "../bus/runner.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../closing.js";
 import type { Ending, Member, Outcome } from "../contracts.js";
 import {
