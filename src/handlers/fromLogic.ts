@@ -193,7 +193,10 @@ class LogicRunner implements Runner {
 
   /** Also told when it was stopped. */
   #ended(actor: ActorRefFrom<GuardedLogic>): void {
-    if (actor === this.#actor && actor.getSnapshot().status === "done") this.#host.end();
+    if (actor !== this.#actor) return;
+    // Of what still comes it can hear nothing.
+    this.#actor = undefined;
+    if (actor.getSnapshot().status === "done") this.#host.end();
   }
 }
 
