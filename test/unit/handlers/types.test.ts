@@ -16,10 +16,12 @@ import {
   ping,
   pong,
   type Reply,
+  reject,
   reply,
   route,
   type ServerEvent,
   serve,
+  type UpgradeRequest,
 } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { expect, expectTypeOf, test } from "vitest";
@@ -138,6 +140,35 @@ function logics(): void {
   serve({ handler: fromLogic(some) });
   const own = setup({ types: { events: {} as ServerEvent | { type: "tick" } } }).createMachine({ after: { 10: {} } });
   serve({ handler: fromLogic(own) });
+}
+
+/** An `authorize` that looks at its request says what that is: then the compiler knows in time what it returns. */
+function annotated(): void {
+  serve({
+    authorize: async ({ query }: UpgradeRequest) => (query.has("token") ? user : reject(401)),
+    handler: perConnection({
+      init: ({ data }) => data.name,
+      handle: (_message, name, { data }) => reply(data.name, name),
+    }),
+  });
+  serve({
+    routes: {
+      "/:room": route({
+        authorize: ({ params }: UpgradeRequest<{ room: string }>) => ({ room: params.room }),
+        handler: channels({
+          a: perConnection(async ({ data, params }) => {
+            expectTypeOf(data.room).toBeString();
+            expectTypeOf(params.room).toBeString();
+          }),
+        }),
+      }),
+    },
+  });
+  // Without it the types are given by hand.
+  serve({
+    authorize: ({ query }) => ({ nick: query.get("nick") }),
+    handler: perConnection<{ nick: string | null }>(async ({ data }) => void data.nick?.length),
+  });
 }
 
 function manyChannels(): void {
@@ -282,5 +313,7 @@ function misuses(): void {
 }
 
 test("the compiler has checked this file", () => {
-  expect([modules, loops, logics, manyChannels, routes, misuses].every((one) => typeof one === "function")).toBe(true);
+  expect(
+    [modules, loops, logics, annotated, manyChannels, routes, misuses].every((one) => typeof one === "function"),
+  ).toBe(true);
 });
