@@ -37,9 +37,14 @@ interface Posted {
 
 /** Lanes that share one have one event under way at a time, all together. */
 export class Strand {
-  isBusy = false;
+  /** The event under way, and whatever else its events have to wait for. */
+  holds = 0;
   /** Those whose places came up meanwhile. */
   readonly parked: Set<Lane> = new Set();
+
+  get isBusy(): boolean {
+    return this.holds > 0;
+  }
 }
 
 /** The events of one connection that wait. Made by {@link Mailbox.lane}, used by the mailbox alone. */
@@ -152,9 +157,9 @@ export class Mailbox {
     }
   }
 
-  /** The strand's event under way is settled: its next one may go. */
+  /** One of its holds is over, as when the event under way is settled: with the last of them the next event may go. */
   release(strand: Strand): void {
-    strand.isBusy = false;
+    if (--strand.holds > 0) return;
     for (const lane of strand.parked) {
       lane.places += lane.parked;
       for (; lane.parked > 0; lane.parked--) this.#released.push(lane);
