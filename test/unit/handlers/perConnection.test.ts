@@ -178,12 +178,13 @@ describe("a reply", () => {
 
 describe("the callbacks", () => {
   test("get the connection's events one at a time, and what arrives while init is under way waits for it", async () => {
-    const opening = gate();
+    const [called, opening] = [gate(), gate()];
     const calls: unknown[] = [];
     await using runtime = createTestRuntime({
       handler: perConnection({
         async init(connection, bus) {
           calls.push("init");
+          called.open();
           await opening.opened;
           calls.push("ready");
           expect(bus.connections()).toEqual([connection]);
@@ -198,7 +199,7 @@ describe("the callbacks", () => {
     });
     // What `connect` waits for is the handler.
     const connecting = runtime.connect();
-    await new Promise((resolve) => setImmediate(resolve));
+    await called.opened;
     expect(calls).toEqual(["init"]);
     opening.open();
     const client = await connecting;
