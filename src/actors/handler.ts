@@ -215,7 +215,7 @@ export class Handler implements Runnable {
   #follow(result: PromiseLike<unknown>, event: MailboxEvent, lane: Lane): Pending {
     const pending: Pending = { event, lane, timer: undefined };
     this.#pending.add(pending);
-    if (lane.strand !== undefined) lane.strand.holds++;
+    if (lane.strand !== undefined) lane.strand.isBusy = true;
     // A promise of another kind may throw where it should reject.
     Promise.resolve(result).then(
       (value) => {

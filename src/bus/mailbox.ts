@@ -37,14 +37,9 @@ interface Posted {
 
 /** Lanes that share one have one event under way at a time, all together. */
 export class Strand {
-  /** The event under way, and whatever else its events have to wait for. */
-  holds = 0;
+  isBusy = false;
   /** Those whose places came up meanwhile. */
   readonly parked: Set<Lane> = new Set();
-
-  get isBusy(): boolean {
-    return this.holds > 0;
-  }
 }
 
 /** The events of one connection that wait. Made by {@link Mailbox.lane}, used by the mailbox alone. */
@@ -157,9 +152,9 @@ export class Mailbox {
     }
   }
 
-  /** One of its holds is over, as when the event under way is settled: with the last of them the next event may go. */
+  /** The strand's event under way is settled: its next one may go. */
   release(strand: Strand): void {
-    if (--strand.holds > 0) return;
+    strand.isBusy = false;
     for (const lane of strand.parked) {
       lane.places += lane.parked;
       for (; lane.parked > 0; lane.parked--) this.#released.push(lane);

@@ -107,7 +107,8 @@ export class Channel implements Target {
   restart(): void {
     if (this.#hasEnded || this.#restart !== undefined) return;
     const { handlerTimeoutMs } = this.host.settings;
-    this.#strand.holds++;
+    // Nothing of it is under way: what has failed is over, and logic is done with an event at once.
+    this.#strand.isBusy = true;
     const ended = (error?: unknown): void => {
       if (this.#restart !== timer) return;
       timer.cancel();

@@ -27,7 +27,12 @@ export interface LoopConnection<D = ConnectionData, P = Params> extends Connecti
   [Symbol.asyncIterator](): AsyncIterator<LoopMessage<D, P>, Ending | undefined>;
 }
 
-/** One loop for each connection. Its end closes the connection with 1000, what it throws closes it with 1011. */
+/**
+ * One loop for each connection. Its end closes the connection with 1000, what it throws closes it with 1011. A message counts as
+ * handled when the loop asks for the next, within `handlerTimeoutMs`. Before it first asks, and once it has left its `for await`, it
+ * may take as long as it likes; when its connection goes meanwhile `connection.signal` tells it, and a new `bus.sleep` rejects with
+ * that signal's `AbortError`, so that it ends. An `AbortError` after the end of the connection is no failure.
+ */
 export type ConnectionLoop<D = ConnectionData, P = Params> = (
   connection: LoopConnection<D, P>,
   bus: Bus<D, P>,

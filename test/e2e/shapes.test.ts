@@ -299,6 +299,26 @@ test("failures of every shape stay within the process's server: nothing is unhan
   expect(JSON.parse(output)).toEqual([{ module: 1011, init: 1011, loop: 1011, "at-once": 1011, machine: 1011 }, 7]);
 });
 
+test("a channel whose init fails leaves nothing of any channel that would keep the process", async () => {
+  const { code, output, errors } = await run(`
+    import { channels, fromLogic, serve } from "sendall";
+    import { createMachine } from "xstate";
+    const alarm = (bus) => void bus.after(1e9, "never");
+    const handle = () => {};
+    const serving = serve({
+      port: 0,
+      logger: false,
+      handler: channels({
+        a: { init: alarm, handle },
+        b: fromLogic(createMachine({ after: { 1e9: {} } })),
+        c: { init(bus) { alarm(bus); throw new Error("init failed"); }, handle },
+      }),
+    });
+    await serving.catch(({ message }) => console.log(message));
+  `);
+  expect([code, output, errors]).toEqual([0, "init failed", ""]);
+});
+
 test("no shape keeps a connection that has gone", async () => {
   const { code, output, errors } = await run(
     `

@@ -248,7 +248,7 @@ test("with one event at a time for each connection events are handled in order o
   mailbox.post(a, info("a1"));
   mailbox.post(a, info("a2"));
   mailbox.take();
-  strand.holds++;
+  strand.isBusy = true;
   mailbox.take(); // nobody can go: a2 came up
   mailbox.post(b, info("b1"));
   mailbox.release(strand);

@@ -37,7 +37,7 @@ describe("the order of events", () => {
           last = { who: taken.who, rivals: givesWay ? next.filter((name) => name !== taken.name) : [] };
           model.remove(taken.name);
           const lane = lanes[taken.who];
-          if (lane?.strand !== undefined) lane.strand.holds++;
+          if (lane?.strand !== undefined) lane.strand.isBusy = true;
         });
         play.run(plan);
         play.drain();
@@ -200,7 +200,7 @@ describe("throwing away", () => {
     const lane = mailbox.lane(new Owner(), strand);
     for (let i = 0; i < 2; i++) mailbox.post(lane, message(String(i)));
     mailbox.take();
-    strand.holds++;
+    strand.isBusy = true;
     expect(mailbox.take()).toBeUndefined();
     mailbox.discard(lane);
     mailbox.release(strand);

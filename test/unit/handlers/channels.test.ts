@@ -632,6 +632,21 @@ describe("a channel's handler", () => {
   });
 });
 
+test("a socket that ends while a channel has paused it is paused no longer", async () => {
+  const stage = await HandStage.open({
+    mailbox: { highWaterEvents: 4, lowWaterEvents: 1 },
+    handler: channels({ a: (event: ServerEvent) => event.type === "message" && new Promise(() => {}) }),
+  });
+  const wire = await stage.connect();
+  for (const said of ["sub,a", "msg,a,1", "msg,a,2", "msg,a,3", "msg,a,4", "msg,a,5"]) {
+    wire.peer.message(said, said.length);
+    await stage.settle();
+  }
+  expect([wire.take(), stage.server.stats().paused]).toEqual([["pause"], 1]);
+  wire.end();
+  expect([wire.take(), stage.server.stats().paused]).toEqual([[], 0]);
+});
+
 describe("a failure in a channel", () => {
   const failing = (event: ServerEvent): void => {
     if (event.type === "message" && event.text === "throw") throw new Error("thrown");
@@ -753,6 +768,31 @@ describe("a failure in a channel", () => {
     await runtime.settle();
     expect(client.take()).toEqual(["uns,a", "msg,c,here"]);
     expect([client.closed, runtime.server.isReady]).toEqual([undefined, true]);
+  });
+
+  test("that its logic leaks in a time of its own is charged to the channel alone", async () => {
+    const machine = createMachine({
+      initial: "on",
+      states: {
+        on: { on: { message: "off" } },
+        off: { after: { 100: { target: "off", reenter: true, actions: () => Promise.reject(new Error("leaked")) } } },
+      },
+    });
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { intensity: 1 },
+      handler: channels({ a: fromLogic(machine), b: echo }),
+    });
+    const client = await subscribed(runtime, "a", "b");
+    client.send("msg,a,x");
+    await runtime.advance(200);
+    expect(runtime.server.stats().failures.map(({ event, connection }) => [event, connection])).toEqual([
+      ["rejection", undefined],
+      ["rejection", undefined],
+    ]);
+    client.send("msg,b,here");
+    await runtime.settle();
+    expect(client.take()).toEqual(["uns,a", "msg,b,here"]);
   });
 
   test('starts it afresh under "restart", and its events wait for its init, not those of others', async () => {

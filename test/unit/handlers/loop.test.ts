@@ -405,6 +405,25 @@ describe("a loop that throws closes its connection with 1011, alone,", () => {
     expect([client.closed, runtime.server.stats().failures.length]).toEqual([FAILED, 1]);
     expect(logger.at("warn").filter(([line]) => line === "a handler failed after its timeout").length).toBe(1);
   });
+
+  test("and one that was given up is told that it is over when it asks again", async () => {
+    const late = gate();
+    let hasEnded = false;
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handlerTimeoutMs: 50,
+      handler: perConnection(async (connection) => {
+        for await (const _ of connection) await late.opened;
+        hasEnded = true;
+      }),
+    });
+    const client = await runtime.connect();
+    client.send("go");
+    await runtime.advance(50);
+    late.open();
+    await runtime.settle();
+    expect([client.closed, hasEnded, runtime.server.stats().failures.length]).toEqual([FAILED, true, 1]);
+  });
 });
 
 describe("a loop that does not read", () => {
@@ -539,6 +558,23 @@ describe("closing the server", () => {
       0,
       [],
     ]);
+  });
+
+  test("goes on as soon as a loop has left its messages", async () => {
+    const runtime = createTestRuntime({
+      handler: perConnection(async (connection, bus) => {
+        for await (const _ of connection) {
+          await bus.sleep(100);
+          break;
+        }
+        await bus.sleep(60_000);
+      }),
+    });
+    const client = await runtime.connect();
+    client.send("x");
+    await runtime.settle();
+    await runtime.close();
+    expect([client.closed, runtime.now()]).toEqual([{ code: 1001, reason: "going away" }, 100]);
   });
 
   test("gives up at drainMs what a loop does not finish, and says so", async () => {

@@ -552,6 +552,30 @@ describe("a failure", () => {
     expect([states, client.closed]).toEqual([[2], FAILED]);
   });
 
+  test("is the last that it hears of, but for closed, also when its peer has gone already", async () => {
+    const later = gate();
+    const calls: unknown[] = [];
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler: perConnection<number>({
+        init: () => 7,
+        async handle(message, n) {
+          calls.push(message);
+          await later.opened;
+          throw new Error(`after ${n}`);
+        },
+        closed: (n) => void calls.push(["closed", n]),
+      }),
+    });
+    const client = await runtime.connect();
+    for (const text of ["a", "b"]) client.send(text);
+    client.close();
+    await expect(runtime.settle()).rejects.toMatchObject({ code: "NOT_SETTLED" });
+    later.open();
+    await runtime.settle();
+    expect([calls, failures(runtime)]).toEqual([["a", ["closed", 7]], ["message: after 7"]]);
+  });
+
   test("of closed is noted and changes nothing else", async () => {
     await using runtime = createTestRuntime({
       failures: "supervise",
@@ -608,7 +632,7 @@ describe("a failure", () => {
     late.open();
     await runtime.settle();
     expect([throws.closed, replies.closed, replies.received]).toEqual([FAILED, FAILED, []]);
-    expect(runtime.server.stats().failures.length).toBe(2);
+    expect(runtime.server.stats()).toMatchObject({ failures: { length: 2 }, deadLetters: 0 });
     expect(logger.at("warn").map(([line]) => line)).toContain("a handler failed after its timeout");
   });
 
