@@ -14,6 +14,8 @@
  * - `HANDLER_TIMEOUT`: the handler had not finished an event after `handlerTimeoutMs`.
  * - `REFUSED`: a test client's connection was refused; `status` and `body` tell how.
  * - `NOT_SETTLED`: a test waited for a handler that waits for something outside the test runtime.
+ * - `HANDLER_FAILED`: a handler under test has thrown what is no error; `cause` has it.
+ * - `TIMER_LEAKED`: a handler under test has left a timer of Node running.
  * - `CLOSED`: a test client waits for a message that cannot come any more.
  */
 export type SendallErrorCode =
@@ -27,6 +29,8 @@ export type SendallErrorCode =
   | "HANDLER_TIMEOUT"
   | "REFUSED"
   | "NOT_SETTLED"
+  | "HANDLER_FAILED"
+  | "TIMER_LEAKED"
   | "CLOSED";
 
 /** What a {@link SendallError} carries beside its message. */

@@ -5,7 +5,7 @@
 
 import { checkDuration, checkRoom } from "../bus/bus.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
-import type { Timer } from "../clock.js";
+import type { Clock, Timer } from "../clock.js";
 import {
   ABNORMAL,
   checkCloseCode,
@@ -32,12 +32,19 @@ const NO_PAYLOAD = Buffer.alloc(0);
 
 /** Leaks of a connection's events are its own, until it has ended; then they are nobody's. */
 class ConnectionLeaks implements LeakOwner {
+  readonly connection: ConnectionId;
   readonly #route: RouteParts;
+  /** Until it has ended. */
   #connection: LiveConnection | undefined;
 
   constructor(route: RouteParts, connection: LiveConnection) {
     this.#route = route;
     this.#connection = connection;
+    this.connection = connection.id;
+  }
+
+  get clock(): Clock {
+    return this.#route.clock;
   }
 
   leaked(error: unknown): void {

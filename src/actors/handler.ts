@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../clock.js";
 import type { Logger, Runner } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Bus, ServerEvent } from "../events.js";
-import { type LeakOwner, runFor } from "../leaks.js";
+import { type LeakOwner, runEvent } from "../leaks.js";
 import { isDebugging } from "../log.js";
 import { type ObjectActor, objectLogic } from "./logic.js";
 import type { Supervisor } from "./supervisor.js";
@@ -45,6 +45,7 @@ const CHECK_EVERY = 32;
 
 export class Handler implements Runnable, LeakOwner {
   readonly actor: ObjectActor<Handler, ServerEvent>;
+  readonly connection = undefined;
   readonly #parts: HandlerParts;
   readonly #pending = new Set<Pending>();
   /** The lane of the event that is being handed to the actor. */
@@ -94,6 +95,10 @@ export class Handler implements Runnable, LeakOwner {
     return "more";
   }
 
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
   /** Of an event that concerns no connection. */
   leaked(error: unknown): void {
     this.#parts.onLeak(error);
@@ -108,7 +113,7 @@ export class Handler implements Runnable, LeakOwner {
     const lane = this.#lane;
     this.#isInside = true;
     try {
-      const result = runFor(lane.owner?.leakOwner ?? this, runner.handle, event, bus);
+      const result = runEvent(lane.owner?.leakOwner ?? this, runner.handle, event, bus);
       if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
     } catch (error) {
@@ -198,7 +203,7 @@ export class Handler implements Runnable, LeakOwner {
     if (!this.#pending.delete(pending)) return false;
     if (this.#parts.concurrency === "connection") this.#parts.mailbox.release(pending.lane);
     // Runs what waits in a microtask, so that what settles here is done first.
-    queueMicrotask(() => this.#parts.turn.settled(this));
+    Promise.resolve().then(() => this.#parts.turn.settled(this));
     return true;
   }
 

@@ -132,8 +132,8 @@ export class Route implements RouteParts, GatedRoute {
 
   /** What the handler has not finished, by name. */
   get underWay(): string[] {
-    const events = this.handler.pending.map(({ type }) => type);
-    return this.#restart === undefined ? events : [...events, "init"];
+    const events = this.handler.pending.map(nameOf);
+    return this.#restart === undefined ? events : [...events, '"init"'];
   }
 
   get hasFailed(): boolean {
@@ -323,6 +323,10 @@ export class Route implements RouteParts, GatedRoute {
     const failure: Failure = { at: this.clock.now(), event: what, error, ...(connection && { connection }), ...data };
     this.counters.addFailure(failure);
   }
+}
+
+function nameOf({ type, connection }: ServerEvent): string {
+  return connection === undefined ? `"${type}" event` : `"${type}" event of ${connection.id}`;
 }
 
 /** A copy, so that a whole message is not kept for its beginning. */

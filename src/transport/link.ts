@@ -167,9 +167,13 @@ export class MemoryLink implements Wire, CarriedLink {
 
   #clientEnd(): MemoryClientEnd {
     const unreadBytes = (): number => this.#unread;
+    const isCaughtUp = (): boolean => this.toClient.isEmpty;
     return {
       get unreadBytes() {
         return unreadBytes();
+      },
+      get isCaughtUp() {
+        return isCaughtUp();
       },
       send: (data) => this.#send(asSent(data)),
       ping: (data) => this.#fromClient({ type: "ping", data }),
@@ -367,6 +371,8 @@ function controlBytes(item: Exclude<ToClient, Written | { readonly type: "cut" }
 export interface MemoryClientEnd {
   /** Bytes of messages sent that the server has not read. */
   readonly unreadBytes: number;
+  /** Nothing is on its way to it. */
+  readonly isCaughtUp: boolean;
   /** @returns `false` once this end is closed; so do the next two */
   send(data: string | Buffer): boolean;
   ping(data: Buffer): boolean;

@@ -177,7 +177,7 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
   );
   await server.start();
   const connect: Connect = async (_server, key) => {
-    const client = new MemoryTestClient(async () => {});
+    const client = new MemoryTestClient({ settle: async () => {} });
     const answer = await entrance.connect(
       {
         url: `/?key=${key}`,

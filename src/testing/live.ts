@@ -1,0 +1,355 @@
+/** The runtime behind {@link TestRuntime}: starts the server, lets the clients in, and drives all of it. */
+import { performance } from "node:perf_hooks";
+import { setImmediate } from "node:timers";
+import { checkDuration } from "../bus/bus.js";
+import type { Logger } from "../contracts.js";
+import { SendallError, show } from "../errors.js";
+import type { ConnectionId, Failure } from "../events.js";
+import { joinHeaders } from "../head.js";
+import type { Refusal } from "../reject.js";
+import type { LiveServer, Server } from "../server/live.js";
+import { createServer, typed } from "../server.js";
+import { MemoryEntrance } from "../transport/memory.js";
+import { blame } from "./blame.js";
+import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
+import { HandClock } from "./clock.js";
+import type { ConnectOptions, TestRuntime } from "./contracts.js";
+import { Random } from "./random.js";
+import { InOrder, type World } from "./steps.js";
+import { TimerWatch } from "./timers.js";
+import { createWebSocketClass, type RuntimeWebSocketClass } from "./websocket.js";
+
+const CONNECT_OPTIONS: readonly string[] = [
+  "path",
+  "query",
+  "headers",
+  "protocols",
+  "remoteAddress",
+  "name",
+  "latencyMs",
+  "onMessage",
+];
+const LOOPBACK = "127.0.0.1";
+
+/** What a client asks the server with. */
+interface Request {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly protocols: readonly string[];
+  readonly remoteAddress: string;
+  readonly secure?: boolean;
+}
+
+/** So long a handler may wait for something outside the runtime. */
+const PATIENCE_MS = 1_000;
+/** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
+const QUIET_ROUNDS = 5;
+/** No alarm is let ring. */
+const NO_TIME = Number.NEGATIVE_INFINITY;
+
+// Taken when this file is loaded, so that a test may replace what its module gives.
+const readTime = performance.now.bind(performance);
+
+/** All promises that can be settled have been, when this is. */
+export function nextRound(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+/** Real time is read only while nothing else can happen. */
+class Patience {
+  readonly #ms: number;
+  #startedAt: number | undefined;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  get isOver(): boolean {
+    if (this.#ms === 0) return true;
+    this.#startedAt ??= readTime();
+    return readTime() - this.#startedAt >= this.#ms;
+  }
+}
+
+/** On its own, things happen in order. */
+export function createWorld(): World {
+  const clock = new HandClock();
+  return { clock, steps: new InOrder(clock), isExplored: false };
+}
+
+export interface LiveSettings {
+  /** Failures of the handler are thrown by whatever is called next. */
+  readonly throws: boolean;
+  readonly seed: number;
+}
+
+export class LiveRuntime<D> implements TestRuntime<D> {
+  readonly WebSocket: RuntimeWebSocketClass;
+  readonly #world: World;
+  readonly #entrance: MemoryEntrance;
+  readonly #server: LiveServer;
+  readonly #throws: boolean;
+  readonly #clients = new Set<MemoryTestClient>();
+  readonly #names = new Map<string, string>();
+  #timers: TimerWatch | undefined;
+  #started: Promise<void> | undefined;
+  #lastFailure: Failure | undefined;
+  #ids = 0;
+  /** What is under way outside the runtime. */
+  #held = 0;
+
+  constructor(options: { readonly logger?: Logger | false }, { throws, seed }: LiveSettings, world: World) {
+    const { clock, carrier, logger } = world;
+    this.#world = world;
+    this.#throws = throws;
+    this.#entrance = new MemoryEntrance(clock, carrier);
+    const users = options.logger ?? false;
+    this.#server = createServer(
+      { ...options, logger: logger === undefined ? users : logger(users === false ? undefined : users) },
+      {
+        clock,
+        newId: () => `connection-${++this.#ids}` as ConnectionId,
+        createEntrance: () => this.#entrance,
+      },
+    );
+    this.WebSocket = createWebSocketClass({
+      clock,
+      random: new Random(seed),
+      dial: (url, protocols, observer, signal) => this.#dial(url, protocols, observer, signal),
+      hold: (work) => this.#hold(work),
+    });
+  }
+
+  get clients(): readonly TestClient[] {
+    return [...this.#clients];
+  }
+
+  get server(): Server<D> {
+    return typed(this.#server);
+  }
+
+  now(): number {
+    return this.#world.clock.now();
+  }
+
+  async connect(options: ConnectOptions = {}): Promise<TestClient> {
+    const { path = "/", query, headers = {}, protocols = [], remoteAddress = LOOPBACK } = options;
+    const { name, latencyMs = 0, onMessage } = options;
+    for (const option of Object.keys(options))
+      if (!CONNECT_OPTIONS.includes(option))
+        throw new SendallError("BAD_OPTION", `${option}: is no option of connect`, { option });
+    checkDuration("latencyMs", latencyMs);
+    const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
+    const client = new MemoryTestClient({ name, onMessage, settle: (until) => this.#settle(until) });
+    const request = { url: path + search, headers: { host: "memory", ...headers }, protocols, remoteAddress };
+    const refusal = await this.#admit(client, request, new AbortController().signal);
+    if (refusal !== undefined) {
+      const { status, body } = refusal;
+      throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
+    }
+    client.delay(latencyMs);
+    await this.#settle(() => this.#isGreeted(client));
+    return client;
+  }
+
+  settle(): Promise<void> {
+    return this.#settle();
+  }
+
+  async advance(ms: number): Promise<void> {
+    checkDuration("advance", ms);
+    await this.#start();
+    const limit = this.now() + ms;
+    let patienceMs = PATIENCE_MS;
+    do {
+      // One that hangs is waited for once: it may be `handlerTimeoutMs` that the test is after.
+      if ((await this.#rest(patienceMs, limit)).length > 0) patienceMs = 0;
+    } while (this.#world.steps.ring(limit));
+    this.#throwFailure();
+  }
+
+  async close(): Promise<void> {
+    await this.#start();
+    await this.#shutDown(PATIENCE_MS);
+    const leak = this.#timers?.end((id) => this.#nameOf(id));
+    this.#throwFailure();
+    if (leak !== undefined && this.#throws) throw leak;
+  }
+
+  /** Closes it without waiting for anybody, whatever has failed. */
+  async abandon(): Promise<void> {
+    if (this.#started === undefined) return;
+    await this.#start().then(
+      () => this.#shutDown(0),
+      () => {},
+    );
+    this.#timers?.end((id) => this.#nameOf(id));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // What comes after a scenario has failed does not belong into its trace.
+    if (!this.#world.isExplored) await this.close();
+  }
+
+  /** Closes it, unless nobody has ever used it. */
+  async end(): Promise<void> {
+    if (this.#started !== undefined) await this.close();
+  }
+
+  /** Lets everything happen that can until `until` says that it is enough, without a word on handlers that have not finished. */
+  async until(isEnough: () => boolean): Promise<void> {
+    await this.#start();
+    while (!isEnough()) await this.#rest(0, NO_TIME, isEnough);
+  }
+
+  #shutDown(patienceMs: number): Promise<void> {
+    const patience = new Patience(patienceMs);
+    return this.#drive(this.#server.close(), (events, sleepers) => events <= sleepers || patience.isOver);
+  }
+
+  async #settle(until?: () => boolean): Promise<void> {
+    await this.#start();
+    const unfinished = await this.#rest(PATIENCE_MS, NO_TIME, this.#world.isExplored ? until : undefined);
+    this.#throwFailure();
+    if (unfinished.length > 0) throw this.#notSettled(unfinished);
+  }
+
+  #dial(
+    { host, pathname, search, protocol }: URL,
+    protocols: readonly string[],
+    observer: ClientObserver,
+    signal: AbortSignal,
+  ): Promise<Refusal | undefined> {
+    const client = new MemoryTestClient({ settle: (until) => this.#settle(until), observer });
+    const request = { url: pathname + search, headers: { host }, protocols, remoteAddress: LOOPBACK };
+    return this.#admit(client, { ...request, secure: protocol === "wss:" }, signal);
+  }
+
+  /** @returns why the client was not let in */
+  async #admit(client: MemoryTestClient, request: Request, signal: AbortSignal): Promise<Refusal | undefined> {
+    const { url, headers, protocols, remoteAddress, secure = false } = request;
+    await this.#start();
+    const offer = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
+    const head = {
+      url,
+      headers: joinHeaders(Object.entries({ ...offer, ...headers }).flat()),
+      version: 13,
+      remoteAddress,
+      remotePort: 0,
+      localAddress: LOOPBACK,
+      secure,
+    };
+    const events = {
+      message: (data: string | Buffer): void => client.onMessage(data),
+      pong(): void {},
+      closed: (code: number, reason: string): void => {
+        this.#clients.delete(client);
+        client.onClosed(code, reason);
+      },
+    };
+    const answer = await this.#entrance.connect(head, events, signal);
+    const { guests } = this.#world;
+    if ("status" in answer) {
+      guests?.refused(client.name ?? `somebody at ${url}`, answer.status);
+      return answer;
+    }
+    if (client.name !== undefined) this.#names.set(answer.id, `${client.name} (${answer.id})`);
+    guests?.connected(client.name ?? answer.id, answer.id, url);
+    this.#clients.add(client);
+    client.attach(answer);
+    return undefined;
+  }
+
+  #hold(work: Promise<void>): void {
+    this.#held++;
+    void work.finally(() => {
+      this.#held--;
+    });
+  }
+
+  /** Its `open` has been handled, and what that sent has arrived. */
+  #isGreeted({ id, closed, isCaughtUp }: MemoryTestClient): boolean {
+    if (closed !== undefined) return true;
+    const connection = this.#server.connections().find((one) => one.id === id);
+    const isHandled = !this.#server.underWay().events.some((event) => event.startsWith('"open"') && event.endsWith(id));
+    return connection?.bufferedAmount === 0 && isHandled && isCaughtUp;
+  }
+
+  #start(): Promise<void> {
+    // Not within this call: steps that run meanwhile ask for it too.
+    this.#started ??= Promise.resolve().then(() => {
+      if (this.#throws) this.#timers = new TimerWatch(this.#world.clock);
+      // `init` may sleep; no other time passes before the server runs.
+      return this.#drive(this.#server.start(), (_events, sleepers) => sleepers > 0);
+    });
+    return this.#started;
+  }
+
+  /** Lets everything happen, and virtual time pass where it may, until `work` is settled. */
+  async #drive(work: Promise<void>, mayPass: (events: number, sleepers: number) => boolean): Promise<void> {
+    const { steps } = this.#world;
+    steps.begin();
+    let isOver = false;
+    const settled = work.finally(() => {
+      isOver = true;
+    });
+    // Whoever awaits the result hears of its failure; here it must not count as unheard.
+    settled.catch(() => {});
+    for (let quiet = 0; !isOver; quiet++) {
+      if (steps.hasAny(NO_TIME)) quiet = 0;
+      steps.run(NO_TIME);
+      await nextRound();
+      if (isOver || steps.hasAny(NO_TIME) || quiet < QUIET_ROUNDS) continue;
+      const { events, sleepers } = this.#server.underWay();
+      if (mayPass(events.length, sleepers)) steps.ring(Number.POSITIVE_INFINITY);
+    }
+    await settled;
+  }
+
+  /** @returns what handlers have not finished, and will not without something from outside */
+  async #rest(patienceMs: number, limit: number, until?: () => boolean): Promise<readonly string[]> {
+    const { steps } = this.#world;
+    const patience = new Patience(patienceMs);
+    steps.begin();
+    for (let quiet = 0; ; quiet++) {
+      if (steps.hasAny(limit)) quiet = 0;
+      steps.run(limit);
+      await nextRound();
+      if (until?.()) return [];
+      if (steps.hasAny(limit) || this.#held > 0) continue;
+      const { events, sleepers, undecided } = this.#server.underWay();
+      if (events.length + undecided === 0) return [];
+      if (quiet < QUIET_ROUNDS) continue;
+      if (sleepers > 0) return [];
+      if (patience.isOver) return events;
+    }
+  }
+
+  #nameOf(id: string): string {
+    return this.#names.get(id) ?? id;
+  }
+
+  #throwFailure(): void {
+    const { failures } = this.#server.stats();
+    const fresh = failures.slice(this.#lastFailure === undefined ? 0 : failures.indexOf(this.#lastFailure) + 1);
+    this.#lastFailure = failures.at(-1);
+    const first = fresh[0];
+    if (first !== undefined && this.#throws) throw blame(first, (id) => this.#nameOf(id));
+  }
+
+  #notSettled(unfinished: readonly string[]): SendallError {
+    const what = unfinished.map((event) => event.replace(/\bconnection-\d+$/, (id) => this.#nameOf(id))).join(", ");
+    return new SendallError(
+      "NOT_SETTLED",
+      `the handler has not finished its ${what}, and waits for something outside the test runtime`,
+    );
+  }
+}
+
+/** Throws `BAD_OPTION` unless it can be a seed. */
+export function checkSeed(option: string, seed: unknown): asserts seed is number {
+  if (!Number.isSafeInteger(seed))
+    throw new SendallError("BAD_OPTION", `${option}: expected a whole number, got ${show(seed)}`, { option });
+}

@@ -1,0 +1,62 @@
+/** What a runtime runs on: its clock, and who decides what happens next. */
+import type { Logger } from "../contracts.js";
+import type { ConnectionId } from "../events.js";
+import type { Carrier } from "../transport/memory.js";
+import type { HandClock } from "./clock.js";
+
+/** Lets things happen, one after another. */
+export interface Steps {
+  /** Somebody waits for something to happen. */
+  begin(): void;
+  /** Whether anything can happen without time going beyond `limit`. */
+  hasAny(limit: number): boolean;
+  /** Lets something happen. */
+  run(limit: number): void;
+  /** Goes on to the next alarm, at most to `limit`, and rings it. @returns `false` if none is due by then; it is `limit` now */
+  ring(limit: number): boolean;
+}
+
+/** The surroundings of one runtime, or of all runtimes of one explored run. */
+export interface World {
+  readonly clock: HandClock;
+  readonly steps: Steps;
+  /** Decides what arrives when; without one, the clock's steps deliver in order. */
+  readonly carrier?: Carrier;
+  /** Told of all that the server does, beside the logger of the options. */
+  readonly logger?: (users: Logger | undefined) => Logger;
+  /** Told who has come, and who was refused. */
+  readonly guests?: Guests;
+  /**
+   * Whether it is explored: `connect` and `next` go on as soon as they have what they wait for, with other things still on their way,
+   * and the end of a runtime comes with the end of the run.
+   */
+  readonly isExplored: boolean;
+}
+
+export interface Guests {
+  connected(name: string, id: ConnectionId, url: string): void;
+  refused(name: string, status: number): void;
+}
+
+/** In the order in which things came to be, as in production, and alarms when nothing else is left. */
+export class InOrder implements Steps {
+  readonly #clock: HandClock;
+
+  constructor(clock: HandClock) {
+    this.#clock = clock;
+  }
+
+  begin(): void {}
+
+  hasAny(): boolean {
+    return this.#clock.hasSteps;
+  }
+
+  run(): void {
+    this.#clock.runSteps();
+  }
+
+  ring(limit: number): boolean {
+    return this.#clock.ringNext(limit);
+  }
+}
