@@ -32,6 +32,7 @@ export class Explorer implements Steps, Carrier, World {
   readonly #settings: ExplorerSettings;
   #links: CarriedLink[] = [];
   readonly #stalled = new Set<CarriedLink>();
+  #drivers = 0;
   #moves = 0;
   #isLetGo = false;
 
@@ -49,7 +50,7 @@ export class Explorer implements Steps, Carrier, World {
 
   readonly logger: NonNullable<World["logger"]> = (users) => this.trace.listen(users);
 
-  /** How often something has been asked of it: whoever waits for this to change waits for something else. */
+  /** Steps so far, and how often somebody has begun to wait. */
   get moves(): number {
     return this.#moves;
   }
@@ -67,6 +68,16 @@ export class Explorer implements Steps, Carrier, World {
 
   begin(): void {
     this.#count();
+    this.#drivers++;
+  }
+
+  end(): void {
+    this.#drivers--;
+  }
+
+  /** Somebody lets things happen. */
+  get isDriven(): boolean {
+    return this.#drivers > 0;
   }
 
   run(limit: number): void {

@@ -41,11 +41,11 @@ interface Request {
 }
 
 /** So long a handler may wait for something outside the runtime. */
-const PATIENCE_MS = 1_000;
+export const PATIENCE_MS = 1_000;
 /** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
-const QUIET_ROUNDS = 5;
+export const QUIET_ROUNDS = 5;
 /** No alarm is let ring. */
-const NO_TIME = Number.NEGATIVE_INFINITY;
+export const NO_TIME = Number.NEGATIVE_INFINITY;
 
 // Taken when this file is loaded, so that a test may replace what its module gives.
 const readTime = performance.now.bind(performance);
@@ -58,7 +58,7 @@ export function nextRound(): Promise<void> {
 }
 
 /** Real time is read only while nothing else can happen. */
-class Patience {
+export class Patience {
   readonly #ms: number;
   #startedAt: number | undefined;
 
@@ -135,6 +135,13 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   }
 
   async connect(options: ConnectOptions = {}): Promise<TestClient> {
+    const client = await this.join(options);
+    await this.#settle(() => this.#isGreeted(client));
+    return client;
+  }
+
+  /** Resolves when it was let in, whatever has become of its `open`. */
+  async join(options: ConnectOptions = {}): Promise<MemoryTestClient> {
     const { path = "/", query, headers = {}, protocols = [], remoteAddress = LOOPBACK } = options;
     const { name, latencyMs = 0, onMessage } = options;
     for (const option of Object.keys(options))
@@ -150,7 +157,6 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
     }
     client.delay(latencyMs);
-    await this.#settle(() => this.#isGreeted(client));
     return client;
   }
 
@@ -290,40 +296,64 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   /** Lets everything happen, and virtual time pass where it may, until `work` is settled. */
   async #drive(work: Promise<void>, mayPass: (events: number, sleepers: number) => boolean): Promise<void> {
     const { steps } = this.#world;
-    steps.begin();
     let isOver = false;
     const settled = work.finally(() => {
       isOver = true;
     });
     // Whoever awaits the result hears of its failure; here it must not count as unheard.
     settled.catch(() => {});
-    for (let quiet = 0; !isOver; quiet++) {
-      if (steps.hasAny(NO_TIME)) quiet = 0;
-      steps.run(NO_TIME);
-      await nextRound();
-      if (isOver || steps.hasAny(NO_TIME) || quiet < QUIET_ROUNDS) continue;
-      const { events, sleepers } = this.#server.underWay();
-      if (mayPass(events.length, sleepers)) steps.ring(Number.POSITIVE_INFINITY);
-    }
+    await this.#goOn(
+      NO_TIME,
+      (quiet) => {
+        if (isOver) return true;
+        if (quiet < QUIET_ROUNDS) return false;
+        const { events, sleepers } = this.#server.underWay();
+        if (mayPass(events.length, sleepers)) steps.ring(Number.POSITIVE_INFINITY);
+        return false;
+      },
+      () => isOver,
+    );
     await settled;
   }
 
   /** @returns what handlers have not finished, and will not without something from outside */
   async #rest(patienceMs: number, limit: number, until?: () => boolean): Promise<readonly string[]> {
-    const { steps } = this.#world;
     const patience = new Patience(patienceMs);
+    let unfinished: readonly string[] = [];
+    await this.#goOn(
+      limit,
+      (quiet) => {
+        if (this.#held > 0) return false;
+        const { events, sleepers, undecided } = this.#server.underWay();
+        if (events.length + undecided === 0) return true;
+        if (quiet < QUIET_ROUNDS) return false;
+        if (sleepers > 0) return true;
+        if (patience.isOver) unfinished = events;
+        return patience.isOver;
+      },
+      until,
+    );
+    return unfinished;
+  }
+
+  /**
+   * Lets things happen until it is enough.
+   * @param isAtRest asked in each round in which nothing can happen, with the number of such rounds in a row
+   * @param isEnough asked in each round
+   */
+  async #goOn(limit: number, isAtRest: (quiet: number) => boolean, isEnough?: () => boolean): Promise<void> {
+    const { steps } = this.#world;
     steps.begin();
-    for (let quiet = 0; ; quiet++) {
-      if (steps.hasAny(limit)) quiet = 0;
-      steps.run(limit);
-      await nextRound();
-      if (until?.()) return [];
-      if (steps.hasAny(limit) || this.#held > 0) continue;
-      const { events, sleepers, undecided } = this.#server.underWay();
-      if (events.length + undecided === 0) return [];
-      if (quiet < QUIET_ROUNDS) continue;
-      if (sleepers > 0) return [];
-      if (patience.isOver) return events;
+    try {
+      for (let quiet = 0; ; quiet++) {
+        if (steps.hasAny(limit)) quiet = 0;
+        steps.run(limit);
+        await nextRound();
+        if (isEnough?.()) return;
+        if (!steps.hasAny(limit) && isAtRest(quiet)) return;
+      }
+    } finally {
+      steps.end();
     }
   }
 

@@ -1,12 +1,12 @@
 /** Plays a scenario once, for `explore`: every runtime of it on one explored world, which ends with it. */
-import { clearTimeout, setTimeout } from "node:timers";
+import { setImmediate } from "node:timers";
 import { SendallError } from "../errors.js";
 import type { ConnectionData } from "../events.js";
 import { buildRuntime } from "./build.js";
 import type { Chooser } from "./chooser.js";
 import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
 import { Explorer, type Fault } from "./explorer.js";
-import type { LiveRuntime } from "./live.js";
+import { type LiveRuntime, NO_TIME, PATIENCE_MS, Patience, QUIET_ROUNDS } from "./live.js";
 import { Random } from "./random.js";
 import type { Failed } from "./shrink.js";
 import type { TraceStep } from "./trace.js";
@@ -40,10 +40,6 @@ export interface Play extends Failed {
   /** It waited for something that did not come, or took too many steps. */
   readonly hangs: boolean;
 }
-
-/** So often, a second apart, is looked for anything that has happened before a scenario is taken to wait for nothing. */
-const IDLE_LOOKS = 3;
-const LOOK_MS = 1_000;
 
 /** @returns how it failed; `undefined` if it has passed */
 export async function play(
@@ -81,18 +77,37 @@ function isHang(error: unknown): boolean {
   return error instanceof SendallError && error.code === "NOT_SETTLED";
 }
 
-/** Rejects if the scenario waits and nobody moves anything: it would for ever. */
+/**
+ * Settles as the scenario does. While that waits for something else than a runtime (a promise of its own, that a handler settles),
+ * things go on too; it rejects if nothing can.
+ */
 function watch(explorer: Explorer, scenario: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
-    let moves = -1;
-    let looks = 0;
+    let isOver = false;
+    let quiet = 0;
+    let moves = 0;
+    let patience = new Patience(PATIENCE_MS);
     const look = (): void => {
-      looks = moves === explorer.moves ? looks + 1 : 0;
+      if (isOver) return;
+      if (explorer.isDriven || explorer.moves !== moves) quiet = 0;
       moves = explorer.moves;
-      if (looks < IDLE_LOOKS) timer = setTimeout(look, LOOK_MS);
-      else reject(new SendallError("NOT_SETTLED", "the scenario waits for something that the runtime does not bring"));
+      try {
+        if (quiet++ === 0) patience = new Patience(PATIENCE_MS);
+        else if (quiet > QUIET_ROUNDS) goOn(explorer, patience);
+        setImmediate(look);
+      } catch (error) {
+        reject(error);
+      }
     };
-    let timer = setTimeout(look, LOOK_MS);
-    scenario.then(resolve, reject).finally(() => clearTimeout(timer));
+    scenario.then(resolve, reject).finally(() => {
+      isOver = true;
+    });
+    setImmediate(look);
   });
+}
+
+function goOn(explorer: Explorer, patience: Patience): void {
+  if (explorer.hasAny(NO_TIME)) explorer.run(NO_TIME);
+  else if (patience.isOver)
+    throw new SendallError("NOT_SETTLED", "the scenario waits for something that the runtime does not bring");
 }

@@ -6,8 +6,9 @@ import type { HandClock } from "./clock.js";
 
 /** Lets things happen, one after another. */
 export interface Steps {
-  /** Somebody waits for something to happen. */
+  /** Somebody waits, and lets things happen until `end`. */
   begin(): void;
+  end(): void;
   /** Whether anything can happen without time going beyond `limit`. */
   hasAny(limit: number): boolean;
   /** Lets something happen. */
@@ -47,6 +48,8 @@ export class InOrder implements Steps {
   }
 
   begin(): void {}
+
+  end(): void {}
 
   hasAny(): boolean {
     return this.#clock.hasSteps;
