@@ -24,6 +24,9 @@ export interface ExplorerSettings {
 
 type Act = () => void;
 
+/** When nobody decides any more, so often an alarm rings. */
+const LET_GO_EVERY = 50;
+
 export class Explorer implements Steps, Carrier, World {
   readonly clock = new HandClock();
   readonly trace = new Trace();
@@ -85,7 +88,9 @@ export class Explorer implements Steps, Carrier, World {
     if (acts.length === 0) return;
     this.#count();
     if (this.#isLetGo) {
-      acts[0]?.();
+      // Time goes on for a server that would never come to rest, too.
+      if (this.#moves % LET_GO_EVERY === 0) this.clock.ringNext(Number.POSITIVE_INFINITY);
+      else acts[0]?.();
       return;
     }
     const faults = this.#faults();
