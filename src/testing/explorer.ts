@@ -28,8 +28,8 @@ type Act = () => void;
 const LET_GO_EVERY = 50;
 
 export class Explorer implements Steps, Carrier, World {
-  readonly clock = new HandClock();
-  readonly trace = new Trace();
+  readonly clock: HandClock = new HandClock();
+  readonly trace: Trace = new Trace();
   readonly guests: Trace = this.trace;
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;

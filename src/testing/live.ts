@@ -45,7 +45,7 @@ export const PATIENCE_MS = 1_000;
 /** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
 export const QUIET_ROUNDS = 5;
 /** No alarm is let ring. */
-export const NO_TIME = Number.NEGATIVE_INFINITY;
+export const NO_TIME: number = Number.NEGATIVE_INFINITY;
 
 // Taken when this file is loaded, so that a test may replace what its module gives.
 const readTime = performance.now.bind(performance);
