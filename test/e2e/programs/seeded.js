@@ -8,7 +8,10 @@ import crypto from "node:crypto";
 import { readFile } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 
-/** @param {string} name */
+/**
+ * @param {string} name
+ * @returns {() => never}
+ */
 function forbidden(name) {
   return () => {
     throw new Error(`${name} is not out of the seed`);
@@ -36,23 +39,31 @@ function log(...words) {
 }
 
 /**
- * What the server logs, with the times that it names.
- * @param {{ now(): number } | undefined} runtime
+ * What the server logs, with the time.
+ * @param {() => number} now
+ * @returns {import("sendall").Logger}
  */
-function logger(runtime) {
+function createLogger(now) {
   /** @param {string} level */
   const line = (level) => (/** @type {object} */ details, /** @type {string} */ text) =>
-    log(`${runtime?.now() ?? ""} ${level} ${text}`, { ...details, err: undefined });
-  const own = { level: "debug", debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
-  return { ...own, child: () => own };
+    log(`${now()} ${level} ${text}`, { ...details, err: undefined });
+  const lines = { level: "debug", debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+  return { ...lines, child: () => createLogger(now) };
 }
 
 /** @type {import("sendall").HandlerFunction} */
-async function handler(event, bus) {
+const handler = async (event, bus) => {
   if (event.type === "open") event.connection.join(event.connection.query.get("room") ?? "lobby");
   if (event.type === "info") bus.sendall(`${event.data} at ${bus.now()}`);
   if (event.type === "closed") bus.sendall(`${event.connection.id} left with ${event.code}`);
-  if (event.type !== "message") return;
+  if (event.type === "message") await answer(event, bus);
+};
+
+/**
+ * @param {import("sendall").MessageEvent} event
+ * @param {import("sendall").Bus} bus
+ */
+async function answer(event, bus) {
   if (event.text.startsWith("sleep")) await bus.sleep(7);
   if (event.text.startsWith("alarm")) bus.after(11, event.text);
   if (event.text.startsWith("bye")) bus.close(event.connection, 4_000, "bye");
@@ -61,8 +72,11 @@ async function handler(event, bus) {
 
 /** Everything that runtimes can do, in order. */
 async function inOrder() {
-  const options = { logger: false, heartbeat: { intervalMs: 40, timeoutMs: 30 }, handler };
-  const runtime = createTestRuntime({ ...options, logger: logger({ now: () => runtime.now() }), seed: 5 });
+  /** @type {import("sendall/testing").TestRuntime | undefined} */
+  let running;
+  const logger = createLogger(() => running?.now() ?? 0);
+  const runtime = createTestRuntime({ heartbeat: { intervalMs: 40, timeoutMs: 30 }, logger, seed: 5, handler });
+  running = runtime;
   const ann = await runtime.connect({ name: "ann" });
   const bob = await runtime.connect({ name: "bob", latencyMs: 3 });
   const socket = new runtime.WebSocket("/?room=lobby");
@@ -84,8 +98,7 @@ async function inOrder() {
   await runtime.advance(100);
   log("ann", ann.received, "bob", bob.received);
   await runtime.close();
-  const { failures, ...stats } = runtime.server.stats();
-  log(stats);
+  log(runtime.server.stats());
 }
 
 /**
