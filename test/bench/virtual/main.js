@@ -13,9 +13,14 @@ import { chooseRole } from "../servers/role.js";
  */
 
 /**
+ * @typedef {object} InterleavingsSettings
+ * @property {number} runs
+ */
+
+/**
  * What it does when it is asked: real seconds.
  * @typedef {object} VirtualAnswers
- * @property {(settings: any) => Promise<number>} run
+ * @property {(settings: RoomSettings & InterleavingsSettings) => Promise<number>} run
  */
 
 /** @param {number} startedAt */
@@ -55,7 +60,7 @@ async function room({ clients: count, everyMs, virtualMs, messageBytes }) {
 
 /**
  * Three clients who come, talk across each other and go.
- * @param {{ readonly runs: number }} settings
+ * @param {InterleavingsSettings} settings
  */
 async function interleavings({ runs }) {
   const startedAt = performance.now();

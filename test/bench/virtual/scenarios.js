@@ -8,7 +8,7 @@ import { Child } from "../child.js";
  * @property {string} name
  * @property {string} title
  * @property {"room" | "interleavings"} role
- * @property {object} settings
+ * @property {import("./main.js").RoomSettings & import("./main.js").InterleavingsSettings} settings
  * @property {number | undefined} goal at most so many seconds
  * @property {boolean} isLong left out of a quick run
  */
@@ -19,7 +19,8 @@ import { Child } from "../child.js";
  * @property {number[]} seconds of each round
  */
 
-const room = { clients: 100, virtualMs: 10_000_000, messageBytes: 64 };
+/** Of a room, and of interleavings. */
+const settings = { clients: 100, everyMs: 10_000, virtualMs: 10_000_000, messageBytes: 64, runs: 500 };
 
 /** @type {readonly VirtualScenario[]} */
 export const virtualScenarios = [
@@ -27,7 +28,7 @@ export const virtualScenarios = [
     name: "virtual-room-slow",
     title: "100 clients, a message each per 10 s, for 10,000 s",
     role: "room",
-    settings: { ...room, everyMs: 10_000 },
+    settings,
     goal: 5,
     isLong: false,
   },
@@ -35,7 +36,7 @@ export const virtualScenarios = [
     name: "virtual-room",
     title: "100 clients, a message each per second, for 10,000 s",
     role: "room",
-    settings: { ...room, everyMs: 1_000 },
+    settings: { ...settings, everyMs: 1_000 },
     goal: undefined,
     isLong: true,
   },
@@ -43,7 +44,7 @@ export const virtualScenarios = [
     name: "explore",
     title: "500 interleavings of three clients",
     role: "interleavings",
-    settings: { runs: 500 },
+    settings,
     goal: 2,
     isLong: false,
   },
