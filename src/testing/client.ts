@@ -3,8 +3,8 @@ import { checkDuration } from "../bus/bus.js";
 import { checkCloseCode, cutReason, NO_CODE } from "../closing.js";
 import { SendallError, show } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
+import type { MemoryClientEnd } from "../transport/carried.js";
 import { controlPayload, encodeFrame } from "../transport/frame.js";
-import type { MemoryClientEnd } from "../transport/link.js";
 import type { MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */

@@ -3,7 +3,7 @@ import type { ConnectionData } from "../events.js";
 import type { ServeOptions } from "../options.js";
 import type { Server } from "../server/live.js";
 import type { TestClient } from "./client.js";
-import type { RuntimeWebSocketClass } from "./websocket.js";
+import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 /** The options of `serve` (those of the listener mean nothing here), and how failures of the handler are shown. */
 export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServeOptions<

@@ -3,11 +3,11 @@
  * mostly), an alarm that may ring, or a fault of those that were asked for.
  */
 import { SendallError } from "../errors.js";
-import type { CarriedLink } from "../transport/link.js";
+import type { CarriedLink } from "../transport/carried.js";
 import type { Carrier } from "../transport/memory.js";
 import type { Chooser } from "./chooser.js";
 import { HandClock } from "./clock.js";
-import type { Steps, World } from "./steps.js";
+import { createIds, type Steps, type World } from "./steps.js";
 import { readWords, sentWords, Trace } from "./trace.js";
 
 /**
@@ -31,6 +31,7 @@ export class Explorer implements Steps, Carrier, World {
   readonly clock: HandClock = new HandClock();
   readonly trace: Trace = new Trace();
   readonly guests: Trace = this.trace;
+  readonly newId: World["newId"] = createIds();
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;
   #links: CarriedLink[] = [];

@@ -1,10 +1,8 @@
 /** The runtime behind {@link TestRuntime}: starts the server, lets the clients in, and drives all of it. */
-import { performance } from "node:perf_hooks";
-import { setImmediate } from "node:timers";
 import { checkDuration } from "../bus/bus.js";
 import type { Logger } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
-import type { ConnectionId, Failure } from "../events.js";
+import type { Failure } from "../events.js";
 import { joinHeaders } from "../head.js";
 import type { Refusal } from "../reject.js";
 import type { LiveServer, Server } from "../server/live.js";
@@ -12,12 +10,13 @@ import { createServer, typed } from "../server.js";
 import { MemoryEntrance } from "../transport/memory.js";
 import { blame } from "./blame.js";
 import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
-import { HandClock } from "./clock.js";
 import type { ConnectOptions, TestRuntime } from "./contracts.js";
+import { Driver, PATIENCE_MS, Patience } from "./driver.js";
 import { Random } from "./random.js";
-import { InOrder, type World } from "./steps.js";
+import type { World } from "./steps.js";
 import { TimerWatch } from "./timers.js";
-import { createWebSocketClass, type RuntimeWebSocketClass } from "./websocket.js";
+import { createWebSocketClass } from "./websocket.js";
+import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 const CONNECT_OPTIONS: readonly string[] = [
   "path",
@@ -40,45 +39,6 @@ interface Request {
   readonly secure?: boolean;
 }
 
-/** So long a handler may wait for something outside the runtime. */
-export const PATIENCE_MS = 1_000;
-/** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
-export const QUIET_ROUNDS = 5;
-/** No alarm is let ring. */
-export const NO_TIME: number = Number.NEGATIVE_INFINITY;
-
-// Taken when this file is loaded, so that a test may replace what its module gives.
-const readTime = performance.now.bind(performance);
-
-/** All promises that can be settled have been, when this is. */
-export function nextRound(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
-/** Real time is read only while nothing else can happen. */
-export class Patience {
-  readonly #ms: number;
-  #startedAt: number | undefined;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  get isOver(): boolean {
-    if (this.#ms === 0) return true;
-    this.#startedAt ??= readTime();
-    return readTime() - this.#startedAt >= this.#ms;
-  }
-}
-
-/** On its own, things happen in order. */
-export function createWorld(): World {
-  const clock = new HandClock();
-  return { clock, steps: new InOrder(clock), isExplored: false };
-}
-
 export interface LiveSettings {
   /** Failures of the handler are thrown by whatever is called next. */
   readonly throws: boolean;
@@ -93,15 +53,13 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #throws: boolean;
   readonly #clients = new Set<MemoryTestClient>();
   readonly #names = new Map<string, string>();
+  readonly #driver: Driver;
   #timers: TimerWatch | undefined;
   #started: Promise<void> | undefined;
   #lastFailure: Failure | undefined;
-  #ids = 0;
-  /** What is under way outside the runtime. */
-  #held = 0;
 
   constructor(options: { readonly logger?: Logger | false }, { throws, seed }: LiveSettings, world: World) {
-    const { clock, carrier, logger } = world;
+    const { clock, steps, carrier, newId, logger } = world;
     this.#world = world;
     this.#throws = throws;
     this.#entrance = new MemoryEntrance(clock, carrier);
@@ -110,15 +68,16 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       { ...options, logger: logger === undefined ? users : logger(users === false ? undefined : users) },
       {
         clock,
-        newId: () => `connection-${++this.#ids}` as ConnectionId,
+        newId,
         createEntrance: () => this.#entrance,
       },
     );
+    this.#driver = new Driver(steps, () => this.#server.underWay());
     this.WebSocket = createWebSocketClass({
       clock,
       random: new Random(seed),
       dial: (url, protocols, observer, signal) => this.#dial(url, protocols, observer, signal),
-      hold: (work) => this.#hold(work),
+      hold: (work) => this.#driver.hold(work),
     });
   }
 
@@ -171,7 +130,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     let patienceMs = PATIENCE_MS;
     do {
       // One that hangs is waited for once: it may be `handlerTimeoutMs` that the test is after.
-      if ((await this.#rest(patienceMs, limit)).length > 0) patienceMs = 0;
+      if ((await this.#driver.rest({ patienceMs, limit })) !== undefined) patienceMs = 0;
     } while (this.#world.steps.ring(limit));
     this.#throwFailure();
   }
@@ -179,9 +138,9 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   async close(): Promise<void> {
     await this.#start();
     await this.#shutDown(PATIENCE_MS);
-    const leak = this.#timers?.end((id) => this.#nameOf(id));
+    const leak = this.#endTimers();
     this.#throwFailure();
-    if (leak !== undefined && this.#throws) throw leak;
+    if (leak !== undefined) throw leak;
   }
 
   /** Closes it without waiting for anybody, whatever has failed. */
@@ -191,7 +150,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       () => this.#shutDown(0),
       () => {},
     );
-    this.#timers?.end((id) => this.#nameOf(id));
+    this.#endTimers();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -207,19 +166,23 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   /** Lets everything happen that can until `until` says that it is enough, without a word on handlers that have not finished. */
   async until(isEnough: () => boolean): Promise<void> {
     await this.#start();
-    while (!isEnough()) await this.#rest(0, NO_TIME, isEnough);
+    while (!isEnough()) await this.#driver.rest({ patienceMs: 0, isEnough });
   }
 
   #shutDown(patienceMs: number): Promise<void> {
     const patience = new Patience(patienceMs);
-    return this.#drive(this.#server.close(), (events, sleepers) => events <= sleepers || patience.isOver);
+    return this.#driver.until(
+      this.#server.close(),
+      ({ events, sleepers }) => events.length <= sleepers || patience.isOver,
+    );
   }
 
   async #settle(until?: () => boolean): Promise<void> {
     await this.#start();
-    const unfinished = await this.#rest(PATIENCE_MS, NO_TIME, this.#world.isExplored ? until : undefined);
+    const isEnough = this.#world.isExplored ? until : undefined;
+    const unfinished = await this.#driver.rest({ patienceMs: PATIENCE_MS, isEnough });
     this.#throwFailure();
-    if (unfinished.length > 0) throw this.#notSettled(unfinished);
+    if (unfinished !== undefined && unfinished.length > 0) throw this.#notSettled(unfinished);
   }
 
   #dial(
@@ -268,13 +231,6 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return undefined;
   }
 
-  #hold(work: Promise<void>): void {
-    this.#held++;
-    void work.finally(() => {
-      this.#held--;
-    });
-  }
-
   /** Its `open` has been handled, and what that sent has arrived. */
   #isGreeted({ id, closed, isCaughtUp }: MemoryTestClient): boolean {
     if (closed !== undefined) return true;
@@ -286,75 +242,18 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   #start(): Promise<void> {
     // Not within this call: steps that run meanwhile ask for it too.
     this.#started ??= Promise.resolve().then(() => {
-      if (this.#throws) this.#timers = new TimerWatch(this.#world.clock);
+      if (this.#throws) this.#timers = TimerWatch.begin(this.#world.clock);
       // `init` may sleep; no other time passes before the server runs.
-      return this.#drive(this.#server.start(), (_events, sleepers) => sleepers > 0);
+      return this.#driver.until(this.#server.start(), ({ sleepers }) => sleepers > 0);
     });
     return this.#started;
   }
 
-  /** Lets everything happen, and virtual time pass where it may, until `work` is settled. */
-  async #drive(work: Promise<void>, mayPass: (events: number, sleepers: number) => boolean): Promise<void> {
-    const { steps } = this.#world;
-    let isOver = false;
-    const settled = work.finally(() => {
-      isOver = true;
-    });
-    // Whoever awaits the result hears of its failure; here it must not count as unheard.
-    settled.catch(() => {});
-    await this.#goOn(
-      NO_TIME,
-      (quiet) => {
-        if (isOver) return true;
-        if (quiet < QUIET_ROUNDS) return false;
-        const { events, sleepers } = this.#server.underWay();
-        if (mayPass(events.length, sleepers)) steps.ring(Number.POSITIVE_INFINITY);
-        return false;
-      },
-      () => isOver,
-    );
-    await settled;
-  }
-
-  /** @returns what handlers have not finished, and will not without something from outside */
-  async #rest(patienceMs: number, limit: number, until?: () => boolean): Promise<readonly string[]> {
-    const patience = new Patience(patienceMs);
-    let unfinished: readonly string[] = [];
-    await this.#goOn(
-      limit,
-      (quiet) => {
-        if (this.#held > 0) return false;
-        const { events, sleepers, undecided } = this.#server.underWay();
-        if (events.length + undecided === 0) return true;
-        if (quiet < QUIET_ROUNDS) return false;
-        if (sleepers > 0) return true;
-        if (patience.isOver) unfinished = events;
-        return patience.isOver;
-      },
-      until,
-    );
-    return unfinished;
-  }
-
-  /**
-   * Lets things happen until it is enough.
-   * @param isAtRest asked in each round in which nothing can happen, with the number of such rounds in a row
-   * @param isEnough asked in each round
-   */
-  async #goOn(limit: number, isAtRest: (quiet: number) => boolean, isEnough?: () => boolean): Promise<void> {
-    const { steps } = this.#world;
-    steps.begin();
-    try {
-      for (let quiet = 0; ; quiet++) {
-        if (steps.hasAny(limit)) quiet = 0;
-        steps.run(limit);
-        await nextRound();
-        if (isEnough?.()) return;
-        if (!steps.hasAny(limit) && isAtRest(quiet)) return;
-      }
-    } finally {
-      steps.end();
-    }
+  /** @returns what to say of those that the handler has left */
+  #endTimers(): SendallError | undefined {
+    const timers = this.#timers;
+    this.#timers = undefined;
+    return timers?.end((id) => this.#nameOf(id));
   }
 
   #nameOf(id: string): string {

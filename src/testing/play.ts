@@ -5,8 +5,9 @@ import type { ConnectionData } from "../events.js";
 import { buildRuntime } from "./build.js";
 import type { Chooser } from "./chooser.js";
 import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
+import { NO_TIME, PATIENCE_MS, Patience, QUIET_ROUNDS } from "./driver.js";
 import { Explorer, type Fault } from "./explorer.js";
-import { type LiveRuntime, NO_TIME, PATIENCE_MS, Patience, QUIET_ROUNDS } from "./live.js";
+import type { LiveRuntime } from "./live.js";
 import { Random } from "./random.js";
 import type { Failed } from "./shrink.js";
 import type { TraceStep } from "./trace.js";
@@ -24,7 +25,7 @@ export interface Stage {
 }
 
 /** What `explore` plays again and again: it fails by throwing. */
-export type Scenario = (stage: Stage) => void | Promise<void>;
+export type Scenario = (stage: Stage) => unknown;
 
 export interface PlaySettings {
   readonly seed: number;
@@ -81,7 +82,7 @@ function isHang(error: unknown): boolean {
  * Settles as the scenario does. While that waits for something else than a runtime (a promise of its own, that a handler settles),
  * things go on too; it rejects if nothing can.
  */
-function watch(explorer: Explorer, scenario: Promise<void>): Promise<void> {
+function watch(explorer: Explorer, scenario: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     let isOver = false;
     let quiet = 0;
@@ -99,9 +100,11 @@ function watch(explorer: Explorer, scenario: Promise<void>): Promise<void> {
         reject(error);
       }
     };
-    scenario.then(resolve, reject).finally(() => {
-      isOver = true;
-    });
+    scenario
+      .then(() => resolve(), reject)
+      .finally(() => {
+        isOver = true;
+      });
     setImmediate(look);
   });
 }

@@ -5,7 +5,7 @@
 import type { ConnectionData } from "../events.js";
 import { buildRuntime } from "./build.js";
 import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
-import { createWorld } from "./live.js";
+import { createWorld } from "./steps.js";
 
 export { SendallError } from "../errors.js";
 export type { ClientClose, TestClient } from "./client.js";
@@ -22,7 +22,7 @@ export type {
   WebSocketData,
   WebSocketEvents,
   WebSocketMessageEvent,
-} from "./websocket.js";
+} from "./whatwg.js";
 
 /**
  * Makes a server that lives inside the test: no port, no timers, no sleeping.

@@ -8,8 +8,9 @@ export interface Failed {
   readonly length: number;
 }
 
-/** So many runs are tried at most. */
+/** So many runs are tried at most, and fewer where they are long. */
 const MAX_TRIES = 400;
+const MAX_DECISIONS = 100_000;
 
 /** @param replay plays a run with these decisions; `undefined` if it does not fail @returns the shortest that was found */
 export async function shrink<F extends Failed>(
@@ -18,18 +19,22 @@ export async function shrink<F extends Failed>(
 ): Promise<F> {
   let best = failed;
   let tries = 0;
+  let played = 0;
+  const isEnough = (): boolean => tries >= MAX_TRIES || played >= MAX_DECISIONS;
   const improve = async (decisions: readonly Decision[]): Promise<boolean> => {
-    if (tries++ >= MAX_TRIES) return false;
+    if (isEnough()) return false;
+    tries++;
+    played += best.decisions.length;
     const found = await replay(decisions);
     if (found === undefined || !isShorter(found, best)) return false;
     best = found;
     return true;
   };
-  for (let hasImproved = true; hasImproved && tries < MAX_TRIES; ) {
+  for (let hasImproved = true; hasImproved && !isEnough(); ) {
     hasImproved = false;
     // Large parts first: most decisions of a long run have nothing to do with its failure.
     for (let size = best.decisions.length; size >= 1; size = Math.floor(size / 2))
-      for (let start = 0; start < best.decisions.length && tries < MAX_TRIES; start += size)
+      for (let start = 0; start < best.decisions.length && !isEnough(); start += size)
         if (await shorten(best.decisions, start, size, improve)) hasImproved = true;
   }
   return best;

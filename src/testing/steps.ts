@@ -2,7 +2,7 @@
 import type { Logger } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
 import type { Carrier } from "../transport/memory.js";
-import type { HandClock } from "./clock.js";
+import { HandClock } from "./clock.js";
 
 /** Lets things happen, one after another. */
 export interface Steps {
@@ -21,6 +21,8 @@ export interface Steps {
 export interface World {
   readonly clock: HandClock;
   readonly steps: Steps;
+  /** What the next connection is called. */
+  readonly newId: () => ConnectionId;
   /** Decides what arrives when; without one, the clock's steps deliver in order. */
   readonly carrier?: Carrier;
   /** Told of all that the server does, beside the logger of the options. */
@@ -43,7 +45,7 @@ export interface Guests {
 const STEPS_PER_ROUND = 256;
 
 /** In the order in which things came to be, as in production, and alarms when nothing else is left. */
-export class InOrder implements Steps {
+class InOrder implements Steps {
   readonly #clock: HandClock;
 
   constructor(clock: HandClock) {
@@ -65,4 +67,16 @@ export class InOrder implements Steps {
   ring(limit: number): boolean {
     return this.#clock.ringNext(limit);
   }
+}
+
+/** On its own, things happen in order. */
+export function createWorld(): World {
+  const clock = new HandClock();
+  return { clock, steps: new InOrder(clock), newId: createIds(), isExplored: false };
+}
+
+/** What connections are called, in the order in which they come. */
+export function createIds(): () => ConnectionId {
+  let last = 0;
+  return () => `connection-${++last}` as ConnectionId;
 }

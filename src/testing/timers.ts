@@ -27,16 +27,23 @@ const hook = createHook({
 /** Those that have ended are let go of when there are so many more. */
 const SWEEP_FROM = 256;
 
-/** Watches the handlers of one runtime from its making to `end`. */
+/** Watches the handlers of one runtime, or of all that share a clock, until each of them has said `end`. */
 export class TimerWatch {
   readonly #clock: Clock;
+  #runtimes = 0;
   #found: Found[] = [];
   #sweepAt = SWEEP_FROM;
 
-  constructor(clock: Clock) {
+  private constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  static begin(clock: Clock): TimerWatch {
+    const watch = watches.get(clock) ?? new TimerWatch(clock);
+    watch.#runtimes++;
     if (watches.size === 0) hook.enable();
-    watches.set(clock, this);
+    watches.set(clock, watch);
+    return watch;
   }
 
   add(found: Found): void {
@@ -48,6 +55,7 @@ export class TimerWatch {
 
   /** Ends the timers that are left, so that the test run can end. @returns what to say of the first */
   end(nameOf: (id: string) => string): SendallError | undefined {
+    if (--this.#runtimes > 0) return undefined;
     watches.delete(this.#clock);
     if (watches.size === 0) hook.disable();
     const left = this.#found.filter(isRunning);

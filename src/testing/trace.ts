@@ -1,7 +1,7 @@
 /** What happened in an explored run, in words: who did what, in order. Kept as plain JSON. */
 import type { Logger } from "../contracts.js";
 import { show } from "../errors.js";
-import type { ToClient, ToServer } from "../transport/link.js";
+import type { ToClient, ToServer } from "../transport/carried.js";
 import type { Guests } from "./steps.js";
 
 /** One line of a trace. */

@@ -15,7 +15,8 @@ import type { Server } from "../../src/server/live.js";
 import { createServer } from "../../src/server.js";
 import { MemoryTestClient } from "../../src/testing/client.js";
 import { HandClock } from "../../src/testing/clock.js";
-import { LiveRuntime, nextRound } from "../../src/testing/live.js";
+import { nextRound } from "../../src/testing/driver.js";
+import { LiveRuntime } from "../../src/testing/live.js";
 import { MemoryEntrance } from "../../src/transport/memory.js";
 
 /** A client's end of one connection. */
