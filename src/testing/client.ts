@@ -9,7 +9,9 @@ import type { MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
+  /** The code that it has read, 1005 if there was none, 1006 without a close frame (RFC 6455 section 7.4.1). */
   readonly code: number;
+  /** The reason that it has read, `""` if there was none. */
   readonly reason: string;
 }
 
@@ -21,7 +23,7 @@ export interface TestClient {
   readonly name: string | undefined;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** All messages so far. */
+  /** All messages so far: a string for a text frame, a Buffer for a binary one. */
   readonly received: readonly (string | Buffer)[];
   /** Set once it has read the server's close frame or lost its transport (1006). */
   readonly closed: ClientClose | undefined;
@@ -34,7 +36,7 @@ export interface TestClient {
    * @throws SendallError `CLOSED` if the connection ends before one comes
    */
   next(): Promise<string | Buffer>;
-  /** Sends a ping. */
+  /** Sends a ping, of at most 125 bytes. @returns `false` if it has closed @throws SendallError `BAD_DATA` */
   ping(data?: Data): boolean;
   /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
   close(code?: number, reason?: string): boolean;
@@ -55,6 +57,7 @@ export interface TestClient {
    * @throws SendallError `BAD_OPTION` unless it is a whole number from 0
    */
   read(bytes: number): void;
+  /** Reads on. */
   resume(): void;
   /**
    * From now on each message takes so many milliseconds of virtual time, in each direction; none overtakes another.

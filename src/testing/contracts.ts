@@ -24,22 +24,27 @@ export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<strin
 
 /** What a test client asks with. */
 export interface ConnectOptions {
-  /** Default `"/"`. */
+  /** The path that it asks for. Default `"/"`. */
   readonly path?: string;
+  /** What goes behind the path, not yet encoded. Default none. */
   readonly query?: Readonly<Record<string, string>>;
+  /** Headers of its request. Default: `host` alone. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The subprotocols on offer. */
+  /** The subprotocols on offer. Default none. */
   readonly protocols?: readonly string[];
-  /** Default `"127.0.0.1"`. */
+  /** The address that it comes from. Default `"127.0.0.1"`. */
   readonly remoteAddress?: string;
-  /** What error messages and traces call it, beside its id. */
+  /** What error messages and traces call it, beside its id. Default: the id alone. */
   readonly name?: string;
   /**
-   * How many milliseconds of virtual time each message takes, in each direction; default 0. What is on its way for a time arrives
+   * How many milliseconds of virtual time each message takes, in each direction. Default 0. What is on its way for a time arrives
    * in `advance` alone: `settle` does not wait for it, and neither does `connect`.
    */
   readonly latencyMs?: number;
-  /** Called with each message, which is then kept nowhere: for clients that get millions, or answer by themselves. */
+  /**
+   * Called with each message, which is then kept nowhere: for clients that get millions, or answer by themselves. Default: messages
+   * are kept in `received`.
+   */
   readonly onMessage?: (data: string | Buffer) => void;
 }
 
@@ -57,21 +62,25 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   readonly WebSocket: RuntimeWebSocketClass;
   /**
    * Resolves when the handler has handled `open` and what it sent has arrived.
-   * @throws SendallError `REFUSED` with `status` and `body`
+   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect(options?: ConnectOptions): Promise<TestClient>;
   /**
    * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
-   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second
+   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,
+   * the error of a handler that has failed since the last call (`HANDLER_FAILED` if what it threw is no error)
    */
   settle(): Promise<void>;
   /**
-   * Lets virtual time pass, alarm by alarm, each followed by what it leads to.
-   * @throws SendallError `BAD_DURATION`
+   * Lets `ms` milliseconds of virtual time pass, alarm by alarm, each followed by what it leads to.
+   * @throws SendallError `BAD_DURATION`; with `failures: "throw"`, the error of a handler that has failed since the last call
    */
   advance(ms: number): Promise<void>;
   /** Virtual time in milliseconds; 0 at first. */
   now(): number;
-  /** Closes the server, with as much virtual time as that takes. */
+  /**
+   * Closes the server, with as much virtual time as that takes.
+   * @throws SendallError with `failures: "throw"`, the handler's error as `settle`, or `TIMER_LEAKED`
+   */
   close(): Promise<void>;
 }

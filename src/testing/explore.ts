@@ -38,7 +38,12 @@ export class ExploreFailure extends Error {
   /** The shortest run that was found to fail: who did what, in order. */
   readonly trace: readonly TraceStep[];
 
-  /** @param cause what the scenario threw in it */
+  /**
+   * Made by `explore`; a program has no need to.
+   * @param seed that of the failing run
+   * @param trace the shortest that was found
+   * @param cause what the scenario threw in it
+   */
   constructor(seed: number, trace: readonly TraceStep[], cause: unknown) {
     super(tell(seed, trace, cause), { cause });
     this.seed = seed;

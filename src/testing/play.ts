@@ -14,7 +14,10 @@ import type { TraceStep } from "./trace.js";
 
 /** What a scenario is played with. */
 export interface Stage {
-  /** Makes a runtime, as `createTestRuntime`, on the clock that all of the run's runtimes share. It is closed when the run ends. */
+  /**
+   * Makes a runtime, as `createTestRuntime`, on the clock that all of the run's runtimes share. It is closed when the run ends.
+   * @throws SendallError `BAD_OPTION`
+   */
   runtime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
     options: TestRuntimeOptions<D, S, R>,
   ): TestRuntime<D>;

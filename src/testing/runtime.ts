@@ -1,6 +1,8 @@
 /**
  * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
  * What passes here is what runs in production: only the entrance, the clock and the ids are others.
+ *
+ * @module sendall/testing
  */
 import type { ConnectionData } from "../events.js";
 import { buildRuntime } from "./build.js";
@@ -25,7 +27,8 @@ export type {
 } from "./whatwg.js";
 
 /**
- * Makes a server that lives inside the test: no port, no timers, no sleeping.
+ * Makes a server that lives inside the test: no port, no timers, no sleeping. It starts with the first call that needs it,
+ * which rejects with what the first `init` throws.
  *
  * @throws SendallError `BAD_OPTION`
  */

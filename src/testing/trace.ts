@@ -10,7 +10,9 @@ export interface TraceStep {
   readonly step: number;
   /** A client by its name or its id, `"server"`, or `"time"`. */
   readonly actor: string;
+  /** What it did, as a verb: `"sends"` is told when what a client has sent arrives, `"reads"` when it has read something. */
   readonly did: string;
+  /** With what: the message, the events that were handled, the time; `""` if there is nothing to say. */
   readonly what: string;
 }
 
