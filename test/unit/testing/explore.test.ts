@@ -230,9 +230,22 @@ describe("what may happen", () => {
         await one.advance(5);
         await other.settle();
         expect([ann.received, bob.received, other.now()]).toEqual([["to one"], ["to the other"], 5]);
+        expect(ann.id).not.toBe(bob.id);
       },
       { runs: 20 },
     );
+  });
+
+  test("is watched for timers that are left in any of several runtimes", async () => {
+    const leaky: HandlerFunction = (event) => event.type === "open" && void setTimeout(() => {}, 10_000);
+    const { cause } = await failureOf(
+      async ({ runtime }) => {
+        await runtime({ handler: leaky }).connect({ name: "ann" });
+        await runtime({ handler: sendall }).connect();
+      },
+      { runs: 1 },
+    );
+    expect(cause).toMatchObject({ code: "TIMER_LEAKED", message: expect.stringContaining('the "open" event of') });
   });
 
   test("has data out of the seed", async () => {

@@ -103,6 +103,22 @@ describe("connecting", () => {
     expect(runtime.server.connections()[0]?.data).toEqual({ nick: "ann" });
   });
 
+  test("is refused when authorize takes longer than handshakeTimeoutMs, however many alarms ring meanwhile", async () => {
+    await using runtime = createTestRuntime({
+      handshakeTimeoutMs: 5_000,
+      authorize: () => new Promise<Record<string, never>>(() => {}),
+      handler: { init: (bus) => void Array.from({ length: 50 }, (_, i) => bus.after(i, "alarm")), handle() {} },
+    });
+    const events = watch(new runtime.WebSocket("/"));
+    const joining = runtime.connect();
+    const refused = expect(joining).rejects.toMatchObject({ code: "REFUSED", status: 503 });
+    await runtime.advance(4_999);
+    expect(events).toEqual([]);
+    await runtime.advance(1);
+    await refused;
+    expect(events).toEqual(["error 3", "close 1006  false"]);
+  });
+
   test("can be given up", async () => {
     await using runtime = createTestRuntime({ handler() {} });
     const socket = new runtime.WebSocket("/");
