@@ -7,6 +7,9 @@ import { Random } from "./random.js";
  */
 export type Decision = number;
 
+/** More than can ever happen at once: written down, it means the last of what may happen (the server goes on, or time does). */
+export const LAST = 1_000_000;
+
 export interface Chooser {
   /** @param options how many things may happen, at least one @param faults how many faults may come in between */
   choose(options: number, faults: number): Decision;
@@ -56,7 +59,7 @@ export class WrittenChooser implements Chooser {
 
   choose(options: number, faults: number): Decision {
     const written = this.#written[this.decisions.length] ?? 0;
-    const decision = written < options && -written <= faults ? written : 0;
+    const decision = -written > faults ? 0 : Math.min(written, options - 1);
     this.decisions.push(decision);
     return decision;
   }

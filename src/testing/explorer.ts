@@ -107,21 +107,15 @@ export class Explorer implements Steps, Carrier, World {
     return true;
   }
 
-  /** Throws if the run has taken more than `maxSteps`. */
-  checkLength(): void {
-    const { maxSteps } = this.#settings;
-    if (this.#isLetGo || this.#moves <= maxSteps) return;
-    throw new SendallError("NOT_SETTLED", `maxSteps: the run has not ended after ${maxSteps} steps`);
-  }
-
   /** The run has ended: nobody decides any more, and nothing is counted. */
   letGo(): void {
     this.#isLetGo = true;
   }
 
   #count(): void {
-    this.#moves++;
-    this.checkLength();
+    const { maxSteps } = this.#settings;
+    if (++this.#moves <= maxSteps || this.#isLetGo) return;
+    throw new SendallError("NOT_SETTLED", `maxSteps: the run has not ended after ${maxSteps} steps`);
   }
 
   #isDue(limit: number): boolean {

@@ -130,8 +130,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     let patienceMs = PATIENCE_MS;
     do {
       // One that hangs is waited for once: it may be `handlerTimeoutMs` that the test is after.
-      if ((await this.#driver.rest({ patienceMs, limit })) !== undefined) patienceMs = 0;
-    } while (this.#world.steps.ring(limit));
+      if ((await this.#driver.rest({ patienceMs, limit, isEnough: this.#enough() })) !== undefined) patienceMs = 0;
+    } while (!this.#enough()?.() && this.#world.steps.ring(limit));
     this.#throwFailure();
   }
 
@@ -179,8 +179,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
 
   async #settle(until?: () => boolean): Promise<void> {
     await this.#start();
-    const isEnough = this.#world.isExplored ? until : undefined;
-    const unfinished = await this.#driver.rest({ patienceMs: PATIENCE_MS, isEnough });
+    const unfinished = await this.#driver.rest({ patienceMs: PATIENCE_MS, isEnough: this.#enough(until) });
     this.#throwFailure();
     if (unfinished !== undefined && unfinished.length > 0) throw this.#notSettled(unfinished);
   }
@@ -258,6 +257,12 @@ export class LiveRuntime<D> implements TestRuntime<D> {
 
   #nameOf(id: string): string {
     return this.#names.get(id) ?? id;
+  }
+
+  /** When an explored run goes on with its scenario: it has what it waits for, or has failed. */
+  #enough(until?: () => boolean): (() => boolean) | undefined {
+    if (!this.#world.isExplored) return undefined;
+    return () => until?.() === true || (this.#throws && this.#server.stats().failures.at(-1) !== this.#lastFailure);
   }
 
   #throwFailure(): void {

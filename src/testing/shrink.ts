@@ -1,5 +1,5 @@
 /** Shortens the decisions of a failing run: fewer steps, and where there is a choice the one that nobody would have to make. */
-import type { Decision } from "./chooser.js";
+import { type Decision, LAST } from "./chooser.js";
 
 /** A run that failed. */
 export interface Failed {
@@ -56,7 +56,10 @@ async function shorten(
   if (part.some((decision) => decision !== 0) && (await improve([...before, ...part.map(() => 0), ...after])))
     return true;
   const [only] = part;
-  return size === 1 && only !== undefined && only > 1 && (await improve([...before, only - 1, ...after]));
+  if (size > 1 || only === undefined) return false;
+  // What is late may have had to wait for nobody.
+  if (await improve([...before, LAST, ...after])) return true;
+  return only > 1 && (await improve([...before, only - 1, ...after]));
 }
 
 function isShorter(one: Failed, other: Failed): boolean {

@@ -91,6 +91,52 @@ describe("a failure", () => {
     expect([again.seed, again.trace, again.message]).toEqual([seed, trace, message]);
   });
 
+  test("is told by the shortest run that was found, without what has nothing to do with it", async () => {
+    const scenario: Scenario = async ({ runtime }) => {
+      const chat = runtime({
+        handler(event, bus) {
+          if (event.type === "message") bus.sendall(event.text);
+          if (event.type === "message" && event.text === "bad") throw new Error("a bad message");
+        },
+      });
+      const [ann, bob, eve] = [
+        await chat.connect({ name: "ann" }),
+        await chat.connect({ name: "bob" }),
+        await chat.connect({ name: "eve" }),
+      ];
+      for (let i = 0; i < 10; i++) for (const client of [bob, eve]) client.send(`noise ${i}`);
+      ann.send("bad");
+      await chat.settle();
+    };
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const { trace } = await failureOf(scenario, { seed, faults: ["stall", "disconnect"] });
+      expect(trace.map(({ actor, did, what }) => `${actor} ${did} ${what}`)).toEqual([
+        "ann connects /",
+        "server handles open of ann",
+        "bob connects /",
+        "server handles open of bob",
+        "eve connects /",
+        "server handles open of eve",
+        'ann sends "bad"',
+        'server handles message of ann, "message" fails',
+      ]);
+    }
+  });
+
+  test("is told without what comes after it: a runtime that the scenario disposes of is closed later", async () => {
+    let server: { readonly isReady: boolean } | undefined;
+    const { trace } = await failureOf(
+      async ({ runtime }) => {
+        await using chat = runtime({ handler: sendall });
+        ({ server } = chat);
+        await chat.connect({ name: "ann" });
+        throw new Error("at once");
+      },
+      { runs: 1 },
+    );
+    expect([trace.length, server?.isReady]).toEqual([2, false]);
+  });
+
   test("of a race around an await is found, in at most 12 steps", async () => {
     const { trace } = await failureOf(nicks);
     expect(trace.length).toBeLessThanOrEqual(12);
@@ -238,14 +284,18 @@ describe("what may happen", () => {
 
   test("is watched for timers that are left in any of several runtimes", async () => {
     const leaky: HandlerFunction = (event) => event.type === "open" && void setTimeout(() => {}, 10_000);
-    const { cause } = await failureOf(
-      async ({ runtime }) => {
-        await runtime({ handler: leaky }).connect({ name: "ann" });
-        await runtime({ handler: sendall }).connect();
-      },
-      { runs: 1 },
-    );
-    expect(cause).toMatchObject({ code: "TIMER_LEAKED", message: expect.stringContaining('the "open" event of') });
+    for (const handlers of [
+      [leaky, sendall],
+      [sendall, leaky],
+    ]) {
+      const { cause } = await failureOf(
+        async ({ runtime }) => {
+          for (const handler of handlers) await runtime({ handler }).connect();
+        },
+        { runs: 1 },
+      );
+      expect(cause).toMatchObject({ code: "TIMER_LEAKED", message: expect.stringContaining('the "open" event of') });
+    }
   });
 
   test("has data out of the seed", async () => {

@@ -245,6 +245,23 @@ describe("time", () => {
     expect(runtime.server.connections()[0]?.roundTripMs).toBe(0);
   });
 
+  test("is waited for by handlers that sleep, and settle does not wait for them", async () => {
+    const runtime = createTestRuntime({
+      async handler(event, bus) {
+        if (event.type !== "message") return;
+        await bus.sleep(100);
+        bus.sendall("awake");
+      },
+    });
+    const client = await runtime.connect();
+    client.send("go");
+    await runtime.settle();
+    expect(client.received).toEqual([]);
+    await runtime.advance(100);
+    expect(client.received).toEqual(["awake"]);
+    await runtime.close();
+  });
+
   test("stands still without advance, and goes on by no less than nothing", async () => {
     await using runtime = createTestRuntime({ handler: echo });
     const client = await runtime.connect();
@@ -471,6 +488,15 @@ describe("a timer of Node that the handler leaves behind", () => {
     expect(await leak(handler, { failures: "supervise" })).toBe(undefined);
     clearTimeout(timer);
   });
+});
+
+test("a runtime that is disposed of is closed", async () => {
+  const runtime = createTestRuntime({ handler() {} });
+  {
+    await using used = runtime;
+    await used.connect();
+  }
+  expect([runtime.server.isReady, runtime.server.stats().connections]).toEqual([false, 0]);
 });
 
 test("a logger of the test gets what the server logs", async () => {

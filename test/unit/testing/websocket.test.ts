@@ -28,6 +28,13 @@ async function open(
   return { runtime, socket, events };
 }
 
+class SlowBlob extends Blob {
+  override async arrayBuffer(): Promise<ArrayBuffer> {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return super.arrayBuffer();
+  }
+}
+
 describe("connecting", () => {
   test("works before the server has started, and opens when the runtime is settled", async () => {
     let inits = 0;
@@ -151,13 +158,13 @@ describe("messages", () => {
     await runtime.close();
   });
 
-  test("stay in order around a blob that has to be read first, and so does the close", async () => {
+  test("stay in order around a blob that has to be read first, however long that takes, and so does the close", async () => {
     const got: string[] = [];
     const { runtime, socket, events } = await open({
       handler: (event) => event.type === "message" && got.push(event.text),
     });
     socket.send("a");
-    socket.send(new Blob(["b"]));
+    socket.send(new SlowBlob(["b"]));
     socket.send("c");
     expect(socket.bufferedAmount).toBe(3);
     socket.close(3000, "done");
