@@ -298,6 +298,20 @@ describe("what may happen", () => {
     }
   });
 
+  test("is not disturbed by the end of one of several runtimes", async () => {
+    await explore(
+      async ({ runtime }) => {
+        const timed = runtime({
+          handler: { init: () => setInterval(() => {}, 1_000), handle() {}, stop: (timer) => clearInterval(timer) },
+        });
+        const other = runtime({ handler: sendall });
+        await Promise.all([timed.connect(), other.connect()]);
+        await other.close();
+      },
+      { runs: 3 },
+    );
+  });
+
   test("has data out of the seed", async () => {
     const drawn: number[][] = [];
     const scenario: Scenario = ({ seed, random }) => void drawn.push([seed, random(), random()]);
