@@ -10,7 +10,7 @@ import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { MailboxEvent } from "../events.js";
-import { runFor } from "../leaks.js";
+import { runEvent } from "../leaks.js";
 import { isDebugging } from "../log.js";
 import { isPromiseLike } from "../promises.js";
 import { type ObjectActor, objectLogic } from "./logic.js";
@@ -114,7 +114,7 @@ export class Handler implements Runnable {
     const { runner, bus, leakOwner } = this.#targetOf(lane);
     this.#isInside = true;
     try {
-      const result = runFor(lane.owner?.leakOwner ?? leakOwner, runner.handle, event, bus);
+      const result = runEvent(lane.owner?.leakOwner ?? leakOwner, runner.handle, event, bus);
       if (result instanceof Patient) this.#letBe(result, event, lane);
       else if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
@@ -256,7 +256,7 @@ export class Handler implements Runnable {
     if (this.#patient.get(pending.lane) === pending) this.#patient.delete(pending.lane);
     if (pending.lane.strand !== undefined) this.#parts.mailbox.release(pending.lane.strand);
     // Runs what waits in a microtask, so that what settles here is done first.
-    queueMicrotask(() => this.#parts.turn.settled(this));
+    Promise.resolve().then(() => this.#parts.turn.settled(this));
     return true;
   }
 

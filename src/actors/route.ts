@@ -81,7 +81,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   readonly handler: Handler;
   readonly runner: Runner;
   readonly inspection: Inspection;
-  readonly leakOwner: LeakOwner = { leaked: (error) => this.leaked(error, undefined, this) };
+  readonly leakOwner: LeakOwner;
   readonly #input: RouteInput;
   readonly #charges: Charges<object>;
   /** Every connection whose `closed` has not been handled. */
@@ -103,6 +103,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log = log;
     this.newId = input.newId;
     this.inspection = input.inspection;
+    this.leakOwner = { clock, connection: undefined, leaked: (error) => this.leaked(error, undefined, this) };
     this.#charges = new Charges(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);
@@ -156,9 +157,8 @@ export class Route implements RouteParts, GatedRoute, Target {
 
   /** What the handler has not finished, by name. */
   get underWay(): string[] {
-    const events: string[] = this.handler.pending.map(({ type }) => type);
-    if (this.#restart !== undefined) events.push("init");
-    return events;
+    const events = this.handler.pending.map(nameOf);
+    return this.#restart === undefined ? events : [...events, '"init"'];
   }
 
   /** Nobody is let in any more: its handler has failed too often, or has come to its end. */
@@ -375,6 +375,10 @@ export class Route implements RouteParts, GatedRoute, Target {
     const failure: Failure = { at: this.clock.now(), event: what, error, ...(connection && { connection }), ...data };
     this.counters.addFailure(failure);
   }
+}
+
+function nameOf({ type, connection }: MailboxEvent): string {
+  return connection === undefined ? `"${type}" event` : `"${type}" event of ${connection.id}`;
 }
 
 /** A copy, so that a whole message is not kept for its beginning. */

@@ -24,7 +24,7 @@ export class Channel implements Target {
   readonly registry: Registry<Member> = new Registry<Member>();
   readonly bus: RouteBus;
   readonly runner: Runner;
-  readonly leakOwner: LeakOwner = { leaked: (error) => this.host.leaked(error, undefined, this) };
+  readonly leakOwner: LeakOwner;
   readonly #onEnded: (error: unknown) => void;
   /** Shared by the lanes of all its subscriptions, unless each has an actor of its own. */
   readonly #strand = new Strand();
@@ -35,6 +35,11 @@ export class Channel implements Target {
     this.name = name;
     this.host = host;
     this.#onEnded = onEnded;
+    this.leakOwner = {
+      clock: host.clock,
+      connection: undefined,
+      leaked: (error) => host.leaked(error, undefined, this),
+    };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
     const { clock, mailbox, counters, log, wake, bus } = host;
     const common = mailbox.lane(undefined, this.#strand, this);

@@ -53,7 +53,7 @@ export class Subscription implements Member, LaneOwner {
     this.openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
     this.lane = channel.lane(this);
-    this.leakOwner = new Forgetful<Subscription>(this, channel.host.leaked);
+    this.leakOwner = new Forgetful<Subscription>(this, channel.host.clock, channel.host.leaked);
   }
 
   get path(): string {
