@@ -16,10 +16,21 @@
  *   `noreply(state)` if there is nothing to send.
  * - `HANDLER_TIMEOUT`: the handler had not finished an event after `handlerTimeoutMs`. It stands in `stats().failures`; have the
  *   handler wait for less, or raise the option.
- * - `REFUSED`: a test client's connection was refused. `status` and `body` tell how.
+ * - `REFUSED`: a client's connection was refused, or one of its channels. `status` and `body` tell how; a channel has the reason in
+ *   `body`, and a browser does not tell: there it is `CONNECTION_FAILED`.
  * - `NOT_SETTLED`: a test waited for a handler that waits for something outside the test runtime. Let it wait for `bus.sleep`, or
  *   hand it a stand-in for what it waits for.
- * - `CLOSED`: a test client waits for a message that cannot come any more. Its `closed` tells how the connection ended.
+ * - `HANDLER_FAILED`: a handler under test has thrown what is no error. `cause` has it; throw an `Error`.
+ * - `TIMER_LEAKED`: a handler under test has left a timer of Node running. Clear it when its connection or the server has ended, or
+ *   use `bus.after`.
+ * - `CLOSED`: a client, or a channel of one, was closed before what was waited for: a message of a test client, or the first opening.
+ *   Its `closed` or `onClose` tells how it ended.
+ * - `CONNECTION_FAILED`: a client could not connect, or its connection broke. `cause` has the socket's error, if it tells one; `onClose`
+ *   says whether the client tries again.
+ * - `CALLBACK_FAILED`: a callback that was given to a client threw, or its promise was rejected. `cause` has what it threw; the client
+ *   goes on.
+ * - `BAD_CHANNEL`: a channel's name that is not a string, empty, holds a comma, or is taken already. Close the other one first, or
+ *   choose another name.
  */
 export type SendallErrorCode =
   | "BAD_OPTION"
@@ -33,7 +44,12 @@ export type SendallErrorCode =
   | "HANDLER_TIMEOUT"
   | "REFUSED"
   | "NOT_SETTLED"
-  | "CLOSED";
+  | "HANDLER_FAILED"
+  | "TIMER_LEAKED"
+  | "CLOSED"
+  | "CONNECTION_FAILED"
+  | "CALLBACK_FAILED"
+  | "BAD_CHANNEL";
 
 /** What a {@link SendallError} carries beside its message. */
 export interface SendallErrorDetails {
@@ -41,7 +57,7 @@ export interface SendallErrorDetails {
   readonly option?: string;
   /** The HTTP status of a refusal (`REFUSED`). */
   readonly status?: number;
-  /** The body of a refusal (`REFUSED`). */
+  /** The body of a refusal, or the reason of a channel's (`REFUSED`). */
   readonly body?: string;
   /** The error underneath. */
   readonly cause?: unknown;

@@ -93,7 +93,8 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
    */
   send(data: Data): boolean;
   /**
-   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes. `roundTripMs` tells when the pong has come.
+   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes, after what was sent before; it overtakes only what waits for a
+   * socket that must drain. `roundTripMs` tells when the pong has come.
    * @throws SendallError `BAD_DATA` if it is longer, or neither a string nor bytes
    */
   ping(data?: Data): boolean;
@@ -269,7 +270,8 @@ export interface Verbs<D = ConnectionData, P = Params> {
    */
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel;
   /**
-   * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before.
+   * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before. In a
+   * `perConnection` handler a sleep that is under way ends when its connection goes.
    * @throws SendallError `BAD_DURATION`
    */
   sleep(ms: number): Promise<void>;
@@ -287,7 +289,10 @@ export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
 export interface Failure {
   /** When: milliseconds since 1970. */
   readonly at: number;
-  /** The event's type, or `"init"`, `"stop"`, or `"rejection"` for one that was leaked by the handler. */
+  /**
+   * The event's type (`"ping"` and `"pong"` among them), or `"init"`, `"stop"`, `"rejection"` for one that was leaked, `"loop"` and
+   * `"logic"` for what a loop or machine has thrown between two events.
+   */
   readonly event: string;
   /** Whose event it was. */
   readonly connection?: ConnectionId;

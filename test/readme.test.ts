@@ -50,7 +50,8 @@ async function urlOf(child: ChildProcess): Promise<string> {
 
 describe("the README", () => {
   test("shows programs and a test, and nothing that this file does not run", () => {
-    expect(blocks.map(({ language }) => language)).toEqual(["js", "sh", "js", "js", "js", "ts", "sh"]);
+    const languages = ["js", "sh", "js", "js", "js", "js", "mermaid", "js", "html", "sh", "ts", "ts", "ts", "sh"];
+    expect(blocks.map(({ language }) => language)).toEqual(languages);
   });
 
   test("begins with a handler of ten lines that welcomes, relays and says who left", async () => {
@@ -112,6 +113,32 @@ describe("the README", () => {
       const [code] = await once(run(program), "exit");
       expect(code).toBe(0);
     }
+  });
+
+  test("shows a client's states as its machine has them", () => {
+    const drawn = Array.from(
+      readme.matchAll(/^ {2}(\w+|\[\*\]) --> (\w+|\[\*\])/gm),
+      ([, from, to]) => `${from} ${to}`,
+    );
+    const states = new Set(drawn.flatMap((arrow) => arrow.split(" ")).filter((name) => name !== "[*]"));
+    expect([...states]).toEqual(["connecting", "open", "waiting", "closing", "closed"]);
+  });
+
+  test("shows a pipe to a server, and what comes back", async () => {
+    const [, serving = "", piping = ""] = /^(npx sendall serve) &\n(printf .*)$/m.exec(readme) ?? [];
+    const cli = `${process.execPath} ${fileURLToPath(new URL("../dist/cli.js", import.meta.url))}`;
+    const server = spawn("sh", ["-c", `exec ${serving.replace("npx sendall", cli)} --port 0`], {
+      cwd: root,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    children.push(server);
+    const [line] = await once(server.stdout, "data");
+    const [url = ""] = /ws:\S+/.exec(String(line)) ?? [];
+    const command = piping.replace("npx sendall", cli).replace("ws://127.0.0.1:8080", url);
+    const pipe = spawn("sh", ["-c", command], { cwd: root, stdio: ["ignore", "pipe", "ignore"] });
+    let output = "";
+    for await (const chunk of pipe.stdout) output += chunk;
+    expect(output).toBe("a\nb\n");
   });
 
   test("has an options table with every option of the code and its default", () => {

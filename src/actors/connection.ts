@@ -76,7 +76,7 @@ export class LiveConnection
     this.id = route.newId();
     this.#data = entry.data ?? NO_DATA;
     this.openedAt = route.clock.now();
-    this.leakOwner = new Forgetful<LiveConnection>(this, route.leaked);
+    this.leakOwner = new Forgetful<LiveConnection>(this, route.clock, route.leaked);
     this.#lane = route.lane(this);
     // No closures, and what is the same for all is the route's: each object here is there once for each silent connection.
     this.#sender = new Sender(route, this, wire);
@@ -163,6 +163,8 @@ export class LiveConnection
     const payload = controlPayload(data);
     if (!this.isOpen) return false;
     this.#liveness.pinged();
+    // It goes past the outbox: after what was sent before it, unless that has to wait for the socket.
+    this.#sender.flush();
     this.#wire.ping(payload);
     return true;
   }
@@ -170,6 +172,7 @@ export class LiveConnection
   pong(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
     if (!this.isOpen) return false;
+    this.#sender.flush();
     this.#wire.pong(payload);
     return true;
   }

@@ -41,11 +41,9 @@ export function writeEnd(name: string): string {
   return `uns,${name}`;
 }
 
-/** A name that is too long for one is not sent back whole, and a comma would end it. */
-const MAX_ECHOED = 64;
-
+/** @param name as it came: a comma would end it */
 export function writeError(name: string, text: string): string {
-  return `err,${name.split(",", 1)[0]?.slice(0, MAX_ECHOED)},${text}`;
+  return `err,${name.split(",", 1)[0]},${text}`;
 }
 
 /** Whether it can be the name of a channel. */

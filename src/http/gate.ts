@@ -99,6 +99,11 @@ export class Admissions implements Pick<Gate, "admit"> {
     });
   }
 
+  /** How many wait for their `authorize`. */
+  get undecided(): number {
+    return this.#undecided.size;
+  }
+
   /** Nobody's `authorize` is waited for any longer: the server is closing. */
   close(): void {
     for (const giveUp of [...this.#undecided]) giveUp(CLOSING);

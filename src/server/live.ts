@@ -189,9 +189,13 @@ export class LiveServer extends Everywhere implements Server {
     await this.close();
   }
 
-  /** What handlers have not finished (types of events, or `init`), and how many wait for the clock in `bus.sleep`. */
-  underWay(): { readonly events: readonly string[]; readonly sleepers: number } {
+  /**
+   * What handlers have not finished (types of events, or `init`), how many wait for the clock in `bus.sleep`, and for how many
+   * clients `authorize` is under way.
+   */
+  underWay(): { readonly events: readonly string[]; readonly sleepers: number; readonly undecided: number } {
     return {
+      undecided: this.#admissions.undecided,
       events: this.#routes.flatMap((route) => route.underWay),
       sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
     };

@@ -4,243 +4,27 @@
  *
  * @module sendall/testing
  */
-import { checkDuration } from "../bus/bus.js";
-import { SendallError } from "../errors.js";
-import type { ConnectionData, ConnectionId, Failure } from "../events.js";
-import { joinHeaders } from "../head.js";
-import type { ServeOptions } from "../options.js";
-import type { LiveServer, Server } from "../server/live.js";
-import { createServer, typed } from "../server.js";
-import { MemoryEntrance } from "../transport/memory.js";
-import { MemoryTestClient, type TestClient } from "./client.js";
-import { HandClock } from "./clock.js";
+import type { ConnectionData } from "../events.js";
+import { buildRuntime } from "./build.js";
+import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
+import { createWorld } from "./steps.js";
 
 export { SendallError } from "../errors.js";
 export type { ClientClose, TestClient } from "./client.js";
-
-/** The options of `serve` (those of the listener mean nothing here), and how failures of the handler are shown. */
-export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServeOptions<
-  D,
-  S,
-  R
-> & {
-  /**
-   * `"throw"`: `settle`, `advance` and `close` reject with the error of a handler that has failed since the last call.
-   * `"supervise"`: supervision deals with it, as in production. Default `"throw"`.
-   */
-  readonly failures?: "throw" | "supervise";
-};
-
-/** What a test client asks with. */
-export interface ConnectOptions {
-  /** The path that it asks for. Default `"/"`. */
-  readonly path?: string;
-  /** What goes behind the path, not yet encoded. Default none. */
-  readonly query?: Readonly<Record<string, string>>;
-  /** Headers of its request. Default: `host` alone. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** The subprotocols on offer. Default none. */
-  readonly protocols?: readonly string[];
-  /** The address that it comes from. Default `"127.0.0.1"`. */
-  readonly remoteAddress?: string;
-}
-
-/** A server in a test. */
-export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
-  /** The whole server; started by the first call of anything below. */
-  readonly server: Server<D>;
-  /**
-   * Resolves when the handler has handled `open` and what it sent has arrived.
-   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `NOT_SETTLED`, and the handler's error, as `settle`
-   */
-  connect(options?: ConnectOptions): Promise<TestClient>;
-  /**
-   * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
-   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,
-   * the error of a handler that has failed since the last call
-   */
-  settle(): Promise<void>;
-  /**
-   * Lets `ms` milliseconds of virtual time pass, alarm by alarm, each followed by what it leads to.
-   * @throws SendallError `BAD_DURATION`; with `failures: "throw"`, the error of a handler that has failed since the last call
-   */
-  advance(ms: number): Promise<void>;
-  /** Virtual time in milliseconds; 0 at first. */
-  now(): number;
-  /** Closes the server, with as much virtual time as that takes. Rejects with the handler's error as `settle` does. */
-  close(): Promise<void>;
-}
-
-// Taken when this file is loaded, so that a test may replace the globals.
-const { setImmediate, performance } = globalThis;
-
-const CONNECT_OPTIONS: readonly string[] = ["path", "query", "headers", "protocols", "remoteAddress"];
-
-/** So long a handler may wait for something outside the runtime. */
-const PATIENCE_MS = 1_000;
-/** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
-const QUIET_ROUNDS = 5;
-
-function nextRound(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
-class MemoryRuntime<D> implements TestRuntime<D> {
-  readonly #clock = new HandClock();
-  readonly #entrance = new MemoryEntrance(this.#clock);
-  readonly #server: LiveServer;
-  readonly #throws: boolean;
-  #started: Promise<void> | undefined;
-  #lastFailure: Failure | undefined;
-  #ids = 0;
-
-  constructor(options: object, failures: TestRuntimeOptions["failures"] = "throw") {
-    if (failures !== "throw" && failures !== "supervise")
-      throw new SendallError("BAD_OPTION", `failures: expected "throw" or "supervise"`, { option: "failures" });
-    this.#throws = failures === "throw";
-    this.#server = createServer(
-      { logger: false, ...options },
-      {
-        clock: this.#clock,
-        newId: () => `connection-${++this.#ids}` as ConnectionId,
-        createEntrance: () => this.#entrance,
-      },
-    );
-  }
-
-  get server(): Server<D> {
-    return typed(this.#server);
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  async connect(options: ConnectOptions = {}): Promise<TestClient> {
-    const { path = "/", query, headers = {}, protocols = [], remoteAddress = "127.0.0.1" } = options;
-    for (const name of Object.keys(options))
-      if (!CONNECT_OPTIONS.includes(name))
-        throw new SendallError("BAD_OPTION", `${name}: is no option of connect`, { option: name });
-    await this.#start();
-    const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
-    const offer = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
-    const client = new MemoryTestClient(() => this.settle());
-    const head = {
-      url: path + search,
-      headers: joinHeaders(Object.entries({ host: "memory", ...offer, ...headers }).flat()),
-      version: 13,
-      remoteAddress,
-      remotePort: 0,
-      localAddress: "127.0.0.1",
-      secure: false,
-    };
-    const events = {
-      message: (data: string | Buffer): void => client.onMessage(data),
-      pong(): void {},
-      closed: (code: number, reason: string): void => client.onClosed(code, reason),
-    };
-    const answer = await this.#entrance.connect(head, events, new AbortController().signal);
-    if ("status" in answer) {
-      const { status, body } = answer;
-      throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
-    }
-    client.attach(answer);
-    await this.settle();
-    return client;
-  }
-
-  async settle(): Promise<void> {
-    await this.#start();
-    const unfinished = await this.#rest(PATIENCE_MS);
-    this.#throwFailure();
-    if (unfinished.length > 0) throw notSettled(unfinished);
-  }
-
-  async advance(ms: number): Promise<void> {
-    checkDuration("advance", ms);
-    await this.#start();
-    const limit = this.#clock.now() + ms;
-    let patienceMs = PATIENCE_MS;
-    do {
-      // One that hangs is waited for once: it may be `handlerTimeoutMs` that the test is after.
-      if ((await this.#rest(patienceMs)).length > 0) patienceMs = 0;
-    } while (this.#clock.ringNext(limit));
-    this.#throwFailure();
-  }
-
-  async close(): Promise<void> {
-    await this.#start();
-    await this.#drive(this.#server.close(), (events, sleepers, isPatient) => events <= sleepers || !isPatient);
-    this.#throwFailure();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  #start(): Promise<void> {
-    // `init` may sleep; no other time passes before the server runs.
-    this.#started ??= this.#drive(this.#server.start(), (_events, sleepers) => sleepers > 0);
-    return this.#started;
-  }
-
-  /** Runs steps and lets virtual time pass until it is settled. What the handler itself waits for is given real time first. */
-  async #drive(
-    work: Promise<void>,
-    mayPass: (events: number, sleepers: number, isPatient: boolean) => boolean,
-  ): Promise<void> {
-    let isOver = false;
-    const settled = work.finally(() => {
-      isOver = true;
-    });
-    // Whoever awaits the result hears of its failure; here it must not count as unheard.
-    settled.catch(() => {});
-    const startedAt = performance.now();
-    for (let quiet = 0; !isOver; quiet++) {
-      if (this.#clock.hasSteps) quiet = 0;
-      this.#clock.runSteps();
-      await nextRound();
-      if (isOver || this.#clock.hasSteps || quiet < QUIET_ROUNDS) continue;
-      const { events, sleepers } = this.#server.underWay();
-      const isPatient = performance.now() - startedAt < PATIENCE_MS;
-      if (mayPass(events.length, sleepers, isPatient)) this.#clock.ringNext(Number.POSITIVE_INFINITY);
-    }
-    await settled;
-  }
-
-  /** @returns what handlers have not finished, and will not without something from outside */
-  async #rest(patienceMs: number): Promise<readonly string[]> {
-    const startedAt = performance.now();
-    for (let quiet = 0; ; quiet++) {
-      if (this.#clock.hasSteps) quiet = 0;
-      this.#clock.runSteps();
-      await nextRound();
-      if (this.#clock.hasSteps) continue;
-      const { events, sleepers } = this.#server.underWay();
-      if (events.length === 0) return [];
-      if (quiet < QUIET_ROUNDS) continue;
-      if (sleepers > 0) return [];
-      if (performance.now() - startedAt >= patienceMs) return events;
-    }
-  }
-
-  #throwFailure(): void {
-    const { failures } = this.#server.stats();
-    const fresh = failures.slice(this.#lastFailure === undefined ? 0 : failures.indexOf(this.#lastFailure) + 1);
-    this.#lastFailure = failures.at(-1);
-    const first = fresh[0];
-    if (first !== undefined && this.#throws) throw first.error;
-  }
-}
-
-function notSettled(types: readonly string[]): SendallError {
-  return new SendallError(
-    "NOT_SETTLED",
-    `the handler has not finished its ${types.map((type) => `"${type}"`).join(", ")} event, and waits for something outside the test runtime`,
-  );
-}
+export type { ConnectOptions, TestRuntime, TestRuntimeOptions } from "./contracts.js";
+export { ExploreFailure, type ExploreOptions, explore } from "./explore.js";
+export type { Fault } from "./explorer.js";
+export type { Scenario, Stage } from "./play.js";
+export type { TraceStep } from "./trace.js";
+export type {
+  RuntimeTimers,
+  RuntimeWebSocket,
+  RuntimeWebSocketClass,
+  WebSocketCloseEvent,
+  WebSocketData,
+  WebSocketEvents,
+  WebSocketMessageEvent,
+} from "./whatwg.js";
 
 /**
  * Makes a server that lives inside the test: no port, no timers, no sleeping. It starts with the first call that needs it,
@@ -251,6 +35,5 @@ function notSettled(types: readonly string[]): SendallError {
 export function createTestRuntime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: TestRuntimeOptions<D, S, R>,
 ): TestRuntime<D> {
-  const { failures, ...serverOptions } = options;
-  return new MemoryRuntime<D>(serverOptions, failures);
+  return buildRuntime(options, 1, createWorld());
 }

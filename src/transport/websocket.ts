@@ -7,6 +7,7 @@ import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
+import { ABNORMAL } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { deflatedWire } from "./frame.js";
@@ -137,8 +138,10 @@ function onError(this: WebSocket, error: Error): void {
 
 function onClose(this: WebSocket, code: number, reason: Buffer): void {
   if (!(this instanceof Socket)) return;
-  const { peer } = this;
+  const { peer, raw } = this;
   this.peer = undefined;
+  // `ws` keeps the errors of the socket (a reset, a broken pipe) to itself.
+  if (code === ABNORMAL && raw?.errored) peer?.failed(raw.errored);
   peer?.gone(code, reason.toString());
 }
 

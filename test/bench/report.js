@@ -2,6 +2,7 @@
 /** What a run prints: a table that grows as scenarios end and the verdict on its goals, or JSON. */
 import { spawnSync } from "node:child_process";
 import { arch, cpus, platform } from "node:os";
+import { virtualScenarios } from "./virtual/scenarios.js";
 
 /**
  * @typedef {ReturnType<typeof about> & {
@@ -128,11 +129,26 @@ export function goals(results) {
   return ["goals (of a full run on a machine at rest):", ...lines].join("\n");
 }
 
+const TITLE_WIDTH = Math.max(...virtualScenarios.map(({ title }) => title.length)) + 2;
+
+export function virtualHeader() {
+  return `\n${"virtual time".padEnd(TITLE_WIDTH)}${"real seconds".padStart(12)}`;
+}
+
+/** @param {import("./virtual/scenarios.js").VirtualResult} result */
+export function virtualRow({ scenario: { title, goal }, seconds }) {
+  const best = Math.min(...seconds);
+  const verdict = goal === undefined ? "" : `, ${best <= goal ? "within" : "over"} ${goal}`;
+  return `${title.padEnd(TITLE_WIDTH)}${best.toFixed(2).padStart(12)}${verdict}`;
+}
+
 /**
  * @param {Run} run
  * @param {readonly Result[]} results
+ * @param {readonly import("./virtual/scenarios.js").VirtualResult[]} virtual
  */
-export function toJson({ cores, ...run }, results) {
+export function toJson({ cores, ...run }, results, virtual) {
+  const virtualRows = virtual.map(({ scenario, seconds }) => ({ ...scenario, minimum: Math.min(...seconds), seconds }));
   const rows = results.flatMap((result) =>
     result.rows.map((row, i) => ({
       scenario: result.scenario.name,
@@ -149,5 +165,9 @@ export function toJson({ cores, ...run }, results) {
         })),
     })),
   );
-  return JSON.stringify({ ...run, cores: cores.summary, rows, goals: results.flatMap(verdicts) }, undefined, 2);
+  return JSON.stringify(
+    { ...run, cores: cores.summary, rows, goals: results.flatMap(verdicts), virtual: virtualRows },
+    undefined,
+    2,
+  );
 }

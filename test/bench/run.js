@@ -3,19 +3,22 @@
  * `npm run bench`: what Sendall's server and other servers cost, side by side, in CPU time and memory. Server and load are
  * processes of their own; the servers take turns, so that they meet the same weather on a shared machine. Absolute figures
  * say little from one machine, or one minute, to the next: trust the ratios of one run. A message that is lost, comes twice or
- * to somebody else fails the run.
+ * to somebody else fails the run. Then, how much real time tests take in virtual time.
  */
 import { parseArgs } from "node:util";
 import { findCores } from "./cores.js";
 import { getReady, peers, versionOf } from "./peers.js";
-import { about, goals, header, table, toJson } from "./report.js";
+import { about, goals, header, table, toJson, virtualHeader, virtualRow } from "./report.js";
 import { runScenario } from "./rounds.js";
 import { scenarios } from "./scenarios.js";
+import { runVirtual, virtualScenarios } from "./virtual/scenarios.js";
+
+const everything = [...scenarios, ...virtualScenarios];
 
 const USAGE = `npm run bench -- [options]
 
   --quick             1,000 sockets at most, one round, ws the only peer: under a minute
-  --scenario <name>   only this one; may be repeated: ${scenarios.map(({ name }) => name).join(", ")}
+  --scenario <name>   only this one; may be repeated: ${everything.map(({ name }) => name).join(", ")}
   --peer <name>       only these besides sendall; may be repeated: ${peers.map(({ name }) => name).join(", ")}
   --rounds <number>   so many in place of the usual
   --profile <folder>  write a CPU profile of each server (the figures are higher then)
@@ -28,6 +31,7 @@ const FULL = {
   rounds: 12,
   crowdRounds: 8,
   freshRounds: 3,
+  virtualRounds: 3,
   roundMs: 400,
   warmUpMs: 1_500,
   deadlineMs: 300_000,
@@ -38,6 +42,7 @@ const QUICK = {
   rounds: 1,
   crowdRounds: 1,
   freshRounds: 1,
+  virtualRounds: 1,
   roundMs: 200,
   warmUpMs: 150,
   deadlineMs: 30_000,
@@ -81,7 +86,10 @@ async function main() {
     },
   });
   if (values.help) return console.log(USAGE);
-  const chosen = pick("scenario", scenarios, values.scenario);
+  const picked = new Set(pick("scenario", everything, values.scenario).map(({ name }) => name));
+  const chosen = scenarios.filter(({ name }) => picked.has(name));
+  const isAsked = values.scenario !== undefined || !values.quick;
+  const virtual = virtualScenarios.filter(({ name, isLong }) => picked.has(name) && (isAsked || !isLong));
   const names = values.peer ?? (values.quick ? ["ws"] : undefined);
   const plan = planFor(values.quick, values.rounds);
   const contestants = getReady(pick("peer", peers, names && ["sendall", ...names]), console.error);
@@ -89,7 +97,7 @@ async function main() {
   const run = { ...about(), cores, plan, versions: Object.fromEntries(contestants.map((p) => [p.name, versionOf(p)])) };
 
   const say = values.json ? () => {} : console.log;
-  say(header(run, contestants));
+  if (chosen.length > 0) say(header(run, contestants));
   const results = [];
   for (const scenario of chosen) {
     const result = await runScenario(scenario, { plan, peers: contestants, cores, profile: values.profile });
@@ -97,8 +105,15 @@ async function main() {
     say(table(result, contestants));
   }
   // One short round says nothing of them.
-  if (!plan.isQuick) say(`\n${goals(results)}`);
-  if (values.json) console.log(toJson(run, results));
+  if (chosen.length > 0 && !plan.isQuick) say(`\n${goals(results)}`);
+  if (virtual.length > 0) say(virtualHeader());
+  const virtualResults = [];
+  for (const scenario of virtual) {
+    const result = await runVirtual(scenario, plan.virtualRounds, cores, AbortSignal.timeout(plan.deadlineMs));
+    virtualResults.push(result);
+    say(virtualRow(result));
+  }
+  if (values.json) console.log(toJson(run, results, virtualResults));
 }
 
 try {

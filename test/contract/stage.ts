@@ -1,10 +1,13 @@
 /**
- * The stage that the contract is played on: one server with clients, over the memory transport or over real loopback sockets,
- * with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for events.
+ * The stages that the contract is played on: one server with clients, over the memory transport or over real loopback sockets,
+ * with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for events. On the memory
+ * transport `explore` plays each sentence a second time, in orders that the event loop never has.
  */
 import { randomUUID } from "node:crypto";
 import { connect as connectSocket, type Socket } from "node:net";
+import fc from "fast-check";
 import type { Bus, ConnectionId, HandlerFunction, ServeOptions, ServerEvent } from "sendall";
+import { explore, type Stage as Run } from "sendall/testing";
 import { WebSocket } from "ws";
 import { joinHeaders } from "../../src/head.js";
 import { createNetworkEntrance } from "../../src/server/entrance.js";
@@ -12,6 +15,8 @@ import type { Server } from "../../src/server/live.js";
 import { createServer } from "../../src/server.js";
 import { MemoryTestClient } from "../../src/testing/client.js";
 import { HandClock } from "../../src/testing/clock.js";
+import { nextRound } from "../../src/testing/driver.js";
+import { LiveRuntime } from "../../src/testing/live.js";
 import { MemoryEntrance } from "../../src/transport/memory.js";
 
 /** A client's end of one connection. */
@@ -30,36 +35,91 @@ interface ClientEnd {
 type Connect = (server: Server, key: string) => Promise<ClientEnd>;
 
 export type StageOptions = Omit<ServeOptions, "handler" | "routes"> & { readonly handler: HandlerFunction };
-export type OpenStage = (options: StageOptions) => Promise<Stage>;
+type OpenStage = (options: StageOptions) => Promise<Stage>;
 
-export const stages: readonly (readonly [name: string, open: OpenStage])[] = [
-  ["memory", openMemoryStage],
-  ["websocket", openWebSocketStage],
+/** Plays a property: each run on stages of its own, which are closed after it. */
+export type Plays = <T>(
+  arbitrary: fc.Arbitrary<T>,
+  play: (value: T, open: OpenStage) => Promise<void>,
+) => Promise<void>;
+
+/** A server on which the contract is tried. */
+export interface Stage {
+  readonly server: Server;
+  connect(): Promise<StageClient>;
+  /** Everything that is on its way has arrived, and every end has been seen by both sides. */
+  settle(): Promise<void>;
+  /** Waits until it holds; what it waits for goes on meanwhile. */
+  until(holds: () => boolean): Promise<void>;
+  /** Something may happen meanwhile. */
+  round(): Promise<void>;
+}
+
+export const stages: readonly (readonly [name: string, plays: Plays])[] = [
+  ["memory", playsOn(openMemoryStage)],
+  ["memory, explored", playsExplored],
+  ["websocket", playsOn(openWebSocketStage)],
 ];
+
+/** So many values are tried, and under `explore` each of them in so many orders. */
+const VALUES = 25;
+const ORDERS = 4;
+
+function playsOn(open: (options: StageOptions) => Promise<LiveStage>): Plays {
+  return async (arbitrary, play) => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary, async (value) => {
+        const opened: LiveStage[] = [];
+        try {
+          await play(value, async (options) => {
+            const stage = await open(options);
+            opened.push(stage);
+            return stage;
+          });
+        } finally {
+          for (const stage of opened) await stage.close();
+        }
+      }),
+      { numRuns: VALUES },
+    );
+  };
+}
+
+async function playsExplored<T>(
+  arbitrary: fc.Arbitrary<T>,
+  play: (value: T, open: OpenStage) => Promise<void>,
+): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(arbitrary, fc.nat(), async (value, seed) => {
+      await explore(({ runtime }) => play(value, async (options) => new ExploredStage(options, runtime)), {
+        runs: ORDERS,
+        seed,
+        maxSteps: 100_000,
+      });
+    }),
+    { numRuns: VALUES },
+  );
+}
 
 /** Marks messages between a client and the stage itself; the handler under test never sees them. */
 const SYNC = "\0sync:";
 
-export function nextRound(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
-export async function until(holds: () => boolean): Promise<void> {
+async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await nextRound();
 }
 
 export class StageClient {
   readonly id: ConnectionId;
   readonly #end: ClientEnd;
+  readonly #until: Stage["until"];
   isStalled = false;
   isLeaving = false;
   #asked = 0;
 
-  constructor(id: ConnectionId, end: ClientEnd) {
+  constructor(id: ConnectionId, end: ClientEnd, waits: Stage["until"] = until) {
     this.id = id;
     this.#end = end;
+    this.#until = waits;
   }
 
   get received(): (string | Buffer)[] {
@@ -102,11 +162,11 @@ export class StageClient {
   async sync(): Promise<void> {
     const mark = `${SYNC}${++this.#asked}`;
     this.#end.send(mark);
-    await until(() => this.#end.received.includes(mark) || !this.isTalking);
+    await this.#until(() => this.#end.received.includes(mark) || !this.isTalking);
   }
 }
 
-export class Stage {
+class LiveStage implements Stage {
   readonly server: Server;
   readonly clock: HandClock;
   readonly #connect: Connect;
@@ -131,7 +191,9 @@ export class Stage {
     return client;
   }
 
-  /** Everything that is on its way has arrived, and every end has been seen by both sides. */
+  readonly until = until;
+  readonly round = nextRound;
+
   async settle(): Promise<void> {
     // Twice: after the first round every client's messages are handled, after the second what that sent has arrived.
     for (let round = 0; round < 2; round++) {
@@ -161,13 +223,45 @@ export class Stage {
   }
 }
 
+class ExploredStage implements Stage {
+  readonly server: Server;
+  readonly #runtime: LiveRuntime<Record<string, unknown>>;
+
+  constructor(options: StageOptions, create: Run["runtime"]) {
+    const runtime = create({ failures: "supervise", ...options });
+    if (!(runtime instanceof LiveRuntime)) throw new Error("the runtime is another one");
+    this.#runtime = runtime;
+    this.server = runtime.server;
+  }
+
+  async connect(): Promise<StageClient> {
+    const client = await this.#runtime.join();
+    await this.until(() => this.server.connections().some(({ id }) => id === client.id));
+    return new StageClient(client.id, client, (holds) => this.until(holds));
+  }
+
+  settle(): Promise<void> {
+    return this.#runtime.settle();
+  }
+
+  until(holds: () => boolean): Promise<void> {
+    return this.#runtime.until(holds);
+  }
+
+  /** One step, or none if there is none. */
+  async round(): Promise<void> {
+    let rounds = 0;
+    await this.#runtime.until(() => rounds++ > 0);
+  }
+}
+
 function handClock(): HandClock {
   return new HandClock((step) => {
     setImmediate(step);
   });
 }
 
-async function openMemoryStage({ handler, ...options }: StageOptions): Promise<Stage> {
+async function openMemoryStage({ handler, ...options }: StageOptions): Promise<LiveStage> {
   const ended = new Set<string>();
   const clock = handClock();
   const entrance = new MemoryEntrance(clock);
@@ -177,7 +271,7 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
   );
   await server.start();
   const connect: Connect = async (_server, key) => {
-    const client = new MemoryTestClient(async () => {});
+    const client = new MemoryTestClient({ settle: async () => {} });
     const answer = await entrance.connect(
       {
         url: `/?key=${key}`,
@@ -195,10 +289,10 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
     client.attach(answer);
     return client;
   };
-  return new Stage(server, clock, connect, ended);
+  return new LiveStage(server, clock, connect, ended);
 }
 
-async function openWebSocketStage({ handler, ...options }: StageOptions): Promise<Stage> {
+async function openWebSocketStage({ handler, ...options }: StageOptions): Promise<LiveStage> {
   const ended = new Set<string>();
   const clock = handClock();
   const server = createServer(
@@ -206,7 +300,7 @@ async function openWebSocketStage({ handler, ...options }: StageOptions): Promis
     { clock, newId: () => randomUUID() as ConnectionId, createEntrance: createNetworkEntrance },
   );
   await server.start();
-  return new Stage(server, clock, connectWebSocket, ended);
+  return new LiveStage(server, clock, connectWebSocket, ended);
 }
 
 const connectWebSocket: Connect = (server, key) =>

@@ -113,6 +113,31 @@ describe("a ping", () => {
   });
 });
 
+describe("pings and pongs of ours", () => {
+  test("come after what was sent before them, and before what is sent after them", async () => {
+    const { stage, connect } = await keeping();
+    const { wire, connection } = await connect();
+    connection.send("one");
+    connection.send("two");
+    connection.ping("three");
+    connection.send("four");
+    await stage.settle();
+    expect(wire.take()).toEqual(["write one two", "ping three", "write four"]);
+  });
+
+  test("do not wait for a socket that must drain", async () => {
+    const { connect } = await keeping();
+    const { wire, connection } = await connect();
+    wire.isFull = true;
+    connection.send("held");
+    expect(connection.ping("are you there?")).toBe(true);
+    expect(wire.take()).toEqual(["ping are you there?"]);
+    wire.isFull = false;
+    wire.peer.drained();
+    expect(wire.take()).toEqual(["write held"]);
+  });
+});
+
 describe("silence", () => {
   test("is told of after so long, once, and again after the next message", async () => {
     const { stage, events, connect } = await keeping();
