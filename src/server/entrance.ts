@@ -1,26 +1,33 @@
 /** The ways in from the network, for `serve` and `attach`: everything between an HTTP server and the gate. */
 import type { Clock } from "../clock.js";
 import type { Entrance, Gate, Logger } from "../contracts.js";
+import { onlyAddress } from "../http/address.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type Listener, listen } from "../http/listen.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
-import { createUpgrade, type UpgradeListener } from "../http/upgrade.js";
+import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
 import type { ServerSettings } from "../settings.js";
 import { WebSocketTransport } from "../transport/websocket.js";
 import type { Surroundings } from "./live.js";
+
+/** What the way in stands in. */
+interface Ground {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Our side of every socket, if it is known beforehand. */
+  readonly localAddress?: string | undefined;
+}
 
 /** Everything between an HTTP server and the gate, for `serve` and `attach`. */
 function createHttp(
   settings: ServerSettings,
   gate: Gate,
-  clock: Clock,
-  log: Logger,
+  { clock, log, localAddress }: Ground,
 ): { upgrade: UpgradeListener; requests: Requests } {
   const transport = new WebSocketTransport({ closeTimeoutMs: settings.closeTimeoutMs });
-  const upgrade = createUpgrade(gate, clock, (request, socket, head, admission) =>
-    transport.upgrade(request, socket, head, admission),
-  );
+  const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
+  const upgrade = createUpgrade(gate, clock, handOver, localAddress);
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
   const { onRequest, onAccess, trustProxy } = settings;
   const requests = new Requests({
@@ -44,7 +51,7 @@ export function createNetworkEntrance(settings: ServerSettings, log: Logger, clo
       return listener?.address ?? { host: settings.host, port: settings.port, isSecure: settings.tls !== undefined };
     },
     async open(gate) {
-      const http = createHttp(settings, gate, clock, log);
+      const http = createHttp(settings, gate, { clock, log, localAddress: onlyAddress(settings.host) });
       requests = http.requests;
       const { listener: request } = http.requests;
       const refused = http.requests.refused.bind(http.requests);
@@ -65,7 +72,7 @@ export function createAttachedEntrance(host: HostServer): Surroundings["createEn
         return attachment?.address ?? { host: "", port: 0, isSecure: false };
       },
       async open(gate) {
-        const http = createHttp(settings, gate, clock, log);
+        const http = createHttp(settings, gate, { clock, log });
         requests = http.requests;
         attachment = attachTo(host, http.upgrade, (path) => gate.takes(path));
       },
