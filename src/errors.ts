@@ -16,6 +16,8 @@
  *   `noreply(state)` if there is nothing to send.
  * - `HANDLER_TIMEOUT`: the handler had not finished an event after `handlerTimeoutMs`. It stands in `stats().failures`; have the
  *   handler wait for less, or raise the option.
+ * - `CLUSTER_UNAVAILABLE`: the engine of `cluster` cannot be reached, refuses us or has no client installed. `cause` has its error;
+ *   start the engine, or give the adapter `waitForLink: true`.
  * - `REFUSED`: a test client's connection was refused. `status` and `body` tell how.
  * - `NOT_SETTLED`: a test waited for a handler that waits for something outside the test runtime. Let it wait for `bus.sleep`, or
  *   hand it a stand-in for what it waits for.
@@ -31,6 +33,7 @@ export type SendallErrorCode =
   | "BAD_HANDLER"
   | "BAD_REPLY"
   | "HANDLER_TIMEOUT"
+  | "CLUSTER_UNAVAILABLE"
   | "REFUSED"
   | "NOT_SETTLED"
   | "CLOSED";

@@ -1,6 +1,6 @@
 /** The steps in which the routes of a server come to rest (design, supervision): each goes on when it is done or out of time. */
 
-import type { Clock } from "../clock.js";
+import { type Clock, within } from "../clock.js";
 import type { CloseReason } from "../closing.js";
 import type { Route } from "./route.js";
 
@@ -13,17 +13,6 @@ export interface ShutdownSettings extends CloseReason {
 const CLOSED_PER_TURN = 256;
 /** A socket that was cut has said so by then. */
 const CUT_MS = 100;
-
-/** Resolves when `done` does, at the latest after `ms`. */
-function within(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.after(ms, resolve);
-    done.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
-}
 
 export async function shutDownRoutes(
   routes: readonly Route[],

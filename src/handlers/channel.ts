@@ -20,7 +20,7 @@ export class Channel implements Target {
   readonly name: string;
   /** What is around the channel: the route, or the channel that this one is within. */
   readonly host: RunnerHost;
-  readonly registry: Registry<Member> = new Registry<Member>();
+  readonly registry: Registry<Member>;
   readonly bus: RouteBus;
   readonly runner: Runner;
   readonly #onEnded: (error: unknown) => void;
@@ -35,15 +35,19 @@ export class Channel implements Target {
     this.#onEnded = onEnded;
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
     const { clock, mailbox, counters, log, wake, bus } = host;
+    const outlet = host.outlet?.within(name);
+    this.registry = new Registry<Member>(outlet?.populated);
+    const { registry } = this;
     const common = mailbox.lane(undefined, this.#strand, this);
     const stats = (): Stats => bus.stats();
-    this.bus = new RouteBus({ clock, registry: this.registry, mailbox, common, counters, log, encode, wake, stats });
+    this.bus = new RouteBus({ clock, registry, mailbox, common, counters, log, encode, wake, stats, outlet });
     this.runner = runHandler(
       handler,
       {
         ...host,
         name: `${host.name}/${name}`,
         bus: this.bus,
+        outlet,
         encode,
         failed: (error, what, connection, target = this) => host.failed(error, what, connection, target),
         end: (error) => this.#end(error),

@@ -1,0 +1,84 @@
+/**
+ * Which subjects this node wants to hear, and which of them the engine has been asked for. The relay tells it what has changed and
+ * brings the engine up to date once a turn, so that a room that comes and goes within one costs nothing.
+ */
+import type { ClusterLink, Inlet } from "../contracts.js";
+
+/** For whom what arrives on a subject is. */
+export interface Destination {
+  readonly inlet: Inlet;
+  /** Absent: all members of the inlet. */
+  readonly room: string | undefined;
+}
+
+export class Interest {
+  /** Wanted from the beginning to the end. */
+  readonly #own: string;
+  readonly #wanted = new Map<string, Destination>();
+  readonly #asked = new Set<string>();
+  readonly #confirmed = new Set<string>();
+  readonly #changed = new Set<string>();
+  readonly #onRefused: (error: unknown, subjects: readonly string[]) => void;
+
+  constructor(own: string, onRefused: (error: unknown, subjects: readonly string[]) => void) {
+    this.#own = own;
+    this.#onRefused = onRefused;
+  }
+
+  /** How many subjects the engine has confirmed. */
+  get confirmed(): number {
+    return this.#confirmed.size;
+  }
+
+  /** `undefined` for a subject that nobody wants any more. */
+  find(subject: string): Destination | undefined {
+    return this.#wanted.get(subject);
+  }
+
+  set(subject: string, destination: Destination | undefined): void {
+    if (destination === undefined) this.#wanted.delete(subject);
+    else this.#wanted.set(subject, destination);
+    this.#changed.add(subject);
+  }
+
+  /** Asks the engine for everything, as after each time that the link came up. */
+  async renew(link: ClusterLink): Promise<void> {
+    this.lost();
+    this.#changed.clear();
+    await this.#subscribe(link, [this.#own, ...this.#wanted.keys()]);
+  }
+
+  /** Asks the engine for what has changed. @returns the subjects that are not heard any more */
+  update(link: ClusterLink): readonly string[] {
+    if (this.#changed.size === 0) return [];
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    const fresh = changed.filter((subject) => this.#wanted.has(subject) && !this.#asked.has(subject));
+    const over = changed.filter((subject) => !this.#wanted.has(subject) && this.#asked.has(subject));
+    if (over.length > 0) link.unsubscribe(over);
+    for (const subject of over) this.#forget(subject);
+    if (fresh.length > 0)
+      this.#subscribe(link, fresh).catch((error: unknown) => {
+        for (const subject of fresh) this.#forget(subject);
+        this.#onRefused(error, fresh);
+      });
+    return over;
+  }
+
+  /** The link is down: the engine has forgotten us. */
+  lost(): void {
+    this.#asked.clear();
+    this.#confirmed.clear();
+  }
+
+  async #subscribe(link: ClusterLink, subjects: readonly string[]): Promise<void> {
+    for (const subject of subjects) this.#asked.add(subject);
+    await link.subscribe(subjects);
+    for (const subject of subjects) if (this.#asked.has(subject)) this.#confirmed.add(subject);
+  }
+
+  #forget(subject: string): void {
+    this.#asked.delete(subject);
+    this.#confirmed.delete(subject);
+  }
+}
