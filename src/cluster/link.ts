@@ -37,6 +37,7 @@ export class LinkLife {
   /** @returns the state that this has led to, `undefined` if it has changed nothing */
   tell(type: LinkEvent["type"]): LinkState | undefined {
     const before = this.state;
+    if (before === "closed") return undefined;
     this.#actor.send({ type });
     return this.state === before ? undefined : this.state;
   }

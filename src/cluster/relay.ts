@@ -9,6 +9,7 @@ import { type Clock, within } from "../clock.js";
 import type { ClusterAdapter, ClusterLink, ClusterNode, Inlet, Logger, Outlet } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { ClusterStats, ConnectionId, Frame } from "../events.js";
+import { isPromiseLike } from "../promises.js";
 import { encodeFrame } from "../transport/frame.js";
 import { type Envelope, packetBytes, readPacket, type Sealed, seal, writePacket } from "./envelope.js";
 import { Interest } from "./interest.js";
@@ -121,7 +122,9 @@ export class Relay implements Flushable {
     // It may fail before it is awaited, or never be.
     started.catch(() => {});
     try {
-      this.#link = await adapter.open(this.#host());
+      // The link may come up in the very next step: it is there by then.
+      const link = adapter.open(this.#host());
+      this.#link = isPromiseLike(link) ? await link : link;
       if (adapter.waitForLink !== true) await started;
     } catch (error) {
       await this.close();

@@ -17,7 +17,11 @@ class Nodes {
 
   constructor(count: number, options: Options = {}, adapter: ClusterAdapter = memory()) {
     this.runtimes = Array.from({ length: count }, () =>
-      createTestRuntime({ handler, ...options, cluster: adapter } as ServeOptions),
+      createTestRuntime({
+        ...(options.routes === undefined && { handler }),
+        ...options,
+        cluster: adapter,
+      } as ServeOptions),
     );
     onTestFinished(async () => {
       for (const runtime of this.runtimes) await runtime.close();
@@ -136,14 +140,10 @@ describe("a cluster", () => {
     servers[2].sendall("to none", { room: [] });
     servers[0].broadcast("from afar", id(clients[1]), { room: ["a", "b"] });
     await nodes.settle();
-    expect(clients.map((client) => client.take())).toEqual([
-      ["to a", "to both", "from afar"]
-        .sort()
-        .toReversed()
-        .toSorted(byFirst(["from afar", "to a", "to both"])),
-      ["to a", "to both"],
-      [],
-    ]);
+    const [first, second, third] = clients.map((client) => client.take());
+    // Two nodes' messages have no common order.
+    expect(first?.toSorted()).toEqual(["from afar", "to a", "to both"]);
+    expect([second, third]).toEqual([["to a", "to both"], []]);
     expect(servers[1].members("a").map((member) => member.id)).toEqual([id(clients[1])]);
   });
 
@@ -165,7 +165,7 @@ describe("a cluster", () => {
 
   test("routes and channels do not hear each other", async () => {
     const routes = { "/a": { handler }, "/b": { handler: channels({ ann: handler, bob: handler }) } };
-    const nodes = new Nodes(2, { routes, handler: undefined } as Options);
+    const nodes = new Nodes(2, { routes });
     const [first, second] = await nodes.start();
     const a = await nodes.connect(1, { path: "/a" });
     const b = await nodes.connect(1, { path: "/b" });
@@ -240,11 +240,6 @@ describe("a cluster", () => {
     expect("cluster" in runtime.server.stats()).toBe(false);
   });
 });
-
-/** Sorts as the list has it. */
-function byFirst(order: readonly string[]): (a: string, b: string) => number {
-  return (a, b) => order.indexOf(a) - order.indexOf(b);
-}
 
 /** An engine in the hands of the test. */
 class HandEngine implements ClusterAdapter {
