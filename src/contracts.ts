@@ -291,13 +291,13 @@ export interface ClusterLink {
   /**
    * Hands a packet to the engine, for all nodes that subscribe to the subject. Called while the link is up only.
    *
-   * It MUST NOT throw, wait or keep the bytes after `flush`. It MUST return `false`, and forget the packet, if it cannot be written
-   * now: because the link has gone, or more bytes wait for the engine than the adapter is ready to hold. What one node publishes MUST
+   * The bytes are the adapter's from then on. It MUST NOT throw or wait. It MUST return `false`, and forget the packet, if it cannot be
+   * written now: because the link has gone, or more bytes wait for the engine than the adapter is ready to hold. What one node publishes MUST
    * reach each subscriber in that order, over all subjects, at most once. Nothing that is published while the link is down may be
    * kept and sent later. The node's own packets MAY come back to it.
    */
   publish(subject: string, packet: Uint8Array): boolean;
-  /** Ends a run of `publish`: what was handed over MUST be on its way when this returns. */
+  /** Ends a run of `publish`: what was handed over MUST now be on its way, with no other call to wait for. */
   flush(): void;
   /**
    * Asks for all packets on these subjects, to be handed to `node.received` in the order of their arrival.

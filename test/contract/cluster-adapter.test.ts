@@ -2,6 +2,8 @@
 import type { ClusterAdapter } from "sendall";
 import { memory, testClusterAdapter } from "sendall/testing/cluster-adapter";
 import { describe, test } from "vitest";
+import { Engine, KINDS } from "../e2e/engines.js";
+import { requires } from "../e2e/requires.js";
 
 describe("memory", () => {
   const clusters = new Map<string, ClusterAdapter>();
@@ -13,4 +15,17 @@ describe("memory", () => {
       return adapter;
     },
   });
+});
+
+describe.each(KINDS)("$name", (kind) => {
+  const { skip } = requires(kind.name);
+  testClusterAdapter({
+    test: (title, run) =>
+      test.skipIf(skip)(title, async () => {
+        engine = await Engine.start(kind);
+        await run();
+      }),
+    create: (prefix) => engine.adapter({ prefix }),
+  });
+  let engine: Engine;
 });
