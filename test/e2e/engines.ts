@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,23 +16,34 @@ import { onTestFinished } from "vitest";
 import { Lines } from "./programs.js";
 import { requires } from "./requires.js";
 
+/** What tests give an adapter, whichever it is. */
+interface Options {
+  readonly prefix?: string;
+  readonly waitForLink?: boolean;
+  /** How often the engine is asked whether it is there. */
+  readonly pingMs?: number;
+}
+
 /** What a test does with an engine, whichever it is. */
 interface Kind {
   readonly name: "nats" | "redis";
   readonly scheme: string;
-  /** Which command line serves a port. `lines` are of a configuration. */
   args(port: number, folder: string): string[];
   readonly ready: RegExp;
   /** Asks for a password from the beginning. */
   readonly secret: readonly string[];
-  /** Cuts whoever does not read, soon. */
+  /** Cuts whoever does not read, soon: arguments, and what stands in `$FOLDER/strict.conf`. */
   readonly strict: readonly string[];
-  adapter(url: string, options?: { prefix?: string; waitForLink?: boolean }): ClusterAdapter;
+  readonly configuration?: string;
+  adapter(url: string, options: Options): ClusterAdapter;
   /** The subjects with subscribers, as the engine itself says. */
   subjects(engine: Engine): Promise<string[]>;
   /** Publishes as a stranger would. */
   publish(engine: Engine, subject: string, data: Buffer): Promise<void>;
 }
+
+/** Short, so that a silent engine is noticed soon. */
+const PING_MS = 200;
 
 const NATS: Kind = {
   name: "nats",
@@ -40,9 +51,10 @@ const NATS: Kind = {
   args: (port) => ["-a", "127.0.0.1", "-p", `${port}`, "--http_port", `${port + 10_000}`],
   ready: /Server is ready/,
   secret: ["--user", "ann", "--pass", "secret"],
-  strict: [],
-  adapter: (url, options) =>
-    nats({ servers: url, pingInterval: 200, reconnectTimeWait: 50, reconnectJitter: 10, ...options }),
+  strict: ["-c", "$FOLDER/strict.conf"],
+  configuration: 'max_pending: 1MB\nwrite_deadline: "1s"\n',
+  adapter: (url, { pingMs = PING_MS, ...options }) =>
+    nats({ servers: url, pingInterval: pingMs, reconnectTimeWait: 50, reconnectJitter: 10, ...options }),
   async subjects(engine) {
     const answer = await fetch(`http://127.0.0.1:${engine.port + 10_000}/subsz?subs=1`);
     const { subscriptions_list: list = [] } = (await answer.json()) as { subscriptions_list?: { subject: string }[] };
@@ -65,7 +77,7 @@ const REDIS: Kind = {
   ready: /Ready to accept connections/,
   secret: ["--requirepass", "secret"],
   strict: ["--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1"],
-  adapter: (url, options) => redis({ url, pingIntervalMs: 200, ...options }),
+  adapter: (url, { pingMs = PING_MS, ...options }) => redis({ url, pingIntervalMs: pingMs, ...options }),
   subjects: (engine) => engine.ask(async (client) => (await client.pubsub("CHANNELS")) as string[]),
   publish: (engine, subject, data) => engine.ask(async (client) => void (await client.publish(subject, data))),
 };
@@ -78,6 +90,7 @@ export class Engine {
   readonly #path: string;
   readonly #folder: string;
   #child: ChildProcess | undefined;
+  #lines: Lines | undefined;
 
   private constructor(kind: Kind, port: number, path: string) {
     this.kind = kind;
@@ -105,7 +118,13 @@ export class Engine {
     return `${this.kind.scheme}://127.0.0.1:${this.port}`;
   }
 
-  adapter(options?: { prefix?: string; waitForLink?: boolean }, url: string = this.url): ClusterAdapter {
+  /** What it writes. */
+  get lines(): Lines {
+    if (this.#lines === undefined) throw new Error("it has not been started");
+    return this.#lines;
+  }
+
+  adapter(options: Options = {}, url: string = this.url): ClusterAdapter {
     return this.kind.adapter(url, options);
   }
 
@@ -114,13 +133,15 @@ export class Engine {
   }
 
   async start(...args: readonly string[]): Promise<void> {
-    const child = spawn(this.#path, [...this.kind.args(this.port, this.#folder), ...args], {
+    writeFileSync(join(this.#folder, "strict.conf"), this.kind.configuration ?? "");
+    const own = args.map((arg) => arg.replace("$FOLDER", this.#folder));
+    const child = spawn(this.#path, [...this.kind.args(this.port, this.#folder), ...own], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
-    const lines = new Lines(this.kind.name === "nats" ? child.stderr : child.stdout);
+    this.#lines = new Lines(this.kind.name === "nats" ? child.stderr : child.stdout);
     (this.kind.name === "nats" ? child.stdout : child.stderr).resume();
-    await lines.next(this.kind.ready);
+    await this.#lines.next(this.kind.ready);
   }
 
   /** Without a goodbye. */
