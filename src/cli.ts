@@ -12,7 +12,7 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { HANDLER_SHAPES, isHandler, type Option } from "./checks.js";
-import { obeyPrimary, tellStarted, Workers } from "./cli/workers.js";
+import { obeyPrimary, sharedPort, tellStarted, Workers, workerPort } from "./cli/workers.js";
 import { createClock } from "./clock.js";
 import { workers } from "./cluster/workers.js";
 import type { Handler } from "./contracts.js";
@@ -95,7 +95,7 @@ function parse(args: readonly string[]) {
 function check(flags: Values, file: string | undefined): Task {
   // An empty variable counts as none: that is what `PORT= command` means in a shell.
   const { PORT, HOST } = process.env;
-  const port = flags.port ?? (PORT || "8080");
+  const port = workerPort() ?? flags.port ?? (PORT || "8080");
   const level = flags["log-level"];
   if (!LOG_LEVELS.includes(level))
     throw wrongUsage(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
@@ -134,8 +134,10 @@ function accept<T>(option: Option<T>, name: string, value: unknown): T {
 }
 
 async function runWorkers(task: Task): Promise<void> {
-  const log = createStderrLogger(task.level);
-  await new Workers(task.workers, createClock(), log, (line) => console.log(line)).run();
+  const { workers: count, host, level } = task;
+  const port = await sharedPort(host, task.port);
+  const print = (line: string): void => console.log(line);
+  await new Workers({ count, port, clock: createClock(), log: createStderrLogger(level), print }).run();
   process.exit(0);
 }
 

@@ -3,6 +3,8 @@
  * ends them all when it is told to. The command calls it; the workers find out by themselves that they are some.
  */
 import cluster, { type Worker } from "node:cluster";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { constants } from "node:os";
 import type { Clock } from "../clock.js";
 import { workers } from "../cluster/workers.js";
@@ -17,9 +19,37 @@ interface Started {
   readonly line: string;
 }
 
+/** Where the primary process tells its workers which port it is. */
+const PORT = "SENDALL_WORKER_PORT";
+
+/** In a worker: the port that all have. */
+export function workerPort(): string | undefined {
+  return cluster.isWorker ? process.env[PORT] : undefined;
+}
+
+/**
+ * A port for all workers, also those that come later: left to the system, it would be another one once all have died.
+ *
+ * @returns `port`, or a free one for 0
+ */
+export async function sharedPort(host: string, port: number): Promise<number> {
+  if (port !== 0) return port;
+  const server = createServer().listen(0, host);
+  try {
+    await once(server, "listening");
+  } catch {
+    // A worker will find out, too, and say it.
+    return 0;
+  }
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return address === null || typeof address === "string" ? 0 : address.port;
+}
+
 /** So often, times their number, workers may die within the period before there is no sense in going on. */
 const INTENSITY = 2;
-const PERIOD_MS = 5_000;
+const PERIOD_MS = 30_000;
 
 /** In a worker: tells the primary process what to print. */
 export function tellStarted(line: string): void {
@@ -39,8 +69,18 @@ function isStarted(message: unknown): message is Started {
   return typeof message === "object" && message !== null && "sendall" in message && message.sendall === "started";
 }
 
+export interface WorkersParts {
+  readonly count: number;
+  readonly port: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Told once, when all have started. */
+  readonly print: (line: string) => void;
+}
+
 export class Workers {
   readonly #count: number;
+  readonly #port: number;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #print: (line: string) => void;
@@ -50,8 +90,9 @@ export class Workers {
   #isStopping = false;
   #end: { resolve(): void; reject(error: unknown): void } | undefined;
 
-  constructor(count: number, clock: Clock, log: Logger, print: (line: string) => void) {
+  constructor({ count, port, clock, log, print }: WorkersParts) {
     this.#count = count;
+    this.#port = port;
     this.#clock = clock;
     this.#log = log;
     this.#print = print;
@@ -69,7 +110,7 @@ export class Workers {
   }
 
   #fork(): void {
-    const worker = cluster.fork();
+    const worker = cluster.fork({ [PORT]: String(this.#port) });
     this.#workers.add(worker);
     worker.on("message", (message) => {
       if (isStarted(message)) this.#hasStarted(message.line);
