@@ -36,7 +36,7 @@ interface Kind {
   readonly strict: readonly string[];
   readonly configuration?: string;
   adapter(url: string, options: Options): ClusterAdapter;
-  /** The subjects with subscribers, as the engine itself says. */
+  /** The subjects of all subscriptions, as the engine itself says: one that two nodes hear is there twice. */
   subjects(engine: Engine): Promise<string[]>;
   /** Publishes as a stranger would. */
   publish(engine: Engine, subject: string, data: Buffer): Promise<void>;
@@ -78,7 +78,12 @@ const REDIS: Kind = {
   secret: ["--requirepass", "secret"],
   strict: ["--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1"],
   adapter: (url, { pingMs = PING_MS, ...options }) => redis({ url, pingIntervalMs: pingMs, ...options }),
-  subjects: (engine) => engine.ask(async (client) => (await client.pubsub("CHANNELS")) as string[]),
+  subjects: (engine) =>
+    engine.ask(async (client) => {
+      const channels = (await client.pubsub("CHANNELS")) as string[];
+      const counts = (await client.pubsub("NUMSUB", ...channels)) as (string | number)[];
+      return channels.flatMap((channel, i) => Array.from({ length: Number(counts[2 * i + 1]) }, () => channel));
+    }),
   publish: (engine, subject, data) => engine.ask(async (client) => void (await client.publish(subject, data))),
 };
 
