@@ -286,7 +286,7 @@ export interface ClusterAdapter {
 
 /** One node's link to its engine. */
 export interface ClusterLink {
-  /** A longer packet is never handed over. */
+  /** A packet of more bytes is never handed over. */
   readonly maxPacketBytes: number;
   /**
    * Hands a packet to the engine, for all nodes that subscribe to the subject. Called while the link is up only.

@@ -201,7 +201,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly closeTimeoutMs?: number;
   /**
    * Joins this server with others: `nats({ servers })`, `redis({ url })` or `workers()`. Messages reach the connections of all of them;
-   * each has its own handler and state. Default: it stands alone.
+   * each has its own handler and state. Default none.
    */
   readonly cluster?: ClusterAdapter;
   /** Any pino logger, or `false` for none. Default: pino at `info`. */

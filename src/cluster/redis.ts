@@ -13,9 +13,9 @@ import { checkPrefix, importClient } from "./peer.js";
 
 /** What `redis` takes: `url` or `client`. */
 export interface RedisOptions {
-  /** Where the engine is, with name and password if it asks for them: `"redis://name:password@127.0.0.1:6379"`, `rediss://` for TLS. */
+  /** Where the engine is, with name and password if it asks for them: `"redis://name:password@127.0.0.1:6379"`, `rediss://` for TLS. Default none. */
   readonly url?: string;
-  /** A client of `ioredis` with the options of your choice. It is copied, and left as it is. */
+  /** A client of `ioredis` with the options of your choice. It is copied, and left as it is. Default none. */
   readonly client?: Redis;
   /** Stands before all channels: programs with different prefixes do not hear each other. Default `"sendall"`. */
   readonly prefix?: string;

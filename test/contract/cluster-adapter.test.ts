@@ -4,8 +4,8 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { ClusterAdapter } from "sendall";
 import { memory, testClusterAdapter } from "sendall/testing/cluster-adapter";
 import { afterEach, describe, test } from "vitest";
+import { workersOver } from "../../src/cluster/guest.js";
 import { Hub, type Port } from "../../src/cluster/hub.js";
-import { workersOver } from "../../src/cluster/workers.js";
 import { Engine, KINDS } from "../e2e/engines.js";
 import { requires } from "../e2e/requires.js";
 
@@ -49,7 +49,7 @@ describe("workers", () => {
       const channel = new MessageChannel();
       channels.push(channel);
       hub.add(portOf(channel.port1));
-      return workersOver(portOf(channel.port2));
+      return workersOver(portOf(channel.port2), "sendall");
     },
   });
 });
