@@ -307,7 +307,7 @@ export interface ClusterLink {
    * itself MUST NOT be delivered twice.
    */
   subscribe(subjects: readonly string[]): Promise<void>;
-  /** Ends subscriptions. It MUST NOT throw, also while the link is down. */
+  /** Ends subscriptions, also those that the engine's client has renewed by itself. It MUST NOT throw, also if there is none. */
   unsubscribe(subjects: readonly string[]): void;
   /**
    * Ends the link: what was published before is still sent if the link is up. It MUST resolve, leave no timer and no socket behind,

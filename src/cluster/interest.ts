@@ -11,17 +11,28 @@ export interface Destination {
   readonly room: string | undefined;
 }
 
+export interface InterestListener {
+  /** A subject is not heard any more. */
+  onOver(subject: string): void;
+  /** The engine refuses subscriptions although the link is up, or has gone down before it confirmed. */
+  onRefused(error: unknown, subjects: readonly string[]): void;
+}
+
 export class Interest {
   /** Wanted from the beginning to the end. */
   readonly #own: string;
   readonly #wanted = new Map<string, Destination>();
+  /** What the engine, or its client, may believe that we want; also while the link is down. */
   readonly #asked = new Set<string>();
   readonly #confirmed = new Set<string>();
   readonly #changed = new Set<string>();
+  readonly #onOver: (subject: string) => void;
   readonly #onRefused: (error: unknown, subjects: readonly string[]) => void;
 
-  constructor(own: string, onRefused: (error: unknown, subjects: readonly string[]) => void) {
+  /** @param own the subject of the node itself */
+  constructor(own: string, { onOver, onRefused }: InterestListener) {
     this.#own = own;
+    this.#onOver = onOver;
     this.#onRefused = onRefused;
   }
 
@@ -41,34 +52,40 @@ export class Interest {
     this.#changed.add(subject);
   }
 
-  /** Asks the engine for everything, as after each time that the link came up. */
+  /** Asks the engine for everything, as after each time that the link came up. What is not wanted any more is ended first. */
   async renew(link: ClusterLink): Promise<void> {
-    this.lost();
+    this.#confirmed.clear();
+    this.#end(link);
     this.#changed.clear();
     await this.#subscribe(link, [this.#own, ...this.#wanted.keys()]);
   }
 
-  /** Asks the engine for what has changed. @returns the subjects that are not heard any more */
-  update(link: ClusterLink): readonly string[] {
-    if (this.#changed.size === 0) return [];
-    const changed = [...this.#changed];
+  /** Asks the engine for what has changed. */
+  update(link: ClusterLink): void {
+    if (this.#changed.size === 0) return;
+    this.#end(link);
+    const fresh = [...this.#changed].filter((subject) => this.#wanted.has(subject) && !this.#asked.has(subject));
     this.#changed.clear();
-    const fresh = changed.filter((subject) => this.#wanted.has(subject) && !this.#asked.has(subject));
-    const over = changed.filter((subject) => !this.#wanted.has(subject) && this.#asked.has(subject));
-    if (over.length > 0) link.unsubscribe(over);
-    for (const subject of over) this.#forget(subject);
     if (fresh.length > 0)
       this.#subscribe(link, fresh).catch((error: unknown) => {
         for (const subject of fresh) this.#forget(subject);
         this.#onRefused(error, fresh);
       });
-    return over;
   }
 
-  /** The link is down: the engine has forgotten us. */
+  /** The link is down. */
   lost(): void {
-    this.#asked.clear();
     this.#confirmed.clear();
+  }
+
+  #end(link: ClusterLink): void {
+    const over = [...this.#changed].filter((subject) => !this.#wanted.has(subject) && this.#asked.has(subject));
+    if (over.length === 0) return;
+    link.unsubscribe(over);
+    for (const subject of over) {
+      this.#forget(subject);
+      this.#onOver(subject);
+    }
   }
 
   async #subscribe(link: ClusterLink, subjects: readonly string[]): Promise<void> {

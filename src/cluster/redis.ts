@@ -245,7 +245,8 @@ export function redis(options: RedisOptions): ClusterAdapter {
   const { url, client, prefix = "sendall", waitForLink = false, pingIntervalMs = 10_000 } = options;
   checkPrefix(prefix);
   if ((url === undefined) === (client === undefined)) refuse("url", "expected either url or client");
-  if (client === undefined && (typeof url !== "string" || !URL.canParse(url)))
+  if (client === undefined && (typeof url !== "string" || !URL.canParse(url) || !/^rediss?:/.test(url)))
+    // Not shown: there may be a password in it.
     refuse("url", `expected an address like "redis://127.0.0.1:6379"`);
   if (!Number.isInteger(pingIntervalMs) || pingIntervalMs < 1)
     refuse("pingIntervalMs", `expected a whole number of milliseconds from 1, got ${show(pingIntervalMs)}`);

@@ -78,7 +78,10 @@ export class Relay implements Flushable {
   constructor(parts: RelayParts) {
     this.#parts = parts;
     this.#life = parts.life;
-    this.#interest = new Interest(subjectOfNode(this.node), (error, subjects) => this.#refused(error, subjects));
+    this.#interest = new Interest(subjectOfNode(this.node), {
+      onOver: (subject) => this.#incoming.forget(subject),
+      onRefused: (error, subjects) => this.#refused(error, subjects),
+    });
   }
 
   /** Whether messages reach the other nodes. */
@@ -159,7 +162,7 @@ export class Relay implements Flushable {
       this.#unsent += queue.length;
       return;
     }
-    for (const subject of this.#interest.update(link)) this.#incoming.forget(subject);
+    this.#interest.update(link);
     for (let start = 0; start < queue.length; ) start = this.#publish(link, queue, start);
     if (queue.length > 0) link.flush();
   }

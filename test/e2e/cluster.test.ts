@@ -321,6 +321,20 @@ describe.each(KINDS)("$name", (kind) => {
     expect(subjects).toEqual([node]);
   });
 
+  test.skipIf(skip)("a room that has emptied while the link was down is not heard when it comes back", async () => {
+    const engine = await Engine.start(kind);
+    const { server } = await startNode(engine.adapter());
+    const { id } = await enter(server);
+    server.join(id, "lobby");
+    await untilHeard([server], 3);
+    await engine.kill();
+    await until(() => !server.isReady);
+    server.leave(id, "lobby");
+    await engine.start();
+    await until(() => server.isReady);
+    expect((await engine.subjects()).filter((subject) => subject.includes("lobby"))).toEqual([]);
+  });
+
   test.skipIf(skip)("two programs with different prefixes on one engine do not hear each other", async () => {
     const engine = await Engine.start(kind);
     const ours = [

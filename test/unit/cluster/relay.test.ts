@@ -334,6 +334,20 @@ describe("the link", () => {
     expect(logger.at("info").filter(([text]) => text === "cluster link up")).toHaveLength(2);
   });
 
+  test("a room that has emptied while the link was down is ended when it comes back", async () => {
+    const engine = new HandEngine();
+    const { runtime } = await startUp(engine);
+    const client = await runtime.connect();
+    runtime.server.join(client.id, "a");
+    await runtime.settle();
+    engine.confirm();
+    engine.node?.down(new Error("cut"));
+    runtime.server.leave(client.id, "a");
+    engine.calls.length = 0;
+    engine.node?.up();
+    expect(engine.calls).toEqual(["unsubscribe 1", "subscribe 2"]);
+  });
+
   test("an answer from before the link went down confirms nothing", async () => {
     const engine = new HandEngine();
     const { runtime } = await start(engine);
