@@ -10,11 +10,12 @@ import type { ClusterAdapter, ClusterLink, ClusterNode, Inlet, Logger, Outlet } 
 import { SendallError } from "../errors.js";
 import type { ClusterStats, ConnectionId, Frame } from "../events.js";
 import { isPromiseLike } from "../promises.js";
-import { encodeFrame } from "../transport/frame.js";
-import { type Envelope, packetBytes, readPacket, type Sealed, seal, writePacket } from "./envelope.js";
+import { Arrivals } from "./arrivals.js";
+import { type Envelope, packetBytes, type Sealed, seal, writePacket } from "./envelope.js";
 import { Interest } from "./interest.js";
 import type { LinkLife } from "./link.js";
-import { Incoming, Outgoing } from "./streams.js";
+import { RelayOutlet, type Sending } from "./outlet.js";
+import { Outgoing } from "./streams.js";
 import { scopeOf, subjectOf, subjectOfNode } from "./subject.js";
 
 export interface RelayParts {
@@ -35,10 +36,6 @@ const RETRY_MS = 1_000;
 const PACKET_BYTES = 65_536;
 /** What waits for the end of a turn is sent earlier from this size on. */
 const QUEUE_BYTES = 1_048_576;
-/** Missed messages are logged no more often than this. */
-const MISSED_MS = 1_000;
-/** So many sources of bad packets are logged, each once. */
-const MAX_SOURCES = 100;
 
 /** An id that names its node. */
 const ID = /^([0-9a-f]{12})\.[!-~]{1,200}$/;
@@ -48,17 +45,14 @@ interface Queued {
   readonly sealed: Sealed;
 }
 
-export class Relay implements Flushable {
+export class Relay implements Flushable, Sending {
   /** Names this node. */
   readonly node: string = randomBytes(6).toString("hex");
   readonly #parts: RelayParts;
   readonly #life: LinkLife;
   readonly #interest: Interest;
+  readonly #arrivals: Arrivals;
   readonly #outgoing = new Outgoing();
-  readonly #incoming = new Incoming();
-  readonly #inlets = new Map<string, Inlet>();
-  /** The inlets of routes, without those of channels. */
-  readonly #routes: Inlet[] = [];
   #link: ClusterLink | undefined;
   #queue: Queued[] = [];
   #queuedBytes = 0;
@@ -67,21 +61,18 @@ export class Relay implements Flushable {
   #era = 0;
   #started: { resolve(): void; reject(error: unknown): void } | undefined;
   #lastProblem = "";
-  readonly #sources = new Set<string>();
-  #missedLogged = { at: Number.NEGATIVE_INFINITY, missed: 0 };
   #published = 0;
-  #received = 0;
   #unsent = 0;
-  #missed = 0;
-  #rejected = 0;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
     this.#life = parts.life;
     this.#interest = new Interest(subjectOfNode(this.node), {
-      onOver: (subject) => this.#incoming.forget(subject),
+      onOver: (subject) => this.#arrivals.forget(subject),
       onRefused: (error, subjects) => this.#refused(error, subjects),
     });
+    const { clock, log } = parts;
+    this.#arrivals = new Arrivals({ node: this.node, clock, log, interest: this.#interest });
   }
 
   /** Whether messages reach the other nodes. */
@@ -96,11 +87,12 @@ export class Relay implements Flushable {
 
   /** The way of a route's bus. */
   outletOf(path: string): Outlet {
-    return new RelayOutlet(this, scopeOf(path), (inlet) => this.#routes.push(inlet));
+    return new RelayOutlet(this, scopeOf(path));
   }
 
   stats(): ClusterStats {
-    const [published, received, unsent, missed] = [this.#published, this.#received, this.#unsent, this.#missed];
+    const { received, missed, rejected } = this.#arrivals;
+    const [published, unsent] = [this.#published, this.#unsent];
     return {
       node: this.node,
       link: this.#life.state,
@@ -110,7 +102,7 @@ export class Relay implements Flushable {
       unsent,
       missed,
       lost: unsent + missed,
-      rejected: this.#rejected,
+      rejected,
     };
   }
 
@@ -173,7 +165,7 @@ export class Relay implements Flushable {
   }
 
   attach(scope: string, inlet: Inlet): void {
-    this.#inlets.set(scope, inlet);
+    this.#arrivals.attach(scope, inlet);
   }
 
   want(scope: string, room: string | undefined, inlet: Inlet | undefined): void {
@@ -181,7 +173,6 @@ export class Relay implements Flushable {
     this.#wake();
   }
 
-  /** @param subject absent: that of the node which the target names */
   post(frame: Frame, envelope: Omit<Envelope, "isBinary" | "payload">, subject?: string): 0 | 1 {
     if (!this.isUp) {
       this.#unsent++;
@@ -240,7 +231,7 @@ export class Relay implements Flushable {
       received: (subject, packet) => {
         // An engine's client may be inside its parser: what is thrown at it would end the link.
         try {
-          this.#take(subject, packet);
+          if (this.#life.state !== "closed") this.#arrivals.take(subject, packet);
         } catch (error) {
           log.error({ err: error, subject }, "a packet could not be delivered");
         }
@@ -306,126 +297,10 @@ export class Relay implements Flushable {
       "the engine refuses subscriptions: nothing is heard there",
     );
   }
-
-  #take(subject: string, bytes: Uint8Array): void {
-    if (this.#life.state === "closed") return;
-    const packet = readPacket(bytes);
-    if ("problem" in packet) {
-      const { problem, node, version } = packet;
-      this.#reject(problem, subject, problem === "version" ? { node, version } : {});
-      return;
-    }
-    if (packet.node === this.node) return;
-    const destination = this.#interest.find(subject);
-    const isOwn = subject === subjectOfNode(this.node);
-    // The last member has gone while it was on its way.
-    if (destination === undefined && !isOwn) return;
-    const { envelopes, node } = packet;
-    const { known, missed } = this.#incoming.take(subject, packet, envelopes.length);
-    if (known > 0) this.#reject("repeated", subject, { node });
-    if (missed > 0) this.#miss(missed, node);
-    for (const envelope of envelopes.slice(known)) {
-      const isGood = destination === undefined ? this.#deliverTo(envelope) : deliver(envelope, destination);
-      if (isGood) this.#received++;
-      else this.#reject("garbage", subject, { node });
-    }
-  }
-
-  /** @returns `false` if it is not for one connection of this node */
-  #deliverTo(envelope: Envelope): boolean {
-    const { target, scope } = envelope;
-    if (target === undefined || !target.startsWith(this.node)) return false;
-    const frame = frameOf(envelope);
-    const inlets = scope === "" ? this.#routes : [this.#inlets.get(scope ?? "")];
-    const inlet = inlets.find((one) => one?.has(target)) ?? inlets[0];
-    // A connection that has gone, or a route that only others have: both are dead letters.
-    inlet?.deliverTo(frame, target);
-    return true;
-  }
-
-  #miss(missed: number, node: string): void {
-    this.#missed += missed;
-    const { clock, log } = this.#parts;
-    if (clock.now() - this.#missedLogged.at < MISSED_MS) return;
-    const since = this.#missed - this.#missedLogged.missed;
-    this.#missedLogged = { at: clock.now(), missed: this.#missed };
-    log.warn({ from: node, missed: since }, "messages of other nodes were lost on their way");
-  }
-
-  #reject(problem: string, subject: string, details: object): void {
-    this.#rejected++;
-    const source = JSON.stringify([problem, "node" in details ? details.node : subject]);
-    if (this.#sources.has(source) || this.#sources.size >= MAX_SOURCES) return;
-    this.#sources.add(source);
-    const { log } = this.#parts;
-    log.warn(
-      { subject, problem, ...details },
-      "a packet that does not belong here was rejected; more of its kind are counted",
-    );
-  }
-}
-
-/** @returns `false` if it is for one connection */
-function deliver(envelope: Envelope, { inlet, room }: { inlet: Inlet; room: string | undefined }): boolean {
-  const { target, source, rooms } = envelope;
-  if (target !== undefined) return false;
-  inlet.deliver(frameOf(envelope), rooms ?? (room === undefined ? undefined : [room]), source);
-  return true;
-}
-
-/** A string again, so that bytes which are no UTF-8 harm no client. */
-function frameOf({ isBinary, payload }: Envelope): Frame {
-  return encodeFrame(isBinary ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString());
 }
 
 function unavailable(engine: string, error: unknown): SendallError {
   if (error instanceof SendallError) return error;
   const why = error instanceof Error ? error.message : String(error);
   return new SendallError("CLUSTER_UNAVAILABLE", `cluster: ${engine} cannot be had: ${why}`, { cause: error });
-}
-
-/** The way of one bus. */
-class RelayOutlet implements Outlet {
-  readonly #relay: Relay;
-  readonly #scope: string;
-  readonly #onAttached: ((inlet: Inlet) => void) | undefined;
-  #inlet: Inlet | undefined;
-
-  constructor(relay: Relay, scope: string, onAttached?: (inlet: Inlet) => void) {
-    this.#relay = relay;
-    this.#scope = scope;
-    this.#onAttached = onAttached;
-  }
-
-  attach(inlet: Inlet): void {
-    this.#inlet = inlet;
-    this.#relay.attach(this.#scope, inlet);
-    this.#onAttached?.(inlet);
-  }
-
-  isElsewhere(id: string): boolean {
-    return this.#relay.isElsewhere(id);
-  }
-
-  publish(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): 0 | 1 {
-    if (rooms?.length === 0) return 0;
-    // Our own connections are nobody else's to leave out.
-    const source = except !== undefined && this.isElsewhere(except) ? except : undefined;
-    const [first, second] = rooms ?? [];
-    // Several rooms are one envelope, for all nodes that might have members: each member gets it once.
-    if (second !== undefined) return this.#relay.post(frame, { source, rooms }, subjectOf(this.#scope, undefined));
-    return this.#relay.post(frame, { source }, subjectOf(this.#scope, first));
-  }
-
-  unicast(frame: Frame, to: string, anyRoute: boolean): 0 | 1 {
-    return this.#relay.post(frame, { target: to, scope: anyRoute ? "" : this.#scope });
-  }
-
-  readonly populated = (room: string | undefined, hasMembers: boolean): void => {
-    this.#relay.want(this.#scope, room, hasMembers ? this.#inlet : undefined);
-  };
-
-  within(name: string): Outlet {
-    return new RelayOutlet(this.#relay, scopeOf(name, this.#scope));
-  }
 }

@@ -28,6 +28,11 @@ export function scopeOf(path: string, within?: string): string {
   return within === undefined ? part(path) : `${within}.${part(path)}`;
 }
 
+/** Whether it is that of a route, and not of a channel within one. */
+export function isScopeOfRoute(scope: string): boolean {
+  return !scope.includes(".");
+}
+
 /** The subject of all members of a scope, or of a room of it. */
 export function subjectOf(scope: string, room: string | undefined): string {
   return room === undefined ? `@all.${scope}` : `@room.${scope}.${part(room)}`;

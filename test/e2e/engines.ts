@@ -32,6 +32,8 @@ interface Kind {
   readonly ready: RegExp;
   /** Asks for a password from the beginning. */
   readonly secret: readonly string[];
+  /** Knows it, in each of the ways that there are. */
+  signedIn(port: number): readonly ClusterAdapter[];
   /** Cuts whoever does not read, soon: arguments, and what stands in `$FOLDER/strict.conf`. */
   readonly strict: readonly string[];
   readonly configuration?: string;
@@ -51,6 +53,10 @@ const NATS: Kind = {
   args: (port) => ["-a", "127.0.0.1", "-p", `${port}`, "--http_port", `${port + 10_000}`],
   ready: /Server is ready/,
   secret: ["--user", "ann", "--pass", "secret"],
+  signedIn: (port) => [
+    nats({ servers: `nats://127.0.0.1:${port}`, user: "ann", pass: "secret" }),
+    nats({ servers: [`127.0.0.1:${port}`], user: "ann", pass: "secret" }),
+  ],
   strict: ["-c", "$FOLDER/strict.conf"],
   configuration: 'max_pending: 1MB\nwrite_deadline: "1s"\n',
   adapter: (url, { pingMs = PING_MS, ...options }) =>
@@ -76,6 +82,7 @@ const REDIS: Kind = {
   args: (port, folder) => ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--dir", folder],
   ready: /Ready to accept connections/,
   secret: ["--requirepass", "secret"],
+  signedIn: (port) => [redis({ url: `redis://:secret@127.0.0.1:${port}` }), redis({ client: ownClient(port) })],
   strict: ["--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1"],
   adapter: (url, { pingMs = PING_MS, ...options }) => redis({ url, pingIntervalMs: pingMs, ...options }),
   subjects: (engine) =>
@@ -86,6 +93,13 @@ const REDIS: Kind = {
     }),
   publish: (engine, subject, data) => engine.ask(async (client) => void (await client.publish(subject, data))),
 };
+
+/** Of a program that has one already: queues while there is no connection, which must not be copied. */
+function ownClient(port: number): Redis {
+  const client = new Redis({ port, password: "secret", lazyConnect: true });
+  onTestFinished(() => client.disconnect());
+  return client;
+}
 
 export const KINDS: readonly Kind[] = [NATS, REDIS];
 
