@@ -305,6 +305,17 @@ describe.each(KINDS)("$name", (kind) => {
     },
   );
 
+  test.skipIf(skip)("good credentials are taken, however they are given", async () => {
+    const engine = await Engine.start(kind, ...kind.secret);
+    const [a, b] = await Promise.all(kind.signedIn(engine.port).map((adapter) => startNode(adapter)));
+    if (a === undefined || b === undefined) throw new Error("two are signed in");
+    const { client } = await enter(b.server);
+    await untilHeard([b.server], 2);
+    a.server.sendall("hello");
+    await until(() => client.received.length > 0);
+    expect(client.received).toEqual(["hello"]);
+  });
+
   test.skipIf(skip)("the engine knows a room only while it has members", async () => {
     const engine = await Engine.start(kind);
     const { server } = await startNode(engine.adapter());
