@@ -74,11 +74,11 @@ export class RouteBus implements Bus, Inlet {
   }
 
   broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room, source);
+    return this.#fan(data, options.room, this.find(source), idOf(source));
   }
 
   sendall(data: Data, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room, undefined);
+    return this.#fan(data, options.room);
   }
 
   deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
@@ -219,15 +219,15 @@ export class RouteBus implements Bus, Inlet {
     return this.#done(frame, tally);
   }
 
-  #fan(data: Data, room: string | readonly string[] | undefined, source: ConnectionRef | undefined): Receipt {
+  /** @param exceptId of whom is left out on other nodes, who may be here or there */
+  #fan(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
     const { encode, outlet } = this.#parts;
-    const except = source === undefined ? undefined : this.find(source);
     const rooms = room === undefined || Array.isArray(room) ? room : [room];
     rooms?.forEach(checkRoom);
     const frame = encode(data);
     const receipt = this.#offer(frame, rooms, except);
     if (outlet === undefined) return receipt;
-    return { ...receipt, forwarded: outlet.publish(frame, rooms, source === undefined ? undefined : idOf(source)) };
+    return { ...receipt, forwarded: outlet.publish(frame, rooms, exceptId) };
   }
 
   #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined): Receipt {
