@@ -19,17 +19,6 @@ export interface Clock {
   soon(step: () => void): void;
 }
 
-/** Resolves when `done` does, at the latest after `ms`. */
-export function within(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.after(ms, resolve);
-    done.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
-}
-
 interface Alarm extends Timer {
   readonly due: number;
   readonly order: number;

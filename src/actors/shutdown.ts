@@ -1,7 +1,8 @@
 /** The steps in which the routes of a server come to rest (design, supervision): each goes on when it is done or out of time. */
 
-import { type Clock, within } from "../clock.js";
+import type { Clock } from "../clock.js";
 import type { CloseReason } from "../closing.js";
+import { within } from "../promises.js";
 import type { Route } from "./route.js";
 
 export interface ShutdownSettings extends CloseReason {

@@ -5,9 +5,10 @@
  * @module sendall/redis
  */
 import type { RedisOptions as ClientOptions, Redis } from "ioredis";
-import { type Timer, within } from "../clock.js";
+import type { Timer } from "../clock.js";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
+import { within } from "../promises.js";
 import { Backlog } from "./backlog.js";
 import { checkPrefix, importClient } from "./peer.js";
 

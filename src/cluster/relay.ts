@@ -5,11 +5,11 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Flushable, Turn } from "../bus/turn.js";
-import { type Clock, within } from "../clock.js";
+import type { Clock } from "../clock.js";
 import type { ClusterAdapter, ClusterLink, ClusterNode, Inlet, Logger, Outlet } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { ClusterStats, ConnectionId, Frame } from "../events.js";
-import { isPromiseLike } from "../promises.js";
+import { isPromiseLike, within } from "../promises.js";
 import { Arrivals } from "./arrivals.js";
 import { type Envelope, packetBytes, type Sealed, seal, writePacket } from "./envelope.js";
 import { Interest } from "./interest.js";
