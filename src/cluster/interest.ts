@@ -25,6 +25,7 @@ export class Interest {
   /** What the engine, or its client, may believe that we want; also while the link is down. */
   readonly #asked = new Set<string>();
   readonly #confirmed = new Set<string>();
+  /** Wanted and not asked for, or the other way round. */
   readonly #changed = new Set<string>();
   readonly #onOver: (subject: string) => void;
   readonly #onRefused: (error: unknown, subjects: readonly string[]) => void;
@@ -49,7 +50,9 @@ export class Interest {
   set(subject: string, destination: Destination | undefined): void {
     if (destination === undefined) this.#wanted.delete(subject);
     else this.#wanted.set(subject, destination);
-    this.#changed.add(subject);
+    // What has come and gone is no change: while the link is down there may be any number of those.
+    if (this.#wanted.has(subject) === this.#asked.has(subject)) this.#changed.delete(subject);
+    else this.#changed.add(subject);
   }
 
   /** Asks the engine for everything, as after each time that the link came up. What is not wanted any more is ended first. */
@@ -64,7 +67,7 @@ export class Interest {
   update(link: ClusterLink): void {
     if (this.#changed.size === 0) return;
     this.#end(link);
-    const fresh = [...this.#changed].filter((subject) => this.#wanted.has(subject) && !this.#asked.has(subject));
+    const fresh = [...this.#changed].filter((subject) => this.#wanted.has(subject));
     this.#changed.clear();
     if (fresh.length > 0)
       this.#subscribe(link, fresh).catch((error: unknown) => {
@@ -79,7 +82,7 @@ export class Interest {
   }
 
   #end(link: ClusterLink): void {
-    const over = [...this.#changed].filter((subject) => !this.#wanted.has(subject) && this.#asked.has(subject));
+    const over = [...this.#changed].filter((subject) => !this.#wanted.has(subject));
     if (over.length === 0) return;
     link.unsubscribe(over);
     for (const subject of over) {

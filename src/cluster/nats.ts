@@ -37,7 +37,7 @@ class NatsLink implements ClusterLink {
   readonly #refusals = new Map<string, Error>();
   readonly #backlog = new Backlog();
   #connection: NatsConnection | undefined;
-  #isConfirming = false;
+  #confirming: Promise<void> | undefined;
   #retry: Timer | undefined;
   #lastError: Error | undefined;
   #isClosed = false;
@@ -77,13 +77,15 @@ class NatsLink implements ClusterLink {
 
   /** The client writes at the end of the tick, once. */
   flush(): void {
-    if (this.#isConfirming || this.#backlog.bytes < CONFIRM_BYTES) return;
-    this.#isConfirming = true;
+    if (this.#confirming !== undefined || this.#backlog.bytes < CONFIRM_BYTES) return;
     const confirm = this.#backlog.confirmation(this.#backlog.bytes);
+    const confirming = this.#connection?.flush();
+    this.#confirming = confirming;
     const over = (): void => {
-      this.#isConfirming = false;
+      if (this.#confirming === confirming) this.#confirming = undefined;
     };
-    this.#connection?.flush().then(confirm, over).then(over);
+    // One that is never answered goes with its connection.
+    confirming?.then(confirm, over).then(over);
   }
 
   async subscribe(subjects: readonly string[]): Promise<void> {
@@ -158,6 +160,7 @@ class NatsLink implements ClusterLink {
 
   #down(error: unknown): void {
     this.#backlog.clear();
+    this.#confirming = undefined;
     this.#node.down(error);
   }
 

@@ -6,6 +6,7 @@ import { seal, VERSION, writePacket } from "../../../src/cluster/envelope.js";
 import { memory } from "../../../src/cluster/memory.js";
 import { scopeOf, subjectOf } from "../../../src/cluster/subject.js";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/contracts.js";
+import { heapInUse } from "../../e2e/peers.js";
 import { Lines } from "../stage.js";
 
 const handler = (): void => {};
@@ -332,6 +333,22 @@ describe("the link", () => {
     expect(engine.calls).toContain("subscribe 2");
     expect(logger.at("warn").map(([text]) => text)).toEqual(["cluster link down"]);
     expect(logger.at("info").filter(([text]) => text === "cluster link up")).toHaveLength(2);
+  });
+
+  test("rooms that come and go while the link is down leave nothing behind", async () => {
+    const engine = new HandEngine();
+    const { runtime } = await startUp(engine);
+    const { id } = await runtime.connect();
+    await runtime.settle();
+    engine.confirm();
+    engine.node?.down(new Error("cut"));
+    const before = heapInUse();
+    for (let i = 0; i < 50_000; i++) {
+      runtime.server.join(id, `room ${i}`);
+      runtime.server.leave(id, `room ${i}`);
+    }
+    await runtime.settle();
+    expect(heapInUse() - before).toBeLessThan(2 * 1_048_576);
   });
 
   test("a room that has emptied while the link was down is ended when it comes back", async () => {
