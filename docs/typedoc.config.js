@@ -27,6 +27,7 @@ export default {
   excludeInternal: true,
   // Only named by the types of others.
   intentionallyNotExported: [
+    "Clock",
     "PartOf",
     "Refusal",
     "ServerActor",

@@ -1,7 +1,7 @@
 /** What the value of an option may be: the kinds that `settings.ts` puts its table together from. */
 import { statSync } from "node:fs";
 import type { TlsOptions } from "node:tls";
-import { type Handler, type Logger, ShapedHandler } from "./contracts.js";
+import { type ClusterAdapter, type Handler, type Logger, ShapedHandler } from "./contracts.js";
 
 /** One option: its default, and what it has to be. */
 export interface Option<T> {
@@ -101,6 +101,10 @@ export function isLogger(value: unknown): value is Logger | false | undefined {
     ["debug", "info", "warn", "error", "child"].map((name) => [name, Reflect.get(value, name)]),
   );
   return [...methods.values()].every((method) => typeof method === "function");
+}
+
+export function isAdapter(value: unknown): value is ClusterAdapter {
+  return isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
 }
 
 export function isTls(value: unknown): value is TlsOptions {

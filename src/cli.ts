@@ -5,14 +5,18 @@
  * to standard error. `sendall connect <url>` is in `cli/connect.ts`.
  */
 import { spawn, spawnSync } from "node:child_process";
+import cluster from "node:cluster";
 import { readFileSync, statSync } from "node:fs";
-import { constants } from "node:os";
+import { availableParallelism, constants } from "node:os";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { HANDLER_SHAPES, isHandler, type Option } from "./checks.js";
 import { connectCommand } from "./cli/connect.js";
 import { complain, leave, messageOf, wrongUsage } from "./cli/exit.js";
+import { obeyPrimary, sharedPort, tellStarted, Workers, workerPort } from "./cli/workers.js";
+import { createClock } from "./clock.js";
+import { workers } from "./cluster/workers.js";
 import type { Handler } from "./contracts.js";
 import { SendallError, show } from "./errors.js";
 import { createStderrLogger, LOG_LEVELS } from "./log.js";
@@ -30,6 +34,7 @@ Options:
   --port <number>      where to listen (default: $PORT, or 8080; 0 picks a free port)
   --host <address>     the address to listen on (default: $HOST, or 127.0.0.1)
   --static <folder>    also serve this folder over HTTP
+  --workers <number>   so many processes on one port, or "auto" for one per core; each has its own handler and state
   --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)
   --watch              restart when the file, or what it imports, changes
   -h, --help           show this help
@@ -45,6 +50,7 @@ const FLAGS = {
   port: { type: "string" },
   host: { type: "string" },
   static: { type: "string" },
+  workers: { type: "string" },
   "log-level": { type: "string", default: "info" },
   watch: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
@@ -60,6 +66,8 @@ interface Task {
   readonly port: number;
   readonly host: string;
   readonly static: string | undefined;
+  /** 0: all in this process. */
+  readonly workers: number;
   readonly level: string;
 }
 
@@ -74,6 +82,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (rest.length > 0) throw wrongUsage(`serve takes one file, got ${positionals.length - 1}`);
   const task = check(values, file);
   if (values.watch) watch(args);
+  else if (task.workers > 0 && cluster.isPrimary) await runWorkers(task);
   else await run(task);
 }
 
@@ -91,18 +100,28 @@ function parse(args: readonly string[]) {
 function check(flags: Values, file: string | undefined): Task {
   // An empty variable counts as none: that is what `PORT= command` means in a shell.
   const { PORT, HOST } = process.env;
-  const port = flags.port ?? (PORT || "8080");
+  const port = workerPort() ?? flags.port ?? (PORT || "8080");
   const level = flags["log-level"];
   if (!LOG_LEVELS.includes(level))
     throw wrongUsage(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
+  if (flags.workers !== undefined && flags.watch) throw wrongUsage("--workers: does not go with --watch");
   if (file !== undefined && !isFile(file)) throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
   return {
     file,
     port: accept(optionTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
     host: accept(optionTable.host, "--host", flags.host ?? (HOST || optionTable.host.default)),
     static: accept(optionTable.static, "--static", flags.static),
+    workers: countWorkers(flags.workers),
     level,
   };
+}
+
+function countWorkers(given: string | undefined): number {
+  if (given === undefined) return 0;
+  if (given === "auto") return availableParallelism();
+  if (!/^[1-9]\d{0,2}$/.test(given))
+    throw wrongUsage(`--workers: expected a whole number from 1 to 999, or auto, got ${show(given)}`);
+  return Number(given);
 }
 
 function isFile(path: string): boolean {
@@ -119,6 +138,14 @@ function accept<T>(option: Option<T>, name: string, value: unknown): T {
   return value;
 }
 
+async function runWorkers(task: Task): Promise<void> {
+  const { workers: count, host, level } = task;
+  const port = await sharedPort(host, task.port);
+  const print = (line: string): void => console.log(line);
+  await new Workers({ count, port, clock: createClock(), log: createStderrLogger(level), print }).run();
+  process.exit(0);
+}
+
 async function run(task: Task): Promise<void> {
   // The loop has nothing left to do, so what is awaited here can never come.
   const onStuck = (): void =>
@@ -127,24 +154,36 @@ async function run(task: Task): Promise<void> {
   const handler = task.file === undefined ? echo : await loadHandler(task.file);
   const server = await start(handler, task);
   process.off("beforeExit", onStuck);
-  obeySignals(server);
-  console.log(`Listening on ${server.url}${task.static === undefined ? "" : `, pages at ${pageUrl(server)}`}`);
+  const line = `Listening on ${server.url}${task.static === undefined ? "" : `, pages at ${pageUrl(server)}`}`;
+  if (isWorker(task)) {
+    obeyPrimary(() => void server.close());
+    tellStarted(line);
+  } else {
+    obeySignals(server);
+    console.log(line);
+  }
   const end = await server.closed;
   if (end.reason === "handler") throw new SendallError("BAD_HANDLER", `the handler failed: ${explain(end.error)}`);
   // The handler's own timers and sockets would keep the process alive.
   process.exit(0);
 }
 
+function isWorker(task: Task): boolean {
+  return task.workers > 0 && cluster.isWorker;
+}
+
 const echo: Handler = (event, bus) => {
   if (event.type === "message") bus.unicast(event.data, event.connection);
 };
 
-async function start(handler: Handler, { file, port, host, static: folder, level }: Task): Promise<Server> {
+async function start(handler: Handler, task: Task): Promise<Server> {
+  const { file, port, host, static: folder, level } = task;
   const logger = createStderrLogger(level);
+  const joined = isWorker(task) && { cluster: workers() };
   try {
-    return await serve({ handler, port, host, logger, ...(folder !== undefined && { static: folder }) });
+    return await serve({ handler, port, host, logger, ...(folder !== undefined && { static: folder }), ...joined });
   } catch (error) {
-    if (error instanceof SendallError && error.code === "LISTEN_FAILED") throw error;
+    if (error instanceof SendallError && ["LISTEN_FAILED", "CLUSTER_UNAVAILABLE"].includes(error.code)) throw error;
     // The options are checked, so it is what `init` threw.
     throw new SendallError("BAD_HANDLER", `init of ${file} failed: ${explain(error)}`, { cause: error });
   }
@@ -155,8 +194,10 @@ function pageUrl(server: Server): string {
 }
 
 function obeySignals(server: Server): void {
+  let isClosing = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (!server.isReady) process.exit(exitCodeOf(signal));
+    if (isClosing) process.exit(exitCodeOf(signal));
+    isClosing = true;
     void server.close();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);

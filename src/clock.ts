@@ -5,12 +5,14 @@
 
 /** One alarm that was set; ends when it rings or is cancelled. */
 export interface Timer {
+  /** It does not ring any more; does nothing once it has rung. */
   cancel(): void;
 }
 
 /** What an alarm does: a function, or an object whose `ring` is called, which spares one closure for each connection. */
 export type Bell = (() => void) | { ring(): void };
 
+/** The time that a server lives in: real, or driven by a test. */
 export interface Clock {
   /** Milliseconds since 1970, never going backwards. */
   now(): number;

@@ -5,6 +5,8 @@
  *
  * - `BAD_OPTION`: an option is unknown, of the wrong type or out of range. Correct the one that `option` names.
  * - `LISTEN_FAILED`: the port cannot be had. `cause` has the system's error; choose another port, or 0 for a free one.
+ * - `CLUSTER_UNAVAILABLE`: the engine of `cluster` cannot be reached, refuses us or has no client installed. `cause` has its error;
+ *   start the engine, or give the adapter `waitForLink: true`.
  * - `BAD_CLOSE_CODE`: a close code that RFC 6455 section 7.4 does not let an endpoint send. Use 1000 or one from 3000 to 4999.
  * - `BAD_DATA`: a message that is neither a string nor bytes, a ping of more than 125 bytes, something else than a connection
  *   or its id where one is asked for, or an answer that HTTP does not allow in `reject`. Turn objects into strings first.
@@ -35,6 +37,7 @@
 export type SendallErrorCode =
   | "BAD_OPTION"
   | "LISTEN_FAILED"
+  | "CLUSTER_UNAVAILABLE"
   | "BAD_CLOSE_CODE"
   | "BAD_DATA"
   | "BAD_ROOM"

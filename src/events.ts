@@ -218,6 +218,11 @@ export interface Receipt {
   readonly dropped: number;
   /** How many of them have gone (a dead letter). */
   readonly dead: number;
+  /**
+   * With `cluster`: 1 if the message is also on its way to the other nodes, 0 if not (the link is down, or none of them is
+   * meant). The other numbers speak of this node alone. Absent without `cluster`.
+   */
+  readonly forwarded?: 0 | 1;
 }
 
 /** Narrows a send to the members of a room, or of any of several (each gets the message once). */
@@ -302,6 +307,31 @@ export interface Failure {
   readonly data?: unknown;
 }
 
+/** What a server's link to its cluster does: only `"up"` carries messages, and only then is the server ready. */
+export type LinkState = "connecting" | "subscribing" | "up" | "down" | "closed";
+
+/** Numbers of a server's part in its cluster; totals since the start, unless they say otherwise. */
+export interface ClusterStats {
+  /** Names this node: what the ids of its connections begin with. */
+  readonly node: string;
+  /** The link to the engine, now. */
+  readonly link: LinkState;
+  /** Subjects that this node hears, confirmed by the engine, now: its own, and one for each route and room with members. */
+  readonly subscriptions: number;
+  /** Messages handed to the engine. */
+  readonly published: number;
+  /** Messages of other nodes taken in. */
+  readonly received: number;
+  /** Messages of this node that the link did not take, because it was down, or they were too large: no other node got them. */
+  readonly unsent: number;
+  /** Messages that other nodes have sent and that did not arrive, as gaps in their numbers show. */
+  readonly missed: number;
+  /** `unsent` and `missed` together. */
+  readonly lost: number;
+  /** Packets that were no good: of another version, from a stranger, garbage, or come a second time. */
+  readonly rejected: number;
+}
+
 /** Numbers of a server, or of one route of it. */
 export interface Stats {
   /** Open connections, now. */
@@ -332,6 +362,8 @@ export interface Stats {
   readonly slowConsumers: number;
   /** The handler's last 100 failures, oldest first. */
   readonly failures: readonly Failure[];
+  /** With `cluster`, of the server: its part in the cluster. */
+  readonly cluster?: ClusterStats;
 }
 
 /** A message as the transports carry it: encoded once, shared by all that it goes to. */

@@ -5,6 +5,9 @@
  */
 export type {
   Authorize,
+  ClusterAdapter,
+  ClusterLink,
+  ClusterNode,
   Ending,
   Handler,
   HandlerFunction,
@@ -19,6 +22,7 @@ export type {
   Cancel,
   ClosedBy,
   ClosedEvent,
+  ClusterStats,
   Connection,
   ConnectionData,
   ConnectionId,
@@ -28,6 +32,7 @@ export type {
   Failure,
   IdleEvent,
   InfoEvent,
+  LinkState,
   MessageEvent,
   OpenEvent,
   Params,

@@ -4,7 +4,15 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
-import type { Authorize, Handler, Logger, ShapedHandler, StatefulHandler, UpgradeRequest } from "./contracts.js";
+import type {
+  Authorize,
+  ClusterAdapter,
+  Handler,
+  Logger,
+  ShapedHandler,
+  StatefulHandler,
+  UpgradeRequest,
+} from "./contracts.js";
 import type { Bus, ConnectionData, ConnectionId, Params, ParamsOf, ServerEvent } from "./events.js";
 
 /** How much may wait for the handler. */
@@ -193,6 +201,11 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly onAccess?: (entry: AccessEntry) => void;
   /** How long a peer may take to answer a close frame before it is cut. Default 5,000 ms. */
   readonly closeTimeoutMs?: number;
+  /**
+   * Joins this server with others: `nats({ servers })`, `redis({ url })` or `workers()`. Messages reach the connections of all of them;
+   * each has its own handler and state. Default none.
+   */
+  readonly cluster?: ClusterAdapter;
   /** Any pino logger, or `false` for none. Default: pino at `info`. */
   readonly logger?: Logger | false;
   /** Labels logs. Default `"sendall"`. */

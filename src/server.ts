@@ -7,6 +7,8 @@ import { Route } from "./actors/route.js";
 import { createServerActor, watchInspection } from "./actors/server.js";
 import { Turn } from "./bus/turn.js";
 import { createClock } from "./clock.js";
+import { LinkLife } from "./cluster/link.js";
+import { Relay } from "./cluster/relay.js";
 import { SendallError, show } from "./errors.js";
 import type { ConnectionData } from "./events.js";
 import { runHandler } from "./handlers/shape.js";
@@ -16,17 +18,20 @@ import { createIds } from "./ids.js";
 import { createLogger } from "./log.js";
 import type { AttachOptions, ServeOptions } from "./options.js";
 import { createAttachedEntrance, createNetworkEntrance } from "./server/entrance.js";
-import { LiveServer, type Server, type Surroundings } from "./server/live.js";
+import { type LiveParts, LiveServer, type Server, type Surroundings } from "./server/live.js";
 import { type RouteDefinition, readOptions, refuseListenerOptions } from "./settings.js";
 
 /** Builds a server in the given surroundings, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, surroundings: Surroundings): LiveServer {
   const settings = readOptions(options);
   const log = createLogger(settings.logger, settings.name);
-  const { clock, newId } = surroundings;
+  const { clock } = surroundings;
   const turn = new Turn(clock);
   const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor);
+  const { cluster: adapter } = settings;
+  const relay = adapter && new Relay({ adapter, clock, turn, log, life: new LinkLife(actor) });
+  const newId = relay === undefined ? surroundings.newId : () => relay.idOf(surroundings.newId());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -36,12 +41,14 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       turn,
       log,
       newId,
+      outlet: relay?.outletOf(path),
       parent: actor,
       inspection,
       onEnded: (error) => server.routeEnded(error),
     });
   const [first, ...others] = settings.routes;
-  const server = new LiveServer([build(first), ...others.map(build)], settings, surroundings, actor, log);
+  const routes: LiveParts["routes"] = [build(first), ...others.map(build)];
+  const server = new LiveServer({ routes, settings, surroundings, actor, log, relay });
   return server;
 }
 
@@ -62,7 +69,7 @@ export function typed<D>(server: LiveServer): Server<D> {
  * Starts a server: resolves once the handler's `init` has run and the port is open. Installs no signal handlers.
  *
  * @throws SendallError `BAD_OPTION` (its message begins with the option's dotted name), `LISTEN_FAILED` (its `cause` is the
- * system's error), or whatever the handler's first `init` throws; nothing is left listening then.
+ * system's error), `CLUSTER_UNAVAILABLE` (likewise the engine's), or whatever the handler's first `init` throws; nothing is left listening then.
  */
 export async function serve<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: ServeOptions<D, S, R>,
@@ -81,7 +88,8 @@ export async function serve<D = ConnectionData, S = unknown, R = Record<string, 
  * has another `upgrade` listener, else answered 404. Plain HTTP (`static`, `onRequest`) is `server.middleware`, for the host to
  * mount. `close` leaves the host running.
  *
- * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has
+ * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and
+ * `CLUSTER_UNAVAILABLE`
  */
 export async function attach<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   host: HostServer,

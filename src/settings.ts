@@ -8,6 +8,7 @@ import {
   duration,
   flag,
   HANDLER_SHAPES,
+  isAdapter,
   isFolder,
   isFunction,
   isHandler,
@@ -27,7 +28,7 @@ import {
   whole,
 } from "./checks.js";
 import { type CloseReason, checkCloseCode, cutReason, GOING_AWAY } from "./closing.js";
-import type { Authorize, Handler, Logger } from "./contracts.js";
+import type { Authorize, ClusterAdapter, Handler, Logger } from "./contracts.js";
 import { SendallError, show } from "./errors.js";
 import type {
   AccessEntry,
@@ -71,6 +72,7 @@ interface OptionTypes {
   "supervise.intensity": number;
   "supervise.periodMs": number;
   "supervise.keepData": boolean;
+  cluster: ClusterAdapter | undefined;
   trustProxy: boolean | number;
   logger: Logger | false | undefined;
   name: string;
@@ -116,6 +118,12 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   "supervise.intensity": whole("route", 3, 0),
   "supervise.periodMs": duration("route", 5_000),
   "supervise.keepData": flag("route", true),
+  cluster: {
+    scope: "server",
+    default: undefined,
+    expected: "an adapter like nats({ servers }) or redis({ url })",
+    accepts: isAdapter,
+  },
   trustProxy: { scope: "server", default: false, expected: "true, false or a number of proxies", accepts: isTrust },
   logger: { scope: "server", default: undefined, expected: "a pino logger or false", accepts: isLogger },
   name: text("server", "sendall"),
@@ -157,6 +165,7 @@ export interface ServerSettings {
   readonly onRequest: OptionTypes["onRequest"];
   readonly onAccess: OptionTypes["onAccess"];
   readonly closeTimeoutMs: number;
+  readonly cluster: ClusterAdapter | undefined;
   readonly logger: Logger | false | undefined;
   readonly name: string;
   readonly routes: readonly [RouteDefinition, ...RouteDefinition[]];
@@ -324,6 +333,7 @@ export function readOptions(options: unknown): ServerSettings {
     onRequest: source.read("onRequest"),
     onAccess: source.read("onAccess"),
     closeTimeoutMs: source.read("closeTimeoutMs"),
+    cluster: source.read("cluster"),
     logger: source.read("logger"),
     name: source.read("name"),
     routes: readRoutes(options),

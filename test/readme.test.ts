@@ -149,6 +149,7 @@ describe("the README", () => {
     const words = new Map<string, string>([
       ["backlog", "the system's"],
       ["static", "none"],
+      ["cluster", "none"],
       ["tls", "none"],
       ["authorize", "everybody"],
       ["onRequest", "none"],

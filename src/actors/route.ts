@@ -11,7 +11,7 @@ import type { Runner, RunnerHost, Target } from "../bus/runner.js";
 import type { Turn } from "../bus/turn.js";
 import type { Clock, Timer } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED, NORMAL } from "../closing.js";
-import type { Logger, Member, Peer, Wire } from "../contracts.js";
+import type { Logger, Member, Outlet, Peer, Wire } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
@@ -60,6 +60,8 @@ export interface RouteInput {
   readonly turn: Turn;
   readonly log: Logger;
   readonly newId: () => ConnectionId;
+  /** The way to the same route on other nodes, if there are any. */
+  readonly outlet: Outlet | undefined;
   readonly parent: AnyActorRef;
   readonly inspection: Inspection;
   /** The route is closed: its handler has failed too often, or without an error has come to its end. */
@@ -76,7 +78,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   readonly mailbox: Mailbox;
-  readonly registry: Registry<Member> = new Registry<Member>();
+  readonly registry: Registry<Member>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
@@ -114,6 +116,8 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.#charges = new Charges(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);
+    const { outlet } = input;
+    this.registry = new Registry<Member>(outlet?.populated);
     const { registry, counters, mailbox } = this;
     this.bus = new RouteBus({
       clock,
@@ -126,6 +130,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       wake: this.wake,
       tellsEach: () => this.runner.tellsEach === true,
       stats: () => this.stats(),
+      outlet,
     });
     this.runner = input.createRunner({
       name: `handler:${path}`,
@@ -136,6 +141,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       clock,
       log,
       newId: input.newId,
+      outlet,
       encode: encodeFrame,
       wake: this.wake,
       run: (code) => runFor(this.leakOwner, code),

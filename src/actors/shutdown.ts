@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.js";
 import type { CloseReason } from "../closing.js";
+import { within } from "../promises.js";
 import type { Route } from "./route.js";
 
 export interface ShutdownSettings extends CloseReason {
@@ -13,17 +14,6 @@ export interface ShutdownSettings extends CloseReason {
 const CLOSED_PER_TURN = 256;
 /** A socket that was cut has said so by then. */
 const CUT_MS = 100;
-
-/** Resolves when `done` does, at the latest after `ms`. */
-function within(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.after(ms, resolve);
-    done.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
-}
 
 export async function shutDownRoutes(
   routes: readonly Route[],

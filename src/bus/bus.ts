@@ -5,7 +5,7 @@
 
 import type { Clock, Timer } from "../clock.js";
 import { checkCloseCode, NORMAL } from "../closing.js";
-import type { Logger, Member, Outcome } from "../contracts.js";
+import type { Inlet, Logger, Member, Outcome, Outlet } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Bus, Cancel, Connection, ConnectionRef, Data, Frame, Receipt, RoomOption, Stats } from "../events.js";
 import { isDebugging } from "../log.js";
@@ -28,6 +28,8 @@ export interface BusParts {
   /** Whether what is told to nobody in particular is told to each connection. */
   readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
+  /** The way to the other nodes, if there are any. */
+  readonly outlet?: Outlet | undefined;
 }
 
 /** Throws `BAD_ROOM` unless it can be the name of a room. */
@@ -46,35 +48,55 @@ export function checkDuration(what: string, ms: unknown): asserts ms is number {
 export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";
 
 const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
+const NOBODY: Receipt = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
 
-export class RouteBus implements Bus {
+function idOf(ref: ConnectionRef): string {
+  return typeof ref === "string" ? ref : ref.id;
+}
+
+function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt {
+  return forwarded === undefined ? receipt : { ...receipt, forwarded };
+}
+
+export class RouteBus implements Bus, Inlet {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
   #hasEnded = false;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
+    parts.outlet?.attach(this);
   }
 
   unicast(data: Data, to: ConnectionRef): Receipt {
-    const frame = this.#parts.encode(data);
-    const member = this.find(to);
-    if (member === undefined) {
-      this.#parts.counters.deadLetters++;
-      return DEAD;
-    }
-    this.#parts.counters.sent.frames++;
-    const tally = new Tally();
-    tally.add(member.offer(frame));
-    return this.#done(frame, tally);
+    return this.#sendTo(data, to, false);
+  }
+
+  /** As `unicast`; on another node it may be a connection of any route. */
+  unicastToAnyRoute(data: Data, to: ConnectionRef): Receipt {
+    return this.#sendTo(data, to, true);
   }
 
   broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room, this.find(source));
+    return this.#fan(data, options.room, this.find(source), idOf(source));
   }
 
   sendall(data: Data, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room, undefined);
+    return this.#fan(data, options.room);
+  }
+
+  deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
+    this.#offer(frame, rooms, except === undefined ? undefined : this.#parts.registry.find(except));
+  }
+
+  has(id: string): boolean {
+    return this.#parts.registry.find(id) !== undefined;
+  }
+
+  deliverTo(frame: Frame, id: string): void {
+    const member = this.#parts.registry.find(id);
+    if (member === undefined) this.#parts.counters.deadLetters++;
+    else this.#offerTo(frame, member);
   }
 
   join(connection: ConnectionRef, room: string): boolean {
@@ -194,11 +216,37 @@ export class RouteBus implements Bus {
     return !isLost;
   }
 
-  #fan(data: Data, room: string | readonly string[] | undefined, except: Member | undefined): Receipt {
-    const { registry, counters, encode } = this.#parts;
+  #sendTo(data: Data, to: ConnectionRef, anyRoute: boolean): Receipt {
+    const { encode, counters, outlet } = this.#parts;
+    const frame = encode(data);
+    const member = this.find(to);
+    if (member !== undefined) return withForwarded(this.#offerTo(frame, member), outlet && 0);
+    const id = idOf(to);
+    if (outlet?.isElsewhere(id)) return { ...NOBODY, forwarded: outlet.unicast(frame, id, anyRoute) };
+    counters.deadLetters++;
+    return withForwarded(DEAD, outlet && 0);
+  }
+
+  #offerTo(frame: Frame, member: Member): Receipt {
+    this.#parts.counters.sent.frames++;
+    const tally = new Tally();
+    tally.add(member.offer(frame));
+    return this.#done(frame, tally);
+  }
+
+  /** @param exceptId of whom is left out on other nodes, who may be here or there */
+  #fan(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
+    const { encode, outlet } = this.#parts;
     const rooms = room === undefined || Array.isArray(room) ? room : [room];
     rooms?.forEach(checkRoom);
     const frame = encode(data);
+    const receipt = this.#offer(frame, rooms, except);
+    if (outlet === undefined) return receipt;
+    return { ...receipt, forwarded: outlet.publish(frame, rooms, exceptId) };
+  }
+
+  #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined): Receipt {
+    const { registry, counters } = this.#parts;
     const tally = new Tally();
     for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
       if (member !== except && member.isTarget) tally.add(member.offer(frame));

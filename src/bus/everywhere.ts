@@ -13,7 +13,7 @@ export class Everywhere implements Verbs {
   }
 
   unicast(data: Data, to: ConnectionRef): Receipt {
-    return this.#busOf(to).unicast(data, to);
+    return this.#busOf(to).unicastToAnyRoute(data, to);
   }
 
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt {
@@ -73,11 +73,13 @@ export class Everywhere implements Verbs {
 
 function sum(receipts: readonly Receipt[]): Receipt {
   const total = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
+  let forwarded: Receipt["forwarded"];
   for (const receipt of receipts) {
     total.targeted += receipt.targeted;
     total.queued += receipt.queued;
     total.dropped += receipt.dropped;
     total.dead += receipt.dead;
+    forwarded = forwarded === 1 ? 1 : receipt.forwarded;
   }
-  return total;
+  return forwarded === undefined ? total : { ...total, forwarded };
 }

@@ -1,4 +1,5 @@
 /** Who is there: the connections of one route by id, from the handshake on, and the rooms they are in. Open ones only. */
+import type { Outlet } from "../contracts.js";
 import type { ConnectionRef } from "../events.js";
 
 export interface Registered {
@@ -8,6 +9,12 @@ export interface Registered {
 export class Registry<M extends Registered> {
   readonly #byId = new Map<string, M>();
   readonly #rooms = new Map<string, Set<M>>();
+  readonly #populated: Outlet["populated"] | undefined;
+
+  /** @param populated told of the first member, in a room or at all, and of the end of the last one */
+  constructor(populated?: Outlet["populated"]) {
+    this.#populated = populated;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -19,11 +26,12 @@ export class Registry<M extends Registered> {
 
   add(member: M): void {
     this.#byId.set(member.id, member);
+    if (this.#byId.size === 1) this.#populated?.(undefined, true);
   }
 
   /** Forgets a member and takes it out of `rooms`. */
   remove(member: M, rooms: Iterable<string>): void {
-    this.#byId.delete(member.id);
+    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#populated?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
   }
 
@@ -37,13 +45,19 @@ export class Registry<M extends Registered> {
 
   join(member: M, room: string): void {
     const members = this.#rooms.get(room);
-    if (members === undefined) this.#rooms.set(room, new Set([member]));
-    else members.add(member);
+    if (members !== undefined) {
+      members.add(member);
+      return;
+    }
+    this.#rooms.set(room, new Set([member]));
+    this.#populated?.(room, true);
   }
 
   leave(member: M, room: string): void {
     const members = this.#rooms.get(room);
-    if (members?.delete(member) && members.size === 0) this.#rooms.delete(room);
+    if (!members?.delete(member) || members.size > 0) return;
+    this.#rooms.delete(room);
+    this.#populated?.(room, false);
   }
 
   members(room: string): Iterable<M> {

@@ -3,7 +3,7 @@
  * `handlers/`, for the host that `actors/` gives it.
  */
 import type { Clock } from "../clock.js";
-import type { Logger } from "../contracts.js";
+import type { Logger, Outlet } from "../contracts.js";
 import type { Bus, Connection, ConnectionId, Data, Frame, MailboxEvent } from "../events.js";
 import type { LeakOwner } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
@@ -82,6 +82,8 @@ export interface RunnerHost {
   readonly clock: Clock;
   readonly log: Logger;
   readonly newId: () => ConnectionId;
+  /** The way to the same bus on other nodes, if there are any. */
+  readonly outlet: Outlet | undefined;
   /** A message as it goes out to the connections of `bus`; throws `BAD_DATA`. */
   encode(data: Data): Frame;
   /** Something was posted into the mailbox. */

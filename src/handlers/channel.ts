@@ -21,7 +21,7 @@ export class Channel implements Target {
   readonly name: string;
   /** What is around the channel: the route, or the channel that this one is within. */
   readonly host: RunnerHost;
-  readonly registry: Registry<Member> = new Registry<Member>();
+  readonly registry: Registry<Member>;
   readonly bus: RouteBus;
   readonly runner: Runner;
   readonly leakOwner: LeakOwner;
@@ -42,17 +42,21 @@ export class Channel implements Target {
     };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
     const { clock, mailbox, counters, log, wake, bus } = host;
+    const outlet = host.outlet?.within(name);
+    this.registry = new Registry<Member>(outlet?.populated);
+    const { registry } = this;
     const common = mailbox.lane(undefined, this.#strand, this);
     const stats = (): Stats => bus.stats();
     const tellsEach = (): boolean => this.runner.tellsEach === true;
-    const { registry } = this;
-    this.bus = new RouteBus({ clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats });
+    const parts = { clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats, outlet };
+    this.bus = new RouteBus(parts);
     this.runner = runHandler(
       handler,
       {
         ...host,
         name: `${host.name}/${name}`,
         bus: this.bus,
+        outlet,
         encode,
         run: (code) => runFor(this.leakOwner, code),
         failed: (error, what, connection, target = this) => host.failed(error, what, connection, target),

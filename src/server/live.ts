@@ -6,6 +6,7 @@ import { sumStats } from "../bus/counters.js";
 import { Everywhere } from "../bus/everywhere.js";
 import type { Clock } from "../clock.js";
 import type { CloseReason } from "../closing.js";
+import type { Relay } from "../cluster/relay.js";
 import type { Asking, Entrance, Gate, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "../events.js";
@@ -34,7 +35,7 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly url: string;
   /** The port, also when the system chose it. */
   readonly port: number;
-  /** `true` until `close` is called or the last route has failed. */
+  /** `true` until `close` is called or the last route has failed; with `cluster`, only while the link to the other nodes is up. */
   readonly isReady: boolean;
   /** Resolves when the server has ended; never rejects. */
   readonly closed: Promise<ServerEnd>;
@@ -64,6 +65,17 @@ export interface Surroundings {
   readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock) => Entrance;
 }
 
+/** What a server is put together from. */
+export interface LiveParts {
+  readonly routes: readonly [Route, ...Route[]];
+  readonly settings: ServerSettings;
+  readonly surroundings: Surroundings;
+  readonly actor: ServerActor;
+  readonly log: Logger;
+  /** Its part in a cluster. */
+  readonly relay: Relay | undefined;
+}
+
 /** What the operating system takes for `backlog` where it is not given. */
 const DEFAULT_BACKLOG = 511;
 
@@ -76,6 +88,7 @@ export class LiveServer extends Everywhere implements Server {
   readonly #settings: ServerSettings;
   readonly #entrance: Entrance;
   readonly #routes: readonly Route[];
+  readonly #relay: Relay | undefined;
   readonly #router = new Router<Route>();
   readonly #slots: Slots;
   readonly #admissions: Admissions;
@@ -86,13 +99,7 @@ export class LiveServer extends Everywhere implements Server {
   #end: ServerEnd = { reason: "close" };
   #resolveClosed: (end: ServerEnd) => void = () => {};
 
-  constructor(
-    routes: readonly [Route, ...Route[]],
-    settings: ServerSettings,
-    surroundings: Surroundings,
-    actor: ServerActor,
-    log: Logger,
-  ) {
+  constructor({ routes, settings, surroundings, actor, log, relay }: LiveParts) {
     const [first, ...others] = routes;
     super([first.bus, ...others.map((route) => route.bus)]);
     this.actor = actor;
@@ -101,6 +108,7 @@ export class LiveServer extends Everywhere implements Server {
     this.#settings = settings;
     this.#entrance = surroundings.createEntrance(settings, log, surroundings.clock);
     this.#routes = routes;
+    this.#relay = relay;
     for (const route of routes) this.#router.add(route.path, route);
     const { clock } = surroundings;
     const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs } = settings;
@@ -110,7 +118,7 @@ export class LiveServer extends Everywhere implements Server {
       log,
       slots: this.#slots,
       trustProxy,
-      isOpen: () => this.isReady,
+      isOpen: () => this.#closing === undefined,
       match: (path) => this.#router.match(path),
       onAccepted: (entry, id) => this.#onAccepted(entry, id),
     });
@@ -134,17 +142,19 @@ export class LiveServer extends Everywhere implements Server {
   };
 
   get isReady(): boolean {
-    return this.#closing === undefined;
+    return this.#closing === undefined && this.#relay?.isUp !== false;
   }
 
-  /** Rejects with what `init` throws, or `LISTEN_FAILED`; nothing is left behind then. */
+  /** Rejects with what `init` throws, `LISTEN_FAILED` or `CLUSTER_UNAVAILABLE`; nothing is left behind then. */
   async start(): Promise<void> {
     this.#unwatchLeaks = watchLeaks();
     try {
+      await this.#relay?.open();
       for (const route of this.#routes) await route.start();
       await this.#entrance.open(this.#gate);
     } catch (error) {
       for (const route of this.#routes) await route.stop();
+      await this.#relay?.close();
       this.#unwatchLeaks();
       this.actor.send({ type: "close" });
       this.actor.send({ type: "closed" });
@@ -156,7 +166,8 @@ export class LiveServer extends Everywhere implements Server {
 
   stats(): Stats {
     const total = sumStats(this.#routes.map((route) => route.stats()));
-    return { ...total, refused: total.refused + this.#refused };
+    const cluster = this.#relay && { cluster: this.#relay.stats() };
+    return { ...total, refused: total.refused + this.#refused, ...cluster };
   }
 
   route(path: string): Bus & { stats(): Stats } {
@@ -250,6 +261,7 @@ export class LiveServer extends Everywhere implements Server {
     this.#admissions.close();
     const free = this.#entrance.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
+    await this.#relay?.close();
     await free;
     this.#entrance.detach?.();
     this.#unwatchLeaks?.();

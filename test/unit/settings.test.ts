@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, describe, expect, test } from "vitest";
 import { isHandler, type Option } from "../../src/checks.js";
+import { memory } from "../../src/cluster/memory.js";
 import { SendallError } from "../../src/errors.js";
 import { optionTable, type RouteSettings, readCloseOptions, readOptions } from "../../src/settings.js";
 
@@ -74,6 +75,10 @@ const values: {
   whenFull: { good: ["reject", "wait"], bad: ["queue", true, null] },
   idleTimeoutMs: { good: [false, 1, 2 ** 40], bad: [0, true, 1.5, "1"] },
   handshakeTimeoutMs: { good: [1, 2 ** 40], bad: [0, -1, 1.5, false] },
+  cluster: {
+    good: [memory(), { name: "own", waitForLink: true, open: () => {} }],
+    bad: ["nats", true, {}, { name: "nats" }, { open: () => {} }, null],
+  },
   trustProxy: { good: [true, false, 0, 2], bad: [-1, 1.5, "1", null] },
   onRequest: { good: [() => {}], bad: [true, {}, null] },
   onAccess: { good: [() => {}], bad: [true, {}, null] },
@@ -172,6 +177,7 @@ describe("the table of options", () => {
       "supervise.intensity": 3,
       "supervise.periodMs": 5_000,
       "supervise.keepData": true,
+      cluster: undefined,
       trustProxy: false,
       logger: undefined,
       name: "sendall",

@@ -1,0 +1,80 @@
+/**
+ * `sendall/workers`: clusters of the workers of one machine (`node:cluster`), without an engine: the primary process passes messages
+ * on. `sendall serve --workers` and programs that fork themselves use it.
+ *
+ * @module sendall/workers
+ */
+import cluster, { type Worker } from "node:cluster";
+import type { ClusterAdapter } from "../contracts.js";
+import { SendallError } from "../errors.js";
+import { workersOver } from "./guest.js";
+import { Hub, type Port } from "./hub.js";
+import { checkPrefix } from "./peer.js";
+
+/** What `workers` takes. */
+export interface WorkersOptions {
+  /** Tells several clusters among the same workers apart. Default `"sendall"`. */
+  readonly prefix?: string;
+}
+
+function primaryPort(): Port {
+  return {
+    send(message, sent) {
+      // The channel ends with the primary process, and the worker with the channel.
+      if (process.connected) process.send?.(message, undefined, {}, () => sent());
+      else sent();
+    },
+    listen(listener) {
+      process.on("message", listener);
+      return () => process.off("message", listener);
+    },
+  };
+}
+
+function workerPort(worker: Worker): Port {
+  return {
+    send(message, sent) {
+      // `send` takes more than arrays of JSON; which is what ours are.
+      if (worker.isConnected()) worker.send([...message], undefined, () => sent());
+      else sent();
+    },
+    listen(listener) {
+      worker.on("message", listener);
+      return () => worker.off("message", listener);
+    },
+  };
+}
+
+/** One for the process, whoever asks: each worker is served once. */
+let hub: Hub | undefined;
+
+function serveWorkers(): void {
+  if (hub !== undefined) return;
+  const shared = new Hub();
+  hub = shared;
+  const add = (worker: Worker): void => {
+    const remove = shared.add(workerPort(worker));
+    worker.once("disconnect", remove);
+  };
+  cluster.on("fork", add);
+  for (const worker of Object.values(cluster.workers ?? {})) if (worker !== undefined) add(worker);
+}
+
+/**
+ * Joins the workers of `node:cluster`: call it in the primary process, which then passes messages on and has no server itself, and give
+ * what it returns to `serve` in each worker: `cluster: workers()`. A message takes two hops between processes of one machine.
+ *
+ * @throws SendallError `BAD_OPTION` if the prefix is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
+ */
+export function workers(options: WorkersOptions = {}): ClusterAdapter {
+  const { prefix = "sendall" } = options;
+  checkPrefix(prefix);
+  if (cluster.isWorker) return workersOver(primaryPort(), prefix);
+  serveWorkers();
+  return {
+    name: "workers",
+    open() {
+      throw new SendallError("CLUSTER_UNAVAILABLE", "cluster: workers() is for the workers of node:cluster; fork some");
+    },
+  };
+}

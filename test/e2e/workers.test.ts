@@ -1,0 +1,129 @@
+/** Many processes on one port: `sendall serve --workers`, and a program that forks itself. */
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+import { Client, openClients, until } from "./peers.js";
+import { type Program, start, stopPrograms } from "./programs.js";
+
+afterEach(stopPrograms);
+
+const HANDLER = fileURLToPath(new URL("programs/worker.js", import.meta.url));
+
+async function startWorkers(count: string): Promise<{ program: Program; url: string }> {
+  const program = start("dist/cli.js", ["serve", HANDLER, "--port", "0", "--workers", count]);
+  const [, url = ""] = await program.stdout.next(/^Listening on (\S+)$/);
+  return { program, url };
+}
+
+/** Until what one says reaches all: each process is heard once the primary process knows that somebody is there. */
+async function untilJoined(clients: readonly Client[]): Promise<void> {
+  const [first] = clients;
+  for (let round = 0; clients.some((client) => client.received.length === 0); round++) {
+    const text = `are you there ${round}`;
+    first?.send(text);
+    await until(() => first?.received.includes(text) === true);
+  }
+}
+
+async function pidOf(client: Client): Promise<number> {
+  const isPid = (text: string | Buffer): boolean => String(text).startsWith("pid ");
+  client.send("pid");
+  await until(() => client.received.some(isPid));
+  return Number(String(client.received.find(isPid)).slice(4));
+}
+
+/** What one says reaches all the others, once. */
+async function expectHeard(text: string, clients: readonly Client[]): Promise<void> {
+  clients[0]?.send(text);
+  clients[0]?.send(`after ${text}`);
+  for (const client of clients) {
+    await until(() => client.received.includes(`after ${text}`));
+    expect(client.received.filter((one) => one === text)).toHaveLength(1);
+  }
+}
+
+describe("sendall serve --workers", () => {
+  test("four workers and two hundred clients are as one server; a worker that dies loses only its own", async () => {
+    const { program, url } = await startWorkers("4");
+    const clients = await openClients(url, 200);
+    await untilJoined(clients);
+    const pids = await Promise.all(clients.map(pidOf));
+    expect(new Set(pids).size).toBe(4);
+    await expectHeard("hello", clients);
+
+    const [victim = 0] = pids;
+    process.kill(victim, "SIGKILL");
+    const lost = clients.filter((_, i) => pids[i] === victim);
+    const others = clients.filter((_, i) => pids[i] !== victim);
+    for (const client of lost) expect(await client.ended()).toMatchObject({ code: 1006 });
+    await program.stderr.next(new RegExp(`"worker":${victim},.*a worker has died`));
+    await program.stderr.next(/"listening"/);
+    await expectHeard("still here", others);
+    expect(others.every(({ closed }) => closed === undefined)).toBe(true);
+
+    // The new one takes its share.
+    const back = await openClients(url, lost.length);
+    await untilJoined([...back, ...others]);
+    const newPids = new Set(await Promise.all(back.map(pidOf)));
+    expect([...newPids].some((pid) => !pids.includes(pid))).toBe(true);
+
+    program.kill("SIGTERM");
+    for (const client of [...others, ...back])
+      expect(await client.ended()).toEqual({ code: 1001, reason: "going away" });
+    expect(await program.ended).toMatchObject({ code: 0, signal: null });
+  });
+
+  test("a signal to the whole process group is obeyed once", async () => {
+    const { program, url } = await startWorkers("2");
+    const [client] = await openClients(url, 1);
+    program.killGroup("SIGINT");
+    expect(await client?.ended()).toMatchObject({ code: 1001 });
+    expect(await program.ended).toMatchObject({ code: 0 });
+  });
+
+  test("workers that die again and again are given up, and the command fails", async () => {
+    const { program, url } = await startWorkers("1");
+    for (let i = 0; i < 3; i++) {
+      const client = await Client.open(url);
+      client.send("die");
+      await client.ended();
+      await program.stderr.next(/a worker has died/);
+      if (i < 2) await program.stderr.next(/"listening"/);
+    }
+    const { code, stderr } = await program.ended;
+    expect(code).toBe(1);
+    expect(stderr.at(-1)).toBe("sendall: workers die too often: 3 of them within 30 s");
+  });
+
+  test("what is wrong with the command is said once", async () => {
+    const { code, stderr } = await start("dist/cli.js", ["serve", "missing.js", "--workers", "3"]).ended;
+    expect([code, stderr]).toEqual([1, ["sendall: there is no handler file missing.js"]]);
+    for (const [args, problem] of [
+      [["--workers", "0"], '--workers: expected a whole number from 1 to 999, or auto, got "0"'],
+      [["--workers", "2", "--watch"], "--workers: does not go with --watch"],
+    ] as const) {
+      const end = await start("dist/cli.js", ["serve", ...args]).ended;
+      expect([end.code, end.stderr]).toEqual([2, [`sendall: ${problem} (sendall --help tells more)`]]);
+    }
+  });
+});
+
+describe("a program that forks itself", () => {
+  test("joins its workers with workers()", async () => {
+    const program = start("test/e2e/programs/forked.js", [], { env: { JOINED: "yes" } });
+    const [, url = ""] = await program.stdout.next(/^Listening on (\S+)$/);
+    await program.stdout.next(/^Listening on/);
+    const clients = await openClients(url, 4);
+    await until(() => clients.every(({ received }) => received.length > 0));
+    const pids = clients.map(({ received }) => received.shift());
+    expect(new Set(pids).size).toBe(2);
+    await untilJoined(clients);
+    await expectHeard("hello", clients);
+  });
+
+  test("is told if its primary process passes nothing on", async () => {
+    const program = start("test/e2e/programs/forked.js");
+    const [line] = await program.stdout.next(/^.*cannot be had.*$/);
+    expect(line).toContain("the primary process does not answer: it has to call workers(), too");
+    await program.ended;
+  });
+});

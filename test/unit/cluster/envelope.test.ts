@@ -1,0 +1,71 @@
+/** Packets: what is written is read again, whole or not at all, and nothing that comes can break the reader. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Envelope, packetBytes, readPacket, seal, VERSION, writePacket } from "../../../src/cluster/envelope.js";
+
+const head = { node: "00a1b2c3d4ff", stream: 7, first: 2 ** 40 };
+const ids = fc.stringMatching(/^[!-~]{0,200}$/);
+const envelopes: fc.Arbitrary<Envelope> = fc
+  .record({
+    isBinary: fc.boolean(),
+    payload: fc.uint8Array({ maxLength: 300 }),
+    source: fc.option(ids, { nil: undefined }),
+    address: fc.option(fc.record({ target: ids, scope: ids }), { nil: undefined }),
+    rooms: fc.option(fc.array(fc.string({ unit: "binary" })), { nil: undefined }),
+  })
+  .map(({ address, ...rest }) => ({ ...rest, ...address }));
+
+function plain({ isBinary, payload, source, target, scope, rooms }: Envelope): object {
+  return { isBinary, payload: Buffer.from(payload).toString("hex"), source, target, scope, rooms };
+}
+
+test("what is written is read again", () => {
+  fc.assert(
+    fc.property(fc.array(envelopes, { minLength: 1, maxLength: 5 }), (some) => {
+      const packet = readPacket(writePacket(head, some.map(seal)));
+      if ("problem" in packet) throw new Error(packet.problem);
+      const { envelopes: read, ...readHead } = packet;
+      expect(readHead).toEqual(head);
+      expect(read.map(plain)).toEqual(some.map(plain));
+    }),
+  );
+});
+
+test("the length of a packet is known before it is written", () => {
+  fc.assert(
+    fc.property(envelopes, (one) => {
+      expect(writePacket(head, [seal(one)])).toHaveLength(packetBytes(seal(one)));
+    }),
+  );
+});
+
+test("a packet that is cut off, or longer than it says, is garbage", () => {
+  const packet = writePacket(head, [seal({ isBinary: false, payload: Buffer.from("hello"), target: "t", scope: "s" })]);
+  for (let length = 0; length < packet.length; length++)
+    expect(readPacket(packet.subarray(0, length))).toMatchObject({ problem: "garbage" });
+  expect(readPacket(Buffer.concat([packet, Buffer.from([0])]))).toMatchObject({ problem: "garbage" });
+});
+
+test("another version is told apart from garbage, with who has sent it", () => {
+  const packet = writePacket(head, [seal({ isBinary: false, payload: Buffer.from("hello") })]);
+  packet[2] = VERSION + 1;
+  expect(readPacket(packet)).toEqual({ problem: "version", version: VERSION + 1, node: head.node });
+});
+
+test("rooms that are no list of names are garbage", () => {
+  for (const rooms of ['{"a":1}', "[1]", "x", ""]) {
+    const good = seal({ isBinary: false, payload: Buffer.from("hello"), rooms: ["a"] });
+    const bytes = good.bytes - (good.rooms?.length ?? 0) + rooms.length;
+    const packet = writePacket(head, [{ ...good, rooms: Buffer.from(rooms), bytes }]);
+    expect(readPacket(packet)).toMatchObject({ problem: "garbage" });
+  }
+});
+
+test("whatever bytes come, the reader answers", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, hasHead) => {
+      const start = writePacket(head, []);
+      readPacket(hasHead ? Buffer.concat([start, bytes]) : bytes);
+    }),
+  );
+});
