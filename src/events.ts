@@ -3,7 +3,7 @@ import type { PeerCertificate } from "node:tls";
 
 declare const connectionId: unique symbol;
 
-/** Names one connection: unguessable, never reused. A plain string at run time. */
+/** Names one connection: unguessable, never reused. A plain string at run time; with `cluster` it begins with the name of its node. */
 export type ConnectionId = string & { readonly [connectionId]: true };
 
 /** What a connection carries for the program; `{}` unless the program says otherwise. */
@@ -234,7 +234,10 @@ export interface RoomOption {
 /** Ends an alarm that `bus.after` set; does nothing once it has rung. */
 export type Cancel = () => void;
 
-/** Sending, rooms and alarms: the verbs that the bus and the server share. */
+/**
+ * Sending, rooms and alarms: the verbs that the bus and the server share. With `cluster`, `unicast`, `broadcast` and `sendall` reach the
+ * connections of all nodes; everything else is about those of this node.
+ */
 export interface Verbs<D = ConnectionData, P = Params> {
   /**
    * Sends to one connection. One that has gone is no error: the receipt says `dead: 1`.

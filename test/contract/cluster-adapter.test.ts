@@ -23,6 +23,7 @@ describe("memory", () => {
 
 describe.each(KINDS)("$name", (kind) => {
   const { skip } = requires(kind.name);
+  let engine: Engine;
   testClusterAdapter({
     test: (title, run) =>
       test.skipIf(skip)(title, async () => {
@@ -31,7 +32,6 @@ describe.each(KINDS)("$name", (kind) => {
       }),
     create: (prefix) => engine.adapter({ prefix }),
   });
-  let engine: Engine;
 });
 
 /** Each node is a worker with a channel of its own, as between processes: what goes through it is copied. */
