@@ -250,16 +250,23 @@ class HandEngine implements ClusterAdapter {
   readonly calls: string[] = [];
   maxPacketBytes = 1_000;
   takes = true;
+  /** Told once the adapter is opened. */
+  readonly opened: Promise<ClusterNode>;
   node: ClusterNode | undefined;
+  #onOpened: (node: ClusterNode) => void = () => {};
   confirm: () => void = () => {};
   refuse: (error: Error) => void = () => {};
 
   constructor(waitForLink = true) {
     this.waitForLink = waitForLink;
+    this.opened = new Promise((resolve) => {
+      this.#onOpened = resolve;
+    });
   }
 
   open(node: ClusterNode): ClusterLink {
     this.node = node;
+    this.#onOpened(node);
     return {
       maxPacketBytes: this.maxPacketBytes,
       publish: (subject, packet) => {
@@ -508,7 +515,7 @@ describe("the link", () => {
     const runtime = createTestRuntime({ handler, cluster: engine });
     const started = runtime.settle();
     const cause = new Error("connection refused");
-    engine.node?.down(cause);
+    (await engine.opened).down(cause);
     const error: unknown = await started.catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SendallError);
     expect(error).toMatchObject({ code: "CLUSTER_UNAVAILABLE", cause });
