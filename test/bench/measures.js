@@ -57,7 +57,8 @@ export const perMessage = {
   metrics: [CPU, ...LAPS],
   isFresh: false,
   rounds: ({ rounds }) => rounds,
-  async warmUp({ load }, { warmUpMs }) {
+  async warmUp({ server, load }, { warmUpMs }) {
+    await server.ask("joined");
     await load.ask("run", warmUpMs);
   },
   round: talk,

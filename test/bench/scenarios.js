@@ -3,6 +3,7 @@
  * What is measured, and how it should come out. A scenario has a row for each setting that it is played in; a new one names
  * the role that the servers play (`servers/`), who takes part, the load's settings, and what is measured (`measures.js`).
  */
+import { spawnSync } from "node:child_process";
 import { arrival, departure, memoryPerConnection, perMessage, steadiness } from "./measures.js";
 
 /**
@@ -66,6 +67,16 @@ const crowdSize = (isQuick) => (isQuick ? 1_000 : 10_000);
 
 /** @param {number} members */
 const busy = (members) => `${members.toLocaleString("en")} members, bursts of 16 × 64 B`;
+
+/** Over which two nodes are joined. */
+const ENGINES = ["nats", "redis"];
+
+/** Whether both are there; else there are no nodes to be joined. */
+function hasEngines() {
+  const missing = ENGINES.filter((name) => spawnSync(`${name}-server`, ["--version"]).error !== undefined);
+  for (const name of missing) console.error(`without cluster: ${name}-server is not installed`);
+  return missing.length === 0;
+}
 
 /** @type {readonly Scenario[]} */
 export const scenarios = [
@@ -138,6 +149,28 @@ export const scenarios = [
     measure: perMessage,
     rows: () => [room("1,000 get a broadcast and a unicast", { copies: 2, hasEcho: true }, WITH_ROOMS, "mixed")],
     goals: [{ metric: "cpu", peer: "ws", must: 1 / 1.6, want: 1 / 1.6 }],
+  },
+  {
+    name: "cluster",
+    measure: perMessage,
+    rows: () => {
+      if (!hasEngines()) return [];
+      // One talker at each node: the members are at the two in turn.
+      const crowd = { members: 1_000, talkers: 2, burst: 16, hasEcho: true };
+      const pair = { members: 2, talkers: 1, burst: 1, hasEcho: true };
+      return [
+        room("two nodes, NATS, 500 members each, 2 × 16", crowd, [], "nodes-nats"),
+        room("two nodes, Redis, 500 members each, 2 × 16", crowd, ["socket.io"], "nodes-redis"),
+        // What crossing adds to a lap.
+        room("1 × 64 B to two members at one server", pair, ["socket.io"], "all"),
+        room("1 × 64 B to members at two nodes, NATS", pair, [], "nodes-nats"),
+        room("1 × 64 B to members at two nodes, Redis", pair, ["socket.io"], "nodes-redis"),
+      ];
+    },
+    goals: [
+      { metric: "cpu", peer: "socket.io", of: 1, must: 1 / 5, want: 1 / 8 },
+      { metric: "cpu", row: 1, peer: "socket.io", must: 1 / 5, want: 1 / 8 },
+    ],
   },
   {
     name: "idle",

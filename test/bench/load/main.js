@@ -18,17 +18,24 @@ import { RoomsLoad } from "./rooms.js";
 /**
  * What a load does when it is asked; the first comes first, and when it is answered nothing is on its way any more.
  * @typedef {object} LoadAnswers
- * @property {(port: number, settings: Settings, dialect: string) => Promise<void>} connect
+ * @property {(port: number | readonly number[], settings: Settings, dialect: string) => Promise<void>} connect
  * @property {(ms: number) => Promise<Run>} run rooms: talk for so long
  * @property {(count: number) => Promise<{ readonly ms: number }>} come crowd: so many connect
  * @property {() => void} go crowd: all disconnect
  */
 
 const connect = chooseRole({
-  /** @param {[number, any, string]} args */
+  /** @param {[number | readonly number[], any, string]} args */
   rooms: (...args) => RoomsLoad.connect(...args),
-  /** @param {[number, any, string]} args */
-  crowd: (...args) => CrowdLoad.connect(...args),
+  /**
+   * @param {number | readonly number[]} port
+   * @param {any} settings
+   * @param {string} dialect
+   */
+  crowd(port, settings, dialect) {
+    if (typeof port !== "number") throw new Error("a crowd comes to one server");
+    return CrowdLoad.connect(port, settings, dialect);
+  },
 });
 
 /** @type {RoomsLoad | CrowdLoad | undefined} */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Rooms of members, some of whom talk, in closed loops: a room's talkers write their bursts at once, wait until every member has
+ * Rooms of members, some of whom talk, in closed loops (where there are several nodes, the members are at them in turn): a room's talkers write their bursts at once, wait until every member has
  * all that it should get (a lap), then write the next ones. Rooms know nothing of one another.
  */
 
@@ -78,7 +78,8 @@ export class RoomsLoad {
   #settings;
   #dialect;
   #headers;
-  #port;
+  /** One for each node. */
+  #ports;
   /** The first one that is said. */
   #text;
   /** What a talker writes for a burst, in turn. */
@@ -101,15 +102,15 @@ export class RoomsLoad {
   #failure;
 
   /**
-   * @param {number} port
+   * @param {number | readonly number[]} port
    * @param {RoomsSettings} settings
    * @param {string} dialect
    */
   constructor(port, settings, dialect) {
-    this.#port = port;
+    this.#ports = [port].flat();
     this.#settings = settings;
     this.#dialect = dialectOf(dialect);
-    this.#headers = headerLines(settings.isDeflated ? "deflate" : "none", port);
+    this.#headers = headerLines(settings.isDeflated ? "deflate" : "none", this.#portOf(0));
     const texts = compose(settings);
     this.#text = texts[0] ?? "";
     const frames = texts.map((text) => clientFrame(this.#dialect.toServer(text)));
@@ -119,7 +120,7 @@ export class RoomsLoad {
   }
 
   /**
-   * @param {number} port
+   * @param {number | readonly number[]} port
    * @param {RoomsSettings} settings
    * @param {string} dialect
    */
@@ -188,7 +189,7 @@ export class RoomsLoad {
         ? this.#listener(room, messages)
         : () => this.#fail("a member was sent something that it should not get");
     const opening = {
-      port: this.#port,
+      port: this.#portOf(member),
       path: this.#dialect.path(number),
       headers: this.#headers,
       greeting: this.#dialect.greeting,
@@ -201,6 +202,13 @@ export class RoomsLoad {
     if (messages === 0) return;
     room.listeners++;
     room.messages += messages;
+  }
+
+  /** @param {number} member */
+  #portOf(member) {
+    const port = this.#ports[member % this.#ports.length];
+    if (port === undefined) throw new Error("the server has no port");
+    return port;
   }
 
   /** @param {boolean} isTalker */

@@ -1,20 +1,24 @@
 // @ts-check
 /** Sendall under load: each role as its users would write it, with default options but for what the other peers lack. */
 import { createRequire } from "node:module";
+import { setImmediate } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { engineOf, leadNodes } from "./nodes.js";
 import { chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
 // The benchmark is a package of its own: Sendall is the one around it.
-const entry = createRequire(new URL("../../../package.json", import.meta.url)).resolve("sendall");
+const require = createRequire(new URL("../../../package.json", import.meta.url));
+/** @param {string} name */
+const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 /** @type {typeof import("sendall")} */
-const { serve } = await import(pathToFileURL(entry).href);
+const { serve } = await load("sendall");
 
 /**
  * @typedef {object} Role
  * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} onMessage
  * @property {(connection: import("sendall").Connection) => void} [onOpen]
- * @property {{ readonly compression?: boolean, readonly heartbeat?: object }} [options]
+ * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly cluster?: import("sendall").ClusterAdapter }} [options]
  */
 
 const roomOf = (/** @type {import("sendall").Connection} */ connection) => connection.query.get("room") ?? "";
@@ -24,8 +28,23 @@ const broadcast = ({ data, connection }, bus) => {
   bus.broadcast(data, connection);
 };
 
+/** A node's adapter, by the address of its engine: this program's second argument. */
+async function joinCluster() {
+  const [, , , url] = process.argv;
+  if (url === undefined) return {};
+  const { nats, redis } = { ...(await load("sendall/nats")), ...(await load("sendall/redis")) };
+  return { cluster: url.startsWith("redis:") ? redis({ url }) : nats({ servers: url }) };
+}
+
+/** @type {Role["onMessage"]} */
+const toAll = ({ data }, bus) => {
+  bus.sendall(data);
+};
+
 /** @type {Record<string, Role>} */
 const roles = {
+  all: { onMessage: toAll },
+  node: { onMessage: toAll, options: await joinCluster() },
   room: { onMessage: broadcast },
   // Nothing is sent to them within a run, so they have the heartbeat that everybody has by default.
   crowd: { onMessage: broadcast, options: { heartbeat: {} } },
@@ -51,26 +70,41 @@ const roles = {
   },
 };
 
-const { onOpen, onMessage, options } = chooseRole(roles);
-const server = await serve({
-  port: 0,
-  logger: false,
-  // Plain ws has none, and the load counts bytes: a ping would be taken for a part of a message.
-  heartbeat: false,
-  ...options,
-  handler(event, bus) {
-    switch (event.type) {
-      case "open":
-        presence.came();
-        onOpen?.(event.connection);
-        break;
-      case "message":
-        onMessage(event, bus);
-        break;
-      case "closed":
-        presence.left();
-        break;
-    }
-  },
-});
-tell(() => server.port);
+/** What a node with connections hears: what is meant for itself, and for its only route. */
+const NODE_AND_ROUTE = 2;
+
+async function start() {
+  const { onOpen, onMessage, options } = chooseRole(roles);
+  const server = await serve({
+    port: 0,
+    logger: false,
+    // Plain ws has none, and the load counts bytes: a ping would be taken for a part of a message.
+    heartbeat: false,
+    ...options,
+    handler(event, bus) {
+      switch (event.type) {
+        case "open":
+          presence.came();
+          onOpen?.(event.connection);
+          break;
+        case "message":
+          onMessage(event, bus);
+          break;
+        case "closed":
+          presence.left();
+          break;
+      }
+    },
+  });
+  const hears = () => (server.stats().cluster?.subscriptions ?? NODE_AND_ROUTE) >= NODE_AND_ROUTE;
+  tell(
+    () => server.port,
+    async () => {
+      while (!hears()) await setImmediate();
+    },
+  );
+}
+
+const engine = engineOf();
+if (engine === undefined) await start();
+else await leadNodes(import.meta.url, engine);

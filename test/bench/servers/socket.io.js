@@ -1,7 +1,10 @@
 /** socket.io, by its documentation: an event is sent on to the room, or to all but its source. Over WebSocket alone. */
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { createAdapter } from "@socket.io/redis-adapter";
+import { Redis } from "ioredis";
 import { Server } from "socket.io";
+import { engineOf, leadNodes } from "./nodes.js";
 import { chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
@@ -9,7 +12,11 @@ const roomOf = (socket) => socket.handshake.query.room;
 
 const toOthers = (socket, data) => socket.broadcast.emit("m", data);
 
+const toAll = (_socket, data) => io.emit("m", data);
+
 const roles = {
+  all: { onMessage: toAll },
+  node: { onMessage: toAll },
   room: { onMessage: toOthers },
   crowd: { onMessage: toOthers },
   rooms: {
@@ -25,16 +32,31 @@ const roles = {
   },
 };
 
-const { onOpen, onMessage } = chooseRole(roles);
-// No pings within a run: the load counts bytes.
-const http = createServer();
-const io = new Server(http, { transports: ["websocket"], pingInterval: 3_600_000, serveClient: false });
-io.on("connection", (socket) => {
-  presence.came();
-  socket.on("disconnect", presence.left);
-  socket.on("m", (data) => onMessage(socket, data));
-  onOpen?.(socket);
-});
-http.listen(0, "127.0.0.1");
-await once(http, "listening");
-tell(() => http.address().port);
+/** A node's adapter, by the address of its engine: this program's second argument. */
+function joinCluster() {
+  const [, , , url] = process.argv;
+  return url === undefined
+    ? {}
+    : { adapter: createAdapter(...[0, 1].map(() => new Redis(url).on("error", console.error))) };
+}
+
+let io;
+async function start() {
+  const { onOpen, onMessage } = chooseRole(roles);
+  const http = createServer();
+  // No pings within a run: the load counts bytes.
+  io = new Server(http, { transports: ["websocket"], pingInterval: 3_600_000, serveClient: false, ...joinCluster() });
+  io.on("connection", (socket) => {
+    presence.came();
+    socket.on("disconnect", presence.left);
+    socket.on("m", (data) => onMessage(socket, data));
+    onOpen?.(socket);
+  });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  tell(() => http.address().port);
+}
+
+const engine = engineOf();
+if (engine === undefined) await start();
+else await leadNodes(import.meta.url, engine);

@@ -5,10 +5,11 @@ import { answer } from "../answers.js";
 /**
  * What a server tells when it is asked.
  * @typedef {object} ServerAnswers
- * @property {() => number} port where it listens
+ * @property {() => number | readonly number[]} port where it listens; two nodes have two
  * @property {() => NodeJS.CpuUsage} cpu what the whole process has used so far, in microseconds, from the operating system
  * @property {() => Promise<number>} memory its resident set in bytes, after a forced collection
  * @property {() => Promise<void>} empty resolves when nobody is connected
+ * @property {() => Promise<void>} joined resolves when every node hears what the others send
  */
 
 /** Who is there; each server program says who comes and goes. */
@@ -55,9 +56,12 @@ async function memory() {
   return least;
 }
 
-/** @param {() => number} port */
-export function tell(port) {
+/**
+ * @param {() => number} port
+ * @param {() => Promise<void>} joined
+ */
+export function tell(port, joined = async () => {}) {
   /** @type {ServerAnswers} */
-  const answers = { port, cpu: () => process.cpuUsage(), memory, empty: () => presence.empty() };
+  const answers = { port, cpu: () => process.cpuUsage(), memory, empty: () => presence.empty(), joined };
   answer(answers);
 }

@@ -1,0 +1,106 @@
+// @ts-check
+/**
+ * A server program that is to be two nodes of a cluster: starts the engine, and itself twice with the role "node" and the engine's
+ * address. To the benchmark the two are one server with two ports, whose CPU time is that of both; the engine's is not counted.
+ */
+import { fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { answer } from "../answers.js";
+
+/** @type {Record<string, (port: number) => { readonly command: readonly string[], readonly ready: RegExp, readonly url: string }>} */
+const ENGINES = {
+  nats: (port) => ({
+    command: ["nats-server", "-a", "127.0.0.1", "-p", `${port}`],
+    ready: /Server is ready/,
+    url: `nats://127.0.0.1:${port}`,
+  }),
+  redis: (port) => ({
+    command: ["redis-server", "--port", `${port}`, "--bind", "127.0.0.1", "--save", ""],
+    ready: /Ready to accept connections/,
+    url: `redis://127.0.0.1:${port}`,
+  }),
+};
+
+/** The engine that a role like "nodes-nats" asks for. */
+export function engineOf(role = process.argv[2] ?? "") {
+  return role.startsWith("nodes-") ? role.slice("nodes-".length) : undefined;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+  return address.port;
+}
+
+/** @param {string} name */
+async function startEngine(name) {
+  const engine = ENGINES[name];
+  if (engine === undefined) throw new Error(`there is no engine ${name}`);
+  const { command, ready, url } = engine(await freePort());
+  const [program = "", ...args] = command;
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  process.on("exit", () => child.kill("SIGKILL"));
+  await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk) => ready.test(String(chunk)) && resolve(undefined));
+  });
+  return url;
+}
+
+/** Asks a node as the benchmark asks a server: one question at a time. */
+class Node {
+  #child;
+  #ready;
+
+  /** @param {string} program @param {string} url */
+  constructor(program, url) {
+    this.#child = fork(fileURLToPath(program), ["node", url]);
+    this.#ready = this.#next();
+  }
+
+  /** @param {string} name */
+  async ask(name) {
+    await this.#ready;
+    const answered = this.#next();
+    this.#child.send({ name, input: [] });
+    const { value, error } = await answered;
+    if (error !== undefined) throw new Error(error);
+    return value;
+  }
+
+  /** @returns {Promise<any>} */
+  async #next() {
+    const [message] = await once(this.#child, "message");
+    return message;
+  }
+}
+
+/**
+ * @param {string} program the URL of the server's own file
+ * @param {string} engine
+ */
+export async function leadNodes(program, engine) {
+  const url = await startEngine(engine);
+  const nodes = [new Node(program, url), new Node(program, url)];
+  /** @param {string} name */
+  const askAll = (name) => Promise.all(nodes.map((node) => node.ask(name)));
+  answer({
+    port: () => askAll("port"),
+    async cpu() {
+      const all = await askAll("cpu");
+      const sum = (/** @type {"user" | "system"} */ key) => all.reduce((total, cpu) => total + cpu[key], 0);
+      return { user: sum("user"), system: sum("system") };
+    },
+    async memory() {
+      return (await askAll("memory")).reduce((total, bytes) => total + bytes, 0);
+    },
+    empty: () => askAll("empty"),
+    joined: () => askAll("joined"),
+  });
+}
