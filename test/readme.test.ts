@@ -19,6 +19,8 @@ const blocks: Block[] = Array.from(readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/g
   language,
   code,
 }));
+/** What only the program with processes of its own says. */
+const FORKS = "cluster.fork()";
 const programs = blocks.filter(({ language }) => language === "js").map(({ code }) => code);
 const tests = blocks.filter(({ language }) => language === "ts").map(({ code }) => code);
 
@@ -50,7 +52,25 @@ async function urlOf(child: ChildProcess): Promise<string> {
 
 describe("the README", () => {
   test("shows programs and a test, and nothing that this file does not run", () => {
-    const languages = ["js", "sh", "js", "js", "js", "js", "mermaid", "js", "html", "sh", "ts", "ts", "ts", "sh"];
+    const languages = [
+      "js",
+      "sh",
+      "js",
+      "js",
+      "js",
+      "js",
+      "mermaid",
+      "js",
+      "html",
+      "sh",
+      "ts",
+      "ts",
+      "ts",
+      "js",
+      "js",
+      "ts",
+      "sh",
+    ];
     expect(blocks.map(({ language }) => language)).toEqual(languages);
   });
 
@@ -109,9 +129,33 @@ describe("the README", () => {
   });
 
   test("shows other programs that start and close", async () => {
-    for (const program of programs.slice(1)) {
+    for (const program of programs.slice(1).filter((code) => !code.includes(FORKS))) {
       const [code] = await once(run(program), "exit");
       expect(code).toBe(0);
+    }
+  });
+
+  test("shows a program that forks itself, whose workers share their clients", async () => {
+    // A file, since that is what a worker is given to run.
+    const file = new URL("./.readme-workers.js", import.meta.url);
+    writeFileSync(file, programs.find((code) => code.includes(FORKS))?.replaceAll("port: 9000", "port: 0") ?? "");
+    try {
+      const child = spawn(process.execPath, [fileURLToPath(file)], { stdio: ["ignore", "pipe", "inherit"] });
+      children.push(child);
+      const urls: string[] = [];
+      for await (const chunk of child.stdout) {
+        urls.push(...String(chunk).trim().split("\n"));
+        if (urls.length === 2) break;
+      }
+      const clients = Array.from({ length: 4 }, () => new WebSocket(urls[0] ?? ""));
+      await Promise.all(clients.map((client) => once(client, "open")));
+      const [first, ...others] = clients;
+      const heard = others.map((other) => once(other, "message"));
+      first?.send("hi");
+      expect((await Promise.all(heard)).map(([data]) => String(data))).toEqual(["hi", "hi", "hi"]);
+      for (const client of clients) client.terminate();
+    } finally {
+      rmSync(file);
     }
   });
 
