@@ -103,6 +103,11 @@ export function isLogger(value: unknown): value is Logger | false | undefined {
   return [...methods.values()].every((method) => typeof method === "function");
 }
 
+/** What a page can load a script from. */
+export function isScriptUrl(value: unknown): value is string {
+  return typeof value === "string" && (value.startsWith("/") || (/^https?:/.test(value) && URL.canParse(value)));
+}
+
 export function isTls(value: unknown): value is TlsOptions {
   return isRecord(value);
 }

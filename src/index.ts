@@ -47,6 +47,7 @@ export type {
   ServeOptions,
   ServerOptions,
   SharedOptions,
+  SockJsOptions,
   SuperviseOptions,
 } from "./options.js";
 export { route } from "./options.js";

@@ -50,6 +50,24 @@ export interface SuperviseOptions {
   readonly keepData: boolean;
 }
 
+/** How a route speaks SockJS beside plain WebSocket. */
+export interface SockJsOptions {
+  /** Whether sessions may run over WebSocket: at `/{server}/{session}/websocket`, and raw at `/websocket`. Default `true`. */
+  readonly websocket: boolean;
+  /** So often a session's client gets an `h` frame, and over WebSocket a ping. Default 25,000. */
+  readonly heartbeatIntervalMs: number;
+  /** A session that nobody polls for so long has ended. Default 5,000. */
+  readonly disconnectDelayMs: number;
+  /** A streaming response that has carried so much is ended, and the client asks for the next. Default 131,072. */
+  readonly responseLimitBytes: number;
+  /** Sets the cookie `JSESSIONID`, by which load balancers keep a session at one server. Default `false`. */
+  readonly cookieNeeded: boolean;
+  /** Also takes WebSockets of the draft hixie-76, with text only. Default `false`. */
+  readonly legacy: boolean;
+  /** The client for iframe transports, of the very version that the pages use. Default: 1.6.1 from cdn.jsdelivr.net. */
+  readonly clientUrl: string;
+}
+
 /** One request or upgrade that was answered, for `onAccess`. */
 export interface AccessEntry {
   readonly type: "request" | "upgrade";
@@ -109,6 +127,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
    */
   readonly concurrency?: "serial" | "connection";
   readonly supervise?: Partial<SuperviseOptions>;
+  /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
+  readonly sockjs?: Partial<SockJsOptions> | boolean;
 }
 
 /** The options of one route. */

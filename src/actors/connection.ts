@@ -56,6 +56,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   readonly #route: RouteParts;
   readonly #release: Release;
   readonly #wire: Wire;
+  readonly #isTextOnly: boolean;
   readonly #lane: Lane;
   readonly #sender: Sender;
   readonly #senderActor: SenderActor;
@@ -72,6 +73,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   #isGone = false;
   #isCut = false;
   #isDeaf = false;
+  #hasDroppedBytes = false;
   /** Its socket or the protocol. */
   #hasFailed = false;
   /** What our side closed it with, and what `closed` is to say of it. */
@@ -82,6 +84,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#route = route;
     this.#release = entry.release;
     this.#wire = wire;
+    this.#isTextOnly = wire.isTextOnly === true;
     this.id = route.newId();
     // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
     this.data = (entry.data ?? {}) as ConnectionData;
@@ -103,7 +106,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#receiver = supervisor.spawn(receiverLogic, `receiver:${this.id}`, receiver);
     this.#liveness = new Liveness({
       clock: route.clock,
-      settings,
+      settings: wire.heartbeat === undefined ? settings : { ...settings, heartbeat: wire.heartbeat },
       wire,
       lane: this.#lane,
       sendPing: () => this.ping(),
@@ -151,7 +154,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   ping(data?: Data): boolean {
     const payload = data === undefined ? NO_PAYLOAD : controlPayload(data);
-    if (!this.isOpen) return false;
+    if (!this.isOpen || this.#wire.hasPings === false) return false;
     this.#liveness.pinged();
     this.#wire.ping(payload);
     return true;
@@ -197,7 +200,9 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   }
 
   offer(frame: Frame): Outcome {
-    return this.isOpen ? this.#sender.offer(frame) : "dead";
+    if (!this.isOpen) return "dead";
+    if (this.#isTextOnly && typeof frame.data !== "string") return this.#dropBytes();
+    return this.#sender.offer(frame);
   }
 
   tell(data: unknown): boolean {
@@ -291,6 +296,16 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   #deafenReceiver(): void {
     if (this.#hasReceiver) this.#receiver.send({ type: "deafen" });
+  }
+
+  /** Said once: a handler that sends bytes sends many. */
+  #dropBytes(): Outcome {
+    const { counters, log } = this.#route;
+    counters.dropped++;
+    if (!this.#hasDroppedBytes)
+      log.warn({ connection: this.id, transport: this.transport }, "bytes cannot be sent here");
+    this.#hasDroppedBytes = true;
+    return "dropped";
   }
 
   #becomeSlow(): void {

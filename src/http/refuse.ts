@@ -11,7 +11,8 @@ export function ignoreError(): void {}
 
 export function refuseSocket(socket: Duplex, { status, body, headers = {} }: Refusal): void {
   const given = Object.entries(headers).filter(([name]) => !/^(connection|content-length)$/i.test(name));
-  const isTyped = given.some(([name]) => name.toLowerCase() === "content-type");
+  // Nothing has no type.
+  const isTyped = body === "" || given.some(([name]) => name.toLowerCase() === "content-type");
   const lines = [
     ...(isTyped ? [] : [["Content-Type", "text/plain; charset=utf-8"]]),
     ...given,

@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
-import type { Admission, Asking, Gate, Head } from "../contracts.js";
+import type { Admission, Asking, Gate, Head, SockJsFront, UpgradePlan } from "../contracts.js";
 import { joinHeaders } from "../head.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
@@ -24,7 +24,8 @@ const VERSION = 13;
 /** Names with commas between them (RFC 6455 section 4.1). */
 const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*)*$/;
 
-function readHead(request: IncomingMessage): Head {
+/** The facts of a request, as they stand on its socket. */
+export function readHead(request: IncomingMessage): Head {
   const { socket } = request;
   const isSecure = socket instanceof TLSSocket;
   const certificate = isSecure ? socket.getPeerCertificate() : undefined;
@@ -74,14 +75,18 @@ class Decision implements Asking {
   readonly head: Head;
   readonly raw: IncomingMessage;
   readonly at: number;
+  readonly sockjs?: "framed" | "raw";
   readonly #socket: Duplex;
   #abort: AbortController | undefined;
 
-  constructor(raw: IncomingMessage, socket: Duplex, at: number) {
+  constructor(raw: IncomingMessage, socket: Duplex, at: number, plan: UpgradePlan | undefined) {
     this.at = at;
     this.raw = raw;
     this.head = readHead(raw);
     this.#socket = socket;
+    if (plan === undefined) return;
+    this.sockjs = "wrap" in plan ? plan.kind : "framed";
+    this.head = { ...this.head, url: plan.url };
   }
 
   get signal(): AbortSignal {
@@ -121,14 +126,25 @@ function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admi
   if (!isAccepted) admission.forsake();
 }
 
-export function createUpgrade(gate: Gate, clock: Clock, handOver: HandOver): UpgradeListener {
+/** What an upgrade needs beside its own. */
+export interface UpgradeParts {
+  readonly gate: Gate;
+  readonly clock: Clock;
+  readonly handOver: HandOver;
+  /** Asked first. */
+  readonly sockjs: Pick<SockJsFront, "upgrade"> | undefined;
+}
+
+export function createUpgrade({ gate, clock, handOver, sockjs }: UpgradeParts): UpgradeListener {
   return (request, socket, head) => {
     // First thing: a peer that resets its connection now must not end the process.
     socket.on("error", ignoreError);
-    const decision = new Decision(request, socket, clock.now());
+    const found = sockjs?.upgrade(request);
+    const decision = new Decision(request, socket, clock.now(), found);
+    const plan = found !== undefined && "wrap" in found ? found : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if ("accept" in answer && !hasLeft(socket)) {
-        enter(decision, socket, head, answer, handOver);
+        enter(decision, socket, head, plan?.wrap(answer) ?? answer, plan?.shake ?? handOver);
         return;
       }
       // `ws` would never call back for a peer that has left.
@@ -137,7 +153,8 @@ export function createUpgrade(gate: Gate, clock: Clock, handOver: HandOver): Upg
       gate.refused(decision, refusal);
       refuseSocket(socket, refusal);
     };
-    const answer = fault(request) ?? gate.admit(decision);
+    const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
+    const answer = isBad ?? (plan?.shake === undefined ? fault(request) : undefined) ?? gate.admit(decision);
     if (answer instanceof Promise) answer.then(settle);
     else settle(answer);
   };

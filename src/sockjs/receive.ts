@@ -1,0 +1,77 @@
+/** Requests for frames: the first of an id makes its session, which the gate has to let in; others are brought to theirs. */
+import type { ServerResponse } from "node:http";
+import type { Admission, Asking } from "../contracts.js";
+import { LEFT } from "../http/refuse.js";
+import type { Refusal } from "../reject.js";
+import type { HttpSession } from "./http-session.js";
+import type { Exchange } from "./service.js";
+import { type ReceivingRow, shapes } from "./shapes.js";
+import { Stream } from "./stream.js";
+
+export function receive(exchange: Exchange, row: ReceivingRow): void {
+  const { request, response, asking, service, place } = exchange;
+  const refusal = refuseScript(exchange, row);
+  if (refusal !== undefined) {
+    service.parts.gate.refused(asking, refusal);
+    answerRefusal(response, refusal);
+    return;
+  }
+  const callback = row === "htmlfile" || row === "jsonp" ? readCallback(request.url ?? "", row) : { name: "" };
+  if ("problem" in callback) {
+    answerRefusal(response, { status: 500, body: callback.problem });
+    return;
+  }
+  const stream = new Stream(request, response, shapes[row], callback.name, service.options.responseLimitBytes);
+  const session = service.find(place);
+  if (session === undefined) open(exchange, service.create(place, stream));
+  else session.attach(stream);
+}
+
+/** What these transports carry is run as a script by whatever page asks for it. */
+function refuseScript({ service }: Exchange, row: ReceivingRow): Refusal | undefined {
+  if (service.settings.origins === "any" || (row !== "htmlfile" && row !== "jsonp")) return undefined;
+  return { status: 403, body: `the transport ${shapes[row].transport} is for any origin or none (option origins)` };
+}
+
+const NO_CALLBACK = /[^-a-zA-Z0-9_.]/;
+const MAX_JSONP_CALLBACK = 32;
+
+/** The function of the page that is called with each frame. Repeated it is nobody's. */
+function readCallback(url: string, row: ReceivingRow): { readonly name: string } | { readonly problem: string } {
+  const query = new URLSearchParams(url.slice(url.indexOf("?")));
+  const names = query.has("c") ? query.getAll("c") : query.getAll("callback");
+  const [name = ""] = names;
+  if (name === "" && names.length < 2) return { problem: '"callback" parameter required' };
+  const isLong = row === "jsonp" && name.length > MAX_JSONP_CALLBACK;
+  if (names.length > 1 || isLong || NO_CALLBACK.test(name)) return { problem: 'invalid "callback" parameter' };
+  return { name };
+}
+
+/** Puts the first request of a session to the gate. */
+function open({ response, asking, service }: Exchange, session: HttpSession): void {
+  const { gate } = service.parts;
+  const settle = (answer: Admission | Refusal): void => {
+    if ("accept" in answer && !response.closed) {
+      session.admitted(answer);
+      return;
+    }
+    if ("accept" in answer) answer.forsake();
+    session.refused();
+    const refusal = "accept" in answer ? LEFT : answer;
+    gate.refused(asking, refusal);
+    answerRefusal(response, refusal);
+  };
+  const answer = gate.admit(asking satisfies Asking);
+  if (answer instanceof Promise) answer.then(settle);
+  else settle(answer);
+}
+
+/** With the headers that the row has set: a page that may not come in may still read why. */
+function answerRefusal(response: ServerResponse, { status, body, headers = {} }: Refusal): void {
+  if (response.closed) return;
+  if (body !== "") response.setHeader("Content-Type", "text/plain; charset=UTF-8");
+  for (const [name, value] of Object.entries(headers))
+    if (!/^(connection|content-length|transfer-encoding)$/i.test(name)) response.setHeader(name, value);
+  response.statusCode = status;
+  response.end(body);
+}
