@@ -1,6 +1,7 @@
 /**
- * The stage that the contract is played on: one server with clients, over the memory transport or over real loopback sockets,
- * with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for events.
+ * The stage that the contract is played on: one server with clients, over the memory transport or over real loopback sockets
+ * (WebSocket, SockJS), with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for
+ * events.
  */
 import { randomUUID } from "node:crypto";
 import { connect as connectSocket, type Socket } from "node:net";
@@ -13,6 +14,7 @@ import { createServer } from "../../src/server.js";
 import { MemoryTestClient } from "../../src/testing/client.js";
 import { HandClock } from "../../src/testing/clock.js";
 import { MemoryEntrance } from "../../src/transport/memory.js";
+import { SockJsClient } from "./sockjs.js";
 
 /** A client's end of one connection. */
 interface ClientEnd {
@@ -35,7 +37,14 @@ export type OpenStage = (options: StageOptions) => Promise<Stage>;
 export const stages: readonly (readonly [name: string, open: OpenStage])[] = [
   ["memory", openMemoryStage],
   ["websocket", openWebSocketStage],
+  ["xhr-streaming", (options) => openNetworkStage(options, connectSockJs("xhr_streaming"))],
+  ["xhr-polling", (options) => openNetworkStage(options, connectSockJs("xhr"))],
 ];
+
+/** Clients of SockJS send no close frame: that they have gone looks as if the network had cut them. */
+export function hasCloseFrames(stage: string): boolean {
+  return !stage.startsWith("xhr");
+}
 
 /** Marks messages between a client and the stage itself; the handler under test never sees them. */
 const SYNC = "\0sync:";
@@ -198,16 +207,28 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
   return new Stage(server, clock, connect, ended);
 }
 
-async function openWebSocketStage({ handler, ...options }: StageOptions): Promise<Stage> {
+function openWebSocketStage(options: StageOptions): Promise<Stage> {
+  return openNetworkStage(options, connectWebSocket);
+}
+
+/** A limit that no test reaches: what holds a reader up is the reader. */
+const sockjs = { responseLimitBytes: 2 ** 40 };
+
+async function openNetworkStage({ handler, ...options }: StageOptions, connect: Connect): Promise<Stage> {
   const ended = new Set<string>();
   const clock = handClock();
   const server = createServer(
-    { port: 0, logger: false, ...options, handler: watched(handler, ended) },
+    { port: 0, logger: false, sockjs, ...options, handler: watched(handler, ended) },
     { clock, newId: () => randomUUID() as ConnectionId, createEntrance: createNetworkEntrance },
   );
   await server.start();
-  return new Stage(server, clock, connectWebSocket, ended);
+  return new Stage(server, clock, connect, ended);
 }
+
+const connectSockJs =
+  (row: "xhr" | "xhr_streaming"): Connect =>
+  (server, key) =>
+    SockJsClient.open(`${server.url.replace("ws", "http")}000/${key}`, `key=${key}`, row);
 
 const connectWebSocket: Connect = (server, key) =>
   new Promise((resolve, reject) => {
