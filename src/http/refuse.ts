@@ -11,14 +11,16 @@ export function ignoreError(): void {}
 
 export function refuseSocket(socket: Duplex, { status, body, headers = {} }: Refusal): void {
   const given = Object.entries(headers).filter(([name]) => !/^(connection|content-length)$/i.test(name));
-  // Nothing has no type.
-  const isTyped = body === "" || given.some(([name]) => name.toLowerCase() === "content-type");
+  const isTyped = given.some(([name]) => name.toLowerCase() === "content-type");
   const lines = [
     ...(isTyped ? [] : [["Content-Type", "text/plain; charset=utf-8"]]),
     ...given,
     ["Connection", "close"],
     ["Content-Length", String(Buffer.byteLength(body))],
-  ].map(([name, value]) => `${name}: ${value}\r\n`);
+  ]
+    // An empty type is none: SockJS refuses methods without one.
+    .filter(([, value]) => value !== "")
+    .map(([name, value]) => `${name}: ${value}\r\n`);
   // A peer that keeps its half open would keep the socket for good.
   socket.once("finish", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`);

@@ -154,7 +154,7 @@ export class Front implements SockJsFront {
       };
     }
     if (isSocket && method === "GET") return undefined;
-    return { status: 405, body: "", headers: { Allow: rows[row].methods.join(", ") } };
+    return { status: 405, body: "", headers: { Allow: rows[row].methods.join(", "), "Content-Type": "" } };
   }
 
   #frame(admission: Admission, { options, settings }: Service): Admission {

@@ -44,6 +44,12 @@ function prepareXhr(exchange: Exchange): void {
   setCors(exchange.response, exchange.asking, exchange.service.settings.origins);
 }
 
+/** What is a script is never to be taken for anything else. */
+function prepareScript(exchange: Exchange): void {
+  prepareSession(exchange);
+  exchange.response.setHeader("X-Content-Type-Options", "nosniff");
+}
+
 function prepareEventSource(exchange: Exchange): void {
   prepareSession(exchange);
   setEventSourceCors(exchange.response, exchange.asking, exchange.service.settings.origins);
@@ -101,7 +107,7 @@ export const rows: Readonly<Record<Row, Answering>> = {
   xhr_streaming: receiving("xhr_streaming", prepareXhr),
   eventsource: receiving("eventsource", prepareEventSource),
   htmlfile: receiving("htmlfile"),
-  jsonp: receiving("jsonp"),
+  jsonp: receiving("jsonp", prepareScript),
   xhr_send: {
     methods: ["POST", "OPTIONS"],
     prepare: prepareXhr,
