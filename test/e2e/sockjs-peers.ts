@@ -250,3 +250,22 @@ export async function openFramed(server: Server, path: string): Promise<Client> 
 export function untilOpen(server: Server, count: number): Promise<void> {
   return until(() => server.stats().connections === count);
 }
+
+/** The states of the sessions of a server, as somebody who inspects its actors sees them. */
+export function watchSessions(server: Server): { readonly last: string; readonly all: ReadonlyMap<string, string> } {
+  const all = new Map<string, string>();
+  let last = "";
+  server.actor.system.inspect((event) => {
+    if (event.type !== "@xstate.snapshot" || !("id" in event.actorRef) || !("value" in event.snapshot)) return;
+    const id = String(event.actorRef.id);
+    if (!id.startsWith("session:")) return;
+    last = JSON.stringify(event.snapshot.value);
+    all.set(id, last);
+  });
+  return {
+    get last() {
+      return last;
+    },
+    all,
+  };
+}
