@@ -81,8 +81,8 @@ export class Front implements SockJsFront {
   greet(request: IncomingMessage, response: ServerResponse): boolean {
     const path = readPath(request.url ?? "/");
     const service = this.#services.find(({ isShared }) => isShared);
-    if (service === undefined || request.method !== "GET" || this.#parts.gate.hasRoute(path) !== (path === "/"))
-      return false;
+    const isIts = service?.isEverywhere ? !this.#parts.gate.hasRoute(path) : path === "/";
+    if (service === undefined || request.method !== "GET" || !isIts) return false;
     answerRow(
       "greeting",
       this.#exchange(request, response, { service, place: { base: path, row: "greeting", sessionId: "" } }),

@@ -1,9 +1,8 @@
 /** Requests for frames: the first of an id makes its session, which the gate has to let in; others are brought to theirs. */
 import type { ServerResponse } from "node:http";
-import type { Admission, Asking } from "../contracts.js";
+import type { Admission } from "../contracts.js";
 import { LEFT } from "../http/refuse.js";
 import type { Refusal } from "../reject.js";
-import type { HttpSession } from "./http-session.js";
 import type { Exchange } from "./service.js";
 import { type ReceivingRow, shapes } from "./shapes.js";
 import { Stream } from "./stream.js";
@@ -21,10 +20,11 @@ export function receive(exchange: Exchange, row: ReceivingRow): void {
     answerRefusal(response, { status: 500, body: callback.problem });
     return;
   }
-  const stream = new Stream(request, response, shapes[row], callback.name, service.options.responseLimitBytes);
   const session = service.find(place);
-  if (session === undefined) open(exchange, service.create(place, stream));
-  else session.attach(stream);
+  const toStream = (): Stream =>
+    new Stream(request, response, shapes[row], callback.name, service.options.responseLimitBytes);
+  if (session === undefined) open(exchange, toStream);
+  else session.attach(toStream());
 }
 
 /** What these transports carry is run as a script by whatever page asks for it. */
@@ -48,20 +48,28 @@ function readCallback(url: string, row: ReceivingRow): { readonly name: string }
 }
 
 /** Puts the first request of a session to the gate. */
-function open({ response, asking, service }: Exchange, session: HttpSession): void {
+function open({ response, asking, service, place }: Exchange, toStream: () => Stream): void {
   const { gate } = service.parts;
-  const settle = (answer: Admission | Refusal): void => {
-    if ("accept" in answer && !response.closed) {
-      session.admitted(answer);
-      return;
-    }
-    if ("accept" in answer) answer.forsake();
-    session.refused();
-    const refusal = "accept" in answer ? LEFT : answer;
+  const refuse = (refusal: Refusal): void => {
     gate.refused(asking, refusal);
     answerRefusal(response, refusal);
   };
-  const answer = gate.admit(asking satisfies Asking);
+  const answer = gate.admit(asking);
+  if ("status" in answer) {
+    refuse(answer);
+    return;
+  }
+  // From now on its id is taken, also while it is being decided.
+  const session = service.create(place, toStream());
+  const settle = (decided: Admission | Refusal): void => {
+    if ("accept" in decided && !response.closed) {
+      session.admitted(decided);
+      return;
+    }
+    if ("accept" in decided) decided.forsake();
+    session.refused();
+    refuse("accept" in decided ? LEFT : decided);
+  };
   if (answer instanceof Promise) answer.then(settle);
   else settle(answer);
 }

@@ -46,6 +46,8 @@ export class Service {
   readonly page: IframePage;
   /** It has paths that others may answer: what it does not know is not its own. */
   readonly isShared: boolean;
+  /** It has every path that no other route has. */
+  readonly isEverywhere: boolean;
   readonly #sessions = new Map<string, HttpSession>();
 
   /** @param path as it stands in `routes` */
@@ -55,7 +57,8 @@ export class Service {
     this.parts = parts;
     this.locate = locator(path);
     this.page = iframePage(options.clientUrl);
-    this.isShared = path === EVERY_PATH || path === "/";
+    this.isEverywhere = path === EVERY_PATH;
+    this.isShared = this.isEverywhere || path === "/";
   }
 
   find(place: Place): HttpSession | undefined {

@@ -148,7 +148,10 @@ export class Family {
   spawn(life: SessionLife): (event: SessionEvent) => void {
     const id = `session:${++this.#count}`;
     const actor = createActor(machine, { parent: this.#actor, id, input: { life } });
-    const send = (event: SessionEvent): void => actor.send(event);
+    const send = (event: SessionEvent): void => {
+      // A response may end after its session.
+      if (actor.getSnapshot().status === "active") actor.send(event);
+    };
     this.#sessions.set(id, { life, send });
     actor.start();
     return send;
