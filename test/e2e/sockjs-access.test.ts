@@ -533,6 +533,15 @@ describe("beside an HTTP server of somebody else's", () => {
     expect(framed.frames[0]?.payload.toString()).toBe("o");
     framed.socket.destroy();
     expect(server.stats().connections).toBeGreaterThan(0);
+    await leave(server, poller);
+  }
+
+  /** A session that nobody polls would be waited for when the server closes. */
+  async function leave(server: Server, poller: Poller): Promise<void> {
+    const stream = poller.wait("xhr_streaming");
+    await stream.head();
+    stream.cut();
+    await untilOpen(server, 0);
   }
 
   test("is in its middleware, and the rest stays the host's: Express", async () => {
@@ -570,6 +579,7 @@ describe("beside an HTTP server of somebody else's", () => {
     const poller = await Poller.open(port);
     const answer = await poller.post('["x"]', { "Content-Type": "text/plain" });
     expect(answer).toMatchObject({ status: 500, body: "Payload expected." });
+    await leave(server, poller);
     await server.close();
   });
 });
