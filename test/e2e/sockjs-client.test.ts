@@ -20,7 +20,7 @@ class Memory {
   closed: Ended | undefined;
 
   constructor(url: string, transports: string | string[]) {
-    this.socket = new SockJS(url, undefined, { transports });
+    this.socket = new SockJS(url, undefined, { transports, timeout: 60_000 });
     this.socket.onopen = () => {
       this.isOpen = true;
     };

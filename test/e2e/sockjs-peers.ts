@@ -149,7 +149,7 @@ function echo(event: ServerEvent, bus: Bus): void {
 }
 
 /** The services of the protocol's suite and of its clients. */
-const services: Handling = {
+export const services: Handling = {
   routes: {
     "/echo": { sockjs: { responseLimitBytes: 4_096 }, handler: echo },
     "/disabled_websocket_echo": { sockjs: { websocket: false }, handler: echo },
