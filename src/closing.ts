@@ -25,6 +25,11 @@ export const BROKEN_FRAMING: CloseReason = { code: 3000, reason: "Broken framing
 /** Of the WebSocket below a SockJS session, whose own close frame has told the client why. */
 export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure" };
 
+/** A message is longer than may be, on a connection that `ws` does not read. */
+export class TooLarge extends RangeError {
+  readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
+
 /** A peer of a SockJS session has sent what is none of its messages. */
 export class BrokenFraming extends Error {
   readonly code = "SOCKJS_BROKEN_FRAMING";

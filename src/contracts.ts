@@ -171,7 +171,10 @@ export type UpgradePlan =
       readonly kind: "framed" | "raw";
       /** What the admission becomes: with SockJS's frames between the wire and the connection. */
       wrap(admission: Admission): Admission;
-      /** Shakes hands in place of the usual one, for a protocol before RFC 6455; such a request is not checked. */
+      /**
+       * Shakes hands in place of the usual one, for a protocol before RFC 6455; such a request is not checked. Accepts or
+       * forsakes, in its own time.
+       */
       readonly shake?: (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
     };
 

@@ -144,7 +144,12 @@ export function createUpgrade({ gate, clock, handOver, sockjs }: UpgradeParts): 
     const plan = found !== undefined && "wrap" in found ? found : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if ("accept" in answer && !hasLeft(socket)) {
-        enter(decision, socket, head, plan?.wrap(answer) ?? answer, plan?.shake ?? handOver);
+        const admission = plan?.wrap(answer) ?? answer;
+        if (plan?.shake === undefined) enter(decision, socket, head, admission, handOver);
+        else {
+          decision.end();
+          plan.shake(request, socket, head, admission);
+        }
         return;
       }
       // `ws` would never call back for a peer that has left.

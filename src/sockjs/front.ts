@@ -11,6 +11,7 @@ import type { SockJsOptions } from "../options.js";
 import type { Refusal } from "../reject.js";
 import { PlainAsking, routeUrl } from "./asking.js";
 import { Batch } from "./frames.js";
+import { isHixie, shakeHixie } from "./hixie.js";
 import type { Place } from "./paths.js";
 import { answerRow, answerText, NOT_FOUND, rows } from "./rows.js";
 import { type Exchange, Service, type ServiceParts, type ServiceSettings } from "./service.js";
@@ -39,6 +40,8 @@ interface Found {
   readonly service: Service;
   readonly place: Place;
 }
+
+type PlannedUpgrade = Extract<UpgradePlan, { kind: unknown }>;
 
 const YEAR_S = 31_536_000;
 /** What a peer that answers no ping is given where the route's `heartbeat` does not say. */
@@ -105,12 +108,10 @@ export class Front implements SockJsFront {
     const url = routeUrl(request.url ?? "/", found.place.base);
     const refusal = this.#refusal(request, found);
     if (refusal !== undefined) return { url, refusal };
-    const isRaw = found.place.row === "raw";
-    return {
-      url,
-      kind: isRaw ? "raw" : "framed",
-      wrap: isRaw ? asItIs : (admission) => this.#frame(admission, found.service),
-    };
+    if (found.place.row === "raw") return { url, kind: "raw", wrap: asItIs };
+    const { service } = found;
+    const wrap = (admission: Admission): Admission => this.#frame(admission, service);
+    return { url, kind: "framed", wrap, ...(service.options.legacy && isHixie(request) && this.#shaking(service)) };
   }
 
   /** The server has come to rest. */
@@ -155,6 +156,13 @@ export class Front implements SockJsFront {
     }
     if (isSocket && method === "GET") return undefined;
     return { status: 405, body: "", headers: { Allow: rows[row].methods.join(", "), "Content-Type": "" } };
+  }
+
+  #shaking({ settings }: Service): Pick<PlannedUpgrade, "shake"> {
+    const parts = { clock: this.#parts.clock, timeoutMs: settings.handshakeTimeoutMs };
+    return {
+      shake: (request, socket, head, admission) => shakeHixie(request, socket, head, { ...parts, admission }),
+    };
   }
 
   #frame(admission: Admission, { options, settings }: Service): Admission {

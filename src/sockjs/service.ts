@@ -18,6 +18,7 @@ export interface ServiceSettings {
   readonly origins: Origins;
   readonly maxPayloadBytes: number;
   readonly heartbeat: HeartbeatOptions | false;
+  readonly handshakeTimeoutMs: number;
 }
 
 /** What the services of a server share. */

@@ -3,7 +3,7 @@
  * messages. It has no id that anybody could share, and ends with its socket.
  */
 import type { Clock, Timer } from "../clock.js";
-import { BrokenFraming, type CloseReason, SESSION_CLOSED } from "../closing.js";
+import { ABNORMAL, BrokenFraming, type CloseReason, SESSION_CLOSED } from "../closing.js";
 import type { Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
 import { encodeFrame } from "../transport/frame.js";
@@ -24,7 +24,7 @@ export interface SocketSessionParts {
 
 export class SocketSession implements Wire, Peer {
   readonly transport: TransportName = "websocket";
-  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
   readonly isTextOnly = true;
   readonly hasPings: boolean;
   readonly #wire: Wire;
@@ -40,7 +40,8 @@ export class SocketSession implements Wire, Peer {
     this.#wire = wire;
     this.#parts = parts;
     this.hasPings = wire.hasPings !== false;
-    this.heartbeat = { intervalMs: parts.heartbeatIntervalMs, timeoutMs: parts.timeoutMs };
+    // Without pings nobody could answer.
+    this.heartbeat = this.hasPings && { intervalMs: parts.heartbeatIntervalMs, timeoutMs: parts.timeoutMs };
     wire.write([OPEN_FRAME]);
     this.#timer = parts.clock.after(parts.heartbeatIntervalMs, this.#beat);
   }
@@ -134,8 +135,7 @@ export class SocketSession implements Wire, Peer {
     this.#isOpen = false;
     this.#timer.cancel();
     this.#inbox?.end();
-    const wasTold = this.#closing !== undefined && code === SESSION_CLOSED.code;
-    const ending = wasTold && this.#closing !== undefined ? this.#closing : { code, reason };
+    const ending = code === ABNORMAL || this.#closing === undefined ? { code, reason } : this.#closing;
     this.#peer?.gone(ending.code, ending.reason);
   }
 

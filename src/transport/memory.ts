@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../clock.js";
-import { ABNORMAL, protocolErrorCode } from "../closing.js";
+import { ABNORMAL, protocolErrorCode, TooLarge } from "../closing.js";
 import type { Address, Entrance, Gate, Head, Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
 import type { Refusal } from "../reject.js";
@@ -35,10 +35,6 @@ function asSent(data: string | Buffer): string | Buffer {
   return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
 }
 const LONE_SURROGATE = /\p{Surrogate}/u;
-
-class TooLarge extends RangeError {
-  readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-}
 
 /** Both ends of one connection. The server sees it as a {@link Wire}, a test through `client`. */
 class MemoryLink implements Wire {
