@@ -28,6 +28,7 @@ Options:
   --port <number>      where to listen (default: $PORT, or 8080; 0 picks a free port)
   --host <address>     the address to listen on (default: $HOST, or 127.0.0.1)
   --static <folder>    also serve this folder over HTTP
+  --sockjs             also speak SockJS, at every path
   --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)
   --watch              restart when the file, or what it imports, changes
   -h, --help           show this help
@@ -41,6 +42,7 @@ const FLAGS = {
   port: { type: "string" },
   host: { type: "string" },
   static: { type: "string" },
+  sockjs: { type: "boolean", default: false },
   "log-level": { type: "string", default: "info" },
   watch: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
@@ -56,6 +58,7 @@ interface Task {
   readonly port: number;
   readonly host: string;
   readonly static: string | undefined;
+  readonly sockjs: boolean;
   readonly level: string;
 }
 
@@ -96,6 +99,7 @@ function check(flags: Values, file: string | undefined): Task {
     port: accept(optionTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
     host: accept(optionTable.host, "--host", flags.host ?? (HOST || optionTable.host.default)),
     static: accept(optionTable.static, "--static", flags.static),
+    sockjs: flags.sockjs,
     level,
   };
 }
@@ -134,10 +138,10 @@ const echo: Handler = (event, bus) => {
   if (event.type === "message") bus.unicast(event.data, event.connection);
 };
 
-async function start(handler: Handler, { file, port, host, static: folder, level }: Task): Promise<Server> {
+async function start(handler: Handler, { file, port, host, static: folder, sockjs, level }: Task): Promise<Server> {
   const logger = createStderrLogger(level);
   try {
-    return await serve({ handler, port, host, logger, ...(folder !== undefined && { static: folder }) });
+    return await serve({ handler, port, host, logger, sockjs, ...(folder !== undefined && { static: folder }) });
   } catch (error) {
     if (error instanceof SendallError && error.code === "LISTEN_FAILED") throw error;
     // The options are checked, so it is what `init` threw.

@@ -1,12 +1,12 @@
 // @ts-check
 // SockJS: the test services that clients of SockJS are tried against, on port 8081. `npm run example sockjs`
 // In a page: <script src="/client/sockjs.min.js"></script>, then new SockJS("http://127.0.0.1:8081/echo").
-import { createReadStream } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { serve } from "sendall";
 
 const CLIENT = "/client/sockjs.min.js";
-const clientFile = createRequire(import.meta.url).resolve("sockjs-client/dist/sockjs.min.js");
+const client = readFileSync(createRequire(import.meta.url).resolve("sockjs-client/dist/sockjs.min.js"));
 
 /** @param {import("sendall").ServerEvent} event @param {import("sendall").Bus} bus */
 function echo(event, bus) {
@@ -50,10 +50,9 @@ const server = await serve({
     },
   },
   onRequest(request, response) {
-    if (request.url?.split("?")[0] === CLIENT) {
-      response.setHeader("Content-Type", "text/javascript; charset=utf-8");
-      createReadStream(clientFile).pipe(response);
-    } else response.writeHead(404).end("404 Error: Page not found\n");
+    const isClient = request.url?.split("?")[0] === CLIENT;
+    if (isClient) response.setHeader("Content-Type", "text/javascript; charset=utf-8").end(client);
+    else response.writeHead(404).end("404 Error: Page not found\n");
   },
 });
 console.log(`Sockjs: ${server.url.replace("ws", "http")}`);

@@ -115,7 +115,7 @@ describe("every example", () => {
   ])("is listed when npm run example gets %s", async (_case, args, problem) => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
-    const all = "chat, counter, echo, express, fastify, general, hono, http, tls";
+    const all = "chat, counter, cursors, echo, express, fastify, general, hono, http, sockjs, tls";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

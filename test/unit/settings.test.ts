@@ -274,7 +274,10 @@ describe("SockJS", () => {
   });
 
   test("takes a route's values, then the server's", () => {
-    const options = { sockjs: { websocket: false, legacy: true }, routes: { "/a": { handler, sockjs: { websocket: true } } } };
+    const options = {
+      sockjs: { websocket: false, legacy: true },
+      routes: { "/a": { handler, sockjs: { websocket: true } } },
+    };
     expect(sockjs(options)).toEqual({ ...all, legacy: true });
   });
 });
