@@ -68,7 +68,7 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1); 0 where SockJS goes without it. */
+  /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1); 0 for SockJS without it, or before it. */
   readonly version: number;
   readonly remotePort: number;
   readonly localAddress: string;

@@ -86,7 +86,9 @@ class Decision implements Asking {
     this.#socket = socket;
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
-    this.head = { ...this.head, url: plan.url };
+    // The protocols before RFC 6455 have no version.
+    const version = "wrap" in plan && plan.shake !== undefined ? 0 : VERSION;
+    this.head = { ...this.head, url: plan.url, version };
   }
 
   get signal(): AbortSignal {

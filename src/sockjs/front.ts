@@ -11,6 +11,7 @@ import type { SockJsOptions } from "../options.js";
 import type { Refusal } from "../reject.js";
 import { PlainAsking, routeUrl } from "./asking.js";
 import { Batch } from "./frames.js";
+import { cacheable } from "./headers.js";
 import { isHixie, shakeHixie } from "./hixie.js";
 import type { Place } from "./paths.js";
 import { answerRow, answerText, NOT_FOUND, rows } from "./rows.js";
@@ -43,7 +44,6 @@ interface Found {
 
 type PlannedUpgrade = Extract<UpgradePlan, { kind: unknown }>;
 
-const YEAR_S = 31_536_000;
 /** What a peer that answers no ping is given where the route's `heartbeat` does not say. */
 const PING_TIMEOUT_MS = 20_000;
 
@@ -120,11 +120,12 @@ export class Front implements SockJsFront {
   }
 
   #find(path: string): Found | undefined {
-    const owners = this.#services.flatMap((service) => {
+    const all = this.#services.flatMap((service) => {
       const place = service.locate(path);
       return place === undefined ? [] : [{ service, place }];
     });
-    const found = owners.find(({ place }) => place.row !== undefined) ?? owners[0];
+    const owners = all.filter(({ service }) => !service.isShared);
+    const found = owners.find(({ place }) => place.row !== undefined) ?? owners[0] ?? all[0];
     if (found === undefined || (found.place.row === undefined && found.service.isShared)) return undefined;
     // Another route has this path for itself.
     return found.place.row !== "greeting" && this.#parts.gate.hasRoute(path) ? undefined : found;
@@ -146,14 +147,8 @@ export class Front implements SockJsFront {
   #refusal({ method = "" }: IncomingMessage, { service, place: { row } }: Found): Refusal | undefined {
     if (row === undefined) return { status: 404, body: NOT_FOUND };
     const isSocket = row === "raw" || row === "websocket";
-    if (isSocket && !service.options.websocket) {
-      const expires = new Date(this.#parts.clock.now() + YEAR_S * 1_000).toUTCString();
-      return {
-        status: 404,
-        body: NOT_FOUND,
-        headers: { "Cache-Control": `public, max-age=${YEAR_S}`, Expires: expires },
-      };
-    }
+    if (isSocket && !service.options.websocket)
+      return { status: 404, body: NOT_FOUND, headers: cacheable(this.#parts.clock.now()) };
     if (isSocket && method === "GET") return undefined;
     return { status: 405, body: "", headers: { Allow: rows[row].methods.join(", "), "Content-Type": "" } };
   }

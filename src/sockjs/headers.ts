@@ -18,10 +18,14 @@ export function setNoCache(response: ServerResponse): void {
   response.setHeader("Cache-Control", "no-store, no-cache, no-transform, must-revalidate, max-age=0");
 }
 
-/** @param now milliseconds since 1970 */
+/** The headers of what may be kept for a year. @param now milliseconds since 1970 */
+export function cacheable(now: number): Readonly<Record<string, string>> {
+  const expires = new Date(now + YEAR_S * 1_000).toUTCString();
+  return { "Cache-Control": `public, max-age=${YEAR_S}`, Expires: expires };
+}
+
 export function setCacheable(response: ServerResponse, now: number): void {
-  response.setHeader("Cache-Control", `public, max-age=${YEAR_S}`);
-  response.setHeader("Expires", new Date(now + YEAR_S * 1_000).toUTCString());
+  for (const [name, value] of Object.entries(cacheable(now))) response.setHeader(name, value);
 }
 
 /** Lets pages of the allowed origins read the answer (the Fetch standard, CORS protocol), also one that refuses them. */

@@ -84,7 +84,7 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
 
   /** Runs `read` when the sends before it are answered: what a full mailbox holds back is not even read (contract 5). */
   queue(read: () => Promise<void>): void {
-    this.#sends = this.#sends.then(read);
+    this.#sends = this.#sends.then(read).catch((error: unknown) => this.#parts.family.crashed(this, error));
   }
 
   /** What its client has sent. @param done called when the connection has been told */

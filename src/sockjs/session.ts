@@ -128,17 +128,17 @@ const family: FamilyLogic = {
 /** The parent of all sessions of a server: with them in `server.actor.system`. */
 export class Family {
   readonly #actor: AnyActorRef;
+  readonly #onCrash: (error: unknown) => void;
   readonly #sessions = new Map<string, { readonly life: SessionLife; readonly send: (event: SessionEvent) => void }>();
   #count = 0;
 
   /** @param onCrash a session has thrown, which is a fault of ours: it alone has ended */
   constructor(parent: SessionParent, onCrash: (error: unknown) => void) {
+    this.#onCrash = onCrash;
     const onEnd = (id: string, error: unknown): void => {
       const session = this.#sessions.get(id);
       this.#sessions.delete(id);
-      if (error === undefined) return;
-      session?.life.crash();
-      onCrash(error);
+      if (error !== undefined && session !== undefined) this.crashed(session.life, error);
     };
     this.#actor = createActor(family, { parent, id: "sockjs", input: { onEnd } });
     this.#actor.start();
@@ -155,6 +155,12 @@ export class Family {
     this.#sessions.set(id, { life, send });
     actor.start();
     return send;
+  }
+
+  /** Something of a session has failed beside its machine. */
+  crashed(life: SessionLife, error: unknown): void {
+    life.crash();
+    this.#onCrash(error);
   }
 
   /** The server has come to rest: what waits for a last request is given up. */

@@ -444,6 +444,7 @@ describe("services", () => {
         "/a/b": { handler() {} },
         "/a/info": { sockjs: false, handler() {} },
         "/ü b/": { handler() {} },
+        "/": { handler() {} },
       },
     }).then(({ server }) => server);
     expect((await ask(port, "GET", "/a/b/info")).status).toBe(200);
@@ -451,6 +452,8 @@ describe("services", () => {
     expect((await ask(port, "POST", "/a/b/c/xhr")).body).toBe("o\n");
     expect((await ask(port, "POST", "/a/b/b/c/xhr")).body).toBe("o\n");
     expect((await ask(port, "GET", "/a/info")).status).toBe(426);
+    expect((await ask(port, "POST", "/a/c/xhr")).status).toBe(404);
+    expect((await ask(port, "POST", "/x/c/xhr")).body).toBe("o\n");
     expect((await ask(port, "GET", "/%C3%BC%20b/info")).status).toBe(200);
     expect((await ask(port, "POST", "/%C3%BC%20b/0/0/xhr")).body).toBe("o\n");
   });

@@ -176,6 +176,7 @@ describe("a session over hixie-76", () => {
     const { port, server, clock } = await legacy();
     const peer = await openPeer(port);
     await until(() => server.stats().connections === 1);
+    expect(server.connections()[0]).toMatchObject({ transport: "websocket", version: 0 });
     expect(server.connections()[0]?.ping()).toBe(false);
     expect(server.sendall(Buffer.from("bytes"))).toMatchObject({ dropped: 1 });
     clock.pass(25_000);

@@ -139,11 +139,6 @@ export function newSession(service: string): string {
   return `${service}/000/session${++sessions}`;
 }
 
-/** What a message becomes on its way: `a[…]` and what the transport puts around it. */
-export function arrayFrame(...messages: string[]): string {
-  return `a${JSON.stringify(messages)}`;
-}
-
 function echo(event: ServerEvent, bus: Bus): void {
   if (event.type === "message") bus.unicast(event.text, event.connection);
 }
