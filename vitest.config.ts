@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^sendall$/, replacement: source("index.ts") },
+      { find: /^sendall\/client$/, replacement: source("client.ts") },
       { find: /^sendall\/testing$/, replacement: source("testing/runtime.ts") },
     ],
   },

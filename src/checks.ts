@@ -1,7 +1,7 @@
 /** What the value of an option may be: the kinds that `settings.ts` puts its table together from. */
 import { statSync } from "node:fs";
 import type { TlsOptions } from "node:tls";
-import type { Handler, Logger } from "./contracts.js";
+import { type Handler, type Logger, ShapedHandler } from "./contracts.js";
 
 /** One option: its default, and what it has to be. */
 export interface Option<T> {
@@ -114,7 +114,7 @@ export function isTls(value: unknown): value is TlsOptions {
 
 /** Whether it is one of the shapes of a handler. */
 export function isHandler(value: unknown): value is Handler {
-  if (typeof value === "function") return true;
+  if (typeof value === "function" || value instanceof ShapedHandler) return true;
   if (typeof value !== "object" || value === null) return false;
   const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
   return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));
@@ -122,7 +122,7 @@ export function isHandler(value: unknown): value is Handler {
 
 /** The accepted shapes of a handler, for error messages. */
 export const HANDLER_SHAPES: string =
-  "a function (event, bus) => void, or an object { init(bus), handle(event, state, bus), stop?(state, bus) }";
+  "a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic or channels has made";
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

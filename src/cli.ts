@@ -2,7 +2,7 @@
 /**
  * The command `sendall`: `sendall serve [file]` serves the handler that a file exports by default. People start it in a
  * shell, process managers with `PORT` and `HOST`. Standard output has one line, the address; the log and every complaint go
- * to standard error.
+ * to standard error. `sendall connect <url>` is in `cli/connect.ts`.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
@@ -11,6 +11,8 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { HANDLER_SHAPES, isHandler, type Option } from "./checks.js";
+import { connectCommand } from "./cli/connect.js";
+import { complain, leave, messageOf, wrongUsage } from "./cli/exit.js";
 import type { Handler } from "./contracts.js";
 import { SendallError, show } from "./errors.js";
 import { createStderrLogger, LOG_LEVELS } from "./log.js";
@@ -36,6 +38,8 @@ Options:
 
 SIGINT and SIGTERM let the handler finish and say goodbye to every client; the second one leaves at once.
 Exit codes: 0 after a signal, 1 if something failed, 2 if the command line is wrong.
+
+sendall connect <url> talks to a server; sendall connect --help tells how.
 `;
 
 const FLAGS = {
@@ -63,6 +67,7 @@ interface Task {
 }
 
 async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === "connect") return connectCommand(args.slice(1));
   const { values, positionals } = parse(args);
   if (values.help) return leave(0, USAGE);
   if (values.version) return leave(0, `${readVersion()}\n`);
@@ -239,28 +244,9 @@ function explain(error: unknown, place = placeOf(error)): string {
   return `${name}${messageOf(error)}${place === undefined ? "" : ` (${relative("", place.path)}:${place.line})`}`;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : show(error);
-}
-
-function wrongUsage(problem: string): SendallError {
-  return new SendallError("BAD_OPTION", `${problem} (sendall --help tells more)`);
-}
-
 function readVersion(): string {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   return version;
-}
-
-/** Says in one line what went wrong and ends the process; an error that is not ours is a bug of ours and keeps its stack. */
-function complain(error: unknown): void {
-  const isOurs = error instanceof SendallError;
-  const problem = isOurs ? error.message.replace(/\s*\n\s*/g, " ") : error instanceof Error ? error.stack : show(error);
-  leave(isOurs && error.code === "BAD_OPTION" ? 2 : 1, `sendall: ${problem}\n`);
-}
-
-function leave(code: number, text: string): void {
-  (code === 0 ? process.stdout : process.stderr).write(text, () => process.exit(code));
 }
 
 main(process.argv.slice(2)).catch(complain);

@@ -1,4 +1,7 @@
-/** Reason to close code and text: the only place with close-code numbers (RFC 6455 section 7.4). */
+/**
+ * Reason to close code and text: the only place with close-code numbers (RFC 6455 section 7.4). The client asks here too, in
+ * browsers, so nothing of Node is used.
+ */
 import { SendallError, show } from "./errors.js";
 
 /** Why a connection is closed, as it goes into the close frame. */
@@ -69,16 +72,82 @@ export function checkCloseCode(code: unknown): asserts code is number {
     );
 }
 
+/** Whether the WebSocket class of browsers lets a page close with this code. */
+export function isBrowserCode(code: number): boolean {
+  return code === NORMAL.code || (code >= 3000 && code <= 4999);
+}
+
 /** A close frame holds 125 bytes (RFC 6455 section 5.5), two of them the code. */
-const MAX_REASON_BYTES = 123;
+export const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason to what fits into a close frame, at a character. */
 export function cutReason(reason: string): string {
   const text = String(reason);
-  const bytes = Buffer.from(text);
+  const bytes = new TextEncoder().encode(text);
   if (bytes.length <= MAX_REASON_BYTES) return text;
   let end = MAX_REASON_BYTES;
   // A byte of the form 10xxxxxx continues a character: step back to where one begins.
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString("utf8", 0, end);
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, end));
+}
+
+/** Throws `BAD_CLOSE_CODE` unless a browser lets a page send this code, so that a client does the same everywhere. */
+export function checkClientCloseCode(code: unknown): asserts code is number {
+  if (typeof code !== "number" || !Number.isInteger(code) || !isBrowserCode(code))
+    throw new SendallError("BAD_CLOSE_CODE", `close code: a client may send 1000 or 3000-4999, got ${show(code)}`);
+}
+
+/** What a close code says to a client. */
+interface CloseMeaning {
+  readonly text: string;
+  /** Connecting again would end in the same way: a client that is told this stays away. */
+  readonly isFinal: boolean;
+}
+
+/**
+ * What the registered codes say (RFC 6455 section 7.4.1 and IANA's registry). A client stays away when its peer is done with it,
+ * does not want it, or cannot take what it sends. It comes back when the peer speaks of itself, or nobody said anything. All
+ * other codes are the application's own: it comes back after them too, since only the application knows better.
+ */
+const meanings: Readonly<Record<number, CloseMeaning>> = {
+  1000: { text: "normal closure", isFinal: true },
+  1001: { text: "going away", isFinal: false },
+  1002: { text: "protocol error", isFinal: true },
+  1003: { text: "unsupported data", isFinal: true },
+  1005: { text: "no code", isFinal: false },
+  1006: { text: "no close frame", isFinal: false },
+  1007: { text: "invalid payload", isFinal: true },
+  1008: { text: "policy violation", isFinal: true },
+  1009: { text: "message too big", isFinal: true },
+  1010: { text: "extension required", isFinal: true },
+  1011: { text: "internal error", isFinal: false },
+  1012: { text: "service restart", isFinal: false },
+  1013: { text: "try again later", isFinal: false },
+  1014: { text: "bad gateway", isFinal: false },
+  3000: { text: "unauthorized", isFinal: true },
+  3003: { text: "forbidden", isFinal: true },
+  3008: { text: "timeout", isFinal: false },
+};
+
+/** Whether a client that was closed with this code stays away. */
+export function isFinalCode(code: number): boolean {
+  return meanings[code]?.isFinal ?? false;
+}
+
+/** Whether a connection that was closed with this code came to its end, not to grief. */
+export function isNormalEnd(code: number): boolean {
+  return code === NORMAL.code || code === GOING_AWAY.code || code === NO_CODE;
+}
+
+/** What a registered close code says, in words; `""` for one of an application's own. */
+export function closeCodeText(code: number): string {
+  return meanings[code]?.text ?? "";
+}
+
+/** Answers of HTTP that blame the moment, not the request (RFC 9110, 8470, 6585). */
+const PASSING_STATUSES: readonly number[] = [408, 425, 429];
+
+/** Whether a client whose upgrade was refused with this HTTP status stays away: asking again would be answered in the same way. */
+export function isFinalStatus(status: number): boolean {
+  return status >= 400 && status < 500 && !PASSING_STATUSES.includes(status);
 }

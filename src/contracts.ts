@@ -8,6 +8,7 @@ import type {
   Connection,
   ConnectionData,
   ConnectionId,
+  Data,
   Frame,
   Params,
   RequestFacts,
@@ -18,11 +19,17 @@ import type { Refusal, Rejection } from "./reject.js";
 
 /** What Sendall asks of a logger; every pino logger has it. */
 export interface Logger {
+  /** The least of the levels that are written: at `"debug"` each frame is logged, too. */
   readonly level: string;
+  /** Each event and each frame. */
   debug(details: object, line: string): void;
+  /** The server's life, connections opened and closed, upgrades refused. */
   info(details: object, line: string): void;
+  /** Slow consumers, slow handlers, refused origins, connections lost. */
   warn(details: object, line: string): void;
+  /** Failures of the handler. */
   error(details: object, line: string): void;
+  /** A logger whose lines carry these bindings, too. */
   child(bindings: Record<string, unknown>): Logger;
 }
 
@@ -40,20 +47,17 @@ export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {
   stop?(state: S, bus: Bus<D, P>): void | Promise<void>;
 }
 
-/** What a route runs: one function for all events, or an object that keeps a state. */
-export type Handler<D = ConnectionData, S = unknown, P = Params> = HandlerFunction<D, P> | StatefulHandler<S, D, P>;
-
-/** What the handler actor runs: each shape of handler is turned into one of these. */
-export interface Runner {
-  /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
-  init(bus: Bus): void | Promise<void>;
-  /** Runs the user's code for one event; called without `this`. */
-  readonly handle: (event: ServerEvent, bus: Bus) => unknown;
-  /** What `handle` returned, once it is settled; not called for an event that failed or took too long. */
-  settled(result: unknown): void;
-  /** The last call. */
-  stop(bus: Bus): void | Promise<void>;
+/** A handler made by `perConnection`, `fromLogic` or `channels`: what is in it is between it and the server. */
+export abstract class ShapedHandler<D = ConnectionData, P = Params> {
+  /** Carries the types; not there at run time. */
+  declare readonly takes?: (event: ServerEvent<D, P>) => void;
 }
+
+/** What a route runs: a function for all events, an object that keeps a state, or what one of the makers of shapes has made. */
+export type Handler<D = ConnectionData, S = unknown, P = Params> =
+  | HandlerFunction<D, P>
+  | StatefulHandler<S, D, P>
+  | ShapedHandler<D, P>;
 
 /** What `authorize` is asked about: a request to connect, before the upgrade. */
 export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
@@ -119,6 +123,7 @@ export interface Wire {
   /** One socket write for all frames, in order. The array is the wire's from then on. @returns `false` if it is not open */
   write(frames: readonly Frame[]): boolean;
   ping(data: Buffer): void;
+  pong(data: Buffer): void;
   /** Sends a close frame after all that was written. `Peer.gone` follows when the peer answers, or the socket ends. */
   close(code: number, reason: string): void;
   /** Cuts the connection; `Peer.gone` MUST follow, not within this call. */
@@ -132,7 +137,9 @@ export interface Peer {
   readonly id: ConnectionId;
   /** @param bytes how many there were on the wire */
   message(data: string | Buffer, bytes: number): void;
-  pong(): void;
+  /** Told only where {@link Admission.hearsPings}; it has been answered. */
+  pinged(data: Buffer): void;
+  ponged(data: Buffer): void;
   drained(): void;
   failed(error: Error): void;
   /** `code` is that of the peer's close frame, 1006 without one. */
@@ -146,6 +153,8 @@ export interface Admission {
   readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
+  /** Whether the handler wants to be told of pings. */
+  readonly hearsPings: boolean;
   /** MUST be called in the same stack in which the wire starts to deliver. */
   accept(wire: Wire): Peer;
   /** MUST be called instead if the peer has left: its place is free again. */
@@ -213,11 +222,15 @@ export interface Entrance {
   readonly middleware?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 }
 
-/** Ends of a connection, for `closed` and the log. */
+/** How a connection ended. */
 export interface Ending {
+  /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
   readonly code: number;
+  /** The reason that goes with the code. */
   readonly reason: string;
+  /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
+  /** Who ended it. */
   readonly by: ClosedBy;
 }
 
@@ -232,4 +245,11 @@ export interface Member extends Connection {
   offer(frame: Frame): Outcome;
   /** Posts an `info` event about it. */
   tell(data: unknown): boolean;
+  /** Posts an `info` event that was meant for all: it counts as waiting for this connection alone. */
+  forward(data: unknown): boolean;
+  /** Sends a pong that no ping has asked for (RFC 6455 section 5.5.3). */
+  pong(data?: Data): boolean;
+  /** Its socket is read no more until `release`, called as often. */
+  hold(): void;
+  release(): void;
 }

@@ -1,4 +1,4 @@
-/** The vocabulary that every room and every user speaks: connections, events, receipts, the bus. No logic. */
+/** The vocabulary that every room and every user speaks: connections, events, receipts, the bus. */
 import type { PeerCertificate } from "node:tls";
 
 declare const connectionId: unique symbol;
@@ -70,10 +70,13 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   readonly protocol: string;
   /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1); 0 for SockJS without it, or before it. */
   readonly version: number;
+  /** The peer's port, or that of the nearest proxy. */
   readonly remotePort: number;
+  /** Our end's address. */
   readonly localAddress: string;
   /** The TLS certificate that the peer has shown (`tls.requestCert`). */
   readonly peerCertificate: PeerCertificate | undefined;
+  /** How it came in. */
   readonly transport: TransportName;
   /** When it opened: milliseconds since 1970. */
   readonly openedAt: number;
@@ -87,7 +90,7 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   readonly rooms: ReadonlySet<string>;
   /** Aborted once the connection is gone. Made when first read. */
   readonly signal: AbortSignal;
-  /** Whatever the program wants to keep with the connection. */
+  /** Whatever the program wants to keep with the connection: at first what `authorize` returned, `{}` without it. */
   data: D;
 
   /**
@@ -97,15 +100,17 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
    */
   send(data: Data): boolean;
   /**
-   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes.
+   * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes, after what was sent before; it overtakes only what waits for a
+   * socket that must drain. `roundTripMs` tells when the pong has come.
    * @returns `false` also where the transport has none (SockJS over HTTP)
-   * @throws SendallError `BAD_DATA`
+   * @throws SendallError `BAD_DATA` if it is longer, or neither a string nor bytes
    */
   ping(data?: Data): boolean;
   /**
    * Sends what waits, then a close frame (RFC 6455 section 5.5.1). A reason over 123 bytes is cut at a character.
    * @param code 1000 unless given; 1000-1003, 1007-1014 and 3000-4999 are accepted
-   * @throws SendallError `BAD_CLOSE_CODE`
+   * @param reason `""` unless given
+   * @throws SendallError `BAD_CLOSE_CODE` for any other code
    */
   close(code?: number, reason?: string): boolean;
   /** Cuts the socket at once; what waits to be sent is lost. */
@@ -113,14 +118,19 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   /**
    * Joins a room, making it if need be.
    * @returns `false` if it is a member already, has gone, or is in `maxRoomsPerConnection` rooms
-   * @throws SendallError `BAD_ROOM`
+   * @throws SendallError `BAD_ROOM` if the name is empty or no string
    */
   join(room: string): boolean;
-  /** Leaves a room; a room without members ceases to exist. */
+  /**
+   * Leaves a room; a room without members ceases to exist.
+   * @returns `false` if it is no member, or has gone
+   * @throws SendallError `BAD_ROOM`
+   */
   leave(room: string): boolean;
   /**
-   * Asks for an `idle` event once it has sent no message for `ms` milliseconds; each message starts the wait anew, 0 ends it.
-   * @throws SendallError `BAD_DURATION`
+   * Asks for an `idle` event once it has sent no message for `ms` milliseconds; each message starts the wait anew (also after the
+   * event), 0 ends it.
+   * @throws SendallError `BAD_DURATION` if `ms` is below 0 or no number
    */
   idle(ms: number): boolean;
 }
@@ -128,12 +138,14 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
 /** A connection has opened: the first event of each. */
 export interface OpenEvent<D = ConnectionData, P = Params> {
   readonly type: "open";
+  /** Who has come; a target and a member from now on. */
   readonly connection: Connection<D, P>;
 }
 
 /** A message has arrived. */
 export interface MessageEvent<D = ConnectionData, P = Params> {
   readonly type: "message";
+  /** Who has sent it. */
   readonly connection: Connection<D, P>;
   /** A string from a text frame, a Buffer from a binary one. The Buffer may be kept. */
   readonly data: string | Buffer;
@@ -144,25 +156,31 @@ export interface MessageEvent<D = ConnectionData, P = Params> {
 /** A connection has ended: the last event of each. */
 export interface ClosedEvent<D = ConnectionData, P = Params> {
   readonly type: "closed";
+  /** Who has gone; its `rooms` and `data` are those of before. */
   readonly connection: Connection<D, P>;
   /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
   readonly code: number;
+  /** The reason beside that code, `""` if there was none. */
   readonly reason: string;
   /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
+  /** Who ended it. */
   readonly by: ClosedBy;
 }
 
 /** The socket or the protocol failed; `closed` follows. */
 export interface ErrorEvent<D = ConnectionData, P = Params> {
   readonly type: "error";
+  /** Whose socket it is. */
   readonly connection: Connection<D, P>;
+  /** What the socket or the protocol says. */
   readonly error: Error;
 }
 
 /** Something from the rest of the program (`tell`) or a timer (`after`). */
 export interface InfoEvent<D = ConnectionData, P = Params> {
   readonly type: "info";
+  /** What `tell` or `after` was given, as it is. */
   readonly data: unknown;
   /** Whom it is about, if it was addressed. */
   readonly connection?: Connection<D, P>;
@@ -171,6 +189,7 @@ export interface InfoEvent<D = ConnectionData, P = Params> {
 /** A connection has been silent for as long as `connection.idle(ms)` asked. */
 export interface IdleEvent<D = ConnectionData, P = Params> {
   readonly type: "idle";
+  /** Who is silent. */
   readonly connection: Connection<D, P>;
 }
 
@@ -182,6 +201,20 @@ export type ServerEvent<D = ConnectionData, P = Params> =
   | ErrorEvent<D, P>
   | InfoEvent<D, P>
   | IdleEvent<D, P>;
+
+/** A control frame of the peer (RFC 6455 section 5.5), for the `ping` and `pong` of a `perConnection` handler; others never see it. */
+export interface ControlEvent {
+  readonly type: "ping" | "pong";
+  readonly connection: Connection;
+  readonly data: Buffer;
+}
+
+/** What waits in a mailbox. */
+export type MailboxEvent = ServerEvent | ControlEvent;
+
+export function isControl(event: MailboxEvent): event is ControlEvent {
+  return event.type === "ping" || event.type === "pong";
+}
 
 /** What became of one message: `targeted = queued + dropped + dead`. */
 export interface Receipt {
@@ -197,6 +230,7 @@ export interface Receipt {
 
 /** Narrows a send to the members of a room, or of any of several (each gets the message once). */
 export interface RoomOption {
+  /** A room, or several. Default: no room, but all connections. */
   readonly room?: string | readonly string[];
 }
 
@@ -207,11 +241,11 @@ export type Cancel = () => void;
 export interface Verbs<D = ConnectionData, P = Params> {
   /**
    * Sends to one connection. One that has gone is no error: the receipt says `dead: 1`.
-   * @throws SendallError `BAD_DATA`
+   * @throws SendallError `BAD_DATA` if it is neither a string nor bytes, or `to` neither a connection nor an id
    */
   unicast(data: Data, to: ConnectionRef): Receipt;
   /**
-   * Sends to all but the source.
+   * Sends to all but the source; to all, if the source has gone.
    * @throws SendallError `BAD_DATA`, `BAD_ROOM`
    */
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt;
@@ -220,11 +254,11 @@ export interface Verbs<D = ConnectionData, P = Params> {
    * @throws SendallError `BAD_DATA`, `BAD_ROOM`
    */
   sendall(data: Data, options?: RoomOption): Receipt;
-  /** As {@link Connection.join}. */
+  /** As {@link Connection.join}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */
   join(connection: ConnectionRef, room: string): boolean;
-  /** As {@link Connection.leave}. */
+  /** As {@link Connection.leave}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */
   leave(connection: ConnectionRef, room: string): boolean;
-  /** The members of a room, in order of joining; a copy. */
+  /** The open members of a room, in order of joining; a copy. @throws SendallError `BAD_ROOM` */
   members(room: string): Connection<D, P>[];
   /** The names of all rooms; a copy. */
   rooms(): string[];
@@ -234,11 +268,13 @@ export interface Verbs<D = ConnectionData, P = Params> {
    * Posts an `info` event to the handler.
    * @param to whom it is about
    * @returns `false` if `mailbox.maxInfo` of them wait already, or the connection has gone
+   * @throws SendallError `BAD_DATA` if `to` is neither a connection nor an id
    */
   tell(data: unknown, to?: ConnectionRef): boolean;
   /**
-   * Posts an `info` event after `ms` milliseconds.
-   * @throws SendallError `BAD_DURATION`
+   * Posts an `info` event after `ms` milliseconds of the server's clock (virtual time in tests).
+   * @param to whom it is about; nothing is posted if it has gone by then
+   * @throws SendallError `BAD_DURATION`, `BAD_DATA`
    */
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel;
   /**
@@ -252,7 +288,7 @@ export interface Verbs<D = ConnectionData, P = Params> {
 
 /** What a handler sends with: its second argument. Works at any time, also after an `await`. */
 export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
-  /** As {@link Connection.close}. */
+  /** As {@link Connection.close}. @throws SendallError `BAD_DATA`, `BAD_CLOSE_CODE` */
   close(to: ConnectionRef, code?: number, reason?: string): boolean;
 }
 

@@ -1,9 +1,15 @@
-/** The public names of Sendall, one by one. */
+/**
+ * The public names of Sendall, one by one.
+ *
+ * @module sendall
+ */
 export type {
   Authorize,
+  Ending,
   Handler,
   HandlerFunction,
   Logger,
+  ShapedHandler,
   StatefulHandler,
   UpgradeRequest,
 } from "./contracts.js";
@@ -34,6 +40,25 @@ export type {
   TransportName,
   Verbs,
 } from "./events.js";
+export { type ChannelHandlers, channels } from "./handlers/channels.js";
+export { fromLogic, type LogicInput } from "./handlers/fromLogic.js";
+export { idle } from "./handlers/idle.js";
+export type { ConnectionLoop, LoopConnection, LoopMessage } from "./handlers/loop.js";
+export type { ConnectionModule } from "./handlers/module.js";
+export { perConnection } from "./handlers/perConnection.js";
+export {
+  type CloseReply,
+  type ControlReply,
+  close,
+  type MessageReply,
+  type NoReply,
+  noreply,
+  ping,
+  pong,
+  type Reply,
+  reply,
+  type SingleReply,
+} from "./handlers/reply.js";
 export type { HostServer } from "./http/attach.js";
 export type {
   AccessEntry,

@@ -13,6 +13,25 @@ export interface LeakOwner {
   leaked(error: unknown): void;
 }
 
+/** An owner that is told who it is for, until that one has ended. */
+export class Forgetful<T> implements LeakOwner {
+  #whose: T | undefined;
+  readonly #report: (error: unknown, whose: T | undefined) => void;
+
+  constructor(whose: T, report: (error: unknown, whose: T | undefined) => void) {
+    this.#whose = whose;
+    this.#report = report;
+  }
+
+  leaked(error: unknown): void {
+    this.#report(error, this.#whose);
+  }
+
+  forget(): void {
+    this.#whose = undefined;
+  }
+}
+
 // The process has one list of listeners, so this is shared by all servers in it.
 const owners = new AsyncLocalStorage<LeakOwner>();
 let watching = 0;

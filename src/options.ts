@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
-import type { Authorize, Handler, Logger, StatefulHandler, UpgradeRequest } from "./contracts.js";
+import type { Authorize, Handler, Logger, ShapedHandler, StatefulHandler, UpgradeRequest } from "./contracts.js";
 import type { Bus, ConnectionData, ConnectionId, Params, ParamsOf, ServerEvent } from "./events.js";
 
 /** How much may wait for the handler. */
@@ -32,9 +32,9 @@ export interface OutboxOptions {
 
 /** How dead peers are found. */
 export interface HeartbeatOptions {
-  /** A peer that is silent for so long gets a ping. Default 25,000. */
+  /** A peer that is silent for so long gets a ping. Default 25,000 ms. */
   readonly intervalMs: number;
-  /** A peer that answers nothing for so long is given up. Default 20,000. */
+  /** A peer that answers nothing for so long is given up. Default 20,000 ms. */
   readonly timeoutMs: number;
 }
 
@@ -44,7 +44,7 @@ export interface SuperviseOptions {
   readonly strategy: "resume" | "restart";
   /** More failures than this within `periodMs` close whoever caused them. Default 3. */
   readonly intensity: number;
-  /** Default 5,000. */
+  /** The period in which failures are counted. Default 5,000 ms. */
   readonly periodMs: number;
   /** Whether `stats().failures` keeps the data of the event. Default `true`. */
   readonly keepData: boolean;
@@ -70,10 +70,11 @@ export interface SockJsOptions {
 
 /** One request or upgrade that was answered, for `onAccess`. */
 export interface AccessEntry {
+  /** Whether it asked for a page or for a connection. */
   readonly type: "request" | "upgrade";
   /** When it came: milliseconds since 1970. */
   readonly at: number;
-  /** How long the answer took. */
+  /** How long the answer took, in milliseconds. */
   readonly durationMs: number;
   /** Empty for bytes that made no request; so is `path`. */
   readonly method: string;
@@ -81,10 +82,11 @@ export interface AccessEntry {
   readonly path: string;
   /** The HTTP status: 101 for an upgrade. */
   readonly status: number;
+  /** The peer's address, or what a trusted proxy says that it is. */
   readonly remoteAddress: string;
-  /** Who came in. */
+  /** Who came in (an upgrade with 101). */
   readonly connection?: ConnectionId;
-  /** Why it was refused. */
+  /** Why it was refused (an upgrade, or bytes that made no request). */
   readonly reason?: string;
 }
 
@@ -102,19 +104,21 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly origins?: "same" | "any" | readonly string[];
   /** Subprotocols on offer, in order of preference (RFC 6455 section 1.9). Default none. */
   readonly protocols?: readonly string[];
-  /** How long `authorize` may take, and the wait of `whenFull`; of the server, also the head of a request. Default 10,000. */
+  /** How long `authorize` may take, and the wait of `whenFull`; of the server, also the head of a request. Default 10,000 ms. */
   readonly handshakeTimeoutMs?: number;
-  /** A connection that sends no message for so long is closed with 1000 "idle". Default `false`. */
+  /** A connection that sends no message for so many milliseconds is closed with 1000 "idle". Default `false`. */
   readonly idleTimeoutMs?: number | false;
-  /** A larger message closes its connection with 1009. Default 1 MiB. */
+  /** A message of more bytes, uncompressed, closes its connection with 1009. Default 1 MiB. */
   readonly maxPayloadBytes?: number;
+  /** How much may wait for the handler. What it leaves out has its default. */
   readonly mailbox?: Partial<MailboxOptions>;
+  /** How much may wait for a peer. What it leaves out has its default. */
   readonly outbox?: Partial<OutboxOptions>;
   /** Beyond so many `join` returns `false`. Default 100. */
   readonly maxRoomsPerConnection?: number;
-  /** `false` turns it off. */
+  /** How dead peers are found (RFC 6455 section 5.5.2); `false` turns it off. What it leaves out has its default. */
   readonly heartbeat?: Partial<HeartbeatOptions> | false;
-  /** An event that is not finished by then is a failure, and the next one starts. Default 30,000. */
+  /** An event that is not finished by then is a failure, and the next one starts. Default 30,000 ms. */
   readonly handlerTimeoutMs?: number;
   /**
    * permessage-deflate (RFC 7692) in both directions; messages of 1 KiB and more are compressed, once for all recipients. Limits
@@ -126,6 +130,7 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
    * handlers only). Default `"serial"`.
    */
   readonly concurrency?: "serial" | "connection";
+  /** What happens when the handler fails. What it leaves out has its default. */
   readonly supervise?: Partial<SuperviseOptions>;
   /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
   readonly sockjs?: Partial<SockJsOptions> | boolean;
@@ -133,6 +138,7 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
 
 /** The options of one route. */
 export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> extends SharedOptions<D, P> {
+  /** Handles the connections of this path. */
   readonly handler: Handler<D, S, P>;
 }
 
@@ -146,7 +152,8 @@ type InlineRoute<D, P> = Omit<SharedOptions, "authorize"> & {
 };
 type InlineHandler<D, P> =
   | { method(event: ServerEvent<D, P>, bus: Bus<D, P>): unknown }["method"]
-  | StatefulHandler<unknown, D, P>;
+  | StatefulHandler<unknown, D, P>
+  | ShapedHandler<D, P>;
 
 /** Either one handler for every path, or handlers by path. */
 export type Handling<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> =
@@ -183,7 +190,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly port?: number;
   /** How many connections may wait to be accepted by the operating system. Default: the system's. */
   readonly backlog?: number;
-  /** A folder to serve over HTTP on the same port. */
+  /** A folder to serve over HTTP on the same port. Default none. */
   readonly static?: string;
   /** Serves `wss://` with this key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
   readonly tls?: TlsOptions;
@@ -198,11 +205,11 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    * `-Host`. `true` believes all. Default `false`.
    */
   readonly trustProxy?: boolean | number;
-  /** Plain HTTP that nothing else answers. Default: 426, or 404 where `static` has no such file. */
+  /** Plain HTTP that nothing else answers; a throw is answered with 500. Default: 426, or 404 where `static` has no such file. */
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   /** Told of each request and upgrade once it is answered. Default none. */
   readonly onAccess?: (entry: AccessEntry) => void;
-  /** How long a peer may take to answer a close frame before it is cut. Default 5,000. */
+  /** How long a peer may take to answer a close frame before it is cut. Default 5,000 ms. */
   readonly closeTimeoutMs?: number;
   /** Any pino logger, or `false` for none. Default: pino at `info`. */
   readonly logger?: Logger | false;
@@ -222,10 +229,10 @@ export function route<D = ConnectionData, S = unknown, P = Params>(
 
 /** How a server is closed. */
 export interface CloseOptions {
-  /** How long the handler may take to finish what has arrived. Default 5,000. */
+  /** How long the handler may take to finish what has arrived. Default 5,000 ms. */
   readonly drainMs?: number;
   /** The code of the close frames. Default 1001. */
   readonly code?: number;
-  /** Default `"going away"`. */
+  /** The reason of the close frames, cut at 123 bytes. Default `"going away"`. */
   readonly reason?: string;
 }

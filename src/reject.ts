@@ -11,8 +11,10 @@ export interface Refusal {
 
 /** What `reject` returns; `authorize` hands it on. */
 export class Rejection {
+  /** The answer in place of the upgrade. */
   readonly refusal: Refusal;
 
+  /** Made by `reject`. */
   constructor(refusal: Refusal) {
     this.refusal = refusal;
   }

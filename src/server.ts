@@ -25,20 +25,20 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   const log = createLogger(settings.logger, settings.name);
   const { clock, newId } = surroundings;
   const turn = new Turn(clock);
-  const actor = createServerActor((error) => server.fail(error));
+  const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor);
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
       settings: routeSettings,
-      runner: runHandler(handler),
+      createRunner: (host) => runHandler(handler, host, actor),
       clock,
       turn,
       log,
       newId,
       parent: actor,
       inspection,
-      onFailed: (error) => server.routeFailed(error),
+      onEnded: (error) => server.routeEnded(error),
     });
   const [first, ...others] = settings.routes;
   const server = new LiveServer([build(first), ...others.map(build)], settings, surroundings, actor, log);

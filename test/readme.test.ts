@@ -50,7 +50,8 @@ async function urlOf(child: ChildProcess): Promise<string> {
 
 describe("the README", () => {
   test("shows programs and a test, and nothing that this file does not run", () => {
-    expect(blocks.map(({ language }) => language)).toEqual(["js", "sh", "js", "js", "js", "ts", "sh"]);
+    const languages = ["js", "sh", "js", "js", "js", "js", "mermaid", "js", "html", "sh", "ts", "sh"];
+    expect(blocks.map(({ language }) => language)).toEqual(languages);
   });
 
   test("begins with a handler of ten lines that welcomes, relays and says who left", async () => {
@@ -69,11 +70,75 @@ describe("the README", () => {
     expect(String(left)).toMatch(/^[0-9a-f-]{36} left$/);
   });
 
+  test("shows a server with each shape of handler, which answers as its comments say", async () => {
+    const url = await urlOf(run(programs[1]?.replace("await server.close();", "console.log(server.url);") ?? ""));
+    const said = {
+      function: [["hi"], ["somebody says hi"]],
+      state: [
+        ["a", "b"],
+        ["message number 1", "message number 2"],
+      ],
+      logic: [
+        ["a", "b"],
+        ["message number 1", "message number 2"],
+      ],
+      module: [
+        ["a", "b"],
+        ["your message number 1", "your message number 2"],
+      ],
+      loop: [["hi"], ["hi"]],
+      channels: [
+        ["sub,news", "sub,echo", "msg,echo,a,b"],
+        ["msg,news,nothing new", "msg,echo,a,b"],
+      ],
+    };
+    for (const [path, [sent = [], expected = []]] of Object.entries(said)) {
+      const socket = new WebSocket(url + path);
+      const received: string[] = [];
+      const all = new Promise<void>((resolve) => {
+        socket.on("message", (data) => {
+          if (received.push(String(data)) === expected.length) resolve();
+        });
+      });
+      await once(socket, "open");
+      for (const message of sent) socket.send(message);
+      await all;
+      socket.terminate();
+      expect([path, received]).toEqual([path, expected]);
+    }
+  });
+
   test("shows other programs that start and close", async () => {
     for (const program of programs.slice(1)) {
       const [code] = await once(run(program), "exit");
       expect(code).toBe(0);
     }
+  });
+
+  test("shows a client's states as its machine has them", () => {
+    const drawn = Array.from(
+      readme.matchAll(/^ {2}(\w+|\[\*\]) --> (\w+|\[\*\])/gm),
+      ([, from, to]) => `${from} ${to}`,
+    );
+    const states = new Set(drawn.flatMap((arrow) => arrow.split(" ")).filter((name) => name !== "[*]"));
+    expect([...states]).toEqual(["connecting", "open", "waiting", "closing", "closed"]);
+  });
+
+  test("shows a pipe to a server, and what comes back", async () => {
+    const [, serving = "", piping = ""] = /^(npx sendall serve) &\n(printf .*)$/m.exec(readme) ?? [];
+    const cli = `${process.execPath} ${fileURLToPath(new URL("../dist/cli.js", import.meta.url))}`;
+    const server = spawn("sh", ["-c", `exec ${serving.replace("npx sendall", cli)} --port 0`], {
+      cwd: root,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    children.push(server);
+    const [line] = await once(server.stdout, "data");
+    const [url = ""] = /ws:\S+/.exec(String(line)) ?? [];
+    const command = piping.replace("npx sendall", cli).replace("ws://127.0.0.1:8080", url);
+    const pipe = spawn("sh", ["-c", command], { cwd: root, stdio: ["ignore", "pipe", "ignore"] });
+    let output = "";
+    for await (const chunk of pipe.stdout) output += chunk;
+    expect(output).toBe("a\nb\n");
   });
 
   test("has an options table with every option of the code and its default", () => {

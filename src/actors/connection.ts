@@ -20,7 +20,7 @@ import type { Ending, Member, Outcome, Peer, Wire } from "../contracts.js";
 import type { ClosedBy, ConnectionData, ConnectionId, Data, Frame, TransportName } from "../events.js";
 import type { Entry } from "../http/gate.js";
 import type { Release } from "../http/slots.js";
-import type { LeakOwner } from "../leaks.js";
+import { Forgetful } from "../leaks.js";
 import { controlPayload } from "../transport/frame.js";
 import { ConnectionFacts } from "./facts.js";
 import { Liveness } from "./liveness.js";
@@ -29,25 +29,8 @@ import type { RouteParts } from "./route.js";
 import { Sender, type SenderActor, senderLogic } from "./sender.js";
 
 const NO_PAYLOAD = Buffer.alloc(0);
-
-/** Leaks of a connection's events are its own, until it has ended; then they are nobody's. */
-class ConnectionLeaks implements LeakOwner {
-  readonly #route: RouteParts;
-  #connection: LiveConnection | undefined;
-
-  constructor(route: RouteParts, connection: LiveConnection) {
-    this.#route = route;
-    this.#connection = connection;
-  }
-
-  leaked(error: unknown): void {
-    this.#route.leaked(error, this.#connection);
-  }
-
-  forget(): void {
-    this.#connection = undefined;
-  }
-}
+/** What the heartbeat's pings carry, so that their pongs are known. */
+const HEARTBEAT = Buffer.from("heartbeat");
 
 export class LiveConnection extends ConnectionFacts implements Member, Peer, LaneOwner {
   readonly id: ConnectionId;
@@ -67,13 +50,15 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   #deadline: Timer | undefined;
   #isAnnounced = false;
   /** Outlives this object in what the handler leaves behind, and lets go of it at the end. */
-  readonly leakOwner: ConnectionLeaks;
+  readonly leakOwner: Forgetful<LiveConnection>;
   /** Our side has not begun to close it. */
   #isLive = true;
   #isGone = false;
   #isCut = false;
   #isDeaf = false;
   #hasDroppedBytes = false;
+  /** How many have paused its socket. */
+  #holds = 0;
   /** Its socket or the protocol. */
   #hasFailed = false;
   /** What our side closed it with, and what `closed` is to say of it. */
@@ -89,8 +74,8 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
     this.data = (entry.data ?? {}) as ConnectionData;
     this.openedAt = route.clock.now();
-    this.leakOwner = new ConnectionLeaks(route, this);
-    this.#lane = route.mailbox.lane(this);
+    this.leakOwner = new Forgetful<LiveConnection>(this, route.leaked);
+    this.#lane = route.lane(this);
     const { mailbox, counters, wake, turn, supervisor, settings, inspection } = route;
     this.#sender = new Sender({
       wire,
@@ -109,7 +94,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
       settings: wire.heartbeat === undefined ? settings : { ...settings, heartbeat: wire.heartbeat },
       wire,
       lane: this.#lane,
-      sendPing: () => this.ping(),
+      sendPing: () => this.ping(HEARTBEAT),
       onDead: () => this.#cut("lost"),
       onIdle: () => this.#receiver.send({ type: "idle" }),
       onIdleTooLong: () => this.close(IDLE.code, IDLE.reason),
@@ -152,11 +137,21 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     return this.#route.bus.unicast(data, this).queued === 1;
   }
 
-  ping(data?: Data): boolean {
-    const payload = data === undefined ? NO_PAYLOAD : controlPayload(data);
+  ping(data: Data = NO_PAYLOAD): boolean {
+    const payload = controlPayload(data);
     if (!this.isOpen || this.#wire.hasPings === false) return false;
     this.#liveness.pinged();
+    // It goes past the outbox: after what was sent before it, unless that has to wait for the socket.
+    this.#sender.flush();
     this.#wire.ping(payload);
+    return true;
+  }
+
+  pong(data: Data = NO_PAYLOAD): boolean {
+    const payload = controlPayload(data);
+    if (!this.isOpen || this.#wire.hasPings === false) return false;
+    this.#sender.flush();
+    this.#wire.pong(payload);
     return true;
   }
 
@@ -211,13 +206,25 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     return posted;
   }
 
+  forward(data: unknown): boolean {
+    const posted = this.#route.mailbox.forward(this.#lane, { type: "info", data, connection: this });
+    if (posted) this.#route.wake();
+    return posted;
+  }
+
   message(data: string | Buffer, bytes: number): void {
     this.#liveness.heard();
     this.#receiver.send({ type: "message", data, bytes });
   }
 
-  pong(): void {
+  pinged(data: Buffer): void {
+    this.#receiver.send({ type: "ping", data });
+  }
+
+  ponged(data: Buffer): void {
     this.#liveness.ponged();
+    // The heartbeat's are ours.
+    if (this.#route.hearsPings && !data.equals(HEARTBEAT)) this.#receiver.send({ type: "pong", data });
   }
 
   drained(): void {
@@ -232,9 +239,9 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   }
 
   gone(code: number, reason: string): void {
-    this.#route.forget(this);
     this.#isLive = false;
     this.#isGone = true;
+    this.#route.forget(this, this.#lane, false);
     this.#liveness.end();
     this.#deadline?.cancel();
     this.#sender.end();
@@ -251,11 +258,21 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   }
 
   pause(): void {
+    this.hold();
+  }
+
+  resume(): void {
+    this.release();
+  }
+
+  hold(): void {
+    if (this.#holds++ > 0) return;
     this.#liveness.paused();
     this.#wire.pause();
   }
 
-  resume(): void {
+  release(): void {
+    if (--this.#holds > 0) return;
     this.#liveness.resumed();
     if (!this.#isDeaf) this.#wire.resume();
   }
@@ -334,9 +351,8 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     if (!this.isOpen) return false;
     this.#isLive = false;
     this.#closedWith = { code, reason, by };
-    this.#route.forget(this);
     this.#deafenReceiver();
-    this.#route.mailbox.discard(this.#lane);
+    this.#route.forget(this, this.#lane, true);
     return true;
   }
 

@@ -4,19 +4,21 @@
  * supervision, which also runs `init` and `stop`.
  */
 import type { Lane, Mailbox, Taken } from "../bus/mailbox.js";
+import { Patient, type Target } from "../bus/runner.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../bus/turn.js";
 import type { Clock, Timer } from "../clock.js";
-import type { Logger, Runner } from "../contracts.js";
+import type { Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
-import type { Bus, ServerEvent } from "../events.js";
+import type { MailboxEvent } from "../events.js";
 import { type LeakOwner, runFor } from "../leaks.js";
 import { isDebugging } from "../log.js";
+import { isPromiseLike } from "../promises.js";
 import { type ObjectActor, objectLogic } from "./logic.js";
 import type { Supervisor } from "./supervisor.js";
 
 export interface HandlerParts {
-  readonly runner: Runner;
-  readonly bus: Bus;
+  /** Whose code runs, but for lanes that have a target of their own. */
+  readonly target: Target;
   readonly mailbox: Mailbox;
   readonly turn: Turn;
   readonly clock: Clock;
@@ -24,7 +26,7 @@ export interface HandlerParts {
   readonly supervisor: Supervisor;
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
-  readonly onFailure: (error: unknown, event: ServerEvent) => void;
+  readonly onFailure: (error: unknown, event: MailboxEvent, target: Target) => void;
   readonly onLeak: (error: unknown) => void;
   /** Nothing waits and nothing is under way. */
   readonly onIdle: () => void;
@@ -32,9 +34,10 @@ export interface HandlerParts {
 
 /** An event whose promise is not settled. */
 interface Pending {
-  readonly event: ServerEvent;
+  readonly event: MailboxEvent;
   readonly lane: Lane;
-  timer: Timer;
+  /** Absent while it may take as long as it likes. */
+  timer: Timer | undefined;
 }
 
 /** An event under way for so long is logged. */
@@ -44,10 +47,13 @@ const TOO_LATE = "the server closed before it was finished";
 const CHECK_EVERY = 32;
 
 export class Handler implements Runnable, LeakOwner {
-  readonly actor: ObjectActor<Handler, ServerEvent>;
+  readonly actor: ObjectActor<Handler, MailboxEvent>;
   readonly #parts: HandlerParts;
   readonly #pending = new Set<Pending>();
-  /** The lane of the event that is being handed to the actor. */
+  /** Those of them that nobody waits for, as long as their connection is there. */
+  readonly #patient = new Map<Lane, Pending>();
+  /** The event that is being handed to the actor, and its lane. */
+  #handed: MailboxEvent | undefined;
   #lane: Lane;
   #isHeld = true;
   #isHurried = false;
@@ -57,16 +63,16 @@ export class Handler implements Runnable, LeakOwner {
   constructor(parts: HandlerParts) {
     this.#parts = parts;
     this.#lane = parts.mailbox.common;
-    this.actor = parts.supervisor.spawn(objectLogic<Handler, ServerEvent>(), "handler", this);
+    this.actor = parts.supervisor.spawn(objectLogic<Handler, MailboxEvent>(), "handler", this);
   }
 
   /** Whether it awaits, or has something to do. */
   get isBusy(): boolean {
-    return this.#isInside || this.#pending.size > 0 || this.#parts.mailbox.size > 0;
+    return this.#isInside || this.#isAwaiting || this.#parts.mailbox.size > 0;
   }
 
   /** The events under way, oldest first. */
-  get pending(): ServerEvent[] {
+  get pending(): MailboxEvent[] {
     return Array.from(this.#pending, ({ event }) => event);
   }
 
@@ -99,17 +105,24 @@ export class Handler implements Runnable, LeakOwner {
     this.#parts.onLeak(error);
   }
 
-  receive(event: ServerEvent): void {
-    const { runner, bus, log } = this.#parts;
+  receive(event: MailboxEvent): void {
+    const { log } = this.#parts;
+    // Events come out of the mailbox: what somebody else sends to the actor is no event of any connection.
+    if (event !== this.#handed) {
+      log.debug({ event: event.type }, "unknown event");
+      return;
+    }
     if (isDebugging(log)) {
       const bytes = event.type === "message" ? { bytes: Buffer.byteLength(event.data) } : {};
       log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
     }
     const lane = this.#lane;
+    const { runner, bus } = this.#targetOf(lane);
     this.#isInside = true;
     try {
       const result = runFor(lane.owner?.leakOwner ?? this, runner.handle, event, bus);
-      if (isPromiseLike(result)) this.#await(result, event, lane);
+      if (result instanceof Patient) this.#letBe(result, event, lane);
+      else if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
     } catch (error) {
       this.#failed(error, event, lane);
@@ -120,46 +133,79 @@ export class Handler implements Runnable, LeakOwner {
 
   /** What is under way is given up now: the server is closing and goes on to the goodbyes. */
   expire(): void {
-    for (const pending of this.#pending) this.#timedOut(pending, TOO_LATE);
+    for (const pending of this.#pending) if (pending.timer !== undefined) this.#timedOut(pending, TOO_LATE);
+  }
+
+  /** The connection of a lane has gone: what was let be is waited for no longer than anything else. */
+  left(lane: Lane): void {
+    const pending = this.#patient.get(lane);
+    if (pending === undefined) return;
+    this.#patient.delete(lane);
+    this.#time(pending);
   }
 
   /** From now on nothing is waited for: events are handed over one after another, whatever becomes of them. */
   hurry(): void {
-    this.expire();
+    this.#giveUp();
     this.#isHurried = true;
     this.#parts.turn.wake(this);
   }
 
   /** Takes no event any more. */
   stop(): void {
-    this.expire();
+    this.#giveUp();
     this.#isHeld = true;
   }
 
+  #giveUp(): void {
+    for (const pending of this.#pending) this.#timedOut(pending, TOO_LATE);
+  }
+
+  /** Whether anything is under way that somebody waits for. */
+  get #isAwaiting(): boolean {
+    return this.#pending.size > this.#patient.size;
+  }
+
   #rest(): "idle" | "awaiting" {
-    if (this.#pending.size > 0) return "awaiting";
-    this.#parts.onIdle();
-    return "idle";
+    if (!this.#isAwaiting) this.#parts.onIdle();
+    return this.#pending.size > 0 ? "awaiting" : "idle";
+  }
+
+  #targetOf(lane: Lane): Target {
+    return lane.target ?? this.#parts.target;
   }
 
   #hand({ event, lane }: Taken): void {
     if (event.type === "open") lane.owner?.announce();
+    this.#handed = event;
     this.#lane = lane;
     this.actor.send(event);
     // Nothing of the last event is kept until the next.
+    this.#handed = undefined;
     this.#lane = this.#parts.mailbox.common;
   }
 
-  #await(result: PromiseLike<unknown>, event: ServerEvent, lane: Lane): void {
+  #letBe({ until }: Patient, event: MailboxEvent, lane: Lane): void {
+    const pending = this.#follow(until, event, lane);
+    // Nobody need be patient with one whose connection has gone already.
+    if (lane.owner === undefined || !lane.owner.isOpen || this.#isHurried) this.#time(pending);
+    else this.#patient.set(lane, pending);
+  }
+
+  #await(result: PromiseLike<unknown>, event: MailboxEvent, lane: Lane): void {
+    this.#time(this.#follow(result, event, lane));
+  }
+
+  #time(pending: Pending): void {
     const { clock, timeoutMs } = this.#parts;
-    const pending: Pending = {
-      event,
-      lane,
-      timer: clock.after(Math.min(SLOW_MS, timeoutMs), () => this.#isSlow(pending)),
-    };
-    this.#pending.add(pending);
-    if (this.#parts.concurrency === "connection") lane.isBusy = true;
     if (this.#isHurried) this.#timedOut(pending, TOO_LATE);
+    else pending.timer = clock.after(Math.min(SLOW_MS, timeoutMs), () => this.#isSlow(pending));
+  }
+
+  #follow(result: PromiseLike<unknown>, event: MailboxEvent, lane: Lane): Pending {
+    const pending: Pending = { event, lane, timer: undefined };
+    this.#pending.add(pending);
+    if (lane.strand !== undefined) lane.strand.isBusy = true;
     // A promise of another kind may throw where it should reject.
     Promise.resolve(result).then(
       (value) => {
@@ -174,6 +220,7 @@ export class Handler implements Runnable, LeakOwner {
           );
       },
     );
+    return pending;
   }
 
   #isSlow(pending: Pending): void {
@@ -194,29 +241,26 @@ export class Handler implements Runnable, LeakOwner {
 
   /** @returns `false` if it was over already: its time was up, or the server has stopped */
   #over(pending: Pending): boolean {
-    pending.timer.cancel();
+    pending.timer?.cancel();
     if (!this.#pending.delete(pending)) return false;
-    if (this.#parts.concurrency === "connection") this.#parts.mailbox.release(pending.lane);
+    if (this.#patient.get(pending.lane) === pending) this.#patient.delete(pending.lane);
+    if (pending.lane.strand !== undefined) this.#parts.mailbox.release(pending.lane.strand);
     // Runs what waits in a microtask, so that what settles here is done first.
     queueMicrotask(() => this.#parts.turn.settled(this));
     return true;
   }
 
-  #done(result: unknown, event: ServerEvent, lane: Lane): void {
-    this.#parts.runner.settled(result);
+  #done(result: unknown, event: MailboxEvent, lane: Lane): void {
+    this.#targetOf(lane).runner.settled?.(result);
     this.#settled(event, lane);
   }
 
-  #settled(event: ServerEvent, lane: Lane): void {
+  #settled(event: MailboxEvent, lane: Lane): void {
     if (event.type === "closed") lane.owner?.bury();
   }
 
-  #failed(error: unknown, event: ServerEvent, lane: Lane): void {
-    this.#parts.onFailure(error, event);
+  #failed(error: unknown, event: MailboxEvent, lane: Lane): void {
+    this.#parts.onFailure(error, event, this.#targetOf(lane));
     this.#settled(event, lane);
   }
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

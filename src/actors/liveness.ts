@@ -2,12 +2,13 @@
  * The signs of life of one connection: when it was last heard, the round trip of its pings, the heartbeat that finds it dead
  * and the alarms for its silence. Its connection tells what arrives, and is told what follows.
  */
+
+import { IdleAlarm } from "../bus/idle.js";
 import type { Lane } from "../bus/mailbox.js";
 import type { Clock } from "../clock.js";
 import type { Wire } from "../contracts.js";
 import type { RouteSettings } from "../settings.js";
 import { Heartbeat, type Watched } from "../transport/heartbeat.js";
-import { IdleAlarm } from "./idle.js";
 
 export interface LivenessParts {
   readonly clock: Clock;

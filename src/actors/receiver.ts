@@ -5,7 +5,7 @@
 import type { Counters } from "../bus/counters.js";
 import type { Lane, Mailbox } from "../bus/mailbox.js";
 import type { Ending } from "../contracts.js";
-import type { Connection, ServerEvent } from "../events.js";
+import type { Connection, MailboxEvent } from "../events.js";
 import { type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
 
 export interface ReceiverParts {
@@ -20,6 +20,7 @@ export interface ReceiverParts {
 export type ReceiverEvent =
   | { readonly type: "opened" }
   | { readonly type: "message"; readonly data: string | Buffer; readonly bytes: number }
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "idle" }
   /** Our side has closed, or the server stops: what arrives from now on is not accepted; `closed` still follows. */
@@ -45,6 +46,10 @@ export class Receiver {
         return;
       case "message":
         this.#message(event.data, event.bytes);
+        return;
+      case "ping":
+      case "pong":
+        if (!this.#isDeaf) this.#post({ type: event.type, connection, data: event.data }, event.data.length);
         return;
       case "failed":
         if (this.#isDeaf || this.#hasFailed) return;
@@ -74,7 +79,7 @@ export class Receiver {
     else this.#post(binaryMessage(connection, data), bytes);
   }
 
-  #post(event: ServerEvent, bytes = 0): void {
+  #post(event: MailboxEvent, bytes = 0): void {
     const { mailbox, lane, wake } = this.#parts;
     mailbox.post(lane, event, bytes);
     wake();
@@ -82,7 +87,7 @@ export class Receiver {
 }
 
 /** Bytes are read as text only if somebody asks. */
-function binaryMessage(connection: Connection, data: Buffer): ServerEvent {
+function binaryMessage(connection: Connection, data: Buffer): MailboxEvent {
   return {
     type: "message",
     connection,

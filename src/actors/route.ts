@@ -5,14 +5,15 @@
 import type { AnyActorRef } from "xstate";
 import { RouteBus } from "../bus/bus.js";
 import { Counters } from "../bus/counters.js";
-import { Mailbox } from "../bus/mailbox.js";
+import { type Lane, Mailbox, Strand } from "../bus/mailbox.js";
 import { Registry } from "../bus/registry.js";
+import type { Runner, RunnerHost, Target } from "../bus/runner.js";
 import type { Turn } from "../bus/turn.js";
 import type { Clock, Timer } from "../clock.js";
-import { type CloseReason, HANDLER_FAILED } from "../closing.js";
-import type { Logger, Member, Peer, Runner, Wire } from "../contracts.js";
+import { type CloseReason, HANDLER_FAILED, NORMAL } from "../closing.js";
+import type { Logger, Member, Peer, Wire } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
-import type { Connection, ConnectionId, Failure, ServerEvent, Stats } from "../events.js";
+import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
 import { runFor } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
@@ -36,12 +37,15 @@ export interface RouteParts {
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
   readonly inspection: Inspection;
+  readonly hearsPings: boolean;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
   /** The handler has leaked a rejection, in an event of this connection. */
-  leaked(error: unknown, connection: LiveConnection | undefined): void;
-  /** The connection is no target and no member any more. */
-  forget(connection: LiveConnection): void;
+  readonly leaked: (error: unknown, connection: LiveConnection | undefined) => void;
+  /** A lane for the events of a connection. */
+  lane(connection: LiveConnection): Lane;
+  /** The connection is no target and no member any more; if it was our side that closed, what waits from it is discarded. */
+  forget(connection: LiveConnection, lane: Lane, isDiscarded: boolean): void;
   /** Its `closed` has been handled. */
   buried(connection: LiveConnection): void;
 }
@@ -49,20 +53,20 @@ export interface RouteParts {
 export interface RouteInput {
   readonly path: string;
   readonly settings: RouteSettings;
-  readonly runner: Runner;
+  readonly createRunner: (host: RunnerHost) => Runner;
   readonly clock: Clock;
   readonly turn: Turn;
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   readonly parent: AnyActorRef;
   readonly inspection: Inspection;
-  /** The handler itself has failed too often; the route is closed. */
-  readonly onFailed: (error: unknown) => void;
+  /** The route is closed: its handler has failed too often, or without an error has come to its end. */
+  readonly onEnded: (error: unknown) => void;
 }
 
 const MAX_KEPT_BYTES = 1_024;
 
-export class Route implements RouteParts, GatedRoute {
+export class Route implements RouteParts, GatedRoute, Target {
   readonly path: string;
   readonly settings: RouteSettings;
   readonly clock: Clock;
@@ -75,6 +79,7 @@ export class Route implements RouteParts, GatedRoute {
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
   readonly handler: Handler;
+  readonly runner: Runner;
   readonly inspection: Inspection;
   readonly #input: RouteInput;
   readonly #charges: Charges<object>;
@@ -84,7 +89,7 @@ export class Route implements RouteParts, GatedRoute {
   /** `init` runs again, for as long as this alarm is set: another one, or the end, makes its result count no more. */
   #restart: Timer | undefined;
   #isClosing = false;
-  #hasFailed = false;
+  #hasEnded = false;
   #rest: (() => void) | undefined;
 
   constructor(input: RouteInput) {
@@ -105,26 +110,46 @@ export class Route implements RouteParts, GatedRoute {
       clock,
       registry,
       mailbox,
+      common: mailbox.common,
       counters,
       log,
       encode: encodeFrame,
       wake: this.wake,
       stats: () => this.stats(),
     });
-    this.handler = new Handler({
-      runner: input.runner,
+    this.runner = input.createRunner({
+      name: `handler:${path}`,
       bus: this.bus,
+      mailbox,
+      counters,
+      settings,
+      clock,
+      log,
+      newId: input.newId,
+      encode: encodeFrame,
+      wake: this.wake,
+      run: (code) => runFor(this.handler, code),
+      left: (lane) => this.handler.left(lane),
+      failed: (error, what, connection, target = this) => {
+        this.#note(error, what, connection?.id);
+        this.#charge(error, target, connection);
+        if (connection === undefined) this.#restartIfAsked(target);
+      },
+      end: (error) => this.#end(error),
+    });
+    this.handler = new Handler({
+      target: this,
       mailbox,
       turn,
       clock,
       log,
       supervisor: this.supervisor,
-      concurrency: settings.concurrency,
+      concurrency: this.#concurrency,
       timeoutMs: settings.handlerTimeoutMs,
-      onFailure: (error, event) => this.#failed(error, event),
+      onFailure: (error, event, target) => this.#failed(error, event, target),
       onLeak: (error) => {
         this.#note(error, "rejection");
-        this.#charge(error, undefined);
+        this.#charge(error, this, undefined);
       },
       onIdle: () => this.#rest?.(),
     });
@@ -132,12 +157,18 @@ export class Route implements RouteParts, GatedRoute {
 
   /** What the handler has not finished, by name. */
   get underWay(): string[] {
-    const events = this.handler.pending.map(({ type }) => type);
-    return this.#restart === undefined ? events : [...events, "init"];
+    const events: string[] = this.handler.pending.map(({ type }) => type);
+    if (this.#restart !== undefined) events.push("init");
+    return events;
   }
 
-  get hasFailed(): boolean {
-    return this.#hasFailed;
+  /** Nobody is let in any more: its handler has failed too often, or has come to its end. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  get hearsPings(): boolean {
+    return this.runner.hearsPings;
   }
 
   /** Runs the handler's `init`; what it throws rejects. */
@@ -162,14 +193,21 @@ export class Route implements RouteParts, GatedRoute {
     this.turn.wake(this.handler);
   };
 
-  leaked(error: unknown, connection: LiveConnection | undefined): void {
+  readonly leaked = (error: unknown, connection: LiveConnection | undefined): void => {
     this.#note(error, "rejection", connection?.id);
     // One that has ended cannot be charged, and it was a peer's event, not the handler's own.
-    if (connection !== undefined) this.#charge(error, connection);
+    if (connection !== undefined) this.#charge(error, this, connection);
+  };
+
+  lane(connection: LiveConnection): Lane {
+    return this.mailbox.lane(connection, this.#concurrency === "connection" ? new Strand() : undefined);
   }
 
-  forget(connection: LiveConnection): void {
+  forget(connection: LiveConnection, lane: Lane, isDiscarded: boolean): void {
     this.registry.remove(connection, connection.rooms);
+    if (isDiscarded) this.mailbox.discard(lane);
+    this.runner.left?.(connection, isDiscarded);
+    this.handler.left(lane);
   }
 
   buried(connection: LiveConnection): void {
@@ -180,7 +218,7 @@ export class Route implements RouteParts, GatedRoute {
     const { counters, registry, mailbox } = this;
     return {
       connections: registry.size,
-      rooms: registry.roomCount,
+      rooms: registry.roomCount + (this.runner.roomCount?.() ?? 0),
       paused: mailbox.paused,
       received: { ...counters.received },
       sent: { ...counters.sent },
@@ -229,8 +267,7 @@ export class Route implements RouteParts, GatedRoute {
     this.handler.stop();
     this.bus.end();
     try {
-      const { runner } = this.#input;
-      if (this.#hasStarted) await runFor(this.handler, () => runner.stop(this.bus));
+      if (this.#hasStarted) await runFor(this.handler, () => this.runner.stop());
     } catch (error) {
       this.#note(error, "stop");
     }
@@ -249,27 +286,37 @@ export class Route implements RouteParts, GatedRoute {
     });
   }
 
-  #failed(error: unknown, event: ServerEvent): void {
-    this.#note(error, event.type, event.connection?.id, event);
-    this.#charge(error, event.connection);
-    if (this.settings.supervise.strategy === "restart" && !this.#hasFailed && !this.#isClosing) this.#initAgain();
+  get #concurrency(): "serial" | "connection" {
+    return this.settings.concurrency === "connection" ? "connection" : this.runner.concurrency;
   }
 
-  /** Whoever has caused too many failures is closed: the connection, or with none the route. */
-  #charge(error: unknown, connection: Connection | undefined): void {
-    const isTooMuch = this.#charges.charge(connection ?? this, this.clock.now());
+  #failed(error: unknown, event: MailboxEvent, target: Target): void {
+    const { connection } = event;
+    this.#note(error, event.type, connection?.id, event);
+    if (connection !== undefined && target.runner.failed?.(connection)) return;
+    this.#charge(error, target, connection);
+    this.#restartIfAsked(target);
+  }
+
+  #restartIfAsked(target: Target): void {
+    if (this.settings.supervise.strategy === "restart" && !this.#isClosing) target.restart();
+  }
+
+  /** Whoever has caused too many failures is closed: the connection, or with none the handler. */
+  #charge(error: unknown, target: Target, connection: Connection | undefined): void {
+    const isTooMuch = this.#charges.charge(connection ?? target, this.clock.now());
     if (isTooMuch && connection !== undefined) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
-    else if (isTooMuch) this.#fail(error);
+    else if (isTooMuch) target.fail(error);
   }
 
   /** What it leaves behind (an interval, say) and leaks a rejection later is charged to the handler. */
   async #init(): Promise<void> {
-    const { runner } = this.#input;
-    await runFor(this.handler, () => runner.init(this.bus));
+    await runFor(this.handler, () => this.runner.init());
   }
 
   /** Connections stay, and events wait for it, at most `handlerTimeoutMs`. */
-  #initAgain(): void {
+  restart(): void {
+    if (this.#hasEnded) return;
     this.handler.hold();
     const { handlerTimeoutMs } = this.settings;
     const ended = (error?: unknown): void => {
@@ -295,28 +342,34 @@ export class Route implements RouteParts, GatedRoute {
 
   #initFailed(error: unknown): void {
     this.#note(error, "init");
-    if (this.#charges.charge(this, this.clock.now())) this.#fail(error);
-    else if (!this.#hasFailed && !this.#isClosing) this.#initAgain();
+    this.#charge(error, this, undefined);
+    if (!this.#isClosing) this.restart();
   }
 
   /** The handler itself is broken: the route is closed, others go on. */
-  #fail(error: unknown): void {
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
-    for (const connection of [...this.#present]) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+  fail(error: unknown): void {
+    this.#end(error ?? new Error("the handler failed"));
+  }
+
+  /** Without an error the handler has come to its end, as a machine does in a final state. */
+  #end(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
+    for (const connection of [...this.#present]) connection.close(code, reason);
     // If it was held for an `init` that never came right: the goodbyes are still said, with the state of before.
     this.#endRestart();
-    this.#input.onFailed(error);
+    this.#input.onEnded(error);
   }
 
   #crashed(actorId: string, error: unknown): void {
     this.log.error({ err: error, actor: actorId }, "an actor failed");
-    if (actorId === this.handler.actor.id) this.#fail(error);
+    if (actorId === this.handler.actor.id) this.fail(error);
     const id = actorId.slice(actorId.indexOf(":") + 1);
     for (const connection of this.#present) if (connection.id === id) connection.crash();
   }
 
-  #note(error: unknown, what: string, connection?: ConnectionId, event?: ServerEvent): void {
+  #note(error: unknown, what: string, connection?: ConnectionId, event?: MailboxEvent): void {
     this.log.error({ err: error, event: what, connection }, "handler failed");
     const data =
       event !== undefined && "data" in event && this.settings.supervise.keepData ? { data: cut(event.data) } : {};

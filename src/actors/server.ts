@@ -3,6 +3,7 @@
  * actor; the routes' actors are its children, so that `inspect` and `system` see them all.
  */
 import { type ActorRef, createActor, type Snapshot, setup } from "xstate";
+import type { Clock, Timer } from "../clock.js";
 
 /** What the server tells its root actor. */
 export type ServerLifeEvent = { readonly type: "listening" | "close" | "closed" };
@@ -43,8 +44,29 @@ export function watchInspection({ system }: ServerActor): Inspection {
   };
 }
 
+/** Our clock as XState asks for one: machines that run as handlers are timed by it. */
+function xstateClock(clock: Clock) {
+  const timers = new Map<number, Timer>();
+  let ids = 0;
+  return {
+    setTimeout(ring: () => void, ms: number): number {
+      const id = ++ids;
+      const timer = clock.after(ms, () => {
+        timers.delete(id);
+        ring();
+      });
+      timers.set(id, timer);
+      return id;
+    },
+    clearTimeout(id: number): void {
+      timers.get(id)?.cancel();
+      timers.delete(id);
+    },
+  };
+}
+
 /** @param onError the root or a supervisor has failed: the server cannot go on */
-export function createServerActor(onError: (error: unknown) => void): ServerActor {
+export function createServerActor(clock: Clock, onError: (error: unknown) => void): ServerActor {
   const machine = setup({ types: { events: {} as ServerLifeEvent } }).createMachine({
     id: "server",
     initial: "starting",
@@ -55,7 +77,7 @@ export function createServerActor(onError: (error: unknown) => void): ServerActo
       closed: { type: "final" },
     },
   });
-  const actor = createActor(machine, { id: "server" });
+  const actor = createActor(machine, { id: "server", clock: xstateClock(clock) });
   actor.subscribe({ error: onError });
   return actor.start();
 }

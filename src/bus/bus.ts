@@ -10,13 +10,15 @@ import { SendallError, show } from "../errors.js";
 import type { Bus, Cancel, Connection, ConnectionRef, Data, Frame, Receipt, RoomOption, Stats } from "../events.js";
 import { isDebugging } from "../log.js";
 import type { Counters } from "./counters.js";
-import type { Mailbox } from "./mailbox.js";
+import type { Lane, Mailbox } from "./mailbox.js";
 import type { Registry } from "./registry.js";
 
 export interface BusParts {
   readonly clock: Clock;
   readonly registry: Registry<Member>;
   readonly mailbox: Mailbox;
+  /** The lane of what concerns no connection. */
+  readonly common: Lane;
   readonly counters: Counters;
   readonly log: Logger;
   /** Throws `BAD_DATA`. */
@@ -91,19 +93,22 @@ export class RouteBus implements Bus {
   }
 
   connections(): Connection[] {
-    return targets(this.#parts.registry.all());
+    return this.targets();
   }
 
   tell(data: unknown, to?: ConnectionRef): boolean {
     if (this.#hasEnded) return false;
     if (to !== undefined) return this.find(to)?.tell(data) ?? false;
-    const posted = this.#parts.mailbox.post(this.#parts.mailbox.common, { type: "info", data });
-    if (posted) this.#parts.wake();
+    const { mailbox, common, wake } = this.#parts;
+    const posted = mailbox.post(common, { type: "info", data });
+    if (posted) wake();
     return posted;
   }
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
     checkDuration("bus.after", ms);
+    // Now: when the alarm rings there is nobody to throw at, and the process would end.
+    if (to !== undefined) this.find(to);
     if (this.#hasEnded) return () => {};
     const timer = this.#parts.clock.after(ms, () => {
       this.#timers.delete(timer);
@@ -117,17 +122,23 @@ export class RouteBus implements Bus {
     };
   }
 
-  sleep(ms: number): Promise<void> {
+  /** @param signal ends the sleep early */
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
     checkDuration("bus.sleep", ms);
     return new Promise((resolve) => {
-      if (this.#hasEnded) return;
+      if (signal?.aborted) resolve();
+      if (this.#hasEnded || signal?.aborted) return;
       this.#sleepers++;
-      const timer = this.#parts.clock.after(ms, () => {
+      const wake = (): void => {
+        timer.cancel();
         this.#timers.delete(timer);
         this.#sleepers--;
+        signal?.removeEventListener("abort", wake);
         resolve();
-      });
+      };
+      const timer = this.#parts.clock.after(ms, wake);
       this.#timers.add(timer);
+      signal?.addEventListener("abort", wake);
     });
   }
 
@@ -147,6 +158,11 @@ export class RouteBus implements Bus {
 
   stats(): Stats {
     return this.#parts.stats();
+  }
+
+  /** All that get messages, in order of opening. */
+  targets(): Member[] {
+    return targets(this.#parts.registry.all());
   }
 
   /** The open connection of this route that is meant. */

@@ -2,9 +2,10 @@
  * The handler's mailbox: one for each route, with a lane for each connection. Receivers post into it, the handler actor
  * takes out of it. It decides the order of events, and tells a lane when its connection has to pause (contract 2, 5, 11).
  */
-import type { ServerEvent } from "../events.js";
+import { isControl, type MailboxEvent } from "../events.js";
 import { Fifo } from "../fifo.js";
 import type { LeakOwner } from "../leaks.js";
+import type { Target } from "./runner.js";
 
 export interface MailboxLimits {
   readonly highWaterEvents: number;
@@ -17,6 +18,7 @@ export interface MailboxLimits {
 export interface LaneOwner {
   /** Told of rejections that the handler leaks in its events. */
   readonly leakOwner: LeakOwner;
+  readonly isOpen: boolean;
   pause(): void;
   resume(): void;
   /** Its `open` is about to be handled. */
@@ -25,47 +27,63 @@ export interface LaneOwner {
   bury(): void;
 }
 
-/** What is posted: the event and, for messages, how many bytes it holds. */
+/** What is posted: the event and, for what the peer has sent, how many bytes it holds. */
 interface Posted {
-  readonly event: ServerEvent;
+  readonly event: MailboxEvent;
   readonly bytes: number;
+  /** An info event that was meant for all. */
+  readonly isForwarded: boolean;
+}
+
+/** Lanes that share one have one event under way at a time, all together. */
+export class Strand {
+  isBusy = false;
+  /** Those whose places came up meanwhile. */
+  readonly parked: Set<Lane> = new Set();
 }
 
 /** The events of one connection that wait. Made by {@link Mailbox.lane}, used by the mailbox alone. */
 export class Lane {
   readonly posted: Fifo<Posted> = new Fifo();
   readonly owner: LaneOwner | undefined;
+  /** Absent where the handler takes one event at a time anyway. */
+  readonly strand: Strand | undefined;
+  /** Whose code handles its events, if not the route's handler. */
+  readonly target: Target | undefined;
   /** What the peer has waiting: messages and their bytes. */
   messages = 0;
   bytes = 0;
+  /** Info events that were meant for all. */
+  forwarded = 0;
   isPaused = false;
   /** Its places in the order of arrival: live ones, and older ones that no longer count. */
   places = 0;
   stale = 0;
   /** More than `lowWaterEvents` wait: it has one place, and goes to the end after each event. */
   isHot = false;
-  /** One of its events is under way (concurrency `"connection"`), and the places that came up meanwhile. */
-  isBusy = false;
+  /** Places that came up while its strand was busy. */
   parked = 0;
 
-  constructor(owner: LaneOwner | undefined) {
+  constructor(owner: LaneOwner | undefined, strand: Strand | undefined, target: Target | undefined) {
     this.owner = owner;
+    this.strand = strand;
+    this.target = target;
   }
 }
 
 /** An event on its way to the handler. */
 export interface Taken {
-  readonly event: ServerEvent;
+  readonly event: MailboxEvent;
   readonly lane: Lane;
 }
 
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #order = new Fifo<Lane>();
-  /** Places that have come up while their lane was busy, and may go now: they are the oldest. */
+  /** Places that have come up while their strand was busy, and may go now: they are the oldest. */
   readonly #released = new Fifo<Lane>();
   /** What concerns no connection. */
-  readonly common: Lane = new Lane(undefined);
+  readonly common: Lane = this.lane(undefined, new Strand());
   #size = 0;
   #infos = 0;
   #paused = 0;
@@ -84,24 +102,29 @@ export class Mailbox {
     return this.#paused;
   }
 
-  lane(owner: LaneOwner): Lane {
-    return new Lane(owner);
+  lane(owner: LaneOwner | undefined, strand?: Strand, target?: Target): Lane {
+    return new Lane(owner, strand, target);
   }
 
   /** @returns `false` if it is an info event and `maxInfo` of them wait */
-  post(lane: Lane, event: ServerEvent, bytes = 0): boolean {
+  post(lane: Lane, event: MailboxEvent, bytes = 0): boolean {
     if (event.type === "info") {
       if (this.#infos >= this.#limits.maxInfo) return false;
       this.#infos++;
-    } else if (event.type === "message") {
+    } else if (isFromPeer(event)) {
       lane.messages++;
       lane.bytes += bytes;
     }
-    this.#size++;
-    lane.posted.push({ event, bytes });
-    if (lane.owner !== undefined && lane.posted.size > this.#limits.lowWaterEvents) lane.isHot = true;
-    if (!lane.isHot || lane.places + lane.parked === 0) this.#queue(lane, 1);
-    if (event.type === "message") this.#press(lane);
+    this.#queuePosted(lane, { event, bytes, isForwarded: false });
+    if (isFromPeer(event)) this.#press(lane);
+    return true;
+  }
+
+  /** Posts an info event that was meant for all. @returns `false` if `maxInfo` of them wait in this lane */
+  forward(lane: Lane, event: MailboxEvent): boolean {
+    if (lane.forwarded >= this.#limits.maxInfo) return false;
+    lane.forwarded++;
+    this.#queuePosted(lane, { event, bytes: 0, isForwarded: true });
     return true;
   }
 
@@ -115,8 +138,9 @@ export class Mailbox {
         continue;
       }
       lane.places--;
-      if (lane.isBusy) {
+      if (lane.strand?.isBusy) {
         lane.parked++;
+        lane.strand.parked.add(lane);
         continue;
       }
       const posted = lane.posted.shift();
@@ -128,11 +152,14 @@ export class Mailbox {
     }
   }
 
-  /** The lane's event under way is settled: its next one may go. */
-  release(lane: Lane): void {
-    lane.isBusy = false;
-    lane.places += lane.parked;
-    for (; lane.parked > 0; lane.parked--) this.#released.push(lane);
+  /** The strand's event under way is settled: its next one may go. */
+  release(strand: Strand): void {
+    strand.isBusy = false;
+    for (const lane of strand.parked) {
+      lane.places += lane.parked;
+      for (; lane.parked > 0; lane.parked--) this.#released.push(lane);
+    }
+    strand.parked.clear();
   }
 
   /** Throws away what waits, but for an `open` that the handler has not seen: `closed` must not come without it. */
@@ -155,15 +182,23 @@ export class Mailbox {
     this.#paused--;
   }
 
+  #queuePosted(lane: Lane, posted: Posted): void {
+    this.#size++;
+    lane.posted.push(posted);
+    if (lane.owner !== undefined && lane.posted.size > this.#limits.lowWaterEvents) lane.isHot = true;
+    if (!lane.isHot || lane.places + lane.parked === 0) this.#queue(lane, 1);
+  }
+
   #queue(lane: Lane, places: number): void {
     lane.places += places;
     for (let i = 0; i < places; i++) this.#order.push(lane);
   }
 
-  #left(lane: Lane, { event, bytes }: Posted): void {
+  #left(lane: Lane, { event, bytes, isForwarded }: Posted): void {
     this.#size--;
-    if (event.type === "info") this.#infos--;
-    else if (event.type === "message") {
+    if (isForwarded) lane.forwarded--;
+    else if (event.type === "info") this.#infos--;
+    else if (isFromPeer(event)) {
       lane.messages--;
       lane.bytes -= bytes;
     }
@@ -194,4 +229,9 @@ export class Mailbox {
     this.#paused--;
     lane.owner.resume();
   }
+}
+
+/** What the peer can send as much of as it likes. */
+function isFromPeer(event: MailboxEvent): boolean {
+  return event.type === "message" || isControl(event);
 }

@@ -1,11 +1,14 @@
 /** The single handler function, as the handler actor runs it. */
-import type { HandlerFunction, Runner } from "../contracts.js";
+import type { Runner } from "../bus/runner.js";
+import type { HandlerFunction } from "../contracts.js";
+import { isControl } from "../events.js";
 
 export function runFunction(handler: HandlerFunction): Runner {
   return {
+    concurrency: "serial",
+    hearsPings: false,
     init() {},
-    handle: (event, bus) => handler(event, bus),
-    settled() {},
+    handle: (event, bus) => (isControl(event) ? undefined : handler(event, bus)),
     stop() {},
   };
 }

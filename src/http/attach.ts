@@ -6,9 +6,13 @@ import type { UpgradeListener } from "./upgrade.js";
 
 /** What `attach` needs of a host: the `Server` of `node:http` or `node:https`, or another one that tells of upgrades as they do. */
 export interface HostServer {
+  /** Has the listener told of each upgrade. */
   on(event: "upgrade", listener: UpgradeListener): unknown;
+  /** Undoes `on`. */
   off(event: "upgrade", listener: UpgradeListener): unknown;
+  /** Who is told of upgrades: an upgrade that no route takes is left to the others. */
   listeners(event: "upgrade"): readonly unknown[];
+  /** Where it listens, for `server.port` and `server.url`. */
   address(): AddressInfo | string | null;
 }
 

@@ -15,7 +15,10 @@ import type { Release, Slots } from "./slots.js";
 
 /** A route as the gate sees it. */
 export interface GatedRoute {
-  readonly hasFailed: boolean;
+  /** Nobody is let in any more. */
+  readonly hasEnded: boolean;
+  /** Whether its handler wants to be told of pings. */
+  readonly hearsPings: boolean;
   readonly settings: {
     readonly authorize: Authorize<unknown> | undefined;
     readonly origins: Origins;
@@ -54,7 +57,7 @@ export interface GateParts {
 
 const CLOSING: Refusal = { status: 503, body: "the server is closing" };
 const FULL: Refusal = { status: 503, body: "the server is full" };
-const ROUTE_FAILED: Refusal = { status: 503, body: "the handler of this route has failed" };
+const ROUTE_CLOSED: Refusal = { status: 503, body: "this route is closed" };
 const FAILED: Refusal = { status: 500, body: "authorize failed" };
 const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
 
@@ -91,6 +94,11 @@ export class Admissions implements Pick<Gate, "admit"> {
     });
   }
 
+  /** How many wait for their `authorize`. */
+  get undecided(): number {
+    return this.#undecided.size;
+  }
+
   /** Nobody's `authorize` is waited for any longer: the server is closing. */
   close(): void {
     for (const giveUp of [...this.#undecided]) giveUp(CLOSING);
@@ -99,7 +107,7 @@ export class Admissions implements Pick<Gate, "admit"> {
   /** Why nobody is let in at all. */
   #shut(route: GatedRoute): Refusal | undefined {
     if (!this.#parts.isOpen()) return CLOSING;
-    return route.hasFailed ? ROUTE_FAILED : undefined;
+    return route.hasEnded ? ROUTE_CLOSED : undefined;
   }
 
   #authorize(
@@ -135,6 +143,7 @@ export class Admissions implements Pick<Gate, "admit"> {
       maxPayloadBytes: route.settings.maxPayloadBytes,
       compression: route.settings.compression,
       protocol: entry.protocol,
+      hearsPings: route.hearsPings,
       accept: (wire) => {
         const peer = route.accept(wire, entry);
         this.#parts.onAccepted(entry, peer.id);

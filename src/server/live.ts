@@ -24,6 +24,7 @@ import { readCloseOptions, type ServerSettings } from "../settings.js";
 export interface ServerEnd {
   /** `"close"`: somebody called `close`. `"handler"`: the handlers of all routes failed too often, or an actor of ours did. */
   readonly reason: "close" | "handler";
+  /** What the handler threw (`"handler"`). */
   readonly error?: unknown;
 }
 
@@ -33,7 +34,7 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly url: string;
   /** The port, also when the system chose it. */
   readonly port: number;
-  /** `true` until `close` is called. */
+  /** `true` until `close` is called or the last route has failed. */
   readonly isReady: boolean;
   /** Resolves when the server has ended; never rejects. */
   readonly closed: Promise<ServerEnd>;
@@ -51,7 +52,7 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   /**
    * Stops listening, lets the handler finish what has arrived, sends everyone what waits for them and a close frame, delivers
    * every `closed`, and resolves when nothing is left. A second call returns the same promise.
-   * @throws SendallError `BAD_OPTION`, `BAD_CLOSE_CODE`
+   * @throws SendallError `BAD_OPTION`, `BAD_CLOSE_CODE`; as a rejection, and nothing is closed then
    */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -188,18 +189,23 @@ export class LiveServer extends Everywhere implements Server {
     await this.close();
   }
 
-  /** What handlers have not finished (types of events, or `init`), and how many wait for the clock in `bus.sleep`. */
-  underWay(): { readonly events: readonly string[]; readonly sleepers: number } {
+  /**
+   * What handlers have not finished (types of events, or `init`), how many wait for the clock in `bus.sleep`, and for how many
+   * clients `authorize` is under way.
+   */
+  underWay(): { readonly events: readonly string[]; readonly sleepers: number; readonly undecided: number } {
     return {
+      undecided: this.#admissions.undecided,
       events: this.#routes.flatMap((route) => route.underWay),
       sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
     };
   }
 
   /** One route is closed; when it was the last one, so is the server. */
-  routeFailed(error: unknown): void {
-    this.#log.error({ err: error }, "a route is closed: its handler failed too often");
-    if (this.#routes.every((route) => route.hasFailed)) this.fail(error);
+  routeEnded(error: unknown): void {
+    if (error === undefined) this.#log.info({}, "a route is closed: its handler has come to its end");
+    else this.#log.error({ err: error }, "a route is closed: its handler failed too often");
+    if (this.#routes.every((route) => route.hasEnded)) this.fail(error);
   }
 
   fail(error: unknown): void {

@@ -172,6 +172,7 @@ class HixieWire implements Wire {
   }
 
   ping(): void {}
+  pong(): void {}
 
   close(): void {
     if (!this.isOpen) return;

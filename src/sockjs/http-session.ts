@@ -107,6 +107,7 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
   }
 
   ping(): void {}
+  pong(): void {}
 
   close(code: number, reason: string): void {
     if (!this.#isOpen) return;

@@ -78,6 +78,10 @@ export class SocketSession implements Wire, Peer {
     this.#wire.ping(data);
   }
 
+  pong(data: Buffer): void {
+    this.#wire.pong(data);
+  }
+
   /** The client reads the reason in SockJS's frame; the WebSocket's own says only that it is over. */
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
@@ -118,8 +122,12 @@ export class SocketSession implements Wire, Peer {
     else this.#breakOff(new BrokenFraming(read.problem));
   }
 
-  pong(): void {
-    this.#peer?.pong();
+  pinged(data: Buffer): void {
+    this.#peer?.pinged(data);
+  }
+
+  ponged(data: Buffer): void {
+    this.#peer?.ponged(data);
   }
 
   drained(): void {

@@ -3,11 +3,14 @@ import { checkCloseCode, cutReason, NO_CODE } from "../closing.js";
 import { SendallError } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
 import { controlPayload, encodeFrame } from "../transport/frame.js";
-import type { MemoryClientEnd, MemoryConnection } from "../transport/memory.js";
+import type { MemoryClientEnd } from "../transport/link.js";
+import type { MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
+  /** The code that it has read, 1005 if there was none, 1006 without a close frame (RFC 6455 section 7.4.1). */
   readonly code: number;
+  /** The reason that it has read, `""` if there was none. */
   readonly reason: string;
 }
 
@@ -17,7 +20,7 @@ export interface TestClient {
   readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** All messages so far. */
+  /** All messages so far: a string for a text frame, a Buffer for a binary one. */
   readonly received: readonly (string | Buffer)[];
   /** Set once it has read the server's close frame or lost its transport (1006). */
   readonly closed: ClientClose | undefined;
@@ -30,7 +33,7 @@ export interface TestClient {
    * @throws SendallError `CLOSED` if the connection ends before one comes
    */
   next(): Promise<string | Buffer>;
-  /** Sends a ping. */
+  /** Sends a ping, of at most 125 bytes. @returns `false` if it has closed @throws SendallError `BAD_DATA` */
   ping(data?: Data): boolean;
   /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
   close(code?: number, reason?: string): boolean;
@@ -38,7 +41,18 @@ export interface TestClient {
   fail(error?: Error): void;
   /** Stops reading until `resume`. */
   stall(): void;
+  /** Reads on. */
   resume(): void;
+}
+
+/** Who else is told of what a client reads: the WebSocket that it is the far end of. */
+export interface ClientObserver {
+  /** It was let in. */
+  onOpen(client: MemoryTestClient): void;
+  onMessage(data: string | Buffer): void;
+  /** Its socket has failed; `onClosed` follows. */
+  onFailed(): void;
+  onClosed(code: number, reason: string): void;
 }
 
 interface Waiter {
@@ -49,6 +63,7 @@ interface Waiter {
 export class MemoryTestClient implements TestClient {
   readonly received: (string | Buffer)[] = [];
   readonly #settle: () => Promise<void>;
+  readonly #observer: ClientObserver | undefined;
   readonly #waiters: Waiter[] = [];
   #end: MemoryClientEnd | undefined;
   #id: ConnectionId | undefined;
@@ -56,8 +71,9 @@ export class MemoryTestClient implements TestClient {
   #taken = 0;
   #closed: ClientClose | undefined;
 
-  constructor(settle: () => Promise<void>) {
+  constructor(settle: () => Promise<void>, observer?: ClientObserver) {
     this.#settle = settle;
+    this.#observer = observer;
   }
 
   /** Once it was let in. */
@@ -65,6 +81,12 @@ export class MemoryTestClient implements TestClient {
     this.#id = id;
     this.#protocol = protocol;
     this.#end = end;
+    this.#observer?.onOpen(this);
+  }
+
+  /** Bytes of messages that the server has not read. */
+  get unreadBytes(): number {
+    return this.#end?.unreadBytes ?? 0;
   }
 
   get protocol(): string {
@@ -113,6 +135,7 @@ export class MemoryTestClient implements TestClient {
   }
 
   fail(error: Error = new Error("the client's socket failed")): void {
+    this.#observer?.onFailed();
     this.#end?.fail(error);
   }
 
@@ -127,14 +150,17 @@ export class MemoryTestClient implements TestClient {
   onMessage(data: string | Buffer): void {
     this.received.push(data);
     const waiter = this.#waiters.shift();
-    if (waiter === undefined) return;
-    this.#taken++;
-    waiter.resolve(data);
+    if (waiter !== undefined) {
+      this.#taken++;
+      waiter.resolve(data);
+    }
+    this.#observer?.onMessage(data);
   }
 
   onClosed(code: number, reason: string): void {
     this.#closed = { code, reason };
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#noMore(this.#closed));
+    this.#observer?.onClosed(code, reason);
   }
 
   #noMore({ code, reason }: ClientClose): SendallError {

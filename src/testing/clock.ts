@@ -40,6 +40,16 @@ export class HandClock implements Clock {
     for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) step();
   }
 
+  /** Runs the first that waits. */
+  runStep(): void {
+    this.#steps.shift()?.();
+  }
+
+  /** When the next alarm rings; `undefined` if none is set. */
+  get nextDue(): number | undefined {
+    return this.#alarms.nextDue;
+  }
+
   /** Goes on to the next alarm, at most to `limit`, and rings it. @returns `false` if none is due by then; it is `limit` now */
   ringNext(limit: number): boolean {
     const due = this.#alarms.nextDue;

@@ -1,20 +1,34 @@
 /**
  * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
  * What passes here is what runs in production: only the entrance, the clock and the ids are others.
+ *
+ * @module sendall/testing
  */
 import { checkDuration } from "../bus/bus.js";
-import { SendallError } from "../errors.js";
+import { SendallError, show } from "../errors.js";
 import type { ConnectionData, ConnectionId, Failure } from "../events.js";
 import { joinHeaders } from "../head.js";
 import type { ServeOptions } from "../options.js";
+import type { Refusal } from "../reject.js";
 import type { LiveServer, Server } from "../server/live.js";
 import { createServer, typed } from "../server.js";
 import { MemoryEntrance } from "../transport/memory.js";
-import { MemoryTestClient, type TestClient } from "./client.js";
+import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
 import { HandClock } from "./clock.js";
+import { Random } from "./random.js";
+import { createWebSocketClass, type RuntimeWebSocketClass } from "./websocket.js";
 
 export { SendallError } from "../errors.js";
 export type { ClientClose, TestClient } from "./client.js";
+export type {
+  RuntimeTimers,
+  RuntimeWebSocket,
+  RuntimeWebSocketClass,
+  WebSocketCloseEvent,
+  WebSocketData,
+  WebSocketEvents,
+  WebSocketMessageEvent,
+} from "./websocket.js";
 
 /** The options of `serve` (those of the listener mean nothing here), and how failures of the handler are shown. */
 export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServeOptions<
@@ -27,17 +41,21 @@ export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<strin
    * `"supervise"`: supervision deals with it, as in production. Default `"throw"`.
    */
   readonly failures?: "throw" | "supervise";
+  /** Where the randomness that client code gets (`Symbol.for("sendall.clock")`) comes from: a whole number. Default 1. */
+  readonly seed?: number;
 };
 
 /** What a test client asks with. */
 export interface ConnectOptions {
-  /** Default `"/"`. */
+  /** The path that it asks for. Default `"/"`. */
   readonly path?: string;
+  /** What goes behind the path, not yet encoded. Default none. */
   readonly query?: Readonly<Record<string, string>>;
+  /** Headers of its request. Default: `host` alone. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The subprotocols on offer. */
+  /** The subprotocols on offer. Default none. */
   readonly protocols?: readonly string[];
-  /** Default `"127.0.0.1"`. */
+  /** The address that it comes from. Default `"127.0.0.1"`. */
   readonly remoteAddress?: string;
 }
 
@@ -45,24 +63,33 @@ export interface ConnectOptions {
 export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of anything below. */
   readonly server: Server<D>;
+  /** The clients that are connected, in the order in which they were let in: those of `WebSocket` too. */
+  readonly clients: readonly TestClient[];
+  /**
+   * The class of browsers, connected to this server, for client code under test: `connect(url, { WebSocket: runtime.WebSocket })`.
+   * What it sends and receives is on its way until the runtime is settled. A refused upgrade is an `error`, then a `close` with
+   * 1006. `clients` has the far end of each socket, to stall it or to make it fail.
+   */
+  readonly WebSocket: RuntimeWebSocketClass;
   /**
    * Resolves when the handler has handled `open` and what it sent has arrived.
-   * @throws SendallError `REFUSED` with `status` and `body`
+   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect(options?: ConnectOptions): Promise<TestClient>;
   /**
    * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
-   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second
+   * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,
+   * the error of a handler that has failed since the last call
    */
   settle(): Promise<void>;
   /**
-   * Lets virtual time pass, alarm by alarm, each followed by what it leads to.
-   * @throws SendallError `BAD_DURATION`
+   * Lets `ms` milliseconds of virtual time pass, alarm by alarm, each followed by what it leads to.
+   * @throws SendallError `BAD_DURATION`; with `failures: "throw"`, the error of a handler that has failed since the last call
    */
   advance(ms: number): Promise<void>;
   /** Virtual time in milliseconds; 0 at first. */
   now(): number;
-  /** Closes the server, with as much virtual time as that takes. */
+  /** Closes the server, with as much virtual time as that takes. Rejects with the handler's error as `settle` does. */
   close(): Promise<void>;
 }
 
@@ -70,6 +97,17 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
 const { setImmediate, performance } = globalThis;
 
 const CONNECT_OPTIONS: readonly string[] = ["path", "query", "headers", "protocols", "remoteAddress"];
+
+const LOOPBACK = "127.0.0.1";
+
+/** What a client asks the server with. */
+interface ClientAsking {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly protocols: readonly string[];
+  readonly remoteAddress: string;
+  readonly secure?: boolean;
+}
 
 /** So long a handler may wait for something outside the runtime. */
 const PATIENCE_MS = 1_000;
@@ -88,10 +126,16 @@ class MemoryRuntime<D> implements TestRuntime<D> {
   readonly #server: LiveServer;
   readonly #throws: boolean;
   #started: Promise<void> | undefined;
+  readonly #clients = new Set<MemoryTestClient>();
+  readonly WebSocket: RuntimeWebSocketClass;
   #lastFailure: Failure | undefined;
   #ids = 0;
+  /** What is under way outside the runtime. */
+  #held = 0;
 
-  constructor(options: object, failures: TestRuntimeOptions["failures"] = "throw") {
+  constructor(options: object, { failures = "throw", seed = 1 }: Pick<TestRuntimeOptions, "failures" | "seed">) {
+    if (!Number.isSafeInteger(seed))
+      throw new SendallError("BAD_OPTION", `seed: expected a whole number, got ${show(seed)}`, { option: "seed" });
     if (failures !== "throw" && failures !== "supervise")
       throw new SendallError("BAD_OPTION", `failures: expected "throw" or "supervise"`, { option: "failures" });
     this.#throws = failures === "throw";
@@ -103,6 +147,16 @@ class MemoryRuntime<D> implements TestRuntime<D> {
         createEntrance: () => this.#entrance,
       },
     );
+    this.WebSocket = createWebSocketClass({
+      clock: this.#clock,
+      random: new Random(seed),
+      dial: (url, protocols, observer, signal) => this.#dial(url, protocols, observer, signal),
+      hold: (work) => this.#hold(work),
+    });
+  }
+
+  get clients(): readonly TestClient[] {
+    return [...this.#clients];
   }
 
   get server(): Server<D> {
@@ -114,34 +168,18 @@ class MemoryRuntime<D> implements TestRuntime<D> {
   }
 
   async connect(options: ConnectOptions = {}): Promise<TestClient> {
-    const { path = "/", query, headers = {}, protocols = [], remoteAddress = "127.0.0.1" } = options;
+    const { path = "/", query, headers = {}, protocols = [], remoteAddress = LOOPBACK } = options;
     for (const name of Object.keys(options))
       if (!CONNECT_OPTIONS.includes(name))
         throw new SendallError("BAD_OPTION", `${name}: is no option of connect`, { option: name });
-    await this.#start();
     const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
-    const offer = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
     const client = new MemoryTestClient(() => this.settle());
-    const head = {
-      url: path + search,
-      headers: joinHeaders(Object.entries({ host: "memory", ...offer, ...headers }).flat()),
-      version: 13,
-      remoteAddress,
-      remotePort: 0,
-      localAddress: "127.0.0.1",
-      secure: false,
-    };
-    const events = {
-      message: (data: string | Buffer): void => client.onMessage(data),
-      pong(): void {},
-      closed: (code: number, reason: string): void => client.onClosed(code, reason),
-    };
-    const answer = await this.#entrance.connect(head, events, new AbortController().signal);
-    if ("status" in answer) {
-      const { status, body } = answer;
+    const asking = { url: path + search, headers: { host: "memory", ...headers }, protocols, remoteAddress };
+    const refusal = await this.#admit(client, asking, new AbortController().signal);
+    if (refusal !== undefined) {
+      const { status, body } = refusal;
       throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
     }
-    client.attach(answer);
     await this.settle();
     return client;
   }
@@ -175,9 +213,59 @@ class MemoryRuntime<D> implements TestRuntime<D> {
     await this.close();
   }
 
+  #dial(
+    { host, pathname, search, protocol }: URL,
+    protocols: readonly string[],
+    observer: ClientObserver,
+    signal: AbortSignal,
+  ): Promise<Refusal | undefined> {
+    const client = new MemoryTestClient(() => this.settle(), observer);
+    const asking = { url: pathname + search, headers: { host }, protocols, remoteAddress: LOOPBACK };
+    return this.#admit(client, { ...asking, secure: protocol === "wss:" }, signal);
+  }
+
+  /** @returns why the client was not let in */
+  async #admit(client: MemoryTestClient, asking: ClientAsking, signal: AbortSignal): Promise<Refusal | undefined> {
+    const { url, headers, protocols, remoteAddress, secure = false } = asking;
+    await this.#start();
+    const offer = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
+    const head = {
+      url,
+      headers: joinHeaders(Object.entries({ ...offer, ...headers }).flat()),
+      version: 13,
+      remoteAddress,
+      remotePort: 0,
+      localAddress: LOOPBACK,
+      secure,
+    };
+    const events = {
+      message: (data: string | Buffer): void => client.onMessage(data),
+      pong(): void {},
+      closed: (code: number, reason: string): void => {
+        this.#clients.delete(client);
+        client.onClosed(code, reason);
+      },
+    };
+    const answer = await this.#entrance.connect(head, events, signal);
+    if ("status" in answer) return answer;
+    this.#clients.add(client);
+    client.attach(answer);
+    return undefined;
+  }
+
+  #hold(work: Promise<void>): void {
+    this.#held++;
+    void work.finally(() => {
+      this.#held--;
+    });
+  }
+
   #start(): Promise<void> {
-    // `init` may sleep; no other time passes before the server runs.
-    this.#started ??= this.#drive(this.#server.start(), (_events, sleepers) => sleepers > 0);
+    // Not within this call: steps that run meanwhile ask for it too.
+    this.#started ??= Promise.resolve().then(() =>
+      // `init` may sleep; no other time passes before the server runs.
+      this.#drive(this.#server.start(), (_events, sleepers) => sleepers > 0),
+    );
     return this.#started;
   }
 
@@ -213,8 +301,9 @@ class MemoryRuntime<D> implements TestRuntime<D> {
       this.#clock.runSteps();
       await nextRound();
       if (this.#clock.hasSteps) continue;
-      const { events, sleepers } = this.#server.underWay();
-      if (events.length === 0) return [];
+      if (this.#held > 0) continue;
+      const { events, sleepers, undecided } = this.#server.underWay();
+      if (events.length + undecided === 0) return [];
       if (quiet < QUIET_ROUNDS) continue;
       if (sleepers > 0) return [];
       if (performance.now() - startedAt >= patienceMs) return events;
@@ -238,13 +327,14 @@ function notSettled(types: readonly string[]): SendallError {
 }
 
 /**
- * Makes a server that lives inside the test: no port, no timers, no sleeping.
+ * Makes a server that lives inside the test: no port, no timers, no sleeping. It starts with the first call that needs it,
+ * which rejects with what the first `init` throws.
  *
  * @throws SendallError `BAD_OPTION`
  */
 export function createTestRuntime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: TestRuntimeOptions<D, S, R>,
 ): TestRuntime<D> {
-  const { failures, ...serverOptions } = options;
-  return new MemoryRuntime<D>(serverOptions, failures);
+  const { failures, seed, ...serverOptions } = options;
+  return new MemoryRuntime<D>(serverOptions, { ...(failures && { failures }), ...(seed !== undefined && { seed }) });
 }

@@ -1,241 +1,17 @@
 /**
- * Connections without a network, for tests: the same road as over sockets (admission, wire, peer, close handshake, pauses),
- * with a client end in the same process. Each delivery is a step of its own on the clock.
+ * The way in for connections without a network, for tests: the same road as over sockets (admission, wire, peer, close handshake,
+ * pauses), with a client end in the same process (`link.ts`).
  */
-
 import type { Clock } from "../clock.js";
-import { ABNORMAL, protocolErrorCode, TooLarge } from "../closing.js";
-import type { Address, Entrance, Gate, Head, Peer, Wire } from "../contracts.js";
-import type { ConnectionId, Frame, TransportName } from "../events.js";
+import type { Address, Entrance, Gate, Head } from "../contracts.js";
+import type { ConnectionId } from "../events.js";
 import type { Refusal } from "../reject.js";
-import { Line } from "./line.js";
+import { type CarriedLink, type MemoryClientEnd, type MemoryClientEvents, MemoryLink } from "./link.js";
 
-/** What the client end tells of what it reads. Calls after `closed` do not happen. */
-export interface MemoryClientEvents {
-  message(data: string | Buffer): void;
-  pong(data: Buffer): void;
-  closed(code: number, reason: string): void;
-}
-
-type ToServer =
-  | { readonly type: "message"; readonly data: string | Buffer }
-  | { readonly type: "ping" | "pong"; readonly data: Buffer }
-  | { readonly type: "close"; readonly code: number; readonly reason: string }
-  | { readonly type: "reset"; readonly error: Error };
-
-type ToClient =
-  | { readonly type: "frames"; readonly frames: readonly Frame[]; readonly untaken: number }
-  | { readonly type: "ping" | "pong"; readonly data: Buffer }
-  | { readonly type: "close"; readonly code: number; readonly reason: string }
-  | { readonly type: "cut" };
-
-/** As it would come out of a socket: a copy of bytes, and of text what UTF-8 can say of it. */
-function asSent(data: string | Buffer): string | Buffer {
-  if (typeof data !== "string") return Buffer.from(data);
-  return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
-}
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/** Both ends of one connection. The server sees it as a {@link Wire}, a test through `client`. */
-class MemoryLink implements Wire {
-  readonly transport: TransportName = "memory";
-  readonly isDelayed = false;
-  readonly client: MemoryClientEnd;
-  readonly #clock: Clock;
-  readonly #maxPayloadBytes: number;
-  readonly #toServer: Line<ToServer>;
-  readonly #toClient: Line<ToClient>;
-  #peer: Peer | undefined;
-  #events: MemoryClientEvents | undefined;
-  #isOpen = true;
-  #clientHasClosed = false;
-  #untaken = 0;
-  /** What has come from the client; counted in deliveries. */
-  #arrived = 0;
-
-  constructor(clock: Clock, maxPayloadBytes: number, events: MemoryClientEvents) {
-    this.#clock = clock;
-    this.#maxPayloadBytes = maxPayloadBytes;
-    this.#events = events;
-    this.#toServer = new Line(clock, (item) => this.#atServer(item));
-    this.#toClient = new Line(clock, (item) => this.#atClient(item));
-    this.client = {
-      send: (data) => this.#fromClient({ type: "message", data: asSent(data) }),
-      ping: (data) => this.#fromClient({ type: "ping", data }),
-      close: (code, reason) => {
-        const isFirst = this.#fromClient({ type: "close", code, reason });
-        this.#clientHasClosed = true;
-        return isFirst;
-      },
-      fail: (error) => {
-        if (this.#events !== undefined) this.#toServer.push({ type: "reset", error });
-        this.#clientLost();
-      },
-      stall: () => this.#toClient.hold(),
-      resume: () => this.#toClient.release(),
-    };
-  }
-
-  attach(peer: Peer): void {
-    this.#peer = peer;
-  }
-
-  get isOpen(): boolean {
-    return this.#isOpen;
-  }
-
-  get bytesRead(): number {
-    return this.#arrived;
-  }
-
-  get untakenBytes(): number {
-    return this.#untaken;
-  }
-
-  mustWait(): boolean {
-    return this.#untaken > 0;
-  }
-
-  write(frames: readonly Frame[]): boolean {
-    if (!this.#isOpen) return false;
-    const untaken = this.#toClient.isHeld ? frames.reduce((sum, frame) => sum + frame.wire.length, 0) : 0;
-    this.#untaken += untaken;
-    this.#toClient.push({ type: "frames", frames, untaken });
-    return true;
-  }
-
-  ping(data: Buffer): void {
-    if (this.#isOpen) this.#toClient.push({ type: "ping", data });
-  }
-
-  close(code: number, reason: string): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#toClient.push({ type: "close", code, reason });
-  }
-
-  terminate(): void {
-    this.#isOpen = false;
-    this.#toServer.cut();
-    if (this.#toClient.isHeld) this.#clientLost();
-    else this.#toClient.push({ type: "cut" });
-    this.#goneSoon();
-  }
-
-  pause(): void {
-    this.#toServer.hold();
-  }
-
-  resume(): void {
-    this.#toServer.release();
-  }
-
-  #fromClient(item: ToServer): boolean {
-    if (this.#events === undefined || this.#clientHasClosed) return false;
-    this.#toServer.push(item);
-    return true;
-  }
-
-  #atServer(item: ToServer): void {
-    this.#arrived++;
-    switch (item.type) {
-      case "message":
-        this.#message(item.data);
-        return;
-      case "ping":
-        if (this.#isOpen) this.#toClient.push({ type: "pong", data: item.data });
-        return;
-      case "pong":
-        this.#peer?.pong();
-        return;
-      case "close":
-        if (this.#isOpen) this.#toClient.push({ type: "close", code: item.code, reason: item.reason });
-        this.#gone(item.code, item.reason);
-        return;
-      case "reset":
-        this.#isOpen = false;
-        this.#peer?.failed(item.error);
-        this.#gone(ABNORMAL, "");
-    }
-  }
-
-  #message(data: string | Buffer): void {
-    const bytes = Buffer.byteLength(data);
-    if (bytes > this.#maxPayloadBytes) this.#refuseMessage();
-    else this.#peer?.message(data, bytes);
-  }
-
-  /** As `ws` does: the error, a close frame with the code for it, and nothing more is read. */
-  #refuseMessage(): void {
-    const error = new TooLarge("Max payload size exceeded");
-    this.close(protocolErrorCode(error) ?? ABNORMAL, "");
-    this.#toServer.cut();
-    this.#peer?.failed(error);
-    this.#goneSoon();
-  }
-
-  #atClient(item: ToClient): void {
-    const events = this.#events;
-    if (events === undefined) return;
-    switch (item.type) {
-      case "frames":
-        for (const { data } of item.frames) events.message(asSent(data));
-        this.#taken(item.untaken);
-        return;
-      case "ping":
-        this.#toServer.push({ type: "pong", data: item.data });
-        return;
-      case "pong":
-        events.pong(item.data);
-        return;
-      case "close":
-        // The peer of a close frame answers it (RFC 6455 section 5.5.1), with the code it got.
-        this.#toServer.push({ type: "close", code: item.code, reason: item.reason });
-        this.#events = undefined;
-        events.closed(item.code, item.reason);
-        return;
-      case "cut":
-        this.#clientLost();
-    }
-  }
-
-  #taken(bytes: number): void {
-    if (bytes === 0) return;
-    this.#untaken -= bytes;
-    if (this.#untaken === 0) this.#peer?.drained();
-  }
-
-  #clientLost(): void {
-    this.#toClient.cut();
-    const events = this.#events;
-    this.#events = undefined;
-    events?.closed(ABNORMAL, "");
-  }
-
-  #goneSoon(): void {
-    this.#clock.soon(() => this.#gone(ABNORMAL, ""));
-  }
-
-  #gone(code: number, reason: string): void {
-    const peer = this.#peer;
-    this.#peer = undefined;
-    this.#isOpen = false;
-    this.#toServer.cut();
-    peer?.gone(code, reason);
-  }
-}
-
-/** What a test does at the far end. What is sent is on its way, not there. */
-export interface MemoryClientEnd {
-  /** @returns `false` once this end is closed; so do the next two */
-  send(data: string | Buffer): boolean;
-  ping(data: Buffer): boolean;
-  close(code: number, reason: string): boolean;
-  /** The socket fails under both ends. */
-  fail(error: Error): void;
-  /** Reads nothing until `resume`. */
-  stall(): void;
-  resume(): void;
+/** Decides in which order what is on its way arrives, in place of the clock's steps. */
+export interface Carrier {
+  /** A connection has come to be; from now on its lines deliver when they are told to. */
+  carry(link: CarriedLink): void;
 }
 
 /** A connection that was let in: its id at the server, and the test's end of it. */
@@ -249,10 +25,12 @@ export interface MemoryConnection {
 /** The entrance of a server that has no port: clients come in through `connect`. */
 export class MemoryEntrance implements Entrance {
   readonly #clock: Clock;
+  readonly #carrier: Carrier | undefined;
   #gate: Gate | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, carrier?: Carrier) {
     this.#clock = clock;
+    this.#carrier = carrier;
   }
 
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
@@ -273,9 +51,11 @@ export class MemoryEntrance implements Entrance {
       this.#gate?.refused(asking, admission);
       return admission;
     }
-    const link = new MemoryLink(this.#clock, admission.maxPayloadBytes, events);
+    const carrier = this.#carrier;
+    const link = new MemoryLink(this.#clock, admission, events, carrier !== undefined);
     const peer = admission.accept(link);
     link.attach(peer);
+    carrier?.carry(link);
     return { id: peer.id, protocol: admission.protocol, end: link.client };
   }
 }

@@ -7,6 +7,7 @@ import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
+import { ABNORMAL } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { deflatedWire } from "./frame.js";
@@ -123,8 +124,12 @@ function onMessage(this: WebSocket, data: Buffer | ArrayBuffer | Buffer[], isBin
   else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
 }
 
-function onPong(this: WebSocket): void {
-  if (this instanceof Socket) this.peer?.pong();
+function onPing(this: WebSocket, data: Buffer): void {
+  if (this instanceof Socket) this.peer?.pinged(Buffer.from(data));
+}
+
+function onPong(this: WebSocket, data: Buffer): void {
+  if (this instanceof Socket) this.peer?.ponged(Buffer.from(data));
 }
 
 function onError(this: WebSocket, error: Error): void {
@@ -133,8 +138,10 @@ function onError(this: WebSocket, error: Error): void {
 
 function onClose(this: WebSocket, code: number, reason: Buffer): void {
   if (!(this instanceof Socket)) return;
-  const { peer } = this;
+  const { peer, raw } = this;
   this.peer = undefined;
+  // `ws` keeps the errors of the socket (a reset, a broken pipe) to itself.
+  if (code === ABNORMAL && raw?.errored) peer?.failed(raw.errored);
   peer?.gone(code, reason.toString());
 }
 
@@ -221,6 +228,7 @@ export class WebSocketTransport {
     ws.wireOf = ws.joiner.wireOf;
     ws.peer = this.#admission?.accept(ws);
     ws.on("message", onMessage);
+    if (this.#admission?.hearsPings) ws.on("ping", onPing);
     ws.on("pong", onPong);
     ws.on("error", onError);
     ws.on("close", onClose);

@@ -2,7 +2,16 @@
 import fc from "fast-check";
 import type { Connection, Receipt } from "sendall";
 import { describe, expect, test } from "vitest";
-import { hasCloseFrames, nextRound, type OpenStage, type Stage, type StageOptions, stages, until } from "./stage.js";
+import {
+  hasCloseFrames,
+  nextRound,
+  type OpenStage,
+  type Stage,
+  type StageClient,
+  type StageOptions,
+  stages,
+  until,
+} from "./stage.js";
 
 /** Plays a property: each run on a stage of its own. */
 async function plays<T>(
@@ -35,6 +44,13 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
     open = resolve;
   });
   return { opened, open: () => open() };
+}
+
+/** One client of a script, and what it did. */
+interface Life {
+  readonly client: StageClient;
+  readonly sent: string[];
+  end: string | undefined;
 }
 
 const small = fc.integer({ min: 1, max: 6 });
@@ -76,6 +92,60 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
         if (ending !== "stay") expected.push("closed");
         expect(events.filter((event) => event !== "error")).toEqual(expected);
         expect(events.filter((event) => event === "error").length).toBeLessThanOrEqual(ending === "fail" ? 1 : 0);
+      }
+    });
+  });
+
+  test("1: so it is in whatever order connections come, talk, leave, fail and are closed, several at once", async () => {
+    const act = fc.constantFrom("send", "send", "send", "close", "fail", "kick", "close and kick");
+    const script = fc.array(fc.tuple(fc.nat({ max: 3 }), act, fc.nat({ max: 12 })), { minLength: 1, maxLength: 40 });
+    const play = fc.record({ steps: script, rounds: fc.nat({ max: 2 }) });
+    await plays(openStage, play, async ({ steps, rounds }, open) => {
+      const seen = new Map<string, string[]>();
+      const stage = await open({
+        async handler(event) {
+          if (event.type === "info") return;
+          const events = seen.get(event.connection.id) ?? [];
+          seen.set(event.connection.id, events);
+          events.push(event.type === "message" ? event.text : event.type);
+          // It takes its time, so that others wait while their connections end.
+          for (let i = 0; i < rounds; i++) await nextRound();
+        },
+      });
+      const kick = (id: string): void => {
+        stage.server
+          .connections()
+          .find((connection) => connection.id === id)
+          ?.close(4000, "kicked");
+      };
+      const lives: Life[] = [];
+      // Four seats; whoever leaves one makes room for somebody new.
+      const seats: (Life | undefined)[] = [];
+      for (const [seat, act, burst] of steps) {
+        const life = seats[seat] ?? { client: await stage.connect(), sent: [], end: undefined };
+        if (seats[seat] === undefined) lives.push(life);
+        seats[seat] = act === "send" ? life : undefined;
+        const { client, sent } = life;
+        for (let i = 0; i < burst; i++) {
+          sent.push(String(sent.length));
+          client.send(String(sent.length - 1));
+        }
+        if (act === "send") continue;
+        life.end = act;
+        if (act === "close" || act === "close and kick") client.close(1000, "done");
+        if (act === "kick" || act === "close and kick") kick(client.id);
+        if (act === "fail") client.fail();
+      }
+      await stage.settle();
+      expect(seen.size).toBe(lives.length);
+      for (const { client, sent, end } of lives) {
+        const [first, ...events] = seen.get(client.id) ?? [];
+        expect(first).toBe("open");
+        if (end !== undefined) expect(events.pop()).toBe("closed");
+        if (end === "fail" && events.at(-1) === "error") events.pop();
+        // A reset overtakes what is on its way, and our side's closing discards what waits: what is there has no gap.
+        const isWhole = end === undefined || end === "close";
+        expect(events).toEqual(isWhole ? sent : sent.slice(0, events.length));
       }
     });
   });

@@ -79,6 +79,24 @@ describe("onRequest", () => {
     expect(JSON.stringify(lines)).not.toContain("secret");
   });
 
+  test("is told by its response when the client breaks off a slow answer", async () => {
+    const seen: string[] = [];
+    const { server } = await serveByHand({
+      onRequest(_request, response) {
+        response.write("half");
+        response.once("close", () => seen.push(`closed, finished: ${response.writableFinished}`));
+        seen.push("asked");
+      },
+      handler() {},
+    });
+    const peer = new RawPeer(server.port);
+    peer.write(page());
+    await until(() => peer.bytes.includes("half"));
+    peer.socket.destroy();
+    await until(() => seen.length === 2);
+    expect(seen).toEqual(["asked", "closed, finished: false"]);
+  });
+
   test("that throws in the middle of its answer has it cut", async () => {
     const { server } = await serveByHand({
       onRequest(_request, response) {

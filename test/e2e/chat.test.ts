@@ -6,19 +6,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { CHROMIUM_FLAGS } from "./chromium.js";
 import { requires } from "./requires.js";
 
 const SERVER = fileURLToPath(new URL("../../examples/chat/server.js", import.meta.url));
-const CHROMIUM_FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 // Long enough for a loaded machine; nothing waits this long unless it fails.
 const PATIENCE_MS = 20_000;
 
@@ -90,7 +81,7 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
   let pageErrors: Error[];
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: program.path, args: CHROMIUM_FLAGS });
+    browser = await chromium.launch({ executablePath: program.path, args: [...CHROMIUM_FLAGS] });
   }, 60_000);
 
   afterAll(() => browser.close());

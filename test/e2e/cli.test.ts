@@ -357,7 +357,7 @@ describe("bad input is answered with one line and no stack, and nothing is left 
   });
 
   const SHAPES =
-    "a function (event, bus) => void, or an object { init(bus), handle(event, state, bus), stop?(state, bus) }";
+    "a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic or channels has made";
   it.each([
     [
       "a syntax error",

@@ -1,8 +1,8 @@
 /** Every example, started as `npm run example <name>` starts it, and talked to. */
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { connect, holdPort, type Program, start, stopPrograms } from "./programs.js";
+import { type Client, connect, holdPort, type Program, start, stopPrograms } from "./programs.js";
 
 afterEach(stopPrograms);
 
@@ -90,12 +90,247 @@ describe("the chat example", () => {
   });
 });
 
+describe("the replies example", () => {
+  /** What a client gets from now on, control frames too, in order. */
+  function watch({ socket }: Client): { next(count: number): Promise<string[]> } {
+    const frames: string[] = [];
+    const arrived = new EventEmitter();
+    const note = (kind: string) => (data: Buffer, isBinary?: boolean) => {
+      frames.push(isBinary ? `bytes ${data.toString("hex")}` : `${kind} ${data}`);
+      arrived.emit("frame");
+    };
+    socket.on("message", note("text")).on("ping", note("ping")).on("pong", note("pong"));
+    return {
+      async next(count) {
+        while (frames.length < count) await once(arrived, "frame");
+        return frames.splice(0, count);
+      },
+    };
+  }
+
+  it.each([
+    ["hello", ["text hello"]],
+    ["again", ["text hi, message 2"]],
+    ["bytes", ["bytes 010203"]],
+    ["ping", ["ping are you there?", "text you answered are you there?"]],
+    ["pong", ["pong I am here"]],
+    ["several", ["text one", "ping ", "text two", "text you answered "]],
+    ["plain", ["text a plain object"]],
+    ["later", ["text a moment later"]],
+    ["alarm", ["text info: time is up"]],
+    ["tell all of you", ["text info: all of you"]],
+    ["hush 1", ["text you are silent"]],
+    ["bye", ["closed 1000 "]],
+    ["bye 4001 that is enough", ["closed 4001 that is enough"]],
+    ["crash", ["closed 1011 handler failed"]],
+  ])("answers %j with its frames", async (word, frames) => {
+    const { url } = await startExample("replies");
+    const client = await connect(url);
+    const seen = watch(client);
+    client.send("hi");
+    expect(await seen.next(1)).toEqual(["text hi"]);
+    client.send(word);
+    if (frames[0]?.startsWith("closed")) {
+      const { code, reason } = await client.closed;
+      expect([`closed ${code} ${reason}`]).toEqual(frames);
+    } else expect(await seen.next(frames.length)).toEqual(frames);
+  });
+
+  it("answers bytes with bytes, notices pings, and sends nothing for a noreply", async () => {
+    const { program, url } = await startExample("replies");
+    const client = await connect(url);
+    const seen = watch(client);
+    client.send("nothing");
+    client.send(Buffer.from("ok"));
+    expect(await seen.next(1)).toEqual(["bytes 6f6b"]);
+    client.socket.ping("hello?");
+    expect(await seen.next(2)).toEqual(["pong hello?", "text you pinged hello?"]);
+    client.send("again");
+    expect(await seen.next(1)).toEqual(["text ok, message 3"]);
+    client.socket.close(4002);
+    await program.stdout.next(/^Closed with 4002 by peer after 3 messages$/);
+  });
+});
+
+describe("the channels example", () => {
+  it("carries three conversations over one socket", async () => {
+    const { url } = await startExample("channels");
+    const client = await connect(url.replace("http", "ws"));
+    for (const name of ["ann", "bob", "carl"]) client.send(`sub,${name}`);
+    const greetings = [];
+    for (let i = 0; i < 4; i++) greetings.push(await client.next());
+    expect(greetings).toEqual([
+      "msg,ann,Ann says hi!",
+      "msg,bob,Bob doesn't agree.",
+      "msg,carl,Carl says goodbye!",
+      "uns,carl",
+    ]);
+    client.send("msg,ann,commas, too");
+    expect(await client.next()).toBe("msg,ann,Ann nods: commas, too");
+  });
+});
+
+describe("the push example", () => {
+  function post(url: string, body: string, headers: Record<string, string> = { "Content-Type": "application/json" }) {
+    return fetch(`${url}/push`, { method: "POST", headers, body });
+  }
+
+  it("pushes what its own parts do, and what is posted to it", async () => {
+    const { url } = await startExample("push");
+    const client = await connect(url.replace("http", "ws"));
+    expect(JSON.parse(String(await client.next()))).toEqual({
+      type: "price",
+      item: expect.stringMatching(/^\w+$/),
+      cents: expect.any(Number),
+    });
+    const response = await post(url, JSON.stringify({ text: " Sale " }));
+    expect([response.status, await response.text()]).toEqual([202, "told 1\n"]);
+    let message = JSON.parse(String(await client.next()));
+    while (message.type === "price") message = JSON.parse(String(await client.next()));
+    expect(message).toEqual({ type: "news", text: "Sale", at: expect.any(Number) });
+  });
+
+  it.each([
+    ["another type", 415, '{"text":"x"}', { "Content-Type": "text/plain" }],
+    ["too much", 413, JSON.stringify({ text: "x".repeat(2_000) }), undefined],
+    ["no JSON", 400, "{", undefined],
+    ["no text", 400, '{"text":7}', undefined],
+  ])("refuses %s", async (_case, status, body, headers) => {
+    const { url } = await startExample("push");
+    expect((await post(url, body, headers)).status).toBe(status);
+    expect((await fetch(`${url}/push`)).status).toBe(404);
+  });
+});
+
+describe("the client example", () => {
+  interface Told {
+    readonly type: string;
+    readonly nick: string;
+    readonly text: string;
+    readonly members: readonly string[];
+  }
+
+  /** Somebody in the chat's lobby, where the bot is or comes to. */
+  async function meetBot(url: string, nick: string): Promise<{ client: Client; hear(text: string): Promise<Told> }> {
+    const client = await connect(new URL("/chat", url).href.replace("http", "ws"));
+    const next = async (isIt: (message: Told) => boolean): Promise<Told> => {
+      for (;;) {
+        const message: Told = JSON.parse(String(await client.next()));
+        if (isIt(message)) return message;
+      }
+    };
+    client.send(JSON.stringify({ type: "join", nick, room: "lobby" }));
+    const { members } = await next(({ type }) => type === "welcome");
+    if (!members.includes("Bot")) await next((message) => message.type === "joined" && message.nick === "Bot");
+    return { client, hear: (text) => next((message) => message.type === "said" && message.text === text) };
+  }
+
+  it("starts a chat with a bot in its lobby", async () => {
+    const { url } = await startExample("client");
+    const { client } = await meetBot(url, "Ann");
+    const bob = await meetBot(url, "Bob");
+    expect((await bob.hear("Hello Bob!")).nick).toBe("Bot");
+    client.send(JSON.stringify({ type: "say", text: "bot, what can you do?" }));
+    expect((await bob.hear('Say my name and "time", "roll" or "people".')).nick).toBe("Bot");
+    expect(await (await fetch(url)).text()).toContain("Sendall chat");
+  });
+
+  it("sends the bot to a chat that comes later, and goes and comes again", async () => {
+    const chat = await startExample("chat");
+    const { port } = new URL(chat.url);
+    chat.program.kill("SIGTERM");
+    await chat.program.ended;
+    const bot = start("examples/run.js", ["client", `ws://127.0.0.1:${port}/chat`]);
+    await bot.stdout.next(/^The bot's connection has ended \(1006 \); it will try again$/);
+    for (let life = 1; life <= 2; life++) {
+      const again = start("examples/run.js", ["chat"], { env: { PORT: port } });
+      await again.stdout.next(/^Chat: /);
+      await meetBot(chat.url, "Ann");
+      again.kill("SIGTERM");
+      await again.ended;
+    }
+    bot.kill("SIGTERM");
+    expect(await bot.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
+  });
+});
+
+describe("the multi example", () => {
+  it("reports what happens at one server to the other's people, and announces what those say", async () => {
+    const { program, url } = await startExample("multi");
+    const [, adminUrl = ""] = await program.stdout.next(/^Admin: (ws:\S+)$/);
+    expect(adminUrl).not.toBe(url);
+    const admin = await connect(adminUrl);
+    const [ann, bob] = [await connect(url), await connect(url)];
+    const reports = [];
+    for (let i = 0; i < 2; i++) reports.push(JSON.parse(String(await admin.next())));
+    expect(reports).toMatchObject([
+      { what: "open", here: 1 },
+      { what: "open", here: 2 },
+    ]);
+    ann.send("hello");
+    expect([await ann.next(), await bob.next()]).toEqual(["hello", "hello"]);
+    expect(JSON.parse(String(await admin.next()))).toMatchObject({ what: "message", who: reports[0].who });
+    admin.send("closing soon");
+    expect([await ann.next(), await bob.next()]).toEqual(["Announcement: closing soon", "Announcement: closing soon"]);
+  });
+
+  it("closes both servers on a signal", async () => {
+    const { program, url } = await startExample("multi");
+    const [, adminUrl = ""] = await program.stdout.next(/^Admin: (ws:\S+)$/);
+    const clients = [await connect(url), await connect(adminUrl)];
+    program.kill("SIGINT");
+    for (const client of clients) expect((await client.closed).code).toBe(1001);
+    expect((await program.ended).code).toBe(0);
+  });
+
+  it("starts neither if the second cannot have its port", async () => {
+    const port = await holdPort();
+    const program = start("examples/run.js", ["multi"], { env: { PORT: "0", ADMIN_PORT: String(port) } });
+    const { code, stderr } = await program.ended;
+    expect(code).toBe(1);
+    expect(stderr).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
+  });
+});
+
+describe("the examples' pages", () => {
+  const NAMES = ["canvas", "channels", "loop", "machine", "push"];
+
+  it.each(NAMES)("come with all that they name, and nothing from elsewhere: %s", async (name) => {
+    const { url } = await startExample(name);
+    const page = await fetch(url);
+    expect(page.headers.get("content-type")).toMatch(/^text\/html/);
+    const named = Array.from((await page.text()).matchAll(/(?:href|src)="([^"]+)"/g), ([, path = ""]) => path);
+    expect(named).toEqual(expect.arrayContaining(["page.css", "app.js", "icon.svg"]));
+    for (const path of [...named, "page.js"]) {
+      expect(path).toMatch(/^[\w-]+\.\w+$/);
+      expect((await fetch(`${url}/${path}`)).status).toBe(200);
+    }
+    for (const path of ["nothing", "parts.js", "server.js", "../server.js"])
+      expect((await fetch(`${url}/${path}`)).status).toBe(404);
+  });
+});
+
 describe("every example", () => {
-  const NAMES = ["chat", "counter", "echo", "general"];
+  const NAMES = [
+    "canvas",
+    "channels",
+    "chat",
+    "client",
+    "counter",
+    "echo",
+    "general",
+    "loop",
+    "machine",
+    "multi",
+    "push",
+    "replies",
+  ];
 
   it.each(NAMES)("leaves on a signal, with everybody told: %s", async (name) => {
     const { program, url } = await startExample(name);
-    const client = await connect(new URL(name === "chat" ? "/chat" : "/", url).href.replace("http", "ws"));
+    const client = await connect(
+      new URL(name === "chat" || name === "client" ? "/chat" : "/", url).href.replace("http", "ws"),
+    );
     program.kill("SIGINT");
     expect((await client.closed).code).toBe(1001);
     expect(await program.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
@@ -115,7 +350,8 @@ describe("every example", () => {
   ])("is listed when npm run example gets %s", async (_case, args, problem) => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
-    const all = "chat, counter, cursors, echo, express, fastify, general, hono, http, sockjs, tls";
+    const all =
+      "canvas, channels, chat, client, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sockjs, tls";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

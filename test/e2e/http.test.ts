@@ -291,6 +291,10 @@ describe("a bad upgrade", () => {
   const version = /Sec-WebSocket-Version: .*\r\n/;
   const noKey = "the Sec-WebSocket-Key header is missing or not 16 bytes in base64";
   const noVersion = "the Sec-WebSocket-Version header is not 13";
+  // What browsers sent before RFC 6455: the one with a challenge in headers and eight bytes of body, the other without any.
+  const DRAFT_76 =
+    "Origin: http://127.0.0.1\r\nSec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\nSec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n";
+  const DRAFT_75 = "Origin: http://127.0.0.1\r\nWebSocket-Protocol: sample\r\n";
 
   test.each<[what: string, good: string | RegExp, bad: string, status: number, cause: string]>([
     ["the method POST", "GET", "POST", 405, "an upgrade is a GET, not a POST"],
@@ -306,6 +310,8 @@ describe("a bad upgrade", () => {
     ["version 7", version, "Sec-WebSocket-Version: 7\r\n", 426, noVersion],
     ["version 8", version, "Sec-WebSocket-Version: 8\r\n", 426, noVersion],
     ["version 99", version, "Sec-WebSocket-Version: 99\r\n", 426, noVersion],
+    ["the keys of draft 76", new RegExp(`${key.source}${version.source}`), DRAFT_76, 400, noKey],
+    ["nothing but the words of draft 75", new RegExp(`${key.source}${version.source}`), DRAFT_75, 400, noKey],
     ["an unknown path", "/chat", "/elsewhere?x=1", 404, "there is no route /elsewhere"],
   ])("with %s is refused with a line that names the cause", async (_what, good, bad, status, cause) => {
     const server = await open({ routes });
@@ -316,6 +322,17 @@ describe("a bad upgrade", () => {
     expect(answer.headers["sec-websocket-version"]).toBe(status === 426 ? "13" : undefined);
     expect(answer.headers.allow).toBe(status === 405 ? "GET" : undefined);
     expect([server.stats().refused, server.stats().connections]).toEqual([1, 0]);
+  });
+
+  test.each([
+    ["Upgrade", /Upgrade: websocket\r\n/],
+    ["Connection", /Connection: Upgrade\r\n/],
+    ["Upgrade and Connection", /Upgrade: websocket\r\nConnection: Upgrade\r\n/],
+  ])("without %s is none: it is a plain request, and told to upgrade", async (_what, header) => {
+    const server = await open({ routes });
+    const answer = await exchange(server, badUpgrade(header, ""));
+    expect([answer.status, answer.headers.upgrade]).toEqual([426, "websocket"]);
+    expect(server.stats()).toMatchObject({ refused: 0, connections: 0 });
   });
 
   test("is not bad for the case of its words", async () => {
@@ -393,6 +410,19 @@ describe("a port", () => {
       throw new Error("no database");
     };
     await expect(serve({ port, logger: false, handler: { init, handle() {} } })).rejects.toThrow("no database");
+    await until(() => handles() <= before);
+    await letGo((await holdPort(port)).holder);
+  });
+
+  test("is not even taken when an option is refused", async () => {
+    const { port, holder } = await holdPort();
+    await letGo(holder);
+    const before = handles();
+    for (const wrong of [{ maxPayloadBytes: -1 }, { static: "/no/such/folder" }, { tls: {} }])
+      await expect(serve({ port, logger: false, handler() {}, ...wrong })).rejects.toMatchObject({
+        code: "BAD_OPTION",
+        option: Object.keys(wrong)[0],
+      });
     await until(() => handles() <= before);
     await letGo((await holdPort(port)).holder);
   });

@@ -1,9 +1,9 @@
 /** Connections that come and go, clients that break the handler, peers that vanish: nothing is left behind. */
-import type { Connection, ServerEvent } from "sendall";
+import type { Receipt, ServerEvent } from "sendall";
 import { expect, test } from "vitest";
 import type { InspectionEvent } from "xstate";
 import type { Server } from "../../src/server/live.js";
-import { Client, closeByHand, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
+import { Client, clientFrame, closeByHand, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
 
 test("a client whose messages make the handler throw is closed after intensity, and 50 others keep talking", async () => {
   const { server } = await serveByHand({
@@ -92,15 +92,111 @@ function countActors(server: Server): () => number {
     Array.from(seen).filter((actor) => "getSnapshot" in actor && actor.getSnapshot().status === "active").length;
 }
 
-test("a peer that has reset its connection is told of by error or closed, and then sending to it is a dead letter", async () => {
-  const ended: Connection[] = [];
+test("a peer that resets its connection is told of by error, with the system's reason, and by closed; then sending to it is a dead letter", async () => {
+  const events: ServerEvent[] = [];
+  const { server } = await serveByHand({ handler: (event) => void events.push(event) });
+  const client = await Client.open(server.url);
+  client.send("hello");
+  await until(() => events.length === 2);
+  client.socket.resetAndDestroy();
+  await until(() => events.at(-1)?.type === "closed");
+  expect(events.map(({ type }) => type)).toEqual(["open", "message", "error", "closed"]);
+  expect(events[2]).toMatchObject({ error: { code: "ECONNRESET" } });
+  expect(events[3]).toMatchObject({ code: 1006, wasClean: false, by: "lost" });
+  expect(server.unicast("late", events[3]?.connection ?? "")).toMatchObject({ dead: 1 });
+});
+
+test.each([
+  ["while it is being handled", false],
+  ["before it is handled", true],
+])(
+  "1,000 clients that send one message and are gone %s: their answers are dead letters, and nothing is left",
+  async (_when, waits) => {
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const receipts: Receipt[] = [];
+    const events = new Map<string, string[]>();
+    const { server } = await serveByHand({
+      backlog: 1_000,
+      async handler(event, bus) {
+        const { connection } = event;
+        if (connection === undefined) return;
+        events.set(connection.id, [...(events.get(connection.id) ?? []), event.type]);
+        if (event.type === "open") connection.join("everybody");
+        if (event.type === "message" && waits) await released;
+        if (event.type === "message") receipts.push(bus.unicast("answer", connection));
+      },
+    });
+    const alive = countActors(server);
+    const clients = await openClients(server.url, 1_000);
+    await until(() => server.members("everybody").length === 1_000);
+    for (const { socket } of clients) {
+      socket.write(clientFrame("one message"));
+      socket.destroy();
+    }
+    if (waits) await until(() => server.connections().length === 0);
+    release();
+    await until(() => events.size === 1_000 && [...events.values()].every((types) => types.at(-1) === "closed"));
+    expect(receipts.length).toBe(1_000);
+    for (const { targeted, queued, dead } of receipts) expect([targeted, queued + dead]).toEqual([1, 1]);
+    const dead = receipts.filter((receipt) => receipt.dead === 1).length;
+    if (waits) expect(dead).toBe(1_000);
+    for (const types of events.values())
+      expect(types.filter((type) => type !== "error")).toEqual(["open", "message", "closed"]);
+    expect(alive()).toBe(0);
+    expect(server.stats()).toMatchObject({ connections: 0, rooms: 0, deadLetters: dead, failures: [] });
+    const next = await Client.open(server.url);
+    next.send("and now?");
+    await until(() => next.received.length === 1);
+    expect(next.received).toEqual(["answer"]);
+  },
+);
+
+test("100 connections in a row whose events break the handler are closed one by one, and the next is served as if nothing had been", async () => {
   const { server } = await serveByHand({
-    handler(event) {
-      if (event.type === "closed") ended.push(event.connection);
+    supervise: { intensity: 0 },
+    handler(event, bus) {
+      if (event.type !== "message") return;
+      if (event.text === "throw") throw new Error("broken");
+      bus.unicast(event.data, event.connection);
     },
   });
-  const client = await Client.open(server.url);
-  client.socket.resetAndDestroy();
-  await until(() => ended.length === 1);
-  for (const connection of ended) expect(server.unicast("late", connection)).toMatchObject({ dead: 1 });
+  const alive = countActors(server);
+  // The clock stands still: all of it happens within one moment.
+  for (let i = 0; i < 100; i++) {
+    const client = await Client.open(server.url);
+    client.send("throw");
+    expect(await client.ended()).toEqual({ code: 1_011, reason: "handler failed" });
+  }
+  await until(() => alive() === 0);
+  const next = await Client.open(server.url);
+  next.send("fine");
+  await until(() => next.received.length === 1);
+  expect([next.received, server.isReady, server.stats().connections]).toEqual([["fine"], true, 1]);
+  expect(server.stats().failures.length).toBe(100);
+});
+
+test("a room goes on when the one who made it has left, however it left", async () => {
+  const { server } = await serveByHand({
+    handler(event, bus) {
+      if (event.type === "open") event.connection.join("room");
+      if (event.type === "message") bus.sendall(event.data, { room: "room" });
+    },
+  });
+  const first = await Client.open(server.url);
+  await until(() => server.members("room").length === 1);
+  const [second, third, fourth] = await openClients(server.url, 3);
+  await until(() => server.members("room").length === 4);
+  first.ws.close();
+  await until(() => server.members("room").length === 3);
+  third?.send("the first has left");
+  await until(() => [second, third, fourth].every((client) => client?.received.length === 1));
+  second?.socket.resetAndDestroy();
+  await until(() => server.members("room").length === 2);
+  fourth?.send("so has the second");
+  await until(() => [third, fourth].every((client) => client?.received.length === 2));
+  expect(third?.received).toEqual(["the first has left", "so has the second"]);
+  expect(server.rooms()).toEqual(["room"]);
 });

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 
@@ -21,10 +21,14 @@ export interface End {
 }
 
 export interface Program {
+  /** For a program that was started with `hasInput`. */
+  readonly stdin: Writable | null;
   readonly stdout: Lines;
   readonly stderr: Lines;
   /** Resolves when it, and whoever writes to its outputs, has ended. */
   readonly ended: Promise<End>;
+  /** Reads no more of its standard output. */
+  breakOutput(): void;
   kill(signal: NodeJS.Signals): void;
   /** As a terminal does it: the signal goes to the program and to all that it has started in its process group. */
   killGroup(signal: NodeJS.Signals): void;
@@ -113,19 +117,41 @@ const holders = new Set<Server>();
 const CLEAN = { PORT: undefined, HOST: undefined, NODE_OPTIONS: undefined, FORCE_COLOR: undefined };
 
 /** Runs a file of this package (`dist/cli.js`) under the Node of the tests. */
-export function start(
-  script: string,
-  args: readonly string[] = [],
-  { env = {}, cwd }: { env?: Record<string, string>; cwd?: string } = {},
+export function start(script: string, args: readonly string[] = [], setting: Setting = {}): Program {
+  return launch([fileURLToPath(new URL(script, ROOT)), ...args], setting);
+}
+
+/** Runs a module that stands in the test, with this package as `sendall`. */
+export function runCode(code: string): Program {
+  return launch(["--input-type=module", "--eval", code], { cwd: fileURLToPath(ROOT) });
+}
+
+interface Setting {
+  /** Whether the program reads what `stdin` is given; else its input is empty. */
+  readonly hasInput?: boolean;
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+}
+
+/** Runs a command in a terminal of its own, where everything that it writes is one output; needs `script` of util-linux. */
+export function startInTerminal(command: string, setting: Setting = {}): Program {
+  return launch(["-qefc", command, "/dev/null"], { hasInput: true, ...setting }, "script");
+}
+
+function launch(
+  args: readonly string[],
+  { env = {}, cwd, hasInput = false }: Setting,
+  command = process.execPath,
 ): Program {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(script, ROOT)), ...args], {
+  const child = spawn(command, args, {
     env: { ...process.env, ...CLEAN, ...env },
     ...(cwd !== undefined && { cwd }),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [hasInput ? "pipe" : "ignore", "pipe", "pipe"],
     // A process group of its own, for `killGroup`.
     detached: true,
   });
   children.add(child);
+  if (child.stdout === null || child.stderr === null) throw new Error("its outputs are pipes");
   const stdout = new Lines(child.stdout);
   const stderr = new Lines(child.stderr);
   const ended = once(child, "close").then(([code, signal]): End => {
@@ -133,9 +159,11 @@ export function start(
     return { code, signal, stdout: stdout.all, stderr: stderr.all };
   });
   return {
+    stdin: child.stdin,
     stdout,
     stderr,
     ended,
+    breakOutput: () => void child.stdout?.destroy(),
     kill: (signal) => void child.kill(signal),
     killGroup: (signal) => {
       if (child.pid !== undefined) process.kill(-child.pid, signal);

@@ -55,3 +55,51 @@ test("two servers in one process know nothing of each other", async () => {
   await one.close();
   expect([one.isReady, other.isReady]).toEqual([false, true]);
 });
+
+test("servers with names and one without answer their own clients only, and end each for itself", async () => {
+  const open = (answer: string, name?: string) =>
+    serve({
+      port: 0,
+      logger: false,
+      ...(name !== undefined && { name }),
+      handler: (event, bus) => void (event.type === "message" && bus.sendall(answer)),
+    });
+  await using lobby = await open("the lobby", "lobby");
+  await using garden = await open("the garden", "garden");
+  await using nameless = await open("nowhere");
+  const ask = async ({ url }: { readonly url: string }): Promise<[WebSocket, string]> => {
+    const client = new WebSocket(url);
+    await once(client, "open");
+    client.send("where am I?");
+    const [answer] = await once(client, "message");
+    return [client, String(answer)];
+  };
+  const [[visitor, first], [gardener, second], [stranger, third]] = [
+    await ask(lobby),
+    await ask(garden),
+    await ask(nameless),
+  ];
+  expect([first, second, third]).toEqual(["the lobby", "the garden", "nowhere"]);
+  const left = once(visitor, "close");
+  await lobby.close();
+  expect((await left)[0]).toBe(1001);
+  expect([gardener.readyState, stranger.readyState]).toEqual([WebSocket.OPEN, WebSocket.OPEN]);
+  expect([(await ask(garden))[1], (await ask(nameless))[1]]).toEqual(["the garden", "nowhere"]);
+});
+
+test("listens on every address of both families when it is asked to", async () => {
+  await using server = await serve({
+    host: "::",
+    port: 0,
+    logger: false,
+    handler: (event, bus) =>
+      void (event.type === "open" && bus.unicast(event.connection.remoteAddress, event.connection)),
+  });
+  for (const [host, address] of [
+    ["127.0.0.1", "127.0.0.1"],
+    ["[::1]", "::1"],
+  ] as const) {
+    const client = new WebSocket(`ws://${host}:${server.port}/`);
+    expect(String((await once(client, "message"))[0])).toBe(address);
+  }
+});

@@ -5,7 +5,7 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import express from "express";
-import { type AccessEntry, attach, reject, route, type Server } from "sendall";
+import { type AccessEntry, attach, reject, type Server } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Doorkeeper, rememberLines, upgradeWith } from "./asking.js";
 import { Client, nextRound, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
@@ -40,7 +40,7 @@ describe("authorize", () => {
     const asked: string[] = [];
     const { port, server } = await openEcho({
       routes: {
-        "/echo": route({
+        "/echo": {
           authorize(request) {
             const { path, query, headers, cookies, protocols, remoteAddress, raw } = request;
             asked.push(
@@ -52,7 +52,7 @@ describe("authorize", () => {
           handler(event, bus) {
             if (event.type === "message") bus.unicast(`${event.connection.data.nick}`, event.connection);
           },
-        }),
+        },
       },
     });
     const root = newSession("/echo");

@@ -3,7 +3,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as closing from "../../src/closing.js";
 
-const { checkCloseCode, cutReason, protocolErrorCode } = closing;
+const {
+  checkClientCloseCode,
+  checkCloseCode,
+  closeCodeText,
+  cutReason,
+  isFinalCode,
+  isFinalStatus,
+  protocolErrorCode,
+} = closing;
 
 describe("a close code", () => {
   test.each([1000, 1001, 1002, 1003, 1007, 1008, 1011, 1014, 3000, 4999])("%d may be sent", (code) => {
@@ -83,5 +91,29 @@ describe("the reasons of the design", () => {
       { code: 1011, reason: "handler failed" },
     ]);
     expect([NO_CODE, ABNORMAL]).toEqual([1005, 1006]);
+  });
+});
+
+describe("a client", () => {
+  test.each([1000, 3000, 4999])("may close with %d", (code) => {
+    expect(() => checkClientCloseCode(code)).not.toThrow();
+  });
+
+  test.each([1001, 1005, 1011, 2999, 5000, 3000.5, Number.NaN, "1000", undefined])("may not close with %s", (code) => {
+    expect(() => checkClientCloseCode(code)).toThrow(
+      expect.objectContaining({ code: "BAD_CLOSE_CODE", message: expect.stringContaining("1000 or 3000-4999") }),
+    );
+  });
+
+  test("stays away after these codes and statuses, and no others", () => {
+    const codes = Array.from({ length: 5000 }, (_, code) => code).filter(isFinalCode);
+    expect(codes).toEqual([1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 3003]);
+    const statuses = Array.from({ length: 600 }, (_, status) => status).filter((status) => !isFinalStatus(status));
+    expect(statuses.filter((status) => status >= 400 && status < 500)).toEqual([408, 425, 429]);
+    expect(statuses).toHaveLength(600 - 97);
+  });
+
+  test("knows registered codes by their words", () => {
+    expect([closeCodeText(1001), closeCodeText(3003), closeCodeText(4000)]).toEqual(["going away", "forbidden", ""]);
   });
 });

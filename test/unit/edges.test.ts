@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type Bus, type ServeOptions, type ServerEvent, serve } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Mailbox } from "../../src/bus/mailbox.js";
+import { Mailbox, Strand } from "../../src/bus/mailbox.js";
 import { heapInUse, RawPeer, until } from "../e2e/peers.js";
 import { HandStage } from "./stage.js";
 
@@ -66,7 +66,7 @@ test("a peer that uploads one long message slowly is not silent, and one that st
   }
   expect(wire.take()).toEqual([]);
   await stage.advance(70_000);
-  expect(wire.take()).toEqual(["ping", "terminate"]);
+  expect(wire.take()).toEqual(["ping heartbeat", "terminate"]);
 });
 
 test("every closed is delivered when the server closes, also when each takes a while", async () => {
@@ -241,16 +241,17 @@ describe("after the end of a server", () => {
 
 test("with one event at a time for each connection events are handled in order of arrival", () => {
   const mailbox = new Mailbox({ highWaterEvents: 64, lowWaterEvents: 16, maxBytes: 1_000_000, maxInfo: 10 });
-  const owner = { pause() {}, resume() {}, announce() {}, bury() {}, leakOwner: { leaked() {} } };
-  const [a, b] = [mailbox.lane(owner), mailbox.lane(owner)];
+  const owner = { isOpen: true, pause() {}, resume() {}, announce() {}, bury() {}, leakOwner: { leaked() {} } };
+  const strand = new Strand();
+  const [a, b] = [mailbox.lane(owner, strand), mailbox.lane(owner, new Strand())];
   const info = (data: string): ServerEvent => ({ type: "info", data });
   mailbox.post(a, info("a1"));
   mailbox.post(a, info("a2"));
   mailbox.take();
-  a.isBusy = true;
+  strand.isBusy = true;
   mailbox.take(); // nobody can go: a2 came up
   mailbox.post(b, info("b1"));
-  mailbox.release(a);
+  mailbox.release(strand);
   expect(mailbox.take()?.event).toEqual(info("a2"));
 });
 
@@ -358,6 +359,23 @@ test("whoever asks for a connection and gets something else says so, and a bad r
   const rooms = [5, {}, null, [5], ""] as unknown as string[];
   for (const room of rooms)
     expect(() => server.sendall("x", { room })).toThrow(expect.objectContaining({ code: "BAD_ROOM" }));
+});
+
+test("an alarm for something else than a connection is refused when it is set, not when it rings", async () => {
+  let refusal: unknown;
+  await using runtime = createTestRuntime({
+    handler(_event, bus) {
+      try {
+        // @ts-expect-error what a program without types may do
+        bus.after(5, "x", 42);
+      } catch (error) {
+        refusal = error;
+      }
+    },
+  });
+  await runtime.connect();
+  expect(refusal).toMatchObject({ code: "BAD_DATA" });
+  await runtime.advance(10);
 });
 
 test("a test client offers subprotocols, and is as strict as a socket", async () => {

@@ -319,7 +319,7 @@ describe("the concurrency", () => {
 
 describe("the handler", () => {
   const shapes =
-    "expected a function (event, bus) => void, or an object { init(bus), handle(event, state, bus), stop?(state, bus) }";
+    "expected a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic or channels has made";
 
   test.each([
     [{}, "undefined"],

@@ -83,6 +83,9 @@ export class HandWire implements Wire {
   ping(data: Buffer): void {
     this.calls.push(`ping ${data}`.trimEnd());
   }
+  pong(data: Buffer): void {
+    this.calls.push(`pong ${data}`.trimEnd());
+  }
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.isOpen = false;

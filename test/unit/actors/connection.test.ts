@@ -77,19 +77,19 @@ describe("the round trip", () => {
   test("is that of the last ping, and unknown before the first pong", async () => {
     const { stage, connect } = await keeping();
     const { wire, connection } = await connect();
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBeUndefined();
     expect(connection.ping("hello")).toBe(true);
     expect(wire.take()).toEqual(["ping hello"]);
     stage.clock.pass(40);
     expect(connection.roundTripMs).toBeUndefined();
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(40);
     stage.clock.pass(10);
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(40);
     connection.ping();
-    wire.peer.pong();
+    wire.peer.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(0);
   });
 
@@ -110,6 +110,31 @@ describe("a ping", () => {
     expect(connection.ping(new Uint8Array(125))).toBe(true);
     for (const data of [new Uint8Array(126), "ä".repeat(63)])
       expect(() => connection.ping(data)).toThrow(expect.objectContaining({ code: "BAD_DATA" }));
+  });
+});
+
+describe("pings and pongs of ours", () => {
+  test("come after what was sent before them, and before what is sent after them", async () => {
+    const { stage, connect } = await keeping();
+    const { wire, connection } = await connect();
+    connection.send("one");
+    connection.send("two");
+    connection.ping("three");
+    connection.send("four");
+    await stage.settle();
+    expect(wire.take()).toEqual(["write one two", "ping three", "write four"]);
+  });
+
+  test("do not wait for a socket that must drain", async () => {
+    const { connect } = await keeping();
+    const { wire, connection } = await connect();
+    wire.isFull = true;
+    connection.send("held");
+    expect(connection.ping("are you there?")).toBe(true);
+    expect(wire.take()).toEqual(["ping are you there?"]);
+    wire.isFull = false;
+    wire.peer.drained();
+    expect(wire.take()).toEqual(["write held"]);
   });
 });
 

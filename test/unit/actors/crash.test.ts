@@ -1,6 +1,7 @@
 /** An actor of ours that fails: its connection ends with 1011, alone, and its `closed` is delivered all the same. */
 import type { ServerEvent } from "sendall";
 import { describe, expect, test } from "vitest";
+import type { InspectionEvent } from "xstate";
 import { HandStage, type HandWire, Lines } from "../stage.js";
 
 interface Scene {
@@ -95,4 +96,28 @@ describe("a receiver that fails", () => {
     expect(logger.at("error")).toEqual([["an actor failed", { err: new Error("cannot pause"), actor: "receiver:c1" }]]);
     expect([stage.server.stats().connections, stage.server.stats().failures]).toEqual([1, []]);
   });
+});
+
+test("an event that no actor knows does nothing to any of them", async () => {
+  const { stage, logger, events, wires } = await twoConnections();
+  const { actor } = stage.server;
+  const actors = new Set<InspectionEvent["actorRef"]>([actor]);
+  const { unsubscribe } = actor.system.inspect((event: InspectionEvent) => {
+    actors.add(event.actorRef);
+  });
+  wires[0].peer.message("hello", 5);
+  stage.server.sendall("hello");
+  await stage.settle();
+  const names = [...actors].map((one) => ("id" in one ? one.id : undefined));
+  expect(names).toEqual(["server", "receiver:c1", "handler", "sender:c1", "sender:c2"]);
+  events.length = 0;
+  for (const wire of wires) wire.take();
+  for (const one of actors) if ("send" in one) one.send({ type: "bogus" });
+  await stage.settle();
+  expect([events, wires.map((wire) => wire.take()), logger.at("error")]).toEqual([[], [[], []], []]);
+  unsubscribe();
+  wires[0].peer.message("still here?", 11);
+  stage.server.sendall("yes");
+  await stage.settle();
+  expect([events, wires.map((wire) => wire.take())]).toEqual([["c1 message"], [["write yes"], ["write yes"]]]);
 });

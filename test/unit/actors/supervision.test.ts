@@ -223,7 +223,7 @@ describe("an event that no peer can send", () => {
     await expect(runtime.connect({ path: "/bad" })).rejects.toMatchObject({
       code: "REFUSED",
       status: 503,
-      body: "the handler of this route has failed",
+      body: "this route is closed",
     });
     expect((await runtime.connect({ path: "/good" })).closed).toBeUndefined();
     expect(runtime.server.isReady).toBe(true);

@@ -1,8 +1,8 @@
 /** What the mailbox is held against: a model of the order rule (contract 5), and plans that are played on both. */
 import fc from "fast-check";
 import { expect } from "vitest";
-import { type Lane, type LaneOwner, Mailbox, type MailboxLimits } from "../../../src/bus/mailbox.js";
-import type { Connection, ServerEvent } from "../../../src/events.js";
+import { type Lane, type LaneOwner, Mailbox, type MailboxLimits, Strand } from "../../../src/bus/mailbox.js";
+import type { Connection, MailboxEvent, ServerEvent } from "../../../src/events.js";
 
 export const LIMITS: MailboxLimits = { highWaterEvents: 6, lowWaterEvents: 2, maxBytes: 600, maxInfo: 8 };
 
@@ -13,7 +13,7 @@ export const message = (text: string): ServerEvent => ({ type: "message", connec
 export const info = (data: string): ServerEvent => ({ type: "info", data });
 export const open = (): ServerEvent => ({ type: "open", connection });
 
-export function nameOf(event: ServerEvent): string {
+export function nameOf(event: MailboxEvent): string {
   if (event.type === "message") return event.text;
   return event.type === "info" ? String(event.data) : event.type;
 }
@@ -21,6 +21,7 @@ export function nameOf(event: ServerEvent): string {
 /** A lane's owner that remembers what it was told. */
 export class Owner implements LaneOwner {
   isPaused = false;
+  readonly isOpen = true;
   /** How often it was told. */
   told = 0;
 
@@ -104,7 +105,7 @@ export const plans: fc.Arbitrary<Step[]> = fc.array(
 export class Play {
   readonly mailbox = new Mailbox(LIMITS);
   readonly model = new Model();
-  readonly lanes: Lane[] = Array.from({ length: LANES }, () => this.mailbox.lane(new Owner()));
+  readonly lanes: Lane[] = Array.from({ length: LANES }, () => this.mailbox.lane(new Owner(), new Strand()));
   readonly #onTake: (taken: Pick<Waiting, "who" | "name"> | undefined, play: Play) => void;
   #number = 0;
 
@@ -152,6 +153,6 @@ export class Play {
     } else if (what === "discard") {
       this.mailbox.discard(lane);
       this.model.discard(who);
-    } else if (lane.isBusy) this.mailbox.release(lane);
+    } else if (lane.strand?.isBusy) this.mailbox.release(lane.strand);
   }
 }

@@ -1,7 +1,7 @@
 /** The mailbox against a model of the order rule (contract 5), its marks, and what it throws away (contract 11). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Mailbox } from "../../../src/bus/mailbox.js";
+import { Mailbox, Strand } from "../../../src/bus/mailbox.js";
 import { connection, info, LIMITS, message, nameOf, Owner, open, Play, plans } from "./mailbox-model.js";
 
 describe("the order of events", () => {
@@ -24,7 +24,7 @@ describe("the order of events", () => {
       fc.property(plans, (plan) => {
         let last: { readonly who: number; readonly rivals: readonly string[] } | undefined;
         const play = new Play((taken, { model, lanes }) => {
-          const free = [...lanes.keys()].filter((who) => lanes[who]?.isBusy === false);
+          const free = [...lanes.keys()].filter((who) => lanes[who]?.strand?.isBusy === false);
           const next = free.flatMap((who) => model.waitingOf(who)[0] ?? []);
           if (taken === undefined) expect(next).toEqual([]);
           if (taken === undefined) return;
@@ -37,7 +37,7 @@ describe("the order of events", () => {
           last = { who: taken.who, rivals: givesWay ? next.filter((name) => name !== taken.name) : [] };
           model.remove(taken.name);
           const lane = lanes[taken.who];
-          if (lane !== undefined) lane.isBusy = true;
+          if (lane?.strand !== undefined) lane.strand.isBusy = true;
         });
         play.run(plan);
         play.drain();
@@ -196,13 +196,14 @@ describe("throwing away", () => {
 
   test("while an event is under way leaves nothing for afterwards", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lane = mailbox.lane(new Owner());
+    const strand = new Strand();
+    const lane = mailbox.lane(new Owner(), strand);
     for (let i = 0; i < 2; i++) mailbox.post(lane, message(String(i)));
     mailbox.take();
-    lane.isBusy = true;
+    strand.isBusy = true;
     expect(mailbox.take()).toBeUndefined();
     mailbox.discard(lane);
-    mailbox.release(lane);
+    mailbox.release(strand);
     expect([mailbox.take(), mailbox.size]).toEqual([undefined, 0]);
   });
 });

@@ -1,22 +1,30 @@
 /** The shapes of a handler, as the handler actor runs them. */
 import { describe, expect, test } from "vitest";
-import type { Bus, Connection, ServerEvent } from "../../../src/events.js";
+import { createActor, fromTransition } from "xstate";
+import type { Runner, RunnerHost } from "../../../src/bus/runner.js";
+import type { Handler } from "../../../src/contracts.js";
+import type { Bus, Connection, ConnectionData, ServerEvent } from "../../../src/events.js";
 import { runHandler } from "../../../src/handlers/shape.js";
 
 // Neither shape does more with them than hand them on.
 const bus = {} as Bus;
+const host: Partial<RunnerHost> = { bus: bus as RunnerHost["bus"] };
+
+function make<S>(handler: Handler<ConnectionData, S>): Runner {
+  return runHandler(handler as Handler, host as RunnerHost, createActor(fromTransition(() => undefined, undefined)));
+}
 const event: ServerEvent = { type: "open", connection: {} as Connection };
 
 describe("a handler function", () => {
   test("gets the event and the bus, and what it returns is handed back", () => {
     const calls: unknown[][] = [];
-    const runner = runHandler((...args) => {
+    const runner = make((...args) => {
       calls.push(args);
     });
-    runner.init(bus);
+    runner.init();
     expect(runner.handle(event, bus)).toBeUndefined();
-    runner.settled(undefined);
-    runner.stop(bus);
+    runner.settled?.(undefined);
+    runner.stop();
     expect(calls).toEqual([[event, bus]]);
   });
 });
@@ -24,7 +32,7 @@ describe("a handler function", () => {
 describe("a stateful handler", () => {
   test("keeps the state that it returned last, and gets it with each event and at the end", async () => {
     const seen: unknown[] = [];
-    const runner = runHandler({
+    const runner = make({
       init: (): unknown => 1,
       handle: (_event, state) => {
         seen.push(state);
@@ -32,36 +40,36 @@ describe("a stateful handler", () => {
       },
       stop: (state) => void seen.push(["stop", state]),
     });
-    await runner.init(bus);
-    for (let i = 0; i < 3; i++) runner.settled(runner.handle(event, bus));
-    await runner.stop(bus);
+    await runner.init();
+    for (let i = 0; i < 3; i++) runner.settled?.(runner.handle(event, bus));
+    await runner.stop();
     expect(seen).toEqual([1, 2, 2, ["stop", 2]]);
   });
 
   test.each([0, "", false, null])("may have the state %j", async (state) => {
     const seen: unknown[] = [];
-    const runner = runHandler({
+    const runner = make({
       init: (): unknown => "first",
       handle: (_event, before) => {
         seen.push(before);
         return state;
       },
     });
-    await runner.init(bus);
-    for (let i = 0; i < 2; i++) runner.settled(runner.handle(event, bus));
+    await runner.init();
+    for (let i = 0; i < 2; i++) runner.settled?.(runner.handle(event, bus));
     expect(seen).toEqual(["first", state]);
   });
 
   test("keeps its state when the event is never settled", async () => {
     const seen: unknown[] = [];
-    const runner = runHandler({
+    const runner = make({
       init: async () => "first",
       handle: (_event, state) => {
         seen.push(state);
         return "second";
       },
     });
-    await runner.init(bus);
+    await runner.init();
     runner.handle(event, bus);
     runner.handle(event, bus);
     expect(seen).toEqual(["first", "first"]);
@@ -77,9 +85,9 @@ describe("a stateful handler", () => {
         return state + this.step;
       }
     }
-    const runner = runHandler(new Counter());
-    await runner.init(bus);
+    const runner = make(new Counter());
+    await runner.init();
     expect(runner.handle(event, bus)).toBe(10);
-    expect(runner.stop(bus)).toBeUndefined();
+    expect(runner.stop()).toBeUndefined();
   });
 });

@@ -18,11 +18,12 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
   const clock = new HandClock();
   const limits = { maxConnections: 1, maxConnectionsPerAddress: 0, whenFull, maxWaiting: 10, waitMs: 1_000 };
   const slots = new Slots(limits, clock);
-  const state = { isOpen: true, hasFailed: false };
+  const state = { isOpen: true, hasEnded: false };
   const route: GatedRoute = {
-    get hasFailed() {
-      return state.hasFailed;
+    get hasEnded() {
+      return state.hasEnded;
     },
+    hearsPings: false,
     settings: {
       authorize,
       origins: "same",
@@ -81,12 +82,12 @@ describe("the gate", () => {
     const { ask, state } = stage({ authorize: () => reject(401) });
     const evil = { origin: "http://evil.com" };
     state.isOpen = false;
-    state.hasFailed = true;
+    state.hasEnded = true;
     expect(ask(evil, "/x?y").answer).toEqual({ status: 404, body: "there is no route /x" });
     expect(ask(evil).answer).toEqual(closing);
     state.isOpen = true;
-    expect(ask(evil).answer).toEqual({ status: 503, body: "the handler of this route has failed" });
-    state.hasFailed = false;
+    expect(ask(evil).answer).toEqual({ status: 503, body: "this route is closed" });
+    state.hasEnded = false;
     expect(ask(evil).answer).toMatchObject({ status: 403 });
     const first = ask().answer;
     expect(ask().answer).toEqual(full);
@@ -178,9 +179,9 @@ describe("an answer that comes too late", () => {
   test("is refused when the route fails meanwhile", async () => {
     const { ask, state } = stage({ authorize: async () => ({}) });
     const { answer } = ask();
-    state.hasFailed = true;
-    expect(await answer).toEqual({ status: 503, body: "the handler of this route has failed" });
-    state.hasFailed = false;
+    state.hasEnded = true;
+    expect(await answer).toEqual({ status: 503, body: "this route is closed" });
+    state.hasEnded = false;
     await admission(ask().answer);
   });
 });
@@ -195,14 +196,14 @@ describe("one who has waited for a place", () => {
   });
 
   test("is refused if the server has begun to close, or its route has failed, and leaves the place to others", async () => {
-    for (const change of [{ isOpen: false }, { hasFailed: true }]) {
+    for (const change of [{ isOpen: false }, { hasEnded: true }]) {
       const { ask, state } = stage({ whenFull: "wait" });
       const first = await admission(ask().answer);
       const second = ask().answer;
       first.forsake();
       Object.assign(state, change);
       expect(await second).toMatchObject({ status: 503, body: expect.not.stringContaining("full") });
-      Object.assign(state, { isOpen: true, hasFailed: false });
+      Object.assign(state, { isOpen: true, hasEnded: false });
       await admission(ask().answer);
     }
   });

@@ -37,6 +37,7 @@ function place() {
   const counts = { forsaken: 0 };
   const admission = {
     maxPayloadBytes: 1,
+    hearsPings: false,
     compression: false,
     protocol: "",
     accept: () => {

@@ -7,6 +7,7 @@ import type { Admission } from "../../../src/contracts.js";
 import { Family, type SessionLife } from "../../../src/sockjs/session.js";
 import { shapes } from "../../../src/sockjs/shapes.js";
 import { Stream } from "../../../src/sockjs/stream.js";
+import { HandClock } from "../../../src/testing/clock.js";
 
 const ACTIONS = [
   "greet",
@@ -41,7 +42,7 @@ const admission = {} as Admission;
 
 function families() {
   const crashes: unknown[] = [];
-  const server = createServerActor(() => crashes.push("the server"));
+  const server = createServerActor(new HandClock(), () => crashes.push("the server"));
   const family = new Family(server, (error) => crashes.push(error));
   return { crashes, server, family };
 }

@@ -1,0 +1,40 @@
+// @ts-check
+/**
+ * How `npm run docs` makes the API reference: from the TSDoc of every entry point in package.json, into docs/api/. It is a workspace of
+ * its own because typedoc reads sources with the API of TypeScript 6; TypeScript 7, which compiles Sendall, has another one.
+ */
+import { readFileSync } from "node:fs";
+
+/** @type {{ exports: Record<string, string | { types: string }> }} */
+const { exports } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+
+const entryPoints = Object.values(exports)
+  .flatMap((target) => (typeof target === "string" ? [] : target.types))
+  .map((types) => types.replace("./dist/", "../src/").replace(/\.d\.ts$/, ".ts"));
+
+export default {
+  name: "Sendall",
+  entryPoints,
+  tsconfig: "../src/tsconfig.json",
+  out: "api",
+  readme: "none",
+  includeVersion: false,
+  disableSources: true,
+  githubPages: false,
+  sort: ["kind", "source-order"],
+  excludeExternals: true,
+  excludePrivate: true,
+  excludeInternal: true,
+  // Only named by the types of others.
+  intentionallyNotExported: [
+    "PartOf",
+    "Refusal",
+    "ServerActor",
+    "InlineRoute",
+    "UpgradeListener",
+    "DataOf",
+    "Fits",
+    "Awaitable",
+  ],
+  treatWarningsAsErrors: true,
+};

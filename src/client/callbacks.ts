@@ -1,0 +1,59 @@
+/**
+ * The one place where a client calls the user's code. What a callback throws never reaches the client or the process: it is
+ * told to `onError`, and to the console when there is no `onError` or when that is what threw.
+ */
+import { SendallError, show } from "../errors.js";
+
+type OnError = (error: Error) => unknown;
+
+/** Calls callbacks for a client or a channel; `fallback` hears what there is no `onError` for. */
+export class Callbacks {
+  readonly #onError: OnError | undefined;
+  readonly #fallback: ((error: Error) => void) | undefined;
+
+  constructor(onError: OnError | undefined, fallback?: (error: Error) => void) {
+    this.#onError = onError;
+    this.#fallback = fallback;
+  }
+
+  run<A extends readonly unknown[]>(name: string, callback: ((...args: A) => unknown) | undefined, ...args: A): void {
+    if (callback === undefined) return;
+    call(callback, args, (thrown) => this.tellFailure(failureOf(name, thrown)));
+  }
+
+  /** An error of the connection: who does not listen for it need not hear of it. */
+  tell(error: Error): void {
+    if (this.#onError === undefined) return;
+    call(this.#onError, [error], (thrown) => console.error(failureOf("onError", thrown)));
+  }
+
+  /** Something that the user's code threw: somebody hears of it in any case. */
+  tellFailure(error: Error): void {
+    if (this.#onError !== undefined) this.tell(error);
+    else if (this.#fallback !== undefined) this.#fallback(error);
+    else console.error(error);
+  }
+}
+
+/** Calls it and hears of a throw, now or, from an async function, later. */
+function call<A extends readonly unknown[]>(
+  callback: (...args: A) => unknown,
+  args: A,
+  failed: (thrown: unknown) => void,
+): void {
+  try {
+    const result = callback(...args);
+    if (isThenable(result)) Promise.resolve(result).catch(failed);
+  } catch (thrown) {
+    failed(thrown);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function failureOf(name: string, thrown: unknown): SendallError {
+  const problem = thrown instanceof Error ? thrown.message : show(thrown);
+  return new SendallError("CALLBACK_FAILED", `${name} failed: ${problem}`, { cause: thrown });
+}

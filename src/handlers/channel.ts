@@ -1,0 +1,145 @@
+/**
+ * One channel of a `channels` handler: its handler, bus, rooms and subscriptions. It shares mailbox and turn with its route, whose
+ * handler actor runs its events; one at a time, unless its handler has an actor for each connection.
+ */
+import type { AnyActorRef } from "xstate";
+import { RouteBus } from "../bus/bus.js";
+import { type Lane, Strand } from "../bus/mailbox.js";
+import { Registry } from "../bus/registry.js";
+import type { Runner, RunnerHost, Target } from "../bus/runner.js";
+import type { Timer } from "../clock.js";
+import { HANDLER_FAILED, NORMAL } from "../closing.js";
+import type { Handler, Member } from "../contracts.js";
+import { SendallError } from "../errors.js";
+import type { Data, Frame, MailboxEvent, Stats } from "../events.js";
+import { writeEnd, writeMessage } from "./multiplex.js";
+import { runHandler } from "./shape.js";
+import type { Subscription } from "./subscription.js";
+
+export class Channel implements Target {
+  readonly name: string;
+  /** What is around the channel: the route, or the channel that this one is within. */
+  readonly host: RunnerHost;
+  readonly registry: Registry<Member> = new Registry<Member>();
+  readonly bus: RouteBus;
+  readonly runner: Runner;
+  readonly #onEnded: (error: unknown) => void;
+  /** Shared by the lanes of all its subscriptions, unless each has an actor of its own. */
+  readonly #strand = new Strand();
+  #hasEnded = false;
+  #restart: Timer | undefined;
+
+  constructor(name: string, handler: Handler, host: RunnerHost, root: AnyActorRef, onEnded: (error: unknown) => void) {
+    this.name = name;
+    this.host = host;
+    this.#onEnded = onEnded;
+    const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
+    const { clock, mailbox, counters, log, wake, bus } = host;
+    const common = mailbox.lane(undefined, this.#strand, this);
+    const stats = (): Stats => bus.stats();
+    this.bus = new RouteBus({ clock, registry: this.registry, mailbox, common, counters, log, encode, wake, stats });
+    this.runner = runHandler(
+      handler,
+      {
+        ...host,
+        name: `${host.name}/${name}`,
+        bus: this.bus,
+        encode,
+        failed: (error, what, connection, target = this) => host.failed(error, what, connection, target),
+        end: (error) => this.#end(error),
+      },
+      root,
+    );
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  lane(subscription: Subscription): Lane {
+    const strand = this.runner.concurrency === "connection" ? new Strand() : this.#strand;
+    return this.host.mailbox.lane(subscription, strand, this);
+  }
+
+  post({ lane }: Subscription, event: MailboxEvent, bytes = 0): boolean {
+    const posted = this.host.mailbox.post(lane, event, bytes);
+    if (posted) this.host.wake();
+    return posted;
+  }
+
+  forward({ lane }: Subscription, event: MailboxEvent): boolean {
+    const posted = this.host.mailbox.forward(lane, event);
+    if (posted) this.host.wake();
+    return posted;
+  }
+
+  add(subscription: Subscription): void {
+    this.registry.add(subscription);
+    this.post(subscription, { type: "open", connection: subscription });
+  }
+
+  leaked(error: unknown, subscription: Subscription | undefined): void {
+    this.host.failed(error, "rejection", subscription, this);
+  }
+
+  /** Tells the peer that the channel has ended for it. */
+  sayEnd(socket: Member): void {
+    socket.offer(this.host.encode(writeEnd(this.name)));
+  }
+
+  /** It is no target any more. */
+  forget(subscription: Subscription, socket: Member, isDiscarded: boolean): void {
+    const { mailbox, left } = this.host;
+    this.registry.remove(subscription, subscription.rooms);
+    if (isDiscarded) mailbox.discard(subscription.lane);
+    // Its socket is paused by it no longer.
+    if (!socket.isOpen) mailbox.unpause(subscription.lane);
+    this.runner.left?.(subscription, isDiscarded);
+    left(subscription.lane);
+  }
+
+  restart(): void {
+    if (this.#hasEnded || this.#restart !== undefined) return;
+    const { handlerTimeoutMs } = this.host.settings;
+    this.#strand.isBusy = true;
+    const ended = (error?: unknown): void => {
+      if (this.#restart !== timer) return;
+      timer.cancel();
+      this.#restart = undefined;
+      this.host.mailbox.release(this.#strand);
+      this.host.wake();
+      if (error !== undefined) this.host.failed(error, "init", undefined, this);
+    };
+    const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
+    const timer = this.host.clock.after(handlerTimeoutMs, () => ended(tooLate));
+    this.#restart = timer;
+    this.host
+      .run(async () => this.runner.init())
+      .then(
+        () => ended(),
+        (error: unknown) => ended(error ?? new Error("init failed")),
+      );
+  }
+
+  fail(error: unknown): void {
+    this.#end(error ?? new Error("the handler failed"));
+  }
+
+  async stop(): Promise<void> {
+    this.#restart?.cancel();
+    this.#restart = undefined;
+    this.bus.end();
+    await this.runner.stop();
+  }
+
+  #end(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
+    for (const subscription of [...this.registry.all()]) subscription.close(code, reason);
+    const { log } = this.host;
+    if (error === undefined) log.info({ channel: this.name }, "a channel is closed: its handler has come to its end");
+    else log.error({ err: error, channel: this.name }, "a channel is closed: its handler failed too often");
+    this.#onEnded(error);
+  }
+}

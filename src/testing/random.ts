@@ -1,0 +1,36 @@
+/** Randomness out of a seed, the same on every machine: what a test runtime has in place of the real thing. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    // Neighbouring seeds are to have nothing in common, and zero would stay zero.
+    this.#state = scatter(seed) || 1;
+  }
+
+  /** The next 32 bits (a xorshift generator, scattered). */
+  bits(): number {
+    let state = this.#state;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    this.#state = state;
+    return scatter(state);
+  }
+
+  /** From 0 up to 1, as `Math.random` has it. */
+  fraction(): number {
+    return this.bits() / 2 ** 32;
+  }
+
+  /** A whole number from 0 up to `limit`. */
+  below(limit: number): number {
+    return Math.floor(this.fraction() * limit);
+  }
+}
+
+/** Each bit of a number moves each bit of the result. */
+function scatter(number: number): number {
+  let bits = Math.imul(number ^ (number >>> 16) ^ 0x9e3779b9, 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
+}

@@ -1,0 +1,397 @@
+/**
+ * Both ends of one connection without a network: the server's is a wire as any other, the client's is in a test's hands. Made by
+ * `memory.ts` for each client that is let in.
+ */
+import type { Clock } from "../clock.js";
+import { ABNORMAL, protocolErrorCode, TooLarge } from "../closing.js";
+import type { Admission, Peer, Wire } from "../contracts.js";
+import type { ConnectionId, Frame, TransportName } from "../events.js";
+import { type Carried, Line } from "./line.js";
+
+/** What the client end tells of what it reads. Calls after `closed` do not happen. */
+export interface MemoryClientEvents {
+  message(data: string | Buffer): void;
+  pong(data: Buffer): void;
+  closed(code: number, reason: string): void;
+}
+
+/** What goes from a client to the server. `"end"` is the end of the socket without a close frame, `"reset"` its failure. */
+export type ToServer =
+  | { readonly type: "message"; readonly data: string | Buffer }
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
+  | { readonly type: "close"; readonly code: number; readonly reason: string }
+  | { readonly type: "end" }
+  | { readonly type: "reset"; readonly error: Error };
+
+/** What one write of the server has put on the way: how far it was read, and how many of its bytes count as untaken. */
+interface Written {
+  readonly type: "frames";
+  readonly frames: readonly Frame[];
+  next: number;
+  untaken: number;
+}
+
+/** What goes from the server to a client. */
+export type ToClient =
+  | Written
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
+  | { readonly type: "close"; readonly code: number; readonly reason: string }
+  | { readonly type: "cut" };
+
+/** The two directions of one connection, for a {@link Carrier}. */
+export interface CarriedLink {
+  readonly id: ConnectionId;
+  readonly toServer: Carried<ToServer>;
+  readonly toClient: Carried<ToClient>;
+  readonly client: MemoryClientEnd;
+  /** The client's end is open: it reads, or would if it were not stalled. */
+  readonly isClientOpen: boolean;
+  /** Nothing will arrive at either end any more. */
+  readonly isOver: boolean;
+}
+
+/** As it would come out of a socket: a copy of bytes, and of text what UTF-8 can say of it. */
+function asSent(data: string | Buffer): string | Buffer {
+  if (typeof data !== "string") return Buffer.from(data);
+  return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
+}
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** A client that is not stalled reads everything. */
+const ALL = Number.POSITIVE_INFINITY;
+/** What a frame of control has beside its payload (RFC 6455 section 5.5). */
+const CONTROL_HEADER_BYTES = 2;
+
+/** Both ends of one connection. The server sees it as a {@link Wire}, a test through `client`. */
+export class MemoryLink implements Wire, CarriedLink {
+  readonly transport: TransportName = "memory";
+  readonly isDelayed = false;
+  readonly client: MemoryClientEnd;
+  readonly #clock: Clock;
+  readonly #maxPayloadBytes: number;
+  readonly #hearsPings: boolean;
+  readonly toServer: Line<ToServer>;
+  readonly toClient: Line<ToClient>;
+  #id = "" as ConnectionId;
+  #peer: Peer | undefined;
+  #events: MemoryClientEvents | undefined;
+  #isOpen = true;
+  #clientHasClosed = false;
+  #untaken = 0;
+  /** How many bytes the client still reads, and how many it has read of the frame that comes next. */
+  #window = ALL;
+  #readOfFrame = 0;
+  /** Bytes of messages on their way to the server. */
+  #unread = 0;
+  /** What has come from the client; counted in deliveries. */
+  #arrived = 0;
+
+  constructor(
+    clock: Clock,
+    { maxPayloadBytes, hearsPings }: Admission,
+    events: MemoryClientEvents,
+    isCarried: boolean,
+  ) {
+    this.#clock = clock;
+    this.#maxPayloadBytes = maxPayloadBytes;
+    this.#hearsPings = hearsPings;
+    this.#events = events;
+    this.toServer = new Line(clock, (item) => this.#atServer(item), isCarried);
+    this.toClient = new Line(clock, (item) => this.#atClient(item), isCarried);
+    this.client = this.#clientEnd();
+  }
+
+  get id(): ConnectionId {
+    return this.#id;
+  }
+
+  attach(peer: Peer): void {
+    this.#peer = peer;
+    this.#id = peer.id;
+  }
+
+  get isClientOpen(): boolean {
+    return this.#events !== undefined;
+  }
+
+  get isOver(): boolean {
+    return this.#peer === undefined && this.#events === undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get bytesRead(): number {
+    return this.#arrived;
+  }
+
+  get untakenBytes(): number {
+    return this.#untaken;
+  }
+
+  mustWait(): boolean {
+    return this.#untaken > 0;
+  }
+
+  write(frames: readonly Frame[]): boolean {
+    if (!this.#isOpen) return false;
+    const untaken = this.#window === ALL ? 0 : frames.reduce((sum, frame) => sum + frame.wire.length, 0);
+    this.#untaken += untaken;
+    this.toClient.push({ type: "frames", frames, next: 0, untaken });
+    return true;
+  }
+
+  ping(data: Buffer): void {
+    if (this.#isOpen) this.toClient.push({ type: "ping", data });
+  }
+
+  pong(data: Buffer): void {
+    if (this.#isOpen) this.toClient.push({ type: "pong", data });
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.toClient.push({ type: "close", code, reason });
+  }
+
+  terminate(): void {
+    this.#isOpen = false;
+    this.toServer.cut();
+    if (this.#window < ALL) this.#clientLost();
+    else this.toClient.push({ type: "cut" });
+    this.#goneSoon();
+  }
+
+  pause(): void {
+    this.toServer.hold();
+  }
+
+  resume(): void {
+    this.toServer.release();
+  }
+
+  #clientEnd(): MemoryClientEnd {
+    const unreadBytes = (): number => this.#unread;
+    return {
+      get unreadBytes() {
+        return unreadBytes();
+      },
+      send: (data) => this.#send(asSent(data)),
+      ping: (data) => this.#fromClient({ type: "ping", data }),
+      close: (code, reason) => {
+        const isFirst = this.#fromClient({ type: "close", code, reason });
+        this.#clientHasClosed = true;
+        return isFirst;
+      },
+      end: () => this.#leave({ type: "end" }),
+      fail: (error) => this.#leave({ type: "reset", error }),
+      reset: (error) => {
+        if (this.#events !== undefined) this.toServer.clear();
+        this.#leave({ type: "reset", error });
+      },
+      vanish: () => this.#vanish(),
+      stall: () => this.#open(0),
+      read: (bytes) => this.#open((this.#window === ALL ? 0 : this.#window) + bytes),
+      resume: () => this.#open(ALL),
+      delay: (ms) => {
+        this.toServer.latencyMs = ms;
+        this.toClient.latencyMs = ms;
+      },
+    };
+  }
+
+  /** The client's socket has ended: it reads nothing more, and the server is told of it after what was sent before. */
+  #leave(how: ToServer): void {
+    if (this.#events !== undefined) this.toServer.push(how);
+    this.#clientLost();
+  }
+
+  /** Without a word to the server: what that writes is never taken. */
+  #vanish(): void {
+    if (this.#events === undefined) return;
+    this.#clientLost();
+    this.#window = 0;
+  }
+
+  /** Lets the client read so many bytes. */
+  #open(window: number): void {
+    if (this.#events === undefined) return;
+    this.#window = window;
+    if (window === 0) this.toClient.hold();
+    else this.toClient.release();
+  }
+
+  #send(data: string | Buffer): boolean {
+    const isOnItsWay = this.#fromClient({ type: "message", data });
+    if (isOnItsWay) this.#unread += Buffer.byteLength(data);
+    return isOnItsWay;
+  }
+
+  #fromClient(item: ToServer): boolean {
+    if (this.#events === undefined || this.#clientHasClosed) return false;
+    this.toServer.push(item);
+    return true;
+  }
+
+  #atServer(item: ToServer): boolean {
+    this.#arrived++;
+    this.#serverGets(item);
+    return true;
+  }
+
+  #serverGets(item: ToServer): void {
+    switch (item.type) {
+      case "message":
+        this.#message(item.data);
+        return;
+      case "ping":
+        if (this.#isOpen) this.toClient.push({ type: "pong", data: item.data });
+        if (this.#hearsPings) this.#peer?.pinged(item.data);
+        return;
+      case "pong":
+        this.#peer?.ponged(item.data);
+        return;
+      case "close":
+        if (this.#isOpen) this.toClient.push({ type: "close", code: item.code, reason: item.reason });
+        this.#gone(item.code, item.reason);
+        return;
+      case "end":
+        this.#gone(ABNORMAL, "");
+        return;
+      case "reset":
+        this.#isOpen = false;
+        this.#peer?.failed(item.error);
+        this.#gone(ABNORMAL, "");
+    }
+  }
+
+  #message(data: string | Buffer): void {
+    const bytes = Buffer.byteLength(data);
+    this.#unread -= bytes;
+    if (bytes > this.#maxPayloadBytes) this.#refuseMessage();
+    else this.#peer?.message(data, bytes);
+  }
+
+  /** As `ws` does: the error, a close frame with the code for it, and nothing more is read. */
+  #refuseMessage(): void {
+    const error = new TooLarge("Max payload size exceeded");
+    this.close(protocolErrorCode(error) ?? ABNORMAL, "");
+    this.toServer.cut();
+    this.#peer?.failed(error);
+    this.#goneSoon();
+  }
+
+  /** @returns whether it was read whole */
+  #atClient(item: ToClient): boolean {
+    if (item.type === "frames") return this.#readFrames(item);
+    if (item.type !== "cut" && !this.#reads(CONTROL_HEADER_BYTES + controlBytes(item))) return false;
+    this.#clientGets(item);
+    return true;
+  }
+
+  #readFrames(written: Written): boolean {
+    for (; written.next < written.frames.length; written.next++) {
+      const frame = written.frames[written.next];
+      if (frame === undefined || this.#events === undefined) return true;
+      if (!this.#reads(frame.wire.length, written)) return false;
+      this.#events.message(asSent(frame.data));
+    }
+    this.#taken(written.untaken);
+    return true;
+  }
+
+  /** @returns whether the client has read so many bytes of the frame that comes next: all of it */
+  #reads(bytes: number, written?: Written): boolean {
+    if (this.#window === ALL) return true;
+    const missing = bytes - this.#readOfFrame;
+    const read = Math.min(missing, this.#window);
+    this.#window -= read;
+    const isWhole = read === missing;
+    this.#readOfFrame = isWhole ? 0 : this.#readOfFrame + read;
+    if (this.#window === 0) this.toClient.hold();
+    if (written !== undefined) {
+      const taken = Math.min(read, written.untaken);
+      written.untaken -= taken;
+      this.#taken(taken);
+    }
+    return isWhole;
+  }
+
+  #clientGets(item: Exclude<ToClient, Written>): void {
+    const events = this.#events;
+    if (events === undefined) return;
+    switch (item.type) {
+      case "ping":
+        this.toServer.push({ type: "pong", data: item.data });
+        return;
+      case "pong":
+        events.pong(item.data);
+        return;
+      case "close":
+        // The peer of a close frame answers it (RFC 6455 section 5.5.1), with the code it got.
+        this.toServer.push({ type: "close", code: item.code, reason: item.reason });
+        this.#events = undefined;
+        events.closed(item.code, item.reason);
+        return;
+      case "cut":
+        this.#clientLost();
+    }
+  }
+
+  #taken(bytes: number): void {
+    if (bytes === 0) return;
+    this.#untaken -= bytes;
+    if (this.#untaken === 0) this.#peer?.drained();
+  }
+
+  #clientLost(): void {
+    this.toClient.cut();
+    const events = this.#events;
+    this.#events = undefined;
+    events?.closed(ABNORMAL, "");
+  }
+
+  #goneSoon(): void {
+    this.#clock.soon(() => this.#gone(ABNORMAL, ""));
+  }
+
+  #gone(code: number, reason: string): void {
+    const peer = this.#peer;
+    this.#peer = undefined;
+    this.#isOpen = false;
+    this.toServer.cut();
+    peer?.gone(code, reason);
+  }
+}
+
+/** The payload of a control frame: a close frame has its code in it. */
+function controlBytes(item: Exclude<ToClient, Written | { readonly type: "cut" }>): number {
+  return item.type === "close" ? 2 + Buffer.byteLength(item.reason) : item.data.length;
+}
+
+/** What a test does at the far end. What is sent is on its way, not there. */
+export interface MemoryClientEnd {
+  /** Bytes of messages sent that the server has not read. */
+  readonly unreadBytes: number;
+  /** @returns `false` once this end is closed; so do the next two */
+  send(data: string | Buffer): boolean;
+  ping(data: Buffer): boolean;
+  close(code: number, reason: string): boolean;
+  /** Its socket ends without a close frame; what was sent before arrives. */
+  end(): void;
+  /** The socket fails under both ends; what was sent before arrives. */
+  fail(error: Error): void;
+  /** The same, and what is on its way is lost. */
+  reset(error: Error): void;
+  /** It is gone and the server hears nothing of it. */
+  vanish(): void;
+  /** Reads nothing until `read` or `resume`. */
+  stall(): void;
+  /** Reads so many bytes, now or when they come, and then nothing. */
+  read(bytes: number): void;
+  resume(): void;
+  /** What is sent from now on takes so many milliseconds, in both directions. */
+  delay(ms: number): void;
+}
