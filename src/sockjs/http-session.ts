@@ -158,14 +158,8 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
   // What its machine does.
 
   greet(admission: Admission): void {
-    const stream = this.#stream;
-    if (stream === undefined || stream.isLost) {
-      admission.forsake();
-      this.#send({ type: "lost" });
-      return;
-    }
     this.#isOpen = true;
-    this.#write(stream, OPEN);
+    if (this.#stream !== undefined) this.#write(this.#stream, OPEN);
     this.#peer = admission.accept(this);
     this.#inbox = new Inbox(this.#peer);
   }

@@ -39,8 +39,6 @@ export class Stream {
   #hasBegun = false;
   #isWaiting = false;
   #isEnded = false;
-  /** The network has ended it. */
-  isLost = false;
 
   /** @param limit how many characters of frames it carries before it is ended */
   constructor(request: IncomingMessage, response: ServerResponse, shape: Shape, callback: string, limit: number) {
@@ -53,9 +51,7 @@ export class Stream {
     request.resume();
     response.once("finish", () => this.#owner?.finished(this));
     response.once("close", () => {
-      if (response.writableFinished) return;
-      this.isLost = true;
-      this.#owner?.lost(this);
+      if (!response.writableFinished) this.#owner?.lost(this);
     });
     response.on("error", ignoreError);
   }

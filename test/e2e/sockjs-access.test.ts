@@ -573,6 +573,25 @@ describe("beside an HTTP server of somebody else's", () => {
     await server.close();
   });
 
+  test("takes its own upgrades and leaves the others to whoever else listens", async () => {
+    const listener = createServer((_request, response) => void response.end("mine"));
+    const others: string[] = [];
+    listener.on("upgrade", (request, socket) => {
+      if (request.url?.startsWith("/echo")) return;
+      others.push(request.url ?? "");
+      socket.end("HTTP/1.1 418 Other\r\n\r\n");
+    });
+    const server = await attach(listener, options);
+    const port = await host(listener);
+    for (const path of ["/echo/0/0/websocket", "/echo/websocket", "/echo"])
+      expect((await upgrade(port, upgradeRequest(path))).status).toBe(101);
+    expect((await upgrade(port, upgradeRequest("/echo/0/0/xhr"))).status).toBe(405);
+    expect((await upgrade(port, upgradeRequest("/other/0/0/websocket"))).status).toBe(418);
+    expect(others).toEqual(["/other/0/0/websocket"]);
+    for (const connection of server.connections()) connection.terminate();
+    await server.close();
+  });
+
   test("that has read the body already is told that there is none", async () => {
     const app = express();
     const listener = createServer(app);

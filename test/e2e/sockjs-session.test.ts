@@ -515,6 +515,48 @@ describe("an outbox over SockJS", () => {
   });
 });
 
+describe("a client that does not read", () => {
+  // More than the system takes for a reader that has stopped.
+  const large = "x".repeat(20_000_000);
+
+  test("gets nothing by its next poll before it has taken the answer to the last", async () => {
+    const { port, server } = await openEcho({ outbox: { maxBufferedBytes: 100_000_000 } });
+    const states = watchSessions(server);
+    const poller = await Poller.open(port);
+    const deaf = poller.wait();
+    deaf.peer.socket.pause();
+    await until(() => states.last === ATTACHED);
+    server.sendall(large);
+    await until(() => states.last !== ATTACHED);
+    const next = poller.wait();
+    await until(() => states.last === ATTACHED);
+    server.sendall("later");
+    for (let i = 0; i < 20; i++) await nextRound();
+    expect(next.unread).toBe("");
+    deaf.peer.socket.resume();
+    expect((await deaf.answer()).body).toHaveLength(large.length + 6);
+    expect((await next.answer()).body).toBe('a["later"]\n');
+  });
+
+  test("gets no heartbeats on top of what waits for it", async () => {
+    const options = { outbox: { maxBufferedBytes: 100_000_000 }, sockjs: { responseLimitBytes: 2 ** 40 } };
+    const { port, server, clock } = await openEcho(options);
+    const stream = await opening(new Poller(port).wait("xhr_streaming"));
+    await stream.chunk();
+    await untilOpen(server, 1);
+    stream.peer.socket.pause();
+    server.sendall(large);
+    await until(() => server.stats().sent.writes === 1);
+    const before = server.connections()[0]?.bufferedAmount ?? 0;
+    for (let i = 0; i < 10; i++) clock.pass(25_000);
+    expect(server.connections()[0]?.bufferedAmount).toBeLessThanOrEqual(before);
+    stream.peer.socket.resume();
+    expect(await stream.chunk()).toHaveLength(large.length + 6);
+    clock.pass(25_000);
+    expect(await stream.chunk()).toBe("h\n");
+  });
+});
+
 describe("sends", () => {
   test("are held back, unread, while the mailbox is full, and none is lost", async () => {
     let go = (): void => {};
