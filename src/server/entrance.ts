@@ -1,5 +1,4 @@
 /** The ways in from the network, for `serve` and `attach`: everything between an HTTP server and the gate. */
-
 import type { ServerActor } from "../actors/server.js";
 import type { Clock } from "../clock.js";
 import type { Entrance, Gate, Logger } from "../contracts.js";
@@ -30,13 +29,12 @@ interface Http {
 
 /** Everything between an HTTP server and the gate, for `serve` and `attach`. */
 function createHttp({ settings, log, clock, actor }: Making, gate: Gate): Http {
-  const { routes, trustProxy: trusted } = settings;
-  const sockjs = Front.create({ routes, gate, clock, log, trustProxy: trusted, parent: actor });
+  const { routes, onRequest, onAccess, trustProxy } = settings;
+  const sockjs = Front.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport({ closeTimeoutMs: settings.closeTimeoutMs });
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
   const upgrade = createUpgrade({ gate, clock, handOver, sockjs });
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
-  const { onRequest, onAccess, trustProxy } = settings;
   const requests = new Requests({
     clock,
     log,

@@ -72,8 +72,9 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
     this.#send({ type: "admitted", admission });
   }
 
-  /** The gate has not: nobody knows of it. */
+  /** The gate has not: nobody knows of it, and its response is for somebody else to answer. */
   refused(): void {
+    this.#stream = undefined;
     this.#send({ type: "lost" });
   }
 
@@ -124,10 +125,8 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
   }
 
   terminate(): void {
-    const streams = [this.#stream, this.#ended];
     this.#isOpen = false;
-    if (streams.every((stream) => stream === undefined)) this.#parts.clock.soon(() => this.#send({ type: "lost" }));
-    else for (const stream of streams) stream?.destroy();
+    this.#parts.clock.soon(() => this.#send({ type: "lost" }));
   }
 
   pause(): void {
@@ -200,8 +199,10 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
 
   cutOff(): void {
     this.#isOpen = false;
+    const streams = [this.#stream, this.#ended];
     this.#stream = undefined;
     this.#ended = undefined;
+    for (const stream of streams) stream?.destroy();
     this.#leave({ code: ABNORMAL, reason: "" });
   }
 
@@ -211,7 +212,6 @@ export class HttpSession implements Wire, StreamOwner, SessionLife {
   }
 
   crash(): void {
-    this.terminate();
     this.endWait();
     this.end();
   }

@@ -101,6 +101,18 @@ describe("a hostile client", () => {
     expect((await wire.answer()).body).toMatch(/^a\["1"/);
   });
 
+  test("that asks for one session behind the endless answer to another can be cut off all the same", async () => {
+    const { port, server, events } = await openEcho();
+    const [first, second] = [newSession("/echo"), newSession("/echo")];
+    const wire = new Wire(port).ask("POST", `${first}/xhr_streaming`).ask("POST", `${second}/xhr_streaming`);
+    await untilOpen(server, 2);
+    expect(server.connections()[1]?.terminate()).toBe(true);
+    await until(() => events.at(-1)?.type === "closed");
+    expect(server.stats().connections).toBe(1);
+    wire.leave();
+    await untilOpen(server, 0);
+  });
+
   test("that names a session as an object's own property finds none", async () => {
     const { port } = await openEcho();
     for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {

@@ -1,7 +1,7 @@
 /** WebSockets of the draft hixie-76: only where they are asked for, and then as the draft has them. */
 import { describe, expect, test } from "vitest";
 import { RawPeer, until } from "./peers.js";
-import { newSession, openEcho } from "./sockjs-peers.js";
+import { newSession, openEcho, untilOpen } from "./sockjs-peers.js";
 
 const KEYS = { "Sec-WebSocket-Key1": "4 @1  46546xW%0l 1 5", "Sec-WebSocket-Key2": "12998 5 Y3 1  .P00" };
 const NONCE = "aaaaaaaa";
@@ -153,7 +153,7 @@ describe("a session over hixie-76", () => {
     const seen: string[] = [];
     for (const end of ends) {
       const peer = await openPeer(port);
-      await until(() => server.stats().connections === 1);
+      await untilOpen(server, 1);
       if (end === "end") peer.socket.end();
       else if (end === "reset") peer.socket.resetAndDestroy();
       else peer.write(end);
@@ -175,7 +175,7 @@ describe("a session over hixie-76", () => {
   test("has no pings, and h frames all the same", async () => {
     const { port, server, clock } = await legacy();
     const peer = await openPeer(port);
-    await until(() => server.stats().connections === 1);
+    await untilOpen(server, 1);
     expect(server.connections()[0]).toMatchObject({ transport: "websocket", version: 0 });
     expect(server.connections()[0]?.ping()).toBe(false);
     expect(server.sendall(Buffer.from("bytes"))).toMatchObject({ dropped: 1 });

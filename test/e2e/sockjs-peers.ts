@@ -242,9 +242,9 @@ export async function openFramed(server: Server, path: string): Promise<Client> 
   return client;
 }
 
-/** Goes round the event loop until as many connections are open. */
-export function untilOpen(server: { stats(): { readonly connections: number } }, count: number): Promise<void> {
-  return until(() => server.stats().connections === count);
+/** Goes round the event loop until as many connections are open, and their handler has been told. */
+export function untilOpen(server: Pick<Server, "stats" | "connections">, count: number): Promise<void> {
+  return until(() => server.stats().connections === count && server.connections().length === count);
 }
 
 /** The states of the sessions of a server, as somebody who inspects its actors sees them. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import { createServerActor } from "../../../src/actors/server.js";
-import type { Admission, Gate, Peer } from "../../../src/contracts.js";
+import type { Admission, Gate, Peer, Wire } from "../../../src/contracts.js";
 import type { ConnectionId } from "../../../src/events.js";
 import { createLogger } from "../../../src/log.js";
 import { readOptions } from "../../../src/settings.js";
@@ -24,6 +24,7 @@ const peer: Peer = {
 async function stage() {
   const told: string[] = [];
   let decide = (_admission: Admission): void => {};
+  let wire: Wire | undefined;
   const clock = new HandClock();
   const gate: Gate = {
     admit: () =>
@@ -53,13 +54,14 @@ async function stage() {
     compression: false,
     hearsPings: false,
     protocol: "",
-    accept: () => {
+    accept: (made) => {
       told.push("accepted");
-      return peer;
+      wire = made;
+      return { ...peer, gone: (code) => void told.push(`gone ${code}`) };
     },
     forsake: () => void told.push("forsaken"),
   };
-  return { told, clock, port, responses, decide: () => decide(admission) };
+  return { told, clock, port, responses, decide: () => decide(admission), terminate: () => wire?.terminate() };
 }
 
 async function until(holds: () => boolean): Promise<void> {
@@ -80,13 +82,41 @@ test("a session that is let in after its client has left gives its place back", 
   expect(clock.alarms).toBe(0);
 });
 
+/** Polls, and says what came: the body, or how it failed. */
+function poll(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const asked = request({ port, host: "127.0.0.1", method: "POST", path: "/echo/0/0/xhr" }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text;
+      });
+      response.on("end", () => resolve(body));
+    });
+    asked.on("error", () => resolve("cut"));
+    asked.end();
+  });
+}
+
 test("one that is let in while its client waits is opened", async () => {
   const { told, port, decide } = await stage();
-  const asked = request({ port, host: "127.0.0.1", method: "POST", path: "/echo/0/0/xhr" });
-  asked.end();
+  const answer = poll(port);
   await until(() => told.length === 1);
   decide();
-  const [response] = await once(asked, "response");
-  expect(String((await once(response, "data"))[0])).toBe("o\n");
+  expect(await answer).toBe("o\n");
   expect(told).toEqual(["asked", "accepted"]);
+});
+
+test("a poll that comes while the session is being cut is cut with it", async () => {
+  const { told, clock, port, responses, decide, terminate } = await stage();
+  const opening = poll(port);
+  await until(() => told.length === 1);
+  decide();
+  await opening;
+  terminate();
+  const late = poll(port);
+  await until(() => responses.length === 2);
+  clock.runSteps();
+  expect(await late).toBe("cut");
+  expect(told.at(-1)).toBe("gone 1006");
+  expect(await poll(port)).toBe('c[1002,"Connection interrupted"]\n');
 });
