@@ -20,6 +20,9 @@
  *   `body`, and a browser does not tell: there it is `CONNECTION_FAILED`.
  * - `NOT_SETTLED`: a test waited for a handler that waits for something outside the test runtime. Let it wait for `bus.sleep`, or
  *   hand it a stand-in for what it waits for.
+ * - `HANDLER_FAILED`: a handler under test has thrown what is no error. `cause` has it; throw an `Error`.
+ * - `TIMER_LEAKED`: a handler under test has left a timer of Node running. Clear it when its connection or the server has ended, or
+ *   use `bus.after`.
  * - `CLOSED`: a client, or a channel of one, was closed before what was waited for: a message of a test client, or the first opening.
  *   Its `closed` or `onClose` tells how it ended.
  * - `CONNECTION_FAILED`: a client could not connect, or its connection broke. `cause` has the socket's error, if it tells one; `onClose`
@@ -41,6 +44,8 @@ export type SendallErrorCode =
   | "HANDLER_TIMEOUT"
   | "REFUSED"
   | "NOT_SETTLED"
+  | "HANDLER_FAILED"
+  | "TIMER_LEAKED"
   | "CLOSED"
   | "CONNECTION_FAILED"
   | "CALLBACK_FAILED"

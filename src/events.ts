@@ -278,7 +278,8 @@ export interface Verbs<D = ConnectionData, P = Params> {
    */
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel;
   /**
-   * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before.
+   * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before. In a
+   * `perConnection` handler a sleep that is under way ends when its connection goes.
    * @throws SendallError `BAD_DURATION`
    */
   sleep(ms: number): Promise<void>;
@@ -296,7 +297,10 @@ export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
 export interface Failure {
   /** When: milliseconds since 1970. */
   readonly at: number;
-  /** The event's type, or `"init"`, `"stop"`, or `"rejection"` for one that was leaked by the handler. */
+  /**
+   * The event's type (`"ping"` and `"pong"` among them), or `"init"`, `"stop"`, `"rejection"` for one that was leaked, `"loop"` and
+   * `"logic"` for what a loop or machine has thrown between two events.
+   */
   readonly event: string;
   /** Whose event it was. */
   readonly connection?: ConnectionId;

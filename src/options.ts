@@ -95,6 +95,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   /**
    * Decides who is let in, before the upgrade: returns what becomes `connection.data` (or a promise of it), or `reject(…)`.
    * A throw is answered with 500, one that takes longer than `handshakeTimeoutMs` with 503. Default: everybody is let in.
+   * In front of `perConnection`, `fromLogic` or `channels` say what it gets, `(request: UpgradeRequest) => …`: only then does the
+   * compiler know in time what it returns.
    */
   readonly authorize?: Authorize<D, P>;
   /**

@@ -74,7 +74,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
     this.data = (entry.data ?? {}) as ConnectionData;
     this.openedAt = route.clock.now();
-    this.leakOwner = new Forgetful<LiveConnection>(this, route.leaked);
+    this.leakOwner = new Forgetful<LiveConnection>(this, route.clock, route.leaked);
     this.#lane = route.lane(this);
     const { mailbox, counters, wake, turn, supervisor, settings, inspection } = route;
     this.#sender = new Sender({

@@ -10,7 +10,7 @@ import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { MailboxEvent } from "../events.js";
-import { type LeakOwner, runFor } from "../leaks.js";
+import { runEvent } from "../leaks.js";
 import { isDebugging } from "../log.js";
 import { isPromiseLike } from "../promises.js";
 import { type ObjectActor, objectLogic } from "./logic.js";
@@ -27,7 +27,6 @@ export interface HandlerParts {
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
   readonly onFailure: (error: unknown, event: MailboxEvent, target: Target) => void;
-  readonly onLeak: (error: unknown) => void;
   /** Nothing waits and nothing is under way. */
   readonly onIdle: () => void;
 }
@@ -46,7 +45,7 @@ const TOO_LATE = "the server closed before it was finished";
 /** The time is looked at once in so many events. */
 const CHECK_EVERY = 32;
 
-export class Handler implements Runnable, LeakOwner {
+export class Handler implements Runnable {
   readonly actor: ObjectActor<Handler, MailboxEvent>;
   readonly #parts: HandlerParts;
   readonly #pending = new Set<Pending>();
@@ -100,11 +99,6 @@ export class Handler implements Runnable, LeakOwner {
     return "more";
   }
 
-  /** Of an event that concerns no connection. */
-  leaked(error: unknown): void {
-    this.#parts.onLeak(error);
-  }
-
   receive(event: MailboxEvent): void {
     const { log } = this.#parts;
     // Events come out of the mailbox: what somebody else sends to the actor is no event of any connection.
@@ -117,10 +111,10 @@ export class Handler implements Runnable, LeakOwner {
       log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
     }
     const lane = this.#lane;
-    const { runner, bus } = this.#targetOf(lane);
+    const { runner, bus, leakOwner } = this.#targetOf(lane);
     this.#isInside = true;
     try {
-      const result = runFor(lane.owner?.leakOwner ?? this, runner.handle, event, bus);
+      const result = runEvent(lane.owner?.leakOwner ?? leakOwner, runner.handle, event, bus);
       if (result instanceof Patient) this.#letBe(result, event, lane);
       else if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
@@ -185,11 +179,27 @@ export class Handler implements Runnable, LeakOwner {
     this.#lane = this.#parts.mailbox.common;
   }
 
-  #letBe({ until }: Patient, event: MailboxEvent, lane: Lane): void {
-    const pending = this.#follow(until, event, lane);
+  #letBe(patient: Patient, event: MailboxEvent, lane: Lane): void {
+    const pending = this.#follow(patient.until, event, lane);
+    if (patient.isFree) this.#free(pending);
+    else {
+      this.#time(pending);
+      patient.onFree = () => {
+        if (!this.#pending.has(pending)) return;
+        pending.timer?.cancel();
+        pending.timer = undefined;
+        this.#free(pending);
+        // Whoever waits for the handler may have waited for this alone.
+        this.#parts.turn.wake(this);
+      };
+    }
+  }
+
+  #free(pending: Pending): void {
+    const { owner } = pending.lane;
     // Nobody need be patient with one whose connection has gone already.
-    if (lane.owner === undefined || !lane.owner.isOpen || this.#isHurried) this.#time(pending);
-    else this.#patient.set(lane, pending);
+    if (owner === undefined || !owner.isOpen || this.#isHurried) this.#time(pending);
+    else this.#patient.set(pending.lane, pending);
   }
 
   #await(result: PromiseLike<unknown>, event: MailboxEvent, lane: Lane): void {
@@ -246,7 +256,7 @@ export class Handler implements Runnable, LeakOwner {
     if (this.#patient.get(pending.lane) === pending) this.#patient.delete(pending.lane);
     if (pending.lane.strand !== undefined) this.#parts.mailbox.release(pending.lane.strand);
     // Runs what waits in a microtask, so that what settles here is done first.
-    queueMicrotask(() => this.#parts.turn.settled(this));
+    Promise.resolve().then(() => this.#parts.turn.settled(this));
     return true;
   }
 

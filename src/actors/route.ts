@@ -15,7 +15,7 @@ import type { Logger, Member, Peer, Wire } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
-import { runFor } from "../leaks.js";
+import { type LeakOwner, runFor } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
 import { encodeFrame } from "../transport/frame.js";
 import { Charges } from "./charges.js";
@@ -41,7 +41,7 @@ export interface RouteParts {
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
   /** The handler has leaked a rejection, in an event of this connection. */
-  readonly leaked: (error: unknown, connection: LiveConnection | undefined) => void;
+  readonly leaked: (error: unknown, connection: Connection | undefined) => void;
   /** A lane for the events of a connection. */
   lane(connection: LiveConnection): Lane;
   /** The connection is no target and no member any more; if it was our side that closed, what waits from it is discarded. */
@@ -81,6 +81,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   readonly handler: Handler;
   readonly runner: Runner;
   readonly inspection: Inspection;
+  readonly leakOwner: LeakOwner;
   readonly #input: RouteInput;
   readonly #charges: Charges<object>;
   /** Every connection whose `closed` has not been handled. */
@@ -102,6 +103,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log = log;
     this.newId = input.newId;
     this.inspection = input.inspection;
+    this.leakOwner = { clock, connection: undefined, leaked: (error) => this.leaked(error, undefined, this) };
     this.#charges = new Charges(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);
@@ -115,6 +117,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       log,
       encode: encodeFrame,
       wake: this.wake,
+      tellsEach: () => this.runner.tellsEach === true,
       stats: () => this.stats(),
     });
     this.runner = input.createRunner({
@@ -128,7 +131,8 @@ export class Route implements RouteParts, GatedRoute, Target {
       newId: input.newId,
       encode: encodeFrame,
       wake: this.wake,
-      run: (code) => runFor(this.handler, code),
+      run: (code) => runFor(this.leakOwner, code),
+      leaked: this.leaked,
       left: (lane) => this.handler.left(lane),
       failed: (error, what, connection, target = this) => {
         this.#note(error, what, connection?.id);
@@ -147,19 +151,14 @@ export class Route implements RouteParts, GatedRoute, Target {
       concurrency: this.#concurrency,
       timeoutMs: settings.handlerTimeoutMs,
       onFailure: (error, event, target) => this.#failed(error, event, target),
-      onLeak: (error) => {
-        this.#note(error, "rejection");
-        this.#charge(error, this, undefined);
-      },
       onIdle: () => this.#rest?.(),
     });
   }
 
   /** What the handler has not finished, by name. */
   get underWay(): string[] {
-    const events: string[] = this.handler.pending.map(({ type }) => type);
-    if (this.#restart !== undefined) events.push("init");
-    return events;
+    const events = this.handler.pending.map(nameOf);
+    return this.#restart === undefined ? events : [...events, '"init"'];
   }
 
   /** Nobody is let in any more: its handler has failed too often, or has come to its end. */
@@ -193,10 +192,10 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.turn.wake(this.handler);
   };
 
-  readonly leaked = (error: unknown, connection: LiveConnection | undefined): void => {
+  readonly leaked = (error: unknown, connection: Connection | undefined, target?: Target): void => {
     this.#note(error, "rejection", connection?.id);
     // One that has ended cannot be charged, and it was a peer's event, not the handler's own.
-    if (connection !== undefined) this.#charge(error, this, connection);
+    if (connection !== undefined || target !== undefined) this.#charge(error, target ?? this, connection);
   };
 
   lane(connection: LiveConnection): Lane {
@@ -267,7 +266,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.handler.stop();
     this.bus.end();
     try {
-      if (this.#hasStarted) await runFor(this.handler, () => this.runner.stop());
+      if (this.#hasStarted) await runFor(this.leakOwner, () => this.runner.stop());
     } catch (error) {
       this.#note(error, "stop");
     }
@@ -311,7 +310,7 @@ export class Route implements RouteParts, GatedRoute, Target {
 
   /** What it leaves behind (an interval, say) and leaks a rejection later is charged to the handler. */
   async #init(): Promise<void> {
-    await runFor(this.handler, () => this.runner.init());
+    await runFor(this.leakOwner, () => this.runner.init());
   }
 
   /** Connections stay, and events wait for it, at most `handlerTimeoutMs`. */
@@ -376,6 +375,10 @@ export class Route implements RouteParts, GatedRoute, Target {
     const failure: Failure = { at: this.clock.now(), event: what, error, ...(connection && { connection }), ...data };
     this.counters.addFailure(failure);
   }
+}
+
+function nameOf({ type, connection }: MailboxEvent): string {
+  return connection === undefined ? `"${type}" event` : `"${type}" event of ${connection.id}`;
 }
 
 /** A copy, so that a whole message is not kept for its beginning. */

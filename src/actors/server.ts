@@ -65,18 +65,19 @@ function xstateClock(clock: Clock) {
   };
 }
 
+const machine = setup({ types: { events: {} as ServerLifeEvent } }).createMachine({
+  id: "server",
+  initial: "starting",
+  states: {
+    starting: { on: { listening: "listening", close: "draining" } },
+    listening: { on: { close: "draining" } },
+    draining: { on: { closed: "closed" } },
+    closed: { type: "final" },
+  },
+});
+
 /** @param onError the root or a supervisor has failed: the server cannot go on */
 export function createServerActor(clock: Clock, onError: (error: unknown) => void): ServerActor {
-  const machine = setup({ types: { events: {} as ServerLifeEvent } }).createMachine({
-    id: "server",
-    initial: "starting",
-    states: {
-      starting: { on: { listening: "listening", close: "draining" } },
-      listening: { on: { close: "draining" } },
-      draining: { on: { closed: "closed" } },
-      closed: { type: "final" },
-    },
-  });
   const actor = createActor(machine, { id: "server", clock: xstateClock(clock) });
   actor.subscribe({ error: onError });
   return actor.start();

@@ -25,6 +25,8 @@ export interface BusParts {
   readonly encode: (data: Data) => Frame;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
+  /** Whether what is told to nobody in particular is told to each connection. */
+  readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
 }
 
@@ -40,12 +42,14 @@ export function checkDuration(what: string, ms: unknown): asserts ms is number {
     throw new SendallError("BAD_DURATION", `${what}: expected milliseconds from 0, got ${show(ms)}`);
 }
 
+/** What is logged where `Member.forward` says `false`. */
+export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";
+
 const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
 
 export class RouteBus implements Bus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
-  #sleepers = 0;
   #hasEnded = false;
 
   constructor(parts: BusParts) {
@@ -99,7 +103,8 @@ export class RouteBus implements Bus {
   tell(data: unknown, to?: ConnectionRef): boolean {
     if (this.#hasEnded) return false;
     if (to !== undefined) return this.find(to)?.tell(data) ?? false;
-    const { mailbox, common, wake } = this.#parts;
+    const { mailbox, common, wake, tellsEach } = this.#parts;
+    if (tellsEach()) return this.#tellEach(data);
     const posted = mailbox.post(common, { type: "info", data });
     if (posted) wake();
     return posted;
@@ -122,29 +127,29 @@ export class RouteBus implements Bus {
     };
   }
 
-  /** @param signal ends the sleep early */
+  /** @param signal ends the sleep early; not aborted yet */
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     checkDuration("bus.sleep", ms);
     return new Promise((resolve) => {
-      if (signal?.aborted) resolve();
-      if (this.#hasEnded || signal?.aborted) return;
-      this.#sleepers++;
+      if (this.#hasEnded) return;
+      const { clock, counters } = this.#parts;
+      counters.sleepers++;
       const wake = (): void => {
         timer.cancel();
         this.#timers.delete(timer);
-        this.#sleepers--;
+        counters.sleepers--;
         signal?.removeEventListener("abort", wake);
         resolve();
       };
-      const timer = this.#parts.clock.after(ms, wake);
+      const timer = clock.after(ms, wake);
       this.#timers.add(timer);
       signal?.addEventListener("abort", wake);
     });
   }
 
-  /** How many wait for the clock. */
+  /** How many wait for the clock, in channels too. */
   get sleepers(): number {
-    return this.#sleepers;
+    return this.#parts.counters.sleepers;
   }
 
   now(): number {
@@ -177,6 +182,16 @@ export class RouteBus implements Bus {
     this.#hasEnded = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+  }
+
+  #tellEach(data: unknown): boolean {
+    let isLost = false;
+    for (const member of this.targets()) {
+      if (member.forward(data)) continue;
+      isLost = true;
+      this.#parts.log.warn({ connection: member.id }, LOST_INFO);
+    }
+    return !isLost;
   }
 
   #fan(data: Data, room: string | readonly string[] | undefined, except: Member | undefined): Receipt {

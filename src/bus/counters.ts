@@ -10,6 +10,8 @@ export class Counters {
   deadLetters = 0;
   refused = 0;
   slowConsumers = 0;
+  /** How many wait for the clock in `bus.sleep`, now. */
+  sleepers = 0;
   readonly failures: Failure[] = [];
 
   addFailure(failure: Failure): void {

@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Logger } from "../contracts.js";
 import type { Bus, Connection, ConnectionId, Data, Frame, MailboxEvent } from "../events.js";
+import type { LeakOwner } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
 import type { RouteBus } from "./bus.js";
 import type { Counters } from "./counters.js";
@@ -16,6 +17,8 @@ export interface Runner {
   readonly concurrency: "serial" | "connection";
   /** Whether it takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
+  /** Whether what is told to nobody in particular is told to each connection. */
+  readonly tellsEach?: boolean;
   /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
   init(): void | Promise<void>;
   /** Runs the user's code for one event; called without `this`. */
@@ -32,12 +35,39 @@ export interface Runner {
   stop(): void | Promise<void>;
 }
 
-/** Returned by {@link Runner.handle} for what may take as long as it likes while its connection is there. */
+/** Returned by {@link Runner.handle} for what may take as long as it likes, at once or later, while its connection is there. */
 export class Patient {
   readonly until: Promise<void>;
+  /** Settle `until`. */
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+  #isFree: boolean;
+  #onFree = (): void => {};
 
-  constructor(until: Promise<void>) {
-    this.until = until;
+  /** @param isFree whether it may from the beginning */
+  constructor(isFree: boolean) {
+    let [done, failed]: [() => void, (error: unknown) => void] = [() => {}, () => {}];
+    this.until = new Promise((resolve, reject) => {
+      [done, failed] = [resolve, reject];
+    });
+    this.done = done;
+    this.failed = failed;
+    this.#isFree = isFree;
+  }
+
+  get isFree(): boolean {
+    return this.#isFree;
+  }
+
+  /** From now on it may take as long as it likes. */
+  free(): void {
+    this.#isFree = true;
+    this.#onFree();
+  }
+
+  /** The handler actor is told when it is freed. */
+  set onFree(listener: () => void) {
+    this.#onFree = listener;
   }
 }
 
@@ -58,6 +88,11 @@ export interface RunnerHost {
   wake(): void;
   /** Runs the user's code outside any event: what it leaks is the handler's own. */
   run<R>(code: () => R): R;
+  /**
+   * The user's code has leaked a rejection: in an event of this connection; without one, outside any event of this target; without
+   * either in an event of a connection that has ended since, so that nobody is charged.
+   */
+  leaked(error: unknown, connection: Connection | undefined, target?: Target): void;
   /** A connection with a lane of its own is no target any more: no patience with what is under way. */
   left(lane: Lane): void;
   /** The user's code has failed outside any event, `what` names where: charged to the connection, or without one to the handler. */
@@ -70,6 +105,8 @@ export interface RunnerHost {
 export interface Target {
   readonly runner: Runner;
   readonly bus: Bus;
+  /** Told of rejections that its code leaks outside any event of a connection. */
+  readonly leakOwner: LeakOwner;
   /** Runs `init` again (`supervise.strategy: "restart"`); events wait for it. */
   restart(): void;
   /** It has failed too often. */

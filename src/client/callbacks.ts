@@ -3,6 +3,7 @@
  * told to `onError`, and to the console when there is no `onError` or when that is what threw.
  */
 import { SendallError, show } from "../errors.js";
+import { isPromiseLike } from "../promises.js";
 
 type OnError = (error: Error) => unknown;
 
@@ -43,14 +44,10 @@ function call<A extends readonly unknown[]>(
 ): void {
   try {
     const result = callback(...args);
-    if (isThenable(result)) Promise.resolve(result).catch(failed);
+    if (isPromiseLike(result)) Promise.resolve(result).catch(failed);
   } catch (thrown) {
     failed(thrown);
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function failureOf(name: string, thrown: unknown): SendallError {

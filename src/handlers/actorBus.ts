@@ -1,14 +1,20 @@
-/** The bus as the actor of one connection has it: its alarms ring for that connection, and its sleep ends with it. */
+/**
+ * The bus as the actor of one connection has it: its alarms ring for that connection, and the end of that connection cuts short a
+ * sleep that is under way.
+ */
 import type { RouteBus } from "../bus/bus.js";
 import type { Bus, Cancel, Connection, ConnectionRef, Data, Receipt, RoomOption } from "../events.js";
 
 export class ActorBus implements Bus {
   readonly #bus: RouteBus;
   readonly #connection: Connection;
+  readonly #isOnItsOwn: () => boolean;
 
-  constructor(bus: RouteBus, connection: Connection) {
+  /** @param isOnItsOwn whether nobody could tell the actor of the end of its connection: it must not sleep after it */
+  constructor(bus: RouteBus, connection: Connection, isOnItsOwn: () => boolean = () => false) {
     this.#bus = bus;
     this.#connection = connection;
+    this.#isOnItsOwn = isOnItsOwn;
   }
 
   after(ms: number, data: unknown, to: ConnectionRef = this.#connection): Cancel {
@@ -16,7 +22,9 @@ export class ActorBus implements Bus {
   }
 
   sleep(ms: number): Promise<void> {
-    return this.#bus.sleep(ms, this.#connection.signal);
+    const { signal } = this.#connection;
+    if (!signal.aborted) return this.#bus.sleep(ms, signal);
+    return this.#isOnItsOwn() ? Promise.reject(signal.reason) : this.#bus.sleep(ms);
   }
 
   /** Sends its connection a pong. */

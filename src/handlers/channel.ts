@@ -12,6 +12,7 @@ import { HANDLER_FAILED, NORMAL } from "../closing.js";
 import type { Handler, Member } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Data, Frame, MailboxEvent, Stats } from "../events.js";
+import { type LeakOwner, runFor } from "../leaks.js";
 import { writeEnd, writeMessage } from "./multiplex.js";
 import { runHandler } from "./shape.js";
 import type { Subscription } from "./subscription.js";
@@ -23,6 +24,7 @@ export class Channel implements Target {
   readonly registry: Registry<Member> = new Registry<Member>();
   readonly bus: RouteBus;
   readonly runner: Runner;
+  readonly leakOwner: LeakOwner;
   readonly #onEnded: (error: unknown) => void;
   /** Shared by the lanes of all its subscriptions, unless each has an actor of its own. */
   readonly #strand = new Strand();
@@ -33,11 +35,18 @@ export class Channel implements Target {
     this.name = name;
     this.host = host;
     this.#onEnded = onEnded;
+    this.leakOwner = {
+      clock: host.clock,
+      connection: undefined,
+      leaked: (error) => host.leaked(error, undefined, this),
+    };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
     const { clock, mailbox, counters, log, wake, bus } = host;
     const common = mailbox.lane(undefined, this.#strand, this);
     const stats = (): Stats => bus.stats();
-    this.bus = new RouteBus({ clock, registry: this.registry, mailbox, common, counters, log, encode, wake, stats });
+    const tellsEach = (): boolean => this.runner.tellsEach === true;
+    const { registry } = this;
+    this.bus = new RouteBus({ clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats });
     this.runner = runHandler(
       handler,
       {
@@ -45,6 +54,7 @@ export class Channel implements Target {
         name: `${host.name}/${name}`,
         bus: this.bus,
         encode,
+        run: (code) => runFor(this.leakOwner, code),
         failed: (error, what, connection, target = this) => host.failed(error, what, connection, target),
         end: (error) => this.#end(error),
       },
@@ -78,10 +88,6 @@ export class Channel implements Target {
     this.post(subscription, { type: "open", connection: subscription });
   }
 
-  leaked(error: unknown, subscription: Subscription | undefined): void {
-    this.host.failed(error, "rejection", subscription, this);
-  }
-
   /** Tells the peer that the channel has ended for it. */
   sayEnd(socket: Member): void {
     socket.offer(this.host.encode(writeEnd(this.name)));
@@ -98,9 +104,15 @@ export class Channel implements Target {
     left(subscription.lane);
   }
 
+  /** What it throws rejects. */
+  async init(): Promise<void> {
+    await runFor(this.leakOwner, () => this.runner.init());
+  }
+
   restart(): void {
     if (this.#hasEnded || this.#restart !== undefined) return;
     const { handlerTimeoutMs } = this.host.settings;
+    // Nothing of it is under way: what has failed is over, and logic is done with an event at once.
     this.#strand.isBusy = true;
     const ended = (error?: unknown): void => {
       if (this.#restart !== timer) return;
@@ -113,12 +125,10 @@ export class Channel implements Target {
     const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
     const timer = this.host.clock.after(handlerTimeoutMs, () => ended(tooLate));
     this.#restart = timer;
-    this.host
-      .run(async () => this.runner.init())
-      .then(
-        () => ended(),
-        (error: unknown) => ended(error ?? new Error("init failed")),
-      );
+    this.init().then(
+      () => ended(),
+      (error: unknown) => ended(error ?? new Error("init failed")),
+    );
   }
 
   fail(error: unknown): void {
@@ -129,7 +139,7 @@ export class Channel implements Target {
     this.#restart?.cancel();
     this.#restart = undefined;
     this.bus.end();
-    await this.runner.stop();
+    await runFor(this.leakOwner, () => this.runner.stop());
   }
 
   #end(error: unknown): void {

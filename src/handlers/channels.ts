@@ -3,11 +3,11 @@ import type { AnyActorRef } from "xstate";
 import type { Runner, RunnerHost } from "../bus/runner.js";
 import { HANDLER_SHAPES, isHandler, isRecord } from "../checks.js";
 import { NORMAL } from "../closing.js";
-import type { Handler, ShapedHandler } from "../contracts.js";
+import type { Handler, Member, ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
 import { Channel } from "./channel.js";
-import { RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 import { isChannelName, readMultiplexed, writeError } from "./multiplex.js";
 import { Subscription } from "./subscription.js";
 
@@ -17,9 +17,9 @@ export type ChannelHandlers<R, D = ConnectionData, P = Params> = {
 };
 
 class Channels<D, P> extends RunnerMaker<D, P> {
-  readonly #handlers: Readonly<Record<string, Handler>>;
+  readonly #handlers: ReadonlyMap<string, Handler>;
 
-  constructor(handlers: Readonly<Record<string, Handler>>) {
+  constructor(handlers: ReadonlyMap<string, Handler>) {
     super();
     this.#handlers = handlers;
   }
@@ -29,18 +29,32 @@ class Channels<D, P> extends RunnerMaker<D, P> {
   }
 }
 
+/** One socket, and its subscriptions by name: `undefined` where our side has ended one, of which the peer may not know yet. */
+interface Socket {
+  readonly member: Member;
+  readonly subscriptions: Map<string, Subscription | undefined>;
+}
+
+function live(socket: Socket | undefined): Subscription[] {
+  return [...(socket?.subscriptions.values() ?? [])].filter((one) => one !== undefined);
+}
+
+/** All connections that come to a runner are. */
+function isMember(connection: Connection): connection is Member {
+  return "offer" in connection;
+}
+
 class ChannelsRunner implements Runner {
   /** Dealing out takes no time: it is the channels whose events may. */
   readonly concurrency = "connection";
   readonly hearsPings: boolean;
   readonly #host: RunnerHost;
   readonly #channels = new Map<string, Channel>();
-  /** The subscriptions of each socket by name, until they have ended. */
-  readonly #sockets = new Map<Connection, Map<string, Subscription>>();
+  readonly #sockets = new Map<Connection, Socket>();
 
-  constructor(handlers: Readonly<Record<string, Handler>>, host: RunnerHost, root: AnyActorRef) {
+  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, root: AnyActorRef) {
     this.#host = host;
-    for (const [name, handler] of Object.entries(handlers))
+    for (const [name, handler] of handlers)
       this.#channels.set(name, new Channel(name, handler, host, root, (error) => this.#ended(error)));
     this.hearsPings = this.#all.some(({ runner }) => runner.hearsPings);
   }
@@ -49,12 +63,25 @@ class ChannelsRunner implements Runner {
     return [...this.#channels.values()];
   }
 
+  /** All or none: what one throws ends all that the others have begun. */
   async init(): Promise<void> {
-    for (const { runner } of this.#all) await runner.init();
+    const begun: Channel[] = [];
+    try {
+      for (const channel of this.#all) {
+        await channel.init();
+        begun.push(channel);
+      }
+    } catch (error) {
+      for (const { bus } of this.#all) bus.end();
+      await Promise.allSettled(begun.map((channel) => channel.stop()));
+      throw error;
+    }
   }
 
+  /** None waits for another, and what one throws keeps none from it. */
   async stop(): Promise<void> {
-    for (const channel of this.#all) await channel.stop();
+    const stopped = await Promise.allSettled(this.#all.map((channel) => channel.stop()));
+    for (const one of stopped) if (one.status === "rejected") throw one.reason;
   }
 
   roomCount(): number {
@@ -68,50 +95,46 @@ class ChannelsRunner implements Runner {
     }
     const { connection } = event;
     if (connection === undefined) return;
-    if (event.type === "open") this.#sockets.set(connection, new Map());
-    else if (event.type === "message") this.#deal(event.data, connection);
-    else for (const subscription of this.#subscriptions(connection)) subscription.take(event);
+    if (event.type === "open" && isMember(connection))
+      this.#sockets.set(connection, { member: connection, subscriptions: new Map() });
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined) return;
+    if (event.type === "message") this.#deal(event.data, socket);
+    else for (const subscription of live(socket)) subscription.take(event);
     if (event.type === "closed") this.#sockets.delete(connection);
   };
 
   left(connection: Connection, isDiscarded: boolean): void {
-    for (const subscription of this.#subscriptions(connection)) subscription.left(isDiscarded);
+    for (const subscription of live(this.#sockets.get(connection))) subscription.left(isDiscarded);
   }
 
-  #subscriptions(connection: Connection): Subscription[] {
-    return [...(this.#sockets.get(connection)?.values() ?? [])];
-  }
-
-  #deal(data: string | Buffer, connection: Connection): void {
+  #deal(data: string | Buffer, socket: Socket): void {
     const message = readMultiplexed(data);
-    if (message === undefined) this.#refuse(connection, "", "expected sub,name or msg,name,payload or uns,name");
-    else if (message.verb === "sub") this.#subscribe(message.name, connection);
+    if (message === undefined) this.#refuse(socket, "", "expected sub,name or msg,name,payload or uns,name");
+    else if (message.verb === "sub") this.#subscribe(message.name, socket);
+    else if (!socket.subscriptions.has(message.name)) this.#refuse(socket, message.name, "not subscribed");
+    else if (message.verb === "msg") socket.subscriptions.get(message.name)?.message(message.payload);
     else {
-      const subscription = this.#sockets.get(connection)?.get(message.name);
-      if (subscription === undefined) this.#refuse(connection, message.name, "not subscribed");
-      else if (message.verb === "msg") subscription.message(message.payload);
-      else subscription.ended({ ...NORMAL, wasClean: true, by: "peer" });
+      socket.subscriptions.get(message.name)?.ended({ ...NORMAL, wasClean: true, by: "peer" });
+      socket.subscriptions.delete(message.name);
     }
   }
 
-  #subscribe(name: string, connection: Connection): void {
+  #subscribe(name: string, socket: Socket): void {
+    const { member, subscriptions } = socket;
     const channel = this.#channels.get(name);
-    const socket = this.#host.bus.find(connection);
-    const subscriptions = this.#sockets.get(connection);
-    // One that has gone meanwhile has nothing to subscribe with.
-    if (socket === undefined || subscriptions === undefined) return;
-    if (channel === undefined) this.#refuse(connection, name, "there is no such channel");
-    else if (channel.hasEnded) this.#refuse(connection, name, "this channel is closed");
-    else if (subscriptions.has(name)) this.#refuse(connection, name, "subscribed already");
+    if (channel === undefined) this.#refuse(socket, name, "there is no such channel");
+    else if (channel.hasEnded) this.#refuse(socket, name, "this channel is closed");
+    else if (subscriptions.get(name) !== undefined) this.#refuse(socket, name, "subscribed already");
     else {
-      const subscription = new Subscription(channel, socket, () => subscriptions.delete(name));
+      const subscription = new Subscription(channel, member, () => subscriptions.set(name, undefined));
       subscriptions.set(name, subscription);
       channel.add(subscription);
     }
   }
 
-  #refuse(connection: Connection, name: string, why: string): void {
-    this.#host.bus.find(connection)?.offer(this.#host.encode(writeError(name, why)));
+  #refuse({ member }: Socket, name: string, why: string): void {
+    member.offer(this.#host.encode(writeError(name, why)));
   }
 
   /** With the last channel the whole handler has come to its end. */
@@ -120,6 +143,8 @@ class ChannelsRunner implements Runner {
   }
 }
 
+/** @hidden */
+export function channels<D>(never: Never<D>): LookAtItLast<D>;
 /**
  * Many named channels over one socket, each with a handler of any shape, on the multiplex wire of SockJS: a client sends
  * `sub,name`, `msg,name,payload` and `uns,name` and gets `msg,name,payload`, `uns,name` where the channel has ended for it, and
@@ -130,11 +155,12 @@ class ChannelsRunner implements Runner {
  *
  * @throws SendallError `BAD_HANDLER` if a name is empty or holds a comma, or a handler is none
  */
-export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P> {
+export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P>;
+export function channels(handlers: unknown): unknown {
   const given: unknown = handlers;
   if (!isRecord(given) || Object.keys(given).length === 0)
     throw new SendallError("BAD_HANDLER", `channels: expected an object of handlers by name, got ${show(given)}`);
-  const checked: Record<string, Handler> = {};
+  const checked = new Map<string, Handler>();
   for (const [name, handler] of Object.entries(given)) {
     if (!isChannelName(name))
       throw new SendallError(
@@ -143,7 +169,7 @@ export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHan
       );
     if (!isHandler(handler))
       throw new SendallError("BAD_HANDLER", `channels.${name}: expected ${HANDLER_SHAPES}, got ${show(handler)}`);
-    checked[name] = handler;
+    checked.set(name, handler);
   }
-  return new Channels<D, P>(checked);
+  return new Channels<ConnectionData, Params>(checked);
 }

@@ -2,11 +2,12 @@
  * The actor of one connection under a `perConnection` loop: hands the loop each message when it asks, and takes a message for
  * handled when the loop asks for the next.
  */
+import type { RouteBus } from "../bus/bus.js";
 import { Patient } from "../bus/runner.js";
 import { NORMAL } from "../closing.js";
 import type { Ending } from "../contracts.js";
 import type { Bus, Connection, ConnectionData, InfoEvent, MailboxEvent, Params } from "../events.js";
-import type { ActorBus } from "./actorBus.js";
+import { ActorBus } from "./actorBus.js";
 import { endingOf } from "./ending.js";
 import { idle } from "./idle.js";
 import type { ConnectionActor } from "./perConnection.js";
@@ -26,30 +27,18 @@ export interface LoopConnection<D = ConnectionData, P = Params> extends Connecti
   [Symbol.asyncIterator](): AsyncIterator<LoopMessage<D, P>, Ending | undefined>;
 }
 
-/** One loop for each connection. Its end closes the connection with 1000, what it throws closes it with 1011. */
+/**
+ * One loop for each connection. Its end closes the connection with 1000, what it throws closes it with 1011. A message counts as
+ * handled when the loop asks for the next, within `handlerTimeoutMs`. Before it first asks, and once it has left its `for await`, it
+ * may take as long as it likes; when its connection goes meanwhile `connection.signal` tells it, and a new `bus.sleep` rejects with
+ * that signal's `AbortError`, so that it ends. An `AbortError` after the end of the connection is no failure.
+ */
 export type ConnectionLoop<D = ConnectionData, P = Params> = (
   connection: LoopConnection<D, P>,
   bus: Bus<D, P>,
 ) => unknown;
 
 type Result = IteratorResult<LoopMessage, Ending | undefined>;
-
-/** Resolved by hand. */
-interface Deferred {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-function defer(): Deferred {
-  let resolve = (): void => {};
-  let reject = (_error: unknown): void => {};
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
-}
 
 export class LoopActor implements ConnectionActor {
   readonly #loop: ConnectionLoop;
@@ -58,41 +47,49 @@ export class LoopActor implements ConnectionActor {
   readonly #onFailed: (error: unknown) => void;
   /** Who waits for a message: one, unless somebody reads by hand and does not wait. */
   readonly #asking: ((result: Result) => void)[] = [];
-  /** What came while the loop was not asking. */
-  readonly #ready: LoopMessage[] = [];
-  /** What is under way: an event, or the time until the loop first asks. */
-  #underWay: Deferred | undefined;
+  /** The event that the loop is at: until it asks for the next. */
+  #underWay: Patient | undefined;
   #ending: Ending | undefined;
   /** The loop has ended, or is not waited for any more. */
   #isOver = false;
 
   /** @param onFailed the loop has thrown while no event was under way */
-  constructor(loop: ConnectionLoop, connection: Connection, bus: ActorBus, onFailed: (error: unknown) => void) {
+  constructor(loop: ConnectionLoop, connection: Connection, bus: RouteBus, onFailed: (error: unknown) => void) {
     this.#loop = loop;
     this.#connection = connection;
-    this.#bus = bus;
+    this.#bus = new ActorBus(bus, connection, () => this.#isOver || this.#underWay?.isFree === true);
     this.#onFailed = onFailed;
   }
 
-  handle(event: MailboxEvent): unknown {
-    if (event.type === "open") return this.#start();
-    if (event.type === "closed") return this.#end(endingOf(event));
+  handle(event: MailboxEvent): Patient | undefined {
     if (this.#isOver) return undefined;
-    if (event.type === "message") return this.#give(event.data);
-    if (event.type === "idle") return this.#give(idle);
-    return event.type === "info" ? this.#give(event) : undefined;
+    switch (event.type) {
+      case "open":
+        return this.#start();
+      case "message":
+        return this.#give(event.data);
+      case "idle":
+        return this.#give(idle);
+      case "info":
+        return this.#give(event);
+      case "closed":
+        return this.#end(endingOf(event));
+      default:
+        return undefined;
+    }
   }
 
+  /** It is left to itself: what it still throws is logged when it does. */
   crash(): void {
     this.#isOver = true;
-    this.#handled();
   }
 
-  #start(): unknown {
+  #start(): Patient {
+    // Until it asks it does as it likes: it may never want to hear of its peer.
+    const opening = this.#begin(true);
     const iterator = this.#iterator();
     void this.#run(Object.assign(this.#connection, { [Symbol.asyncIterator]: () => iterator }));
-    // Until it asks it does as it likes: it may never want to hear of its peer.
-    return this.#asking.length > 0 ? undefined : new Patient(this.#begin());
+    return opening;
   }
 
   async #run(connection: LoopConnection): Promise<void> {
@@ -102,59 +99,56 @@ export class LoopActor implements ConnectionActor {
     } catch (error) {
       this.#failed(error);
     } finally {
-      this.crash();
+      this.#isOver = true;
+      this.#handled();
     }
   }
 
-  #give(message: LoopMessage): unknown {
-    const ask = this.#asking.shift();
-    if (ask === undefined) {
-      this.#ready.push(message);
-      return new Patient(this.#begin());
-    }
-    ask({ value: message });
-    return this.#asking.length > 0 ? undefined : this.#begin();
+  #give(message: LoopMessage): Patient | undefined {
+    this.#asking.shift()?.({ done: false, value: message });
+    return this.#asking.length > 0 ? undefined : this.#begin(false);
   }
 
-  #end(ending: Ending): unknown {
+  #end(ending: Ending): Patient {
     this.#ending = ending;
     for (const ask of this.#asking.splice(0)) ask({ done: true, value: ending });
-    return this.#isOver ? undefined : this.#begin();
+    return this.#begin(false);
   }
 
   #iterator(): AsyncIterator<LoopMessage, Ending | undefined> {
     return {
       next: () => this.#next(),
+      // It has left the messages, and may come back.
       return: async () => {
-        this.#handled();
+        this.#underWay?.free();
         return { done: true, value: this.#ending };
       },
     };
   }
 
   async #next(): Promise<Result> {
-    if (this.#ready.length > 0) return { value: this.#ready.shift() ?? "" };
+    // One that has been told of the end is at its goodbyes, however often it asks.
+    if (this.#isOver || this.#ending !== undefined) return { done: true, value: this.#ending };
     this.#handled();
-    if (this.#ending !== undefined || this.#isOver) return { done: true, value: this.#ending };
     return new Promise((resolve) => {
       this.#asking.push(resolve);
     });
   }
 
-  #begin(): Promise<void> {
-    this.#underWay = defer();
-    return this.#underWay.promise;
+  #begin(isFree: boolean): Patient {
+    this.#underWay = new Patient(isFree);
+    return this.#underWay;
   }
 
   #handled(): void {
-    this.#underWay?.resolve();
+    this.#underWay?.done();
     this.#underWay = undefined;
   }
 
   #failed(error: unknown): void {
     // What waited for something with `connection.signal` has been told to give up.
     if (!this.#connection.isOpen && error instanceof Error && error.name === "AbortError") return;
-    if (this.#underWay === undefined || this.#isOver) this.#onFailed(error);
-    else this.#underWay.reject(error);
+    if (this.#underWay === undefined) this.#onFailed(error);
+    else this.#underWay.failed(error);
   }
 }

@@ -3,6 +3,19 @@ import type { AnyActorRef } from "xstate";
 import type { Runner, RunnerHost } from "../bus/runner.js";
 import { ShapedHandler } from "../contracts.js";
 
+declare const nobody: unique symbol;
+
+/** What nobody can give. */
+export interface Never<D> {
+  readonly [nobody]: D;
+}
+
+/**
+ * The first signature of each maker, for the compiler alone: a call that may return a function is looked at last, when it is known
+ * what else stands in the options, `authorize` above all.
+ */
+export type LookAtItLast<D> = () => D;
+
 export abstract class RunnerMaker<D, P> extends ShapedHandler<D, P> {
   /** @param parent the server's root actor, for what is an actor itself */
   abstract makeRunner(host: RunnerHost, parent: AnyActorRef): Runner;

@@ -1,8 +1,10 @@
 /** The actor of one connection under a `perConnection` module: a state, and a callback for each kind of event. */
+
+import type { RouteBus } from "../bus/bus.js";
 import type { Ending } from "../contracts.js";
 import type { Bus, Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
 import { isPromiseLike } from "../promises.js";
-import type { ActorBus } from "./actorBus.js";
+import { ActorBus } from "./actorBus.js";
 import { endingOf } from "./ending.js";
 import { idle } from "./idle.js";
 import type { ConnectionActor } from "./perConnection.js";
@@ -40,10 +42,10 @@ export class ModuleActor implements ConnectionActor {
   #hasState = false;
   #hasCrashed = false;
 
-  constructor(module: ConnectionModule, connection: Connection, bus: ActorBus) {
+  constructor(module: ConnectionModule, connection: Connection, bus: RouteBus) {
     this.#module = module;
     this.#connection = connection;
-    this.#bus = bus;
+    this.#bus = new ActorBus(bus, connection);
   }
 
   handle(event: MailboxEvent): unknown {

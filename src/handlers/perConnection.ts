@@ -7,9 +7,8 @@ import { HANDLER_FAILED } from "../closing.js";
 import type { ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
-import { ActorBus } from "./actorBus.js";
 import { type ConnectionLoop, LoopActor } from "./loop.js";
-import { RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 import { type ConnectionModule, ModuleActor } from "./module.js";
 
 /** What handles the events of one connection. */
@@ -54,6 +53,7 @@ class PerConnection<D, P> extends RunnerMaker<D, P> {
 class ConnectionActors implements Runner {
   readonly concurrency = "connection";
   readonly hearsPings: boolean;
+  readonly tellsEach = true;
   readonly #definition: Definition;
   readonly #host: RunnerHost;
   readonly #actors = new Map<Connection, ConnectionActor>();
@@ -68,7 +68,6 @@ class ConnectionActors implements Runner {
   stop(): void {}
 
   readonly handle = (event: MailboxEvent): unknown => {
-    if (event.type === "info" && event.connection === undefined) return this.#tellAll(event.data);
     const { connection } = event;
     if (connection === undefined) return undefined;
     if (event.type === "open") this.#actors.set(connection, this.#createActor(connection));
@@ -85,7 +84,7 @@ class ConnectionActors implements Runner {
   }
 
   #createActor(connection: Connection): ConnectionActor {
-    const bus = new ActorBus(this.#host.bus, connection);
+    const { bus } = this.#host;
     const definition = this.#definition;
     if (typeof definition !== "function") return new ModuleActor(definition, connection, bus);
     return new LoopActor(definition, connection, bus, (error) => this.#loopFailed(error, connection));
@@ -93,20 +92,13 @@ class ConnectionActors implements Runner {
 
   /** While no event was under way: nobody else notices. */
   #loopFailed(error: unknown, connection: Connection): void {
-    const { log, failed } = this.#host;
-    if (!this.#actors.has(connection))
-      log.warn({ err: error, connection: connection.id }, "a loop failed after its end");
-    else {
-      failed(error, "loop", connection);
-      this.failed(connection);
-    }
-  }
-
-  #tellAll(data: unknown): void {
-    for (const member of this.#host.bus.targets()) member.forward(data);
+    this.#host.failed(error, "loop", connection);
+    this.failed(connection);
   }
 }
 
+/** @hidden */
+export function perConnection<D>(never: Never<D>): LookAtItLast<D>;
 /**
  * One actor for each connection, with a state of its own; the connections' events are handled side by side, one at a time for
  * each. Given a module, its callbacks return what to send: `reply(data, state)`, `noreply(state)` and so on. Given a loop, it runs
@@ -119,7 +111,7 @@ export function perConnection<D = ConnectionData, P = Params>(loop: ConnectionLo
 export function perConnection<S, D = ConnectionData, P = Params>(
   module: ConnectionModule<S, D, P>,
 ): ShapedHandler<D, P>;
-export function perConnection<D, P>(definition: unknown): ShapedHandler<D, P> {
+export function perConnection(definition: unknown): unknown {
   checkDefinition(definition);
-  return new PerConnection<D, P>(definition);
+  return new PerConnection<ConnectionData, Params>(definition);
 }

@@ -3,7 +3,7 @@
  * verbs and rooms of the channel's own. Ends with `uns` from either side, or with the socket.
  */
 import type { PeerCertificate } from "node:tls";
-import { checkDuration, checkRoom } from "../bus/bus.js";
+import { checkDuration, checkRoom, LOST_INFO } from "../bus/bus.js";
 import { IdleAlarm } from "../bus/idle.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../closing.js";
@@ -53,7 +53,7 @@ export class Subscription implements Member, LaneOwner {
     this.openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
     this.lane = channel.lane(this);
-    this.leakOwner = new Forgetful<Subscription>(this, (error, subscription) => channel.leaked(error, subscription));
+    this.leakOwner = new Forgetful<Subscription>(this, channel.host.clock, channel.host.leaked);
   }
 
   get path(): string {
@@ -192,13 +192,14 @@ export class Subscription implements Member, LaneOwner {
   take(event: MailboxEvent): void {
     if (event.type === "closed") this.ended(endingOf(event));
     else if (event.type === "error") this.#channel.post(this, { ...event, connection: this });
-    else if (event.type === "info") this.forward(event.data);
+    else if (event.type === "info") this.#inform(event.data);
     else if (isControl(event) && this.#channel.runner.hearsPings)
       this.#channel.post(this, { ...event, connection: this }, event.data.length);
   }
 
   /** It is no target any more: its socket is not, or the channel has ended for it. */
   left(isDiscarded: boolean): void {
+    if (!this.#isLive) return;
     this.#isLive = false;
     this.#alarm?.cancel();
     this.#channel.forget(this, this.#socket, isDiscarded);
@@ -234,6 +235,10 @@ export class Subscription implements Member, LaneOwner {
   bury(): void {
     this.leakOwner.forget();
     this.#rooms.clear();
+  }
+
+  #inform(data: unknown): void {
+    if (this.isOpen && !this.forward(data)) this.#channel.host.log.warn({ connection: this.id }, LOST_INFO);
   }
 
   #endByUs(ending: Ending): boolean {

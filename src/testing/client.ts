@@ -1,9 +1,10 @@
 /** The client end of a connection in the test runtime. What it sends is on its way until the runtime is settled. */
+import { checkDuration } from "../bus/bus.js";
 import { checkCloseCode, cutReason, NO_CODE } from "../closing.js";
-import { SendallError } from "../errors.js";
+import { SendallError, show } from "../errors.js";
 import type { ConnectionId, Data } from "../events.js";
+import type { MemoryClientEnd } from "../transport/carried.js";
 import { controlPayload, encodeFrame } from "../transport/frame.js";
-import type { MemoryClientEnd } from "../transport/link.js";
 import type { MemoryConnection } from "../transport/memory.js";
 
 /** How a connection ended for its client. */
@@ -18,6 +19,8 @@ export interface ClientClose {
 export interface TestClient {
   /** The id that the server knows it by. */
   readonly id: ConnectionId;
+  /** The name that it was given, if any. */
+  readonly name: string | undefined;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
   /** All messages so far: a string for a text frame, a Buffer for a binary one. */
@@ -37,12 +40,30 @@ export interface TestClient {
   ping(data?: Data): boolean;
   /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
   close(code?: number, reason?: string): boolean;
-  /** Its socket fails: the server sees `error`, then `closed` with 1006. */
+  /** Its socket ends without a close frame: the server sees `closed` with 1006, after what it sent before. */
+  disconnect(): void;
+  /** Its socket fails: the server sees `error`, then `closed` with 1006, after what it sent before. */
   fail(error?: Error): void;
-  /** Stops reading until `resume`. */
+  /**
+   * It is gone without a trace, as when a cable is pulled: the server hears nothing of it, and nothing that it sends is taken,
+   * until its heartbeat finds out.
+   */
+  vanish(): void;
+  /** Stops reading until `read` or `resume`: the server sees a socket that takes nothing. */
   stall(): void;
+  /**
+   * Reads so many bytes on the wire (headers included), now or when they come, and then nothing until `read` or `resume`. A message
+   * is there when its last byte is.
+   * @throws SendallError `BAD_OPTION` unless it is a whole number from 0
+   */
+  read(bytes: number): void;
   /** Reads on. */
   resume(): void;
+  /**
+   * From now on each message takes so many milliseconds of virtual time, in each direction; none overtakes another.
+   * @throws SendallError `BAD_DURATION`
+   */
+  delay(ms: number): void;
 }
 
 /** Who else is told of what a client reads: the WebSocket that it is the far end of. */
@@ -60,10 +81,19 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
+export interface ClientParts {
+  readonly name?: string | undefined;
+  /** Lets everything happen, or, if somebody is in a hurry, only what it takes until `until` says so. */
+  readonly settle: (until: () => boolean) => Promise<void>;
+  /** Gets the messages, which are not kept then. */
+  readonly onMessage?: ((data: string | Buffer) => void) | undefined;
+  readonly observer?: ClientObserver;
+}
+
 export class MemoryTestClient implements TestClient {
   readonly received: (string | Buffer)[] = [];
-  readonly #settle: () => Promise<void>;
-  readonly #observer: ClientObserver | undefined;
+  readonly name: string | undefined;
+  readonly #parts: ClientParts;
   readonly #waiters: Waiter[] = [];
   #end: MemoryClientEnd | undefined;
   #id: ConnectionId | undefined;
@@ -71,9 +101,9 @@ export class MemoryTestClient implements TestClient {
   #taken = 0;
   #closed: ClientClose | undefined;
 
-  constructor(settle: () => Promise<void>, observer?: ClientObserver) {
-    this.#settle = settle;
-    this.#observer = observer;
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+    this.name = parts.name;
   }
 
   /** Once it was let in. */
@@ -81,12 +111,17 @@ export class MemoryTestClient implements TestClient {
     this.#id = id;
     this.#protocol = protocol;
     this.#end = end;
-    this.#observer?.onOpen(this);
+    this.#parts.observer?.onOpen(this);
   }
 
   /** Bytes of messages that the server has not read. */
   get unreadBytes(): number {
     return this.#end?.unreadBytes ?? 0;
+  }
+
+  /** Nothing is on its way to it. */
+  get isCaughtUp(): boolean {
+    return this.#end?.isCaughtUp ?? true;
   }
 
   get protocol(): string {
@@ -113,7 +148,8 @@ export class MemoryTestClient implements TestClient {
   }
 
   async next(): Promise<string | Buffer> {
-    if (this.#taken === this.received.length && this.#closed === undefined) await this.#settle();
+    const isOver = (): boolean => this.#taken < this.received.length || this.#closed !== undefined;
+    if (!isOver()) await this.#parts.settle(isOver);
     const message = this.received[this.#taken];
     if (message !== undefined) {
       this.#taken++;
@@ -135,12 +171,33 @@ export class MemoryTestClient implements TestClient {
   }
 
   fail(error: Error = new Error("the client's socket failed")): void {
-    this.#observer?.onFailed();
+    this.#parts.observer?.onFailed();
     this.#end?.fail(error);
+  }
+
+  disconnect(): void {
+    this.#end?.end();
+  }
+
+  vanish(): void {
+    this.#end?.vanish();
   }
 
   stall(): void {
     this.#end?.stall();
+  }
+
+  read(bytes: number): void {
+    if (!Number.isSafeInteger(bytes) || bytes < 0)
+      throw new SendallError("BAD_OPTION", `bytes: expected a whole number from 0, got ${show(bytes)}`, {
+        option: "bytes",
+      });
+    this.#end?.read(bytes);
+  }
+
+  delay(ms: number): void {
+    checkDuration("delay", ms);
+    this.#end?.delay(ms);
   }
 
   resume(): void {
@@ -148,19 +205,23 @@ export class MemoryTestClient implements TestClient {
   }
 
   onMessage(data: string | Buffer): void {
+    if (this.#parts.onMessage !== undefined) {
+      this.#parts.onMessage(data);
+      return;
+    }
     this.received.push(data);
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) {
       this.#taken++;
       waiter.resolve(data);
     }
-    this.#observer?.onMessage(data);
+    this.#parts.observer?.onMessage(data);
   }
 
   onClosed(code: number, reason: string): void {
     this.#closed = { code, reason };
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#noMore(this.#closed));
-    this.#observer?.onClosed(code, reason);
+    this.#parts.observer?.onClosed(code, reason);
   }
 
   #noMore({ code, reason }: ClientClose): SendallError {

@@ -27,7 +27,6 @@ export class Line<T> implements Carried<T> {
   /** With a latency: what has not come near yet, and the alarm for the first of it. */
   readonly #travelling = new Fifo<Travelling<T>>();
   #arrival: Timer | undefined;
-  #lastDue = 0;
   #steps = 0;
   #isHeld = false;
   #isCut = false;
@@ -64,9 +63,8 @@ export class Line<T> implements Carried<T> {
       this.#schedule();
       return;
     }
-    // What is sent later arrives later, whatever has become of the latency.
-    this.#lastDue = Math.max(this.#lastDue, this.#clock.now() + this.latencyMs);
-    this.#travelling.push({ item, due: this.#lastDue });
+    // It waits for all before it, also if the latency was longer for them.
+    this.#travelling.push({ item, due: this.#clock.now() + this.latencyMs });
     this.#await();
   }
 

@@ -6,7 +6,8 @@ import type { Clock } from "../clock.js";
 import type { Address, Entrance, Gate, Head } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
 import type { Refusal } from "../reject.js";
-import { type CarriedLink, type MemoryClientEnd, type MemoryClientEvents, MemoryLink } from "./link.js";
+import type { CarriedLink, MemoryClientEnd, MemoryClientEvents } from "./carried.js";
+import { MemoryLink } from "./link.js";
 
 /** Decides in which order what is on its way arrives, in place of the clock's steps. */
 export interface Carrier {

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { arch, cpus, platform } from "node:os";
 import { scenarios } from "./scenarios.js";
+import { virtualScenarios } from "./virtual/scenarios.js";
 
 /**
  * @typedef {ReturnType<typeof about> & {
@@ -62,9 +63,13 @@ export function header(run, peers, chosen) {
   const { node, commit, machine, cores, plan, versions } = run;
   const names = peers.map(({ name }) => name);
   const units = [...new Set(chosen.map(({ measure }) => measure.unit))];
-  return [
+  const lines = [
     `Node ${node}, commit ${commit}, ${names.map((name) => `${name} ${versions[name]}`).join(", ")}`,
-    `${machine}; ${cores.summary}; minimum of ${plan.rounds} rounds of ${plan.roundMs} ms each, run in turn`,
+    `${machine}; ${cores.summary}`,
+  ];
+  if (chosen.length === 0) return lines.join("\n");
+  lines.push(
+    `minimum of ${plan.rounds} rounds of ${plan.roundMs} ms each, run in turn`,
     `${units.join("; ")}; in brackets the median of the rounds' ratios`,
     "",
     [
@@ -72,7 +77,8 @@ export function header(run, peers, chosen) {
       ...names.map((name) => name.padStart(FIGURE_WIDTH)),
       ...names.slice(1).map((name) => `${names[0]} / ${name}`.padStart(RATIO_WIDTH)),
     ].join(""),
-  ].join("\n");
+  );
+  return lines.join("\n");
 }
 
 /** @param {Result} result */
@@ -87,11 +93,25 @@ export function row(result) {
   ].join("");
 }
 
+const TITLE_WIDTH = Math.max(...virtualScenarios.map(({ title }) => title.length)) + 2;
+
+export function virtualHeader() {
+  return `\n${"virtual time".padEnd(TITLE_WIDTH)}${"real seconds".padStart(12)}`;
+}
+
+/** @param {import("./virtual/scenarios.js").VirtualResult} result */
+export function virtualRow({ scenario: { title, goal }, seconds }) {
+  const best = minimum(seconds);
+  const verdict = goal === undefined ? "" : `, ${best <= goal ? "within" : "over"} ${goal}`;
+  return `${title.padEnd(TITLE_WIDTH)}${best.toFixed(2).padStart(12)}${verdict}`;
+}
+
 /**
  * @param {Run} run
  * @param {readonly Result[]} results
+ * @param {readonly import("./virtual/scenarios.js").VirtualResult[]} virtual
  */
-export function toJson({ cores, ...run }, results) {
+export function toJson({ cores, ...run }, results, virtual) {
   const rows = results.map((result) => ({
     name: result.scenario.name,
     title: result.scenario.title,
@@ -100,5 +120,6 @@ export function toJson({ cores, ...run }, results) {
     figures: result.figures.map(({ peer, rounds }) => ({ peer, minimum: minimum(rounds), rounds })),
     ratios: ratios(result),
   }));
-  return JSON.stringify({ ...run, cores: cores.summary, scenarios: rows }, undefined, 2);
+  const virtualRows = virtual.map(({ scenario, seconds }) => ({ ...scenario, minimum: minimum(seconds), seconds }));
+  return JSON.stringify({ ...run, cores: cores.summary, scenarios: rows, virtual: virtualRows }, undefined, 2);
 }

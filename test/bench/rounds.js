@@ -8,6 +8,7 @@ import { Child } from "./child.js";
  * @property {number} rounds
  * @property {number} roundMs
  * @property {number} warmUpMs until the compilers of both processes have settled
+ * @property {number} virtualRounds of each scenario in virtual time
  * @property {number} deadlineMs a scenario that takes longer has stalled
  */
 

@@ -2,40 +2,8 @@
 import fc from "fast-check";
 import type { Connection, Receipt } from "sendall";
 import { describe, expect, test } from "vitest";
-import {
-  hasCloseFrames,
-  nextRound,
-  type OpenStage,
-  type Stage,
-  type StageClient,
-  type StageOptions,
-  stages,
-  until,
-} from "./stage.js";
-
-/** Plays a property: each run on a stage of its own. */
-async function plays<T>(
-  open: OpenStage,
-  arbitrary: fc.Arbitrary<T>,
-  play: (value: T, open: (options: StageOptions) => Promise<Stage>) => Promise<void>,
-): Promise<void> {
-  await fc.assert(
-    fc.asyncProperty(arbitrary, async (value) => {
-      const opened: Stage[] = [];
-      const tracked = async (options: StageOptions): Promise<Stage> => {
-        const stage = await open(options);
-        opened.push(stage);
-        return stage;
-      };
-      try {
-        await play(value, tracked);
-      } finally {
-        for (const stage of opened) await stage.close();
-      }
-    }),
-    { numRuns: 25 },
-  );
-}
+import { nextRound } from "../../src/testing/driver.js";
+import { hasCloseFrames, type StageClient, stages } from "./stage.js";
 
 /** A promise that somebody else fulfils. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
@@ -55,14 +23,14 @@ interface Life {
 
 const small = fc.integer({ min: 1, max: 6 });
 
-describe.each(stages)("the contract over %s", (name, openStage) => {
+describe.each(stages)("the contract over %s", (name, plays) => {
   // One read of 64 KiB may bring more than the bound; a client's frames have at least 7 bytes. Memory delivers one by one.
-  const overshoot = name === "memory" ? 0 : Math.ceil(65_536 / 7);
+  const overshoot = name.startsWith("memory") ? 0 : Math.ceil(65_536 / 7);
 
   test("1: a connection's events are open, its messages in order, at most one error, and closed once and last", async () => {
     const ending = fc.constantFrom("stay", "close", "fail", "server");
     const lives = fc.array(fc.record({ messages: fc.nat({ max: 30 }), ending }), { minLength: 1, maxLength: 6 });
-    await plays(openStage, lives, async (clients, open) => {
+    await plays(lives, async (clients, open) => {
       const seen = new Map<string, string[]>();
       const stage = await open({
         handler(event) {
@@ -100,7 +68,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
     const act = fc.constantFrom("send", "send", "send", "close", "fail", "kick", "close and kick");
     const script = fc.array(fc.tuple(fc.nat({ max: 3 }), act, fc.nat({ max: 12 })), { minLength: 1, maxLength: 40 });
     const play = fc.record({ steps: script, rounds: fc.nat({ max: 2 }) });
-    await plays(openStage, play, async ({ steps, rounds }, open) => {
+    await plays(play, async ({ steps, rounds }, open) => {
       const seen = new Map<string, string[]>();
       const stage = await open({
         async handler(event) {
@@ -151,7 +119,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test("1: what arrives while an async open is running is handled after it", async () => {
-    await plays(openStage, small, async (messages, open) => {
+    await plays(small, async (messages, open) => {
       const events: string[] = [];
       const opening = gate();
       const stage = await open({
@@ -162,7 +130,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
       });
       const client = await stage.connect();
       for (let i = 0; i < messages; i++) client.send(String(i));
-      await until(() => stage.server.stats().received.messages === messages);
+      await stage.until(() => stage.server.stats().received.messages === messages);
       expect(events).toEqual([]);
       opening.open();
       await stage.settle();
@@ -172,7 +140,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
 
   test("2: the handler runs one event at a time, and an async handler is awaited", async () => {
     const plan = fc.array(fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })), { minLength: 1, maxLength: 20 });
-    await plays(openStage, plan, async (messages, open) => {
+    await plays(plan, async (messages, open) => {
       let running = 0;
       let most = 0;
       const stage = await open({
@@ -190,7 +158,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test('2: with concurrency "connection" different connections run side by side, each one event at a time', async () => {
-    await plays(openStage, fc.integer({ min: 2, max: 6 }), async (count, open) => {
+    await plays(fc.integer({ min: 2, max: 6 }), async (count, open) => {
       const running = new Map<string, number>();
       const all = gate();
       const order: string[] = [];
@@ -227,7 +195,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
       verb: fc.constantFrom("unicast", "broadcast", "sendall"),
       throws: fc.boolean(),
     });
-    await plays(openStage, fc.array(call, { minLength: 1, maxLength: 30 }), async (calls, open) => {
+    await plays(fc.array(call, { minLength: 1, maxLength: 30 }), async (calls, open) => {
       const sent = new Map<string, string[]>();
       let number = 0;
       const note = (ids: readonly string[], text: string): void => {
@@ -264,7 +232,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   test("4: broadcast leaves out the source and only the source, sendall nobody, in rooms too", async () => {
     const membership = fc.array(fc.subarray(["red", "blue", "green"]), { minLength: 1, maxLength: 8 });
     const target = fc.option(fc.subarray(["red", "blue", "green", "none"], { minLength: 1 }), { nil: undefined });
-    await plays(openStage, fc.tuple(membership, target, fc.boolean()), async ([members, rooms, isBroadcast], open) => {
+    await plays(fc.tuple(membership, target, fc.boolean()), async ([members, rooms, isBroadcast], open) => {
       const stage = await open({
         handler(event, bus) {
           if (event.type !== "message") return;
@@ -289,7 +257,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test("5: a connection with a full mailbox is paused, nothing is lost or reordered, and others are served in between", async () => {
-    await plays(openStage, fc.integer({ min: 100, max: 400 }), async (count, open) => {
+    await plays(fc.integer({ min: 100, max: 400 }), async (count, open) => {
       const handled: string[] = [];
       const blocked = gate();
       const stage = await open({
@@ -304,10 +272,10 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
       const other = await stage.connect();
       for (let i = 0; i < count; i++) flooder.send(String(i));
       const waiting = (): number => stage.server.stats().received.messages - handled.length;
-      await until(() => stage.server.stats().paused === 1);
+      await stage.until(() => stage.server.stats().paused === 1);
       expect(waiting()).toBeLessThanOrEqual(20 + 1 + overshoot);
       other.send("other");
-      await until(() => stage.server.stats().received.messages > handled.length);
+      await stage.until(() => stage.server.stats().received.messages > handled.length);
       blocked.open();
       await stage.settle();
       const mine = handled.filter((text) => text !== "other");
@@ -317,7 +285,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test("5: a connection with more than lowWaterEvents waiting gives way to the others after each of its events", async () => {
-    await plays(openStage, fc.integer({ min: 20, max: 60 }), async (count, open) => {
+    await plays(fc.integer({ min: 20, max: 60 }), async (count, open) => {
       const handled: string[] = [];
       const blocked = gate();
       const stage = await open({
@@ -331,9 +299,9 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
       const flooder = await stage.connect();
       const others = [await stage.connect(), await stage.connect(), await stage.connect()];
       for (let i = 0; i < count; i++) flooder.send("flood");
-      await until(() => stage.server.stats().received.messages === count && handled.length === 1);
+      await stage.until(() => stage.server.stats().received.messages === count && handled.length === 1);
       for (const other of others) other.send("other");
-      await until(() => stage.server.stats().received.messages === count + others.length);
+      await stage.until(() => stage.server.stats().received.messages === count + others.length);
       blocked.open();
       await stage.settle();
       expect(handled.slice(0, 5)).toEqual(["flood", "flood", "other", "other", "other"]);
@@ -345,7 +313,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
     // More than the kernel takes for a stalled reader on loopback (about 4 MB).
     const sizes = fc.array(fc.integer({ min: 50_000, max: 90_000 }), { minLength: 150, maxLength: 200 });
     const policies = fc.constantFrom("close", "dropOldest", "dropNewest");
-    await plays(openStage, fc.tuple(sizes, policies), async ([lengths, slowConsumer], open) => {
+    await plays(fc.tuple(sizes, policies), async ([lengths, slowConsumer], open) => {
       const maxBufferedBytes = 400_000;
       const stage = await open({ outbox: { maxBufferedBytes, slowConsumer }, handler() {} });
       const reader = await stage.connect();
@@ -359,17 +327,19 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
         // The bound, and one message of any size.
         expect(after).toBeLessThanOrEqual(Math.max(before, maxBufferedBytes) + length + 10);
         stage.server.unicast(String(i), witness.id);
-        if (i % 10 === 0) await nextRound();
+        if (i % 10 === 0) await stage.round();
       }
       const queued = [...receipts.keys()].filter((i) => receipts[i]?.queued === 1);
       expect(
         receipts.every(({ targeted, queued, dropped, dead }) => targeted === 1 && queued + dropped + dead === 1),
       ).toBe(true);
-      await until(() => witness.received.length === lengths.length);
+      await stage.until(() => witness.received.length === lengths.length);
       const written = stage.server.stats().sent.messages - lengths.length;
       reader.resume();
       // Settling sends messages of its own, which a full outbox would drop.
-      await until(() => (stage.server.connections().find(({ id }) => id === reader.id)?.bufferedAmount ?? 0) === 0);
+      await stage.until(
+        () => (stage.server.connections().find(({ id }) => id === reader.id)?.bufferedAmount ?? 0) === 0,
+      );
       await stage.settle();
       const got = reader.received.map((text) => Number.parseInt(String(text), 10));
       expect(reader.received.map((text) => text.length)).toEqual(got.map((i) => lengths[i]));
@@ -391,7 +361,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
 
   test("7: receipts add up, and sending to one that has gone never throws and is counted", async () => {
     const plan = fc.array(fc.constantFrom("stay", "close", "fail"), { minLength: 1, maxLength: 8 });
-    await plays(openStage, plan, async (endings, open) => {
+    await plays(plan, async (endings, open) => {
       const gone: Connection[] = [];
       const stage = await open({
         handler(event) {
@@ -420,7 +390,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test("8: a handler that throws loses that event; a connection whose events keep making it throw is closed, nobody else", async () => {
-    await plays(openStage, fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 8 })), async ([intensity, throws], open) => {
+    await plays(fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 8 })), async ([intensity, throws], open) => {
       const closed: string[] = [];
       const stage = await open({
         supervise: { intensity },
@@ -446,31 +416,27 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test("9: what was sent before close arrives before the close frame", async () => {
-    await plays(
-      openStage,
-      fc.tuple(fc.nat({ max: 50 }), fc.integer({ min: 1, max: 200_000 })),
-      async ([count, bytes], open) => {
-        const stage = await open({
-          handler(event, bus) {
-            if (event.type !== "message") return;
-            for (let i = 0; i < count; i++) bus.unicast(`${i}`.padEnd(Math.ceil(bytes / count), "."), event.connection);
-            bus.close(event.connection, 4001, "bye");
-            bus.unicast("never", event.connection);
-          },
-        });
-        const client = await stage.connect();
-        client.send("go");
-        await stage.settle();
-        expect(client.received.map((text) => Number.parseInt(String(text), 10))).toEqual(
-          Array.from({ length: count }, (_, i) => i),
-        );
-        expect(client.closed).toEqual({ code: 4001, reason: "bye" });
-      },
-    );
+    await plays(fc.tuple(fc.nat({ max: 50 }), fc.integer({ min: 1, max: 200_000 })), async ([count, bytes], open) => {
+      const stage = await open({
+        handler(event, bus) {
+          if (event.type !== "message") return;
+          for (let i = 0; i < count; i++) bus.unicast(`${i}`.padEnd(Math.ceil(bytes / count), "."), event.connection);
+          bus.close(event.connection, 4001, "bye");
+          bus.unicast("never", event.connection);
+        },
+      });
+      const client = await stage.connect();
+      client.send("go");
+      await stage.settle();
+      expect(client.received.map((text) => Number.parseInt(String(text), 10))).toEqual(
+        Array.from({ length: count }, (_, i) => i),
+      );
+      expect(client.closed).toEqual({ code: 4001, reason: "bye" });
+    });
   });
 
   test("10: one that was closed is no target and no member at once, and keeps its rooms and data until closed is handled", async () => {
-    await plays(openStage, fc.constantFrom("close", "terminate"), async (verb, open) => {
+    await plays(fc.constantFrom("close", "terminate"), async (verb, open) => {
       const goodbyes: unknown[] = [];
       const late: Connection[] = [];
       const stage = await open({
@@ -504,7 +470,7 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
   });
 
   test("11: when the peer closes, what arrived before is delivered; when our side closes, what waits is discarded", async () => {
-    await plays(openStage, fc.tuple(small, fc.boolean()), async ([count, isPeer], open) => {
+    await plays(fc.tuple(small, fc.boolean()), async ([count, isPeer], open) => {
       const events: string[] = [];
       const blocked = gate();
       const started = gate();
@@ -522,11 +488,11 @@ describe.each(stages)("the contract over %s", (name, openStage) => {
       });
       const client = await stage.connect();
       for (let i = 0; i <= count; i++) client.send(String(i));
-      await until(() => stage.server.stats().received.messages === count + 1);
+      await stage.until(() => stage.server.stats().received.messages === count + 1);
       await started.opened;
       if (isPeer) client.close(4002, "bye");
       else connection?.close(4003, "enough");
-      await until(() => connection?.isOpen === false);
+      await stage.until(() => connection?.isOpen === false);
       blocked.open();
       await stage.settle();
       const messages = Array<string>(isPeer ? count + 1 : 1).fill("message");

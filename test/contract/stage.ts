@@ -1,11 +1,13 @@
 /**
- * The stage that the contract is played on: one server with clients, over the memory transport or over real loopback sockets
- * (WebSocket, SockJS), with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for
- * events.
+ * The stages that the contract is played on: one server with clients, over the memory transport or over real loopback sockets
+ * (WebSocket, SockJS), with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for events. On the memory
+ * transport `explore` plays each sentence a second time, in orders that the event loop never has.
  */
 import { randomUUID } from "node:crypto";
 import { connect as connectSocket, type Socket } from "node:net";
+import fc from "fast-check";
 import type { Bus, ConnectionId, HandlerFunction, ServeOptions, ServerEvent } from "sendall";
+import { explore, type Stage as Run } from "sendall/testing";
 import { WebSocket } from "ws";
 import { joinHeaders } from "../../src/head.js";
 import { createNetworkEntrance } from "../../src/server/entrance.js";
@@ -13,6 +15,8 @@ import type { Server } from "../../src/server/live.js";
 import { createServer } from "../../src/server.js";
 import { MemoryTestClient } from "../../src/testing/client.js";
 import { HandClock } from "../../src/testing/clock.js";
+import { nextRound } from "../../src/testing/driver.js";
+import { LiveRuntime } from "../../src/testing/live.js";
 import { MemoryEntrance } from "../../src/transport/memory.js";
 import { SockJsClient } from "./sockjs.js";
 
@@ -32,13 +36,32 @@ interface ClientEnd {
 type Connect = (server: Server, key: string) => Promise<ClientEnd>;
 
 export type StageOptions = Omit<ServeOptions, "handler" | "routes"> & { readonly handler: HandlerFunction };
-export type OpenStage = (options: StageOptions) => Promise<Stage>;
+type OpenStage = (options: StageOptions) => Promise<Stage>;
 
-export const stages: readonly (readonly [name: string, open: OpenStage])[] = [
-  ["memory", openMemoryStage],
-  ["websocket", openWebSocketStage],
-  ["xhr-streaming", (options) => openNetworkStage(options, connectSockJs("xhr_streaming"))],
-  ["xhr-polling", (options) => openNetworkStage(options, connectSockJs("xhr"))],
+/** Plays a property: each run on stages of its own, which are closed after it. */
+export type Plays = <T>(
+  arbitrary: fc.Arbitrary<T>,
+  play: (value: T, open: OpenStage) => Promise<void>,
+) => Promise<void>;
+
+/** A server on which the contract is tried. */
+export interface Stage {
+  readonly server: Server;
+  connect(): Promise<StageClient>;
+  /** Everything that is on its way has arrived, and every end has been seen by both sides. */
+  settle(): Promise<void>;
+  /** Waits until it holds; what it waits for goes on meanwhile. */
+  until(holds: () => boolean): Promise<void>;
+  /** Something may happen meanwhile. */
+  round(): Promise<void>;
+}
+
+export const stages: readonly (readonly [name: string, plays: Plays])[] = [
+  ["memory", playsOn(openMemoryStage)],
+  ["memory, explored", playsExplored],
+  ["websocket", playsOn(openWebSocketStage)],
+  ["xhr-streaming", playsOn((options) => openNetworkStage(options, connectSockJs("xhr_streaming")))],
+  ["xhr-polling", playsOn((options) => openNetworkStage(options, connectSockJs("xhr")))],
 ];
 
 /** Clients of SockJS send no close frame: that they have gone looks as if the network had cut them. */
@@ -46,29 +69,65 @@ export function hasCloseFrames(stage: string): boolean {
   return !stage.startsWith("xhr");
 }
 
+/** So many values are tried, and under `explore` each of them in so many orders. */
+const VALUES = 25;
+const ORDERS = 4;
+
+function playsOn(open: (options: StageOptions) => Promise<LiveStage>): Plays {
+  return async (arbitrary, play) => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary, async (value) => {
+        const opened: LiveStage[] = [];
+        try {
+          await play(value, async (options) => {
+            const stage = await open(options);
+            opened.push(stage);
+            return stage;
+          });
+        } finally {
+          for (const stage of opened) await stage.close();
+        }
+      }),
+      { numRuns: VALUES },
+    );
+  };
+}
+
+async function playsExplored<T>(
+  arbitrary: fc.Arbitrary<T>,
+  play: (value: T, open: OpenStage) => Promise<void>,
+): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(arbitrary, fc.nat(), async (value, seed) => {
+      await explore(({ runtime }) => play(value, async (options) => new ExploredStage(options, runtime)), {
+        runs: ORDERS,
+        seed,
+        maxSteps: 100_000,
+      });
+    }),
+    { numRuns: VALUES },
+  );
+}
+
 /** Marks messages between a client and the stage itself; the handler under test never sees them. */
 const SYNC = "\0sync:";
 
-export function nextRound(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
-export async function until(holds: () => boolean): Promise<void> {
+async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await nextRound();
 }
 
 export class StageClient {
   readonly id: ConnectionId;
   readonly #end: ClientEnd;
+  readonly #until: Stage["until"];
   isStalled = false;
   isLeaving = false;
   #asked = 0;
 
-  constructor(id: ConnectionId, end: ClientEnd) {
+  constructor(id: ConnectionId, end: ClientEnd, waits: Stage["until"] = until) {
     this.id = id;
     this.#end = end;
+    this.#until = waits;
   }
 
   get received(): (string | Buffer)[] {
@@ -111,11 +170,11 @@ export class StageClient {
   async sync(): Promise<void> {
     const mark = `${SYNC}${++this.#asked}`;
     this.#end.send(mark);
-    await until(() => this.#end.received.includes(mark) || !this.isTalking);
+    await this.#until(() => this.#end.received.includes(mark) || !this.isTalking);
   }
 }
 
-export class Stage {
+class LiveStage implements Stage {
   readonly server: Server;
   readonly clock: HandClock;
   readonly #connect: Connect;
@@ -140,7 +199,9 @@ export class Stage {
     return client;
   }
 
-  /** Everything that is on its way has arrived, and every end has been seen by both sides. */
+  readonly until = until;
+  readonly round = nextRound;
+
   async settle(): Promise<void> {
     // Twice: after the first round every client's messages are handled, after the second what that sent has arrived.
     for (let round = 0; round < 2; round++) {
@@ -170,13 +231,45 @@ export class Stage {
   }
 }
 
+class ExploredStage implements Stage {
+  readonly server: Server;
+  readonly #runtime: LiveRuntime<Record<string, unknown>>;
+
+  constructor(options: StageOptions, create: Run["runtime"]) {
+    const runtime = create({ failures: "supervise", ...options });
+    if (!(runtime instanceof LiveRuntime)) throw new Error("the runtime is another one");
+    this.#runtime = runtime;
+    this.server = runtime.server;
+  }
+
+  async connect(): Promise<StageClient> {
+    const client = await this.#runtime.join();
+    await this.until(() => this.server.connections().some(({ id }) => id === client.id));
+    return new StageClient(client.id, client, (holds) => this.until(holds));
+  }
+
+  settle(): Promise<void> {
+    return this.#runtime.settle();
+  }
+
+  until(holds: () => boolean): Promise<void> {
+    return this.#runtime.until(holds);
+  }
+
+  /** One step, or none if there is none. */
+  async round(): Promise<void> {
+    let rounds = 0;
+    await this.#runtime.until(() => rounds++ > 0);
+  }
+}
+
 function handClock(): HandClock {
   return new HandClock((step) => {
     setImmediate(step);
   });
 }
 
-async function openMemoryStage({ handler, ...options }: StageOptions): Promise<Stage> {
+async function openMemoryStage({ handler, ...options }: StageOptions): Promise<LiveStage> {
   const ended = new Set<string>();
   const clock = handClock();
   const entrance = new MemoryEntrance(clock);
@@ -186,7 +279,7 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
   );
   await server.start();
   const connect: Connect = async (_server, key) => {
-    const client = new MemoryTestClient(async () => {});
+    const client = new MemoryTestClient({ settle: async () => {} });
     const answer = await entrance.connect(
       {
         url: `/?key=${key}`,
@@ -204,17 +297,17 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<S
     client.attach(answer);
     return client;
   };
-  return new Stage(server, clock, connect, ended);
+  return new LiveStage(server, clock, connect, ended);
 }
 
-function openWebSocketStage(options: StageOptions): Promise<Stage> {
+function openWebSocketStage(options: StageOptions): Promise<LiveStage> {
   return openNetworkStage(options, connectWebSocket);
 }
 
 /** A limit that no test reaches: what holds a reader up is the reader. */
 const sockjs = { responseLimitBytes: 2 ** 40 };
 
-async function openNetworkStage({ handler, ...options }: StageOptions, connect: Connect): Promise<Stage> {
+async function openNetworkStage({ handler, ...options }: StageOptions, connect: Connect): Promise<LiveStage> {
   const ended = new Set<string>();
   const clock = handClock();
   const server = createServer(
@@ -222,13 +315,12 @@ async function openNetworkStage({ handler, ...options }: StageOptions, connect: 
     { clock, newId: () => randomUUID() as ConnectionId, createEntrance: createNetworkEntrance },
   );
   await server.start();
-  return new Stage(server, clock, connect, ended);
+  return new LiveStage(server, clock, connect, ended);
 }
 
-const connectSockJs =
-  (row: "xhr" | "xhr_streaming"): Connect =>
-  (server, key) =>
-    SockJsClient.open(`${server.url.replace("ws", "http")}000/${key}`, `key=${key}`, row);
+function connectSockJs(row: "xhr" | "xhr_streaming"): Connect {
+  return (server, key) => SockJsClient.open(`${server.url.replace("ws", "http")}000/${key}`, `key=${key}`, row);
+}
 
 const connectWebSocket: Connect = (server, key) =>
   new Promise((resolve, reject) => {

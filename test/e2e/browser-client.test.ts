@@ -1,5 +1,6 @@
 /** `sendall/client` in Chromium, as a page without a bundler has it: the files of `dist/` and an import map for XState. */
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -14,7 +15,11 @@ const FOLDERS: Readonly<Record<string, URL>> = {
   xstate: new URL("../../node_modules/xstate/dist/", import.meta.url),
 };
 
-/** What a page needs that has no bundler; the README shows the same. */
+/** The page that the README shows. */
+const [, README_PAGE = ""] =
+  /^```html\n([\s\S]*?)^```$/m.exec(readFileSync(new URL("../../README.md", import.meta.url), "utf8")) ?? [];
+
+/** What a page needs that has no bundler. */
 const PAGE = `<!doctype html>
 <script type="importmap">
   { "imports": { "sendall/client": "/sendall/client.js", "xstate": "/xstate/xstate.esm.js" } }
@@ -33,7 +38,8 @@ async function servePage(
   const host = createServer(async (request, response) => {
     const [, folder = "", name = ""] = /^\/(\w+)\/([\w./-]+\.js)$/.exec(request.url ?? "") ?? [];
     const root = FOLDERS[folder];
-    if (request.url === "/") response.setHeader("content-type", "text/html").end(PAGE);
+    if (request.url === "/readme") response.setHeader("content-type", "text/html").end(README_PAGE);
+    else if (request.url === "/") response.setHeader("content-type", "text/html").end(PAGE);
     else if (root === undefined) response.writeHead(404).end();
     else {
       files.push(`${folder}/${name}`);
@@ -101,6 +107,14 @@ describe.skipIf(program.skip)("the client in Chromium", { timeout: 60_000 }, () 
     await page.waitForFunction("document.title === 'ready'");
     return { page, errors };
   }
+
+  it("connects from the page of the README", async () => {
+    const { url } = await servePage();
+    const page = await browser.newPage();
+    const socket = page.waitForEvent("websocket");
+    await page.goto(`${url}readme`);
+    expect((await socket).url()).toBe(`${url.replace("http", "ws")}chat`);
+  });
 
   it("needs no bundler, and nothing of Node", async () => {
     const { url, files } = await servePage();

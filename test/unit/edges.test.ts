@@ -7,6 +7,7 @@ import { type Bus, type ServeOptions, type ServerEvent, serve } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Mailbox, Strand } from "../../src/bus/mailbox.js";
+import { HandClock } from "../../src/testing/clock.js";
 import { heapInUse, RawPeer, until } from "../e2e/peers.js";
 import { HandStage } from "./stage.js";
 
@@ -241,7 +242,8 @@ describe("after the end of a server", () => {
 
 test("with one event at a time for each connection events are handled in order of arrival", () => {
   const mailbox = new Mailbox({ highWaterEvents: 64, lowWaterEvents: 16, maxBytes: 1_000_000, maxInfo: 10 });
-  const owner = { isOpen: true, pause() {}, resume() {}, announce() {}, bury() {}, leakOwner: { leaked() {} } };
+  const leakOwner = { clock: new HandClock(), connection: undefined, leaked() {} };
+  const owner = { isOpen: true, pause() {}, resume() {}, announce() {}, bury() {}, leakOwner };
   const strand = new Strand();
   const [a, b] = [mailbox.lane(owner, strand), mailbox.lane(owner, new Strand())];
   const info = (data: string): ServerEvent => ({ type: "info", data });

@@ -1,8 +1,10 @@
 /** What the mailbox is held against: a model of the order rule (contract 5), and plans that are played on both. */
+
 import fc from "fast-check";
 import { expect } from "vitest";
 import { type Lane, type LaneOwner, Mailbox, type MailboxLimits, Strand } from "../../../src/bus/mailbox.js";
 import type { Connection, MailboxEvent, ServerEvent } from "../../../src/events.js";
+import { HandClock } from "../../../src/testing/clock.js";
 
 export const LIMITS: MailboxLimits = { highWaterEvents: 6, lowWaterEvents: 2, maxBytes: 600, maxInfo: 8 };
 
@@ -37,7 +39,7 @@ export class Owner implements LaneOwner {
   }
   announce(): void {}
   bury(): void {}
-  readonly leakOwner = { leaked() {} };
+  readonly leakOwner = { clock: new HandClock(), connection: undefined, leaked() {} };
 }
 
 interface Waiting {

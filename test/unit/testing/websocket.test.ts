@@ -28,6 +28,13 @@ async function open(
   return { runtime, socket, events };
 }
 
+class SlowBlob extends Blob {
+  override async arrayBuffer(): Promise<ArrayBuffer> {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return super.arrayBuffer();
+  }
+}
+
 describe("connecting", () => {
   test("works before the server has started, and opens when the runtime is settled", async () => {
     let inits = 0;
@@ -103,6 +110,22 @@ describe("connecting", () => {
     expect(runtime.server.connections()[0]?.data).toEqual({ nick: "ann" });
   });
 
+  test("is refused when authorize takes longer than handshakeTimeoutMs, however many alarms ring meanwhile", async () => {
+    await using runtime = createTestRuntime({
+      handshakeTimeoutMs: 5_000,
+      authorize: () => new Promise<Record<string, never>>(() => {}),
+      handler: { init: (bus) => void Array.from({ length: 50 }, (_, i) => bus.after(i, "alarm")), handle() {} },
+    });
+    const events = watch(new runtime.WebSocket("/"));
+    const joining = runtime.connect();
+    const refused = expect(joining).rejects.toMatchObject({ code: "REFUSED", status: 503 });
+    await runtime.advance(4_999);
+    expect(events).toEqual([]);
+    await runtime.advance(1);
+    await refused;
+    expect(events).toEqual(["error 3", "close 1006  false"]);
+  });
+
   test("can be given up", async () => {
     await using runtime = createTestRuntime({ handler() {} });
     const socket = new runtime.WebSocket("/");
@@ -135,13 +158,13 @@ describe("messages", () => {
     await runtime.close();
   });
 
-  test("stay in order around a blob that has to be read first, and so does the close", async () => {
+  test("stay in order around a blob that has to be read first, however long that takes, and so does the close", async () => {
     const got: string[] = [];
     const { runtime, socket, events } = await open({
       handler: (event) => event.type === "message" && got.push(event.text),
     });
     socket.send("a");
-    socket.send(new Blob(["b"]));
+    socket.send(new SlowBlob(["b"]));
     socket.send("c");
     expect(socket.bufferedAmount).toBe(3);
     socket.close(3000, "done");

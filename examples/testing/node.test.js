@@ -1,0 +1,73 @@
+// @ts-check
+// The chat under test, with the test runner of Node: node --test examples/testing/node.test.js
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { createTestRuntime, ExploreFailure, explore } from "sendall/testing";
+import { createChat, Nicks } from "./chat.js";
+
+/** @type {import("sendall/testing").TestRuntime<import("./chat.js").Person>} */
+let runtime;
+beforeEach(() => {
+  runtime = createTestRuntime({ handler: createChat(new Nicks()) });
+});
+// Fails if the handler has failed since, or has left a timer running.
+afterEach(() => runtime.close());
+
+test("bob reads what ann says, and learns that she has left", async () => {
+  const [ann, bob] = [await runtime.connect(), await runtime.connect()];
+  ann.send("ann");
+  ann.send("hi");
+  ann.close();
+  await runtime.settle();
+  assert.deepEqual(bob.received, ["ann: hi", "ann left"]);
+});
+
+test("a reader that is slow holds nobody up", async () => {
+  const [ann, bob, eve] = [await runtime.connect(), await runtime.connect(), await runtime.connect()];
+  bob.stall();
+  ann.send("ann");
+  ann.send("hi");
+  await runtime.settle();
+  assert.deepEqual([bob.received, eve.received], [[], ["ann: hi"]]);
+  bob.resume();
+  await runtime.settle();
+  assert.deepEqual(bob.received, ["ann: hi"]);
+});
+
+test("who says nothing for a minute is asked, and no minute is waited for", async () => {
+  const ann = await runtime.connect();
+  await runtime.advance(59_999);
+  assert.deepEqual(ann.take(), []);
+  await runtime.advance(1);
+  assert.deepEqual(ann.take(), ["are you there?"]);
+});
+
+/** Two who want the same nickname: one of them gets it. */
+const wish = async (
+  /** @type {import("sendall/testing").Stage} */ { runtime },
+  /** @type {"serial" | "connection"} */ concurrency,
+) => {
+  const chat = runtime({ concurrency, handler: createChat(new Nicks()) });
+  const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
+  ann.send("neo");
+  bob.send("neo");
+  await chat.settle();
+  const answers = [...ann.received, ...bob.received].map(String);
+  assert.deepEqual(answers.toSorted(), ["neo is taken", "you are neo"]);
+};
+
+test("no order of events gives one nickname to two people", async () => {
+  await explore((stage) => wish(stage, "serial"), { runs: 200 });
+});
+
+test("with events of several connections side by side it would, and the seed plays that again", async () => {
+  /** @type {unknown} */
+  const failure = await explore((stage) => wish(stage, "connection"), { runs: 200 }).catch((error) => error);
+  if (!(failure instanceof ExploreFailure)) throw failure;
+  // Both messages are handled before either nickname is taken.
+  const handled = failure.trace.filter((step) => step.actor === "server").map((step) => step.what);
+  assert.ok(handled.includes("message of ann, message of bob"));
+  const { seed } = failure;
+  const again = await explore((stage) => wish(stage, "connection"), { runs: 1, seed }).catch((error) => error);
+  assert.deepEqual(again.trace, failure.trace);
+});

@@ -1,0 +1,39 @@
+/** Makes what a test fails with say where it came from: which event, of which connection. */
+import { SendallError, show } from "../errors.js";
+import type { Failure } from "../events.js";
+import { originOf } from "../leaks.js";
+
+/** What errors said before they were told where they come from. */
+const messages = new WeakMap<Error, string>();
+
+/** The handler's own error, whose message now ends with its event; what is no error becomes the cause of one. */
+export function blame({ error, event, connection }: Failure, nameOf: (id: string) => string): Error {
+  const whose = connection === undefined ? "" : ` of ${nameOf(connection)}`;
+  const place = `${placeOf(event, error)}${whose}`;
+  if (error instanceof Error && say(error, place)) return error;
+  return new SendallError("HANDLER_FAILED", `the handler threw ${show(error)} (${place})`, { cause: error });
+}
+
+function placeOf(event: string, error: unknown): string {
+  if (event === "init" || event === "stop") return `in "${event}"`;
+  if (event !== "rejection") return `in the "${event}" event`;
+  const origin = originOf(error);
+  return `a rejection that nothing awaited${origin === undefined ? "" : `, from the "${origin}" event`}`;
+}
+
+/** @returns `false` if the error cannot be changed */
+function say(error: Error, place: string): boolean {
+  const message = messages.get(error) ?? error.message;
+  const placed = message === "" ? `(${place})` : `${message} (${place})`;
+  const { stack } = error;
+  if (!Reflect.set(error, "message", placed)) return false;
+  // Some test runners print the stack alone.
+  if (stack?.includes(message))
+    Reflect.set(
+      error,
+      "stack",
+      stack.replace(message, () => placed),
+    );
+  messages.set(error, message);
+  return true;
+}
