@@ -42,7 +42,6 @@ export class PlainAsking implements Asking, Asker {
     if (this.#abort === undefined) {
       const abort = new AbortController();
       this.#abort = abort;
-      if (this.#response.closed) abort.abort();
       this.#response.once("close", () => abort.abort());
     }
     return this.#abort.signal;

@@ -148,6 +148,8 @@ export class SocketSession implements Wire, Peer {
   }
 
   #breakOff(error: BrokenFraming): void {
+    // What came before it is told before it.
+    this.#inbox?.end();
     this.#peer?.failed(error);
     this.close(error.closing.code, error.closing.reason);
     // A paused one would not read the answer.

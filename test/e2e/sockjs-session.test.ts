@@ -784,6 +784,37 @@ describe("over a websocket", () => {
     expect(kinds(events)).toEqual(["open", "error", "closed 3000 Broken framing. server true"]);
   });
 
+  test("broken framing behind a full mailbox ends the session without waiting for the handler", async () => {
+    let go = (): void => {};
+    const blocked = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const { port, server, events } = await openEcho({
+      mailbox: { highWaterEvents: 2, lowWaterEvents: 0 },
+      async handler(event) {
+        if (event.type === "message") await blocked;
+      },
+    });
+    const peer = new RawPeer(port);
+    peer.write(upgradeRequest(`${newSession("/echo")}/websocket`));
+    await until(() => peer.frames.length === 1);
+    // In one packet: what is read with the last message that may come is read all the same.
+    peer.write(Buffer.concat([clientFrame('["1","2","3"]'), clientFrame('["x')]));
+    await until(() => peer.frames.some(({ opcode }) => opcode === 8));
+    expect(peer.frames[1]?.payload.toString()).toBe('c[3000,"Broken framing."]');
+    peer.write(clientFrame(Buffer.from([0x03, 0xe8]), { opcode: 8 }));
+    await until(() => peer.isEnded && server.stats().connections === 0);
+    go();
+    await until(() => events.at(-1)?.type === "closed");
+    const messages = ["1", "2", "3"].map((text) => `message ${text}`);
+    expect(kinds(events)).toEqual([
+      "open",
+      ...messages,
+      "error",
+      "closed 3000 Broken framing. server true",
+    ]);
+  });
+
   test("a message larger than maxPayloadBytes closes with 1009", async () => {
     const { server } = await openEcho({ maxPayloadBytes: 100 });
     const client = await openFramed(server, `${newSession("/echo")}/websocket`);
