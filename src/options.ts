@@ -118,7 +118,10 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly outbox?: Partial<OutboxOptions>;
   /** Beyond so many `join` returns `false`. Default 100. */
   readonly maxRoomsPerConnection?: number;
-  /** How dead peers are found (RFC 6455 section 5.5.2); `false` turns it off. What it leaves out has its default. */
+  /**
+   * How dead peers are found (RFC 6455 section 5.5.2); `false` turns it off. What it leaves out has its default. SockJS has its own,
+   * `sockjs.heartbeatIntervalMs`.
+   */
   readonly heartbeat?: Partial<HeartbeatOptions> | false;
   /** An event that is not finished by then is a failure, and the next one starts. Default 30,000 ms. */
   readonly handlerTimeoutMs?: number;

@@ -1,6 +1,7 @@
 /** Requests for frames: the first of an id makes its session, which the gate has to let in; others are brought to theirs. */
 import type { ServerResponse } from "node:http";
 import type { Admission } from "../contracts.js";
+import { Facts } from "../head.js";
 import { LEFT } from "../http/refuse.js";
 import type { Refusal } from "../reject.js";
 import type { Exchange } from "./service.js";
@@ -15,7 +16,8 @@ export function receive(exchange: Exchange, row: ReceivingRow): void {
     answerRefusal(response, refusal);
     return;
   }
-  const callback = row === "htmlfile" || row === "jsonp" ? readCallback(request.url ?? "", row) : { name: "" };
+  const isScript = row === "htmlfile" || row === "jsonp";
+  const callback = isScript ? readCallback(new Facts(asking.head).query, row) : { name: "" };
   if ("problem" in callback) {
     answerRefusal(response, { status: 500, body: callback.problem });
     return;
@@ -37,8 +39,10 @@ const NO_CALLBACK = /[^-a-zA-Z0-9_.]/;
 const MAX_JSONP_CALLBACK = 32;
 
 /** The function of the page that is called with each frame. Repeated it is nobody's. */
-function readCallback(url: string, row: ReceivingRow): { readonly name: string } | { readonly problem: string } {
-  const query = new URLSearchParams(url.slice(url.indexOf("?")));
+function readCallback(
+  query: URLSearchParams,
+  row: ReceivingRow,
+): { readonly name: string } | { readonly problem: string } {
   const names = query.has("c") ? query.getAll("c") : query.getAll("callback");
   const [name = ""] = names;
   if (name === "" && names.length < 2) return { problem: '"callback" parameter required' };

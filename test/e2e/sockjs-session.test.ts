@@ -807,12 +807,7 @@ describe("over a websocket", () => {
     go();
     await until(() => events.at(-1)?.type === "closed");
     const messages = ["1", "2", "3"].map((text) => `message ${text}`);
-    expect(kinds(events)).toEqual([
-      "open",
-      ...messages,
-      "error",
-      "closed 3000 Broken framing. server true",
-    ]);
+    expect(kinds(events)).toEqual(["open", ...messages, "error", "closed 3000 Broken framing. server true"]);
   });
 
   test("a message larger than maxPayloadBytes closes with 1009", async () => {
