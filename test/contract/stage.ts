@@ -59,7 +59,8 @@ export interface Stage {
 export const stages: readonly (readonly [name: string, plays: Plays])[] = [
   ["memory", playsOn(openMemoryStage)],
   ["memory, explored", playsExplored],
-  ["websocket", playsOn(openWebSocketStage)],
+  ["websocket", playsOn((options) => openNetworkStage(options, connectWebSocket(plain)))],
+  ["websocket with SockJS's frames", playsOn((options) => openNetworkStage(options, connectWebSocket(framed)))],
   ["xhr-streaming", playsOn((options) => openNetworkStage(options, connectSockJs("xhr_streaming")))],
   ["xhr-polling", playsOn((options) => openNetworkStage(options, connectSockJs("xhr")))],
 ];
@@ -300,10 +301,6 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<L
   return new LiveStage(server, clock, connect, ended);
 }
 
-function openWebSocketStage(options: StageOptions): Promise<LiveStage> {
-  return openNetworkStage(options, connectWebSocket);
-}
-
 /** A limit that no test reaches: what holds a reader up is the reader. */
 const sockjs = { responseLimitBytes: 2 ** 40 };
 
@@ -322,36 +319,69 @@ function connectSockJs(row: "xhr" | "xhr_streaming"): Connect {
   return (server, key) => SockJsClient.open(`${server.url.replace("ws", "http")}000/${key}`, `key=${key}`, row);
 }
 
-const connectWebSocket: Connect = (server, key) =>
-  new Promise((resolve, reject) => {
-    let socket: Socket | undefined;
-    const received: (string | Buffer)[] = [];
-    let closed: ClientEnd["closed"];
-    const createConnection = (): Socket => {
-      socket = connectSocket({ host: "127.0.0.1", port: server.port });
-      return socket;
-    };
-    const options = { createConnection };
-    const ws = new WebSocket(`${server.url}?key=${key}`, options);
-    ws.on("message", (data: Buffer, isBinary) => received.push(isBinary ? data : data.toString()));
-    ws.on("close", (code, reason) => {
-      closed = { code, reason: reason.toString() };
+/** What a client of WebSocket makes of messages, in both directions. */
+interface Framing {
+  /** The rest of the address. */
+  readonly path: (key: string) => string;
+  readonly wrap: (data: string | Buffer) => string | Buffer;
+  /** The messages in one that has come, or what it closes the session with. */
+  readonly read: (
+    data: string | Buffer,
+  ) => readonly (string | Buffer)[] | { readonly code: number; readonly reason: string };
+}
+
+const plain: Framing = { path: () => "", wrap: (data) => data, read: (data) => [data] };
+
+/** As SockJS has it: `o`, `a[…]`, `c[code,"reason"]`. */
+const framed: Framing = {
+  path: (key) => `000/${key}/websocket`,
+  wrap: (data) => JSON.stringify([String(data)]),
+  read(data) {
+    const text = String(data);
+    if (text.startsWith("a")) return JSON.parse(text.slice(1)) as string[];
+    if (!text.startsWith("c")) return [];
+    const [code, reason] = JSON.parse(text.slice(1)) as [number, string];
+    return { code, reason };
+  },
+};
+
+function connectWebSocket({ path, wrap, read }: Framing): Connect {
+  return (server, key) =>
+    new Promise((resolve, reject) => {
+      let socket: Socket | undefined;
+      const received: (string | Buffer)[] = [];
+      let closed: ClientEnd["closed"];
+      let told: ClientEnd["closed"];
+      const createConnection = (): Socket => {
+        socket = connectSocket({ host: "127.0.0.1", port: server.port });
+        return socket;
+      };
+      const options = { createConnection };
+      const ws = new WebSocket(`${server.url}${path(key)}?key=${key}`, options);
+      ws.on("message", (data: Buffer, isBinary) => {
+        const found = read(isBinary ? data : data.toString());
+        if ("code" in found) told = found;
+        else received.push(...found);
+      });
+      ws.on("close", (code, reason) => {
+        closed = told ?? { code, reason: reason.toString() };
+      });
+      ws.on("error", reject);
+      ws.on("open", () =>
+        resolve({
+          received,
+          get closed() {
+            return closed;
+          },
+          send: (data) => ws.send(wrap(data)),
+          close: (code, reason) => ws.close(code, reason),
+          fail: () => socket?.resetAndDestroy(),
+          stall: () => ws.pause(),
+          resume: () => ws.resume(),
+        }),
+      );
     });
-    ws.on("error", reject);
-    ws.on("open", () =>
-      resolve({
-        received,
-        get closed() {
-          return closed;
-        },
-        send: (data) => ws.send(data),
-        close: (code, reason) => ws.close(code, reason),
-        fail: () => socket?.resetAndDestroy(),
-        stall: () => ws.pause(),
-        resume: () => ws.resume(),
-      }),
-    );
-  });
+}
 
 function watched(handler: HandlerFunction, ended: Set<string>): HandlerFunction {
   return (event: ServerEvent, bus: Bus) => {
