@@ -17,12 +17,26 @@ export interface Clock {
   soon(step: () => void): void;
 }
 
-interface Alarm extends Timer {
+/** No closures in it: each connection has one, for its heartbeat. */
+class Alarm implements Timer {
   readonly due: number;
   readonly order: number;
   readonly ring: () => void;
   /** Where it stands in the heap; -1 once it has left. */
   index: number;
+  readonly #alarms: { remove(alarm: Alarm): void };
+
+  constructor(alarms: { remove(alarm: Alarm): void }, due: number, order: number, ring: () => void) {
+    this.#alarms = alarms;
+    this.due = due;
+    this.order = order;
+    this.ring = ring;
+    this.index = -1;
+  }
+
+  cancel(): void {
+    this.#alarms.remove(this);
+  }
 }
 
 function before(a: Alarm, b: Alarm): boolean {
@@ -53,13 +67,8 @@ export class Alarms {
   }
 
   set(due: number, ring: () => void): Timer {
-    const alarm: Alarm = {
-      due,
-      order: this.#order++,
-      ring,
-      index: this.#heap.length,
-      cancel: () => this.#remove(alarm),
-    };
+    const alarm = new Alarm(this, due, this.#order++, ring);
+    alarm.index = this.#heap.length;
     this.#heap.push(alarm);
     this.#up(alarm);
     if (alarm.index === 0) this.#changed();
@@ -70,11 +79,12 @@ export class Alarms {
   take(now: number): (() => void) | undefined {
     const first = this.#heap[0];
     if (first === undefined || first.due > now) return undefined;
-    this.#remove(first);
+    this.remove(first);
     return first.ring;
   }
 
-  #remove(alarm: Alarm): void {
+  /** Takes it out, if it is there still. */
+  remove(alarm: Alarm): void {
     const hole = alarm.index;
     if (hole < 0) return;
     alarm.index = -1;

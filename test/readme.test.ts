@@ -50,7 +50,7 @@ async function urlOf(child: ChildProcess): Promise<string> {
 
 describe("the README", () => {
   test("shows programs and a test, and nothing that this file does not run", () => {
-    const languages = ["js", "sh", "js", "js", "js", "js", "mermaid", "js", "html", "sh", "ts", "sh"];
+    const languages = ["js", "sh", "js", "js", "js", "js", "mermaid", "js", "html", "sh", "ts", "ts", "ts", "sh"];
     expect(blocks.map(({ language }) => language)).toEqual(languages);
   });
 

@@ -23,27 +23,32 @@ import type { Release } from "../http/slots.js";
 import { Forgetful } from "../leaks.js";
 import { controlPayload } from "../transport/frame.js";
 import { ConnectionFacts } from "./facts.js";
-import { Liveness } from "./liveness.js";
-import { Receiver, type ReceiverActor, receiverLogic } from "./receiver.js";
+import { Liveness, type LivenessOwner } from "./liveness.js";
+import { deliver } from "./logic.js";
+import { Receiver, type ReceiverActor, type ReceiverEvent, type ReceiverOwner, receiverLogic } from "./receiver.js";
 import type { RouteParts } from "./route.js";
-import { Sender, type SenderActor, senderLogic } from "./sender.js";
+import { Sender, type SenderActor, type SenderOwner, senderLogic } from "./sender.js";
 
 const NO_PAYLOAD = Buffer.alloc(0);
 /** What the heartbeat's pings carry, so that their pongs are known. */
 const HEARTBEAT = Buffer.from("heartbeat");
 
-export class LiveConnection extends ConnectionFacts implements Member, Peer, LaneOwner {
+/** Nobody has given it data: an empty object is made for who asks. */
+const NO_DATA = Symbol("no data");
+
+export class LiveConnection
+  extends ConnectionFacts
+  implements Member, Peer, LaneOwner, ReceiverOwner, SenderOwner, LivenessOwner
+{
   readonly id: ConnectionId;
   readonly openedAt: number;
-  data: ConnectionData;
+  #data: unknown;
   readonly #route: RouteParts;
   readonly #release: Release;
   readonly #wire: Wire;
-  readonly #isTextOnly: boolean;
   readonly #lane: Lane;
   readonly #sender: Sender;
-  readonly #senderActor: SenderActor;
-  readonly #receiver: ReceiverActor;
+  readonly #receiver: Receiver;
   readonly #liveness: Liveness;
   #rooms: Set<string> | undefined;
   #abort: AbortController | undefined;
@@ -69,43 +74,61 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     this.#route = route;
     this.#release = entry.release;
     this.#wire = wire;
-    this.#isTextOnly = wire.isTextOnly === true;
     this.id = route.newId();
-    // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
-    this.data = (entry.data ?? {}) as ConnectionData;
+    this.#data = entry.data ?? NO_DATA;
     this.openedAt = route.clock.now();
     this.leakOwner = new Forgetful<LiveConnection>(this, route.clock, route.leaked);
     this.#lane = route.lane(this);
-    const { mailbox, counters, wake, turn, supervisor, settings, inspection } = route;
-    this.#sender = new Sender({
-      wire,
-      settings: settings.outbox,
-      turn,
-      counters,
-      inspection,
-      onSlow: () => this.#becomeSlow(),
-    });
-    this.#senderActor = supervisor.spawn(senderLogic, `sender:${this.id}`, this.#sender);
-    this.#sender.actor = this.#senderActor;
-    const receiver = new Receiver({ connection: this, lane: this.#lane, mailbox, counters, wake });
-    this.#receiver = supervisor.spawn(receiverLogic, `receiver:${this.id}`, receiver);
-    this.#liveness = new Liveness({
-      clock: route.clock,
-      settings: wire.heartbeat === undefined ? settings : { ...settings, heartbeat: wire.heartbeat },
-      wire,
-      lane: this.#lane,
-      sendPing: () => this.ping(HEARTBEAT),
-      onDead: () => this.#cut("lost"),
-      onIdle: () => this.#receiver.send({ type: "idle" }),
-      onIdleTooLong: () => this.close(IDLE.code, IDLE.reason),
-    });
+    // No closures, and what is the same for all is the route's: each object here is there once for each silent connection.
+    this.#sender = new Sender(route, this, wire);
+    this.#receiver = new Receiver(route, this, this.#lane);
+    this.#liveness = new Liveness(route, this, wire, this.#lane);
+    if (route.inspection.isOn) this.appear();
   }
 
   /** The first event; after the route knows it. */
   open(): void {
-    this.#receiver.send({ type: "opened" });
+    this.#tell({ type: "opened" });
   }
 
+  /** Its actors can be seen from now on. */
+  appear(): void {
+    this.#sender.appear();
+    this.#receiver.appear();
+  }
+
+  senderActor(): SenderActor {
+    return this.#route.supervisor.spawn(senderLogic, `sender:${this.id}`, this.#sender);
+  }
+
+  receiverActor(): ReceiverActor {
+    return this.#route.supervisor.spawn(receiverLogic, `receiver:${this.id}`, this.#receiver);
+  }
+
+  sendHeartbeat(): void {
+    this.ping(HEARTBEAT);
+  }
+
+  died(): void {
+    this.#cut("lost");
+  }
+
+  fellSilent(): void {
+    this.#tell({ type: "idle" });
+  }
+
+  fellSilentTooLong(): void {
+    this.close(IDLE.code, IDLE.reason);
+  }
+
+  // Whatever the user's authorize has returned; how it is typed is between the options and the handler.
+  get data(): ConnectionData {
+    if (this.#data === NO_DATA) this.#data = {};
+    return this.#data as ConnectionData;
+  }
+  set data(data: ConnectionData) {
+    this.#data = data;
+  }
   get transport(): TransportName {
     return this.#wire.transport;
   }
@@ -196,7 +219,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   offer(frame: Frame): Outcome {
     if (!this.isOpen) return "dead";
-    if (this.#isTextOnly && typeof frame.data !== "string") return this.#dropBytes();
+    if (typeof frame.data !== "string" && this.#wire.isTextOnly === true) return this.#dropBytes();
     return this.#sender.offer(frame);
   }
 
@@ -214,17 +237,17 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   message(data: string | Buffer, bytes: number): void {
     this.#liveness.heard();
-    this.#receiver.send({ type: "message", data, bytes });
+    this.#tell({ type: "message", data, bytes });
   }
 
   pinged(data: Buffer): void {
-    this.#receiver.send({ type: "ping", data });
+    this.#tell({ type: "ping", data });
   }
 
   ponged(data: Buffer): void {
     this.#liveness.ponged();
     // The heartbeat's are ours.
-    if (this.#route.hearsPings && !data.equals(HEARTBEAT)) this.#receiver.send({ type: "pong", data });
+    if (this.#route.hearsPings && !data.equals(HEARTBEAT)) this.#tell({ type: "pong", data });
   }
 
   drained(): void {
@@ -235,7 +258,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     const code = protocolErrorCode(error);
     this.#hasFailed = true;
     if (code !== undefined) this.#closedWith ??= { code, reason: "", by: "server" };
-    this.#receiver.send({ type: "failed", error });
+    this.#tell({ type: "failed", error });
   }
 
   gone(code: number, reason: string): void {
@@ -251,7 +274,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     if (ending.by === "lost") log.warn({ connection: this.id, ...ending }, "connection lost");
     else if (this.#hasFailed) log.warn({ connection: this.id, ...ending }, "connection failed");
     else log.info({ connection: this.id, ...ending }, "connection closed");
-    if (this.#hasReceiver) this.#receiver.send({ type: "gone", ending });
+    if (this.#hasReceiver) this.#tell({ type: "gone", ending });
     else this.#sayClosed(ending);
     this.#abort?.abort();
     this.#release();
@@ -284,7 +307,8 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
   bury(): void {
     this.leakOwner.forget();
     this.#rooms?.clear();
-    this.#route.supervisor.release([this.#receiver, this.#senderActor]);
+    const actors = [this.#receiver.actor, this.#sender.actor].filter((actor) => actor !== undefined);
+    if (actors.length > 0) this.#route.supervisor.release(actors);
     this.#route.buried(this);
   }
 
@@ -308,11 +332,16 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
 
   /** It has not crashed. */
   get #hasReceiver(): boolean {
-    return this.#receiver.getSnapshot().status === "active";
+    const { actor } = this.#receiver;
+    return actor === undefined || actor.getSnapshot().status === "active";
   }
 
   #deafenReceiver(): void {
-    if (this.#hasReceiver) this.#receiver.send({ type: "deafen" });
+    if (this.#hasReceiver) this.#tell({ type: "deafen" });
+  }
+
+  #tell(event: ReceiverEvent): void {
+    deliver(this.#receiver, event);
   }
 
   /** Said once: a handler that sends bytes sends many. */
@@ -325,7 +354,7 @@ export class LiveConnection extends ConnectionFacts implements Member, Peer, Lan
     return "dropped";
   }
 
-  #becomeSlow(): void {
+  becomeSlow(): void {
     const { log, settings } = this.#route;
     log.warn(
       { connection: this.id, bufferedAmount: this.bufferedAmount, policy: settings.outbox.slowConsumer },

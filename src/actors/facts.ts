@@ -5,20 +5,21 @@ import type { Facts } from "../head.js";
 import type { Entry } from "../http/gate.js";
 
 export class ConnectionFacts {
-  readonly #entry: Entry;
+  readonly #facts: Facts;
+  readonly #params: Params;
+  readonly #protocol: string;
 
-  constructor(entry: Entry) {
-    this.#entry = entry;
+  constructor({ facts, params, protocol }: Entry) {
+    this.#facts = facts;
+    this.#params = params;
+    this.#protocol = protocol;
   }
 
-  get #facts(): Facts {
-    return this.#entry.facts;
-  }
   get path(): string {
     return this.#facts.path;
   }
   get params(): Params {
-    return this.#entry.params;
+    return this.#params;
   }
   get query(): URLSearchParams {
     return this.#facts.query;
@@ -33,7 +34,7 @@ export class ConnectionFacts {
     return this.headers.origin;
   }
   get protocol(): string {
-    return this.#entry.protocol;
+    return this.#protocol;
   }
   get version(): number {
     return this.#facts.head.version;

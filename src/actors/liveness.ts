@@ -8,23 +8,37 @@ import type { Lane } from "../bus/mailbox.js";
 import type { Clock } from "../clock.js";
 import type { Wire } from "../contracts.js";
 import type { RouteSettings } from "../settings.js";
-import { Heartbeat, type Watched } from "../transport/heartbeat.js";
+import { Heartbeat, type HeartbeatSettings, type Watched } from "../transport/heartbeat.js";
 
+/** What all connections of a route have in common. */
 export interface LivenessParts {
   readonly clock: Clock;
   readonly settings: RouteSettings;
-  readonly wire: Wire;
-  readonly lane: Lane;
-  readonly sendPing: () => void;
+  /** How their peers are watched, if at all. */
+  readonly heartbeat: HeartbeatSettings | undefined;
+}
+
+/** Whose life it is. */
+export interface LivenessOwner {
+  sendHeartbeat(): void;
   /** Nothing was heard of it in time. */
-  readonly onDead: () => void;
+  died(): void;
   /** It has sent no message for as long as `connection.idle` asked, or as `idleTimeoutMs` allows. */
-  readonly onIdle: () => void;
-  readonly onIdleTooLong: () => void;
+  fellSilent(): void;
+  fellSilentTooLong(): void;
+}
+
+/** As the wire has it, or as the route has for all. */
+function heartbeatOf({ heartbeat, settings }: LivenessParts, wire: Wire): HeartbeatSettings | undefined {
+  if (wire.heartbeat === undefined) return heartbeat;
+  return wire.heartbeat === false ? undefined : { ...wire.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
 }
 
 export class Liveness implements Watched {
   readonly #parts: LivenessParts;
+  readonly #owner: LivenessOwner;
+  readonly #wire: Wire;
+  readonly #lane: Lane;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #limit: IdleAlarm | undefined;
   #alarm: IdleAlarm | undefined;
@@ -34,14 +48,17 @@ export class Liveness implements Watched {
   #pausedAt: number | undefined;
   #roundTripMs: number | undefined;
 
-  constructor(parts: LivenessParts) {
-    const { clock, wire, settings } = parts;
+  constructor(parts: LivenessParts, owner: LivenessOwner, wire: Wire, lane: Lane) {
+    const { clock, settings } = parts;
+    const heartbeat = heartbeatOf(parts, wire);
     this.#parts = parts;
+    this.#owner = owner;
+    this.#wire = wire;
+    this.#lane = lane;
     this.#heardAt = clock.now();
     this.#knownBytes = wire.bytesRead;
-    const { heartbeat, handlerTimeoutMs, idleTimeoutMs } = settings;
-    if (heartbeat !== false)
-      this.#heartbeat = new Heartbeat(clock, { ...heartbeat, maxPauseMs: handlerTimeoutMs }, this);
+    if (heartbeat !== undefined) this.#heartbeat = new Heartbeat(clock, heartbeat, this);
+    const { idleTimeoutMs } = settings;
     if (idleTimeoutMs !== false) this.#limit = new IdleAlarm(clock, idleTimeoutMs, () => this.#onLimit());
   }
 
@@ -99,32 +116,32 @@ export class Liveness implements Watched {
   }
 
   heardAt(): number {
-    if (this.#parts.wire.bytesRead !== this.#knownBytes) this.#hear();
+    if (this.#wire.bytesRead !== this.#knownBytes) this.#hear();
     return this.#heardAt;
   }
 
   sendHeartbeat(): void {
-    this.#parts.sendPing();
+    this.#owner.sendHeartbeat();
   }
 
   giveUp(): void {
-    this.#parts.onDead();
+    this.#owner.died();
   }
 
   #hear(): void {
     this.#heardAt = this.#parts.clock.now();
-    this.#knownBytes = this.#parts.wire.bytesRead;
+    this.#knownBytes = this.#wire.bytesRead;
   }
 
   /** The silence of a peer that we have paused is ours. */
   #onAlarm(): void {
-    if (this.#pausedAt === undefined) this.#parts.onIdle();
+    if (this.#pausedAt === undefined) this.#owner.fellSilent();
     else this.#alarm?.heard();
   }
 
   /** Nobody is idle whose messages wait, or whom we have paused. */
   #onLimit(): void {
-    if (this.#pausedAt === undefined && this.#parts.lane.messages === 0) this.#parts.onIdleTooLong();
+    if (this.#pausedAt === undefined && this.#lane.messages === 0) this.#owner.fellSilentTooLong();
     else this.#limit?.heard();
   }
 }

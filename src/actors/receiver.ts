@@ -6,11 +6,10 @@ import type { Counters } from "../bus/counters.js";
 import type { Lane, Mailbox } from "../bus/mailbox.js";
 import type { Ending } from "../contracts.js";
 import type { Connection, MailboxEvent } from "../events.js";
-import { type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
+import { type Crashed, type Latent, type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
 
+/** What the receivers of a route have in common. */
 export interface ReceiverParts {
-  readonly connection: Connection;
-  readonly lane: Lane;
   readonly mailbox: Mailbox;
   readonly counters: Counters;
   /** Something was posted into the mailbox. */
@@ -27,20 +26,37 @@ export type ReceiverEvent =
   | { readonly type: "deafen" }
   | { readonly type: "gone"; readonly ending: Ending };
 
-export type ReceiverActor = ObjectActor<Receiver, ReceiverEvent>;
+export type ReceiverActor = ObjectActor<Receiver, ReceiverEvent | Crashed>;
 
-export class Receiver {
+/** Whom a receiver is for. */
+export interface ReceiverOwner extends Connection {
+  receiverActor(): ReceiverActor;
+}
+
+export class Receiver implements Latent<ReceiverEvent> {
+  actor: ReceiverActor | undefined = undefined;
   readonly #parts: ReceiverParts;
+  readonly #connection: ReceiverOwner;
+  readonly #lane: Lane;
   #isDeaf = false;
   #hasFailed = false;
 
-  constructor(parts: ReceiverParts) {
+  constructor(parts: ReceiverParts, connection: ReceiverOwner, lane: Lane) {
     this.#parts = parts;
+    this.#connection = connection;
+    this.#lane = lane;
   }
 
-  receive(event: ReceiverEvent): void {
-    const { connection } = this.#parts;
+  appear(): ReceiverActor {
+    this.actor ??= this.#connection.receiverActor();
+    return this.actor;
+  }
+
+  receive(event: ReceiverEvent | Crashed): void {
+    const connection = this.#connection;
     switch (event.type) {
+      case "crashed":
+        throw event.error;
       case "opened":
         this.#post({ type: "open", connection });
         return;
@@ -72,7 +88,8 @@ export class Receiver {
 
   #message(data: string | Buffer, bytes: number): void {
     if (this.#isDeaf) return;
-    const { connection, counters } = this.#parts;
+    const connection = this.#connection;
+    const { counters } = this.#parts;
     counters.received.messages++;
     counters.received.bytes += bytes;
     if (typeof data === "string") this.#post({ type: "message", connection, data, text: data }, bytes);
@@ -80,8 +97,8 @@ export class Receiver {
   }
 
   #post(event: MailboxEvent, bytes = 0): void {
-    const { mailbox, lane, wake } = this.#parts;
-    mailbox.post(lane, event, bytes);
+    const { mailbox, wake } = this.#parts;
+    mailbox.post(this.#lane, event, bytes);
     wake();
   }
 }
@@ -98,4 +115,7 @@ function binaryMessage(connection: Connection, data: Buffer): MailboxEvent {
   };
 }
 
-export const receiverLogic: ObjectLogic<Receiver, ReceiverEvent> = objectLogic<Receiver, ReceiverEvent>();
+export const receiverLogic: ObjectLogic<Receiver, ReceiverEvent | Crashed> = objectLogic<
+  Receiver,
+  ReceiverEvent | Crashed
+>();

@@ -18,6 +18,7 @@ import type { Entry, GatedRoute } from "../http/gate.js";
 import { type LeakOwner, runFor } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
 import { encodeFrame } from "../transport/frame.js";
+import type { HeartbeatSettings } from "../transport/heartbeat.js";
 import { Charges } from "./charges.js";
 import { LiveConnection } from "./connection.js";
 import { Handler } from "./handler.js";
@@ -38,6 +39,7 @@ export interface RouteParts {
   readonly supervisor: Supervisor;
   readonly inspection: Inspection;
   readonly hearsPings: boolean;
+  readonly heartbeat: HeartbeatSettings | undefined;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
   /** The handler has leaked a rejection, in an event of this connection. */
@@ -82,6 +84,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   readonly runner: Runner;
   readonly inspection: Inspection;
   readonly leakOwner: LeakOwner;
+  readonly heartbeat: HeartbeatSettings | undefined;
   readonly #input: RouteInput;
   readonly #charges: Charges<object>;
   /** Every connection whose `closed` has not been handled. */
@@ -104,6 +107,10 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.newId = input.newId;
     this.inspection = input.inspection;
     this.leakOwner = { clock, connection: undefined, leaked: (error) => this.leaked(error, undefined, this) };
+    this.inspection.beforeFirst(() => {
+      for (const connection of this.#present) connection.appear();
+    });
+    if (settings.heartbeat !== false) this.heartbeat = { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
     this.#charges = new Charges(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);

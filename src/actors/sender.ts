@@ -7,41 +7,45 @@ import type { Counters } from "../bus/counters.js";
 import type { Turn } from "../bus/turn.js";
 import type { Outcome, Wire } from "../contracts.js";
 import type { Frame } from "../events.js";
-import { type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
+import { type Crashed, deliver, type Latent, type ObjectActor, type ObjectLogic, objectLogic } from "./logic.js";
 
 export interface OutboxSettings {
   readonly maxBufferedBytes: number;
   readonly slowConsumer: "close" | "dropOldest" | "dropNewest";
 }
 
+/** What the senders of a route have in common. */
 export interface SenderParts {
-  readonly wire: Wire;
-  readonly settings: OutboxSettings;
+  readonly settings: { readonly outbox: OutboxSettings };
   readonly turn: Turn;
   readonly counters: Counters;
   /** Whether somebody inspects the server's actors. */
   readonly inspection: { readonly isOn: boolean };
+}
+
+/** Whom a sender is for. */
+export interface SenderOwner {
+  senderActor(): SenderActor;
   /** It has become a slow consumer: told once until it has drained. */
-  readonly onSlow: () => void;
+  becomeSlow(): void;
 }
 
 export type SenderEvent =
   | { readonly type: "flush" }
   | { readonly type: "drained" }
-  | { readonly type: "failed"; readonly error: unknown }
   | { readonly type: "close"; readonly code: number; readonly reason: string };
 
-export type SenderActor = ObjectActor<Sender, SenderEvent>;
+export type SenderActor = ObjectActor<Sender, SenderEvent | Crashed>;
 
 const FLUSH: SenderEvent = { type: "flush" };
 const DRAINED: SenderEvent = { type: "drained" };
 
 /** A broadcast goes through `offer` and `flush` once for each member: they touch as little memory as they can. */
-export class Sender {
-  /** Set right after its making, by the connection that it is for. */
+export class Sender implements Latent<SenderEvent> {
   actor: SenderActor | undefined = undefined;
   readonly #wire: Wire;
   readonly #parts: SenderParts;
+  readonly #owner: SenderOwner;
   readonly #counters: Counters;
   readonly #turn: Turn;
   readonly #maxBytes: number;
@@ -53,16 +57,23 @@ export class Sender {
   /** The socket had taken everything when it was last written to, so that it need not be asked. */
   #hasTakenAll = true;
   #isSlow = false;
+  #hasEnded = false;
   /** The turn in which a delayed wire was last written to. */
   #wroteIn = -1;
   #closing: { readonly code: number; readonly reason: string } | undefined;
 
-  constructor(parts: SenderParts) {
+  constructor(parts: SenderParts, owner: SenderOwner, wire: Wire) {
     this.#parts = parts;
-    this.#wire = parts.wire;
+    this.#owner = owner;
+    this.#wire = wire;
     this.#counters = parts.counters;
     this.#turn = parts.turn;
-    this.#maxBytes = parts.settings.maxBufferedBytes;
+    this.#maxBytes = parts.settings.outbox.maxBufferedBytes;
+  }
+
+  appear(): SenderActor {
+    this.actor ??= this.#owner.senderActor();
+    return this.actor;
   }
 
   get bufferedBytes(): number {
@@ -94,6 +105,7 @@ export class Sender {
    */
   flush(): void {
     this.#isDirty = false;
+    if (this.#hasEnded) return;
     if (this.#parts.inspection.isOn) {
       this.actor?.send(FLUSH);
       return;
@@ -101,28 +113,28 @@ export class Sender {
     try {
       this.receive(FLUSH);
     } catch (error) {
-      this.actor?.send({ type: "failed", error });
+      this.appear().send({ type: "crashed", error });
     }
   }
 
   drained(): void {
-    this.actor?.send(DRAINED);
+    if (!this.#hasEnded) deliver(this, DRAINED);
   }
 
   /** The wire has gone: nothing is sent any more, and the actor may be dead. */
   end(): void {
-    this.actor = undefined;
+    this.#hasEnded = true;
     this.#closing = undefined;
     this.#empty();
   }
 
   /** Sends what waits, then a close frame. */
   close(code: number, reason: string): void {
-    this.actor?.send({ type: "close", code, reason });
+    if (!this.#hasEnded) deliver(this, { type: "close", code, reason });
   }
 
-  receive(event: SenderEvent): void {
-    if (event.type === "failed") throw event.error;
+  receive(event: SenderEvent | Crashed): void {
+    if (event.type === "crashed") throw event.error;
     if (event.type === "close") this.#closing = event;
     if (event.type === "drained") this.#isSlow = false;
     this.#write();
@@ -161,13 +173,12 @@ export class Sender {
 
   /** @returns whether the next message may be queued */
   #applyPolicy(): boolean {
-    const { settings, onSlow } = this.#parts;
     if (!this.#isSlow) {
       this.#isSlow = true;
       this.#counters.slowConsumers++;
-      onSlow();
+      this.#owner.becomeSlow();
     }
-    if (settings.slowConsumer !== "dropOldest") return false;
+    if (this.#parts.settings.outbox.slowConsumer !== "dropOldest") return false;
     while (this.#isOver() && this.#dropOldest());
     return true;
   }
@@ -194,4 +205,4 @@ export class Sender {
   }
 }
 
-export const senderLogic: ObjectLogic<Sender, SenderEvent> = objectLogic<Sender, SenderEvent>();
+export const senderLogic: ObjectLogic<Sender, SenderEvent | Crashed> = objectLogic<Sender, SenderEvent | Crashed>();

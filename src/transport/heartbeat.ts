@@ -28,38 +28,46 @@ export class Heartbeat {
   readonly #settings: HeartbeatSettings;
   readonly #watched: Watched;
   #timer: Timer;
-  #pingedAt = 0;
+  /** When it was asked for a sign of life; absent unless it has yet to give one. */
+  #pingedAt: number | undefined;
 
   constructor(clock: Clock, settings: HeartbeatSettings, watched: Watched) {
     this.#clock = clock;
     this.#settings = settings;
     this.#watched = watched;
-    this.#timer = clock.after(settings.intervalMs, this.#beat);
+    this.#timer = clock.after(settings.intervalMs, this.#ring);
   }
 
   cancel(): void {
     this.#timer.cancel();
   }
 
-  readonly #beat = (): void => {
+  // One closure for both, since each connection has it.
+  readonly #ring = (): void => {
+    if (this.#pingedAt === undefined) this.#beat();
+    else this.#judge(this.#pingedAt);
+  };
+
+  #beat(): void {
     const { intervalMs, timeoutMs } = this.#settings;
     const silentMs = this.#silentMs();
     if (silentMs < intervalMs) {
-      this.#timer = this.#clock.after(intervalMs - silentMs, this.#beat);
+      this.#timer = this.#clock.after(intervalMs - silentMs, this.#ring);
       return;
     }
     this.#watched.sendHeartbeat();
     this.#pingedAt = this.#clock.now();
-    this.#timer = this.#clock.after(timeoutMs, this.#judge);
-  };
+    this.#timer = this.#clock.after(timeoutMs, this.#ring);
+  }
 
-  readonly #judge = (): void => {
+  #judge(pingedAt: number): void {
     const silentMs = this.#silentMs();
+    this.#pingedAt = undefined;
     // Since the ping, not for so long: alarms ring a little late, and the answer came a little after the ping.
-    const wasHeard = this.#clock.now() - silentMs >= this.#pingedAt;
-    if (wasHeard) this.#timer = this.#clock.after(Math.max(this.#settings.intervalMs - silentMs, 0), this.#beat);
+    const wasHeard = this.#clock.now() - silentMs >= pingedAt;
+    if (wasHeard) this.#timer = this.#clock.after(Math.max(this.#settings.intervalMs - silentMs, 0), this.#ring);
     else this.#watched.giveUp();
-  };
+  }
 
   /** For how long the peer could have been heard and was not. */
   #silentMs(): number {

@@ -214,9 +214,10 @@ export class WebSocketTransport {
       WebSocket: Socket,
     };
     const server = new WebSocketServer(options);
-    server.on("headers", (headers) => {
-      this.#isDeflated = hasFullWindow(headers);
-    });
+    if (compression)
+      server.on("headers", (headers) => {
+        this.#isDeflated = hasFullWindow(headers);
+      });
     this.#servers.set(key, server);
     return server;
   }

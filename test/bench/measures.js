@@ -1,26 +1,147 @@
 // @ts-check
-/** How a round is turned into a number. Less is better, and the minimum of the rounds counts: noise only ever adds. */
+/** What is asked of a server and its load in a round, and the figures that come of it. */
 
 /**
  * @typedef {object} Pair a server and the load that it gets
- * @property {import("./child.js").Child<import("./peers.js").ServerAnswers>} server
+ * @property {import("./child.js").Child<import("./servers/tell.js").ServerAnswers>} server
  * @property {import("./child.js").Child<import("./load/main.js").LoadAnswers>} load
  */
 
 /**
- * @typedef {object} Measure
+ * @typedef {object} Metric
+ * @property {string} key
  * @property {string} unit
- * @property {(pair: Pair, roundMs: number) => Promise<number>} round
+ * @property {"least" | "most"} best
+ * @property {"best" | "median" | "last"} over which of the rounds' figures counts: the best where noise only ever adds
  */
 
+/**
+ * @typedef {object} Measure
+ * @property {string} load of `load/main.js`
+ * @property {readonly Metric[]} metrics the first is what it is about
+ * @property {boolean} isFresh each round has a server of its own
+ * @property {(plan: import("./rounds.js").Plan) => number} rounds
+ * @property {(pair: Pair, plan: import("./rounds.js").Plan) => Promise<void>} warmUp
+ * @property {(pair: Pair, plan: import("./rounds.js").Plan, sockets: number) => Promise<Readonly<Record<string, number>>>} round
+ */
+
+/**
+ * @param {NodeJS.CpuUsage} before
+ * @returns {(after: NodeJS.CpuUsage) => number}
+ */
+function spent(before) {
+  return ({ user, system }) => user + system - before.user - before.system;
+}
+
+/** @type {Metric} */
+const CPU = { key: "cpu", unit: "µs of server CPU per message", best: "least", over: "best" };
+/** @type {readonly Metric[]} */
+const LAPS = [
+  { key: "perSecond", unit: "delivered per second", best: "most", over: "best" },
+  { key: "p50", unit: "ms a lap, p50", best: "least", over: "best" },
+  { key: "p99", unit: "ms a lap, p99", best: "least", over: "best" },
+];
+
+/** @type {Measure["round"]} */
+async function talk({ server, load }, { roundMs }) {
+  const before = await server.ask("cpu");
+  // Every message has arrived when this is answered, so the server is at rest at both ends of the round.
+  const { delivered, ms, p50, p99 } = await load.ask("run", roundMs);
+  const cpu = spent(before)(await server.ask("cpu"));
+  return { cpu: cpu / delivered, perSecond: (delivered / ms) * 1_000, p50, p99 };
+}
+
 /** @type {Measure} */
-export const cpuPerMessage = {
-  unit: "µs of server CPU (user + system, whole process) per delivered message",
-  async round({ server, load }, roundMs) {
+export const perMessage = {
+  load: "rooms",
+  metrics: [CPU, ...LAPS],
+  isFresh: false,
+  rounds: ({ rounds }) => rounds,
+  async warmUp({ load }, { warmUpMs }) {
+    await load.ask("run", warmUpMs);
+  },
+  round: talk,
+};
+
+const MEBIBYTE = 1_048_576;
+
+/** How the others fare while some do not read, and what that costs in memory by the end. @type {Measure} */
+export const steadiness = {
+  ...perMessage,
+  metrics: [
+    // Not the best one: that would be a round in which nobody was in the way.
+    { key: "p99", unit: "ms a lap, p99", best: "least", over: "median" },
+    { key: "rss", unit: "MiB resident at the end", best: "least", over: "last" },
+    CPU,
+  ],
+  async round(pair, plan, sockets) {
+    const figures = await talk(pair, plan, sockets);
+    return { ...figures, rss: (await pair.server.ask("memory")) / MEBIBYTE };
+  },
+};
+
+/** Enough that the compilers have seen them. */
+const WARM_CROWD = 1_000;
+
+/**
+ * @param {Pair} pair
+ * @param {number} count
+ */
+async function comeAndGo({ server, load }, count) {
+  await load.ask("come", count);
+  await load.ask("go");
+  await server.ask("empty");
+}
+
+/** @type {Measure} */
+export const memoryPerConnection = {
+  load: "crowd",
+  metrics: [
+    { key: "rss", unit: "kB resident per connection", best: "least", over: "best" },
+    { key: "total", unit: "MB resident in all", best: "least", over: "best" },
+  ],
+  // What has been in use once is not given back whole.
+  isFresh: true,
+  rounds: ({ freshRounds }) => freshRounds,
+  warmUp: (pair) => comeAndGo(pair, 100),
+  async round({ server, load }, _plan, sockets) {
+    const before = await server.ask("memory");
+    await load.ask("come", sockets);
+    const after = await server.ask("memory");
+    return { rss: (after - before) / sockets / 1_000, total: after / 1e6 };
+  },
+};
+
+/** @type {Measure} */
+export const arrival = {
+  load: "crowd",
+  metrics: [
+    { key: "perCpu", unit: "connections per second of server CPU", best: "most", over: "best" },
+    { key: "perSecond", unit: "connections per second", best: "most", over: "best" },
+  ],
+  isFresh: false,
+  rounds: ({ crowdRounds }) => crowdRounds,
+  warmUp: (pair) => comeAndGo(pair, WARM_CROWD),
+  async round({ server, load }, _plan, sockets) {
     const before = await server.ask("cpu");
-    // Every message has arrived when this is answered, so the server is at rest at both ends of the round.
-    const { delivered } = await load.ask("run", roundMs);
-    const after = await server.ask("cpu");
-    return (after.user + after.system - before.user - before.system) / delivered;
+    const { ms } = await load.ask("come", sockets);
+    const cpu = spent(before)(await server.ask("cpu"));
+    await load.ask("go");
+    await server.ask("empty");
+    return { perCpu: (sockets / cpu) * 1e6, perSecond: (sockets / ms) * 1_000 };
+  },
+};
+
+/** @type {Measure} */
+export const departure = {
+  ...arrival,
+  metrics: [{ key: "cpu", unit: "µs of server CPU per connection", best: "least", over: "best" }],
+  async round({ server, load }, _plan, sockets) {
+    await load.ask("come", sockets);
+    const before = await server.ask("cpu");
+    await load.ask("go");
+    await server.ask("empty");
+    const cpu = spent(before)(await server.ask("cpu"));
+    return { cpu: cpu / sockets };
   },
 };

@@ -1,8 +1,7 @@
 // @ts-check
-/** What a run prints: a table that grows as scenarios end, or JSON. */
+/** What a run prints: a table that grows as scenarios end and the verdict on its goals, or JSON. */
 import { spawnSync } from "node:child_process";
 import { arch, cpus, platform } from "node:os";
-import { scenarios } from "./scenarios.js";
 import { virtualScenarios } from "./virtual/scenarios.js";
 
 /**
@@ -14,9 +13,10 @@ import { virtualScenarios } from "./virtual/scenarios.js";
  * @typedef {import("./rounds.js").Result} Result
  */
 
-const NAME_WIDTH = Math.max(...scenarios.map(({ title }) => title.length)) + 2;
-const FIGURE_WIDTH = 10;
-const RATIO_WIDTH = 26;
+const NAME_WIDTH = 44;
+const FIGURE_WIDTH = 11;
+/** Whom the ratios are about. */
+const RIVALS = ["ws", "bun"];
 
 /** On what it runs. */
 export function about() {
@@ -30,9 +30,6 @@ function commit() {
 }
 
 /** @param {readonly number[]} values */
-const minimum = (values) => Math.min(...values);
-
-/** @param {readonly number[]} values */
 function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -40,57 +37,96 @@ function median(values) {
 }
 
 /**
- * Sendall against each other peer: the ratio of the minima, which is the result, and the median of the ratios of each two
- * neighbouring rounds, which shows whether the minima were a stroke of luck.
+ * The rounds' figures as one.
+ * @param {Result} result
+ * @param {number} row
+ * @param {string} peer
+ * @param {string} key
+ * @returns {number} NaN if it took no part
+ */
+function figure({ scenario, rows, contestants }, row, peer, key) {
+  const metric = scenario.measure.metrics.find((one) => one.key === key);
+  const contestant = contestants.find((one) => one.row === rows[row] && one.peer.name === peer);
+  const values = contestant?.rounds.map((round) => round[key] ?? Number.NaN) ?? [];
+  if (values.length === 0 || metric === undefined) return Number.NaN;
+  if (metric.over === "median") return median(values);
+  if (metric.over === "last") return values.at(-1) ?? Number.NaN;
+  return metric.best === "least" ? Math.min(...values) : Math.max(...values);
+}
+
+/** @param {number} value */
+function show(value) {
+  if (Number.isNaN(value)) return "";
+  if (value >= 10_000) return Math.round(value).toLocaleString("en");
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3);
+}
+
+/**
+ * Sendall's goals in this scenario, as far as their peers took part.
  * @param {Result} result
  */
-function ratios({ scenario, figures: [own, ...others] }) {
-  if (own === undefined) return [];
-  return others.map(({ peer, rounds }) => ({
-    peer,
-    ratio: minimum(own.rounds) / minimum(rounds),
-    medianRatio: median(rounds.map((value, i) => (own.rounds[i] ?? Number.NaN) / value)),
-    goal: scenario.goals[peer],
-  }));
+function verdicts(result) {
+  return result.scenario.goals.flatMap(({ metric, row = 0, peer, of = row, must, want }) => {
+    const got = figure(result, row, "sendall", metric) / figure(result, of, peer, metric);
+    const best = result.scenario.measure.metrics.find(({ key }) => key === metric)?.best;
+    const meets = (/** @type {number} */ goal) => (best === "most" ? got >= goal : got <= goal);
+    if (Number.isNaN(got)) return [];
+    const verdict = meets(want) ? "as wanted" : meets(must) ? "within" : "MISSED";
+    const than = of === row ? peer : `${peer} with ${result.rows[of]?.title}`;
+    return [{ scenario: result.scenario.name, row: result.rows[row]?.title, metric, than, must, want, got, verdict }];
+  });
 }
 
 /**
  * @param {Run} run
  * @param {readonly import("./peers.js").Peer[]} peers
- * @param {readonly import("./scenarios.js").Scenario[]} chosen
  */
-export function header(run, peers, chosen) {
+export function header(run, peers) {
   const { node, commit, machine, cores, plan, versions } = run;
   const names = peers.map(({ name }) => name);
-  const units = [...new Set(chosen.map(({ measure }) => measure.unit))];
-  const lines = [
+  return [
     `Node ${node}, commit ${commit}, ${names.map((name) => `${name} ${versions[name]}`).join(", ")}`,
-    `${machine}; ${cores.summary}`,
-  ];
-  if (chosen.length === 0) return lines.join("\n");
-  lines.push(
-    `minimum of ${plan.rounds} rounds of ${plan.roundMs} ms each, run in turn`,
-    `${units.join("; ")}; in brackets the median of the rounds' ratios`,
+    `${machine}; ${cores.summary}; the best of ${plan.rounds} rounds of ${plan.roundMs} ms each, run in turn`,
     "",
     [
       "".padEnd(NAME_WIDTH),
       ...names.map((name) => name.padStart(FIGURE_WIDTH)),
-      ...names.slice(1).map((name) => `${names[0]} / ${name}`.padStart(RATIO_WIDTH)),
+      ...rivals(peers).map((name) => `÷ ${name}`.padStart(FIGURE_WIDTH)),
     ].join(""),
-  );
+  ].join("\n");
+}
+
+/** @param {readonly import("./peers.js").Peer[]} peers */
+function rivals(peers) {
+  return RIVALS.filter((rival) => peers.some(({ name }) => name === rival));
+}
+
+/**
+ * @param {Result} result
+ * @param {readonly import("./peers.js").Peer[]} peers
+ */
+export function table(result, peers) {
+  const lines = result.rows.flatMap((row, i) => [
+    `${result.scenario.name}: ${row.title}`,
+    ...result.scenario.measure.metrics.map(({ key, unit }) => {
+      const of = (/** @type {string} */ peer) => figure(result, i, peer, key);
+      return [
+        `  ${unit}`.padEnd(NAME_WIDTH),
+        ...peers.map(({ name }) => show(of(name)).padStart(FIGURE_WIDTH)),
+        ...rivals(peers).map((rival) => show(of("sendall") / of(rival)).padStart(FIGURE_WIDTH)),
+      ].join("");
+    }),
+  ]);
   return lines.join("\n");
 }
 
-/** @param {Result} result */
-export function row(result) {
-  return [
-    result.scenario.title.padEnd(NAME_WIDTH),
-    ...result.figures.map(({ rounds }) => minimum(rounds).toFixed(3).padStart(FIGURE_WIDTH)),
-    ...ratios(result).map(({ ratio, medianRatio, goal }) => {
-      const verdict = goal === undefined ? "" : `, ${ratio <= goal ? "within" : "over"} ${goal}`;
-      return `${ratio.toFixed(3)} (${medianRatio.toFixed(3)})${verdict}`.padStart(RATIO_WIDTH);
-    }),
-  ].join("");
+/** @param {readonly Result[]} results */
+export function goals(results) {
+  const lines = results.flatMap(verdicts).map(({ scenario, row, metric, than, must, want, got, verdict }) => {
+    const limits = `must ${show(must)}, want ${show(want)}`;
+    return `${verdict.padEnd(10)} ${scenario}, ${row}: ${metric} ÷ ${than} = ${show(got)} (${limits})`;
+  });
+  return ["goals (of a full run on a machine at rest):", ...lines].join("\n");
 }
 
 const TITLE_WIDTH = Math.max(...virtualScenarios.map(({ title }) => title.length)) + 2;
@@ -101,7 +137,7 @@ export function virtualHeader() {
 
 /** @param {import("./virtual/scenarios.js").VirtualResult} result */
 export function virtualRow({ scenario: { title, goal }, seconds }) {
-  const best = minimum(seconds);
+  const best = Math.min(...seconds);
   const verdict = goal === undefined ? "" : `, ${best <= goal ? "within" : "over"} ${goal}`;
   return `${title.padEnd(TITLE_WIDTH)}${best.toFixed(2).padStart(12)}${verdict}`;
 }
@@ -112,14 +148,26 @@ export function virtualRow({ scenario: { title, goal }, seconds }) {
  * @param {readonly import("./virtual/scenarios.js").VirtualResult[]} virtual
  */
 export function toJson({ cores, ...run }, results, virtual) {
-  const rows = results.map((result) => ({
-    name: result.scenario.name,
-    title: result.scenario.title,
-    unit: result.scenario.measure.unit,
-    settings: result.scenario.settings,
-    figures: result.figures.map(({ peer, rounds }) => ({ peer, minimum: minimum(rounds), rounds })),
-    ratios: ratios(result),
-  }));
-  const virtualRows = virtual.map(({ scenario, seconds }) => ({ ...scenario, minimum: minimum(seconds), seconds }));
-  return JSON.stringify({ ...run, cores: cores.summary, scenarios: rows, virtual: virtualRows }, undefined, 2);
+  const virtualRows = virtual.map(({ scenario, seconds }) => ({ ...scenario, minimum: Math.min(...seconds), seconds }));
+  const rows = results.flatMap((result) =>
+    result.rows.map((row, i) => ({
+      scenario: result.scenario.name,
+      title: row.title,
+      role: row.role,
+      settings: row.settings,
+      metrics: result.scenario.measure.metrics,
+      figures: result.contestants
+        .filter((one) => one.row === row)
+        .map(({ peer: { name }, rounds }) => ({
+          peer: name,
+          ...Object.fromEntries(result.scenario.measure.metrics.map(({ key }) => [key, figure(result, i, name, key)])),
+          rounds,
+        })),
+    })),
+  );
+  return JSON.stringify(
+    { ...run, cores: cores.summary, rows, goals: results.flatMap(verdicts), virtual: virtualRows },
+    undefined,
+    2,
+  );
 }

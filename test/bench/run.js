@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * `npm run bench`: what a delivered message costs Sendall's server and other servers in CPU time, side by side. Server and
- * load are processes of their own; the peers take turns, so that they meet the same weather on a shared machine. Absolute
- * figures say little from one machine, or one minute, to the next: trust the ratios of one run. Then, how much real time tests take
- * in virtual time.
+ * `npm run bench`: what Sendall's server and other servers cost, side by side, in CPU time and memory. Server and load are
+ * processes of their own; the servers take turns, so that they meet the same weather on a shared machine. Absolute figures
+ * say little from one machine, or one minute, to the next: trust the ratios of one run. A message that is lost, comes twice or
+ * to somebody else fails the run. Then, how much real time tests take in virtual time.
  */
 import { parseArgs } from "node:util";
 import { findCores } from "./cores.js";
-import { peers, versionOf } from "./peers.js";
-import { about, header, row, toJson, virtualHeader, virtualRow } from "./report.js";
+import { getReady, peers, versionOf } from "./peers.js";
+import { about, goals, header, table, toJson, virtualHeader, virtualRow } from "./report.js";
 import { runScenario } from "./rounds.js";
 import { scenarios } from "./scenarios.js";
 import { runVirtual, virtualScenarios } from "./virtual/scenarios.js";
@@ -17,29 +17,60 @@ const everything = [...scenarios, ...virtualScenarios];
 
 const USAGE = `npm run bench -- [options]
 
-  --quick             fewer and shorter rounds, under a minute
+  --quick             1,000 sockets at most, one round, ws the only peer: under a minute
   --scenario <name>   only this one; may be repeated: ${everything.map(({ name }) => name).join(", ")}
   --peer <name>       only these besides sendall; may be repeated: ${peers.map(({ name }) => name).join(", ")}
+  --rounds <number>   so many in place of the usual
   --profile <folder>  write a CPU profile of each server (the figures are higher then)
   --json              the results as JSON on stdout, and nothing else there
   --help`;
 
 /** @type {import("./rounds.js").Plan} */
-const FULL = { rounds: 30, roundMs: 300, warmUpMs: 1_500, virtualRounds: 3, deadlineMs: 120_000 };
+const FULL = {
+  isQuick: false,
+  rounds: 12,
+  crowdRounds: 8,
+  freshRounds: 3,
+  virtualRounds: 3,
+  roundMs: 400,
+  warmUpMs: 1_500,
+  deadlineMs: 300_000,
+};
 /** @type {import("./rounds.js").Plan} */
-const QUICK = { rounds: 12, roundMs: 250, warmUpMs: 800, virtualRounds: 1, deadlineMs: 30_000 };
+const QUICK = {
+  isQuick: true,
+  rounds: 1,
+  crowdRounds: 1,
+  freshRounds: 1,
+  virtualRounds: 1,
+  roundMs: 250,
+  warmUpMs: 250,
+  deadlineMs: 30_000,
+};
 
 /**
  * @template {{ readonly name: string }} T
  * @param {string} what
- * @param {readonly T[]} table
+ * @param {readonly T[]} from
  * @param {readonly string[] | undefined} names all if there are none
  */
-function pick(what, table, names) {
-  const known = new Set(table.map(({ name }) => name));
+function pick(what, from, names) {
+  const known = new Set(from.map(({ name }) => name));
   const unknown = names?.find((name) => !known.has(name));
   if (unknown !== undefined) throw new Error(`--${what} ${unknown}: there is ${[...known].join(", ")}`);
-  return names === undefined ? table : table.filter(({ name }) => names.includes(name));
+  return names === undefined ? from : from.filter(({ name }) => names.includes(name));
+}
+
+/**
+ * @param {boolean} isQuick
+ * @param {string | undefined} rounds
+ */
+function planFor(isQuick, rounds) {
+  const plan = isQuick ? QUICK : FULL;
+  if (rounds === undefined) return plan;
+  const count = Number(rounds);
+  if (!Number.isInteger(count) || count < 1) throw new Error(`--rounds ${rounds}: expected a number from 1`);
+  return { ...plan, rounds: count, crowdRounds: count, freshRounds: count, deadlineMs: plan.deadlineMs * count };
 }
 
 async function main() {
@@ -48,35 +79,38 @@ async function main() {
       quick: { type: "boolean", default: false },
       scenario: { type: "string", multiple: true },
       peer: { type: "string", multiple: true },
+      rounds: { type: "string" },
       profile: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return console.log(USAGE);
-  const contestants = pick("peer", peers, values.peer && ["sendall", ...values.peer]);
   const picked = new Set(pick("scenario", everything, values.scenario).map(({ name }) => name));
   const chosen = scenarios.filter(({ name }) => picked.has(name));
   const isAsked = values.scenario !== undefined || !values.quick;
   const virtual = virtualScenarios.filter(({ name, isLong }) => picked.has(name) && (isAsked || !isLong));
-  const plan = values.quick ? QUICK : FULL;
+  const names = values.peer ?? (values.quick ? ["ws"] : undefined);
+  const plan = planFor(values.quick, values.rounds);
+  const contestants = getReady(pick("peer", peers, names && ["sendall", ...names]), console.error);
   const cores = findCores();
   const run = { ...about(), cores, plan, versions: Object.fromEntries(contestants.map((p) => [p.name, versionOf(p)])) };
 
-  if (!values.json) console.log(header(run, contestants, chosen));
-  const deadline = AbortSignal.timeout(plan.deadlineMs * picked.size);
+  const say = values.json ? () => {} : console.log;
+  if (chosen.length > 0) say(header(run, contestants));
   const results = [];
   for (const scenario of chosen) {
-    const result = await runScenario(scenario, contestants, { plan, cores, deadline, profile: values.profile });
+    const result = await runScenario(scenario, { plan, peers: contestants, cores, profile: values.profile });
     results.push(result);
-    if (!values.json) console.log(row(result));
+    say(table(result, contestants));
   }
+  if (chosen.length > 0) say(`\n${goals(results)}`);
+  if (virtual.length > 0) say(virtualHeader());
   const virtualResults = [];
-  if (!values.json && virtual.length > 0) console.log(virtualHeader());
   for (const scenario of virtual) {
-    const result = await runVirtual(scenario, plan.virtualRounds, cores, deadline);
+    const result = await runVirtual(scenario, plan.virtualRounds, cores, AbortSignal.timeout(plan.deadlineMs));
     virtualResults.push(result);
-    if (!values.json) console.log(virtualRow(result));
+    say(virtualRow(result));
   }
   if (values.json) console.log(toJson(run, results, virtualResults));
 }

@@ -1,37 +1,187 @@
 // @ts-check
 /**
- * What is measured: a row for each scenario. A new one names the role that the servers play (`servers/`), the load they get
- * (`load/main.js`) with its settings, and what is measured (`measures.js`).
+ * What is measured, and how it should come out. A scenario has a row for each setting that it is played in; a new one names
+ * the role that the servers play (`servers/`), who takes part, the load's settings, and what is measured (`measures.js`).
  */
-import { cpuPerMessage } from "./measures.js";
+import { arrival, departure, memoryPerConnection, perMessage, steadiness } from "./measures.js";
+
+/**
+ * @typedef {object} Row
+ * @property {string} title
+ * @property {string} role what each server of `servers/` is to do
+ * @property {import("./load/main.js").Settings} settings of the load
+ * @property {readonly string[]} peers besides sendall
+ * @property {string} [dialect] what Sendall's clients speak, if not plain messages
+ */
+
+/**
+ * @typedef {object} Goal what becomes of Sendall's figure when it is divided by another one
+ * @property {string} metric
+ * @property {number} [row] whose Sendall is meant; the first one by default
+ * @property {string} peer whose figure it is divided by
+ * @property {number} [of] in which row, if not in the same
+ * @property {number} must
+ * @property {number} want
+ */
 
 /**
  * @typedef {object} Scenario
  * @property {string} name
- * @property {string} title
- * @property {string} role what each server of `servers/` is to do
- * @property {string} load which load of `load/main.js`
- * @property {import("./load/broadcast.js").BroadcastSettings} settings of the load
- * @property {import("./measures.js").Measure} measure less is better
- * @property {Readonly<Record<string, number>>} goals by peer: Sendall needs at most this share of what it needs
+ * @property {import("./measures.js").Measure} measure
+ * @property {(isQuick: boolean) => readonly Row[]} rows
+ * @property {readonly Goal[]} goals
  */
+
+const ALL = ["ws", "socket.io", "sockjs", "bun"];
+const WITH_ROOMS = ["ws", "socket.io", "bun"];
+const NATIVE = ["ws", "bun"];
+
+/** What rooms have in common. */
+const ONE_ROOM = { rooms: 1, members: 1_000, talkers: 1, burst: 1, messageBytes: 64 };
 
 /**
- * @param {number} burst messages that the publisher sends at once
- * @param {number} goal
- * @returns {Scenario}
+ * @param {string} title
+ * @param {Partial<import("./load/rooms.js").RoomsSettings>} settings
+ * @param {readonly string[]} peers
+ * @param {string} [role]
+ * @returns {Row}
  */
-function broadcast(burst, goal) {
-  return {
-    name: `broadcast-${burst}`,
-    title: `broadcast, ${burst} at once`,
-    role: "broadcast",
-    load: "broadcast",
-    settings: { sockets: 1_000, messageBytes: 64, burst },
-    measure: cpuPerMessage,
-    goals: { ws: goal },
-  };
-}
+const room = (title, settings, peers, role = "room") => ({
+  title,
+  role,
+  settings: { ...ONE_ROOM, ...settings },
+  peers,
+});
+
+/**
+ * @param {string} title
+ * @param {number} sockets
+ * @param {string} headers
+ * @returns {Row}
+ */
+const crowd = (title, sockets, headers) => ({ title, role: "crowd", settings: { sockets, headers }, peers: ALL });
+
+/** @param {boolean} isQuick */
+const crowdSize = (isQuick) => (isQuick ? 1_000 : 10_000);
+
+/** @param {number} members */
+const busy = (members) => `${members.toLocaleString("en")} members, bursts of 16 × 64 B`;
 
 /** @type {readonly Scenario[]} */
-export const scenarios = [broadcast(1, 1), broadcast(16, 0.1)];
+export const scenarios = [
+  {
+    name: "busy-room",
+    measure: perMessage,
+    rows: () => [room(busy(1_000), { burst: 16 }, ALL)],
+    goals: [
+      { metric: "cpu", peer: "ws", must: 1 / 10, want: 1 / 15 },
+      { metric: "cpu", peer: "bun", must: 1.6, want: 1.2 },
+    ],
+  },
+  {
+    name: "many-talkers",
+    measure: perMessage,
+    rows: () => [room("1,000 members, 100 with a message each", { talkers: 100 }, ALL)],
+    goals: [
+      { metric: "cpu", peer: "ws", must: 1 / 8, want: 1 / 8 },
+      { metric: "cpu", peer: "bun", must: Number.POSITIVE_INFINITY, want: 1.5 },
+    ],
+  },
+  {
+    name: "lone-talker",
+    measure: perMessage,
+    rows: () => [room("1,000 members, 1 × 64 B at a time", {}, ALL)],
+    goals: [{ metric: "cpu", peer: "ws", must: 1, want: 0.8 }],
+  },
+  {
+    name: "echo",
+    measure: perMessage,
+    rows: () => [
+      room("100 sockets, 16 in flight each", { rooms: 100, members: 1, burst: 16, hasEcho: true }, ALL, "echo"),
+    ],
+    goals: [{ metric: "cpu", peer: "ws", must: 1 / 3, want: 1 / 5 }],
+  },
+  {
+    name: "rooms",
+    measure: perMessage,
+    rows: (isQuick) => {
+      const rooms = isQuick ? 50 : 100;
+      return [room(`${rooms} rooms × 20, bursts of 16`, { rooms, members: 20, burst: 16 }, WITH_ROOMS, "rooms")];
+    },
+    goals: [{ metric: "cpu", peer: "ws", must: 1 / 4, want: 1 / 4 }],
+  },
+  {
+    name: "big",
+    measure: perMessage,
+    rows: () => [room("64 KiB to 200 members", { members: 200, messageBytes: 65_536 }, ALL)],
+    goals: [{ metric: "cpu", peer: "ws", must: 1.05, want: 1.05 }],
+  },
+  {
+    name: "compressed",
+    measure: perMessage,
+    rows: () =>
+      [1, 16].map((burst) =>
+        room(
+          `1 KiB of JSON to 500, ${burst} per turn`,
+          { members: 500, messageBytes: 1_024, isJson: true, isDeflated: true, burst },
+          NATIVE,
+          "compressed",
+        ),
+      ),
+    goals: [
+      { metric: "cpu", peer: "ws", must: 1 / 6, want: 1 / 8 },
+      { metric: "cpu", row: 1, peer: "ws", must: 1 / 30, want: 1 / 60 },
+    ],
+  },
+  {
+    name: "mixed",
+    measure: perMessage,
+    rows: () => [room("1,000 get a broadcast and a unicast", { copies: 2, hasEcho: true }, WITH_ROOMS, "mixed")],
+    goals: [{ metric: "cpu", peer: "ws", must: 1 / 1.6, want: 1 / 1.6 }],
+  },
+  {
+    name: "idle",
+    measure: memoryPerConnection,
+    rows: (isQuick) => [crowd("silent, with a browser's headers", crowdSize(isQuick), "browser")],
+    goals: [
+      { metric: "rss", peer: "ws", must: 1.3, want: 1.1 },
+      { metric: "rss", peer: "socket.io", must: 0.6, want: 0.6 },
+    ],
+  },
+  {
+    name: "accept",
+    measure: arrival,
+    rows: () => [crowd("1,000 connect, 100 at a time", 1_000, "browser")],
+    goals: [{ metric: "perCpu", peer: "ws", must: 0.75, want: 0.95 }],
+  },
+  {
+    name: "leave",
+    measure: departure,
+    rows: (isQuick) => [crowd("all disconnect at once", crowdSize(isQuick), "browser")],
+    goals: [{ metric: "cpu", peer: "ws", must: 1.5, want: 1 }],
+  },
+  {
+    name: "stalled",
+    measure: steadiness,
+    rows: () =>
+      [0, 10].map((stalled) =>
+        room(`1,000 members, ${stalled} of them stalled`, { stalled, burst: 4, messageBytes: 4_096 }, ["ws"]),
+      ),
+    goals: [
+      { metric: "p99", row: 1, peer: "sendall", of: 0, must: 1.25, want: 1.25 },
+      { metric: "rss", row: 1, peer: "sendall", of: 0, must: 1.1, want: 1 },
+    ],
+  },
+  {
+    name: "growth",
+    measure: perMessage,
+    rows: (isQuick) => {
+      const most = isQuick ? 1_000 : 10_000;
+      return [most / 10, most].map((members) => room(busy(members), { members, burst: 16 }, NATIVE));
+    },
+    goals: [
+      { metric: "cpu", row: 1, peer: "sendall", of: 0, must: 1.5, want: 1 },
+      { metric: "cpu", row: 1, peer: "ws", must: 1 / 8, want: 1 / 8 },
+    ],
+  },
+];

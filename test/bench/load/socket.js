@@ -3,28 +3,87 @@
  * The cheapest WebSocket client there is: a TCP socket, the handshake written by hand, then bytes. All sockets of the process
  * read into the same buffer, so nothing is allocated for what arrives.
  */
-import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
+import { clientFrame } from "./frame.js";
 
 /** @typedef {(bytes: number, buffer: Buffer) => void} OnBytes so many bytes at the start of a buffer that is used again */
+
+/**
+ * @typedef {object} Opening
+ * @property {number} port
+ * @property {string} path
+ * @property {readonly string[]} headers further lines of the request
+ * @property {import("./dialects.js").Dialect["greeting"]} greeting
+ * @property {string | undefined} [localAddress]
+ */
 
 const HOST = "127.0.0.1";
 const HEAD_END = "\r\n\r\n";
 const SWITCHING = "HTTP/1.1 101 ";
 const READ_BUFFER = Buffer.alloc(65_536);
+const FRAME_HEADER_BYTES = 2;
 
-/** @param {number} port */
-function handshake(port) {
+/** @param {Opening} opening */
+function handshake({ port, path, headers }) {
   return [
-    "GET / HTTP/1.1",
+    `GET ${path} HTTP/1.1`,
     `Host: ${HOST}:${port}`,
     "Upgrade: websocket",
     "Connection: Upgrade",
-    `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
+    // Any 16 bytes will do: nobody is on the way who could mistake the answer for another.
+    "Sec-WebSocket-Key: c2VuZGFsbCBiZW5jaG1hcg==",
     "Sec-WebSocket-Version: 13",
+    ...headers,
   ]
     .join("\r\n")
     .concat(HEAD_END);
+}
+
+/** Reads the answer to the handshake and the greetings of a dialect: a few small frames, so this need not be fast. */
+class Beginning {
+  #greeting;
+  #bytes = Buffer.alloc(0);
+  #hasSwitched = false;
+
+  /** @param {Opening["greeting"]} greeting */
+  constructor(greeting) {
+    this.#greeting = [...greeting];
+  }
+
+  /**
+   * @param {Buffer} part
+   * @param {(text: string) => void} reply
+   * @returns {boolean} whether all has been said
+   */
+  take(part, reply) {
+    this.#bytes = Buffer.concat([this.#bytes, part]);
+    if (!this.#hasSwitched) this.#readHead();
+    if (!this.#hasSwitched) return false;
+    for (let text = this.#readFrame(); text !== undefined; text = this.#readFrame()) {
+      const next = this.#greeting.shift();
+      if (next === undefined || !next.expect.test(text)) throw new Error(`the server said: ${text}`);
+      if (next.reply !== undefined) reply(next.reply);
+    }
+    return this.#greeting.length === 0;
+  }
+
+  #readHead() {
+    const end = this.#bytes.indexOf(HEAD_END);
+    if (end < 0) return;
+    const head = this.#bytes.toString("latin1", 0, end);
+    if (!head.startsWith(SWITCHING)) throw new Error(`the handshake was answered with: ${head.slice(0, 200)}`);
+    this.#bytes = this.#bytes.subarray(end + HEAD_END.length);
+    this.#hasSwitched = true;
+  }
+
+  #readFrame() {
+    const [, length = Number.POSITIVE_INFINITY] = this.#bytes;
+    const end = FRAME_HEADER_BYTES + length;
+    if (this.#bytes.length < end) return undefined;
+    const text = this.#bytes.toString("utf8", FRAME_HEADER_BYTES, end);
+    this.#bytes = this.#bytes.subarray(end);
+    return text;
+  }
 }
 
 export class RawSocket {
@@ -36,40 +95,57 @@ export class RawSocket {
   }
 
   /**
-   * @param {number} port
+   * @param {Opening} opening
    * @param {{ readonly onBytes: OnBytes, readonly onEnd: (why: string) => void }} listeners
-   * @returns {Promise<RawSocket>} once the server has switched protocols
+   * @returns {Promise<RawSocket>} once the server has switched protocols and greeted
    */
-  static open(port, { onBytes, onEnd }) {
+  static open(opening, { onBytes, onEnd }) {
+    const { port, localAddress, greeting } = opening;
     return new Promise((resolve, reject) => {
-      let head = "";
-      let isOpen = false;
+      /** @type {Beginning | undefined} */
+      let beginning = new Beginning(greeting);
+      /** @param {number} bytes */
+      const begin = (bytes) => {
+        try {
+          if (!beginning?.take(READ_BUFFER.subarray(0, bytes), (text) => socket.write(clientFrame(text)))) return;
+          beginning = undefined;
+          resolve(new RawSocket(socket));
+        } catch (error) {
+          socket.destroy();
+          reject(error);
+        }
+      };
       /** @param {number} bytes */
       const callback = (bytes) => {
-        if (isOpen) onBytes(bytes, READ_BUFFER);
-        else {
-          head += READ_BUFFER.toString("latin1", 0, bytes);
-          if (head.includes(HEAD_END)) onHead();
-        }
+        if (beginning === undefined) onBytes(bytes, READ_BUFFER);
+        else begin(bytes);
         return true;
       };
-      const onHead = () => {
-        // Nobody publishes before all are connected, so nothing can follow the head.
-        isOpen = head.startsWith(SWITCHING) && head.endsWith(HEAD_END);
-        if (isOpen) resolve(new RawSocket(socket));
-        else reject(new Error(`the handshake was answered with: ${head.slice(0, 200)}`));
-      };
-      const socket = connect({ host: HOST, port, onread: { buffer: READ_BUFFER, callback } });
+      const onread = { buffer: READ_BUFFER, callback };
+      const socket = connect({ host: HOST, port, onread, ...(localAddress !== undefined && { localAddress }) });
       // A burst is written when the one before is not acknowledged: Nagle's algorithm would hold it back.
       socket.setNoDelay();
-      socket.on("error", (error) => (isOpen ? onEnd(error.message) : reject(error)));
-      socket.on("close", () => (isOpen ? onEnd("the server closed it") : reject(new Error("closed in the handshake"))));
-      socket.write(handshake(port));
+      socket.on("error", (error) => (beginning === undefined ? onEnd(error.message) : reject(error)));
+      socket.on("close", () =>
+        beginning === undefined ? onEnd("the server closed it") : reject(new Error("closed in the handshake")),
+      );
+      socket.write(handshake(opening));
     });
   }
 
   /** @param {Buffer} bytes */
   write(bytes) {
     this.#socket.write(bytes);
+  }
+
+  /** Reads no more. */
+  stall() {
+    this.#socket.pause();
+  }
+
+  /** Goes without a word, as a peer whose tab is closed. */
+  leave() {
+    this.#socket.removeAllListeners("close");
+    this.#socket.destroy();
   }
 }

@@ -2,35 +2,69 @@
 /** Plain `ws`: each role as its own documentation and every tutorial have it, a loop over the clients. */
 import { once } from "node:events";
 import { WebSocket, WebSocketServer } from "ws";
-import { answer } from "../answers.js";
 import { chooseRole } from "./role.js";
+import { presence, tell } from "./tell.js";
 
 /** @typedef {(data: import("ws").RawData, binary: boolean, source: WebSocket) => void} OnMessage */
 
-const wss = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+/**
+ * @param {Iterable<WebSocket>} clients
+ * @returns {OnMessage}
+ */
+const toOthers = (clients) => (data, binary, source) => {
+  for (const client of clients)
+    if (client !== source && client.readyState === WebSocket.OPEN) client.send(data, { binary });
+};
 
-/** @type {Record<string, OnMessage>} */
+/** @type {Map<string, Set<WebSocket>>} */
+const rooms = new Map();
+
+/**
+ * @param {WebSocket} ws
+ * @param {string} name
+ */
+function join(ws, name) {
+  const members = rooms.get(name) ?? new Set();
+  rooms.set(name, members.add(ws));
+  ws.on("close", () => members.delete(ws));
+  ws.on("message", (data, binary) => toOthers(members)(data, binary, ws));
+}
+
+/**
+ * @typedef {object} Role
+ * @property {(wss: WebSocketServer) => OnMessage} [onMessage]
+ * @property {(ws: WebSocket, room: string) => void} [onOpen]
+ * @property {import("ws").ServerOptions} [options]
+ */
+
+/** @type {Record<string, Role>} */
 const roles = {
-  broadcast(data, binary, source) {
-    for (const client of wss.clients)
-      if (client !== source && client.readyState === WebSocket.OPEN) client.send(data, { binary });
+  room: { onMessage: (wss) => toOthers(wss.clients) },
+  crowd: { onMessage: (wss) => toOthers(wss.clients) },
+  compressed: { onMessage: (wss) => toOthers(wss.clients), options: { perMessageDeflate: true } },
+  rooms: { onOpen: join },
+  echo: { onMessage: () => (data, binary, source) => source.send(data, { binary }) },
+  mixed: {
+    onMessage: (wss) => (data, binary) => {
+      for (const client of wss.clients) if (client.readyState === WebSocket.OPEN) client.send(data, { binary });
+      for (const client of wss.clients) if (client.readyState === WebSocket.OPEN) client.send(data, { binary });
+    },
   },
 };
 
-const onMessage = chooseRole(roles);
-wss.on("connection", (ws) => {
+const role = chooseRole(roles);
+const wss = new WebSocketServer({ host: "127.0.0.1", port: 0, ...role.options });
+const onMessage = role.onMessage?.(wss);
+wss.on("connection", (ws, request) => {
+  presence.came();
   ws.on("error", console.error);
-  ws.on("message", (data, binary) => onMessage(data, binary, ws));
+  ws.on("close", presence.left);
+  if (onMessage !== undefined) ws.on("message", (data, binary) => onMessage(data, binary, ws));
+  role.onOpen?.(ws, new URL(request.url ?? "/", "ws://localhost").searchParams.get("room") ?? "");
 });
 await once(wss, "listening");
-
-/** @type {import("../peers.js").ServerAnswers} */
-const answers = {
-  port() {
-    const address = wss.address();
-    if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-    return address.port;
-  },
-  cpu: () => process.cpuUsage(),
-};
-answer(answers);
+tell(() => {
+  const address = wss.address();
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+  return address.port;
+});

@@ -1,8 +1,14 @@
 // @ts-check
 /** The process that plays one scenario in virtual time, chosen by its first argument, and says how much real time it took. */
-import { createTestRuntime, explore } from "sendall/testing";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { answer } from "../answers.js";
 import { chooseRole } from "../servers/role.js";
+
+// The peers' packages have a folder of their own here, from which the house has no name.
+const entry = createRequire(new URL("../../../package.json", import.meta.url)).resolve("sendall/testing");
+/** @type {typeof import("sendall/testing")} */
+const { createTestRuntime, explore } = await import(pathToFileURL(entry).href);
 
 /**
  * @typedef {object} RoomSettings

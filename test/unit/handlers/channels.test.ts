@@ -480,6 +480,20 @@ describe("the verbs of a channel", () => {
     ]);
   });
 
+  test("join is bounded for each subscription", async () => {
+    const joined: boolean[] = [];
+    const handler = ({ type, connection }: ServerEvent): void => {
+      if (type === "open") joined.push(...["1", "2", "2", "3"].map((room) => connection?.join(room) ?? false));
+    };
+    await using runtime = createTestRuntime({
+      maxRoomsPerConnection: 2,
+      handler: channels({ a: handler, b: handler }),
+    });
+    await subscribed(runtime, "a", "b");
+    expect(joined).toEqual([true, true, false, false, true, true, false, false]);
+    expect(runtime.server.stats().rooms).toBe(4);
+  });
+
   test("sleep is waited for as the route's own is", async () => {
     await using runtime = createTestRuntime({
       handler: channels({

@@ -448,6 +448,19 @@ describe("a loop that does not read", () => {
     expect([rounds, runtime.server.stats().failures, runtime.server.stats().connections]).toEqual([101, [], 0]);
   });
 
+  test("is left to the heartbeat when its peer says more than may wait", async () => {
+    await using runtime = createTestRuntime({
+      handler: perConnection(async (_connection, bus) => {
+        for (;;) await bus.sleep(1_000);
+      }),
+    });
+    const [talker, listener] = [await runtime.connect(), await runtime.connect()];
+    for (let i = 0; i < 100; i++) talker.send("nobody reads this");
+    await runtime.advance(100_000);
+    expect([talker.closed?.code, listener.closed]).toEqual([1006, undefined]);
+    expect(runtime.server.stats()).toMatchObject({ connections: 1, paused: 0, failures: [] });
+  });
+
   test("may ask whether its connection is open", async () => {
     let isOver = false;
     await using runtime = createTestRuntime({
