@@ -2,17 +2,17 @@
  * `serve` and `attach`: the composition root, which builds the rooms of a server and wires them. Tests come in by `createServer`
  * with a clock, ids and an entrance of their own.
  */
-import { randomFillSync } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { Route } from "./actors/route.js";
 import { createServerActor, watchInspection } from "./actors/server.js";
 import { Turn } from "./bus/turn.js";
 import { createClock } from "./clock.js";
 import { SendallError, show } from "./errors.js";
-import type { ConnectionData, ConnectionId } from "./events.js";
+import type { ConnectionData } from "./events.js";
 import { runHandler } from "./handlers/shape.js";
 import type { HostServer } from "./http/attach.js";
 import { EVERY_PATH } from "./http/router.js";
+import { createIds } from "./ids.js";
 import { createLogger } from "./log.js";
 import type { AttachOptions, ServeOptions } from "./options.js";
 import { createAttachedEntrance, createNetworkEntrance } from "./server/entrance.js";
@@ -58,26 +58,6 @@ export function typed<D>(server: LiveServer): Server<D> {
   return server as unknown as Server<D>;
 }
 
-/** So many random bits that nobody guesses one, or sees one twice. */
-const ID_BYTES = 16;
-const random = Buffer.alloc(ID_BYTES * 256);
-let used = random.length;
-
-/** Node's `randomUUID` takes four times as long, and keeps half a kilobyte for each: the 15 strings that it joins. */
-function newId(): ConnectionId {
-  if (used === random.length) {
-    randomFillSync(random);
-    used = 0;
-  }
-  const id = random.toString("hex", used, used + ID_BYTES);
-  // What has been given out is kept nowhere else.
-  random.fill(0, used, used + ID_BYTES);
-  used += ID_BYTES;
-  return id as ConnectionId;
-}
-
-const realWorld = { newId };
-
 /**
  * Starts a server: resolves once the handler's `init` has run and the port is open. Installs no signal handlers.
  *
@@ -87,7 +67,11 @@ const realWorld = { newId };
 export async function serve<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: ServeOptions<D, S, R>,
 ): Promise<Server<D>> {
-  const server = createServer(options, { ...realWorld, clock: createClock(), createEntrance: createNetworkEntrance });
+  const server = createServer(options, {
+    clock: createClock(),
+    newId: createIds(),
+    createEntrance: createNetworkEntrance,
+  });
   await server.start();
   return typed(server);
 }
@@ -107,8 +91,8 @@ export async function attach<D = ConnectionData, S = unknown, R = Record<string,
   // What is no object at all is refused with the other options.
   if (Object(options) === options) refuseListenerOptions(options);
   const server = createServer(options, {
-    ...realWorld,
     clock: createClock(),
+    newId: createIds(),
     createEntrance: createAttachedEntrance(host),
   });
   await server.start();

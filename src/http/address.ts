@@ -1,9 +1,14 @@
 /** Addresses as users see them: in `connection.remoteAddress`, in logs and in `onAccess`. */
-import { isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 
 /** An IPv4 peer of a socket that listens on IPv6 is shown as what it is. */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return "";
   // What is one is asked last, since that takes longest.
   return address.startsWith("::ffff:") && address.includes(".") && isIPv6(address) ? address.slice(7) : address;
+}
+
+/** Our side of every socket that comes in at a listener on `host`; `undefined` if there may be several addresses. */
+export function onlyAddress(host: string): string | undefined {
+  return isIPv4(host) && host !== "0.0.0.0" ? host : undefined;
 }

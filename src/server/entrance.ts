@@ -2,6 +2,7 @@
 import type { ServerActor } from "../actors/server.js";
 import type { Clock } from "../clock.js";
 import type { Entrance, Gate, Logger } from "../contracts.js";
+import { onlyAddress } from "../http/address.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type Listener, listen } from "../http/listen.js";
 import { Requests } from "../http/requests.js";
@@ -18,6 +19,8 @@ interface Making {
   readonly log: Logger;
   readonly clock: Clock;
   readonly actor: ServerActor;
+  /** Our side of every socket, if it is known beforehand. */
+  readonly localAddress?: string | undefined;
 }
 
 interface Http {
@@ -28,12 +31,12 @@ interface Http {
 }
 
 /** Everything between an HTTP server and the gate, for `serve` and `attach`. */
-function createHttp({ settings, log, clock, actor }: Making, gate: Gate): Http {
+function createHttp({ settings, log, clock, actor, localAddress }: Making, gate: Gate): Http {
   const { routes, onRequest, onAccess, trustProxy } = settings;
   const sockjs = Front.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport({ closeTimeoutMs: settings.closeTimeoutMs });
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
-  const upgrade = createUpgrade({ gate, clock, handOver, sockjs });
+  const upgrade = createUpgrade({ gate, clock, handOver, sockjs, localAddress });
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
   const requests = new Requests({
     clock,
@@ -57,7 +60,8 @@ export const createNetworkEntrance: Surroundings["createEntrance"] = (settings, 
       return listener?.address ?? { host: settings.host, port: settings.port, isSecure: settings.tls !== undefined };
     },
     async open(gate) {
-      const http = createHttp({ settings, log, clock, actor }, gate);
+      const localAddress = onlyAddress(settings.host);
+      const http = createHttp({ settings, log, clock, actor, localAddress }, gate);
       made = http;
       const { listener: request } = http.requests;
       const refused = http.requests.refused.bind(http.requests);

@@ -35,29 +35,29 @@ export class Heartbeat {
     this.#clock = clock;
     this.#settings = settings;
     this.#watched = watched;
-    this.#timer = clock.after(settings.intervalMs, this.#ring);
+    this.#timer = clock.after(settings.intervalMs, this);
   }
 
   cancel(): void {
     this.#timer.cancel();
   }
 
-  // One closure for both, since each connection has it.
-  readonly #ring = (): void => {
+  /** Called by the clock. */
+  ring(): void {
     if (this.#pingedAt === undefined) this.#beat();
     else this.#judge(this.#pingedAt);
-  };
+  }
 
   #beat(): void {
     const { intervalMs, timeoutMs } = this.#settings;
     const silentMs = this.#silentMs();
     if (silentMs < intervalMs) {
-      this.#timer = this.#clock.after(intervalMs - silentMs, this.#ring);
+      this.#timer = this.#clock.after(intervalMs - silentMs, this);
       return;
     }
     this.#watched.sendHeartbeat();
     this.#pingedAt = this.#clock.now();
-    this.#timer = this.#clock.after(timeoutMs, this.#ring);
+    this.#timer = this.#clock.after(timeoutMs, this);
   }
 
   #judge(pingedAt: number): void {
@@ -65,7 +65,7 @@ export class Heartbeat {
     this.#pingedAt = undefined;
     // Since the ping, not for so long: alarms ring a little late, and the answer came a little after the ping.
     const wasHeard = this.#clock.now() - silentMs >= pingedAt;
-    if (wasHeard) this.#timer = this.#clock.after(Math.max(this.#settings.intervalMs - silentMs, 0), this.#ring);
+    if (wasHeard) this.#timer = this.#clock.after(Math.max(this.#settings.intervalMs - silentMs, 0), this);
     else this.#watched.giveUp();
   }
 

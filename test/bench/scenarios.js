@@ -165,11 +165,11 @@ export const scenarios = [
     measure: steadiness,
     rows: () =>
       [0, 10].map((stalled) =>
-        room(`1,000 members, ${stalled} of them stalled`, { stalled, burst: 4, messageBytes: 4_096 }, ["ws"]),
+        room(`1,000 members, ${stalled} of them stalled`, { stalled, burst: 4, messageBytes: 16_384 }, ["ws"]),
       ),
     goals: [
       { metric: "p99", row: 1, peer: "sendall", of: 0, must: 1.25, want: 1.25 },
-      { metric: "rss", row: 1, peer: "sendall", of: 0, must: 1.1, want: 1 },
+      { metric: "rss", row: 1, peer: "sendall", of: 0, must: 1.2, want: 1.1 },
     ],
   },
   {

@@ -315,6 +315,8 @@ describe.each(stages)("the contract over %s", (name, plays) => {
     const policies = fc.constantFrom("close", "dropOldest", "dropNewest");
     await plays(fc.tuple(sizes, policies), async ([lengths, slowConsumer], open) => {
       const maxBufferedBytes = 400_000;
+      // What stands around a message on the wire: a header, or a frame of SockJS in a chunk of HTTP.
+      const around = hasCloseFrames(name) ? 10 : 40;
       const stage = await open({ outbox: { maxBufferedBytes, slowConsumer }, handler() {} });
       const reader = await stage.connect();
       const witness = await stage.connect();
@@ -325,7 +327,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
         receipts.push(stage.server.unicast(`${i}:`.padEnd(length, "."), reader.id));
         const after = stage.server.connections().find(({ id }) => id === reader.id)?.bufferedAmount ?? 0;
         // The bound, and one message of any size.
-        expect(after).toBeLessThanOrEqual(Math.max(before, maxBufferedBytes) + length + 10);
+        expect(after).toBeLessThanOrEqual(Math.max(before, maxBufferedBytes) + length + around);
         stage.server.unicast(String(i), witness.id);
         if (i % 10 === 0) await stage.round();
       }

@@ -47,6 +47,16 @@ test("a connection has every fact of its request, and what a proxy would say is 
   peer.socket.destroy();
 });
 
+test("our side's address is the socket's where the listener's host does not tell it", async () => {
+  const { server } = await serveByHand({ host: "localhost", handler() {} });
+  const client = await Client.open(server.url);
+  await until(() => server.connections().length === 1);
+  const [connection] = server.connections();
+  expect(connection?.localAddress).toBe(connection?.remoteAddress);
+  expect(["127.0.0.1", "::1"]).toContain(connection?.localAddress);
+  client.ws.terminate();
+});
+
 test("a ping of ours reaches the peer with its bytes, and its pong tells the round trip", async () => {
   const { server } = await serveByHand({ heartbeat: false, handler() {} });
   const client = await Client.open(server.url);

@@ -25,19 +25,39 @@ import { RawSocket } from "./socket.js";
  * @property {number} [stalled] of each room's members read nothing, and are not waited for
  */
 
-/** A lap takes a tenth of a second on a slow machine; with none done in so long, something is lost. */
-const STALL_MS = 10_000;
+/** The longest lap takes seconds where others use the machine, too; with none done in so long, something is lost. */
+const STALL_MS = 60_000;
+
+/**
+ * Compressed messages are not all the same: with the one before in its window, a compressor would only say so. All of these
+ * together are twice as long as the window.
+ */
+const JSON_TEXTS = 64;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * @param {RoomsSettings} settings
- * @returns {string}
+ * @returns {string[]} what is said, in turn
  */
 function compose({ messageBytes, isJson = false }) {
-  if (!isJson)
-    return `${"All of them get this. ".repeat(Math.ceil(messageBytes / 20)).slice(0, messageBytes - 1)}${MARK}`;
-  const users = Array.from({ length: 100 }, (_, i) => ({ id: i * 7919, name: `user ${i}`, isOnline: i % 3 === 0 }));
-  const text = JSON.stringify({ type: "presence", room: "lobby", users });
-  return `${text.slice(0, messageBytes - 1)}${MARK}`;
+  const prose = "All of them get this. ".repeat(Math.ceil(messageBytes / 20));
+  const texts = isJson ? Array.from({ length: JSON_TEXTS }, (_, i) => positions(i, messageBytes)) : [prose];
+  return texts.map((text) => `${text.slice(0, messageBytes - 1)}${MARK}`);
+}
+
+/**
+ * Who is where, as a game or a map would tell it; different each time, and the same in each run.
+ * @param {number} seed
+ * @param {number} bytes at least
+ */
+function positions(seed, bytes) {
+  let state = seed + 1;
+  const random = (/** @type {number} */ below) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+  const player = () => ({ id: random(100_000), name: random(1e9).toString(36), x: random(4_096), y: random(4_096) });
+  return JSON.stringify({ type: "positions", players: Array.from({ length: Math.ceil(bytes / 35) }, player) });
 }
 
 /** One room: its sockets, and how far its lap is. */
@@ -50,6 +70,7 @@ class Room {
   messages = 0;
   /** Listeners that have not got all of this lap. */
   waiting = 0;
+  laps = 0;
   startedAt = 0;
 }
 
@@ -58,9 +79,10 @@ export class RoomsLoad {
   #dialect;
   #headers;
   #port;
+  /** The first one that is said. */
   #text;
-  /** What a talker writes for a burst. */
-  #sent;
+  /** What a talker writes for a burst, in turn. */
+  #bursts;
   /** @type {Map<number, Buffer>} what a member gets in a lap, by the number of messages */
   #expected = new Map();
   /** @type {Room[]} */
@@ -88,9 +110,12 @@ export class RoomsLoad {
     this.#settings = settings;
     this.#dialect = dialectOf(dialect);
     this.#headers = headerLines(settings.isDeflated ? "deflate" : "none", port);
-    this.#text = compose(settings);
-    const message = clientFrame(this.#dialect.toServer(this.#text));
-    this.#sent = Buffer.concat(Array.from({ length: settings.burst }, () => message));
+    const texts = compose(settings);
+    this.#text = texts[0] ?? "";
+    const frames = texts.map((text) => clientFrame(this.#dialect.toServer(text)));
+    this.#bursts = frames.map((_, i) =>
+      Buffer.concat(Array.from({ length: settings.burst }, (_, j) => frames[(i + j) % frames.length] ?? NOTHING)),
+    );
   }
 
   /**
@@ -133,7 +158,8 @@ export class RoomsLoad {
   #start(room) {
     room.waiting = room.listeners;
     room.startedAt = performance.now();
-    for (const talker of room.talkers) talker.write(this.#sent);
+    const burst = this.#bursts[room.laps++ % this.#bursts.length] ?? NOTHING;
+    for (const talker of room.talkers) talker.write(burst);
   }
 
   /** @param {Room} room */
