@@ -107,6 +107,11 @@ export function isAdapter(value: unknown): value is ClusterAdapter {
   return isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
 }
 
+/** What a page can load a script from. */
+export function isScriptUrl(value: unknown): value is string {
+  return typeof value === "string" && (value.startsWith("/") || (/^https?:/.test(value) && URL.canParse(value)));
+}
+
 export function isTls(value: unknown): value is TlsOptions {
   return isRecord(value);
 }

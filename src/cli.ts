@@ -34,6 +34,7 @@ Options:
   --port <number>      where to listen (default: $PORT, or 8080; 0 picks a free port)
   --host <address>     the address to listen on (default: $HOST, or 127.0.0.1)
   --static <folder>    also serve this folder over HTTP
+  --sockjs             also speak SockJS, at every path
   --workers <number>   so many processes on one port, or "auto" for one per core; each has its own handler and state
   --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)
   --watch              restart when the file, or what it imports, changes
@@ -50,6 +51,7 @@ const FLAGS = {
   port: { type: "string" },
   host: { type: "string" },
   static: { type: "string" },
+  sockjs: { type: "boolean", default: false },
   workers: { type: "string" },
   "log-level": { type: "string", default: "info" },
   watch: { type: "boolean", default: false },
@@ -66,6 +68,7 @@ interface Task {
   readonly port: number;
   readonly host: string;
   readonly static: string | undefined;
+  readonly sockjs: boolean;
   /** 0: all in this process. */
   readonly workers: number;
   readonly level: string;
@@ -105,12 +108,15 @@ function check(flags: Values, file: string | undefined): Task {
   if (!LOG_LEVELS.includes(level))
     throw wrongUsage(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
   if (flags.workers !== undefined && flags.watch) throw wrongUsage("--workers: does not go with --watch");
+  if (flags.workers !== undefined && flags.sockjs)
+    throw wrongUsage("--workers: does not go with --sockjs, whose sessions have to stay in one process");
   if (file !== undefined && !isFile(file)) throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
   return {
     file,
     port: accept(optionTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
     host: accept(optionTable.host, "--host", flags.host ?? (HOST || optionTable.host.default)),
     static: accept(optionTable.static, "--static", flags.static),
+    sockjs: flags.sockjs,
     workers: countWorkers(flags.workers),
     level,
   };
@@ -177,11 +183,12 @@ const echo: Handler = (event, bus) => {
 };
 
 async function start(handler: Handler, task: Task): Promise<Server> {
-  const { file, port, host, static: folder, level } = task;
+  const { file, port, host, static: folder, sockjs, level } = task;
   const logger = createStderrLogger(level);
   const joined = isWorker(task) && { cluster: workers() };
   try {
-    return await serve({ handler, port, host, logger, ...(folder !== undefined && { static: folder }), ...joined });
+    const folderOf = folder !== undefined && { static: folder };
+    return await serve({ handler, port, host, logger, sockjs, ...folderOf, ...joined });
   } catch (error) {
     if (error instanceof SendallError && ["LISTEN_FAILED", "CLUSTER_UNAVAILABLE"].includes(error.code)) throw error;
     // The options are checked, so it is what `init` threw.

@@ -21,6 +21,24 @@ export const IDLE: CloseReason = { code: 1000, reason: "idle" };
 export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
 export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
 
+/** What SockJS has beside these: a second receiver at a session, one that was cut, and a message that is no list of strings. */
+export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
+export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };
+export const BROKEN_FRAMING: CloseReason = { code: 3000, reason: "Broken framing." };
+/** Of the WebSocket below a SockJS session, whose own close frame has told the client why. */
+export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure" };
+
+/** A message is longer than may be, on a connection that `ws` does not read. */
+export class TooLarge extends RangeError {
+  readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
+
+/** A peer of a SockJS session has sent what is none of its messages. */
+export class BrokenFraming extends Error {
+  readonly code = "SOCKJS_BROKEN_FRAMING";
+  readonly closing: CloseReason = BROKEN_FRAMING;
+}
+
 /** The codes that the WebSocket library answers a broken frame with, by the library's error code. */
 const protocolErrors: Readonly<Record<string, number>> = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
@@ -36,6 +54,7 @@ export function protocolErrorCode(error: Error): number | undefined {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   // What a compressed message holds is no deflate stream (RFC 7692): the library closes with this.
   if (code.startsWith("Z_")) return INVALID_PAYLOAD;
+  if (error instanceof BrokenFraming) return BROKEN_FRAMING.code;
   if (!code.startsWith("WS_ERR_")) return undefined;
   return protocolErrors[code] ?? PROTOCOL_ERROR;
 }

@@ -1,5 +1,6 @@
 /** What rooms of one floor hand each other through the composition root: small contracts, no logic. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { PeerCertificate } from "node:tls";
 import type { Clock } from "./clock.js";
 import type {
@@ -97,11 +98,19 @@ export interface Asking {
   readonly raw: IncomingMessage | undefined;
   /** Aborted when the peer leaves before the answer. Made when first asked for. */
   readonly signal: AbortSignal;
+  /** It comes over SockJS: for a WebSocket with its frames or without, or as a plain request. Its head has the route's path. */
+  readonly sockjs?: "framed" | "raw" | "request";
 }
 
 /** Our end of one peer's transport. */
 export interface Wire {
   readonly transport: TransportName;
+  /** How its dead peers are found, if not as the route's option says; `false`: it finds them itself. */
+  readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+  /** `false` if there are no pings in this transport. */
+  readonly hasPings?: boolean;
+  /** `true` if it cannot carry bytes, only text: they are dropped. */
+  readonly isTextOnly?: boolean;
   /** `false` from the moment a close frame was sent or read, or the socket has gone. */
   readonly isOpen: boolean;
   /** Bytes that have come from the peer: a message that takes long to arrive is a sign of life, too. */
@@ -164,6 +173,35 @@ export interface Gate {
   refused(asking: Asking, refusal: Refusal): void;
 }
 
+/** What an upgrade is to SockJS: turned down, or asked about with the route's path in place of its own. */
+export type UpgradePlan =
+  | { readonly url: string; readonly refusal: Refusal }
+  | {
+      readonly url: string;
+      readonly kind: "framed" | "raw";
+      /** What the admission becomes: with SockJS's frames between the wire and the connection. */
+      wrap(admission: Admission): Admission;
+      /**
+       * Shakes hands in place of the usual one, for a protocol before RFC 6455; such a request is not checked. Accepts or
+       * forsakes, in its own time.
+       */
+      readonly shake?: (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
+    };
+
+/** SockJS as plain HTTP and upgrades meet it, before anything else answers them. */
+export interface SockJsFront {
+  /** Answers a request below the path of a SockJS route. @returns `false` if it is none */
+  answer(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Answers what nobody else has answered, where a SockJS route has every path. @returns `false` if none has */
+  greet(request: IncomingMessage, response: ServerResponse): boolean;
+  /** `undefined` for an upgrade that is not SockJS's. */
+  upgrade(request: IncomingMessage): UpgradePlan | undefined;
+  /** Whether an upgrade of this path is SockJS's. */
+  takes(path: string): boolean;
+  /** The path as it may be shown: without the secret of a session. */
+  shownPath(path: string): string;
+}
+
 /** Where a server listens. */
 export interface Address {
   readonly host: string;
@@ -179,7 +217,7 @@ export interface Entrance {
   open(gate: Gate): Promise<void>;
   /** Lets nobody in any more; resolves when the address is free again. */
   close(): Promise<void>;
-  /** The server has come to rest: lets go of a host. */
+  /** The server has come to rest: lets go of a host, and of all that is still under way. */
   detach?(): void;
   /** Plain HTTP, for a host that mounts us. */
   readonly middleware?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;

@@ -20,8 +20,15 @@ export type ParamsOf<Path> = Path extends `${infer Head}/${infer Tail}`
     : PartOf<Path>;
 type PartOf<Segment> = Segment extends `:${infer Name}` ? { readonly [N in Name]: string } : Record<never, string>;
 
-/** How a connection came in. */
-export type TransportName = "websocket" | "memory";
+/** How a connection came in: the names are those of SockJS clients, and `"memory"` is the test runtime. */
+export type TransportName =
+  | "websocket"
+  | "xhr-streaming"
+  | "eventsource"
+  | "htmlfile"
+  | "xhr-polling"
+  | "jsonp-polling"
+  | "memory";
 
 /** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */
 export type Data = string | Uint8Array | ArrayBuffer;
@@ -61,7 +68,7 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1). */
+  /** The version of the WebSocket protocol, 13 (RFC 6455 section 4.1); 0 for SockJS without it, or before it. */
   readonly version: number;
   /** The peer's port, or that of the nearest proxy. */
   readonly remotePort: number;
@@ -95,6 +102,7 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   /**
    * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes, after what was sent before; it overtakes only what waits for a
    * socket that must drain. `roundTripMs` tells when the pong has come.
+   * @returns `false` also where the transport has none (SockJS over HTTP)
    * @throws SendallError `BAD_DATA` if it is longer, or neither a string nor bytes
    */
   ping(data?: Data): boolean;

@@ -6,6 +6,13 @@ export function joinHeaders(rawHeaders: readonly string[]): string {
   return rawHeaders.join("\n");
 }
 
+/** The facts of a request less its cookies. */
+export function withoutCookies(head: Head): Head {
+  const parts = head.headers.split("\n");
+  const kept = parts.filter((_part, i) => parts[i - (i % 2)]?.toLowerCase() !== "cookie");
+  return { ...head, headers: joinHeaders(kept) };
+}
+
 /** Headers by lower-case name; repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
 function readHeaders(joined: string): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);

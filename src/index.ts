@@ -77,6 +77,7 @@ export type {
   ServeOptions,
   ServerOptions,
   SharedOptions,
+  SockJsOptions,
   SuperviseOptions,
 } from "./options.js";
 export { route } from "./options.js";

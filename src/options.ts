@@ -58,6 +58,27 @@ export interface SuperviseOptions {
   readonly keepData: boolean;
 }
 
+/** How a route speaks SockJS beside plain WebSocket. */
+export interface SockJsOptions {
+  /** Whether sessions may run over WebSocket: at `/{server}/{session}/websocket`, and raw at `/websocket`. Default `true`. */
+  readonly websocket: boolean;
+  /** So often a session's client gets an `h` frame, and over WebSocket a ping. Default 25,000 ms. */
+  readonly heartbeatIntervalMs: number;
+  /** A session that nobody polls for so long has ended. Default 5,000 ms. */
+  readonly disconnectDelayMs: number;
+  /** A streaming response that has carried so many bytes is ended, and the client asks for the next. Default 131,072. */
+  readonly responseLimitBytes: number;
+  /** Sets the cookie `JSESSIONID`, by which load balancers keep a session at one server. Default `false`. */
+  readonly cookieNeeded: boolean;
+  /** Also takes WebSockets of the draft hixie-76, with text only. Default `false`. */
+  readonly legacy: boolean;
+  /**
+   * The client for iframe transports, of the very version that the pages use. Default
+   * `"https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js"`.
+   */
+  readonly clientUrl: string;
+}
+
 /** One request or upgrade that was answered, for `onAccess`. */
 export interface AccessEntry {
   /** Whether it asked for a page or for a connection. */
@@ -108,7 +129,10 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly outbox?: Partial<OutboxOptions>;
   /** Beyond so many `join` returns `false`. Default 100. */
   readonly maxRoomsPerConnection?: number;
-  /** How dead peers are found (RFC 6455 section 5.5.2); `false` turns it off. What it leaves out has its default. */
+  /**
+   * How dead peers are found (RFC 6455 section 5.5.2); `false` turns it off. What it leaves out has its default. SockJS has its own,
+   * `sockjs.heartbeatIntervalMs`.
+   */
   readonly heartbeat?: Partial<HeartbeatOptions> | false;
   /** An event that is not finished by then is a failure, and the next one starts. Default 30,000 ms. */
   readonly handlerTimeoutMs?: number;
@@ -124,6 +148,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly concurrency?: "serial" | "connection";
   /** What happens when the handler fails. What it leaves out has its default. */
   readonly supervise?: Partial<SuperviseOptions>;
+  /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
+  readonly sockjs?: Partial<SockJsOptions> | boolean;
 }
 
 /** The options of one route. */

@@ -16,6 +16,7 @@ import {
   isOrigins,
   isProtocols,
   isRecord,
+  isScriptUrl,
   isTls,
   isTrust,
   MAX_MS,
@@ -36,6 +37,7 @@ import type {
   HeartbeatOptions,
   MailboxOptions,
   OutboxOptions,
+  SockJsOptions,
   SuperviseOptions,
 } from "./options.js";
 
@@ -72,6 +74,13 @@ interface OptionTypes {
   "supervise.intensity": number;
   "supervise.periodMs": number;
   "supervise.keepData": boolean;
+  "sockjs.websocket": boolean;
+  "sockjs.heartbeatIntervalMs": number;
+  "sockjs.disconnectDelayMs": number;
+  "sockjs.responseLimitBytes": number;
+  "sockjs.cookieNeeded": boolean;
+  "sockjs.legacy": boolean;
+  "sockjs.clientUrl": string;
   cluster: ClusterAdapter | undefined;
   trustProxy: boolean | number;
   logger: Logger | false | undefined;
@@ -118,6 +127,18 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   "supervise.intensity": whole("route", 3, 0),
   "supervise.periodMs": duration("route", 5_000),
   "supervise.keepData": flag("route", true),
+  "sockjs.websocket": flag("route", true),
+  "sockjs.heartbeatIntervalMs": duration("route", 25_000),
+  "sockjs.disconnectDelayMs": duration("route", 5_000),
+  "sockjs.responseLimitBytes": whole("route", 131_072, 1),
+  "sockjs.cookieNeeded": flag("route", false),
+  "sockjs.legacy": flag("route", false),
+  "sockjs.clientUrl": {
+    scope: "route",
+    default: "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js",
+    expected: 'the address of a script, which begins with "/", "http:" or "https:"',
+    accepts: isScriptUrl,
+  },
   cluster: {
     scope: "server",
     default: undefined,
@@ -148,6 +169,7 @@ export interface RouteSettings {
   readonly compression: boolean;
   readonly concurrency: "serial" | "connection";
   readonly supervise: SuperviseOptions;
+  readonly sockjs: SockJsOptions | false;
 }
 
 /** The options of a server, checked and complete. */
@@ -178,7 +200,14 @@ export interface RouteDefinition {
   readonly settings: RouteSettings;
 }
 
-const groups: readonly string[] = ["mailbox", "outbox", "heartbeat", "supervise"];
+/** The groups, and what may stand for one in place of an object. */
+const groups: Readonly<Record<string, readonly boolean[]>> = {
+  mailbox: [],
+  outbox: [],
+  heartbeat: [false],
+  supervise: [],
+  sockjs: [true, false],
+};
 
 function refuse(option: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
@@ -205,9 +234,10 @@ class Source {
     return read ?? option.default;
   }
 
-  isOff(group: string): boolean {
+  /** @param preset whether it is off where nobody says anything */
+  isOff(group: string, preset: boolean): boolean {
     const layer = this.#layers.find(({ options }) => options[group] !== undefined);
-    return layer?.options[group] === false;
+    return layer === undefined ? preset : layer.options[group] === false;
   }
 }
 
@@ -226,9 +256,9 @@ function checkNames(options: Record<string, unknown>, at: string, scope: "server
   for (const [name, value] of Object.entries(options)) {
     if (name === "handler" || (name === "routes" && scope === "server")) continue;
     if (!tops.has(name)) refuse(at + name, unknownOption(name, scope));
-    if (!groups.includes(name) || value === undefined || (name === "heartbeat" && value === false)) continue;
-    if (!isRecord(value))
-      refuse(at + name, `expected an object${name === "heartbeat" ? " or false" : ""}, got ${show(value)}`);
+    const stands = groups[name];
+    if (stands === undefined || value === undefined || stands.some((one) => one === value)) continue;
+    if (!isRecord(value)) refuse(at + name, `expected ${["an object", ...stands].join(" or ")}, got ${show(value)}`);
     for (const key of Object.keys(value))
       if (!names.has(`${name}.${key}`)) refuse(`${at}${name}.${key}`, "is no option");
   }
@@ -260,7 +290,7 @@ function routeSettings(source: Source): RouteSettings {
       slowConsumer: source.read("outbox.slowConsumer"),
     },
     maxRoomsPerConnection: source.read("maxRoomsPerConnection"),
-    heartbeat: source.isOff("heartbeat") ? false : heartbeat,
+    heartbeat: source.isOff("heartbeat", false) ? false : heartbeat,
     closeTimeoutMs: source.read("closeTimeoutMs"),
     handlerTimeoutMs: source.read("handlerTimeoutMs"),
     compression: source.read("compression"),
@@ -271,7 +301,21 @@ function routeSettings(source: Source): RouteSettings {
       periodMs: source.read("supervise.periodMs"),
       keepData: source.read("supervise.keepData"),
     },
+    sockjs: sockjsSettings(source),
   };
+}
+
+function sockjsSettings(source: Source): RouteSettings["sockjs"] {
+  const settings = {
+    websocket: source.read("sockjs.websocket"),
+    heartbeatIntervalMs: source.read("sockjs.heartbeatIntervalMs"),
+    disconnectDelayMs: source.read("sockjs.disconnectDelayMs"),
+    responseLimitBytes: source.read("sockjs.responseLimitBytes"),
+    cookieNeeded: source.read("sockjs.cookieNeeded"),
+    legacy: source.read("sockjs.legacy"),
+    clientUrl: source.read("sockjs.clientUrl"),
+  };
+  return source.isOff("sockjs", true) ? false : settings;
 }
 
 function readRoute(path: string | undefined, handler: unknown, source: Source, at: string): RouteDefinition {

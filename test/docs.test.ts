@@ -220,9 +220,11 @@ describe("the API reference", () => {
   test("gives each option of a server the default that it has", () => {
     const documented = Object.keys(optionTable).map((name) => {
       const [group = "", key] = name.split(".");
-      const owners =
-        key === undefined ? ["SharedOptions", "ServerOptions"] : [`${group[0]?.toUpperCase()}${group.slice(1)}Options`];
-      const option = items.find((one) => owners.includes(one.owner ?? "") && one.name === (key ?? group));
+      const owners = key === undefined ? ["sharedoptions", "serveroptions"] : [`${group}options`];
+      // "sockjs" is the option, SockJS the protocol.
+      const option = items.find(
+        ({ owner = "", name: own }) => owners.includes(owner.toLowerCase()) && own === (key ?? group),
+      );
       return [name, option?.preset];
     });
     const expected = Object.entries(optionTable).map(([name, option]) => [

@@ -59,6 +59,7 @@ describe("the README", () => {
       "js",
       "js",
       "js",
+      "js",
       "mermaid",
       "js",
       "html",

@@ -61,6 +61,7 @@ export class LiveConnection
   #isGone = false;
   #isCut = false;
   #isDeaf = false;
+  #hasDroppedBytes = false;
   /** How many have paused its socket. */
   #holds = 0;
   /** Its socket or the protocol. */
@@ -161,7 +162,7 @@ export class LiveConnection
 
   ping(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
-    if (!this.isOpen) return false;
+    if (!this.isOpen || this.#wire.hasPings === false) return false;
     this.#liveness.pinged();
     // It goes past the outbox: after what was sent before it, unless that has to wait for the socket.
     this.#sender.flush();
@@ -171,7 +172,7 @@ export class LiveConnection
 
   pong(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
-    if (!this.isOpen) return false;
+    if (!this.isOpen || this.#wire.hasPings === false) return false;
     this.#sender.flush();
     this.#wire.pong(payload);
     return true;
@@ -217,7 +218,9 @@ export class LiveConnection
   }
 
   offer(frame: Frame): Outcome {
-    return this.isOpen ? this.#sender.offer(frame) : "dead";
+    if (!this.isOpen) return "dead";
+    if (typeof frame.data !== "string" && this.#wire.isTextOnly === true) return this.#dropBytes();
+    return this.#sender.offer(frame);
   }
 
   tell(data: unknown): boolean {
@@ -339,6 +342,16 @@ export class LiveConnection
 
   #tell(event: ReceiverEvent): void {
     deliver(this.#receiver, event);
+  }
+
+  /** Said once: a handler that sends bytes sends many. */
+  #dropBytes(): Outcome {
+    const { counters, log } = this.#route;
+    counters.dropped++;
+    if (!this.#hasDroppedBytes)
+      log.warn({ connection: this.id, transport: this.transport }, "bytes cannot be sent here");
+    this.#hasDroppedBytes = true;
+    return "dropped";
   }
 
   becomeSlow(): void {

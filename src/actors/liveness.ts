@@ -28,6 +28,12 @@ export interface LivenessOwner {
   fellSilentTooLong(): void;
 }
 
+/** As the wire has it, or as the route has for all. */
+function heartbeatOf({ heartbeat, settings }: LivenessParts, wire: Wire): HeartbeatSettings | undefined {
+  if (wire.heartbeat === undefined) return heartbeat;
+  return wire.heartbeat === false ? undefined : { ...wire.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
+}
+
 export class Liveness implements Watched {
   readonly #parts: LivenessParts;
   readonly #owner: LivenessOwner;
@@ -43,7 +49,8 @@ export class Liveness implements Watched {
   #roundTripMs: number | undefined;
 
   constructor(parts: LivenessParts, owner: LivenessOwner, wire: Wire, lane: Lane) {
-    const { clock, heartbeat, settings } = parts;
+    const { clock, settings } = parts;
+    const heartbeat = heartbeatOf(parts, wire);
     this.#parts = parts;
     this.#owner = owner;
     this.#wire = wire;

@@ -5,9 +5,9 @@
 import type { Clock } from "../clock.js";
 import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
-import { Facts } from "../head.js";
+import { Facts, withoutCookies } from "../head.js";
 import { type Refusal, Rejection } from "../reject.js";
-import { allowsOrigin, type Origins } from "./origin.js";
+import { allowsOrigin, type Origins, pageOf } from "./origin.js";
 import { askedHost, believeProxies } from "./proxy.js";
 import { LEFT } from "./refuse.js";
 import type { Match } from "./router.js";
@@ -41,6 +41,8 @@ export interface Entry {
   readonly release: Release;
   /** When the request came. */
   readonly askedAt: number;
+  /** No upgrade, but a plain request of SockJS. */
+  readonly isPlain: boolean;
 }
 
 /** The route that a request has come to, what is believed of its head, and the subprotocol that both sides know. */
@@ -83,12 +85,16 @@ export class Admissions implements Pick<Gate, "admit"> {
     if (found === undefined) return { status: 404, body: `there is no route ${path}` };
     const shut = this.#shut(found.route);
     if (shut !== undefined) return shut;
-    const { origin } = headers;
-    if (!allowsOrigin(found.route.settings.origins, origin, askedHost(headers, trustProxy)))
+    const host = askedHost(headers, trustProxy);
+    const isPlain = asking.sockjs === "request";
+    const origin = isPlain ? pageOf({ headers, host, secure: head.secure }) : headers.origin;
+    if (!allowsOrigin(found.route.settings.origins, origin, host))
       return { status: 403, body: `the origin ${origin} is not allowed (option origins)` };
     const place = slots.take(head.remoteAddress, () => asking.signal);
     if (place === undefined) return FULL;
-    const protocol = choose(found.route, headers);
+    // SockJS's frames are no subprotocol.
+    const hasProtocol = asking.sockjs === undefined || asking.sockjs === "raw";
+    const protocol = hasProtocol ? choose(found.route, headers) : "";
     if (!(place instanceof Promise)) return this.#authorize(asking, { head, protocol, ...found }, place);
     return place.then((release) => {
       const refusal = this.#shut(found.route);
@@ -122,7 +128,16 @@ export class Admissions implements Pick<Gate, "admit"> {
   ): Admission | Refusal | Promise<Admission | Refusal> {
     const { authorize } = route.settings;
     const admission = (data: unknown): Admission =>
-      this.#admission(route, { facts: new Facts(head), params, protocol, data, release, askedAt: asking.at });
+      this.#admission(route, {
+        // A page's cookies may belong to whoever frames it: over SockJS `authorize` sees them, nobody after it.
+        facts: new Facts(asking.sockjs === undefined ? head : withoutCookies(head)),
+        params,
+        protocol,
+        data,
+        release,
+        askedAt: asking.at,
+        isPlain: asking.sockjs === "request",
+      });
     if (authorize === undefined) return admission(undefined);
     return this.#ask(authorize, route.settings.handshakeTimeoutMs, asking, new Facts(head), params).then((answer) => {
       const refusal = "data" in answer ? this.#shut(route) : answer;

@@ -34,6 +34,8 @@ export interface Listener {
   readonly address: Address;
   /** Resolves when the last socket that came in here is gone; the port is free at once. */
   close(): Promise<void>;
+  /** Cuts the connections whose answers are under way: those of SockJS have been told goodbye. */
+  cut(): void;
 }
 
 const TOO_SLOW: Refusal = { status: 408, body: "the request's head took too long" };
@@ -81,6 +83,7 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   return {
     address: { host: settings.host, port, isSecure: settings.tls !== undefined },
     close: () => close(server, heads),
+    cut: () => server.closeAllConnections(),
   };
 }
 
@@ -198,8 +201,8 @@ function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<
 function close(server: Server, heads: Heads): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    // Pages and idle keep-alive connections; upgraded sockets are no longer the HTTP server's and are closed by their route.
-    server.closeAllConnections();
+    // Upgraded sockets are no longer the HTTP server's and are closed by their route, as are the sessions of SockJS.
+    server.closeIdleConnections();
     heads.cut();
   });
 }

@@ -9,6 +9,27 @@ export function allowsOrigin(origins: Origins, origin: string | undefined, host:
   return origins.includes(normalOrigin(origin) ?? "");
 }
 
+/** What a browser says of the page that a plain request comes from, and whom the request asks. */
+export interface PlainRequest {
+  /** The headers by lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly host: string | undefined;
+  readonly secure: boolean;
+}
+
+/**
+ * The page that a plain request comes from. Without an Origin header, which browsers leave out of many requests, it is what
+ * `Sec-Fetch-Site` says, then `Referer`. @returns `undefined` if no page has sent it, `"null"` if it does not want to be known
+ */
+export function pageOf({ headers, host, secure }: PlainRequest): string | undefined {
+  const { origin, referer, "sec-fetch-site": site } = headers;
+  if (origin !== undefined) return origin;
+  if (site === "none") return undefined;
+  if (site === "same-origin") return `${secure ? "https" : "http"}://${host ?? ""}`;
+  if (referer !== undefined) return normalOrigin(referer) ?? "null";
+  return site === undefined ? undefined : "null";
+}
+
 /** As a browser writes it (RFC 6454 section 6.2); `undefined` if it is none. */
 export function normalOrigin(text: string): string | undefined {
   const url = parse(text);

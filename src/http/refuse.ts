@@ -17,7 +17,10 @@ export function refuseSocket(socket: Duplex, { status, body, headers = {} }: Ref
     ...given,
     ["Connection", "close"],
     ["Content-Length", String(Buffer.byteLength(body))],
-  ].map(([name, value]) => `${name}: ${value}\r\n`);
+  ]
+    // An empty type is none: SockJS refuses methods without one.
+    .filter(([, value]) => value !== "")
+    .map(([name, value]) => `${name}: ${value}\r\n`);
   // A peer that keeps its half open would keep the socket for good.
   socket.once("finish", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`);

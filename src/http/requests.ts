@@ -1,8 +1,8 @@
-/** Plain HTTP on the server's port: files, then the user's `onRequest`, then one line that says what this is. */
+/** Plain HTTP on the server's port: SockJS, then files, then the user's `onRequest`, then one line that says what this is. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.js";
-import type { Logger } from "../contracts.js";
+import type { Logger, SockJsFront } from "../contracts.js";
 import { readPath } from "../head.js";
 import type { AccessEntry } from "../options.js";
 import type { Refusal } from "../reject.js";
@@ -17,6 +17,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly trustProxy: boolean | number;
+  readonly sockjs: SockJsFront | undefined;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
   readonly onAccess: ((entry: AccessEntry) => void) | undefined;
@@ -60,6 +61,7 @@ export class Requests {
   }
 
   #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
+    if (this.#parts.sockjs?.answer(request, response) === true) return;
     if (this.#parts.static === undefined) next();
     else this.#parts.static(request, response, next);
   }
@@ -69,6 +71,7 @@ export class Requests {
     const path = readPath(request.url ?? "/");
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (onRequest !== undefined) this.#user(request, response, onRequest);
+    else if (this.#parts.sockjs?.greet(request, response) === true) return;
     else if (!isRead) answer(response, 405, `${request.method} is not answered here`, { Allow: "GET, HEAD" });
     else if (this.#parts.static !== undefined && !hasRoute(path)) answer(response, 404, `there is no ${path}`);
     else answer(response, 426, "this is a WebSocket server: upgrade", { Upgrade: "websocket" });
@@ -95,7 +98,7 @@ export class Requests {
 
   /** @returns what ends the watch: the answer is somebody else's */
   #watch(request: IncomingMessage, response: ServerResponse): () => void {
-    const { onAccess, clock, log, trustProxy } = this.#parts;
+    const { onAccess, clock, log, trustProxy, sockjs } = this.#parts;
     if (onAccess === undefined) return () => {};
     const at = clock.now();
     const { method = "", url = "/", socket, headers } = request;
@@ -105,7 +108,9 @@ export class Requests {
       trustProxy,
     );
     const tell = (): void => {
-      const entry = { at, durationMs: clock.now() - at, method, path: readPath(url), remoteAddress };
+      const path = readPath(url);
+      const shown = sockjs?.shownPath(path) ?? path;
+      const entry = { at, durationMs: clock.now() - at, method, path: shown, remoteAddress };
       tellAccess(onAccess, { type: "request", ...entry, status: response.statusCode }, log);
     };
     response.once("close", tell);

@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
-import type { Admission, Asking, Gate, Head } from "../contracts.js";
+import type { Admission, Asking, Gate, Head, SockJsFront, UpgradePlan } from "../contracts.js";
 import { joinHeaders } from "../head.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
@@ -24,7 +24,8 @@ const VERSION = 13;
 /** Names with commas between them (RFC 6455 section 4.1). */
 const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*)*$/;
 
-function readHead(request: IncomingMessage, localAddress: string | undefined): Head {
+/** The facts of a request, as they stand on its socket. @param localAddress the socket's at our side, if that is known */
+export function readHead(request: IncomingMessage, localAddress?: string | undefined): Head {
   const { socket } = request;
   const isSecure = socket instanceof TLSSocket;
   const certificate = isSecure ? socket.getPeerCertificate() : undefined;
@@ -74,14 +75,20 @@ class Decision implements Asking {
   readonly head: Head;
   readonly raw: IncomingMessage;
   readonly at: number;
+  readonly sockjs?: "framed" | "raw";
   readonly #socket: Duplex;
   #abort: AbortController | undefined;
 
-  constructor(raw: IncomingMessage, socket: Duplex, at: number, localAddress: string | undefined) {
-    this.at = at;
+  constructor(raw: IncomingMessage, socket: Duplex, parts: UpgradeParts, plan: UpgradePlan | undefined) {
+    this.at = parts.clock.now();
     this.raw = raw;
-    this.head = readHead(raw, localAddress);
+    this.head = readHead(raw, parts.localAddress);
     this.#socket = socket;
+    if (plan === undefined) return;
+    this.sockjs = "wrap" in plan ? plan.kind : "framed";
+    // The protocols before RFC 6455 have no version.
+    const version = "wrap" in plan && plan.shake !== undefined ? 0 : VERSION;
+    this.head = { ...this.head, url: plan.url, version };
   }
 
   get signal(): AbortSignal {
@@ -123,20 +130,33 @@ function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admi
   if (!isAccepted) admission.forsake();
 }
 
-/** @param localAddress the one that all sockets have at our side, if that is known: else each is asked, which takes 2 µs */
-export function createUpgrade(
-  gate: Gate,
-  clock: Clock,
-  handOver: HandOver,
-  localAddress?: string | undefined,
-): UpgradeListener {
+/** What an upgrade needs beside its own. */
+export interface UpgradeParts {
+  readonly gate: Gate;
+  readonly clock: Clock;
+  readonly handOver: HandOver;
+  /** Asked first. */
+  readonly sockjs: Pick<SockJsFront, "upgrade"> | undefined;
+  /** The one that all sockets have at our side, if that is known: else each is asked, which takes 2 µs. */
+  readonly localAddress?: string | undefined;
+}
+
+export function createUpgrade(parts: UpgradeParts): UpgradeListener {
+  const { gate, handOver, sockjs } = parts;
   return (request, socket, head) => {
     // First thing: a peer that resets its connection now must not end the process.
     socket.on("error", ignoreError);
-    const decision = new Decision(request, socket, clock.now(), localAddress);
+    const found = sockjs?.upgrade(request);
+    const decision = new Decision(request, socket, parts, found);
+    const plan = found !== undefined && "wrap" in found ? found : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if ("accept" in answer && !hasLeft(socket)) {
-        enter(decision, socket, head, answer, handOver);
+        const admission = plan?.wrap(answer) ?? answer;
+        if (plan?.shake === undefined) enter(decision, socket, head, admission, handOver);
+        else {
+          decision.end();
+          plan.shake(request, socket, head, admission);
+        }
         return;
       }
       // `ws` would never call back for a peer that has left.
@@ -145,7 +165,8 @@ export function createUpgrade(
       gate.refused(decision, refusal);
       refuseSocket(socket, refusal);
     };
-    const answer = fault(request) ?? gate.admit(decision);
+    const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
+    const answer = isBad ?? (plan?.shake === undefined ? fault(request) : undefined) ?? gate.admit(decision);
     if (answer instanceof Promise) answer.then(settle);
     else settle(answer);
   };

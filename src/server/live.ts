@@ -41,7 +41,7 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly closed: Promise<ServerEnd>;
   /** The root of the actors, an XState machine: `subscribe` and `system.inspect` work. */
   readonly actor: ServerActor;
-  /** Our plain HTTP (`static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
+  /** Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
   readonly middleware: NonNullable<Entrance["middleware"]>;
   /** Numbers of all routes together. */
   stats(): Stats;
@@ -62,7 +62,7 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
 export interface Surroundings {
   readonly clock: Clock;
   readonly newId: () => ConnectionId;
-  readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock) => Entrance;
+  readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock, actor: ServerActor) => Entrance;
 }
 
 /** What a server is put together from. */
@@ -106,7 +106,7 @@ export class LiveServer extends Everywhere implements Server {
     this.#clock = surroundings.clock;
     this.#log = log;
     this.#settings = settings;
-    this.#entrance = surroundings.createEntrance(settings, log, surroundings.clock);
+    this.#entrance = surroundings.createEntrance(settings, log, surroundings.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
     for (const route of routes) this.#router.add(route.path, route);
@@ -231,27 +231,29 @@ export class LiveServer extends Everywhere implements Server {
     refused: (asking, refusal) => this.#onRefused(asking, refusal),
   };
 
-  #onAccepted({ facts, askedAt }: Entry, connection: ConnectionId): void {
+  #onAccepted({ facts, askedAt, isPlain }: Entry, connection: ConnectionId): void {
     const { onAccess } = this.#settings;
-    if (onAccess === undefined) return;
+    // A plain request is told of with its answer.
+    if (onAccess === undefined || isPlain) return;
     const { remoteAddress } = facts.head;
     const timing = { at: askedAt, durationMs: this.#clock.now() - askedAt };
     const entry = { method: "GET", path: facts.path, status: 101, remoteAddress, connection };
     tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
   }
 
-  #onRefused({ at, head, raw }: Asking, { status, body }: Refusal): void {
+  #onRefused({ at, head, raw, sockjs }: Asking, { status, body }: Refusal): void {
     const path = readPath(head.url);
     const { remoteAddress } = believeProxies(head, new Facts(head).headers, this.#settings.trustProxy);
     const route = this.#router.match(path)?.route;
     if (route === undefined) this.#refused++;
     else route.counters.refused++;
     const level = status === 403 ? "warn" : "info";
-    this.#log[level]({ status, reason: body, path, remoteAddress }, "upgrade refused");
+    const isPlain = sockjs === "request";
+    this.#log[level]({ status, reason: body, path, remoteAddress }, isPlain ? "session refused" : "upgrade refused");
     const { onAccess } = this.#settings;
     const method = raw?.method ?? "GET";
     const entry = { at, durationMs: this.#clock.now() - at, method, path, status, remoteAddress, reason: body };
-    if (onAccess !== undefined) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);
+    if (onAccess !== undefined && !isPlain) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);
   }
 
   async #shutDown(reason: CloseReason & { readonly drainMs: number }): Promise<void> {
@@ -262,8 +264,8 @@ export class LiveServer extends Everywhere implements Server {
     const free = this.#entrance.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await this.#relay?.close();
-    await free;
     this.#entrance.detach?.();
+    await free;
     this.#unwatchLeaks?.();
     this.actor.send({ type: "closed" });
     this.#resolveClosed(this.#end);

@@ -3,7 +3,7 @@
  * `memory.ts` for each client that is let in.
  */
 import type { Clock } from "../clock.js";
-import { ABNORMAL, protocolErrorCode } from "../closing.js";
+import { ABNORMAL, protocolErrorCode, TooLarge } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
 import type { CarriedLink, MemoryClientEnd, MemoryClientEvents, ToClient, ToServer, Written } from "./carried.js";
@@ -20,10 +20,6 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const ALL = Number.POSITIVE_INFINITY;
 /** What a frame of control has beside its payload (RFC 6455 section 5.5). */
 const CONTROL_HEADER_BYTES = 2;
-
-class TooLarge extends RangeError {
-  readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-}
 
 /** Both ends of one connection. The server sees it as a {@link Wire}, a test through `client`. */
 export class MemoryLink implements Wire, CarriedLink {

@@ -1,6 +1,6 @@
 /**
- * The stages that the contract is played on: one server with clients, over the memory transport or over real loopback sockets,
- * with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for events. On the memory
+ * The stages that the contract is played on: one server with clients, over the memory transport or over real loopback sockets
+ * (WebSocket, SockJS), with one set of verbs, so that each sentence is written once. Time is driven by hand, waiting is for events. On the memory
  * transport `explore` plays each sentence a second time, in orders that the event loop never has.
  */
 import { randomUUID } from "node:crypto";
@@ -18,6 +18,7 @@ import { HandClock } from "../../src/testing/clock.js";
 import { nextRound } from "../../src/testing/driver.js";
 import { LiveRuntime } from "../../src/testing/live.js";
 import { MemoryEntrance } from "../../src/transport/memory.js";
+import { SockJsClient } from "./sockjs.js";
 
 /** A client's end of one connection. */
 interface ClientEnd {
@@ -58,8 +59,16 @@ export interface Stage {
 export const stages: readonly (readonly [name: string, plays: Plays])[] = [
   ["memory", playsOn(openMemoryStage)],
   ["memory, explored", playsExplored],
-  ["websocket", playsOn(openWebSocketStage)],
+  ["websocket", playsOn((options) => openNetworkStage(options, connectWebSocket(plain)))],
+  ["websocket with SockJS's frames", playsOn((options) => openNetworkStage(options, connectWebSocket(framed)))],
+  ["xhr-streaming", playsOn((options) => openNetworkStage(options, connectSockJs("xhr_streaming")))],
+  ["xhr-polling", playsOn((options) => openNetworkStage(options, connectSockJs("xhr")))],
 ];
+
+/** Clients of SockJS send no close frame: that they have gone looks as if the network had cut them. */
+export function hasCloseFrames(stage: string): boolean {
+  return !stage.startsWith("xhr");
+}
 
 /** So many values are tried, and under `explore` each of them in so many orders. */
 const VALUES = 25;
@@ -292,47 +301,87 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<L
   return new LiveStage(server, clock, connect, ended);
 }
 
-async function openWebSocketStage({ handler, ...options }: StageOptions): Promise<LiveStage> {
+/** A limit that no test reaches: what holds a reader up is the reader. */
+const sockjs = { responseLimitBytes: 2 ** 40 };
+
+async function openNetworkStage({ handler, ...options }: StageOptions, connect: Connect): Promise<LiveStage> {
   const ended = new Set<string>();
   const clock = handClock();
   const server = createServer(
-    { port: 0, logger: false, ...options, handler: watched(handler, ended) },
+    { port: 0, logger: false, sockjs, ...options, handler: watched(handler, ended) },
     { clock, newId: () => randomUUID() as ConnectionId, createEntrance: createNetworkEntrance },
   );
   await server.start();
-  return new LiveStage(server, clock, connectWebSocket, ended);
+  return new LiveStage(server, clock, connect, ended);
 }
 
-const connectWebSocket: Connect = (server, key) =>
-  new Promise((resolve, reject) => {
-    let socket: Socket | undefined;
-    const received: (string | Buffer)[] = [];
-    let closed: ClientEnd["closed"];
-    const createConnection = (): Socket => {
-      socket = connectSocket({ host: "127.0.0.1", port: server.port });
-      return socket;
-    };
-    const options = { createConnection };
-    const ws = new WebSocket(`${server.url}?key=${key}`, options);
-    ws.on("message", (data: Buffer, isBinary) => received.push(isBinary ? data : data.toString()));
-    ws.on("close", (code, reason) => {
-      closed = { code, reason: reason.toString() };
+function connectSockJs(row: "xhr" | "xhr_streaming"): Connect {
+  return (server, key) => SockJsClient.open(`${server.url.replace("ws", "http")}000/${key}`, `key=${key}`, row);
+}
+
+/** What a client of WebSocket makes of messages, in both directions. */
+interface Framing {
+  /** The rest of the address. */
+  readonly path: (key: string) => string;
+  readonly wrap: (data: string | Buffer) => string | Buffer;
+  /** The messages in one that has come, or what it closes the session with. */
+  readonly read: (
+    data: string | Buffer,
+  ) => readonly (string | Buffer)[] | { readonly code: number; readonly reason: string };
+}
+
+const plain: Framing = { path: () => "", wrap: (data) => data, read: (data) => [data] };
+
+/** As SockJS has it: `o`, `a[…]`, `c[code,"reason"]`. */
+const framed: Framing = {
+  path: (key) => `000/${key}/websocket`,
+  wrap: (data) => JSON.stringify([String(data)]),
+  read(data) {
+    const text = String(data);
+    if (text.startsWith("a")) return JSON.parse(text.slice(1)) as string[];
+    if (!text.startsWith("c")) return [];
+    const [code, reason] = JSON.parse(text.slice(1)) as [number, string];
+    return { code, reason };
+  },
+};
+
+function connectWebSocket({ path, wrap, read }: Framing): Connect {
+  return (server, key) =>
+    new Promise((resolve, reject) => {
+      let socket: Socket | undefined;
+      const received: (string | Buffer)[] = [];
+      let closed: ClientEnd["closed"];
+      let told: ClientEnd["closed"];
+      const createConnection = (): Socket => {
+        socket = connectSocket({ host: "127.0.0.1", port: server.port });
+        return socket;
+      };
+      const options = { createConnection };
+      const ws = new WebSocket(`${server.url}${path(key)}?key=${key}`, options);
+      ws.on("message", (data: Buffer, isBinary) => {
+        const found = read(isBinary ? data : data.toString());
+        if ("code" in found) told = found;
+        else received.push(...found);
+      });
+      ws.on("close", (code, reason) => {
+        closed = told ?? { code, reason: reason.toString() };
+      });
+      ws.on("error", reject);
+      ws.on("open", () =>
+        resolve({
+          received,
+          get closed() {
+            return closed;
+          },
+          send: (data) => ws.send(wrap(data)),
+          close: (code, reason) => ws.close(code, reason),
+          fail: () => socket?.resetAndDestroy(),
+          stall: () => ws.pause(),
+          resume: () => ws.resume(),
+        }),
+      );
     });
-    ws.on("error", reject);
-    ws.on("open", () =>
-      resolve({
-        received,
-        get closed() {
-          return closed;
-        },
-        send: (data) => ws.send(data),
-        close: (code, reason) => ws.close(code, reason),
-        fail: () => socket?.resetAndDestroy(),
-        stall: () => ws.pause(),
-        resume: () => ws.resume(),
-      }),
-    );
-  });
+}
 
 function watched(handler: HandlerFunction, ended: Set<string>): HandlerFunction {
   return (event: ServerEvent, bus: Bus) => {

@@ -282,7 +282,7 @@ describe("help", () => {
     const [help, short, nothing] = await Promise.all(["serve --help", "-h", ""].map((args) => sendall(args).ended));
     expect(help).toMatchObject({ code: 0, stderr: [] });
     expect(help?.stdout[0]).toBe("Usage: sendall serve [file] [options]");
-    for (const flag of ["--port", "--host", "--static", "--log-level", "--watch", "--help", "--version"])
+    for (const flag of ["--port", "--host", "--static", "--sockjs", "--log-level", "--watch", "--help", "--version"])
       expect(help?.stdout.join("\n")).toContain(flag);
     expect(short).toEqual(help);
     expect(nothing).toMatchObject({ code: 2, stdout: [], stderr: help?.stdout });

@@ -351,7 +351,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, tls";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sockjs, tls";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

@@ -37,6 +37,15 @@ export async function until(holds: () => boolean): Promise<void> {
 export async function serveByHand<S>(
   options: ServeOptions<Record<string, unknown>, S>,
 ): Promise<{ server: Server; clock: HandClock }> {
+  const { server, clock } = await openByHand(options);
+  onTestFinished(() => closeByHand(server, clock));
+  return { server, clock };
+}
+
+/** The same, closed by whoever has opened it. */
+export async function openByHand<S>(
+  options: ServeOptions<Record<string, unknown>, S>,
+): Promise<{ server: Server; clock: HandClock }> {
   const clock = new HandClock((step) => {
     setImmediate(step);
   });
@@ -46,7 +55,6 @@ export async function serveByHand<S>(
     { clock, newId: () => `c${++ids}` as ConnectionId, createEntrance: createNetworkEntrance },
   );
   await server.start();
-  onTestFinished(() => closeByHand(server, clock));
   return { server, clock };
 }
 

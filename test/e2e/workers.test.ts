@@ -100,6 +100,10 @@ describe("sendall serve --workers", () => {
     for (const [args, problem] of [
       [["--workers", "0"], '--workers: expected a whole number from 1 to 999, or auto, got "0"'],
       [["--workers", "2", "--watch"], "--workers: does not go with --watch"],
+      [
+        ["--workers", "2", "--sockjs"],
+        "--workers: does not go with --sockjs, whose sessions have to stay in one process",
+      ],
     ] as const) {
       const end = await start("dist/cli.js", ["serve", ...args]).ended;
       expect([end.code, end.stderr]).toEqual([2, [`sendall: ${problem} (sendall --help tells more)`]]);

@@ -1,6 +1,6 @@
 /** The facts of a request, read out of its head. */
 import { describe, expect, test } from "vitest";
-import { decode, Facts, joinHeaders, readPath } from "../../src/head.js";
+import { decode, Facts, joinHeaders, readPath, withoutCookies } from "../../src/head.js";
 import { headOf } from "./stage.js";
 
 function facts(url: string, ...rawHeaders: string[]): Facts {
@@ -61,6 +61,14 @@ describe("cookies", () => {
   test("are none without the header", () => {
     expect(Object.keys(facts("/").cookies)).toEqual([]);
   });
+});
+
+test("a head without its cookies has all else", () => {
+  const headers = joinHeaders(["Host", "a", "Cookie", "a=1", "X-A", "cookie", "cookie", "b=2", "X-Cookie", "c"]);
+  const less = new Facts(withoutCookies({ ...headOf("/x?y"), headers }));
+  expect({ ...less.headers }).toEqual({ host: "a", "x-a": "cookie", "x-cookie": "c" });
+  expect(Object.keys(less.cookies)).toEqual([]);
+  expect(less.path).toBe("/x");
 });
 
 describe("the target", () => {

@@ -49,6 +49,11 @@ function setting(options: unknown, name: keyof typeof optionTable): unknown {
   return pick(optionTable[name].scope === "server" ? settings : settings.routes[0].settings, name);
 }
 
+/** What turns on the group of an option that is off by itself. */
+function isOn(name: string): object {
+  return name.startsWith("sockjs.") ? { sockjs: true } : {};
+}
+
 const names = Object.keys(optionTable) as (keyof typeof optionTable)[];
 const logger = pino({ level: "silent" });
 
@@ -100,13 +105,23 @@ const values: {
   "supervise.intensity": { good: [0, 1_000], bad: [-1, 1.5, "3"] },
   "supervise.periodMs": { good: [1, 2 ** 40], bad: [0, 1.5, "5"] },
   "supervise.keepData": { good: [true, false], bad: [0, "true", null] },
+  "sockjs.websocket": { good: [true, false], bad: [1, "true", null] },
+  "sockjs.heartbeatIntervalMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
+  "sockjs.disconnectDelayMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
+  "sockjs.responseLimitBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
+  "sockjs.cookieNeeded": { good: [true, false], bad: [1, "true", null] },
+  "sockjs.legacy": { good: [true, false], bad: [1, "true", null] },
+  "sockjs.clientUrl": {
+    good: ["/client.js", "//a.example/b.js", "http://a.example/b.js", "https://a.example/b.js"],
+    bad: ["", "client.js", "http:", "javascript:alert(1)", 1, null],
+  },
   logger: { good: [false, logger], bad: [true, "info", null, { info() {} }, console] },
   name: { good: ["chat"], bad: ["", 1, null] },
 };
 
 describe.each(names)("the option %s", (name) => {
   test("has the default of the table", () => {
-    expect(setting({ handler }, name)).toBe(optionTable[name].default);
+    expect(setting({ handler, ...isOn(name) }, name)).toBe(optionTable[name].default);
     expect(setting({ handler, ...nest(name, undefined) }, name)).toBe(optionTable[name].default);
   });
 
@@ -177,6 +192,13 @@ describe("the table of options", () => {
       "supervise.intensity": 3,
       "supervise.periodMs": 5_000,
       "supervise.keepData": true,
+      "sockjs.websocket": true,
+      "sockjs.heartbeatIntervalMs": 25_000,
+      "sockjs.disconnectDelayMs": 5_000,
+      "sockjs.responseLimitBytes": 131_072,
+      "sockjs.cookieNeeded": false,
+      "sockjs.legacy": false,
+      "sockjs.clientUrl": "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js",
       cluster: undefined,
       trustProxy: false,
       logger: undefined,
@@ -211,6 +233,7 @@ describe("names", () => {
     [{ handler, mailbox: null }, "mailbox: expected an object, got null"],
     [{ handler, outbox: [] }, "outbox: expected an object, got []"],
     [{ handler, supervise: false }, "supervise: expected an object, got false"],
+    [{ handler, sockjs: 1 }, "sockjs: expected an object or true or false, got 1"],
     [{ handler, heartbeat: true }, "heartbeat: expected an object or false, got true"],
     [{ routes: { "/a": { handler, heartbeat: 5 } } }, 'routes["/a"].heartbeat: expected an object or false, got 5'],
   ])("of groups stand for objects: %j", (options, message) => {
@@ -231,6 +254,37 @@ describe("the heartbeat", () => {
   test("is on again in a route that sets it", () => {
     const options = { heartbeat: false, routes: { "/a": { handler, heartbeat: { intervalMs: 1 } } } };
     expect(heartbeat(options)).toEqual({ intervalMs: 1, timeoutMs: 20_000 });
+  });
+});
+
+describe("SockJS", () => {
+  const sockjs = (options: object): RouteSettings["sockjs"] => readOptions(options).routes[0].settings.sockjs;
+  const all = {
+    websocket: true,
+    heartbeatIntervalMs: 25_000,
+    disconnectDelayMs: 5_000,
+    responseLimitBytes: 131_072,
+    cookieNeeded: false,
+    legacy: false,
+    clientUrl: optionTable["sockjs.clientUrl"].default,
+  };
+
+  test("is off unless it is asked for, for all routes or for one", () => {
+    expect(sockjs({ handler })).toBe(false);
+    expect(sockjs({ handler, sockjs: false })).toBe(false);
+    expect(sockjs({ handler, sockjs: true })).toEqual(all);
+    expect(sockjs({ handler, sockjs: {} })).toEqual(all);
+    expect(sockjs({ sockjs: true, routes: { "/a": { handler } } })).toEqual(all);
+    expect(sockjs({ sockjs: true, routes: { "/a": { handler, sockjs: false } } })).toBe(false);
+    expect(sockjs({ routes: { "/a": { handler, sockjs: true } } })).toEqual(all);
+  });
+
+  test("takes a route's values, then the server's", () => {
+    const options = {
+      sockjs: { websocket: false, legacy: true },
+      routes: { "/a": { handler, sockjs: { websocket: true } } },
+    };
+    expect(sockjs(options)).toEqual({ ...all, legacy: true });
   });
 });
 

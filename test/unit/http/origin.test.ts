@@ -1,6 +1,6 @@
 /** Which pages may connect. */
 import { describe, expect, test } from "vitest";
-import { allowsOrigin, normalOrigin } from "../../../src/http/origin.js";
+import { allowsOrigin, normalOrigin, pageOf } from "../../../src/http/origin.js";
 
 describe('the origins "same"', () => {
   test.each([
@@ -90,4 +90,24 @@ test("an origin is read as a browser would write it", () => {
   expect(normalOrigin("http://example.com:8080")).toBe("http://example.com:8080");
   expect(normalOrigin("null")).toBeUndefined();
   expect(normalOrigin("file:///etc")).toBeUndefined();
+});
+
+test.each([
+  [{ origin: "http://a.example", referer: "http://b.example/", "sec-fetch-site": "same-origin" }, "http://a.example"],
+  [{}, undefined],
+  [{ "sec-fetch-site": "none", referer: "http://b.example/" }, undefined],
+  [{ "sec-fetch-site": "same-origin", referer: "http://b.example/" }, "http://own.example:81"],
+  [{ "sec-fetch-site": "same-site" }, "null"],
+  [{ "sec-fetch-site": "cross-site" }, "null"],
+  [{ "sec-fetch-site": "cross-site", referer: "http://b.example:82/path" }, "http://b.example:82"],
+  [{ referer: "http://b.example/path" }, "http://b.example"],
+  [{ referer: "nonsense" }, "null"],
+])("the page of a plain request with %j is %s", (headers, expected) => {
+  const given: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(headers));
+  expect(pageOf({ headers: given, host: "own.example:81", secure: false })).toBe(expected);
+});
+
+test("the page of a plain request of the same origin is at https behind TLS", () => {
+  const headers = { "sec-fetch-site": "same-origin" };
+  expect(pageOf({ headers, host: "own.example", secure: true })).toBe("https://own.example");
 });

@@ -15,7 +15,7 @@ function stage(admit: (asking: Asking) => ReturnType<Gate["admit"]>, handOver: H
     hasRoute: () => true,
     refused: (_asking, { status }: Refusal) => void told.push(status),
   };
-  const upgrade = createUpgrade(gate, new HandClock(), handOver);
+  const upgrade = createUpgrade({ gate, clock: new HandClock(), handOver, sockjs: undefined });
   return {
     told,
     /** A good request on this socket. */

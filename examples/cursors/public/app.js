@@ -1,0 +1,61 @@
+// The cursors page: tells where the pointer is, at most once a frame, and shows where the others' are.
+const state = document.getElementById("state");
+const template = document.getElementById("cursor");
+const transport = new URLSearchParams(window.location.search).get("transport");
+const AGAIN_MS = 1_000;
+
+/** The cursors of the others, by their numbers. */
+const cursors = new Map();
+
+function cursorOf(who) {
+  const known = cursors.get(who);
+  if (known) return known;
+  const cursor = template.content.firstElementChild.cloneNode(true);
+  // Neighbours differ much in colour.
+  cursor.style.fill = `hsl(${(who * 137) % 360} 70% 50%)`;
+  cursors.set(who, cursor);
+  document.body.append(cursor);
+  return cursor;
+}
+
+const receive = {
+  count({ count }) {
+    state.textContent = count === 1 ? "Nobody else is here" : `${count} are here`;
+  },
+  move({ who, x, y }) {
+    cursorOf(who).style.transform = `translate(${x * window.innerWidth}px, ${y * window.innerHeight}px)`;
+  },
+  left({ who }) {
+    cursors.get(who)?.remove();
+    cursors.delete(who);
+  },
+};
+
+let socket;
+let place;
+
+function open() {
+  socket = new SockJS("/cursors", null, transport ? { transports: transport } : {});
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    receive[message.type]?.(message);
+  };
+  socket.onclose = () => {
+    state.textContent = "Disconnected";
+    for (const who of [...cursors.keys()]) receive.left({ who });
+    setTimeout(open, AGAIN_MS);
+  };
+}
+
+function tell() {
+  if (socket.readyState === SockJS.OPEN) socket.send(JSON.stringify(place));
+  place = undefined;
+}
+
+addEventListener("pointermove", ({ clientX, clientY }) => {
+  if (place === undefined) requestAnimationFrame(tell);
+  const part = (at, size) => Math.min(Math.max(at / size, 0), 1);
+  place = { x: part(clientX, window.innerWidth), y: part(clientY, window.innerHeight) };
+});
+
+open();

@@ -1,0 +1,49 @@
+/** A plain request that SockJS answers: its facts, and who asks. What creates a session is put to the gate as this. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Asking, Head } from "../contracts.js";
+import { Facts } from "../head.js";
+import { askedHost, believeProxies } from "../http/proxy.js";
+import { readHead } from "../http/upgrade.js";
+import type { Asker } from "./headers.js";
+
+/** The target of a request with the path of its route in place of its own: the session's id is its client's secret. */
+export function routeUrl(url: string, base: string): string {
+  const query = url.indexOf("?");
+  return query < 0 ? base : base + url.slice(query);
+}
+
+export class PlainAsking implements Asking, Asker {
+  readonly at: number;
+  readonly head: Head;
+  readonly raw: IncomingMessage;
+  readonly sockjs = "request";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly host: string | undefined;
+  readonly secure: boolean;
+  readonly #response: ServerResponse;
+  #abort: AbortController | undefined;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { base, at, trustProxy }: { readonly base: string; readonly at: number; readonly trustProxy: boolean | number },
+  ) {
+    this.at = at;
+    this.raw = request;
+    // Over HTTP there is no version of WebSocket.
+    this.head = { ...readHead(request), url: routeUrl(request.url ?? "/", base), version: 0 };
+    this.headers = new Facts(this.head).headers;
+    this.host = askedHost(this.headers, trustProxy);
+    this.secure = believeProxies(this.head, this.headers, trustProxy).secure;
+    this.#response = response;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      const abort = new AbortController();
+      this.#abort = abort;
+      this.#response.once("close", () => abort.abort());
+    }
+    return this.#abort.signal;
+  }
+}

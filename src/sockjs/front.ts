@@ -1,0 +1,184 @@
+/**
+ * SockJS as the network meets it: finds the route whose SockJS a path is, for plain requests and for upgrades. The composition
+ * root makes one for each server and puts it before everything else that answers HTTP.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../clock.js";
+import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
+import { readPath } from "../head.js";
+import { EVERY_PATH } from "../http/router.js";
+import type { SockJsOptions } from "../options.js";
+import type { Refusal } from "../reject.js";
+import { PlainAsking, routeUrl } from "./asking.js";
+import { Batch } from "./frames.js";
+import { cacheable } from "./headers.js";
+import { isHixie, shakeHixie } from "./hixie.js";
+import type { Place } from "./paths.js";
+import { answerRow, answerText, NOT_FOUND, rows } from "./rows.js";
+import { type Exchange, Service, type ServiceParts, type ServiceSettings } from "./service.js";
+import { Family, type SessionParent } from "./session.js";
+import { SocketSession } from "./socket-session.js";
+
+/** A route, as the composition root knows it. */
+interface RouteLike {
+  /** `undefined` is every path. */
+  readonly path: string | undefined;
+  readonly settings: ServiceSettings & { readonly sockjs: SockJsOptions | false };
+}
+
+export interface FrontParts {
+  readonly routes: readonly RouteLike[];
+  readonly gate: Gate;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly trustProxy: boolean | number;
+  /** The actor under which sessions live. */
+  readonly parent: SessionParent;
+}
+
+/** Where a path leads, and whose it is. */
+interface Found {
+  readonly service: Service;
+  readonly place: Place;
+}
+
+type PlannedUpgrade = Extract<UpgradePlan, { kind: unknown }>;
+
+/** What a peer that answers no ping is given where the route's `heartbeat` does not say. */
+const PING_TIMEOUT_MS = 20_000;
+
+export class Front implements SockJsFront {
+  readonly #parts: ServiceParts;
+  readonly #services: readonly Service[];
+
+  private constructor(parts: ServiceParts, services: readonly Service[]) {
+    this.#parts = parts;
+    this.#services = services;
+  }
+
+  /** @returns `undefined` if no route speaks SockJS */
+  static create({ routes, parent, log, ...others }: FrontParts): Front | undefined {
+    if (routes.every(({ settings }) => settings.sockjs === false)) return undefined;
+    const family = new Family(parent, (error) => log.error({ err: error }, "a session failed"));
+    const parts: ServiceParts = { ...others, family, batch: new Batch() };
+    const services = [...routes]
+      .sort((a, b) => depth(b.path) - depth(a.path))
+      .flatMap(({ path = EVERY_PATH, settings }) =>
+        settings.sockjs === false ? [] : [new Service(path, settings.sockjs, settings, parts)],
+      );
+    return new Front(parts, services);
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): boolean {
+    const found = this.#find(readPath(request.url ?? "/"));
+    if (found === undefined) return false;
+    const { row } = found.place;
+    // What may be a file's, or the program's own, they answer first.
+    if (found.service.isShared && row === "greeting") return false;
+    const exchange = this.#exchange(request, response, found);
+    if (row !== undefined) answerRow(row, exchange);
+    else answerText(response, 404, NOT_FOUND);
+    return true;
+  }
+
+  greet(request: IncomingMessage, response: ServerResponse): boolean {
+    const path = readPath(request.url ?? "/");
+    const service = this.#services.find(({ isShared }) => isShared);
+    const isIts = service?.isEverywhere ? !this.#parts.gate.hasRoute(path) : path === "/";
+    if (service === undefined || request.method !== "GET" || !isIts) return false;
+    answerRow(
+      "greeting",
+      this.#exchange(request, response, { service, place: { base: path, row: "greeting", sessionId: "" } }),
+    );
+    return true;
+  }
+
+  takes(path: string): boolean {
+    return this.#findUpgrade(path) !== undefined;
+  }
+
+  shownPath(path: string): string {
+    const { base = "", row, sessionId } = this.#find(path)?.place ?? {};
+    return sessionId === undefined || sessionId === "" ? path : `${base === "/" ? "" : base}/${row}`;
+  }
+
+  upgrade(request: IncomingMessage): UpgradePlan | undefined {
+    const found = this.#findUpgrade(readPath(request.url ?? "/"));
+    if (found === undefined) return undefined;
+    const url = routeUrl(request.url ?? "/", found.place.base);
+    const refusal = this.#refusal(request, found);
+    if (refusal !== undefined) return { url, refusal };
+    if (found.place.row === "raw") return { url, kind: "raw", wrap: asItIs };
+    const { service } = found;
+    const wrap = (admission: Admission): Admission => this.#frame(admission, service);
+    return { url, kind: "framed", wrap, ...(service.options.legacy && isHixie(request) && this.#shaking(service)) };
+  }
+
+  /** The server has come to rest. */
+  end(): void {
+    this.#parts.family.end();
+  }
+
+  #find(path: string): Found | undefined {
+    const all = this.#services.flatMap((service) => {
+      const place = service.locate(path);
+      return place === undefined ? [] : [{ service, place }];
+    });
+    const owners = all.filter(({ service }) => !service.isShared);
+    const found = owners.find(({ place }) => place.row !== undefined) ?? owners[0] ?? all[0];
+    if (found === undefined || (found.place.row === undefined && found.service.isShared)) return undefined;
+    // Another route has this path for itself.
+    return found.place.row !== "greeting" && this.#parts.gate.hasRoute(path) ? undefined : found;
+  }
+
+  /** The path of the route itself is plain WebSocket's. */
+  #findUpgrade(path: string): Found | undefined {
+    const found = this.#find(path);
+    return found?.place.row === "greeting" ? undefined : found;
+  }
+
+  #exchange(request: IncomingMessage, response: ServerResponse, { service, place }: Found): Exchange {
+    const { clock, trustProxy } = this.#parts;
+    const asking = new PlainAsking(request, response, { base: place.base, at: clock.now(), trustProxy });
+    return { request, response, asking, service, place };
+  }
+
+  /** Why an upgrade is none that SockJS can make. */
+  #refusal({ method = "" }: IncomingMessage, { service, place: { row } }: Found): Refusal | undefined {
+    if (row === undefined) return { status: 404, body: NOT_FOUND };
+    const isSocket = row === "raw" || row === "websocket";
+    if (isSocket && !service.options.websocket)
+      return { status: 404, body: NOT_FOUND, headers: cacheable(this.#parts.clock.now()) };
+    if (isSocket && method === "GET") return undefined;
+    return { status: 405, body: "", headers: { Allow: rows[row].methods.join(", "), "Content-Type": "" } };
+  }
+
+  #shaking({ settings }: Service): Pick<PlannedUpgrade, "shake"> {
+    const parts = { clock: this.#parts.clock, timeoutMs: settings.handshakeTimeoutMs };
+    return {
+      shake: (request, socket, head, admission) => shakeHixie(request, socket, head, { ...parts, admission }),
+    };
+  }
+
+  #frame(admission: Admission, { options, settings }: Service): Admission {
+    const { clock, batch } = this.#parts;
+    const { timeoutMs = PING_TIMEOUT_MS } = settings.heartbeat || {};
+    const { heartbeatIntervalMs } = options;
+    return {
+      ...admission,
+      accept: (wire) => {
+        const session = new SocketSession(wire, { clock, batch, heartbeatIntervalMs, timeoutMs });
+        session.begin(admission.accept(session));
+        return session;
+      },
+    };
+  }
+}
+
+function asItIs(admission: Admission): Admission {
+  return admission;
+}
+
+function depth(path = ""): number {
+  return path.split("/").length;
+}

@@ -1,0 +1,163 @@
+/**
+ * A SockJS session over a WebSocket: stands between the WebSocket's wire and the connection, and puts SockJS's frames around
+ * messages. It has no id that anybody could share, and ends with its socket.
+ */
+import type { Clock, Timer } from "../clock.js";
+import { ABNORMAL, BrokenFraming, type CloseReason, SESSION_CLOSED } from "../closing.js";
+import type { Peer, Wire } from "../contracts.js";
+import type { ConnectionId, Frame, TransportName } from "../events.js";
+import { encodeFrame } from "../transport/frame.js";
+import { type Batch, closeFrame, HEARTBEAT, OPEN, readSocketMessage } from "./frames.js";
+import { Inbox } from "./inbox.js";
+
+const OPEN_FRAME = encodeFrame(OPEN);
+const HEARTBEAT_FRAME = encodeFrame(HEARTBEAT);
+
+export interface SocketSessionParts {
+  readonly clock: Clock;
+  readonly batch: Batch;
+  /** So often the client gets an `h`; one that was silent for so long gets a ping, too. */
+  readonly heartbeatIntervalMs: number;
+  /** Who does not answer that for so long is given up. */
+  readonly timeoutMs: number;
+}
+
+export class SocketSession implements Wire, Peer {
+  readonly transport: TransportName = "websocket";
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+  readonly isTextOnly = true;
+  readonly hasPings: boolean;
+  readonly #wire: Wire;
+  readonly #parts: SocketSessionParts;
+  #peer: Peer | undefined;
+  #inbox: Inbox | undefined;
+  #timer: Timer;
+  #isOpen = true;
+  #closing: CloseReason | undefined;
+
+  /** Opens the session; `begin` follows in the same stack. */
+  constructor(wire: Wire, parts: SocketSessionParts) {
+    this.#wire = wire;
+    this.#parts = parts;
+    this.hasPings = wire.hasPings !== false;
+    // Without pings nobody could answer.
+    this.heartbeat = this.hasPings && { intervalMs: parts.heartbeatIntervalMs, timeoutMs: parts.timeoutMs };
+    wire.write([OPEN_FRAME]);
+    this.#timer = parts.clock.after(parts.heartbeatIntervalMs, this.#beat);
+  }
+
+  begin(peer: Peer): void {
+    this.#peer = peer;
+    this.#inbox = new Inbox(peer);
+  }
+
+  // As the connection's wire.
+
+  get isOpen(): boolean {
+    return this.#isOpen && this.#wire.isOpen;
+  }
+  get bytesRead(): number {
+    return this.#wire.bytesRead;
+  }
+  get untakenBytes(): number {
+    return this.#wire.untakenBytes;
+  }
+  get isDelayed(): boolean {
+    return this.#wire.isDelayed;
+  }
+
+  mustWait(): boolean {
+    return this.#wire.mustWait();
+  }
+
+  write(frames: readonly Frame[]): boolean {
+    return this.isOpen && this.#wire.write([this.#parts.batch.wireOf(frames)]);
+  }
+
+  ping(data: Buffer): void {
+    this.#wire.ping(data);
+  }
+
+  pong(data: Buffer): void {
+    this.#wire.pong(data);
+  }
+
+  /** The client reads the reason in SockJS's frame; the WebSocket's own says only that it is over. */
+  close(code: number, reason: string): void {
+    if (!this.isOpen) return;
+    this.#isOpen = false;
+    this.#closing = { code, reason };
+    this.#timer.cancel();
+    this.#inbox?.end();
+    this.#wire.write([encodeFrame(closeFrame(this.#closing))]);
+    this.#wire.close(SESSION_CLOSED.code, SESSION_CLOSED.reason);
+  }
+
+  terminate(): void {
+    this.#isOpen = false;
+    this.#wire.terminate();
+  }
+
+  pause(): void {
+    this.#inbox?.pause();
+    this.#wire.pause();
+  }
+
+  resume(): void {
+    this.#inbox?.resume();
+    this.#wire.resume();
+  }
+
+  // As the WebSocket's peer.
+
+  get id(): ConnectionId {
+    return this.#peer?.id ?? ("" as ConnectionId);
+  }
+
+  /** Bytes are read as text. What is none of SockJS's messages ends the session. */
+  message(data: string | Buffer): void {
+    if (!this.isOpen) return;
+    const read = readSocketMessage(data.toString());
+    if ("messages" in read) this.#inbox?.push(read.messages);
+    else this.#breakOff(new BrokenFraming(read.problem));
+  }
+
+  pinged(data: Buffer): void {
+    this.#peer?.pinged(data);
+  }
+
+  ponged(data: Buffer): void {
+    this.#peer?.ponged(data);
+  }
+
+  drained(): void {
+    this.#peer?.drained();
+  }
+
+  failed(error: Error): void {
+    this.#peer?.failed(error);
+  }
+
+  /** How the WebSocket was closed after our own close frame is no news. */
+  gone(code: number, reason: string): void {
+    this.#isOpen = false;
+    this.#timer.cancel();
+    this.#inbox?.end();
+    const ending = code === ABNORMAL || this.#closing === undefined ? { code, reason } : this.#closing;
+    this.#peer?.gone(ending.code, ending.reason);
+  }
+
+  #breakOff(error: BrokenFraming): void {
+    // What came before it is told before it.
+    this.#inbox?.end();
+    this.#peer?.failed(error);
+    this.close(error.closing.code, error.closing.reason);
+    // A paused one would not read the answer.
+    this.#wire.resume();
+  }
+
+  readonly #beat = (): void => {
+    this.#timer = this.#parts.clock.after(this.#parts.heartbeatIntervalMs, this.#beat);
+    if (this.isOpen && !this.#wire.mustWait()) this.#wire.write([HEARTBEAT_FRAME]);
+  };
+}

@@ -1,0 +1,83 @@
+/** Where paths lead below a route that speaks SockJS. */
+import { describe, expect, test } from "vitest";
+import { EVERY_PATH } from "../../../src/http/router.js";
+import { locator } from "../../../src/sockjs/paths.js";
+
+/** The row and the session, the base in front: `"/echo xhr abc"`. */
+function locate(route: string, path: string): string | undefined {
+  const place = locator(route)(path);
+  return place && `${place.base} ${place.row ?? "-"} ${place.sessionId}`.trim();
+}
+
+describe("below /echo", () => {
+  test.each([
+    ["/echo", "/echo greeting"],
+    ["/echo/", "/echo greeting"],
+    ["/echo/info", "/echo info"],
+    ["/echo/info/", "/echo info"],
+    ["/echo/iframe.html", "/echo iframe"],
+    ["/echo/iframe-1.6.1.html", "/echo iframe"],
+    ["/echo/websocket", "/echo raw"],
+    ["/echo/000/abc/websocket", "/echo websocket abc"],
+    ["/echo/000/abc/xhr", "/echo xhr abc"],
+    ["/echo/000/abc/xhr/", "/echo xhr abc"],
+    ["/echo/000/a%20c/jsonp_send", "/echo jsonp_send a%20c"],
+    ["/echo//", "/echo -"],
+    ["/echo///", "/echo -"],
+    ["/echo/info//", "/echo -"],
+    ["/echo//info", "/echo -"],
+    ["/echo/INFO", "/echo -"],
+    ["/echo/000/abc/xhr//", "/echo -"],
+    ["/echo/000/abc/xhr/x", "/echo -"],
+    ["/echo/0.0/abc/xhr", "/echo -"],
+    ["/echo/000//xhr", "/echo -"],
+    ["/echo/000/abc/constructor", "/echo -"],
+    ["/echox", undefined],
+    ["/echox/info", undefined],
+    ["/", undefined],
+    ["/Echo/info", undefined],
+  ])("%s is %s", (path, expected) => {
+    expect(locate("/echo", path)).toBe(expected);
+  });
+});
+
+test.each([
+  ["/a/b", "/a/b/c/d/xhr", "/a/b xhr d"],
+  ["/a/b", "/a/b", "/a/b greeting"],
+  ["/a/b", "/a", undefined],
+  ["/a/", "/a/info", "/a/ info"],
+  ["/a/", "/a", "/a/ greeting"],
+  ["/ü", "/%C3%BC/info", "/%C3%BC info"],
+  ["/", "/info", "/ info"],
+  ["/", "/000/abc/xhr", "/ xhr abc"],
+  ["/", "/", "/ greeting"],
+  ["/", "/x", "/ -"],
+  ["/room/:name", "/room/a%20b/info", "/room/a%20b info"],
+  ["/room/:name", "/room/a", "/room/a greeting"],
+  ["/room/:name", "/room/a/", "/room/a greeting"],
+  ["/room/:name", "/room/a/000/abc/xhr", "/room/a xhr abc"],
+  ["/room/:name", "/room//info", undefined],
+  ["/room/:name", "/room", undefined],
+  ["/:a/x/:b", "/1/x/2/info", "/1/x/2 info"],
+  ["/:a/x/:b", "/1/y/2/info", undefined],
+  [EVERY_PATH, "/info", "/ info"],
+  [EVERY_PATH, "/a/b/info", "/a/b info"],
+  [EVERY_PATH, "/000/abc/xhr", "/ xhr abc"],
+  [EVERY_PATH, "/a/b/000/abc/xhr", "/a/b xhr abc"],
+  [EVERY_PATH, "/websocket", "/ raw"],
+  [EVERY_PATH, "/a/websocket", "/a raw"],
+  [EVERY_PATH, "/a/b/websocket", "/ websocket b"],
+  [EVERY_PATH, "/a.b/c/websocket", "/a.b/c raw"],
+  [EVERY_PATH, "/", undefined],
+  [EVERY_PATH, "/a/b/xhr", "/ xhr b"],
+  [EVERY_PATH, "/b/xhr", undefined],
+  [EVERY_PATH, "/any", undefined],
+])("below %s, %s is %s", (route, path, expected) => {
+  expect(locate(route, path)).toBe(expected);
+});
+
+test("a path of very many parts is looked at as far as it matters", () => {
+  const long = `/echo${"/a".repeat(5_000)}`;
+  expect(locate("/echo", long)).toBe("/echo -");
+  expect(locate("/:name", long)).toBe("/echo -");
+});
