@@ -34,7 +34,7 @@ const FULL = {
   virtualRounds: 3,
   roundMs: 400,
   warmUpMs: 1_500,
-  deadlineMs: 300_000,
+  deadlineMs: 600_000,
 };
 /** @type {import("./rounds.js").Plan} */
 const QUICK = {
@@ -100,9 +100,14 @@ async function main() {
   if (chosen.length > 0) say(header(run, contestants));
   const results = [];
   for (const scenario of chosen) {
-    const result = await runScenario(scenario, { plan, peers: contestants, cores, profile: values.profile });
-    results.push(result);
-    say(table(result, contestants));
+    try {
+      const result = await runScenario(scenario, { plan, peers: contestants, cores, profile: values.profile });
+      results.push(result);
+      say(table(result, contestants));
+    } catch (error) {
+      // The others are worth having, after all these minutes.
+      fail(`${scenario.name}: ${error instanceof Error ? error.message : error}`);
+    }
   }
   // One short round says nothing of them.
   if (chosen.length > 0 && !plan.isQuick) say(`\n${goals(results)}`);
@@ -116,9 +121,14 @@ async function main() {
   if (values.json) console.log(toJson(run, results, virtualResults));
 }
 
+/** @param {string} why */
+function fail(why) {
+  console.error(`bench: ${why}`);
+  process.exitCode = 1;
+}
+
 try {
   await main();
 } catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
+  fail(error instanceof Error ? error.message : String(error));
 }

@@ -50,8 +50,8 @@ export class CrowdLoad {
    * @param {number} count
    */
   async come(count) {
-    // From another address each time: the ports of those that have left are not free for a while.
-    const localAddress = `127.0.0.${2 + (this.#times++ % 200)}`;
+    // From another address in each process and each time: the ports of those that have left are not free for a while.
+    const localAddress = `127.${1 + ((process.pid >> 8) % 254)}.${process.pid % 256}.${1 + (this.#times++ % 254)}`;
     const { greeting, path } = this.#dialect;
     const start = performance.now();
     await inBatches(count, async (i) => {
