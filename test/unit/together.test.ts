@@ -9,7 +9,7 @@ import {
   type ServeOptions,
   type Server,
 } from "sendall";
-import { createTestRuntime, type TestRuntime } from "sendall/testing";
+import { createTestRuntime, type ExploreOptions, explore, type Scenario, type TestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createMachine } from "xstate";
 import { memory } from "../../src/cluster/memory.js";
@@ -136,6 +136,44 @@ describe("a cluster", () => {
     expect([ac.take(), bc.take(), bm.take()]).toEqual([["msg,e,e"], ["msg,e,e"], ["still", "from the ended"]]);
     expect(servers[0].stats().cluster).toMatchObject({ subscriptions: 3, rejected: 0 });
     expect(servers[1].stats().cluster).toMatchObject({ subscriptions: 5, rejected: 0 });
+  });
+
+  test("an exploration of two nodes plays the same run for the same seed", async () => {
+    const traces: string[] = [];
+    const scenario: Scenario = async ({ runtime }) => {
+      const cluster = memory();
+      const handler = channels({
+        c: perConnection<number>({
+          init: () => 0,
+          handle(message, count, connection, bus) {
+            bus.broadcast(`${message} of ${connection.id}`, connection);
+            return noreply(count + 1);
+          },
+        }),
+      });
+      const [a, b] = [runtime({ handler, cluster }), runtime({ handler, cluster })];
+      const [ann, bob] = [await a.connect({ name: "ann" }), await b.connect({ name: "bob" })];
+      for (const client of [ann, bob]) for (const text of ["sub,c", "msg,c,hi"]) client.send(text);
+      await a.settle();
+      await b.settle();
+      throw new Error("always");
+    };
+    const options: ExploreOptions = { runs: 1, faults: ["stall", "disconnect", "reset"] };
+    for (let time = 0; time < 2; time++)
+      await explore(scenario, options).catch((error: Error) => traces.push(error.message));
+    expect(traces[0]).toContain("handles message of bob");
+    expect(traces[0]).toBe(traces[1]);
+  });
+
+  test("whoever a handler has not finished with is called by name", async () => {
+    await using runtime = createTestRuntime({
+      cluster: memory(),
+      failures: "supervise",
+      handler: (event) => (event.type === "message" ? new Promise(() => {}) : undefined),
+    });
+    const ann = await runtime.connect({ name: "ann" });
+    ann.send("hi");
+    await expect(runtime.settle()).rejects.toThrow(`not finished its "message" event of ann (${ann.id}), and`);
   });
 });
 
