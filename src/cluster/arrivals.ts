@@ -58,8 +58,11 @@ export class Arrivals {
     if (packet.node === this.#parts.node) return;
     const destination = this.#parts.interest.find(subject);
     const isOwn = subject === subjectOfNode(this.#parts.node);
-    // The last member has gone while it was on its way.
-    if (destination === undefined && !isOwn) return;
+    if (destination === undefined && !isOwn) {
+      // The last member has gone while it was on its way. The next one, who may come before the engine is told, misses nothing.
+      this.forget(subject);
+      return;
+    }
     const { envelopes, node } = packet;
     const { known, missed } = this.#incoming.take(subject, packet, envelopes.length);
     if (known > 0) this.#reject("repeated", subject, { node });

@@ -510,6 +510,31 @@ describe("the link", () => {
     ]);
   });
 
+  test("what arrives between the last member of a room and the next is nobody's loss", async () => {
+    const engine = new HandEngine();
+    const { runtime } = await startUp(engine);
+    const client = await runtime.connect();
+    runtime.server.join(client.id, "a");
+    await runtime.settle();
+    engine.confirm();
+    const room = subjectOf(scopeOf("*"), "a");
+    const arrive = (first: number): void =>
+      engine.node?.received(
+        room,
+        writePacket({ node: "0123456789ab", stream: 1, first }, [
+          seal({ isBinary: false, payload: Buffer.from(`${first}`) }),
+        ]),
+      );
+    arrive(0);
+    runtime.server.leave(client.id, "a");
+    arrive(1);
+    runtime.server.join(client.id, "a");
+    arrive(2);
+    await runtime.settle();
+    expect(client.take()).toEqual(["0", "2"]);
+    expect(runtime.server.stats().cluster).toMatchObject({ received: 2, missed: 0, rejected: 0 });
+  });
+
   test("an engine that cannot be had is CLUSTER_UNAVAILABLE with its error, and the link is closed", async () => {
     const engine = new HandEngine(false);
     const runtime = createTestRuntime({ handler, cluster: engine });
