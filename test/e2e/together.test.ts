@@ -2,10 +2,12 @@
 
 import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
+import { request } from "node:https";
 import {
   attach,
   type Connection,
   channels,
+  idle,
   noreply,
   perConnection,
   ping,
@@ -18,6 +20,7 @@ import {
 import { connect } from "sendall/client";
 import SockJS from "sockjs-client";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { makeCertificate } from "../../examples/tls/certificate.js";
 import { memory } from "../../src/cluster/memory.js";
 import type { Server } from "../../src/server/live.js";
 import type { HandClock } from "../../src/testing/clock.js";
@@ -196,6 +199,71 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     await until(() => guest.closed !== undefined && plain.closed !== undefined);
     expect([guest.closed, plain.closed?.code]).toEqual(["1001 going away", 1001]);
   });
+});
+
+test("a poller that does not poll is too slow for what comes from another node, and learns that it was closed", async () => {
+  const ended: unknown[] = [];
+  const [a, b] = await nodes(() => ({
+    sockjs: {},
+    outbox: { maxBufferedBytes: 1_000 },
+    handler: channels({
+      news(event, bus) {
+        if (event.type === "message") bus.broadcast("x".repeat(300), event.connection);
+        if (event.type === "closed") ended.push([event.code, event.reason, event.by]);
+      },
+    }),
+  }));
+  const poller = await Poller.open(a.server.port, "/000/slow");
+  await poller.send("sub,news");
+  const [quick, source] = [await Client.open(a.server.url), await Client.open(b.server.url)];
+  for (const client of [quick, source]) client.send("sub,news");
+  await until(() => a.server.stats().received.messages === 2);
+  await until(() => [a, b].every(({ server }) => server.stats().cluster?.subscriptions === 3));
+  for (let i = 0; i < 10; i++) source.send("msg,news,more");
+  await until(() => quick.received.length === 10);
+  const { slowConsumers, dropped, deadLetters } = a.server.stats();
+  // Four are over the limit, the next one finds it, and the others find nobody.
+  expect({ slowConsumers, dropped, deadLetters }).toEqual({ slowConsumers: 1, dropped: 1, deadLetters: 0 });
+  const first = await poller.poll();
+  expect(first.body.match(/msg,news,x{300}/g)).toHaveLength(4);
+  expect((await poller.poll()).body).toBe('c[1013,"slow consumer"]\n');
+  await until(() => ended.length === 1 && a.server.stats().connections === 1);
+  expect(ended).toEqual([[1013, "slow consumer", "server"]]);
+});
+
+test("silence of a poller is told to loops in its channels, over TLS, too", async () => {
+  const authority = makeCertificate("our authority");
+  const { cert, key } = makeCertificate("our server", authority);
+  const { server, clock } = await serveByHand({
+    tls: { cert, key },
+    sockjs: {},
+    handler: channels({
+      loop: perConnection(async (connection) => {
+        connection.idle(1_000);
+        for await (const message of connection)
+          connection.send(message === idle ? `silent on ${connection.transport} ${connection.secure}` : "?");
+      }),
+    }),
+  });
+  const post = (row: string, body = ""): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const asked = request(`${server.url.replace("wss", "https")}000/tls/${row}`, {
+        method: "POST",
+        ca: authority.cert,
+      });
+      asked.on("error", reject);
+      asked.on("response", async (response) => resolve(Buffer.concat(await response.toArray()).toString()));
+      asked.end(body);
+    });
+  expect(await post("xhr")).toBe("o\n");
+  await post("xhr_send", '["sub,loop"]');
+  await until(() => clock.alarms > 0 && server.stats().received.messages === 1);
+  const polled = post("xhr");
+  await until(() => {
+    clock.pass(100);
+    return server.stats().sent.frames > 0;
+  });
+  expect(await polled).toBe('a["msg,loop,silent on xhr-polling true"]\n');
 });
 
 test("the client speaks to the raw endpoint of a SockJS route, channels and all", async () => {
