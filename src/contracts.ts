@@ -253,6 +253,8 @@ export interface Member extends Connection {
   /** Its socket is read no more until `release`, called as often. */
   hold(): void;
   release(): void;
+  /** Somebody holds it: its silence is ours. */
+  readonly isHeld: boolean;
 }
 
 /** What arrives from the other nodes for one bus. */

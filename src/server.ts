@@ -30,7 +30,8 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor);
   const { cluster: adapter } = settings;
-  const relay = adapter && new Relay({ adapter, clock, turn, log, life: new LinkLife(actor) });
+  const relay =
+    adapter && new Relay({ adapter, clock, turn, log, life: new LinkLife(actor), node: surroundings.newNode?.() });
   const newId = relay === undefined ? surroundings.newId : () => relay.idOf(surroundings.newId());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({

@@ -141,6 +141,9 @@ export class LiveConnection
   get isOpen(): boolean {
     return this.#isLive && this.#wire.isOpen;
   }
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
   get isTarget(): boolean {
     return this.#isAnnounced && this.isOpen;
   }

@@ -24,6 +24,8 @@ export interface RelayParts {
   readonly turn: Turn;
   readonly log: Logger;
   readonly life: LinkLife;
+  /** What this node is called: 12 hexadecimal digits. Default random. */
+  readonly node?: string | undefined;
 }
 
 /** Engines that neither answer nor refuse are given up at the start. */
@@ -47,7 +49,7 @@ interface Queued {
 
 export class Relay implements Flushable, Sending {
   /** Names this node. */
-  readonly node: string = randomBytes(6).toString("hex");
+  readonly node: string;
   readonly #parts: RelayParts;
   readonly #life: LinkLife;
   readonly #interest: Interest;
@@ -65,6 +67,7 @@ export class Relay implements Flushable, Sending {
   #unsent = 0;
 
   constructor(parts: RelayParts) {
+    this.node = parts.node ?? randomBytes(6).toString("hex");
     this.#parts = parts;
     this.#life = parts.life;
     this.#interest = new Interest(subjectOfNode(this.node), {

@@ -107,6 +107,9 @@ export class Subscription implements Member, LaneOwner {
   get isOpen(): boolean {
     return this.#isLive && this.#socket.isOpen;
   }
+  get isHeld(): boolean {
+    return this.#socket.isHeld;
+  }
   get isTarget(): boolean {
     return this.#isAnnounced && this.isOpen;
   }
@@ -164,10 +167,7 @@ export class Subscription implements Member, LaneOwner {
     if (!this.isOpen) return false;
     this.#alarm?.cancel();
     const { clock } = this.#channel.host;
-    this.#alarm =
-      ms === 0
-        ? undefined
-        : new IdleAlarm(clock, ms, () => this.#channel.post(this, { type: "idle", connection: this }));
+    this.#alarm = ms === 0 ? undefined : new IdleAlarm(clock, ms, () => this.#onSilence());
     return true;
   }
 
@@ -235,6 +235,12 @@ export class Subscription implements Member, LaneOwner {
   bury(): void {
     this.leakOwner.forget();
     this.#rooms.clear();
+  }
+
+  /** The silence of a peer whose socket is held, be it by another channel, is ours. */
+  #onSilence(): void {
+    if (this.isHeld) this.#alarm?.heard();
+    else this.#channel.post(this, { type: "idle", connection: this });
   }
 
   #inform(data: unknown): void {

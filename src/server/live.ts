@@ -62,6 +62,8 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
 export interface Surroundings {
   readonly clock: Clock;
   readonly newId: () => ConnectionId;
+  /** Names a node of a cluster with 12 hexadecimal digits; without it they are random. */
+  readonly newNode?: (() => string) | undefined;
   readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock, actor: ServerActor) => Entrance;
 }
 

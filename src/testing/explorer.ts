@@ -7,7 +7,7 @@ import type { CarriedLink } from "../transport/carried.js";
 import type { Carrier } from "../transport/memory.js";
 import type { Chooser } from "./chooser.js";
 import { HandClock } from "./clock.js";
-import { createIds, type Steps, type World } from "./steps.js";
+import { createIds, createNodeNames, type Steps, type World } from "./steps.js";
 import { readWords, sentWords, Trace } from "./trace.js";
 
 /**
@@ -32,6 +32,7 @@ export class Explorer implements Steps, Carrier, World {
   readonly trace: Trace = new Trace();
   readonly guests: Trace = this.trace;
   readonly newId: World["newId"] = createIds();
+  readonly newNode: () => string = createNodeNames();
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;
   #links: CarriedLink[] = [];

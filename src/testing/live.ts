@@ -59,7 +59,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   #lastFailure: Failure | undefined;
 
   constructor(options: { readonly logger?: Logger | false }, { throws, seed }: LiveSettings, world: World) {
-    const { clock, steps, carrier, newId, logger } = world;
+    const { clock, steps, carrier, newId, newNode, logger } = world;
     this.#world = world;
     this.#throws = throws;
     this.#entrance = new MemoryEntrance(clock, carrier);
@@ -69,6 +69,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       {
         clock,
         newId,
+        newNode,
         createEntrance: () => this.#entrance,
       },
     );
@@ -274,7 +275,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   }
 
   #notSettled(unfinished: readonly string[]): SendallError {
-    const what = unfinished.map((event) => event.replace(/\bconnection-\d+$/, (id) => this.#nameOf(id))).join(", ");
+    const what = unfinished.map((event) => event.replace(/\S*\bconnection-\d+$/, (id) => this.#nameOf(id))).join(", ");
     return new SendallError(
       "NOT_SETTLED",
       `the handler has not finished its ${what}, and waits for something outside the test runtime`,

@@ -23,6 +23,8 @@ export interface World {
   readonly steps: Steps;
   /** What the next connection is called. */
   readonly newId: () => ConnectionId;
+  /** What the next node of a cluster is called, where that has to be the same each time. */
+  readonly newNode?: () => string;
   /** Decides what arrives when; without one, the clock's steps deliver in order. */
   readonly carrier?: Carrier;
   /** Told of all that the server does, beside the logger of the options. */
@@ -79,4 +81,10 @@ export function createWorld(): World {
 export function createIds(): () => ConnectionId {
   let last = 0;
   return () => `connection-${++last}` as ConnectionId;
+}
+
+/** Likewise the nodes of a cluster. */
+export function createNodeNames(): () => string {
+  let last = 0;
+  return () => (++last).toString(16).padStart(12, "0");
 }
