@@ -137,9 +137,11 @@ export class RouteBus implements Bus, Inlet {
     // Now: when the alarm rings there is nobody to throw at, and the process would end.
     if (to !== undefined) this.find(to);
     if (this.#hasEnded) return () => {};
+    // A connection may go long before its alarm rings, and is not kept for it.
+    const id = to === undefined ? undefined : idOf(to);
     const timer = this.#parts.clock.after(ms, () => {
       this.#timers.delete(timer);
-      if (!this.tell(data, to) && to === undefined)
+      if (!this.tell(data, id) && id === undefined)
         this.#parts.log.warn({ maxInfo: true }, "an alarm's info event is lost: mailbox.maxInfo of them wait already");
     });
     this.#timers.add(timer);

@@ -1,5 +1,6 @@
 /** The large parts of a server in pairs: what each does when another is there, too. */
 import {
+  type Connection,
   channels,
   fromLogic,
   noreply,
@@ -13,6 +14,7 @@ import { createTestRuntime, type ExploreOptions, explore, type Scenario, type Te
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createMachine } from "xstate";
 import { memory } from "../../src/cluster/memory.js";
+import { heapInUse, until } from "../e2e/peers.js";
 
 /** Two nodes of one cluster with the same handler. */
 async function pair(options: () => Partial<ServeOptions>): Promise<{
@@ -138,6 +140,83 @@ describe("a cluster", () => {
     expect(servers[1].stats().cluster).toMatchObject({ subscriptions: 5, rejected: 0 });
   });
 
+  test("channels within a channel are those of all nodes, text and bytes", async () => {
+    const { nodes, servers, settle } = await pair(() => ({
+      handler: channels({
+        out: channels({
+          in(event, bus) {
+            if (event.type === "message") bus.broadcast(event.data, event.connection);
+          },
+        }),
+      }),
+    }));
+    const [a, b] = [await nodes[0].connect(), await nodes[1].connect()];
+    for (const client of [a, b]) for (const text of ["sub,out", "msg,out,sub,in"]) client.send(text);
+    await settle();
+    a.send("msg,out,msg,in,hi, all");
+    a.send(Buffer.from("msg,out,msg,in,bytes"));
+    await settle();
+    expect([a.take(), b.take()]).toEqual([[], ["msg,out,msg,in,hi, all", Buffer.from("msg,out,msg,in,bytes")]]);
+    a.close();
+    await settle();
+    expect(servers[0].stats().cluster).toMatchObject({ subscriptions: 1, rejected: 0, missed: 0 });
+  });
+
+  test("whatever happens to clients, each subscription of any shape is opened and closed once", async () => {
+    const scenario: Scenario = async ({ runtime }) => {
+      const cluster = memory();
+      const lives = new Map<string, string>();
+      const note = ({ id }: { readonly id: string }, what: string): void => {
+        lives.set(id, `${lives.get(id) ?? ""} ${what}`.trim());
+      };
+      const handler = channels({
+        loop: perConnection(async (connection, bus) => {
+          note(connection, "open");
+          connection.idle(500);
+          bus.after(100, "alarm");
+          for await (const message of connection) {
+            await bus.sleep(10);
+            if (typeof message === "string") bus.broadcast(message, connection);
+          }
+          note(connection, "closed");
+        }),
+        module: perConnection<number>({
+          init(connection) {
+            note(connection, "open");
+            return 0;
+          },
+          async handle(message, count, _connection, bus) {
+            await bus.sleep(5);
+            return reply(message, count + 1);
+          },
+          closed: (_count, connection) => note(connection, "closed"),
+        }),
+        handler(event) {
+          if (event.type === "open" || event.type === "closed") note(event.connection, event.type);
+        },
+      });
+      const nodes = [runtime({ handler, cluster }), runtime({ handler, cluster })];
+      const clients = await Promise.all(nodes.flatMap((node) => [node.connect(), node.connect()]));
+      const words = [
+        "sub,loop",
+        "sub,module",
+        "sub,handler",
+        "msg,loop,x",
+        "msg,module,y",
+        "uns,handler",
+        "msg,loop,z",
+      ];
+      for (const client of clients) for (const word of words) client.send(word);
+      for (const node of nodes) await node.advance(1_000);
+      for (const client of clients) client.close();
+      for (const node of nodes) await node.advance(60_000);
+      expect(new Set(lives.values())).toEqual(new Set(["open closed"]));
+      const atRest = { failures: [], connections: 0, rooms: 0, paused: 0 };
+      for (const { server } of nodes) expect(server.stats()).toMatchObject(atRest);
+    };
+    await explore(scenario, { runs: 50, faults: ["stall", "disconnect", "reset"] });
+  });
+
   test("an exploration of two nodes plays the same run for the same seed", async () => {
     const traces: string[] = [];
     const scenario: Scenario = async ({ runtime }) => {
@@ -207,5 +286,33 @@ describe("channels", () => {
     expect([runtime.server.stats().paused, heard]).toEqual([1, ["open"]]);
     await runtime.advance(20_000);
     expect(heard).toEqual(["open", "message", "idle"]);
+  });
+
+  test("an alarm that is far away keeps no subscription that has ended", async () => {
+    const subscriptions: WeakRef<Connection>[] = [];
+    await using runtime = createTestRuntime({
+      handler: channels({
+        alarmed: perConnection<number>({
+          init(connection, bus) {
+            subscriptions.push(new WeakRef(connection));
+            bus.after(3_600_000, "alarm");
+            return 0;
+          },
+          handle: (_message, count) => noreply(count),
+        }),
+      }),
+    });
+    for (let i = 0; i < 10; i++) {
+      const client = await runtime.connect();
+      client.send("sub,alarmed");
+      await runtime.settle();
+      client.close();
+      await runtime.settle();
+    }
+    expect(subscriptions).toHaveLength(10);
+    await until(() => {
+      heapInUse();
+      return subscriptions.every((one) => one.deref() === undefined);
+    });
   });
 });
