@@ -81,6 +81,8 @@ export interface Head {
   readonly url: string;
   /** Names and values in turn, one a line: kept in this form because few handlers ever read them. */
   readonly headers: string;
+  /** Further ones, in the same form: those that many requests have in common, in a string that these share. */
+  readonly commonHeaders?: string;
   readonly version: number;
   readonly remoteAddress: string;
   readonly remotePort: number;

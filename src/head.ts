@@ -6,6 +6,49 @@ export function joinHeaders(rawHeaders: readonly string[]): string {
   return rawHeaders.join("\n");
 }
 
+/** Headers that are others in each request, or for each user. Most requests of one kind of browser agree in the rest. */
+const OWN = new Set([
+  "authorization",
+  "cookie",
+  "forwarded",
+  "sec-websocket-key",
+  "traceparent",
+  "tracestate",
+  "x-forwarded-for",
+  "x-real-ip",
+  "x-request-id",
+]);
+
+/** So many sets of headers are remembered, each of some hundred bytes; then it is begun anew. */
+const MAX_SETS = 1_000;
+
+/**
+ * The headers that many requests have in common, once for all of them: half a kilobyte for each connection of a browser would be
+ * the largest part of what a silent one holds.
+ */
+export class CommonHeaders {
+  readonly #sets = new Map<string, string>();
+
+  /** @param rawHeaders names and values in turn, as Node gives them */
+  split(rawHeaders: readonly string[]): Pick<Head, "headers" | "commonHeaders"> {
+    const own: string[] = [];
+    const common: string[] = [];
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] ?? "";
+      (OWN.has(name.toLowerCase()) ? own : common).push(name, rawHeaders[i + 1] ?? "");
+    }
+    return { headers: joinHeaders(own), commonHeaders: this.#shared(joinHeaders(common)) };
+  }
+
+  #shared(headers: string): string {
+    const known = this.#sets.get(headers);
+    if (known !== undefined) return known;
+    if (this.#sets.size >= MAX_SETS) this.#sets.clear();
+    this.#sets.set(headers, headers);
+    return headers;
+  }
+}
+
 /** The facts of a request less its cookies. */
 export function withoutCookies(head: Head): Head {
   const parts = head.headers.split("\n");
@@ -14,9 +57,10 @@ export function withoutCookies(head: Head): Head {
 }
 
 /** Headers by lower-case name; repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
-function readHeaders(joined: string): Record<string, string> {
+function readHeaders({ headers: own, commonHeaders }: Head): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
-  const parts = joined.split("\n");
+  // A name is in one of the two alone.
+  const parts = (commonHeaders ? `${commonHeaders}\n${own}` : own).split("\n");
   for (let i = 0; i + 1 < parts.length; i += 2) {
     const name = (parts[i] ?? "").toLowerCase();
     const value = parts[i + 1] ?? "";
@@ -87,7 +131,7 @@ export class Facts {
   }
 
   get headers(): Readonly<Record<string, string>> {
-    this.#headers ??= readHeaders(this.head.headers);
+    this.#headers ??= readHeaders(this.head);
     return this.#headers;
   }
 

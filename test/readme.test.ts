@@ -71,6 +71,7 @@ describe("the README", () => {
       "js",
       "ts",
       "sh",
+      "sh",
     ];
     expect(blocks.map(({ language }) => language)).toEqual(languages);
   });

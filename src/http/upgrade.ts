@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
 import type { Admission, Asking, Gate, Head, SockJsFront, UpgradePlan } from "../contracts.js";
-import { joinHeaders } from "../head.js";
+import { CommonHeaders } from "../head.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
 import { ignoreError, LEFT, refuseSocket } from "./refuse.js";
@@ -25,13 +25,17 @@ const VERSION = 13;
 const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*)*$/;
 
 /** The facts of a request, as they stand on its socket. @param localAddress the socket's at our side, if that is known */
-export function readHead(request: IncomingMessage, localAddress?: string | undefined): Head {
+export function readHead(
+  request: IncomingMessage,
+  common: CommonHeaders = new CommonHeaders(),
+  localAddress?: string | undefined,
+): Head {
   const { socket } = request;
   const isSecure = socket instanceof TLSSocket;
   const certificate = isSecure ? socket.getPeerCertificate() : undefined;
   return {
     url: request.url ?? "/",
-    headers: joinHeaders(request.rawHeaders),
+    ...common.split(request.rawHeaders),
     version: VERSION,
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
@@ -79,10 +83,15 @@ class Decision implements Asking {
   readonly #socket: Duplex;
   #abort: AbortController | undefined;
 
-  constructor(raw: IncomingMessage, socket: Duplex, parts: UpgradeParts, plan: UpgradePlan | undefined) {
-    this.at = parts.clock.now();
+  constructor(
+    raw: IncomingMessage,
+    socket: Duplex,
+    { at, head }: Pick<Asking, "at" | "head">,
+    plan: UpgradePlan | undefined,
+  ) {
+    this.at = at;
     this.raw = raw;
-    this.head = readHead(raw, parts.localAddress);
+    this.head = head;
     this.#socket = socket;
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
@@ -143,11 +152,13 @@ export interface UpgradeParts {
 
 export function createUpgrade(parts: UpgradeParts): UpgradeListener {
   const { gate, handOver, sockjs } = parts;
+  const common = new CommonHeaders();
   return (request, socket, head) => {
     // First thing: a peer that resets its connection now must not end the process.
     socket.on("error", ignoreError);
     const found = sockjs?.upgrade(request);
-    const decision = new Decision(request, socket, parts, found);
+    const asked = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
+    const decision = new Decision(request, socket, asked, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if ("accept" in answer && !hasLeft(socket)) {

@@ -121,8 +121,9 @@ class Run {
     const file = `${peer.name}-${name}-${row.title.replaceAll(/\W+/g, "-")}.cpuprofile`;
     const isNode = peer.runtime[0] === process.execPath;
     const profiling =
-      profile === undefined || !isNode ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${file}`];
-    const server = [...peer.runtime, ...profiling, peer.server, row.role];
+      profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${file}`];
+    const flags = isNode ? [...(measure.nodeFlags ?? []), ...profiling] : [];
+    const server = [...peer.runtime, ...flags, peer.server, row.role];
     const load = [process.execPath, LOAD, measure.load];
     return {
       server: new Child(`the ${peer.name} server`, cores.pin("server", server), this.#deadline),

@@ -206,6 +206,19 @@ export const scenarios = [
     ],
   },
   {
+    name: "sockjs",
+    measure: perMessage,
+    rows: () =>
+      [1, 16].map((burst) => ({
+        ...room(`1,000 members by WebSocket, ${burst} × 64 B at once`, { burst }, ["sockjs"], "sockjs"),
+        dialect: "sockjs",
+      })),
+    goals: [
+      { metric: "cpu", peer: "sockjs", must: 1, want: 1 },
+      { metric: "cpu", row: 1, peer: "sockjs", must: 1 / 8, want: 1 / 10 },
+    ],
+  },
+  {
     name: "growth",
     measure: perMessage,
     rows: (isQuick) => {

@@ -1,6 +1,6 @@
 /**
  * What the five systems could do that Sendall carries forward, feature by feature, with the tests that show it. The numbers are
- * those of the checklist that was merged from the five; rows 81 to 88 and 100 are SockJS, which has a table of its own.
+ * those of the checklist that was merged from the five; rows 81 to 88 and 100 are SockJS.
  */
 
 /** Tests by their file below `test/`: the titles of their groups and their own, joined with " > ". */
@@ -457,6 +457,108 @@ export const rows: Readonly<Record<number, Row>> = {
       "lone surrogates, NUL and the last code points survive as what UTF-8 can say of them",
     ],
   }),
+  81: should("frames messages as SockJS does: o, a, h and c, over HTTP and over a websocket", {
+    "e2e/sockjs-protocol.test.ts": [
+      "the websocket transport > frames what it carries",
+      "the websocket transport > closes with a frame, then the socket",
+      "the websocket transport > passes over messages that say nothing",
+      "the websocket transport > ends a session that sends %s",
+      "escapes > keep fragile characters in lower-case JSON on their way out",
+    ],
+    "e2e/sockjs-session.test.ts": [
+      "over a websocket > heartbeats are h frames, and a peer that answers no ping is dropped",
+      "over a websocket > messages of one turn are one frame",
+      "over a websocket > broken framing is an error of the connection, and its end",
+    ],
+    "unit/sockjs/frames.test.ts": [
+      "a batch > is one frame of all its messages",
+      "what a client sends > over HTTP is a list of strings: %j",
+      "what a client sends > over a websocket is a list, a string or nothing: %j",
+    ],
+  }),
+  82: must("speaks plain WebSocket, without frames of SockJS, beside it too", {
+    "e2e/wire.test.ts": ["every character that there is comes back, whatever it means to other protocols"],
+    "e2e/sockjs-protocol.test.ts": [
+      "the raw websocket > carries messages as they are",
+      "the raw websocket > is closed with the program's code and reason",
+      "plain WebSocket > is at the route itself",
+    ],
+    "e2e/sockjs-session.test.ts": ["over a websocket > raw ones have the heartbeat of plain WebSocket"],
+  }),
+  83: should("keeps a session while its client is away for a moment, and ends it when nobody comes back", {
+    "e2e/sockjs-session.test.ts": [
+      "a session that nobody polls > has what it was sent, once and in order, for a client that comes back in time",
+      "a session that nobody polls > ends after disconnectDelayMs, and is told to the handler once",
+      "a session that nobody polls > is held for as long as the option says, and each poll begins the wait anew",
+      "a session that nobody polls > after its response has reached the limit lives on, too",
+    ],
+    "unit/sockjs/session.test.ts": ["a session beats while it has a response, and expires while it has none"],
+  }),
+  84: should("lets one request at a time receive for a session, and tells the second", {
+    "e2e/sockjs-protocol.test.ts": [
+      "a session > opens, brings messages, and has one receiver at a time",
+      "the end of a response > comes at once to a second one",
+    ],
+    "e2e/sockjs-session.test.ts": ["over %s > a second receiver is turned away, and the first goes on"],
+  }),
+  85: should("falls back to HTTP: polling, streaming, events, scripts, and frames for pages of elsewhere", {
+    ...contract(ORDER),
+    "e2e/sockjs-protocol.test.ts": [
+      "xhr polling > brings one frame an answer",
+      "xhr polling > names what is wrong with a payload, and the session goes on",
+      "xhr streaming > begins with 2 KiB that fill buffers, and has each frame in a chunk of its own",
+      "eventsource > dresses frames as events, with control characters in JSON's short forms",
+      "htmlfile > is a page of scripts without an end: %s",
+      "jsonp > calls the page's function with each frame, and takes forms",
+      "jsonp > names what is wrong with a payload, and the session goes on",
+      "the callback of %s > is the name of a function: %s",
+      "the iframe page > is at %s, to be kept for a year",
+      "the iframe page > is not sent again to whoever has it",
+    ],
+    "e2e/sockjs-client.test.ts": [
+      "sockjs-client in Node over %s > gets back what it sends, one by one and in batches",
+      "sockjs-client in Node over %s > hears the server's code and reason",
+    ],
+    "e2e/sockjs-browser.test.ts": [
+      "sockjs-client in Chromium > over %s, on a page of the %s origin > gets back what it sends",
+      "sockjs-client in Chromium > over %s, on a page of the %s origin > hears the server's code and reason",
+      "sockjs-client in Chromium > over %s, on a page of the %s origin > leaves, and the server sees it",
+    ],
+  }),
+  86: should("bounds a response, and has the headers for other origins, load balancers and caches", {
+    "e2e/sockjs-protocol.test.ts": [
+      "xhr streaming > ends the response when it has carried as much as the limit, and not before",
+      "eventsource > ends the response after one long message",
+      "htmlfile > ends the response after one long message",
+      "xhr polling > may be asked for by any page: %s",
+      "xhr polling > brings one frame an answer",
+      "xhr polling > lets a page send the headers that it asks for",
+      "the info > says that a cookie is needed, without setting it",
+      "the cookie for load balancers > is set by each answer: %s %s",
+      "the cookie for load balancers > is not set unless it is needed: %s %s",
+      "the cookie for load balancers > is not set by what belongs to no session: %s",
+    ],
+    "e2e/sockjs-session.test.ts": ["over %s > the limit is 128 KiB unless another is set"],
+    "e2e/sockjs-access.test.ts": ["origins > decide which pages may read an answer"],
+  }),
+  87: should("greets who looks at a service, and tells its clients what it has", {
+    "e2e/sockjs-protocol.test.ts": [
+      "the greeting > stands at %s, without a cookie",
+      "the greeting > is not at /echo%s, where there is nothing",
+      "the info > says what there is, to everybody and never from a cache",
+      "the info > has another number of 32 bits each time",
+      "the info > may be asked for by a page of %s",
+      "paths of sessions > hold any name without dots and slashes: %s",
+      "paths of sessions > hold nothing else: %s",
+    ],
+    "e2e/sockjs-access.test.ts": ["methods that a row does not have > are refused with those that it has: /echo%s"],
+  }),
+  88: must("has no WebSocket where it is switched off or has no handler, and HTTP all the same", {
+    "e2e/sockjs-access.test.ts": ["without websocket > %s is not there, for a year"],
+    "e2e/sockjs-protocol.test.ts": ["the info > says that there is no websocket where there is none"],
+    "e2e/sockjs-client.test.ts": ["sockjs-client in Node > falls back where there is no websocket"],
+    "e2e/http.test.ts": ["a folder > is served also where an upgrade has no handler and is refused"],
+  }),
   89: leftOut("a codec to be plugged in", "a message is text or bytes; what is in them is the handler's affair"),
   90: must("a client for programs and pages: callbacks, states, a path, refusals that are errors", {
     "unit/client.test.ts": [
@@ -516,6 +618,17 @@ export const rows: Readonly<Record<number, Row>> = {
     "forms, uploads, redirects and other extras of HTTP",
     "onRequest and attach leave them to a web framework",
   ),
+  100: should("notices that a client leaves in the middle of a long answer, and ends what it was for", {
+    "e2e/sockjs-protocol.test.ts": ["the end of a response > by the network ends the session: %s"],
+    "e2e/sockjs-access.test.ts": [
+      "authorize > is not waited for by a client that has left, and its session leaves nothing behind",
+    ],
+    "e2e/sockjs-crowd.test.ts": [
+      "a hostile client > that drops requests as fast as it makes them leaves nothing behind",
+    ],
+    "unit/sockjs/session.test.ts": ["a session that is lost is interrupted, and says so for a while"],
+    "e2e/access.test.ts": ["onRequest > is told by its response when the client breaks off a slow answer"],
+  }),
   101: leftOut("forms and queries in other character sets", "URLs and text frames are UTF-8"),
   102: should("takes its address from the environment", {
     "e2e/cli.test.ts": ["sendall serve > takes the port and the address from PORT and HOST, and flags before them"],

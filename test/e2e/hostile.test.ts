@@ -608,8 +608,11 @@ describe("a flood of", () => {
     await until(() => counts.has("open"));
     peer.socket.pause();
     await Promise.all([flood(peer, clientFrame(Buffer.alloc(125), { opcode: 9 }), 100_000), companion.isAnswered()]);
-    await until(() => counts.size === 2);
-    expect(Object.fromEntries(counts)).toEqual({ open: 1, "closed 1006": 1 });
+    await until(() => counts.has("closed 1006"));
+    // Where the kernel says that the pongs went nowhere, an error has come before it.
+    const { error = 0, ...others } = Object.fromEntries(counts);
+    expect(error).toBeLessThanOrEqual(1);
+    expect(others).toEqual({ open: 1, "closed 1006": 1 });
     peer.socket.destroy();
     await isAsBefore();
   });

@@ -233,6 +233,16 @@ describe("a folder", () => {
     expect((await ask(server, "/missing")).status).toBe(404);
   });
 
+  test("is served also where an upgrade has no handler and is refused", async () => {
+    const server = await open({ static: root, routes: { "/chat": { handler() {} } } });
+    for (const path of ["/", "/index.html"]) {
+      const refusal = await exchange(server, badUpgrade("/chat", path));
+      expect([refusal.status, refusal.body.trim()]).toEqual([404, `there is no route ${path}`]);
+      expect(await ask(server, path)).toMatchObject({ status: 200, body: "<p>home</p>" });
+    }
+    expect(server.stats()).toMatchObject({ refused: 2, connections: 0 });
+  });
+
   test("is only read", async () => {
     const server = await open({ static: root });
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {

@@ -67,15 +67,24 @@ describe("a session that nobody polls", () => {
     expect(server.stats().connections).toBe(0);
   });
 
-  test("keeps what it is sent, in order, for the next poll", async () => {
-    const { port, server } = await openEcho();
+  test("has what it was sent, once and in order, for a client that comes back in time", async () => {
+    const { port, server, clock, events } = await openEcho();
     const poller = await Poller.open(port);
     await untilOpen(server, 1);
     for (const text of ["1", "2", "3"]) {
       server.sendall(text);
       await nextRound();
+      clock.pass(1_000);
     }
+    clock.pass(1_999);
     expect((await poller.poll()).body).toBe('a["1","2","3"]\n');
+    clock.pass(4_999);
+    server.sendall("4");
+    expect((await poller.poll()).body).toBe('a["4"]\n');
+    expect(kinds(events)).toEqual(["open"]);
+    clock.pass(5_000);
+    await until(() => events.at(-1)?.type === "closed");
+    expect(kinds(events)).toEqual(["open", "closed 1006  lost false"]);
   });
 
   test("after its response has reached the limit lives on, too", async () => {

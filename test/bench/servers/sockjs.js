@@ -15,6 +15,7 @@ function toOthers(source, data) {
 const roles = {
   room: { onMessage: toOthers },
   crowd: { onMessage: toOthers },
+  sockjs: { onMessage: toOthers },
   echo: { onMessage: (source, data) => source.write(data) },
 };
 
