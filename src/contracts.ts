@@ -252,10 +252,10 @@ export interface Member extends Connection {
   forward(data: unknown): boolean;
   /** Sends a pong that no ping has asked for (RFC 6455 section 5.5.3). */
   pong(data?: Data): boolean;
-  /** Its socket is read no more until `release`, called as often. */
-  hold(): void;
-  release(): void;
-  /** Somebody holds it: its silence is ours. */
+  /** Its socket is read no more until `resume`, called as often. */
+  pause(): void;
+  resume(): void;
+  /** Somebody has paused it: its silence is ours. */
   readonly isHeld: boolean;
 }
 

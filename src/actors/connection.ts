@@ -284,20 +284,12 @@ export class LiveConnection
   }
 
   pause(): void {
-    this.hold();
-  }
-
-  resume(): void {
-    this.release();
-  }
-
-  hold(): void {
     if (this.#holds++ > 0) return;
     this.#liveness.paused();
     this.#wire.pause();
   }
 
-  release(): void {
+  resume(): void {
     if (--this.#holds > 0) return;
     this.#liveness.resumed();
     if (!this.#isDeaf) this.#wire.resume();

@@ -7,12 +7,13 @@ import { RouteBus } from "../bus/bus.js";
 import { Counters } from "../bus/counters.js";
 import { type Lane, Mailbox, Strand } from "../bus/mailbox.js";
 import { Registry } from "../bus/registry.js";
+import { Restart } from "../bus/restart.js";
 import type { Runner, RunnerHost, Target } from "../bus/runner.js";
 import type { Turn } from "../bus/turn.js";
-import type { Clock, Timer } from "../clock.js";
+import type { Clock } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED, NORMAL } from "../closing.js";
 import type { Logger, Member, Outlet, Peer, Wire } from "../contracts.js";
-import { SendallError, show } from "../errors.js";
+import { show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
 import { type LeakOwner, runFor } from "../leaks.js";
@@ -92,8 +93,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   /** Every connection whose `closed` has not been handled. */
   readonly #present = new Set<LiveConnection>();
   #hasStarted = false;
-  /** `init` runs again, for as long as this alarm is set: another one, or the end, makes its result count no more. */
-  #restart: Timer | undefined;
+  readonly #restart: Restart;
   #isClosing = false;
   #hasEnded = false;
   #rest: (() => void) | undefined;
@@ -154,6 +154,13 @@ export class Route implements RouteParts, GatedRoute, Target {
       },
       end: (error) => this.#end(error),
     });
+    this.#restart = new Restart({
+      clock,
+      timeoutMs: settings.handlerTimeoutMs,
+      init: () => this.#init(),
+      onEnded: () => this.handler.release(),
+      onFailed: (error) => this.#initFailed(error),
+    });
     this.handler = new Handler({
       target: this,
       mailbox,
@@ -171,7 +178,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   /** What the handler has not finished, by name. */
   get underWay(): string[] {
     const events = this.handler.pending.map(nameOf);
-    return this.#restart === undefined ? events : [...events, '"init"'];
+    return this.#restart.isUnderWay ? [...events, '"init"'] : events;
   }
 
   /** Nobody is let in any more: its handler has failed too often, or has come to its end. */
@@ -256,7 +263,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   /** Third step: each connection is sent what waits for it, then a close frame. Yields after each. */
   *closeAll({ code, reason }: CloseReason): Generator<void> {
     this.handler.expire();
-    this.#endRestart();
+    this.#restart.end();
     for (const connection of [...this.#present]) {
       connection.close(code, reason);
       yield;
@@ -330,26 +337,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   restart(): void {
     if (this.#hasEnded) return;
     this.handler.hold();
-    const { handlerTimeoutMs } = this.settings;
-    const ended = (error?: unknown): void => {
-      if (this.#restart !== timer) return;
-      this.#endRestart();
-      if (error !== undefined) this.#initFailed(error);
-    };
-    const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
-    const timer = this.clock.after(handlerTimeoutMs, () => ended(tooLate));
-    this.#restart = timer;
-    this.#init().then(
-      () => ended(),
-      (error: unknown) => ended(error ?? new Error("init failed")),
-    );
-  }
-
-  #endRestart(): void {
-    if (this.#restart === undefined) return;
-    this.#restart.cancel();
-    this.#restart = undefined;
-    this.handler.release();
+    this.#restart.begin();
   }
 
   #initFailed(error: unknown): void {
@@ -370,7 +358,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
     for (const connection of [...this.#present]) connection.close(code, reason);
     // If it was held for an `init` that never came right: the goodbyes are still said, with the state of before.
-    this.#endRestart();
+    this.#restart.end();
     this.#input.onEnded(error);
   }
 

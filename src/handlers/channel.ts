@@ -6,11 +6,10 @@ import type { AnyActorRef } from "xstate";
 import { RouteBus } from "../bus/bus.js";
 import { type Lane, Strand } from "../bus/mailbox.js";
 import { Registry } from "../bus/registry.js";
+import { Restart } from "../bus/restart.js";
 import type { Runner, RunnerHost, Target } from "../bus/runner.js";
-import type { Timer } from "../clock.js";
 import { HANDLER_FAILED, NORMAL } from "../closing.js";
 import type { Handler, Member } from "../contracts.js";
-import { SendallError } from "../errors.js";
 import type { Data, Frame, MailboxEvent, Stats } from "../events.js";
 import { type LeakOwner, runFor } from "../leaks.js";
 import { writeEnd, writeMessage } from "./multiplex.js";
@@ -28,8 +27,8 @@ export class Channel implements Target {
   readonly #onEnded: (error: unknown) => void;
   /** Shared by the lanes of all its subscriptions, unless each has an actor of its own. */
   readonly #strand = new Strand();
+  readonly #restart: Restart;
   #hasEnded = false;
-  #restart: Timer | undefined;
 
   constructor(name: string, handler: Handler, host: RunnerHost, root: AnyActorRef, onEnded: (error: unknown) => void) {
     this.name = name;
@@ -50,6 +49,16 @@ export class Channel implements Target {
     const tellsEach = (): boolean => this.runner.tellsEach === true;
     const parts = { clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats, outlet };
     this.bus = new RouteBus(parts);
+    this.#restart = new Restart({
+      clock,
+      timeoutMs: host.settings.handlerTimeoutMs,
+      init: () => this.init(),
+      onEnded: () => {
+        mailbox.release(this.#strand);
+        wake();
+      },
+      onFailed: (error) => host.failed(error, "init", undefined, this),
+    });
     this.runner = runHandler(
       handler,
       {
@@ -114,25 +123,10 @@ export class Channel implements Target {
   }
 
   restart(): void {
-    if (this.#hasEnded || this.#restart !== undefined) return;
-    const { handlerTimeoutMs } = this.host.settings;
+    if (this.#hasEnded || this.#restart.isUnderWay) return;
     // Nothing of it is under way: what has failed is over, and logic is done with an event at once.
     this.#strand.isBusy = true;
-    const ended = (error?: unknown): void => {
-      if (this.#restart !== timer) return;
-      timer.cancel();
-      this.#restart = undefined;
-      this.host.mailbox.release(this.#strand);
-      this.host.wake();
-      if (error !== undefined) this.host.failed(error, "init", undefined, this);
-    };
-    const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${handlerTimeoutMs} ms`);
-    const timer = this.host.clock.after(handlerTimeoutMs, () => ended(tooLate));
-    this.#restart = timer;
-    this.init().then(
-      () => ended(),
-      (error: unknown) => ended(error ?? new Error("init failed")),
-    );
+    this.#restart.begin();
   }
 
   fail(error: unknown): void {
@@ -140,8 +134,7 @@ export class Channel implements Target {
   }
 
   async stop(): Promise<void> {
-    this.#restart?.cancel();
-    this.#restart = undefined;
+    this.#restart.end();
     this.bus.end();
     await runFor(this.leakOwner, () => this.runner.stop());
   }

@@ -216,16 +216,10 @@ export class Subscription implements Member, LaneOwner {
   }
 
   pause(): void {
-    this.hold();
+    this.#socket.pause();
   }
   resume(): void {
-    this.release();
-  }
-  hold(): void {
-    this.#socket.hold();
-  }
-  release(): void {
-    this.#socket.release();
+    this.#socket.resume();
   }
 
   announce(): void {

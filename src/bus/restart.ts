@@ -1,0 +1,53 @@
+/** Runs a handler's `init` again after a failure: for a route, or for one of its channels. Its events wait meanwhile. */
+import type { Clock, Timer } from "../clock.js";
+import { SendallError } from "../errors.js";
+
+export interface RestartParts {
+  readonly clock: Clock;
+  /** How long `init` may take. */
+  readonly timeoutMs: number;
+  readonly init: () => Promise<void>;
+  /** Events need not wait any more. */
+  readonly onEnded: () => void;
+  /** Told after that. */
+  readonly onFailed: (error: unknown) => void;
+}
+
+export class Restart {
+  readonly #parts: RestartParts;
+  /** For as long as `init` runs: another run, or the end, makes its result count no more. */
+  #timer: Timer | undefined;
+
+  constructor(parts: RestartParts) {
+    this.#parts = parts;
+  }
+
+  get isUnderWay(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  begin(): void {
+    const { clock, timeoutMs, init, onFailed } = this.#parts;
+    const ended = (error?: unknown): void => {
+      if (this.#timer !== timer) return;
+      this.end();
+      if (error !== undefined) onFailed(error);
+    };
+    const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${timeoutMs} ms`);
+    this.#timer?.cancel();
+    const timer = clock.after(timeoutMs, () => ended(tooLate));
+    this.#timer = timer;
+    init().then(
+      () => ended(),
+      (error: unknown) => ended(error ?? new Error("init failed")),
+    );
+  }
+
+  /** It is waited for no longer. */
+  end(): void {
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.#timer = undefined;
+    this.#parts.onEnded();
+  }
+}
