@@ -43,7 +43,7 @@ export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {
   init(bus: Bus<D, P>): S | Promise<S>;
   /** Returns the next state; nothing keeps the present one. After a throw the state is the one of before the event. */
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement keeps its state
-  handle(event: ServerEvent<D, P>, state: S, bus: Bus<D, P>): S | void | Promise<S | void>;
+  handle(event: ServerEvent<D, P>, state: S, bus: Bus<D, P>): NoInfer<S> | void | Promise<NoInfer<S> | void>;
   /** Called once when the server closes, after the last event. */
   stop?(state: S, bus: Bus<D, P>): void | Promise<void>;
 }

@@ -317,3 +317,9 @@ test("the compiler has checked this file", () => {
     [modules, loops, logics, annotated, manyChannels, routes, misuses].every((one) => typeof one === "function"),
   ).toBe(true);
 });
+
+test("a stateful object within channels has the state that its init makes, and returns no other", () => {
+  channels({ counter: { init: () => 0, handle: (_event, count) => count + 1 } });
+  // @ts-expect-error another state than that of init
+  channels({ counter: { init: () => 0, handle: () => "one" } });
+});
