@@ -152,9 +152,10 @@ class Talk {
       return EXIT.notConnected;
     }
     const { protocol } = this.#client;
+    // First, so that whoever reads that we are connected can type: before, Ctrl-C was the terminal's, and a signal.
+    const isAsking = this.#screen.ask();
     this.#screen.status(`Connected to ${this.#task.url}${protocol === "" ? "" : ` (${protocol})`}`);
-    if (!this.#screen.prompt())
-      this.#sendPipe().catch((error) => complain(new Error(`cannot read: ${messageOf(error)}`)));
+    if (!isAsking) this.#sendPipe().catch((error) => complain(new Error(`cannot read: ${messageOf(error)}`)));
     const closing = await this.#closing;
     this.#quiet?.cancel();
     this.#screen.stop();

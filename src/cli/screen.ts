@@ -22,8 +22,8 @@ export interface Screen {
   message(text: string): void;
   status(text: string): void;
   failure(text: string): void;
-  /** Asks for lines from now on; `false` if nobody could type any. */
-  prompt(): boolean;
+  /** Takes lines from now on, and asks for the first after the next status; `false` if nobody could type any. */
+  ask(): boolean;
   /** Asks no more. */
   stop(): void;
 }
@@ -61,7 +61,7 @@ export function createScreen(events: ScreenEvents): Screen {
     message: (text) => write(stdout, text, GREEN),
     status: (text) => write(stderr, text, GREY),
     failure: (text) => write(stderr, `sendall: ${text}`, RED),
-    prompt() {
+    ask() {
       if (!stdin.isTTY) return false;
       const isShown = stderr.isTTY === true;
       lines = createInterface({ input: stdin, ...(isShown && { output: stderr }), prompt: "> ", terminal: isShown });
@@ -76,7 +76,6 @@ export function createScreen(events: ScreenEvents): Screen {
         lines = undefined;
         events.onEnd();
       });
-      lines.prompt();
       return true;
     },
     stop: () => lines?.close(),

@@ -114,7 +114,13 @@ const clients = new Set<Client>();
 const holders = new Set<Server>();
 
 // What the shell of whoever runs the tests has set must not reach the programs.
-const CLEAN = { PORT: undefined, HOST: undefined, NODE_OPTIONS: undefined, FORCE_COLOR: undefined };
+const CLEAN = { PORT: undefined, HOST: undefined, NODE_OPTIONS: undefined, ...asksForColours() };
+
+/** What Node asks, beside the name of the terminal, whether it has colours. */
+function asksForColours(): Record<string, undefined> {
+  const names = ["CI", "FORCE_COLOR", "NO_COLOR", "NODE_DISABLE_COLORS", "TEAMCITY_VERSION", "TMUX"];
+  return Object.fromEntries(names.map((name) => [name, undefined]));
+}
 
 /** Runs a file of this package (`dist/cli.js`) under the Node of the tests. */
 export function start(script: string, args: readonly string[] = [], setting: Setting = {}): Program {
@@ -135,7 +141,9 @@ interface Setting {
 
 /** Runs a command in a terminal of its own, where everything that it writes is one output; needs `script` of util-linux. */
 export function startInTerminal(command: string, setting: Setting = {}): Program {
-  return launch(["-qefc", command, "/dev/null"], { hasInput: true, ...setting }, "script");
+  // The shell is one that stays where the signals of the terminal go to: it ends with its own code when one comes.
+  const env = { SHELL: "/bin/sh", ...setting.env };
+  return launch(["-qefc", command, "/dev/null"], { hasInput: true, ...setting, env }, "script");
 }
 
 function launch(
