@@ -9,38 +9,41 @@ export interface Timer {
   cancel(): void;
 }
 
-/** What an alarm does: a function, or an object whose `ring` is called, which spares one closure for each connection. */
-export type Bell = (() => void) | { ring(): void };
-
 /** The time that a server lives in: real, or driven by a test. */
 export interface Clock {
   /** Milliseconds since 1970, never going backwards. */
   now(): number;
   /** Rings once, `ms` from now. Alarms of equal time ring in the order in which they were set. */
-  after(ms: number, bell: Bell): Timer;
+  after(ms: number, ring: (() => void) | Alarm): Timer;
   /** Runs `step` as soon as what has arrived by now has been taken in. */
   soon(step: () => void): void;
 }
 
-/** No closures in it: each connection has one, for its heartbeat. */
-class Alarm implements Timer {
-  readonly due: number;
-  readonly order: number;
-  readonly bell: Bell;
-  /** Where it stands in the heap; -1 once it has left. */
-  index: number;
-  readonly #alarms: { remove(alarm: Alarm): void };
+/**
+ * What a clock keeps of each alarm. One who is woken again and again is its own, and can be set anew once it has rung: that spares
+ * two objects for each connection.
+ */
+export abstract class Alarm implements Timer {
+  /** When it rings, and its place among those of the same time. */
+  due = 0;
+  order = 0;
+  /** Where it stands among the alarms of its clock; -1 while it is not set. */
+  index = -1;
+  alarms: Alarms | undefined;
 
-  constructor(alarms: { remove(alarm: Alarm): void }, due: number, order: number, bell: Bell) {
-    this.#alarms = alarms;
-    this.due = due;
-    this.order = order;
-    this.bell = bell;
-    this.index = -1;
-  }
+  abstract ring(): void;
 
   cancel(): void {
-    this.#alarms.remove(this);
+    this.alarms?.remove(this);
+  }
+}
+
+class Bell extends Alarm {
+  readonly ring: () => void;
+
+  constructor(ring: () => void) {
+    super();
+    this.ring = ring;
   }
 }
 
@@ -71,8 +74,12 @@ export class Alarms {
     return this.#heap[0]?.due;
   }
 
-  set(due: number, bell: Bell): Timer {
-    const alarm = new Alarm(this, due, this.#order++, bell);
+  /** @param ring an alarm that is not set, or what one does */
+  set(due: number, ring: (() => void) | Alarm): Timer {
+    const alarm = typeof ring === "function" ? new Bell(ring) : ring;
+    alarm.alarms = this;
+    alarm.due = due;
+    alarm.order = this.#order++;
     alarm.index = this.#heap.length;
     this.#heap.push(alarm);
     this.#up(alarm);
@@ -81,12 +88,11 @@ export class Alarms {
   }
 
   /** Takes out the first alarm that is due at `now`. */
-  take(now: number): (() => void) | undefined {
+  take(now: number): Alarm | undefined {
     const first = this.#heap[0];
     if (first === undefined || first.due > now) return undefined;
     this.remove(first);
-    const { bell } = first;
-    return typeof bell === "function" ? bell : () => bell.ring();
+    return first;
   }
 
   /** Takes it out, if it is there still. */
@@ -161,7 +167,7 @@ export function createClock(): Clock {
   function ring(): void {
     timer = undefined;
     try {
-      for (let next = alarms.take(now()); next !== undefined; next = alarms.take(now())) next();
+      for (let next = alarms.take(now()); next !== undefined; next = alarms.take(now())) next.ring();
     } finally {
       arm();
     }
@@ -169,7 +175,7 @@ export function createClock(): Clock {
 
   return {
     now,
-    after: (ms, bell) => alarms.set(now() + ms, bell),
+    after: (ms, ring) => alarms.set(now() + ms, ring),
     soon: (step) => {
       setImmediate(step);
     },

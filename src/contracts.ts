@@ -81,8 +81,8 @@ export interface Head {
   readonly url: string;
   /** Names and values in turn, one a line: kept in this form because few handlers ever read them. */
   readonly headers: string;
-  /** Further ones, in the same form: those that many requests have in common, in a string that these share. */
-  readonly commonHeaders?: string;
+  /** The values that are missing there, one a line: of headers that differ, so that many requests can share the rest. */
+  readonly ownValues?: string;
   readonly version: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -140,7 +140,7 @@ export interface Peer {
   readonly id: ConnectionId;
   /** @param bytes how many there were on the wire */
   message(data: string | Buffer, bytes: number): void;
-  /** Told only where {@link Admission.hearsPings}; it has been answered. */
+  /** It has been answered. */
   pinged(data: Buffer): void;
   ponged(data: Buffer): void;
   drained(): void;
@@ -156,8 +156,6 @@ export interface Admission {
   readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** Whether the handler wants to be told of pings. */
-  readonly hearsPings: boolean;
   /** MUST be called in the same stack in which the wire starts to deliver. */
   accept(wire: Wire): Peer;
   /** MUST be called instead if the peer has left: its place is free again. */

@@ -3,8 +3,11 @@
 /** Below this many, closing the gap at the front costs more than it frees. */
 const COMPACT_FROM = 64;
 
+/** What all that are empty have: a list for each lane of each silent connection would be a lot. Nothing is ever put into it. */
+const NONE: never[] = [];
+
 export class Fifo<T> {
-  #items: T[] = [];
+  #items: T[] = NONE;
   #head = 0;
 
   get size(): number {
@@ -17,7 +20,8 @@ export class Fifo<T> {
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    if (this.#items === NONE) this.#items = [item];
+    else this.#items.push(item);
   }
 
   shift(): T | undefined {
@@ -33,13 +37,13 @@ export class Fifo<T> {
 
   /** All items in order; the queue is empty afterwards. */
   takeAll(): T[] {
-    const items = this.#head === 0 ? this.#items : this.#items.slice(this.#head);
+    const items = this.#items.slice(this.#head);
     this.clear();
     return items;
   }
 
   clear(): void {
-    this.#items = [];
+    this.#items = NONE;
     this.#head = 0;
   }
 }

@@ -19,6 +19,10 @@ const OWN = new Set([
   "x-request-id",
 ]);
 
+function isOwn(name: string): boolean {
+  return OWN.has(name.toLowerCase());
+}
+
 /** So many sets of headers are remembered, each of some hundred bytes; then it is begun anew. */
 const MAX_SETS = 1_000;
 
@@ -30,14 +34,17 @@ export class CommonHeaders {
   readonly #sets = new Map<string, string>();
 
   /** @param rawHeaders names and values in turn, as Node gives them */
-  split(rawHeaders: readonly string[]): Pick<Head, "headers" | "commonHeaders"> {
+  split(rawHeaders: readonly string[]): Pick<Head, "headers" | "ownValues"> {
     const own: string[] = [];
     const common: string[] = [];
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] ?? "";
-      (OWN.has(name.toLowerCase()) ? own : common).push(name, rawHeaders[i + 1] ?? "");
+      const value = rawHeaders[i + 1] ?? "";
+      const isCommon = !isOwn(name);
+      if (!isCommon) own.push(value);
+      common.push(name, isCommon ? value : "");
     }
-    return { headers: joinHeaders(own), commonHeaders: this.#shared(joinHeaders(common)) };
+    return { headers: this.#shared(joinHeaders(common)), ownValues: own.join("\n") };
   }
 
   #shared(headers: string): string {
@@ -49,18 +56,26 @@ export class CommonHeaders {
   }
 }
 
+/** Names and values in turn, as they were sent. */
+function listHeaders({ headers, ownValues }: Head): string[] {
+  const parts = headers.split("\n");
+  if (ownValues === undefined) return parts;
+  const own = ownValues.split("\n").values();
+  return parts.map((part, i) => (i % 2 === 1 && isOwn(parts[i - 1] ?? "") ? (own.next().value ?? "") : part));
+}
+
 /** The facts of a request less its cookies. */
 export function withoutCookies(head: Head): Head {
-  const parts = head.headers.split("\n");
+  const { ownValues: _read, ...rest } = head;
+  const parts = listHeaders(head);
   const kept = parts.filter((_part, i) => parts[i - (i % 2)]?.toLowerCase() !== "cookie");
-  return { ...head, headers: joinHeaders(kept) };
+  return { ...rest, headers: joinHeaders(kept) };
 }
 
 /** Headers by lower-case name; repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
-function readHeaders({ headers: own, commonHeaders }: Head): Record<string, string> {
+function readHeaders(head: Head): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
-  // A name is in one of the two alone.
-  const parts = (commonHeaders ? `${commonHeaders}\n${own}` : own).split("\n");
+  const parts = listHeaders(head);
   for (let i = 0; i + 1 < parts.length; i += 2) {
     const name = (parts[i] ?? "").toLowerCase();
     const value = parts[i + 1] ?? "";

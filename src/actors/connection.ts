@@ -244,7 +244,7 @@ export class LiveConnection
   }
 
   pinged(data: Buffer): void {
-    this.#tell({ type: "ping", data });
+    if (this.#route.hearsPings) this.#tell({ type: "ping", data });
   }
 
   ponged(data: Buffer): void {

@@ -1,34 +1,36 @@
 /** What a connection says of its request: the part of it that never changes. */
 import type { PeerCertificate } from "node:tls";
+import type { Head } from "../contracts.js";
 import type { Params } from "../events.js";
-import type { Facts } from "../head.js";
+import { Facts, readPath } from "../head.js";
 import type { Entry } from "../http/gate.js";
 
 export class ConnectionFacts {
-  readonly #facts: Facts;
+  readonly #head: Head;
   readonly #params: Params;
   readonly #protocol: string;
+  #facts: Facts | undefined;
 
-  constructor({ facts, params, protocol }: Entry) {
-    this.#facts = facts;
+  constructor({ head, params, protocol }: Entry) {
+    this.#head = head;
     this.#params = params;
     this.#protocol = protocol;
   }
 
   get path(): string {
-    return this.#facts.path;
+    return readPath(this.#head.url);
   }
   get params(): Params {
     return this.#params;
   }
   get query(): URLSearchParams {
-    return this.#facts.query;
+    return this.#read().query;
   }
   get headers(): Readonly<Record<string, string>> {
-    return this.#facts.headers;
+    return this.#read().headers;
   }
   get cookies(): Readonly<Record<string, string>> {
-    return this.#facts.cookies;
+    return this.#read().cookies;
   }
   get origin(): string | undefined {
     return this.headers.origin;
@@ -37,21 +39,27 @@ export class ConnectionFacts {
     return this.#protocol;
   }
   get version(): number {
-    return this.#facts.head.version;
+    return this.#head.version;
   }
   get remoteAddress(): string {
-    return this.#facts.head.remoteAddress;
+    return this.#head.remoteAddress;
   }
   get remotePort(): number {
-    return this.#facts.head.remotePort;
+    return this.#head.remotePort;
   }
   get localAddress(): string {
-    return this.#facts.head.localAddress;
+    return this.#head.localAddress;
   }
   get secure(): boolean {
-    return this.#facts.head.secure;
+    return this.#head.secure;
   }
   get peerCertificate(): PeerCertificate | undefined {
-    return this.#facts.head.peerCertificate;
+    return this.#head.peerCertificate;
+  }
+
+  /** Made for who asks. */
+  #read(): Facts {
+    this.#facts ??= new Facts(this.#head);
+    return this.#facts;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The signs of life of one connection: when it was last heard, the round trip of its pings, the heartbeat that finds it dead
+ * The signs of life of one connection: the heartbeat that finds it dead, when it was last heard, the round trip of its pings
  * and the alarms for its silence. Its connection tells what arrives, and is told what follows.
  */
 
@@ -8,7 +8,7 @@ import type { Lane } from "../bus/mailbox.js";
 import type { Clock } from "../clock.js";
 import type { Wire } from "../contracts.js";
 import type { RouteSettings } from "../settings.js";
-import { Heartbeat, type HeartbeatSettings, type Watched } from "../transport/heartbeat.js";
+import { Heartbeat, type HeartbeatSettings } from "../transport/heartbeat.js";
 
 /** What all connections of a route have in common. */
 export interface LivenessParts {
@@ -34,12 +34,11 @@ function heartbeatOf({ heartbeat, settings }: LivenessParts, wire: Wire): Heartb
   return wire.heartbeat === false ? undefined : { ...wire.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
 }
 
-export class Liveness implements Watched {
+export class Liveness extends Heartbeat {
   readonly #parts: LivenessParts;
   readonly #owner: LivenessOwner;
   readonly #wire: Wire;
   readonly #lane: Lane;
-  readonly #heartbeat: Heartbeat | undefined;
   readonly #limit: IdleAlarm | undefined;
   #alarm: IdleAlarm | undefined;
   #heardAt: number;
@@ -49,17 +48,22 @@ export class Liveness implements Watched {
   #roundTripMs: number | undefined;
 
   constructor(parts: LivenessParts, owner: LivenessOwner, wire: Wire, lane: Lane) {
+    super();
     const { clock, settings } = parts;
-    const heartbeat = heartbeatOf(parts, wire);
     this.#parts = parts;
     this.#owner = owner;
     this.#wire = wire;
     this.#lane = lane;
     this.#heardAt = clock.now();
     this.#knownBytes = wire.bytesRead;
-    if (heartbeat !== undefined) this.#heartbeat = new Heartbeat(clock, heartbeat, this);
+    const heartbeat = heartbeatOf(parts, wire);
+    if (heartbeat !== undefined) this.watch(heartbeat);
     const { idleTimeoutMs } = settings;
     if (idleTimeoutMs !== false) this.#limit = new IdleAlarm(clock, idleTimeoutMs, () => this.#onLimit());
+  }
+
+  protected get clock(): Clock {
+    return this.#parts.clock;
   }
 
   get roundTripMs(): number | undefined {
@@ -105,7 +109,7 @@ export class Liveness implements Watched {
 
   /** From here on it is closing that is timed: what a paused peer answers is not seen. */
   endHeartbeat(): void {
-    this.#heartbeat?.cancel();
+    this.cancel();
   }
 
   /** The connection is gone. */
@@ -115,16 +119,16 @@ export class Liveness implements Watched {
     this.#limit?.cancel();
   }
 
-  heardAt(): number {
+  protected heardAt(): number {
     if (this.#wire.bytesRead !== this.#knownBytes) this.#hear();
     return this.#heardAt;
   }
 
-  sendHeartbeat(): void {
+  protected sendHeartbeat(): void {
     this.#owner.sendHeartbeat();
   }
 
-  giveUp(): void {
+  protected giveUp(): void {
     this.#owner.died();
   }
 

@@ -12,7 +12,7 @@ import type { Runner, RunnerHost, Target } from "../bus/runner.js";
 import type { Turn } from "../bus/turn.js";
 import type { Clock } from "../clock.js";
 import { type CloseReason, HANDLER_FAILED, NORMAL } from "../closing.js";
-import type { Logger, Member, Outlet, Peer, Wire } from "../contracts.js";
+import type { Logger, Outlet, Peer, Wire } from "../contracts.js";
 import { show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
@@ -34,7 +34,7 @@ export interface RouteParts {
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   readonly mailbox: Mailbox;
-  readonly registry: Registry<Member>;
+  readonly registry: Registry<LiveConnection>;
   readonly counters: Counters;
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
@@ -79,7 +79,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   readonly mailbox: Mailbox;
-  readonly registry: Registry<Member>;
+  readonly registry: Registry<LiveConnection>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;
   readonly supervisor: Supervisor;
@@ -90,8 +90,8 @@ export class Route implements RouteParts, GatedRoute, Target {
   readonly heartbeat: HeartbeatSettings | undefined;
   readonly #input: RouteInput;
   readonly #charges: Charges<object>;
-  /** Every connection whose `closed` has not been handled. */
-  readonly #present = new Set<LiveConnection>();
+  /** Those that are in the registry no more, and whose `closed` has not been handled. */
+  readonly #leaving = new Set<LiveConnection>();
   #hasStarted = false;
   readonly #restart: Restart;
   #isClosing = false;
@@ -110,14 +110,14 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.inspection = input.inspection;
     this.leakOwner = { clock, connection: undefined, leaked: (error) => this.leaked(error, undefined, this) };
     this.inspection.beforeFirst(() => {
-      for (const connection of this.#present) connection.appear();
+      for (const connection of this.#present()) connection.appear();
     });
     if (settings.heartbeat !== false) this.heartbeat = { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
     this.#charges = new Charges(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);
     const { outlet } = input;
-    this.registry = new Registry<Member>(outlet?.populated);
+    this.registry = new Registry<LiveConnection>(outlet?.populated);
     const { registry, counters, mailbox } = this;
     this.bus = new RouteBus({
       clock,
@@ -201,7 +201,6 @@ export class Route implements RouteParts, GatedRoute, Target {
   accept(wire: Wire, entry: Entry): Peer {
     const connection = new LiveConnection(this, entry, wire);
     this.registry.add(connection);
-    this.#present.add(connection);
     connection.open();
     const { id: connectionId, path, remoteAddress } = connection;
     this.log.info({ connection: connectionId, path, remoteAddress }, "connection opened");
@@ -224,13 +223,19 @@ export class Route implements RouteParts, GatedRoute, Target {
 
   forget(connection: LiveConnection, lane: Lane, isDiscarded: boolean): void {
     this.registry.remove(connection, connection.rooms);
+    this.#leaving.add(connection);
     if (isDiscarded) this.mailbox.discard(lane);
     this.runner.left?.(connection, isDiscarded);
     this.handler.left(lane);
   }
 
+  /** Every connection whose `closed` has not been handled. */
+  #present(): LiveConnection[] {
+    return [...this.registry.all(), ...this.#leaving];
+  }
+
   buried(connection: LiveConnection): void {
-    this.#present.delete(connection);
+    this.#leaving.delete(connection);
   }
 
   stats(): Stats {
@@ -252,7 +257,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   /** First step of stopping: what has reached the mailbox by now is accepted, nothing after it. */
   deafen(): void {
     this.#isClosing = true;
-    for (const connection of this.#present) connection.deafen();
+    for (const connection of this.#present()) connection.deafen();
   }
 
   /** Second step: resolves when the handler has finished its mailbox. */
@@ -264,7 +269,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   *closeAll({ code, reason }: CloseReason): Generator<void> {
     this.handler.expire();
     this.#restart.end();
-    for (const connection of [...this.#present]) {
+    for (const connection of this.#present()) {
       connection.close(code, reason);
       yield;
     }
@@ -272,13 +277,13 @@ export class Route implements RouteParts, GatedRoute, Target {
 
   /** Fourth step: resolves when every `closed` has been handled. */
   emptied(): Promise<void> {
-    return this.#until(() => this.#present.size === 0 && !this.handler.isBusy);
+    return this.#until(() => this.registry.size + this.#leaving.size === 0 && !this.handler.isBusy);
   }
 
   /** Whoever has not answered is cut, and the handler is not waited for any more: it is still told of every end. */
   giveUp(): void {
     this.handler.hurry();
-    for (const connection of [...this.#present]) connection.terminate();
+    for (const connection of this.#present()) connection.terminate();
   }
 
   /** Last step: ends timers, the handler and the actors. */
@@ -290,7 +295,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     } catch (error) {
       this.#note(error, "stop");
     }
-    for (const connection of [...this.#present]) connection.bury();
+    for (const connection of this.#present()) connection.bury();
     this.supervisor.release([this.handler.actor]);
   }
 
@@ -356,7 +361,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
-    for (const connection of [...this.#present]) connection.close(code, reason);
+    for (const connection of this.#present()) connection.close(code, reason);
     // If it was held for an `init` that never came right: the goodbyes are still said, with the state of before.
     this.#restart.end();
     this.#input.onEnded(error);
@@ -366,7 +371,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log.error({ err: error, actor: actorId }, "an actor failed");
     if (actorId === this.handler.actor.id) this.fail(error);
     const id = actorId.slice(actorId.indexOf(":") + 1);
-    for (const connection of this.#present) if (connection.id === id) connection.crash();
+    for (const connection of this.#present()) if (connection.id === id) connection.crash();
   }
 
   #note(error: unknown, what: string, connection?: ConnectionId, event?: MailboxEvent): void {

@@ -46,9 +46,6 @@ export class Sender implements Latent<SenderEvent> {
   readonly #wire: Wire;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
-  readonly #counters: Counters;
-  readonly #turn: Turn;
-  readonly #maxBytes: number;
   /** What waits, oldest first, and its bytes; those before `#first` were dropped. */
   #outbox: Frame[] | undefined;
   #first = 0;
@@ -66,9 +63,6 @@ export class Sender implements Latent<SenderEvent> {
     this.#parts = parts;
     this.#owner = owner;
     this.#wire = wire;
-    this.#counters = parts.counters;
-    this.#turn = parts.turn;
-    this.#maxBytes = parts.settings.outbox.maxBufferedBytes;
   }
 
   appear(): SenderActor {
@@ -81,11 +75,11 @@ export class Sender implements Latent<SenderEvent> {
   }
 
   offer(frame: Frame): Outcome {
-    if (this.bufferedBytes >= this.#maxBytes) {
+    if (this.bufferedBytes >= this.#parts.settings.outbox.maxBufferedBytes) {
       // What one event sends is written before the turn's end if it is this much: only what the socket does not take counts.
       this.flush();
       if (this.#isOver() && !this.#applyPolicy()) {
-        this.#counters.dropped++;
+        this.#parts.counters.dropped++;
         return "dropped";
       }
     }
@@ -94,7 +88,7 @@ export class Sender implements Latent<SenderEvent> {
     this.#bytes += frame.wire.length;
     if (!this.#isDirty) {
       this.#isDirty = true;
-      this.#turn.dirty(this);
+      this.#parts.turn.dirty(this);
     }
     return "queued";
   }
@@ -148,9 +142,9 @@ export class Sender implements Latent<SenderEvent> {
     this.#empty();
     if (!this.#wire.write(frames)) return;
     this.#hasTakenAll = this.#wire.untakenBytes === 0;
-    if (this.#wire.isDelayed) this.#wroteIn = this.#turn.number;
+    if (this.#wire.isDelayed) this.#wroteIn = this.#parts.turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
-    const { sent } = this.#counters;
+    const { sent } = this.#parts.counters;
     sent.writes++;
     sent.messages += frames.length;
     for (const frame of frames) sent.bytes += frame.payloadBytes;
@@ -167,15 +161,15 @@ export class Sender implements Latent<SenderEvent> {
 
   /** A delayed wire is not judged in the turn that wrote: it has not had the time to take anything. */
   #isOver(): boolean {
-    const bytes = this.#wroteIn === this.#turn.number ? this.#bytes : this.bufferedBytes;
-    return bytes >= this.#maxBytes;
+    const bytes = this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes;
+    return bytes >= this.#parts.settings.outbox.maxBufferedBytes;
   }
 
   /** @returns whether the next message may be queued */
   #applyPolicy(): boolean {
     if (!this.#isSlow) {
       this.#isSlow = true;
-      this.#counters.slowConsumers++;
+      this.#parts.counters.slowConsumers++;
       this.#owner.becomeSlow();
     }
     if (this.#parts.settings.outbox.slowConsumer !== "dropOldest") return false;
@@ -188,7 +182,7 @@ export class Sender implements Latent<SenderEvent> {
     if (this.#outbox === undefined || oldest === undefined) return false;
     this.#first++;
     this.#bytes -= oldest.wire.length;
-    this.#counters.dropped++;
+    this.#parts.counters.dropped++;
     if (this.#first === this.#outbox.length) this.#empty();
     // Not at each message: moving all that waits is what it would cost.
     else if (this.#first * 2 >= this.#outbox.length) {

@@ -43,8 +43,7 @@ export class Strand {
 }
 
 /** The events of one connection that wait. Made by {@link Mailbox.lane}, used by the mailbox alone. */
-export class Lane {
-  readonly posted: Fifo<Posted> = new Fifo();
+export class Lane extends Fifo<Posted> {
   readonly owner: LaneOwner | undefined;
   /** Absent where the handler takes one event at a time anyway. */
   readonly strand: Strand | undefined;
@@ -65,6 +64,7 @@ export class Lane {
   parked = 0;
 
   constructor(owner: LaneOwner | undefined, strand: Strand | undefined, target: Target | undefined) {
+    super();
     this.owner = owner;
     this.strand = strand;
     this.target = target;
@@ -143,7 +143,7 @@ export class Mailbox {
         lane.strand.parked.add(lane);
         continue;
       }
-      const posted = lane.posted.shift();
+      const posted = lane.shift();
       if (posted === undefined) continue;
       this.#left(lane, posted);
       this.#giveWay(lane);
@@ -164,7 +164,7 @@ export class Mailbox {
 
   /** Throws away what waits, but for an `open` that the handler has not seen: `closed` must not come without it. */
   discard(lane: Lane): void {
-    const posted = lane.posted.takeAll();
+    const posted = lane.takeAll();
     for (const one of posted) this.#left(lane, one);
     lane.stale += lane.places;
     lane.places = 0;
@@ -184,8 +184,8 @@ export class Mailbox {
 
   #queuePosted(lane: Lane, posted: Posted): void {
     this.#size++;
-    lane.posted.push(posted);
-    if (lane.owner !== undefined && lane.posted.size > this.#limits.lowWaterEvents) lane.isHot = true;
+    lane.push(posted);
+    if (lane.owner !== undefined && lane.size > this.#limits.lowWaterEvents) lane.isHot = true;
     if (!lane.isHot || lane.places + lane.parked === 0) this.#queue(lane, 1);
   }
 
@@ -209,8 +209,8 @@ export class Mailbox {
     if (!lane.isHot) return;
     lane.stale += lane.places;
     lane.places = 0;
-    lane.isHot = lane.posted.size > this.#limits.lowWaterEvents;
-    this.#queue(lane, lane.isHot ? 1 : lane.posted.size);
+    lane.isHot = lane.size > this.#limits.lowWaterEvents;
+    this.#queue(lane, lane.isHot ? 1 : lane.size);
   }
 
   #press(lane: Lane): void {

@@ -17,8 +17,6 @@ import type { Release, Slots } from "./slots.js";
 export interface GatedRoute {
   /** Nobody is let in any more. */
   readonly hasEnded: boolean;
-  /** Whether its handler wants to be told of pings. */
-  readonly hearsPings: boolean;
   readonly settings: {
     readonly authorize: Authorize<unknown> | undefined;
     readonly origins: Origins;
@@ -32,7 +30,7 @@ export interface GatedRoute {
 
 /** What a connection begins with. */
 export interface Entry {
-  readonly facts: Facts;
+  readonly head: Head;
   readonly params: Readonly<Record<string, string>>;
   readonly protocol: string;
   /** What `authorize` returned. */
@@ -130,7 +128,7 @@ export class Admissions implements Pick<Gate, "admit"> {
     const admission = (data: unknown): Admission =>
       this.#admission(route, {
         // A page's cookies may belong to whoever frames it: over SockJS `authorize` sees them, nobody after it.
-        facts: new Facts(asking.sockjs === undefined ? head : withoutCookies(head)),
+        head: asking.sockjs === undefined ? head : withoutCookies(head),
         params,
         protocol,
         data,
@@ -152,7 +150,6 @@ export class Admissions implements Pick<Gate, "admit"> {
       maxPayloadBytes: route.settings.maxPayloadBytes,
       compression: route.settings.compression,
       protocol: entry.protocol,
-      hearsPings: route.hearsPings,
       accept: (wire) => {
         const peer = route.accept(wire, entry);
         this.#parts.onAccepted(entry, peer.id);

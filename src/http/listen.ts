@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket, TlsOptions } from "node:tls";
-import type { Clock, Timer } from "../clock.js";
+import { Alarm, type Clock } from "../clock.js";
 import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Refusal } from "../reject.js";
@@ -102,14 +102,26 @@ function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   }
 }
 
-/** A connection whose first request is still to come. */
-interface Waiting {
+/** A connection whose first request is still to come: the alarm for it. */
+class Waiting extends Alarm {
   /** Under TLS, the one below it until its handshake is done. */
   socket: Socket;
-  readonly timer: Timer;
-  /** The socket that was accepted, and what it is watched with: a WebSocket that lives on keeps neither. */
   readonly accepted: Socket;
-  readonly onClose: () => void;
+  /** Its peer's address, under TLS: a socket that has closed does not know it any more. */
+  readonly peer: string;
+  readonly #onLate: (waiting: Waiting) => void;
+
+  constructor(accepted: Socket, peer: string, onLate: (waiting: Waiting) => void) {
+    super();
+    this.socket = accepted;
+    this.accepted = accepted;
+    this.peer = peer;
+    this.#onLate = onLate;
+  }
+
+  ring(): void {
+    this.#onLate(this);
+  }
 }
 
 /**
@@ -120,28 +132,31 @@ class Heads {
   readonly #timeoutMs: number;
   readonly #hooks: ListenHooks;
   readonly #isSecure: boolean;
+  /** By the socket that was accepted. */
   readonly #waiting = new Map<Duplex, Waiting>();
+  /** Under TLS, by the socket that the handshake has made. */
+  readonly #secured = new WeakMap<Duplex, Waiting>();
   /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
   readonly #shaking = new Map<string, Waiting>();
+  /** One for all sockets, which it gets as `this`. */
+  readonly #onClose: (this: Socket) => void;
 
   constructor({ handshakeTimeoutMs, tls }: ListenSettings, hooks: ListenHooks) {
     this.#timeoutMs = handshakeTimeoutMs;
     this.#isSecure = tls !== undefined;
     this.#hooks = hooks;
+    const closed = (socket: Socket): void => this.#closed(socket);
+    this.#onClose = function () {
+      closed(this);
+    };
   }
 
   readonly begin = (socket: Socket): void => {
-    const peer = this.#isSecure ? peerOf(socket) : "";
-    const timer = this.#hooks.clock.after(this.#timeoutMs, () => this.#late(waiting));
-    const onClose = (): void => {
-      timer.cancel();
-      this.#waiting.delete(waiting.socket);
-      if (this.#shaking.get(peer) === waiting) this.#shaking.delete(peer);
-    };
-    const waiting: Waiting = { socket, timer, accepted: socket, onClose };
-    if (this.#isSecure) this.#shaking.set(peer, waiting);
-    else this.#waiting.set(socket, waiting);
-    socket.on("close", onClose);
+    const waiting = new Waiting(socket, this.#isSecure ? peerOf(socket) : "", this.#late);
+    this.#hooks.clock.after(this.#timeoutMs, waiting);
+    this.#waiting.set(socket, waiting);
+    if (this.#isSecure) this.#shaking.set(waiting.peer, waiting);
+    socket.on("close", this.#onClose);
   };
 
   readonly secured = (socket: TLSSocket): void => {
@@ -150,21 +165,20 @@ class Heads {
     if (waiting === undefined) return;
     this.#shaking.delete(peer);
     waiting.socket = socket;
-    this.#waiting.set(socket, waiting);
+    this.#secured.set(socket, waiting);
   };
 
+  /** Its request has come: a WebSocket that lives on is not watched here any more. */
   end(socket: Socket): void {
-    const waiting = this.#waiting.get(socket);
+    const waiting = (this.#isSecure ? this.#secured : this.#waiting).get(socket);
     if (waiting === undefined) return;
-    waiting.timer.cancel();
-    if (this.#isSecure) return;
-    this.#waiting.delete(socket);
-    waiting.accepted.removeListener("close", waiting.onClose);
+    waiting.accepted.removeListener("close", this.#onClose);
+    this.#forget(waiting);
   }
 
   /** Whether it has come as far as HTTP. */
   knows(socket: Duplex): boolean {
-    return !this.#isSecure || this.#waiting.has(socket);
+    return !this.#isSecure || this.#secured.has(socket);
   }
 
   /** Ends the connections that are no HTTP yet. */
@@ -172,12 +186,24 @@ class Heads {
     for (const { socket } of [...this.#shaking.values()]) socket.destroy();
   }
 
-  #late({ socket }: Waiting): void {
+  #closed(accepted: Socket): void {
+    const waiting = this.#waiting.get(accepted);
+    if (waiting === undefined) return;
+    this.#forget(waiting);
+    if (this.#shaking.get(waiting.peer) === waiting) this.#shaking.delete(waiting.peer);
+  }
+
+  #forget(waiting: Waiting): void {
+    waiting.cancel();
+    this.#waiting.delete(waiting.accepted);
+  }
+
+  readonly #late = ({ socket }: Waiting): void => {
     this.#hooks.log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
     this.#hooks.refused(TOO_SLOW, socket);
     if (this.knows(socket)) refuseSocket(socket, TOO_SLOW);
     else socket.destroy();
-  }
+  };
 }
 
 function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {

@@ -233,13 +233,13 @@ export class LiveServer extends Everywhere implements Server {
     refused: (asking, refusal) => this.#onRefused(asking, refusal),
   };
 
-  #onAccepted({ facts, askedAt, isPlain }: Entry, connection: ConnectionId): void {
+  #onAccepted({ head, askedAt, isPlain }: Entry, connection: ConnectionId): void {
     const { onAccess } = this.#settings;
     // A plain request is told of with its answer.
     if (onAccess === undefined || isPlain) return;
-    const { remoteAddress } = facts.head;
+    const { remoteAddress } = head;
     const timing = { at: askedAt, durationMs: this.#clock.now() - askedAt };
-    const entry = { method: "GET", path: facts.path, status: 101, remoteAddress, connection };
+    const entry = { method: "GET", path: readPath(head.url), status: 101, remoteAddress, connection };
     tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
   }
 

@@ -1,5 +1,5 @@
 /** A clock that is driven by hand: time stands still until it is told to go on, and steps run when they are run. */
-import { Alarms, type Clock, type Timer } from "../clock.js";
+import { type Alarm, Alarms, type Clock, type Timer } from "../clock.js";
 import { Fifo } from "../fifo.js";
 
 export class HandClock implements Clock {
@@ -17,7 +17,7 @@ export class HandClock implements Clock {
     return this.#now;
   }
 
-  after(ms: number, ring: () => void): Timer {
+  after(ms: number, ring: (() => void) | Alarm): Timer {
     return this.#alarms.set(this.#now + ms, ring);
   }
 
@@ -65,7 +65,7 @@ export class HandClock implements Clock {
       return false;
     }
     this.#now = Math.max(this.#now, due);
-    this.#alarms.take(this.#now)?.();
+    this.#alarms.take(this.#now)?.ring();
     return true;
   }
 

@@ -28,7 +28,6 @@ export class MemoryLink implements Wire, CarriedLink {
   readonly client: MemoryClientEnd;
   readonly #clock: Clock;
   readonly #maxPayloadBytes: number;
-  readonly #hearsPings: boolean;
   readonly toServer: Line<ToServer>;
   readonly toClient: Line<ToClient>;
   #id = "" as ConnectionId;
@@ -45,15 +44,9 @@ export class MemoryLink implements Wire, CarriedLink {
   /** What has come from the client; counted in deliveries. */
   #arrived = 0;
 
-  constructor(
-    clock: Clock,
-    { maxPayloadBytes, hearsPings }: Admission,
-    events: MemoryClientEvents,
-    isCarried: boolean,
-  ) {
+  constructor(clock: Clock, { maxPayloadBytes }: Admission, events: MemoryClientEvents, isCarried: boolean) {
     this.#clock = clock;
     this.#maxPayloadBytes = maxPayloadBytes;
-    this.#hearsPings = hearsPings;
     this.#events = events;
     this.toServer = new Line(clock, (item) => this.#atServer(item), isCarried);
     this.toClient = new Line(clock, (item) => this.#atClient(item), isCarried);
@@ -211,7 +204,7 @@ export class MemoryLink implements Wire, CarriedLink {
         return;
       case "ping":
         if (this.#isOpen) this.toClient.push({ type: "pong", data: item.data });
-        if (this.#hearsPings) this.#peer?.pinged(item.data);
+        this.#peer?.pinged(item.data);
         return;
       case "pong":
         this.#peer?.ponged(item.data);

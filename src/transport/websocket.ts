@@ -30,12 +30,14 @@ function plainWire(frame: Frame): Buffer {
 }
 
 class Socket extends WebSocket implements Wire {
-  /** Both are set before anything can arrive. */
+  /** These are set before anything can arrive. */
   peer: Peer | undefined = undefined;
   raw: NetSocket | undefined = undefined;
   joiner: Joiner | undefined = undefined;
-  wireOf: (frame: Frame) => Buffer = plainWire;
   #isWaiting = false;
+  #pendingPongs = 0;
+  /** Made for who pings, which no browser does. */
+  #onPongTaken: (() => void) | undefined;
 
   get transport(): TransportName {
     return "websocket";
@@ -75,21 +77,69 @@ class Socket extends WebSocket implements Wire {
     const { raw } = this;
     const first = frames[0];
     // After a close frame nothing may follow (RFC 6455 section 5.5.1), and `ws` does not watch what goes past it.
-    if (raw === undefined || first === undefined || !this.isOpen) return false;
-    if (frames.length === 1) raw.write(this.wireOf(first));
-    else this.#writeAll(raw, frames);
+    const { joiner } = this;
+    if (raw === undefined || joiner === undefined || first === undefined || !this.isOpen) return false;
+    if (frames.length === 1) raw.write(joiner.wireOf(first));
+    else writeAll(raw, joiner, frames);
     return true;
   }
 
-  #writeAll(raw: Duplex, frames: readonly Frame[]): void {
-    const joined = this.joiner?.join(frames);
-    if (joined !== undefined) {
-      raw.write(joined);
+  /**
+   * What `ws` tells of the socket, in place of listeners: their table would be 250 bytes of each silent connection, and a closure
+   * among them would keep its request alive.
+   */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const [first, second] = args;
+    switch (event) {
+      case "message":
+        this.#onMessage(first, second === true);
+        return true;
+      case "ping":
+        if (Buffer.isBuffer(first)) this.#onPing(first);
+        return true;
+      case "pong":
+        if (Buffer.isBuffer(first)) this.peer?.ponged(Buffer.from(first));
+        return true;
+      case "error":
+        if (first instanceof Error) this.peer?.failed(first);
+        return true;
+      case "close":
+        this.#onClose(Number(first), String(second));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #onMessage(data: unknown, isBinary: boolean): void {
+    if (!Buffer.isBuffer(data)) return;
+    if (!isBinary) this.peer?.message(data.toString(), data.length);
+    else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
+  }
+
+  #onPing(data: Buffer): void {
+    if (this.isOpen) this.#answer(data);
+    this.peer?.pinged(Buffer.from(data));
+  }
+
+  #answer(data: Buffer): void {
+    if (this.#pendingPongs >= MAX_PENDING_PONGS) {
+      this.terminate();
       return;
     }
-    raw.cork();
-    for (const frame of frames) raw.write(this.wireOf(frame));
-    raw.uncork();
+    this.#pendingPongs++;
+    this.#onPongTaken ??= () => {
+      this.#pendingPongs--;
+    };
+    this.pong(data, false, this.#onPongTaken);
+  }
+
+  #onClose(code: number, reason: string): void {
+    const { peer, raw } = this;
+    this.peer = undefined;
+    // `ws` keeps the errors of the socket (a reset, a broken pipe) to itself.
+    if (code === ABNORMAL && raw?.errored) peer?.failed(raw.errored);
+    peer?.gone(code, reason);
   }
 }
 
@@ -116,33 +166,15 @@ class Joiner {
   }
 }
 
-// The listeners are shared and named, and reach what they need by `this`: a closure for each socket would keep its request
-// alive for as long as the connection.
-function onMessage(this: WebSocket, data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean): void {
-  if (!(this instanceof Socket) || !Buffer.isBuffer(data)) return;
-  if (!isBinary) this.peer?.message(data.toString(), data.length);
-  else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
-}
-
-function onPing(this: WebSocket, data: Buffer): void {
-  if (this instanceof Socket) this.peer?.pinged(Buffer.from(data));
-}
-
-function onPong(this: WebSocket, data: Buffer): void {
-  if (this instanceof Socket) this.peer?.ponged(Buffer.from(data));
-}
-
-function onError(this: WebSocket, error: Error): void {
-  if (this instanceof Socket) this.peer?.failed(error);
-}
-
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  if (!(this instanceof Socket)) return;
-  const { peer, raw } = this;
-  this.peer = undefined;
-  // `ws` keeps the errors of the socket (a reset, a broken pipe) to itself.
-  if (code === ABNORMAL && raw?.errored) peer?.failed(raw.errored);
-  peer?.gone(code, reason.toString());
+function writeAll(raw: Duplex, joiner: Joiner, frames: readonly Frame[]): void {
+  const joined = joiner.join(frames);
+  if (joined !== undefined) {
+    raw.write(joined);
+    return;
+  }
+  raw.cork();
+  for (const frame of frames) raw.write(joiner.wireOf(frame));
+  raw.uncork();
 }
 
 /**
@@ -208,7 +240,8 @@ export class WebSocketTransport {
       maxPayload: maxPayloadBytes,
       // For a peer that asked to close and then stays; our own closing is timed by our clock.
       closeTimeout: this.#settings.closeTimeoutMs,
-      maxPendingAutoPongs: MAX_PENDING_PONGS,
+      // We answer pings: `ws` keeps a closure for each socket to do so.
+      autoPong: false,
       // The gate has chosen.
       handleProtocols: () => this.#admission?.protocol || false,
       WebSocket: Socket,
@@ -226,12 +259,6 @@ export class WebSocketTransport {
     if (!(ws instanceof Socket)) return;
     ws.raw = request.socket;
     ws.joiner = this.#isDeflated ? this.#deflated : this.#plain;
-    ws.wireOf = ws.joiner.wireOf;
     ws.peer = this.#admission?.accept(ws);
-    ws.on("message", onMessage);
-    if (this.#admission?.hearsPings) ws.on("ping", onPing);
-    ws.on("pong", onPong);
-    ws.on("error", onError);
-    ws.on("close", onClose);
   };
 }

@@ -49,7 +49,7 @@ class Pair {
     const { first } = this;
     const isDue = first !== undefined && first.due <= now;
     const before = this.rung.length;
-    this.alarms.take(now)?.();
+    this.alarms.take(now)?.ring();
     expect(this.rung.slice(before)).toEqual(isDue ? [first.name] : []);
     if (isDue) this.model.shift();
   }

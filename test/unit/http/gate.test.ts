@@ -23,7 +23,6 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
     get hasEnded() {
       return state.hasEnded;
     },
-    hearsPings: false,
     settings: {
       authorize,
       origins: "same",

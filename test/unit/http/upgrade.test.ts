@@ -37,7 +37,6 @@ function place() {
   const counts = { forsaken: 0 };
   const admission = {
     maxPayloadBytes: 1,
-    hearsPings: false,
     compression: false,
     protocol: "",
     accept: () => {

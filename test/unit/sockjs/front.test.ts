@@ -52,7 +52,6 @@ async function stage() {
   const admission: Admission = {
     maxPayloadBytes: 1,
     compression: false,
-    hearsPings: false,
     protocol: "",
     accept: (made) => {
       told.push("accepted");

@@ -1,16 +1,15 @@
 /** The heartbeat in virtual time: who is pinged, who is given up, and exactly when. */
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
-import type { Timer } from "../../../src/clock.js";
+import type { Alarm, Timer } from "../../../src/clock.js";
 import { HandClock } from "../../../src/testing/clock.js";
-import { Heartbeat, type HeartbeatSettings, type Watched } from "../../../src/transport/heartbeat.js";
+import { Heartbeat, type HeartbeatSettings } from "../../../src/transport/heartbeat.js";
 
 const SETTINGS: HeartbeatSettings = { intervalMs: 100, timeoutMs: 40, maxPauseMs: 500 };
 
 /** A peer that is watched, and what the heartbeat did to it by the clock. */
-class Patient implements Watched {
+class Patient extends Heartbeat {
   readonly clock: HandClock;
-  readonly heartbeat: Heartbeat;
   readonly done: string[] = [];
   lastHeardAt = 0;
   heardAt(): number {
@@ -21,8 +20,9 @@ class Patient implements Watched {
   answersAfterMs: number | undefined;
 
   constructor(settings = SETTINGS, clock = new HandClock()) {
+    super();
     this.clock = clock;
-    this.heartbeat = new Heartbeat(this.clock, settings, this);
+    this.watch(settings);
   }
 
   hear(): void {
@@ -36,7 +36,7 @@ class Patient implements Watched {
 
   giveUp(): void {
     this.done.push(`give up ${this.clock.now()}`);
-    this.heartbeat.cancel();
+    this.cancel();
   }
 }
 
@@ -62,7 +62,7 @@ describe("a peer", () => {
 
   test("that answers at once is kept by a clock that rings late, as every real one does", () => {
     class LateClock extends HandClock {
-      override after(ms: number, ring: () => void): Timer {
+      override after(ms: number, ring: (() => void) | Alarm): Timer {
         return super.after(ms + 3, ring);
       }
     }
@@ -135,9 +135,9 @@ describe("a peer", () => {
 
   test("is not watched any more once that is cancelled", () => {
     const [before, after] = [new Patient(), new Patient()];
-    before.heartbeat.cancel();
+    before.cancel();
     after.clock.pass(110);
-    after.heartbeat.cancel();
+    after.cancel();
     for (const patient of [before, after]) {
       patient.clock.pass(1_000);
       expect(patient.clock.alarms).toBe(0);

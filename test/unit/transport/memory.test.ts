@@ -33,7 +33,6 @@ async function connect(): Promise<{
   const admission: Admission = {
     maxPayloadBytes: 100,
     compression: false,
-    hearsPings: false,
     protocol: "",
     accept(wire) {
       wires.push(wire);
