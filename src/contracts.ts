@@ -97,6 +97,8 @@ export interface Asking {
   /** When it came. */
   readonly at: number;
   readonly head: Head;
+  /** Those that decide who is let in, by lower-case name; more may be there. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly raw: IncomingMessage | undefined;
   /** Aborted when the peer leaves before the answer. Made when first asked for. */
   readonly signal: AbortSignal;

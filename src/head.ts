@@ -19,8 +19,15 @@ const OWN = new Set([
   "x-request-id",
 ]);
 
+/** Length and first letter: they tell most names apart from these, without a copy in lower case. */
+function shapeOf(name: string): number {
+  return (name.length << 8) | name.charCodeAt(0) | 0x20;
+}
+
+const OWN_SHAPES = new Set([...OWN].map(shapeOf));
+
 function isOwn(name: string): boolean {
-  return OWN.has(name.toLowerCase());
+  return OWN_SHAPES.has(shapeOf(name)) && OWN.has(name.toLowerCase());
 }
 
 /** So many sets of headers are remembered, each of some hundred bytes; then it is begun anew. */

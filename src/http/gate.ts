@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
-import { Facts, withoutCookies } from "../head.js";
+import { Facts, readPath, withoutCookies } from "../head.js";
 import { type Refusal, Rejection } from "../reject.js";
 import { allowsOrigin, type Origins, pageOf } from "./origin.js";
 import { askedHost, believeProxies } from "./proxy.js";
@@ -76,8 +76,8 @@ export class Admissions implements Pick<Gate, "admit"> {
 
   admit(asking: Asking): Admission | Refusal | Promise<Admission | Refusal> {
     const { trustProxy, match, slots } = this.#parts;
-    // Parsed for the asking alone: what a connection keeps is one string (its headers as an object were 3.9 kB of each).
-    const { headers, path } = new Facts(asking.head);
+    const { headers } = asking;
+    const path = readPath(asking.head.url);
     const head = believeProxies(asking.head, headers, trustProxy);
     const found = match(path);
     if (found === undefined) return { status: 404, body: `there is no route ${path}` };

@@ -10,7 +10,7 @@ import type { Relay } from "../cluster/relay.js";
 import type { Asking, Entrance, Gate, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "../events.js";
-import { Facts, readPath } from "../head.js";
+import { readPath } from "../head.js";
 import { Admissions, type Entry } from "../http/gate.js";
 import { believeProxies } from "../http/proxy.js";
 import { tellAccess } from "../http/requests.js";
@@ -243,9 +243,9 @@ export class LiveServer extends Everywhere implements Server {
     tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
   }
 
-  #onRefused({ at, head, raw, sockjs }: Asking, { status, body }: Refusal): void {
+  #onRefused({ at, head, headers, raw, sockjs }: Asking, { status, body }: Refusal): void {
     const path = readPath(head.url);
-    const { remoteAddress } = believeProxies(head, new Facts(head).headers, this.#settings.trustProxy);
+    const { remoteAddress } = believeProxies(head, headers, this.#settings.trustProxy);
     const route = this.#router.match(path)?.route;
     if (route === undefined) this.#refused++;
     else route.counters.refused++;

@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Address, Entrance, Gate, Head } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
+import { Facts } from "../head.js";
 import type { Refusal } from "../reject.js";
 import type { CarriedLink, MemoryClientEnd, MemoryClientEvents } from "./carried.js";
 import { MemoryLink } from "./link.js";
@@ -46,7 +47,7 @@ export class MemoryEntrance implements Entrance {
 
   /** @param signal aborted when the client gives up before it is let in */
   async connect(head: Head, events: MemoryClientEvents, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
-    const asking = { at: this.#clock.now(), head, raw: undefined, signal };
+    const asking = { at: this.#clock.now(), head, headers: new Facts(head).headers, raw: undefined, signal };
     const admission = (await this.#gate?.admit(asking)) ?? { status: 503, body: "the server is not listening" };
     if ("status" in admission) {
       this.#gate?.refused(asking, admission);

@@ -204,8 +204,9 @@ function hasFullWindow(headers: readonly string[]): boolean {
 /** Completes upgrades of one server. */
 export class WebSocketTransport {
   readonly #settings: WebSocketSettings;
-  /** `ws` takes these settings from the server that shook hands: one for each set of them. */
-  readonly #servers = new Map<string, WebSocketServer>();
+  /** `ws` takes its settings from the server that shook hands: one for each `maxPayloadBytes`, with compression and without. */
+  readonly #compressing = new Map<number, WebSocketServer>();
+  readonly #others = new Map<number, WebSocketServer>();
   readonly #plain = new Joiner(plainWire);
   readonly #deflated = new Joiner(deflatedWire);
   #admission: Admission | undefined;
@@ -229,8 +230,8 @@ export class WebSocketTransport {
   }
 
   #serverFor({ maxPayloadBytes, compression }: Admission): WebSocketServer {
-    const key = `${maxPayloadBytes} ${compression}`;
-    const known = this.#servers.get(key);
+    const servers = compression ? this.#compressing : this.#others;
+    const known = servers.get(maxPayloadBytes);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
@@ -251,7 +252,7 @@ export class WebSocketTransport {
       server.on("headers", (headers) => {
         this.#isDeflated = hasFullWindow(headers);
       });
-    this.#servers.set(key, server);
+    servers.set(maxPayloadBytes, server);
     return server;
   }
 

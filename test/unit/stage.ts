@@ -170,6 +170,7 @@ export class HandStage {
     const answer = await this.#entrance.gate.admit({
       at: this.clock.now(),
       head: headOf(url),
+      headers: {},
       raw: undefined,
       signal: new AbortController().signal,
     });

@@ -1,7 +1,7 @@
 /** The gate, without a network: in which order it decides, and that a place comes back whatever happens. */
 import { describe, expect, test } from "vitest";
 import type { Admission, Asking, Authorize } from "../../../src/contracts.js";
-import { joinHeaders } from "../../../src/head.js";
+import { Facts, joinHeaders } from "../../../src/head.js";
 import { Admissions, type GatedRoute } from "../../../src/http/gate.js";
 import { Slots } from "../../../src/http/slots.js";
 import { createLogger } from "../../../src/log.js";
@@ -54,7 +54,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       localAddress: "",
       secure: false,
     };
-    const asking: Asking = { at: 0, head, raw: undefined, signal: abort.signal };
+    const asking: Asking = { at: 0, head, headers: new Facts(head).headers, raw: undefined, signal: abort.signal };
     return { answer: gate.admit(asking), leave: () => abort.abort() };
   };
   return { clock, slots, state, gate, ask };
