@@ -30,7 +30,7 @@ const FULL = {
   isQuick: false,
   rounds: 12,
   crowdRounds: 8,
-  freshRounds: 3,
+  freshRounds: 6,
   virtualRounds: 3,
   roundMs: 400,
   warmUpMs: 1_500,
