@@ -18,7 +18,7 @@ const { serve } = await load("sendall");
  * @typedef {object} Role
  * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} onMessage
  * @property {(connection: import("sendall").Connection) => void} [onOpen]
- * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly sockjs?: boolean, readonly cluster?: import("sendall").ClusterAdapter }} [options]
+ * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly sockjs?: Partial<import("sendall").SockJsOptions>, readonly cluster?: import("sendall").ClusterAdapter }} [options]
  */
 
 const roomOf = (/** @type {import("sendall").Connection} */ connection) => connection.query.get("room") ?? "";
@@ -49,7 +49,8 @@ const roles = {
   // Nothing is sent to them within a run, so they have the heartbeat that everybody has by default.
   crowd: { onMessage: broadcast, options: { heartbeat: {} } },
   compressed: { onMessage: broadcast, options: { compression: true } },
-  sockjs: { onMessage: broadcast, options: { sockjs: true } },
+  // No heartbeats within a run here either: they are sent to whom nothing else is, as the talker.
+  sockjs: { onMessage: broadcast, options: { sockjs: { heartbeatIntervalMs: 3_600_000 } } },
   rooms: {
     onOpen: (connection) => {
       connection.join(roomOf(connection));
