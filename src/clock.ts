@@ -20,8 +20,8 @@ export interface Clock {
 }
 
 /**
- * What a clock keeps of each alarm. One who is woken again and again is its own, and can be set anew once it has rung: that spares
- * two objects for each connection.
+ * What a clock keeps of each alarm. Whoever is woken again and again is one, and sets itself: that spares two objects for each
+ * connection.
  */
 export abstract class Alarm implements Timer {
   /** When it rings, and its place among those of the same time. */
@@ -74,9 +74,10 @@ export class Alarms {
     return this.#heap[0]?.due;
   }
 
-  /** @param ring an alarm that is not set, or what one does */
+  /** @param ring what it does, or an alarm; one that is set is set anew */
   set(due: number, ring: (() => void) | Alarm): Timer {
     const alarm = typeof ring === "function" ? new Bell(ring) : ring;
+    alarm.cancel();
     alarm.alarms = this;
     alarm.due = due;
     alarm.order = this.#order++;

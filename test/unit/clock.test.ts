@@ -1,7 +1,7 @@
 /** Alarms against a sorted list, and the real clock by its own bell. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Alarms, createClock, type Timer } from "../../src/clock.js";
+import { Alarm, Alarms, createClock, type Timer } from "../../src/clock.js";
 import { HandClock } from "../../src/testing/clock.js";
 
 interface Set {
@@ -63,6 +63,31 @@ class Pair {
 }
 
 describe("alarms", () => {
+  test("of one's own ring each time that they were set, and once if they were set twice", () => {
+    class Own extends Alarm {
+      readonly rung: number[] = [];
+      override ring(): void {
+        this.rung.push(this.due);
+      }
+    }
+    const alarms = new Alarms();
+    const own = new Own();
+    const ringAll = (now: number): void => {
+      for (let next = alarms.take(now); next !== undefined; next = alarms.take(now)) next.ring();
+    };
+    alarms.set(1, own);
+    ringAll(1);
+    alarms.set(5, own);
+    alarms.set(3, own);
+    expect([alarms.size, alarms.nextDue]).toEqual([1, 3]);
+    ringAll(10);
+    expect([own.rung, alarms.size]).toEqual([[1, 3], 0]);
+    alarms.set(20, own);
+    own.cancel();
+    ringAll(30);
+    expect(own.rung).toEqual([1, 3]);
+  });
+
   test("ring in the order of their time, and of their setting when it is the same", () => {
     fc.assert(
       fc.property(steps, (plan) => {

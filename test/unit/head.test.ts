@@ -1,6 +1,7 @@
 /** The facts of a request, read out of its head. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decode, Facts, joinHeaders, readPath, withoutCookies } from "../../src/head.js";
+import { CommonHeaders, decode, Facts, joinHeaders, readPath, withoutCookies } from "../../src/head.js";
 import { headOf } from "./stage.js";
 
 function facts(url: string, ...rawHeaders: string[]): Facts {
@@ -32,6 +33,37 @@ describe("headers", () => {
     const one = facts("/?a=1", "Cookie", "a=1");
     const [headers, cookies, query] = [one.headers, one.cookies, one.query];
     expect([one.headers === headers, one.cookies === cookies, one.query === query]).toEqual([true, true, true]);
+  });
+});
+
+describe("headers in common", () => {
+  const names = ["Host", "Cookie", "cookie", "X-Request-Id", "x-forwarded-for", "Sec-WebSocket-Key", "Accept", "X-A"];
+  const rawHeaders = fc
+    .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom("", "a", "b c", "d:e; f")), { maxLength: 12 })
+    .map((pairs) => pairs.flat());
+
+  test("and those of one request alone are read as if they had been kept together, with cookies and without", () => {
+    fc.assert(
+      fc.property(fc.array(rawHeaders, { maxLength: 3 }), (requests) => {
+        const common = new CommonHeaders();
+        for (const raw of requests) {
+          const whole = { ...headOf("/"), headers: joinHeaders(raw) };
+          const split = { ...headOf("/"), ...common.split(raw) };
+          expect(Object.entries(new Facts(split).headers)).toEqual(Object.entries(new Facts(whole).headers));
+          const [less, wholeLess] = [split, whole].map((head) => new Facts(withoutCookies(head)));
+          expect(Object.entries(less?.headers ?? {})).toEqual(Object.entries(wholeLess?.headers ?? {}));
+        }
+      }),
+    );
+  });
+
+  test("are the same for all requests that differ in their own alone", () => {
+    const common = new CommonHeaders();
+    const [ann, bob] = ["ann", "bob"].map((user) =>
+      common.split(["Host", "a", "Cookie", `user=${user}`, "Accept", "b"]),
+    );
+    expect(ann?.headers).toBe(bob?.headers);
+    expect([ann?.ownValues, bob?.ownValues]).toEqual(["user=ann", "user=bob"]);
   });
 });
 
