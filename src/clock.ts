@@ -20,8 +20,8 @@ export interface Clock {
 }
 
 /**
- * What a clock keeps of each alarm. Whoever is woken again and again is one, and sets itself: that spares two objects for each
- * connection.
+ * What a clock keeps of each alarm. Whoever is woken again and again is one, and sets itself anew: that spares two objects for
+ * each connection.
  */
 export abstract class Alarm implements Timer {
   /** When it rings, and its place among those of the same time. */

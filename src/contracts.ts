@@ -83,6 +83,8 @@ export interface Head {
   readonly headers: string;
   /** The values that are missing there, one a line: of headers that differ, so that many requests can share the rest. */
   readonly ownValues?: string;
+  /** Whether its cookies are left out; then their values are not in {@link ownValues} either. */
+  readonly hasNoCookies?: boolean;
   readonly version: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -92,13 +94,25 @@ export interface Head {
   readonly peerCertificate?: PeerCertificate;
 }
 
+/** The headers that decide who is let in, by lower-case name. */
+export type AskedHeaders = {
+  readonly [name in
+    | "host"
+    | "origin"
+    | "referer"
+    | "sec-fetch-site"
+    | "sec-websocket-protocol"
+    | "x-forwarded-for"
+    | "x-forwarded-host"
+    | "x-forwarded-proto"]?: string;
+};
+
 /** A request that is being decided, which may take a while. */
 export interface Asking {
   /** When it came. */
   readonly at: number;
   readonly head: Head;
-  /** Those that decide who is let in, by lower-case name; more may be there. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: AskedHeaders;
   readonly raw: IncomingMessage | undefined;
   /** Aborted when the peer leaves before the answer. Made when first asked for. */
   readonly signal: AbortSignal;
@@ -142,7 +156,7 @@ export interface Peer {
   readonly id: ConnectionId;
   /** @param bytes how many there were on the wire */
   message(data: string | Buffer, bytes: number): void;
-  /** It has been answered. */
+  /** Answered already, if it could be. The bytes of this and of a pong are the transport's again once this returns. */
   pinged(data: Buffer): void;
   ponged(data: Buffer): void;
   drained(): void;

@@ -1,13 +1,35 @@
 /** Reads the facts of a request out of its head, when somebody asks for them. */
-import type { Head } from "./contracts.js";
+import type { AskedHeaders, Head } from "./contracts.js";
 
-/** Names and values in turn, as Node gives them, in the one string that {@link readHeaders} reads. */
+/** Names and values in turn, as Node gives them, in the one string that a head keeps. */
 export function joinHeaders(rawHeaders: readonly string[]): string {
   return rawHeaders.join("\n");
 }
 
+/** Names of headers, asked for those of a request as they were sent. */
+class Names {
+  readonly #names: ReadonlySet<string>;
+  /** Length and first letter: they tell most others apart without a copy in lower case. */
+  readonly #shapes: ReadonlySet<number>;
+
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names);
+    this.#shapes = new Set(names.map(shapeOf));
+  }
+
+  has(name: string): boolean {
+    return this.#shapes.has(shapeOf(name)) && this.#names.has(name.toLowerCase());
+  }
+}
+
+function shapeOf(name: string): number {
+  return (name.length << 8) | name.charCodeAt(0) | 0x20;
+}
+
+const COOKIE = new Names(["cookie"]);
+
 /** Headers that are others in each request, or for each user. Most requests of one kind of browser agree in the rest. */
-const OWN = new Set([
+const OWN = new Names([
   "authorization",
   "cookie",
   "forwarded",
@@ -19,19 +41,9 @@ const OWN = new Set([
   "x-request-id",
 ]);
 
-/** Length and first letter: they tell most names apart from these, without a copy in lower case. */
-function shapeOf(name: string): number {
-  return (name.length << 8) | name.charCodeAt(0) | 0x20;
-}
-
-const OWN_SHAPES = new Set([...OWN].map(shapeOf));
-
-function isOwn(name: string): boolean {
-  return OWN_SHAPES.has(shapeOf(name)) && OWN.has(name.toLowerCase());
-}
-
-/** So many sets of headers are remembered, each of some hundred bytes; then it is begun anew. */
+/** So many sets of headers are remembered, if they are no longer than this; then it is begun anew. */
 const MAX_SETS = 1_000;
+const MAX_SET_LENGTH = 2_048;
 
 /**
  * The headers that many requests have in common, once for all of them: half a kilobyte for each connection of a browser would be
@@ -47,7 +59,7 @@ export class CommonHeaders {
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] ?? "";
       const value = rawHeaders[i + 1] ?? "";
-      const isCommon = !isOwn(name);
+      const isCommon = !OWN.has(name);
       if (!isCommon) own.push(value);
       common.push(name, isCommon ? value : "");
     }
@@ -57,6 +69,7 @@ export class CommonHeaders {
   #shared(headers: string): string {
     const known = this.#sets.get(headers);
     if (known !== undefined) return known;
+    if (headers.length > MAX_SET_LENGTH) return headers;
     if (this.#sets.size >= MAX_SETS) this.#sets.clear();
     this.#sets.set(headers, headers);
     return headers;
@@ -64,32 +77,62 @@ export class CommonHeaders {
 }
 
 /** Names and values in turn, as they were sent. */
-function listHeaders({ headers, ownValues }: Head): string[] {
+function listHeaders({ headers, ownValues, hasNoCookies }: Head): string[] {
   const parts = headers.split("\n");
-  if (ownValues === undefined) return parts;
-  const own = ownValues.split("\n").values();
-  return parts.map((part, i) => (i % 2 === 1 && isOwn(parts[i - 1] ?? "") ? (own.next().value ?? "") : part));
+  const own = ownValues?.split("\n").values();
+  const list: string[] = [];
+  for (let i = 0; i + 1 < parts.length; i += 2) {
+    const name = parts[i] ?? "";
+    if (hasNoCookies && COOKIE.has(name)) continue;
+    const value = own !== undefined && OWN.has(name) ? own.next().value : parts[i + 1];
+    list.push(name, value ?? "");
+  }
+  return list;
 }
 
 /** The facts of a request less its cookies. */
 export function withoutCookies(head: Head): Head {
-  const { ownValues: _read, ...rest } = head;
-  const parts = listHeaders(head);
-  const kept = parts.filter((_part, i) => parts[i - (i % 2)]?.toLowerCase() !== "cookie");
-  return { ...rest, headers: joinHeaders(kept) };
+  const list = listHeaders(head);
+  const own = list.filter((_part, i) => i % 2 === 1 && OWN.has(list[i - 1] ?? "") && !COOKIE.has(list[i - 1] ?? ""));
+  return { ...head, ...(head.ownValues !== undefined && { ownValues: own.join("\n") }), hasNoCookies: true };
 }
 
-/** Headers by lower-case name; repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
+/** Repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
+function addHeader(headers: Record<string, string>, name: string, value: string): void {
+  const key = name.toLowerCase();
+  const before = headers[key];
+  headers[key] = before === undefined ? value : `${before}${key === "cookie" ? "; " : ", "}${value}`;
+}
+
+/** Headers by lower-case name. */
 function readHeaders(head: Head): Record<string, string> {
   const headers: Record<string, string> = Object.create(null);
-  const parts = listHeaders(head);
-  for (let i = 0; i + 1 < parts.length; i += 2) {
-    const name = (parts[i] ?? "").toLowerCase();
-    const value = parts[i + 1] ?? "";
-    const before = headers[name];
-    headers[name] = before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`;
-  }
+  const list = listHeaders(head);
+  for (let i = 0; i + 1 < list.length; i += 2) addHeader(headers, list[i] ?? "", list[i + 1] ?? "");
   return headers;
+}
+
+/** All that decides who is let in. */
+const ASKED: readonly (keyof AskedHeaders)[] = [
+  "host",
+  "origin",
+  "referer",
+  "sec-fetch-site",
+  "sec-websocket-protocol",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+];
+const ASKED_NAMES = new Names(ASKED);
+
+/** Those by lower-case name, read as {@link Facts.headers}: all of them as an object are 4 kB, and take longer than the rest of the asking. */
+export function pickHeaders(rawHeaders: readonly string[]): AskedHeaders {
+  const picked: Record<string, string> = {};
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    if (ASKED_NAMES.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");
+  }
+  return picked;
 }
 
 /** The pairs of a `Cookie` header (RFC 6265 section 4.2), decoded; of two with one name the first counts. */

@@ -244,13 +244,13 @@ export class LiveConnection
   }
 
   pinged(data: Buffer): void {
-    if (this.#route.hearsPings) this.#tell({ type: "ping", data });
+    if (this.#route.hearsPings) this.#tell({ type: "ping", data: Buffer.from(data) });
   }
 
   ponged(data: Buffer): void {
     this.#liveness.ponged();
     // The heartbeat's are ours.
-    if (this.#route.hearsPings && !data.equals(HEARTBEAT)) this.#tell({ type: "pong", data });
+    if (this.#route.hearsPings && !data.equals(HEARTBEAT)) this.#tell({ type: "pong", data: Buffer.from(data) });
   }
 
   drained(): void {
@@ -310,7 +310,8 @@ export class LiveConnection
   /** The server stops: takes no more from the peer. */
   deafen(): void {
     this.#isDeaf = true;
-    this.#liveness.endHeartbeat();
+    // From here on it is closing that is timed: what a paused peer answers is not seen.
+    this.#liveness.cancel();
     this.#deafenReceiver();
     // One that is being closed must still read its peer's close frame.
     if (this.#wire.isOpen) this.#wire.pause();

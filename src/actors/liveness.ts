@@ -107,14 +107,9 @@ export class Liveness extends Heartbeat {
     this.#alarm = ms === 0 ? undefined : new IdleAlarm(this.#parts.clock, ms, () => this.#onAlarm());
   }
 
-  /** From here on it is closing that is timed: what a paused peer answers is not seen. */
-  endHeartbeat(): void {
-    this.cancel();
-  }
-
   /** The connection is gone. */
   end(): void {
-    this.endHeartbeat();
+    this.cancel();
     this.#alarm?.cancel();
     this.#limit?.cancel();
   }

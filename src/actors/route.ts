@@ -371,7 +371,8 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log.error({ err: error, actor: actorId }, "an actor failed");
     if (actorId === this.handler.actor.id) this.fail(error);
     const id = actorId.slice(actorId.indexOf(":") + 1);
-    for (const connection of this.#present()) if (connection.id === id) connection.crash();
+    const leaving = [...this.#leaving].find((connection) => connection.id === id);
+    (this.registry.find(id) ?? leaving)?.crash();
   }
 
   #note(error: unknown, what: string, connection?: ConnectionId, event?: MailboxEvent): void {

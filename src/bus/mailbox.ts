@@ -42,7 +42,7 @@ export class Strand {
   readonly parked: Set<Lane> = new Set();
 }
 
-/** The events of one connection that wait. Made by {@link Mailbox.lane}, used by the mailbox alone. */
+/** The events of one connection that wait. Made by {@link Mailbox.lane}, filled and emptied by the mailbox alone, which counts them. */
 export class Lane extends Fifo<Posted> {
   readonly owner: LaneOwner | undefined;
   /** Absent where the handler takes one event at a time anyway. */

@@ -51,6 +51,8 @@ function faultOf(code: unknown): Refusal {
 export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<Listener> {
   const { log } = hooks;
   const server = build(settings);
+  // Their size is limited. Node would leave out those behind, and with them what a trusted proxy has added.
+  server.maxHeadersCount = 0;
   const heads = new Heads(settings, hooks);
   server.on("connection", heads.begin);
   server.on("secureConnection", heads.secured);
@@ -135,7 +137,7 @@ class Heads {
   /** By the socket that was accepted. */
   readonly #waiting = new Map<Duplex, Waiting>();
   /** Under TLS, by the socket that the handshake has made. */
-  readonly #secured = new WeakMap<Duplex, Waiting>();
+  readonly #secured = new WeakMap<Duplex, Waiting | undefined>();
   /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
   readonly #shaking = new Map<string, Waiting>();
   /** One for all sockets, which it gets as `this`. */
@@ -145,9 +147,9 @@ class Heads {
     this.#timeoutMs = handshakeTimeoutMs;
     this.#isSecure = tls !== undefined;
     this.#hooks = hooks;
-    const closed = (socket: Socket): void => this.#closed(socket);
+    const heads = this;
     this.#onClose = function () {
-      closed(this);
+      heads.#closed(this);
     };
   }
 
@@ -172,6 +174,7 @@ class Heads {
   end(socket: Socket): void {
     const waiting = (this.#isSecure ? this.#secured : this.#waiting).get(socket);
     if (waiting === undefined) return;
+    if (this.#isSecure) this.#secured.set(socket, undefined);
     waiting.accepted.removeListener("close", this.#onClose);
     this.#forget(waiting);
   }

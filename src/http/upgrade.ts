@@ -6,8 +6,8 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
-import type { Admission, Asking, Gate, Head, SockJsFront, UpgradePlan } from "../contracts.js";
-import { CommonHeaders } from "../head.js";
+import type { Admission, AskedHeaders, Asking, Gate, Head, SockJsFront, UpgradePlan } from "../contracts.js";
+import { CommonHeaders, pickHeaders } from "../head.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
 import { ignoreError, LEFT, refuseSocket } from "./refuse.js";
@@ -23,6 +23,9 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const VERSION = 13;
 /** Names with commas between them (RFC 6455 section 4.1). */
 const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*)*$/;
+
+/** Node forgets those behind, unless it is told not to: among them could be what a trusted proxy has added. */
+const MAX_HEADERS = 1_000;
 
 /** The facts of a request, as they stand on its socket. @param localAddress the socket's at our side, if that is known */
 export function readHead(
@@ -47,9 +50,12 @@ export function readHead(
 }
 
 /** What is wrong with the request itself; `undefined` if nothing. */
-function fault({ method, httpVersion, headers }: IncomingMessage): Refusal | undefined {
+function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | undefined {
+  const { method, httpVersion, headers, rawHeaders } = request;
+  if (rawHeaders.length >= 2 * MAX_HEADERS) return { status: 431, body: "the request has too many headers" };
   if (httpVersion === "1.0") return { status: 400, body: "an upgrade needs HTTP/1.1" };
-  if (headers.host === undefined) return { status: 400, body: "the Host header is missing" };
+  if (host === undefined) return { status: 400, body: "the Host header is missing" };
+  if (host.includes(", ")) return { status: 400, body: "there is more than one Host header" };
   if (method !== "GET") return { status: 405, body: `an upgrade is a GET, not a ${method}`, headers: { Allow: "GET" } };
   if (headers.upgrade?.toLowerCase() !== "websocket")
     return { status: 400, body: "the Upgrade header is not websocket" };
@@ -74,29 +80,10 @@ function areProtocols(header: string | undefined): boolean {
   return PROTOCOLS.test(header) && new Set(names).size === names.length;
 }
 
-/** What the gate reads; all of them as an object are 4 kB, and take longer than the rest of the asking. */
-const DECIDING = [
-  "host",
-  "origin",
-  "sec-websocket-protocol",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-] as const;
-
-function pickHeaders({ headers }: IncomingMessage): Readonly<Record<string, string>> {
-  const picked: Record<string, string> = {};
-  for (const name of DECIDING) {
-    const value = headers[name];
-    if (value !== undefined) picked[name] = String(value);
-  }
-  return picked;
-}
-
 /** One request while it is being decided. */
 class Decision implements Asking {
   readonly head: Head;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: AskedHeaders;
   readonly raw: IncomingMessage;
   readonly at: number;
   readonly sockjs?: "framed" | "raw";
@@ -112,7 +99,7 @@ class Decision implements Asking {
     this.at = at;
     this.raw = raw;
     this.head = head;
-    this.headers = pickHeaders(raw);
+    this.headers = pickHeaders(raw.rawHeaders);
     this.#socket = socket;
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
@@ -198,7 +185,8 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
       refuseSocket(socket, refusal);
     };
     const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
-    const answer = isBad ?? (plan?.shake === undefined ? fault(request) : undefined) ?? gate.admit(decision);
+    const answer =
+      isBad ?? (plan?.shake === undefined ? fault(request, decision.headers) : undefined) ?? gate.admit(decision);
     if (answer instanceof Promise) answer.then(settle);
     else settle(answer);
   };

@@ -1,7 +1,7 @@
 /** A plain request that SockJS answers: its facts, and who asks. What creates a session is put to the gate as this. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Asking, Head } from "../contracts.js";
-import { Facts } from "../head.js";
+import { type CommonHeaders, Facts } from "../head.js";
 import { askedHost, believeProxies } from "../http/proxy.js";
 import { readHead } from "../http/upgrade.js";
 import type { Asker } from "./headers.js";
@@ -10,6 +10,14 @@ import type { Asker } from "./headers.js";
 export function routeUrl(url: string, base: string): string {
   const query = url.indexOf("?");
   return query < 0 ? base : base + url.slice(query);
+}
+
+export interface AskingParts {
+  /** The path of the route. */
+  readonly base: string;
+  readonly at: number;
+  readonly common: CommonHeaders;
+  readonly trustProxy: boolean | number;
 }
 
 export class PlainAsking implements Asking, Asker {
@@ -23,15 +31,11 @@ export class PlainAsking implements Asking, Asker {
   readonly #response: ServerResponse;
   #abort: AbortController | undefined;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { base, at, trustProxy }: { readonly base: string; readonly at: number; readonly trustProxy: boolean | number },
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, { base, at, common, trustProxy }: AskingParts) {
     this.at = at;
     this.raw = request;
     // Over HTTP there is no version of WebSocket.
-    this.head = { ...readHead(request), url: routeUrl(request.url ?? "/", base), version: 0 };
+    this.head = { ...readHead(request, common), url: routeUrl(request.url ?? "/", base), version: 0 };
     this.headers = new Facts(this.head).headers;
     this.host = askedHost(this.headers, trustProxy);
     this.secure = believeProxies(this.head, this.headers, trustProxy).secure;

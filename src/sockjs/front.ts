@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.js";
 import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
-import { readPath } from "../head.js";
+import { CommonHeaders, readPath } from "../head.js";
 import { EVERY_PATH } from "../http/router.js";
 import type { SockJsOptions } from "../options.js";
 import type { Refusal } from "../reject.js";
@@ -50,6 +50,7 @@ const PING_TIMEOUT_MS = 20_000;
 export class Front implements SockJsFront {
   readonly #parts: ServiceParts;
   readonly #services: readonly Service[];
+  readonly #common = new CommonHeaders();
 
   private constructor(parts: ServiceParts, services: readonly Service[]) {
     this.#parts = parts;
@@ -139,7 +140,12 @@ export class Front implements SockJsFront {
 
   #exchange(request: IncomingMessage, response: ServerResponse, { service, place }: Found): Exchange {
     const { clock, trustProxy } = this.#parts;
-    const asking = new PlainAsking(request, response, { base: place.base, at: clock.now(), trustProxy });
+    const asking = new PlainAsking(request, response, {
+      base: place.base,
+      at: clock.now(),
+      common: this.#common,
+      trustProxy,
+    });
     return { request, response, asking, service, place };
   }
 

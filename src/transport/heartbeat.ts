@@ -31,8 +31,8 @@ export abstract class Heartbeat extends Alarm {
     this.clock.after(settings.intervalMs, this);
   }
 
-  /** Called by the clock. */
   ring(): void {
+    // Only `watch` sets the alarm.
     if (this.#settings === undefined) return;
     if (this.#askedAt === undefined) this.#beat(this.#settings);
     else this.#judge(this.#askedAt, this.#settings);

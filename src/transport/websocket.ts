@@ -6,6 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { isNativeError } from "node:util/types";
 import { WebSocket, WebSocketServer } from "ws";
 import { ABNORMAL } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
@@ -74,10 +75,9 @@ class Socket extends WebSocket implements Wire {
   }
 
   write(frames: readonly Frame[]): boolean {
-    const { raw } = this;
+    const { raw, joiner } = this;
     const first = frames[0];
     // After a close frame nothing may follow (RFC 6455 section 5.5.1), and `ws` does not watch what goes past it.
-    const { joiner } = this;
     if (raw === undefined || joiner === undefined || first === undefined || !this.isOpen) return false;
     if (frames.length === 1) raw.write(joiner.wireOf(first));
     else writeAll(raw, joiner, frames);
@@ -88,8 +88,7 @@ class Socket extends WebSocket implements Wire {
    * What `ws` tells of the socket, in place of listeners: their table would be 250 bytes of each silent connection, and a closure
    * among them would keep its request alive.
    */
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    const [first, second] = args;
+  override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
     switch (event) {
       case "message":
         this.#onMessage(first, second === true);
@@ -98,10 +97,11 @@ class Socket extends WebSocket implements Wire {
         if (Buffer.isBuffer(first)) this.#onPing(first);
         return true;
       case "pong":
-        if (Buffer.isBuffer(first)) this.peer?.ponged(Buffer.from(first));
+        if (Buffer.isBuffer(first)) this.peer?.ponged(first);
         return true;
       case "error":
-        if (first instanceof Error) this.peer?.failed(first);
+        // Not `instanceof`: a test runner may have given us an Error of its own.
+        this.peer?.failed(isNativeError(first) ? first : new Error(String(first)));
         return true;
       case "close":
         this.#onClose(Number(first), String(second));
@@ -119,7 +119,7 @@ class Socket extends WebSocket implements Wire {
 
   #onPing(data: Buffer): void {
     if (this.isOpen) this.#answer(data);
-    this.peer?.pinged(Buffer.from(data));
+    this.peer?.pinged(data);
   }
 
   #answer(data: Buffer): void {

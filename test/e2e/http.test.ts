@@ -311,6 +311,8 @@ describe("a bad upgrade", () => {
     ["another protocol", "Upgrade: websocket", "Upgrade: h2c", 400, "the Upgrade header is not websocket"],
     ["HTTP/1.0", "HTTP/1.1", "HTTP/1.0", 400, "an upgrade needs HTTP/1.1"],
     ["no host", /Host: .*\r\n/, "", 400, "the Host header is missing"],
+    ["two hosts", /Host: .*\r\n/, "Host: a\r\nHost: b\r\n", 400, "there is more than one Host header"],
+    ["1,000 headers", key, `$&${"W: b\r\n".repeat(1_000)}`, 431, "the request has too many headers"],
     ["no key", key, "", 400, noKey],
     ["a short key", key, "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400, noKey],
     ["a long key", key, `Sec-WebSocket-Key: ${"A".repeat(24)}==\r\n`, 400, noKey],

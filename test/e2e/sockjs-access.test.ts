@@ -36,6 +36,24 @@ function cors({ headers }: Pick<Answer, "headers">): (string | undefined)[] {
 }
 
 describe("authorize", () => {
+  test("is told what a trusted proxy says behind a thousand headers of the peer's own", async () => {
+    const seen: string[] = [];
+    const { port } = await openEcho({
+      trustProxy: 1,
+      authorize: ({ remoteAddress }) => {
+        seen.push(remoteAddress);
+        return {};
+      },
+    });
+    const many = "W: b\r\n".repeat(1_100);
+    const { status } = await upgrade(
+      port,
+      `POST ${newSession("/echo")}/xhr HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n` +
+        `X-Forwarded-For: 6.6.6.6\r\n${many}X-Forwarded-For: 1.2.3.4\r\n\r\n`,
+    );
+    expect([status, seen]).toEqual([200, ["1.2.3.4"]]);
+  });
+
   test("is asked once a session, about the request that creates it", async () => {
     const asked: string[] = [];
     const { port, server } = await openEcho({

@@ -28,6 +28,7 @@ function stage(admit: (asking: Asking) => ReturnType<Gate["admit"]>, handOver: H
         "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
         "sec-websocket-version": "13",
       };
+      request.rawHeaders = Object.entries(request.headers).flatMap(([name, value]) => [name, String(value)]);
       upgrade(request, socket, Buffer.alloc(0));
     },
   };
