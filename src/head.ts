@@ -1,4 +1,4 @@
-/** Reads the facts of a request out of its head, when somebody asks for them. */
+/** The head of a request: how its headers are kept, and its facts, read when somebody asks for them. */
 import type { AskedHeaders, Head } from "./contracts.js";
 
 /** Names and values in turn, as Node gives them, in the one string that a head keeps. */
