@@ -306,8 +306,9 @@ export interface Failure {
   /** When: milliseconds since 1970. */
   readonly at: number;
   /**
-   * The event's type (`"ping"` and `"pong"` among them), or `"init"`, `"stop"`, `"rejection"` for one that was leaked, `"loop"` and
-   * `"logic"` for what a loop or machine has thrown between two events.
+   * The event's type (`"ping"` and `"pong"` among them), or `"init"`, `"stop"`, `"rejection"` for a promise that nothing
+   * awaited, `"exception"` for a throw outside the event's own call (in a timer, say), `"loop"` and `"logic"` for what a loop or machine
+   * has thrown between two events.
    */
   readonly event: string;
   /** Whose event it was. */

@@ -20,7 +20,7 @@ import type { Ending, Member, Outcome, Peer, Wire } from "../contracts.js";
 import type { ClosedBy, ConnectionData, ConnectionId, Data, Frame, TransportName } from "../events.js";
 import type { Entry } from "../http/gate.js";
 import type { Release } from "../http/slots.js";
-import { Forgetful } from "../leaks.js";
+import { Forgetful, runFor } from "../leaks.js";
 import { controlPayload } from "../transport/frame.js";
 import { ConnectionFacts } from "./facts.js";
 import { Liveness, type LivenessOwner } from "./liveness.js";
@@ -279,7 +279,7 @@ export class LiveConnection
     else log.info({ connection: this.id, ...ending }, "connection closed");
     if (this.#hasReceiver) this.#tell({ type: "gone", ending });
     else this.#sayClosed(ending);
-    this.#abort?.abort();
+    this.#abortSignal();
     this.#release();
   }
 
@@ -324,6 +324,12 @@ export class LiveConnection
     this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
     this.#wire.close(code, reason);
     this.#wire.resume();
+  }
+
+  /** What a listener of the signal throws is the handler's, as any other callback that it leaves behind. */
+  #abortSignal(): void {
+    const abort = this.#abort;
+    if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());
   }
 
   /** It has not crashed. */

@@ -16,7 +16,7 @@ import type { Logger, Outlet, Peer, Wire } from "../contracts.js";
 import { show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
-import { type LeakOwner, runFor } from "../leaks.js";
+import { type LeakKind, type LeakOwner, runFor } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
 import { encodeFrame } from "../transport/frame.js";
 import type { HeartbeatSettings } from "../transport/heartbeat.js";
@@ -43,8 +43,8 @@ export interface RouteParts {
   readonly heartbeat: HeartbeatSettings | undefined;
   /** Something was posted into the mailbox. */
   readonly wake: () => void;
-  /** The handler has leaked a rejection, in an event of this connection. */
-  readonly leaked: (error: unknown, connection: Connection | undefined) => void;
+  /** The handler has leaked a rejection or an exception, in an event of this connection. */
+  readonly leaked: (error: unknown, kind: LeakKind, connection: Connection | undefined) => void;
   /** A lane for the events of a connection. */
   lane(connection: LiveConnection): Lane;
   /** The connection is no target and no member any more; if it was our side that closed, what waits from it is discarded. */
@@ -108,7 +108,11 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log = log;
     this.newId = input.newId;
     this.inspection = input.inspection;
-    this.leakOwner = { clock, connection: undefined, leaked: (error) => this.leaked(error, undefined, this) };
+    this.leakOwner = {
+      clock,
+      connection: undefined,
+      leaked: (error, kind) => this.leaked(error, kind, undefined, this),
+    };
     this.inspection.beforeFirst(() => {
       for (const connection of this.#present()) connection.appear();
     });
@@ -211,8 +215,8 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.turn.wake(this.handler);
   };
 
-  readonly leaked = (error: unknown, connection: Connection | undefined, target?: Target): void => {
-    this.#note(error, "rejection", connection?.id);
+  readonly leaked = (error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void => {
+    this.#note(error, kind, connection?.id);
     // One that has ended cannot be charged, and it was a peer's event, not the handler's own.
     if (connection !== undefined || target !== undefined) this.#charge(error, target ?? this, connection);
   };

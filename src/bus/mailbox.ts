@@ -16,7 +16,7 @@ export interface MailboxLimits {
 
 /** Whose lane it is: told when the lane is full and when it has room again, and of its first and last event. */
 export interface LaneOwner {
-  /** Told of rejections that the handler leaks in its events. */
+  /** Told of what the handler leaks in its events. */
   readonly leakOwner: LeakOwner;
   readonly isOpen: boolean;
   pause(): void;

@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Logger, Outlet } from "../contracts.js";
 import type { Bus, Connection, ConnectionId, Data, Frame, MailboxEvent } from "../events.js";
-import type { LeakOwner } from "../leaks.js";
+import type { LeakKind, LeakOwner } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
 import type { RouteBus } from "./bus.js";
 import type { Counters } from "./counters.js";
@@ -91,10 +91,10 @@ export interface RunnerHost {
   /** Runs the user's code outside any event: what it leaks is the handler's own. */
   run<R>(code: () => R): R;
   /**
-   * The user's code has leaked a rejection: in an event of this connection; without one, outside any event of this target; without
-   * either in an event of a connection that has ended since, so that nobody is charged.
+   * The user's code has leaked a rejection or an exception: in an event of this connection; without one, outside any event of this
+   * target; without either in an event of a connection that has ended since, so that nobody is charged.
    */
-  leaked(error: unknown, connection: Connection | undefined, target?: Target): void;
+  leaked(error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void;
   /** A connection with a lane of its own is no target any more: no patience with what is under way. */
   left(lane: Lane): void;
   /** The user's code has failed outside any event, `what` names where: charged to the connection, or without one to the handler. */
@@ -107,7 +107,7 @@ export interface RunnerHost {
 export interface Target {
   readonly runner: Runner;
   readonly bus: Bus;
-  /** Told of rejections that its code leaks outside any event of a connection. */
+  /** Told of what its code leaks outside any event of a connection. */
   readonly leakOwner: LeakOwner;
   /** Runs `init` again (`supervise.strategy: "restart"`); events wait for it. */
   restart(): void;

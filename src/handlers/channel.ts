@@ -37,7 +37,7 @@ export class Channel implements Target {
     this.leakOwner = {
       clock: host.clock,
       connection: undefined,
-      leaked: (error) => host.leaked(error, undefined, this),
+      leaked: (error, kind) => host.leaked(error, kind, undefined, this),
     };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
     const { clock, mailbox, counters, log, wake, bus } = host;

@@ -19,7 +19,7 @@ import {
   type Params,
   type TransportName,
 } from "../events.js";
-import { Forgetful } from "../leaks.js";
+import { Forgetful, runFor } from "../leaks.js";
 import type { Channel } from "./channel.js";
 import { endingOf } from "./ending.js";
 
@@ -212,7 +212,13 @@ export class Subscription implements Member, LaneOwner {
     this.left(false);
     this.#onEnded();
     this.#channel.post(this, { type: "closed", connection: this, code, reason, wasClean, by });
-    this.#abort?.abort();
+    this.#abortSignal();
+  }
+
+  /** What a listener of the signal throws is the handler's, as any other callback that it leaves behind. */
+  #abortSignal(): void {
+    const abort = this.#abort;
+    if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());
   }
 
   pause(): void {

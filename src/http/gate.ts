@@ -6,6 +6,7 @@ import type { Clock } from "../clock.js";
 import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
 import { Facts, readPath, withoutCookies } from "../head.js";
+import { type LeakOwner, optionOwner, runFor } from "../leaks.js";
 import { type Refusal, Rejection } from "../reject.js";
 import { allowsOrigin, type Origins, pageOf } from "./origin.js";
 import { askedHost, believeProxies } from "./proxy.js";
@@ -67,11 +68,14 @@ const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
 
 export class Admissions implements Pick<Gate, "admit"> {
   readonly #parts: GateParts;
+  /** Told of what `authorize` leaves behind. */
+  readonly #owner: LeakOwner;
   /** Those whose `authorize` is under way, by what ends their wait. */
   readonly #undecided = new Set<(refusal: Refusal) => void>();
 
   constructor(parts: GateParts) {
     this.#parts = parts;
+    this.#owner = optionOwner("authorize", parts.clock, parts.log);
   }
 
   admit(asking: Asking): Admission | Refusal | Promise<Admission | Refusal> {
@@ -181,13 +185,13 @@ export class Admissions implements Pick<Gate, "admit"> {
       };
       const giveUp = (refusal: Refusal): void => {
         decide(refusal);
-        over.abort();
+        runFor(this.#owner, () => over.abort());
       };
       const leave = (): void => giveUp(LEFT);
       const timer = clock.after(timeoutMs, () => giveUp(TOO_SLOW));
       signal.addEventListener("abort", leave);
       this.#undecided.add(giveUp);
-      (async () => authorize(request))().then(
+      (async () => runFor(this.#owner, authorize, request))().then(
         (answer) => decide(answer instanceof Rejection ? answer.refusal : { data: answer }),
         (error: unknown) => {
           // One that gives up when it is told to has not failed.

@@ -8,6 +8,7 @@ import { type Listener, listen } from "../http/listen.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
 import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
+import { optionOwner, ownedBy } from "../leaks.js";
 import type { ServerSettings } from "../settings.js";
 import { Front } from "../sockjs/front.js";
 import { WebSocketTransport } from "../transport/websocket.js";
@@ -44,8 +45,8 @@ function createHttp({ settings, log, clock, actor, localAddress }: Making, gate:
     trustProxy,
     sockjs,
     static: pages,
-    onRequest,
-    onAccess,
+    onRequest: onRequest && ownedBy(optionOwner("onRequest", clock, log), onRequest),
+    onAccess: onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess),
     hasRoute: (path) => gate.hasRoute(path),
   });
   return { upgrade, requests, sockjs };

@@ -16,7 +16,7 @@ import { believeProxies } from "../http/proxy.js";
 import { tellAccess } from "../http/requests.js";
 import { EVERY_PATH, Router } from "../http/router.js";
 import { Slots } from "../http/slots.js";
-import { watchLeaks } from "../leaks.js";
+import { optionOwner, ownedBy, watchLeaks } from "../leaks.js";
 import type { CloseOptions } from "../options.js";
 import type { Refusal } from "../reject.js";
 import { readCloseOptions, type ServerSettings } from "../settings.js";
@@ -94,6 +94,7 @@ export class LiveServer extends Everywhere implements Server {
   readonly #router = new Router<Route>();
   readonly #slots: Slots;
   readonly #admissions: Admissions;
+  readonly #onAccess: ServerSettings["onAccess"];
   /** Refusals that concern no route. */
   #refused = 0;
   #unwatchLeaks: (() => void) | undefined;
@@ -113,7 +114,8 @@ export class LiveServer extends Everywhere implements Server {
     this.#relay = relay;
     for (const route of routes) this.#router.add(route.path, route);
     const { clock } = surroundings;
-    const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs } = settings;
+    const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs, onAccess } = settings;
+    this.#onAccess = onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess);
     this.#slots = new Slots({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
     this.#admissions = new Admissions({
       clock,
@@ -234,7 +236,7 @@ export class LiveServer extends Everywhere implements Server {
   };
 
   #onAccepted({ head, askedAt, isPlain }: Entry, connection: ConnectionId): void {
-    const { onAccess } = this.#settings;
+    const onAccess = this.#onAccess;
     // A plain request is told of with its answer.
     if (onAccess === undefined || isPlain) return;
     const { remoteAddress } = head;
@@ -252,7 +254,7 @@ export class LiveServer extends Everywhere implements Server {
     const level = status === 403 ? "warn" : "info";
     const isPlain = sockjs === "request";
     this.#log[level]({ status, reason: body, path, remoteAddress }, isPlain ? "session refused" : "upgrade refused");
-    const { onAccess } = this.#settings;
+    const onAccess = this.#onAccess;
     const method = raw?.method ?? "GET";
     const entry = { at, durationMs: this.#clock.now() - at, method, path, status, remoteAddress, reason: body };
     if (onAccess !== undefined && !isPlain) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);

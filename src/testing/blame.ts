@@ -14,11 +14,18 @@ export function blame({ error, event, connection }: Failure, nameOf: (id: string
   return new SendallError("HANDLER_FAILED", `the handler threw ${show(error)} (${place})`, { cause: error });
 }
 
+/** What a failure says in place of an event's type. */
+const LEAKS: Readonly<Record<string, string>> = {
+  rejection: "a rejection that nothing awaited",
+  exception: "thrown after the call had returned",
+};
+
 function placeOf(event: string, error: unknown): string {
   if (event === "init" || event === "stop") return `in "${event}"`;
-  if (event !== "rejection") return `in the "${event}" event`;
+  const leak = LEAKS[event];
+  if (leak === undefined) return `in the "${event}" event`;
   const origin = originOf(error);
-  return `a rejection that nothing awaited${origin === undefined ? "" : `, from the "${origin}" event`}`;
+  return `${leak}${origin === undefined ? "" : `, from the "${origin}" event`}`;
 }
 
 /** @returns `false` if the error cannot be changed */

@@ -69,7 +69,7 @@ export class TimerWatch {
     const others = left.length === 1 ? "" : `, and ${left.length - 1} more`;
     return new SendallError(
       "TIMER_LEAKED",
-      `a timer that the handler has set${place} still runs after the server has ended${others} (bus.after ends by itself)`,
+      `a timer that ${owner.option ?? "the handler"} has set${place} still runs after the server has ended${others} (bus.after ends by itself)`,
     );
   }
 }
