@@ -52,7 +52,10 @@ export interface SuperviseOptions {
   readonly strategy: "resume" | "restart";
   /** More failures than this within `periodMs` close whoever caused them. Default 3. */
   readonly intensity: number;
-  /** The period in which failures are counted. Default 5,000 ms. */
+  /**
+   * The period in which failures are counted. The time that failing events take does not count: events that hang until
+   * `handlerTimeoutMs` are too many after the same number as events that throw at once. Default 5,000 ms.
+   */
   readonly periodMs: number;
   /** Whether `stats().failures` keeps the data of the event. Default `true`. */
   readonly keepData: boolean;

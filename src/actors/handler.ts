@@ -26,7 +26,8 @@ export interface HandlerParts {
   readonly supervisor: Supervisor;
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
-  readonly onFailure: (error: unknown, event: MailboxEvent, target: Target) => void;
+  /** @param tookMs how long the event was under way */
+  readonly onFailure: (error: unknown, event: MailboxEvent, target: Target, tookMs: number) => void;
   /** Nothing waits and nothing is under way. */
   readonly onIdle: () => void;
 }
@@ -35,6 +36,7 @@ export interface HandlerParts {
 interface Pending {
   readonly event: MailboxEvent;
   readonly lane: Lane;
+  readonly startedAt: number;
   /** Absent while it may take as long as it likes. */
   timer: Timer | undefined;
 }
@@ -56,6 +58,8 @@ export class Handler implements Runnable {
   #lane: Lane;
   #isHeld = true;
   #isHurried = false;
+  /** When the events that are handed over now began, or the last of them failed: the next failure has taken no longer. */
+  #runningSince = 0;
   /** The user's code is on the stack: it may be the one that asks. */
   #isInside = false;
 
@@ -88,6 +92,7 @@ export class Handler implements Runnable {
   run(budget: number): "idle" | "more" | "awaiting" {
     const { clock, mailbox, concurrency } = this.#parts;
     const startedAt = clock.now();
+    this.#runningSince = startedAt;
     for (let done = 0; done < budget; done++) {
       if (this.#isHeld) return "idle";
       if (concurrency === "serial" && this.#pending.size > 0) return "awaiting";
@@ -119,7 +124,8 @@ export class Handler implements Runnable {
       else if (isPromiseLike(result)) this.#await(result, event, lane);
       else this.#done(result, event, lane);
     } catch (error) {
-      this.#failed(error, event, lane);
+      this.#failed(error, event, lane, this.#runningSince);
+      this.#runningSince = this.#parts.clock.now();
     } finally {
       this.#isInside = false;
     }
@@ -213,7 +219,7 @@ export class Handler implements Runnable {
   }
 
   #follow(result: PromiseLike<unknown>, event: MailboxEvent, lane: Lane): Pending {
-    const pending: Pending = { event, lane, timer: undefined };
+    const pending: Pending = { event, lane, startedAt: this.#parts.clock.now(), timer: undefined };
     this.#pending.add(pending);
     if (lane.strand !== undefined) lane.strand.isBusy = true;
     // A promise of another kind may throw where it should reject.
@@ -222,7 +228,7 @@ export class Handler implements Runnable {
         if (this.#over(pending)) this.#done(value, event, lane);
       },
       (error: unknown) => {
-        if (this.#over(pending)) this.#failed(error, event, lane);
+        if (this.#over(pending)) this.#failed(error, event, lane, pending.startedAt);
         else
           this.#parts.log.warn(
             { err: error, event: event.type, connection: event.connection?.id },
@@ -246,7 +252,7 @@ export class Handler implements Runnable {
   #timedOut(pending: Pending, why: string): void {
     if (!this.#over(pending)) return;
     const error = new SendallError("HANDLER_TIMEOUT", `the "${pending.event.type}" event: ${why}`);
-    this.#failed(error, pending.event, pending.lane);
+    this.#failed(error, pending.event, pending.lane, pending.startedAt);
   }
 
   /** @returns `false` if it was over already: its time was up, or the server has stopped */
@@ -269,8 +275,9 @@ export class Handler implements Runnable {
     if (event.type === "closed") lane.owner?.bury();
   }
 
-  #failed(error: unknown, event: MailboxEvent, lane: Lane): void {
-    this.#parts.onFailure(error, event, this.#targetOf(lane));
+  #failed(error: unknown, event: MailboxEvent, lane: Lane, startedAt: number): void {
+    const { clock, onFailure } = this.#parts;
+    onFailure(error, event, this.#targetOf(lane), clock.now() - startedAt);
     this.#settled(event, lane);
   }
 }

@@ -151,9 +151,9 @@ export class Route implements RouteParts, GatedRoute, Target {
       run: (code) => runFor(this.leakOwner, code),
       leaked: this.leaked,
       left: (lane) => this.handler.left(lane),
-      failed: (error, what, connection, target = this) => {
+      failed: (error, what, connection, target = this, tookMs = 0) => {
         this.#note(error, what, connection?.id);
-        this.#charge(error, target, connection);
+        this.#charge(error, target, connection, tookMs);
         if (connection === undefined) this.#restartIfAsked(target);
       },
       end: (error) => this.#end(error),
@@ -163,7 +163,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       timeoutMs: settings.handlerTimeoutMs,
       init: () => this.#init(),
       onEnded: () => this.handler.release(),
-      onFailed: (error) => this.#initFailed(error),
+      onFailed: (error, tookMs) => this.#initFailed(error, tookMs),
     });
     this.handler = new Handler({
       target: this,
@@ -172,9 +172,9 @@ export class Route implements RouteParts, GatedRoute, Target {
       clock,
       log,
       supervisor: this.supervisor,
-      concurrency: this.#concurrency,
+      concurrency: this.concurrency,
       timeoutMs: settings.handlerTimeoutMs,
-      onFailure: (error, event, target) => this.#failed(error, event, target),
+      onFailure: (error, event, target, tookMs) => this.#failed(error, event, target, tookMs),
       onIdle: () => this.#rest?.(),
     });
   }
@@ -222,7 +222,7 @@ export class Route implements RouteParts, GatedRoute, Target {
   };
 
   lane(connection: LiveConnection): Lane {
-    return this.mailbox.lane(connection, this.#concurrency === "connection" ? new Strand() : undefined);
+    return this.mailbox.lane(connection, this.concurrency === "connection" ? new Strand() : undefined);
   }
 
   forget(connection: LiveConnection, lane: Lane, isDiscarded: boolean): void {
@@ -314,15 +314,15 @@ export class Route implements RouteParts, GatedRoute, Target {
     });
   }
 
-  get #concurrency(): "serial" | "connection" {
+  get concurrency(): "serial" | "connection" {
     return this.settings.concurrency === "connection" ? "connection" : this.runner.concurrency;
   }
 
-  #failed(error: unknown, event: MailboxEvent, target: Target): void {
+  #failed(error: unknown, event: MailboxEvent, target: Target, tookMs: number): void {
     const { connection } = event;
     this.#note(error, event.type, connection?.id, event);
     if (connection !== undefined && target.runner.failed?.(connection)) return;
-    this.#charge(error, target, connection);
+    this.#charge(error, target, connection, tookMs);
     this.#restartIfAsked(target);
   }
 
@@ -330,9 +330,11 @@ export class Route implements RouteParts, GatedRoute, Target {
     if (this.settings.supervise.strategy === "restart" && !this.#isClosing) target.restart();
   }
 
-  /** Whoever has caused too many failures is closed: the connection, or with none the handler. */
-  #charge(error: unknown, target: Target, connection: Connection | undefined): void {
-    const isTooMuch = this.#charges.charge(connection ?? target, this.clock.now());
+  /** The connection that has caused too many failures is closed, or the target if there is no connection. */
+  #charge(error: unknown, target: Target, connection: Connection | undefined, tookMs = 0): void {
+    const whom = connection ?? target;
+    const line = target.concurrency === "serial" ? target : whom;
+    const isTooMuch = this.#charges.charge(whom, { now: this.clock.now(), tookMs, line });
     if (isTooMuch && connection !== undefined) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
     else if (isTooMuch) target.fail(error);
   }
@@ -349,9 +351,9 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.#restart.begin();
   }
 
-  #initFailed(error: unknown): void {
+  #initFailed(error: unknown, tookMs: number): void {
     this.#note(error, "init");
-    this.#charge(error, this, undefined);
+    this.#charge(error, this, undefined, tookMs);
     if (!this.#isClosing) this.restart();
   }
 

@@ -9,8 +9,8 @@ export interface RestartParts {
   readonly init: () => Promise<void>;
   /** Events need not wait any more. */
   readonly onEnded: () => void;
-  /** Told after that. */
-  readonly onFailed: (error: unknown) => void;
+  /** Told after that. @param tookMs how long `init` ran */
+  readonly onFailed: (error: unknown, tookMs: number) => void;
 }
 
 export class Restart {
@@ -28,10 +28,11 @@ export class Restart {
 
   begin(): void {
     const { clock, timeoutMs, init, onFailed } = this.#parts;
+    const startedAt = clock.now();
     const ended = (error?: unknown): void => {
       if (this.#timer !== timer) return;
       this.end();
-      if (error !== undefined) onFailed(error);
+      if (error !== undefined) onFailed(error, clock.now() - startedAt);
     };
     const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${timeoutMs} ms`);
     this.#timer?.cancel();

@@ -98,7 +98,7 @@ export interface RunnerHost {
   /** A connection with a lane of its own is no target any more: no patience with what is under way. */
   left(lane: Lane): void;
   /** The user's code has failed outside any event, `what` names where: charged to the connection, or without one to the handler. */
-  failed(error: unknown, what: string, connection?: Connection, target?: Target): void;
+  failed(error: unknown, what: string, connection?: Connection, target?: Target, tookMs?: number): void;
   /** The handler has come to its end, or with an error has failed too often: everybody is closed, and nobody let in any more. */
   end(error?: unknown): void;
 }
@@ -107,6 +107,8 @@ export interface RunnerHost {
 export interface Target {
   readonly runner: Runner;
   readonly bus: Bus;
+  /** `"serial"`: its events are handled one after another; `"connection"`: so are those of each connection. */
+  readonly concurrency: Runner["concurrency"];
   /** Told of what its code leaks outside any event of a connection. */
   readonly leakOwner: LeakOwner;
   /** Runs `init` again (`supervise.strategy: "restart"`); events wait for it. */

@@ -57,7 +57,7 @@ export class Channel implements Target {
         mailbox.release(this.#strand);
         wake();
       },
-      onFailed: (error) => host.failed(error, "init", undefined, this),
+      onFailed: (error, tookMs) => host.failed(error, "init", undefined, this, tookMs),
     });
     this.runner = runHandler(
       handler,
@@ -68,11 +68,16 @@ export class Channel implements Target {
         outlet,
         encode,
         run: (code) => runFor(this.leakOwner, code),
-        failed: (error, what, connection, target = this) => host.failed(error, what, connection, target),
+        failed: (error, what, connection, target = this, tookMs) =>
+          host.failed(error, what, connection, target, tookMs),
         end: (error) => this.#end(error),
       },
       root,
     );
+  }
+
+  get concurrency(): Runner["concurrency"] {
+    return this.runner.concurrency;
   }
 
   get hasEnded(): boolean {
@@ -80,7 +85,7 @@ export class Channel implements Target {
   }
 
   lane(subscription: Subscription): Lane {
-    const strand = this.runner.concurrency === "connection" ? new Strand() : this.#strand;
+    const strand = this.concurrency === "connection" ? new Strand() : this.#strand;
     return this.host.mailbox.lane(subscription, strand, this);
   }
 

@@ -6,11 +6,23 @@ describe("charges", () => {
   test("are too many when more than so many fall into one period", () => {
     const charges = new Charges<object>({ intensity: 2, periodMs: 10 });
     const [one, other] = [{}, {}];
-    expect([0, 5, 10, 15].map((now) => charges.charge(one, now))).toEqual([false, false, false, false]);
-    expect([charges.charge(one, 19), charges.charge(other, 19)]).toEqual([true, false]);
+    const charge = (whom: object, now: number): boolean => charges.charge(whom, { now, tookMs: 0, line: charges });
+    expect([0, 5, 10, 15].map((now) => charge(one, now))).toEqual([false, false, false, false]);
+    expect([charge(one, 19), charge(other, 19)]).toEqual([true, false]);
   });
 
   test("allow none with intensity 0", () => {
-    expect(new Charges<object>({ intensity: 0, periodMs: 10 }).charge({}, 0)).toBe(true);
+    const charges = new Charges<object>({ intensity: 0, periodMs: 10 });
+    expect(charges.charge({}, { now: 0, tookMs: 0, line: charges })).toBe(true);
+  });
+
+  test("leave out the time that failing events of the same line took", () => {
+    const charges = new Charges<object>({ intensity: 1, periodMs: 10 });
+    const [one, other, line] = [{}, {}, {}];
+    expect(charges.charge(one, { now: 100, tookMs: 100, line })).toBe(false);
+    expect(charges.charge(other, { now: 209, tookMs: 100, line })).toBe(false);
+    expect(charges.charge(one, { now: 309, tookMs: 100, line })).toBe(true);
+    expect(charges.charge(other, { now: 420, tookMs: 100, line })).toBe(false);
+    expect(charges.charge(one, { now: 430, tookMs: 0, line: {} })).toBe(false);
   });
 });

@@ -3,7 +3,7 @@ import type { Bus, ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 import { Lines } from "../stage.js";
-import { failOn, failures } from "./failing.js";
+import { failOn, failures, hangOn } from "./failing.js";
 
 const FAILED = { code: 1011, reason: "handler failed" };
 
@@ -102,6 +102,26 @@ describe("the strategy", () => {
     expect([inits, client.closed]).toEqual([4, undefined]);
   });
 
+  test('"restart" closes the route when init keeps hanging', async () => {
+    let inits = 0;
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      supervise: { strategy: "restart" },
+      handler: {
+        async init(bus: Bus) {
+          if (inits++ > 0) await bus.sleep(60_000);
+        },
+        handle: failOn,
+      },
+    });
+    const client = await runtime.connect();
+    client.send("throw");
+    await runtime.advance(4 * 30_000 - 1);
+    expect(client.closed).toBeUndefined();
+    await runtime.advance(1);
+    expect([inits, client.closed]).toEqual([5, FAILED]);
+  });
+
   test('"restart" closes the route when init keeps failing, and the goodbyes are said', async () => {
     let inits = 0;
     const events: string[] = [];
@@ -179,6 +199,69 @@ describe("an event of a connection", () => {
     expect(client.closed).toEqual(FAILED);
   });
 
+  test("that hangs is charged as one that throws, at the default settings: others are served between and after", async () => {
+    await using runtime = createTestRuntime({ failures: "supervise", handler: hangOn });
+    const [bad, good] = [await runtime.connect(), await runtime.connect()];
+    for (let i = 1; i <= 3; i++) {
+      bad.send("hang");
+      good.send(`${i}`);
+      await runtime.advance(30_000);
+      expect([bad.closed, good.take()]).toEqual([undefined, [`${i}`]]);
+    }
+    bad.send("hang");
+    await runtime.advance(30_000);
+    good.send("after");
+    await runtime.settle();
+    expect([bad.closed, good.closed, good.take()]).toEqual([FAILED, undefined, ["after"]]);
+  });
+
+  test.each<[string, object, number]>([
+    ["with a short period", { supervise: { periodMs: 10 } }, 30_000],
+    ["side by side", { concurrency: "connection" }, 30_000],
+    ["with a short timeout", { handlerTimeoutMs: 7, supervise: { periodMs: 1 } }, 7],
+  ])("that hangs is charged %s", async (_name, options, timeoutMs) => {
+    await using runtime = createTestRuntime({ failures: "supervise", handler: hangOn, ...options });
+    const [bad, good] = [await runtime.connect(), await runtime.connect()];
+    for (let i = 0; i < 4; i++) bad.send("hang");
+    await runtime.advance(4 * timeoutMs - 1);
+    expect(bad.closed).toBeUndefined();
+    await runtime.advance(1);
+    expect([bad.closed, good.closed]).toEqual([FAILED, undefined]);
+  });
+
+  test("that hangs is charged however many others hang between", async () => {
+    await using runtime = createTestRuntime({ failures: "supervise", handler: hangOn });
+    const bad = [await runtime.connect(), await runtime.connect(), await runtime.connect()];
+    for (let i = 0; i < 4; i++) for (const client of bad) client.send("hang");
+    await runtime.advance(12 * 30_000);
+    expect(bad.map(({ closed }) => closed)).toEqual([FAILED, FAILED, FAILED]);
+  });
+
+  test("that takes long and then throws is charged as one that throws at once", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      async handler(event, bus) {
+        if (event.type !== "message") return;
+        await bus.sleep(29_000);
+        throw new Error("late");
+      },
+    });
+    const client = await runtime.connect();
+    for (let i = 0; i < 4; i++) client.send("x");
+    await runtime.advance(4 * 29_000);
+    expect(client.closed).toEqual(FAILED);
+  });
+
+  test("that hangs now and then is not charged for ever", async () => {
+    await using runtime = createTestRuntime({ failures: "supervise", handler: hangOn });
+    const client = await runtime.connect();
+    for (let i = 0; i < 6; i++) {
+      client.send("hang");
+      await runtime.advance(35_000);
+    }
+    expect(client.closed).toBeUndefined();
+  });
+
   test("that is its closed does no harm to anybody", async () => {
     await using runtime = createTestRuntime({
       failures: "supervise",
@@ -248,6 +331,21 @@ describe("an event that no peer can send", () => {
     await runtime.close();
     expect(await runtime.server.closed).toEqual({ reason: "handler", error: new Error("second") });
     expect(runtime.now()).toBe(0);
+  });
+
+  test("that hangs is charged to the handler, too", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      async handler(event, bus) {
+        if (event.type === "info") await bus.sleep(60_000);
+      },
+    });
+    const client = await runtime.connect();
+    for (let i = 0; i < 4; i++) runtime.server.tell("hang");
+    await runtime.advance(4 * 30_000 - 1);
+    expect(client.closed).toBeUndefined();
+    await runtime.advance(1);
+    expect(client.closed).toEqual(FAILED);
   });
 
   test("is an alarm without an addressee, too", async () => {

@@ -752,6 +752,25 @@ describe("a failure in a channel", () => {
     expect(await all.server.closed).toMatchObject({ reason: "handler", error: { message: "told" } });
   });
 
+  test("that hangs is charged to the subscription, and no other channel waits for it", async () => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler: channels({
+        async a(event: ServerEvent, bus: Bus) {
+          if (event.type === "message") await bus.sleep(60_000);
+        },
+        b: echo,
+      }),
+    });
+    const client = await subscribed(runtime, "a", "b");
+    for (let i = 0; i < 4; i++) client.send("msg,a,x");
+    client.send("msg,b,here");
+    await runtime.advance(4 * 30_000 - 1);
+    expect(client.take()).toEqual(["msg,b,here"]);
+    await runtime.advance(1);
+    expect([client.take(), client.closed]).toEqual([["uns,a"], undefined]);
+  });
+
   test("that it leaks is charged to the subscription, or to the channel if nobody's event it was", async () => {
     const leak = (): void => void Promise.reject(new Error("leaked"));
     await using runtime = createTestRuntime({
