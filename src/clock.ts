@@ -144,14 +144,22 @@ const { setTimeout, clearTimeout, setImmediate, performance } = globalThis;
 /** `setTimeout` counts in 32 bits; a longer wait is taken in several. */
 const LONGEST_MS = 2_147_483_647;
 
-/** The real clock. Its one native timer is gone when no alarm is set, so it never keeps a process alive by itself. */
+/**
+ * The real clock. Its one native timer is gone when no alarm is set, so it never keeps a process alive by itself.
+ *
+ * An alarm rings only after the event loop has read what had arrived when the alarm was due. Timers come before sockets in the loop: after
+ * a handler that blocked it, or a process that was stopped, an alarm for a silent peer would else ring while the peer's answer waits in
+ * the kernel.
+ */
 export function createClock(): Clock {
   let timer: NodeJS.Timeout | undefined;
+  let isReading = false;
   let timerDue = Number.POSITIVE_INFINITY;
   const now = (): number => performance.timeOrigin + performance.now();
   const alarms = new Alarms(arm);
 
   function arm(): void {
+    if (isReading) return;
     const due = alarms.nextDue;
     if (due === undefined) {
       clearTimeout(timer);
@@ -162,13 +170,20 @@ export function createClock(): Clock {
     if (timer !== undefined && timerDue <= due) return;
     clearTimeout(timer);
     timerDue = due;
-    timer = setTimeout(ring, Math.min(Math.max(Math.ceil(due - now()), 1), LONGEST_MS));
+    timer = setTimeout(read, Math.min(Math.max(Math.ceil(due - now()), 1), LONGEST_MS));
   }
 
-  function ring(): void {
+  function read(): void {
     timer = undefined;
+    isReading = true;
+    // Immediates run when the sockets have been read, which is all that has arrived by now; what is due later waits for another reading.
+    setImmediate(ring, now());
+  }
+
+  function ring(readAt: number): void {
+    isReading = false;
     try {
-      for (let next = alarms.take(now()); next !== undefined; next = alarms.take(now())) next.ring();
+      for (let next = alarms.take(readAt); next !== undefined; next = alarms.take(readAt)) next.ring();
     } finally {
       arm();
     }

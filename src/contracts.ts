@@ -129,7 +129,7 @@ export interface Wire {
   readonly hasPings?: boolean;
   /** `true` if it cannot carry bytes, only text: they are dropped. */
   readonly isTextOnly?: boolean;
-  /** `false` from the moment a close frame was sent or read, or the socket has gone. */
+  /** `false` from the moment our close frame was sent, or the socket has gone. */
   readonly isOpen: boolean;
   /** Bytes that have come from the peer: a message that takes long to arrive is a sign of life, too. */
   readonly bytesRead: number;
@@ -143,7 +143,10 @@ export interface Wire {
   write(frames: readonly Frame[]): boolean;
   ping(data: Buffer): void;
   pong(data: Buffer): void;
-  /** Sends a close frame after all that was written. `Peer.gone` follows when the peer answers, or the socket ends. */
+  /**
+   * Sends a close frame after all that was written; 1005 is one without a code. `Peer.gone` follows when the peer answers (or has
+   * closed first), or the socket ends.
+   */
   close(code: number, reason: string): void;
   /** Cuts the connection; `Peer.gone` MUST follow, not within this call. */
   terminate(): void;
@@ -161,6 +164,11 @@ export interface Peer {
   ponged(data: Buffer): void;
   drained(): void;
   failed(error: Error): void;
+  /**
+   * Nothing more is read of the peer: its close frame has come, or (`isFault`) bytes that break the protocol, which `failed` then tells of.
+   * The wire stays open until this side answers by `Wire.close`, for which `code` and `reason` are meant.
+   */
+  concluded(code: number, reason: string, isFault: boolean): void;
   /** `code` is that of the peer's close frame, 1006 without one. */
   gone(code: number, reason: string): void;
 }
@@ -271,6 +279,8 @@ export interface Member extends Connection {
   resume(): void;
   /** Somebody has paused it: its silence is ours. */
   readonly isHeld: boolean;
+  /** Messages of its peer wait for the handler: it is not silent. */
+  readonly hasWaiting: boolean;
 }
 
 /** What arrives from the other nodes for one bus. */

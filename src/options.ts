@@ -228,7 +228,10 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   /** Told of each request and upgrade once it is answered. Default none. */
   readonly onAccess?: (entry: AccessEntry) => void;
-  /** How long a peer may take to answer a close frame before it is cut. Default 5,000 ms. */
+  /**
+   * How long a peer may take to answer a close frame before it is cut, and how long its own may wait for the events that came before
+   * it to be handled. Default 5,000 ms.
+   */
   readonly closeTimeoutMs?: number;
   /**
    * Joins this server with others: `nats({ servers })`, `redis({ url })` or `workers()`. Messages reach the connections of all of them;

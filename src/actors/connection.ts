@@ -8,6 +8,7 @@ import type { Lane, LaneOwner } from "../bus/mailbox.js";
 import type { Timer } from "../clock.js";
 import {
   ABNORMAL,
+  type CloseReason,
   checkCloseCode,
   cutReason,
   HANDLER_FAILED,
@@ -68,6 +69,8 @@ export class LiveConnection
   #hasFailed = false;
   /** What our side closed it with, and what `closed` is to say of it. */
   #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
+  /** The close frame that answers the peer's, or its broken bytes, once what came before is handled. */
+  #answer: CloseReason | undefined;
 
   constructor(route: RouteParts, entry: Entry, wire: Wire) {
     super(entry);
@@ -144,6 +147,9 @@ export class LiveConnection
   get isHeld(): boolean {
     return this.#holds > 0;
   }
+  get hasWaiting(): boolean {
+    return this.#lane.messages > 0;
+  }
   get isTarget(): boolean {
     return this.#isAnnounced && this.isOpen;
   }
@@ -184,8 +190,7 @@ export class LiveConnection
   close(code: number = NORMAL.code, reason: string = NORMAL.reason): boolean {
     checkCloseCode(code);
     if (!this.#shut(code, cutReason(reason), "server")) return false;
-    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
-    this.#sender.close(code, cutReason(reason));
+    this.#sendClose(code, cutReason(reason));
     return true;
   }
 
@@ -260,8 +265,27 @@ export class LiveConnection
   failed(error: Error): void {
     const code = protocolErrorCode(error);
     this.#hasFailed = true;
+    // A fault that the wire does not conclude with.
     if (code !== undefined) this.#closedWith ??= { code, reason: "", by: "server" };
     this.#tell({ type: "failed", error });
+  }
+
+  /**
+   * The peer has closed, or broken the protocol. What came before is handled first and the replies are written (contract 11), for
+   * `closeTimeoutMs` at most; then our close frame answers.
+   */
+  concluded(code: number, reason: string, isFault: boolean): void {
+    this.#liveness.end();
+    // Our own close frame is under way, and is the answer.
+    if (!this.isOpen) return;
+    this.#answer = { code, reason };
+    this.#closedWith = { code, reason, by: isFault ? "server" : "peer" };
+    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#answerClose());
+    this.#route.catchUp(this.#lane);
+  }
+
+  caughtUp(): void {
+    this.#route.caughtUp(this, () => this.#answerClose());
   }
 
   gone(code: number, reason: string): void {
@@ -321,7 +345,7 @@ export class LiveConnection
   crash(): void {
     const { code, reason } = HANDLER_FAILED;
     if (!this.#shut(code, reason, "server")) return;
-    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
+    this.#awaitEnd();
     this.#wire.close(code, reason);
     this.#wire.resume();
   }
@@ -381,10 +405,30 @@ export class LiveConnection
   #shut(code: number, reason: string, by: ClosedBy): boolean {
     if (!this.isOpen) return false;
     this.#isLive = false;
-    this.#closedWith = { code, reason, by };
+    // A peer that has closed first has ended the connection, whatever our side sends then.
+    this.#closedWith = { code, reason, by: this.#closedWith?.by === "peer" ? "peer" : by };
     this.#deafenReceiver();
     this.#route.forget(this, this.#lane, true);
     return true;
+  }
+
+  #answerClose(): void {
+    const answer = this.#answer;
+    if (answer === undefined || !this.isOpen) return;
+    this.#isLive = false;
+    this.#route.forget(this, this.#lane, false);
+    this.#sendClose(answer.code, answer.reason);
+  }
+
+  #sendClose(code: number, reason: string): void {
+    this.#awaitEnd();
+    this.#sender.close(code, reason);
+  }
+
+  /** From now on the peer has `closeTimeoutMs` to end the connection. */
+  #awaitEnd(): void {
+    this.#deadline?.cancel();
+    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
   }
 
   #ending(code: number, reason: string): Ending {

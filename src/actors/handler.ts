@@ -144,6 +144,14 @@ export class Handler implements Runnable {
     this.#time(pending);
   }
 
+  /** Tells the lane's owner (`caughtUp`) once what waits in the lane by now has been handled. */
+  catchUp(lane: Lane): void {
+    // Code that takes its time without a message to answer may do so for ever.
+    const isAwaited = lane.isUnderWay && !(lane.size === 0 && this.#patient.has(lane));
+    lane.behind = lane.size + (isAwaited ? 1 : 0);
+    if (lane.behind === 0) lane.owner?.caughtUp();
+  }
+
   /** From now on nothing is waited for: events are handed over one after another, whatever becomes of them. */
   hurry(): void {
     this.#giveUp();
@@ -195,6 +203,7 @@ export class Handler implements Runnable {
         pending.timer?.cancel();
         pending.timer = undefined;
         this.#free(pending);
+        if (lane.behind === 1) this.#isHandled(lane);
         // Whoever waits for the handler may have waited for this alone.
         this.#parts.turn.wake(this);
       };
@@ -221,6 +230,7 @@ export class Handler implements Runnable {
   #follow(result: PromiseLike<unknown>, event: MailboxEvent, lane: Lane): Pending {
     const pending: Pending = { event, lane, startedAt: this.#parts.clock.now(), timer: undefined };
     this.#pending.add(pending);
+    lane.isUnderWay = true;
     if (lane.strand !== undefined) lane.strand.isBusy = true;
     // A promise of another kind may throw where it should reject.
     Promise.resolve(result).then(
@@ -259,6 +269,7 @@ export class Handler implements Runnable {
   #over(pending: Pending): boolean {
     pending.timer?.cancel();
     if (!this.#pending.delete(pending)) return false;
+    pending.lane.isUnderWay = false;
     if (this.#patient.get(pending.lane) === pending) this.#patient.delete(pending.lane);
     if (pending.lane.strand !== undefined) this.#parts.mailbox.release(pending.lane.strand);
     // Runs what waits in a microtask, so that what settles here is done first.
@@ -272,7 +283,12 @@ export class Handler implements Runnable {
   }
 
   #settled(event: MailboxEvent, lane: Lane): void {
+    if (lane.behind > 0) this.#isHandled(lane);
     if (event.type === "closed") lane.owner?.bury();
+  }
+
+  #isHandled(lane: Lane): void {
+    if (--lane.behind === 0) lane.owner?.caughtUp();
   }
 
   #failed(error: unknown, event: MailboxEvent, lane: Lane, startedAt: number): void {

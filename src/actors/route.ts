@@ -49,6 +49,10 @@ export interface RouteParts {
   lane(connection: LiveConnection): Lane;
   /** The connection is no target and no member any more; if it was our side that closed, what waits from it is discarded. */
   forget(connection: LiveConnection, lane: Lane, isDiscarded: boolean): void;
+  /** Tells the lane's owner once what waits in the lane by now has been handled. */
+  catchUp(lane: Lane): void;
+  /** The events of the connection are handled; calls `done` once what the runner has made of them is, too. */
+  caughtUp(connection: LiveConnection, done: () => void): void;
   /** Its `closed` has been handled. */
   buried(connection: LiveConnection): void;
 }
@@ -151,6 +155,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       run: (code) => runFor(this.leakOwner, code),
       leaked: this.leaked,
       left: (lane) => this.handler.left(lane),
+      catchUp: (lane) => this.catchUp(lane),
       failed: (error, what, connection, target = this, tookMs = 0) => {
         this.#note(error, what, connection?.id);
         this.#charge(error, target, connection, tookMs);
@@ -231,6 +236,15 @@ export class Route implements RouteParts, GatedRoute, Target {
     if (isDiscarded) this.mailbox.discard(lane);
     this.runner.left?.(connection, isDiscarded);
     this.handler.left(lane);
+  }
+
+  catchUp(lane: Lane): void {
+    this.handler.catchUp(lane);
+  }
+
+  caughtUp(connection: LiveConnection, done: () => void): void {
+    if (this.runner.caughtUp === undefined) done();
+    else this.runner.caughtUp(connection, done);
   }
 
   /** Every connection whose `closed` has not been handled. */

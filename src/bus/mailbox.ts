@@ -23,6 +23,8 @@ export interface LaneOwner {
   resume(): void;
   /** Its `open` is about to be handled. */
   announce(): void;
+  /** What waited in the lane when `Handler.catchUp` was called has been handled. */
+  caughtUp(): void;
   /** Its `closed` has been handled. */
   bury(): void;
 }
@@ -62,6 +64,10 @@ export class Lane extends Fifo<Posted> {
   isHot = false;
   /** Places that came up while its strand was busy. */
   parked = 0;
+  /** An event of the lane is being awaited. */
+  isUnderWay = false;
+  /** How many events are still to be handled before the owner is told that it has caught up; 0 if nothing is to be told. */
+  behind = 0;
 
   constructor(owner: LaneOwner | undefined, strand: Strand | undefined, target: Target | undefined) {
     super();
@@ -170,6 +176,7 @@ export class Mailbox {
     lane.places = 0;
     lane.parked = 0;
     lane.isHot = false;
+    lane.behind = 0;
     const first = posted[0];
     if (first?.event.type === "open") this.post(lane, first.event);
     this.#relieve(lane);

@@ -29,6 +29,8 @@ export interface Runner {
   failed?(connection: Connection): boolean;
   /** A connection is no target any more. What still waits from it is discarded if it was our side that closed. */
   left?(connection: Connection, isDiscarded: boolean): void;
+  /** The connection's events so far are handled. MUST call `done` once what became of them within the runner is handled, too. */
+  caughtUp?(connection: Connection, done: () => void): void;
   /** How many rooms it has made beside those of the route. */
   roomCount?(): number;
   /** The last call. */
@@ -97,6 +99,8 @@ export interface RunnerHost {
   leaked(error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void;
   /** A connection with a lane of its own is no target any more: no patience with what is under way. */
   left(lane: Lane): void;
+  /** Tells the lane's owner once what waits in the lane by now has been handled. */
+  catchUp(lane: Lane): void;
   /** The user's code has failed outside any event, `what` names where: charged to the connection, or without one to the handler. */
   failed(error: unknown, what: string, connection?: Connection, target?: Target, tookMs?: number): void;
   /** The handler has come to its end, or with an error has failed too often: everybody is closed, and nobody let in any more. */

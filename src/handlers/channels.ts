@@ -104,6 +104,16 @@ class ChannelsRunner implements Runner {
     if (event.type === "closed") this.#sockets.delete(connection);
   };
 
+  caughtUp(connection: Connection, done: () => void): void {
+    const waiting = live(this.#sockets.get(connection));
+    let behind = waiting.length;
+    if (behind === 0) done();
+    for (const subscription of waiting)
+      subscription.catchUp(() => {
+        if (--behind === 0) done();
+      });
+  }
+
   left(connection: Connection, isDiscarded: boolean): void {
     for (const subscription of live(this.#sockets.get(connection))) subscription.left(isDiscarded);
   }

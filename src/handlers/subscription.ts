@@ -40,6 +40,8 @@ export class Subscription implements Member, LaneOwner {
   readonly #rooms = new Set<string>();
   #abort: AbortController | undefined;
   #alarm: IdleAlarm | undefined;
+  /** Told once, when its events are handled or it is no target any more. */
+  #onCaughtUp: (() => void) | undefined;
   #isAnnounced = false;
   #isLive = true;
   #isOver = false;
@@ -109,6 +111,9 @@ export class Subscription implements Member, LaneOwner {
   }
   get isHeld(): boolean {
     return this.#socket.isHeld;
+  }
+  get hasWaiting(): boolean {
+    return this.lane.messages > 0 || this.#socket.hasWaiting;
   }
   get isTarget(): boolean {
     return this.#isAnnounced && this.isOpen;
@@ -203,6 +208,25 @@ export class Subscription implements Member, LaneOwner {
     this.#isLive = false;
     this.#alarm?.cancel();
     this.#channel.forget(this, this.#socket, isDiscarded);
+    this.#hasCaughtUp();
+  }
+
+  /** @param done called once what has come for it by now is handled, or it is no target any more */
+  catchUp(done: () => void): void {
+    this.#onCaughtUp = done;
+    this.#channel.host.catchUp(this.lane);
+  }
+
+  caughtUp(): void {
+    const { runner } = this.#channel;
+    if (runner.caughtUp === undefined) this.#hasCaughtUp();
+    else runner.caughtUp(this, () => this.#hasCaughtUp());
+  }
+
+  #hasCaughtUp(): void {
+    const done = this.#onCaughtUp;
+    this.#onCaughtUp = undefined;
+    done?.();
   }
 
   /** The last event: once. */
@@ -237,9 +261,9 @@ export class Subscription implements Member, LaneOwner {
     this.#rooms.clear();
   }
 
-  /** The silence of a peer whose socket is held, be it by another channel, is ours. */
+  /** The silence of a peer whose socket is held, be it by another channel, is ours; so is that of a socket whose messages wait. */
   #onSilence(): void {
-    if (this.isHeld) this.#alarm?.heard();
+    if (this.isHeld || this.#socket.hasWaiting) this.#alarm?.heard();
     else this.#channel.post(this, { type: "idle", connection: this });
   }
 

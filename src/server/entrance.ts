@@ -35,7 +35,7 @@ interface Http {
 function createHttp({ settings, log, clock, actor, localAddress }: Making, gate: Gate): Http {
   const { routes, onRequest, onAccess, trustProxy } = settings;
   const sockjs = Front.create({ routes, gate, clock, log, trustProxy, parent: actor });
-  const transport = new WebSocketTransport({ closeTimeoutMs: settings.closeTimeoutMs });
+  const transport = new WebSocketTransport();
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
   const upgrade = createUpgrade({ gate, clock, handOver, sockjs, localAddress });
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static);

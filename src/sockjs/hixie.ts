@@ -178,6 +178,7 @@ class HixieWire implements Wire {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.#socket.write(CLOSING_FRAME);
+    if (this.#wasClean) this.#socket.end();
   }
 
   terminate(): void {
@@ -216,9 +217,9 @@ class HixieWire implements Wire {
   #begin(bytes: Buffer): Buffer {
     if (bytes[0] === TEXT_START) this.#isInside = true;
     else if (bytes[0] === TEXT_END) {
-      this.close();
       this.#wasClean = true;
-      this.#socket.end();
+      if (this.isOpen) this.#peer.concluded(NO_CODE, "", false);
+      else this.#socket.end();
     } else this.terminate();
     return bytes.subarray(1);
   }

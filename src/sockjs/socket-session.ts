@@ -34,6 +34,8 @@ export class SocketSession implements Wire, Peer {
   #timer: Timer;
   #isOpen = true;
   #closing: CloseReason | undefined;
+  /** The client has closed the WebSocket, which has no ear for a frame of SockJS any more. */
+  #hasConcluded = false;
 
   /** Opens the session; `begin` follows in the same stack. */
   constructor(wire: Wire, parts: SocketSessionParts) {
@@ -86,9 +88,13 @@ export class SocketSession implements Wire, Peer {
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.#isOpen = false;
-    this.#closing = { code, reason };
     this.#timer.cancel();
     this.#inbox?.end();
+    if (this.#hasConcluded) {
+      this.#wire.close(code, reason);
+      return;
+    }
+    this.#closing = { code, reason };
     this.#wire.write([encodeFrame(closeFrame(this.#closing))]);
     this.#wire.close(SESSION_CLOSED.code, SESSION_CLOSED.reason);
   }
@@ -136,6 +142,13 @@ export class SocketSession implements Wire, Peer {
 
   failed(error: Error): void {
     this.#peer?.failed(error);
+  }
+
+  concluded(code: number, reason: string, isFault: boolean): void {
+    this.#hasConcluded = true;
+    this.#timer.cancel();
+    this.#inbox?.end();
+    this.#peer?.concluded(code, reason, isFault);
   }
 
   /** How the WebSocket was closed after our own close frame is no news. */

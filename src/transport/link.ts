@@ -3,7 +3,7 @@
  * `memory.ts` for each client that is let in.
  */
 import type { Clock } from "../clock.js";
-import { ABNORMAL, protocolErrorCode, TooLarge } from "../closing.js";
+import { ABNORMAL, type CloseReason, protocolErrorCode, TooLarge } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { ConnectionId, Frame, TransportName } from "../events.js";
 import type { CarriedLink, MemoryClientEnd, MemoryClientEvents, ToClient, ToServer, Written } from "./carried.js";
@@ -16,6 +16,8 @@ function asSent(data: string | Buffer): string | Buffer {
 }
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
+/** The end of a connection that no close frame of the client has ended. */
+const CUT_OFF: CloseReason = { code: ABNORMAL, reason: "" };
 /** A client that is not stalled reads everything. */
 const ALL = Number.POSITIVE_INFINITY;
 /** What a frame of control has beside its payload (RFC 6455 section 5.5). */
@@ -35,6 +37,8 @@ export class MemoryLink implements Wire, CarriedLink {
   #events: MemoryClientEvents | undefined;
   #isOpen = true;
   #clientHasClosed = false;
+  /** What the server is told of the end once it has answered the client's close frame, or a message that is too large. */
+  #concluded: CloseReason | undefined;
   #untaken = 0;
   /** How many bytes the client still reads, and how many it has read of the frame that comes next. */
   #window = ALL;
@@ -106,6 +110,7 @@ export class MemoryLink implements Wire, CarriedLink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.toClient.push({ type: "close", code, reason });
+    if (this.#concluded !== undefined) this.#goneSoon(this.#concluded);
   }
 
   terminate(): void {
@@ -210,8 +215,8 @@ export class MemoryLink implements Wire, CarriedLink {
         this.#peer?.ponged(item.data);
         return;
       case "close":
-        if (this.#isOpen) this.toClient.push({ type: "close", code: item.code, reason: item.reason });
-        this.#gone(item.code, item.reason);
+        if (this.#isOpen) this.#conclude(item, item, false);
+        else this.#gone(item.code, item.reason);
         return;
       case "end":
         this.#gone(ABNORMAL, "");
@@ -233,10 +238,15 @@ export class MemoryLink implements Wire, CarriedLink {
   /** As `ws` does: the error, a close frame with the code for it, and nothing more is read. */
   #refuseMessage(): void {
     const error = new TooLarge("Max payload size exceeded");
-    this.close(protocolErrorCode(error) ?? ABNORMAL, "");
     this.toServer.cut();
+    this.#conclude({ code: protocolErrorCode(error) ?? ABNORMAL, reason: "" }, CUT_OFF, true);
     this.#peer?.failed(error);
-    this.#goneSoon();
+  }
+
+  /** @param end what the server is told once it has answered */
+  #conclude({ code, reason }: CloseReason, end: CloseReason, isFault: boolean): void {
+    this.#concluded = { code: end.code, reason: end.reason };
+    this.#peer?.concluded(code, reason, isFault);
   }
 
   /** @returns whether it was read whole */
@@ -286,8 +296,8 @@ export class MemoryLink implements Wire, CarriedLink {
         events.pong(item.data);
         return;
       case "close":
-        // The peer of a close frame answers it (RFC 6455 section 5.5.1), with the code it got.
-        this.toServer.push({ type: "close", code: item.code, reason: item.reason });
+        // The peer of a close frame answers it (RFC 6455 section 5.5.1), with the code it got, unless its own has come first.
+        if (!this.#clientHasClosed) this.toServer.push({ type: "close", code: item.code, reason: item.reason });
         this.#events = undefined;
         events.closed(item.code, item.reason);
         return;
@@ -309,8 +319,8 @@ export class MemoryLink implements Wire, CarriedLink {
     events?.closed(ABNORMAL, "");
   }
 
-  #goneSoon(): void {
-    this.#clock.soon(() => this.#gone(ABNORMAL, ""));
+  #goneSoon({ code, reason } = CUT_OFF): void {
+    this.#clock.soon(() => this.#gone(code, reason));
   }
 
   #gone(code: number, reason: string): void {

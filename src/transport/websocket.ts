@@ -8,14 +8,13 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
 import { WebSocket, WebSocketServer } from "ws";
-import { ABNORMAL } from "../closing.js";
+import { ABNORMAL, NO_CODE } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { deflatedWire } from "./frame.js";
 
-export interface WebSocketSettings {
-  readonly closeTimeoutMs: number;
-}
+/** A timer of Node counts in 32 bits. */
+const LONGEST_MS = 2_147_483_647;
 
 /** A binary message up to this long is copied out of the 64 KiB that the socket read, which it would keep alive. */
 const COPY_BELOW_BYTES = 16_384;
@@ -36,6 +35,7 @@ class Socket extends WebSocket implements Wire {
   raw: NetSocket | undefined = undefined;
   joiner: Joiner | undefined = undefined;
   #isWaiting = false;
+  #hasConcluded = false;
   #pendingPongs = 0;
   /** Made for who pings, which no browser does. */
   #onPongTaken: (() => void) | undefined;
@@ -82,6 +82,20 @@ class Socket extends WebSocket implements Wire {
     if (frames.length === 1) raw.write(joiner.wireOf(first));
     else writeAll(raw, joiner, frames);
     return true;
+  }
+
+  /**
+   * Our verb, and what `ws` calls by itself when a close frame of the peer (then `data` is its bytes) or a broken frame (no `data`) has
+   * come. `ws` would answer at once, past the replies to what came before: the connection answers, once these are written.
+   */
+  override close(code?: number, data?: string | Buffer): void {
+    const { peer } = this;
+    const isOurs = typeof data === "string";
+    if (!isOurs && peer !== undefined && this.isOpen && !this.#hasConcluded) {
+      this.#hasConcluded = true;
+      peer.concluded(code ?? NO_CODE, String(data ?? ""), code !== undefined && data === undefined);
+    } else if (code === NO_CODE) super.close();
+    else super.close(code, data);
   }
 
   /**
@@ -203,7 +217,6 @@ function hasFullWindow(headers: readonly string[]): boolean {
 
 /** Completes upgrades of one server. */
 export class WebSocketTransport {
-  readonly #settings: WebSocketSettings;
   /** `ws` takes its settings from the server that shook hands: one for each `maxPayloadBytes`, with compression and without. */
   readonly #compressing = new Map<number, WebSocketServer>();
   readonly #others = new Map<number, WebSocketServer>();
@@ -211,10 +224,6 @@ export class WebSocketTransport {
   readonly #deflated = new Joiner(deflatedWire);
   #admission: Admission | undefined;
   #isDeflated = false;
-
-  constructor(settings: WebSocketSettings) {
-    this.#settings = settings;
-  }
 
   /** Shakes hands; the connection is accepted within this call, before the first byte is read. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission): void {
@@ -239,8 +248,8 @@ export class WebSocketTransport {
       // No window size: with one, ws would refuse clients that ask for another.
       perMessageDeflate: compression && { serverNoContextTakeover: true },
       maxPayload: maxPayloadBytes,
-      // For a peer that asked to close and then stays; our own closing is timed by our clock.
-      closeTimeout: this.#settings.closeTimeoutMs,
+      // Closing is timed by our clock, which reads what has come before it cuts anybody.
+      closeTimeout: LONGEST_MS,
       // We answer pings: `ws` keeps a closure for each socket to do so.
       autoPong: false,
       // The gate has chosen.

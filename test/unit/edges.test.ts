@@ -243,7 +243,7 @@ describe("after the end of a server", () => {
 test("with one event at a time for each connection events are handled in order of arrival", () => {
   const mailbox = new Mailbox({ highWaterEvents: 64, lowWaterEvents: 16, maxBytes: 1_000_000, maxInfo: 10 });
   const leakOwner = { clock: new HandClock(), connection: undefined, leaked() {} };
-  const owner = { isOpen: true, pause() {}, resume() {}, announce() {}, bury() {}, leakOwner };
+  const owner = { isOpen: true, pause() {}, resume() {}, announce() {}, caughtUp() {}, bury() {}, leakOwner };
   const strand = new Strand();
   const [a, b] = [mailbox.lane(owner, strand), mailbox.lane(owner, new Strand())];
   const info = (data: string): ServerEvent => ({ type: "info", data });

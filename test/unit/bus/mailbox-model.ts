@@ -38,6 +38,7 @@ export class Owner implements LaneOwner {
     this.told++;
   }
   announce(): void {}
+  caughtUp(): void {}
   bury(): void {}
   readonly leakOwner = { clock: new HandClock(), connection: undefined, leaked() {} };
 }

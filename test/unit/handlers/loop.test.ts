@@ -141,7 +141,8 @@ describe("a loop", () => {
     for (const text of ["a", "b", "c"]) client.send(text);
     client.close();
     await runtime.advance(100);
-    expect(read).toEqual(["a false", "b false", "c false", "ended"]);
+    // Its peer's close frame is answered behind the replies.
+    expect(read).toEqual(["a true", "b true", "c true", "ended"]);
   });
 
   test("is not told of what had arrived when our side closed", async () => {
@@ -427,6 +428,22 @@ describe("a loop that throws closes its connection with 1011, alone,", () => {
 });
 
 describe("a loop that does not read", () => {
+  test("holds up its peer's close frame for closeTimeoutMs while a message waits, and else not at all", async () => {
+    await using runtime = createTestRuntime({
+      closeTimeoutMs: 5_000,
+      handler: perConnection(async (_connection, bus) => {
+        for (;;) await bus.sleep(1_000);
+      }),
+    });
+    const [silent, talker] = [await runtime.connect(), await runtime.connect()];
+    talker.send("nobody reads this");
+    for (const client of [silent, talker]) client.close(4_000);
+    await runtime.advance(4_999);
+    expect([silent.closed, talker.closed]).toEqual([{ code: 4_000, reason: "" }, undefined]);
+    await runtime.advance(1);
+    expect(talker.closed).toEqual({ code: 4_000, reason: "" });
+  });
+
   test("sends what it likes for as long as its connection is there, and ends with it", async () => {
     let rounds = 0;
     await using runtime = createTestRuntime({
@@ -441,7 +458,7 @@ describe("a loop that does not read", () => {
     client.send("nobody reads this");
     await runtime.advance(100_000);
     expect([client.received.length, client.closed]).toEqual([100, undefined]);
-    client.close();
+    client.fail(new Error("cut"));
     await runtime.settle();
     await runtime.advance(100_000);
     // Its sleep ended early, and it could not sleep again.

@@ -109,20 +109,18 @@ describe("a reply", () => {
   });
 
   test("comes to nothing when its connection has gone meanwhile", async () => {
-    const opening = gate();
     await using runtime = createTestRuntime({
       handler: perConnection({
         init: () => 0,
-        async handle(_message, n) {
-          await opening.opened;
+        async handle(_message, n, { signal }) {
+          if (!signal.aborted) await new Promise((gone) => signal.addEventListener("abort", gone));
           return [reply("late", n), ping(n), pong(n), close(n)];
         },
       }),
     });
     const client = await runtime.connect();
     client.send("go");
-    client.close();
-    opening.open();
+    client.fail(new Error("cut"));
     await runtime.settle();
     expect([client.received, runtime.server.stats().deadLetters, runtime.server.stats().connections]).toEqual([
       [],
@@ -461,7 +459,7 @@ describe("tell and after", () => {
     const client = await runtime.connect();
     client.send("sleep");
     await runtime.advance(100);
-    client.close();
+    client.fail(new Error("cut"));
     await runtime.settle();
     expect(slept).toEqual(["100 true"]);
     await runtime.advance(500);

@@ -17,6 +17,7 @@ const peer: Peer = {
   ponged() {},
   drained() {},
   failed() {},
+  concluded() {},
   gone() {},
 };
 

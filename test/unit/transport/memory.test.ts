@@ -28,6 +28,7 @@ async function connect(): Promise<{
     ponged: () => void server.push("pong"),
     drained: () => void server.push("drained"),
     failed: ({ message }) => void server.push(`failed ${message}`),
+    concluded: (code, reason, isFault) => void server.push(`concluded ${code} ${reason} ${isFault}`),
     gone: (code) => void server.push(`gone ${code}`),
   };
   const admission: Admission = {
@@ -134,6 +135,38 @@ describe("a connection that is carried", () => {
     wire.terminate();
     clock.runSteps();
     expect([server, client, link.isOver]).toEqual([["gone 1006"], ["closed 1006"], true]);
+  });
+
+  test("that its client closes is open until our side answers, and is gone after that", async () => {
+    const { link, wire, clock, server, client } = await connect();
+    link.client.close(4_000, "bye");
+    link.toServer.deliver();
+    expect([server, wire.isOpen]).toEqual([["concluded 4000 bye false"], true]);
+    wire.write(frames("reply"));
+    wire.close(4_000, "bye");
+    expect([server.length, wire.isOpen]).toEqual([1, false]);
+    while (link.toClient.next !== undefined) link.toClient.deliver();
+    clock.runSteps();
+    expect([server, client]).toEqual([
+      ["concluded 4000 bye false", "gone 4000"],
+      ["message reply", "closed 4000"],
+    ]);
+    expect(link.isOver).toBe(true);
+  });
+
+  test("whose client sends too large a message is open until our side answers", async () => {
+    const { link, wire, clock, server, client } = await connect();
+    link.client.send("x".repeat(101));
+    link.client.send("late");
+    link.toServer.deliver();
+    expect([server, link.toServer.next]).toEqual([
+      ["concluded 1009  true", "failed Max payload size exceeded"],
+      undefined,
+    ]);
+    wire.close(1_009, "");
+    while (link.toClient.next !== undefined) link.toClient.deliver();
+    clock.runSteps();
+    expect([server.at(-1), client]).toEqual(["gone 1006", ["closed 1009"]]);
   });
 
   test("can be cut out of what it delivers", async () => {
