@@ -113,7 +113,8 @@ export class LiveConnection
   }
 
   died(): void {
-    this.#cut("lost");
+    // A peer that has ended its half of the socket and reads nothing keeps it from closing.
+    if (!this.#cut("lost")) this.#wire.terminate();
   }
 
   fellSilent(): void {

@@ -3,7 +3,17 @@ import type { Receipt, ServerEvent } from "sendall";
 import { expect, test } from "vitest";
 import type { InspectionEvent } from "xstate";
 import type { Server } from "../../src/server/live.js";
-import { Client, clientFrame, closeByHand, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
+import {
+  Client,
+  clientFrame,
+  closeByHand,
+  nextRound,
+  openClients,
+  RawPeer,
+  serveByHand,
+  until,
+  upgradeRequest,
+} from "./peers.js";
 
 test("a client whose messages make the handler throw is closed after intensity, and 50 others keep talking", async () => {
   const { server } = await serveByHand({
@@ -176,6 +186,32 @@ test("100 connections in a row whose events break the handler are closed one by 
   await until(() => next.received.length === 1);
   expect([next.received, server.isReady, server.stats().connections]).toEqual([["fine"], true, 1]);
   expect(server.stats().failures.length).toBe(100);
+});
+
+test("a peer that has ended its half of the socket and reads nothing is found by the heartbeat", async () => {
+  const ends: unknown[] = [];
+  const { server, clock } = await serveByHand({
+    outbox: { slowConsumer: "dropNewest" },
+    handler: (event) => void (event.type === "closed" && ends.push([event.code, event.by])),
+  });
+  const peer = new RawPeer(server.port);
+  peer.socket.pause();
+  peer.write(upgradeRequest());
+  await until(() => server.connections().length === 1);
+  const [connection] = server.connections();
+  // More than the kernel takes for a peer that reads nothing.
+  while (connection?.bufferedAmount === 0) {
+    server.sendall(Buffer.alloc(1_000_000));
+    await nextRound();
+  }
+  peer.socket.end();
+  await until(() => connection?.isOpen === false);
+  expect(ends).toEqual([]);
+  clock.pass(25_000);
+  clock.pass(20_000);
+  await until(() => ends.length === 1);
+  expect([ends, server.stats().connections]).toEqual([[[1006, "lost"]], 0]);
+  peer.socket.destroy();
 });
 
 test("a room goes on when the one who made it has left, however it left", async () => {
