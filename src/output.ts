@@ -24,6 +24,9 @@ interface Waiting {
   readonly lines: number;
 }
 
+/** How it went: all is written, a reader is waited for, or nothing can be written here. */
+type State = "written" | "busy" | "broken";
+
 /** So much waits for a reader; what comes on top of it is dropped. */
 const MAX_WAITING_BYTES = 1_048_576;
 /** How often writing is tried again: soon at first, since a full pipe may just have a slow reader. */
@@ -54,7 +57,8 @@ export class Output {
   /** The process exits: what waits is written, if somebody reads it within so many milliseconds. @param pause waits for so long */
   end(pause: (ms: number) => void, patienceMs: number = EXIT_MS): void {
     this.#tellDropped();
-    for (let waited = 0; !this.#write() && waited < patienceMs; waited += FIRST_RETRY_MS) pause(FIRST_RETRY_MS);
+    for (let waited = 0; this.#write() === "busy" && waited < patienceMs; waited += FIRST_RETRY_MS)
+      pause(FIRST_RETRY_MS);
   }
 
   #add(line: string): void {
@@ -77,25 +81,21 @@ export class Output {
   }
 
   #flush(): void {
-    if (!this.#write()) this.#retryLater();
+    if (this.#write() !== "written" || this.#dropped > 0) this.#retryLater();
   }
 
-  /** @returns whether all is written */
-  #write(): boolean {
+  #write(): State {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       const state = this.#writeLine(first);
-      if (state === "busy") return false;
-      if (state === "broken") {
-        this.#dropWaiting();
-        return false;
-      }
+      if (state === "broken") this.#dropWaiting();
+      if (state !== "written") return state;
       this.#waiting.shift();
       this.#isBegun = false;
     }
-    return this.#dropped === 0;
+    return "written";
   }
 
-  #writeLine(line: Waiting): "written" | "busy" | "broken" {
+  #writeLine(line: Waiting): State {
     while (line.bytes.length > 0) {
       try {
         const written = this.#parts.write(line.bytes);
