@@ -233,8 +233,8 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    */
   readonly cluster?: ClusterAdapter;
   /**
-   * Any pino logger, or `false` for none. What it throws costs one line. Default: pino at `info`, to standard output, where lines are dropped and
-   * counted while nobody takes them.
+   * Any pino logger, or `false` for none; what it throws costs one line. Default: pino at `info`. Its lines go to standard output, and are
+   * dropped and counted while nobody takes them.
    */
   readonly logger?: Logger | false;
   /** Labels logs. Default `"sendall"`. */
