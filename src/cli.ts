@@ -13,7 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { HANDLER_SHAPES, isHandler, type Option } from "./checks.js";
 import { connectCommand } from "./cli/connect.js";
-import { complain, leave, messageOf, wrongUsage } from "./cli/exit.js";
+import { complain, leave, wrongUsage } from "./cli/exit.js";
 import { obeyPrimary, sharedPort, tellStarted, Workers, workerPort } from "./cli/workers.js";
 import { createClock } from "./clock.js";
 import { workers } from "./cluster/workers.js";
@@ -23,6 +23,7 @@ import { createStderrLogger, LOG_LEVELS } from "./log.js";
 import type { Server } from "./server/live.js";
 import { serve } from "./server.js";
 import { optionTable } from "./settings.js";
+import { isError, messageOf, readProperty } from "./thrown.js";
 
 const USAGE = `Usage: sendall serve [file] [options]
 
@@ -190,7 +191,12 @@ async function start(handler: Handler, task: Task): Promise<Server> {
     const folderOf = folder !== undefined && { static: folder };
     return await serve({ handler, port, host, logger, sockjs, ...folderOf, ...joined });
   } catch (error) {
-    if (error instanceof SendallError && ["LISTEN_FAILED", "CLUSTER_UNAVAILABLE"].includes(error.code)) throw error;
+    if (
+      isError(error) &&
+      error instanceof SendallError &&
+      ["LISTEN_FAILED", "CLUSTER_UNAVAILABLE"].includes(error.code)
+    )
+      throw error;
     // The options are checked, so it is what `init` threw.
     throw new SendallError("BAD_HANDLER", `init of ${file} failed: ${explain(error)}`, { cause: error });
   }
@@ -257,7 +263,8 @@ interface Place {
 
 /** The first line of code that is not ours in an error's stack. */
 function placeOf(error: unknown): Place | undefined {
-  return error instanceof Error ? placeIn(error.stack ?? "") : undefined;
+  const stack = isError(error) ? readProperty(error, "stack") : undefined;
+  return typeof stack === "string" ? placeIn(stack) : undefined;
 }
 
 /**
@@ -265,7 +272,7 @@ function placeOf(error: unknown): Place | undefined {
  * the user's code runs there, unless it was an `import()` in the midst of running that failed.
  */
 function placeOfSyntaxError(error: unknown, href: string): Place | undefined {
-  if (!(error instanceof SyntaxError)) return undefined;
+  if (!isError(error) || !(error instanceof SyntaxError)) return undefined;
   const command = [...process.execArgv, "--input-type=module", "--eval", `import ${JSON.stringify(href)}`];
   return placeIn(spawnSync(process.execPath, command, { encoding: "utf8", timeout: 10_000 }).stderr);
 }
@@ -281,11 +288,12 @@ function placeIn(report: string): Place | undefined {
 
 /** What went wrong in the user's code and where, in one sentence. */
 function explain(error: unknown, place = placeOf(error)): string {
-  const isUnknown = error instanceof Error && "code" in error && error.code === "ERR_UNKNOWN_FILE_EXTENSION";
-  if (isUnknown && /\.[cm]?ts"/.test(error.message))
+  const isUnknown = isError(error) && readProperty(error, "code") === "ERR_UNKNOWN_FILE_EXTENSION";
+  if (isUnknown && /\.[cm]?ts"/.test(messageOf(error)))
     return `Node ${process.version} does not run TypeScript: compile it first, or use Node 22.18 or later`;
-  const name = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
-  return `${name}${messageOf(error)}${place === undefined ? "" : ` (${relative("", place.path)}:${place.line})`}`;
+  const name = isError(error) ? readProperty(error, "name") : undefined;
+  const kind = typeof name === "string" && name !== "Error" ? `${name}: ` : "";
+  return `${kind}${messageOf(error)}${place === undefined ? "" : ` (${relative("", place.path)}:${place.line})`}`;
 }
 
 function readVersion(): string {

@@ -3,6 +3,7 @@
  * browsers, so nothing of Node is used.
  */
 import { SendallError, show } from "./errors.js";
+import { isError, readProperty } from "./thrown.js";
 
 /** Why a connection is closed, as it goes into the close frame. */
 export interface CloseReason {
@@ -51,10 +52,11 @@ const INVALID_PAYLOAD = 1007;
 
 /** The code with which a protocol error closed the connection; `undefined` if the error is one of the socket. */
 export function protocolErrorCode(error: Error): number | undefined {
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  const said = readProperty(error, "code");
+  const code = typeof said === "string" ? said : "";
   // What a compressed message holds is no deflate stream (RFC 7692): the library closes with this.
   if (code.startsWith("Z_")) return INVALID_PAYLOAD;
-  if (error instanceof BrokenFraming) return BROKEN_FRAMING.code;
+  if (isError(error) && error instanceof BrokenFraming) return BROKEN_FRAMING.code;
   if (!code.startsWith("WS_ERR_")) return undefined;
   return protocolErrors[code] ?? PROTOCOL_ERROR;
 }

@@ -18,7 +18,7 @@ import type {
 } from "./events.js";
 import type { Refusal, Rejection } from "./reject.js";
 
-/** What Sendall asks of a logger; every pino logger has it. */
+/** What Sendall asks of a logger; every pino logger has it. Details are cut, so that a line has about 2 KB at most. */
 export interface Logger {
   /** The least of the levels that are written: at `"debug"` each frame is logged, too. */
   readonly level: string;

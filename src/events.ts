@@ -313,7 +313,11 @@ export interface Failure {
   readonly event: string;
   /** Whose event it was. */
   readonly connection?: ConnectionId;
-  /** What was thrown. */
+  /**
+   * What was thrown, as a copy that keeps nothing else alive: an `Error` with its `name`, its `message` (cut to 1 KiB), its `stack` (cut
+   * to 4 KiB) and its `code` if it has one, so of the classes of JavaScript itself or a `SendallError`, or else a plain
+   * `Error`. A string is cut to 1 KiB; what is neither error nor primitive is told in words. The log has the error with its causes.
+   */
   readonly error: unknown;
   /** The event's data, cut to 1 KiB; absent with `supervise.keepData: false`. */
   readonly data?: unknown;

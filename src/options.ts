@@ -238,7 +238,10 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    * each has its own handler and state. Default none.
    */
   readonly cluster?: ClusterAdapter;
-  /** Any pino logger, or `false` for none. Default: pino at `info`. */
+  /**
+   * Any pino logger, or `false` for none; what it throws costs one line. Default: pino at `info`. Its lines go to standard output, and are
+   * dropped and counted while nobody takes them.
+   */
   readonly logger?: Logger | false;
   /** Labels logs. Default `"sendall"`. */
   readonly name?: string;

@@ -26,7 +26,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   const settings = readOptions(options);
   const log = createLogger(settings.logger, settings.name);
   const { clock } = surroundings;
-  const turn = new Turn(clock);
+  const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));
   const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor);
   const { cluster: adapter } = settings;
@@ -46,6 +46,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       parent: actor,
       inspection,
       onEnded: (error) => server.routeEnded(error),
+      onFailure: surroundings.onFailure,
     });
   const [first, ...others] = settings.routes;
   const routes: LiveParts["routes"] = [build(first), ...others.map(build)];

@@ -232,20 +232,23 @@ export class Handler implements Runnable {
     this.#pending.add(pending);
     lane.isUnderWay = true;
     if (lane.strand !== undefined) lane.strand.isBusy = true;
-    // A promise of another kind may throw where it should reject.
-    Promise.resolve(result).then(
-      (value) => {
-        if (this.#over(pending)) this.#done(value, event, lane);
-      },
-      (error: unknown) => {
-        if (this.#over(pending)) this.#failed(error, event, lane, pending.startedAt);
-        else
-          this.#parts.log.warn(
-            { err: error, event: event.type, connection: event.connection?.id },
-            "a handler failed after its timeout",
-          );
-      },
-    );
+    const done = (value: unknown): void => {
+      if (this.#over(pending)) this.#done(value, event, lane);
+    };
+    const failed = (error: unknown): void => {
+      if (this.#over(pending)) this.#failed(error, event, lane, pending.startedAt);
+      else
+        this.#parts.log.warn(
+          { err: error, event: event.type, connection: event.connection?.id },
+          "a handler failed after its timeout",
+        );
+    };
+    // A promise of another kind may throw where it should reject, also when it is looked at.
+    try {
+      Promise.resolve(result).then(done, failed);
+    } catch (error) {
+      Promise.reject(error).catch(failed);
+    }
     return pending;
   }
 

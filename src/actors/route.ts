@@ -15,6 +15,7 @@ import { type CloseReason, HANDLER_FAILED, NORMAL } from "../closing.js";
 import type { Logger, Outlet, Peer, Wire } from "../contracts.js";
 import { show } from "../errors.js";
 import type { Connection, ConnectionId, Failure, MailboxEvent, Stats } from "../events.js";
+import { cutText, keepThrown } from "../excerpt.js";
 import type { Entry, GatedRoute } from "../http/gate.js";
 import { type LeakKind, type LeakOwner, runFor } from "../leaks.js";
 import type { RouteSettings } from "../settings.js";
@@ -71,6 +72,8 @@ export interface RouteInput {
   readonly inspection: Inspection;
   /** The route is closed: its handler has failed too often, or without an error has come to its end. */
   readonly onEnded: (error: unknown) => void;
+  /** Told of each failure and of what was thrown, which nothing else keeps: for tests. */
+  readonly onFailure: ((failure: Failure, thrown: unknown) => void) | undefined;
 }
 
 const MAX_KEPT_BYTES = 1_024;
@@ -399,8 +402,10 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log.error({ err: error, event: what, connection }, "handler failed");
     const data =
       event !== undefined && "data" in event && this.settings.supervise.keepData ? { data: cut(event.data) } : {};
-    const failure: Failure = { at: this.clock.now(), event: what, error, ...(connection && { connection }), ...data };
+    const kept = { error: keepThrown(error), ...(connection && { connection }), ...data };
+    const failure: Failure = { at: this.clock.now(), event: what, ...kept };
     this.counters.addFailure(failure);
+    this.#input.onFailure?.(failure, error);
   }
 }
 
@@ -411,9 +416,5 @@ function nameOf({ type, connection }: MailboxEvent): string {
 /** A copy, so that a whole message is not kept for its beginning. */
 function cut(data: unknown): unknown {
   if (Buffer.isBuffer(data)) return Buffer.from(data.subarray(0, MAX_KEPT_BYTES));
-  const text = typeof data === "string" ? data : show(data);
-  // Cut at a character: the last one may be half there.
-  return Buffer.from(text.slice(0, MAX_KEPT_BYTES))
-    .toString("utf8", 0, MAX_KEPT_BYTES)
-    .replace(/\ufffd$/, "");
+  return cutText(typeof data === "string" ? data : show(data), MAX_KEPT_BYTES);
 }

@@ -31,9 +31,15 @@ export class Turn {
   #openedAt = 0;
   /** Events that have run since, one for each that settled. */
   #continued = 0;
+  readonly #onFailure: (error: unknown) => void;
 
-  constructor(clock: Clock) {
+  /**
+   * @param onFailure told of what somebody has thrown, which is a fault of ours: all others are run and flushed all the same.
+   * Default: it is thrown again in a step of its own.
+   */
+  constructor(clock: Clock, onFailure: (error: unknown) => void = (error) => rethrow(clock, error)) {
     this.#clock = clock;
+    this.#onFailure = onFailure;
   }
 
   /** How many turns have ended. */
@@ -69,7 +75,13 @@ export class Turn {
   };
 
   #run(runnable: Runnable): void {
-    const state = runnable.run(BUDGET);
+    let state: ReturnType<Runnable["run"]>;
+    try {
+      state = runnable.run(BUDGET);
+    } catch (error) {
+      this.#onFailure(error);
+      return;
+    }
     if (state === "more") this.wake(runnable);
     else if (state === "awaiting" && !this.#isOpen) {
       this.#isOpen = true;
@@ -82,8 +94,16 @@ export class Turn {
     this.#isOpen = false;
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const flushable of dirty) flushable.flush();
+    for (const flushable of dirty) this.#flush(flushable);
     this.#number++;
+  }
+
+  #flush(flushable: Flushable): void {
+    try {
+      flushable.flush();
+    } catch (error) {
+      this.#onFailure(error);
+    }
   }
 
   #schedule(): void {
@@ -91,4 +111,10 @@ export class Turn {
     this.#isScheduled = true;
     this.#clock.soon(this.#pass);
   }
+}
+
+function rethrow(clock: Clock, error: unknown): void {
+  clock.soon(() => {
+    throw error;
+  });
 }

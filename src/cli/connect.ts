@@ -8,7 +8,8 @@ import { type Client, type ClientClosing, connect } from "../client.js";
 import { createClock, type Timer } from "../clock.js";
 import { ABNORMAL, closeCodeText, isNormalEnd } from "../closing.js";
 import type { SendallError } from "../errors.js";
-import { complain, leave, messageOf, wrongUsage } from "./exit.js";
+import { messageOf } from "../thrown.js";
+import { complain, leave, wrongUsage } from "./exit.js";
 import { createScreen, type Screen } from "./screen.js";
 
 const USAGE = `Usage: sendall connect <url> [options]

@@ -2,8 +2,9 @@
  * The one place where a client calls the user's code. What a callback throws never reaches the client or the process: it is
  * told to `onError`, and to the console when there is no `onError` or when that is what threw.
  */
-import { SendallError, show } from "../errors.js";
+import { SendallError } from "../errors.js";
 import { isPromiseLike } from "../promises.js";
+import { messageOf } from "../thrown.js";
 
 type OnError = (error: Error) => unknown;
 
@@ -25,14 +26,14 @@ export class Callbacks {
   /** An error of the connection: who does not listen for it need not hear of it. */
   tell(error: Error): void {
     if (this.#onError === undefined) return;
-    call(this.#onError, [error], (thrown) => console.error(failureOf("onError", thrown)));
+    call(this.#onError, [error], (thrown) => print(failureOf("onError", thrown)));
   }
 
   /** Something that the user's code threw: somebody hears of it in any case. */
   tellFailure(error: Error): void {
     if (this.#onError !== undefined) this.tell(error);
     else if (this.#fallback !== undefined) this.#fallback(error);
-    else console.error(error);
+    else print(error);
   }
 }
 
@@ -51,6 +52,14 @@ function call<A extends readonly unknown[]>(
 }
 
 function failureOf(name: string, thrown: unknown): SendallError {
-  const problem = thrown instanceof Error ? thrown.message : show(thrown);
-  return new SendallError("CALLBACK_FAILED", `${name} failed: ${problem}`, { cause: thrown });
+  return new SendallError("CALLBACK_FAILED", `${name} failed: ${messageOf(thrown)}`, { cause: thrown });
+}
+
+/** The console looks at the cause, too, which may be what cannot be read. */
+function print(error: Error): void {
+  try {
+    console.error(error);
+  } catch {
+    console.error(messageOf(error));
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { ABNORMAL, isFinalCode, isFinalStatus } from "../closing.js";
 import { SendallError, show } from "../errors.js";
+import { messageOf } from "../thrown.js";
 
 /** What a socket tells in its events; each event has some of it. */
 export interface WebSocketLikeEvent {
@@ -143,7 +144,7 @@ export class Attempt {
 
   /** There is no class, or it does not take this address or these protocols: it never will. */
   #cannotStart(cause: unknown): void {
-    const problem = cause instanceof Error ? cause.message : show(cause);
+    const problem = messageOf(cause);
     this.#end({ ...LOST, isFinal: true }, this.#failure(problem, cause));
   }
 

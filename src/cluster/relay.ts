@@ -10,6 +10,7 @@ import type { ClusterAdapter, ClusterLink, ClusterNode, Inlet, Logger, Outlet } 
 import { SendallError } from "../errors.js";
 import type { ClusterStats, ConnectionId, Frame } from "../events.js";
 import { isPromiseLike, within } from "../promises.js";
+import { isError, messageOf } from "../thrown.js";
 import { Arrivals } from "./arrivals.js";
 import { type Envelope, packetBytes, type Sealed, seal, writePacket } from "./envelope.js";
 import { Interest } from "./interest.js";
@@ -285,7 +286,7 @@ export class Relay implements Flushable, Sending {
     this.#interest.lost();
     this.#started?.reject(error);
     // An outage may bring the same refusal again and again.
-    const problem = String(error);
+    const problem = messageOf(error);
     if (!hasChanged && problem === this.#lastProblem) return;
     this.#lastProblem = problem;
     const { adapter, log } = this.#parts;
@@ -303,7 +304,7 @@ export class Relay implements Flushable, Sending {
 }
 
 function unavailable(engine: string, error: unknown): SendallError {
-  if (error instanceof SendallError) return error;
-  const why = error instanceof Error ? error.message : String(error);
-  return new SendallError("CLUSTER_UNAVAILABLE", `cluster: ${engine} cannot be had: ${why}`, { cause: error });
+  if (isError(error) && error instanceof SendallError) return error;
+  const problem = `cluster: ${engine} cannot be had: ${messageOf(error)}`;
+  return new SendallError("CLUSTER_UNAVAILABLE", problem, { cause: error });
 }

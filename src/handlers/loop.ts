@@ -7,6 +7,7 @@ import { Patient } from "../bus/runner.js";
 import { NORMAL } from "../closing.js";
 import type { Ending } from "../contracts.js";
 import type { Bus, Connection, ConnectionData, InfoEvent, MailboxEvent, Params } from "../events.js";
+import { isError, readProperty } from "../thrown.js";
 import { ActorBus } from "./actorBus.js";
 import { endingOf } from "./ending.js";
 import { idle } from "./idle.js";
@@ -149,7 +150,7 @@ export class LoopActor implements ConnectionActor {
 
   #failed(error: unknown): void {
     // What waited for something with `connection.signal` has been told to give up.
-    if (!this.#connection.isOpen && error instanceof Error && error.name === "AbortError") return;
+    if (!this.#connection.isOpen && isError(error) && readProperty(error, "name") === "AbortError") return;
     if (this.#underWay === undefined) this.#onFailed(error);
     else this.#underWay.failed(error);
   }

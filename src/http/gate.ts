@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
+import { cutText } from "../excerpt.js";
 import { Facts, readPath, withoutCookies } from "../head.js";
 import { type LeakOwner, optionOwner, runFor } from "../leaks.js";
 import { type Refusal, Rejection } from "../reject.js";
@@ -66,6 +67,9 @@ const ROUTE_CLOSED: Refusal = { status: 503, body: "this route is closed" };
 const FAILED: Refusal = { status: 500, body: "authorize failed" };
 const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
 
+/** So much of what a peer has sent stands in an answer, and from there in the log. */
+const MAX_QUOTED_BYTES = 256;
+
 export class Admissions implements Pick<Gate, "admit"> {
   readonly #parts: GateParts;
   /** Told of what `authorize` leaves behind. */
@@ -84,14 +88,14 @@ export class Admissions implements Pick<Gate, "admit"> {
     const path = readPath(asking.head.url);
     const head = believeProxies(asking.head, headers, trustProxy);
     const found = match(path);
-    if (found === undefined) return { status: 404, body: `there is no route ${path}` };
+    if (found === undefined) return { status: 404, body: `there is no route ${quote(path)}` };
     const shut = this.#shut(found.route);
     if (shut !== undefined) return shut;
     const host = askedHost(headers, trustProxy);
     const isPlain = asking.sockjs === "request";
     const origin = isPlain ? pageOf({ headers, host, secure: head.secure }) : headers.origin;
     if (!allowsOrigin(found.route.settings.origins, origin, host))
-      return { status: 403, body: `the origin ${origin} is not allowed (option origins)` };
+      return { status: 403, body: `the origin ${quote(String(origin))} is not allowed (option origins)` };
     const place = slots.take(head.remoteAddress, () => asking.signal);
     if (place === undefined) return FULL;
     // SockJS's frames are no subprotocol.
@@ -192,7 +196,7 @@ export class Admissions implements Pick<Gate, "admit"> {
       signal.addEventListener("abort", leave);
       this.#undecided.add(giveUp);
       (async () => runFor(this.#owner, authorize, request))().then(
-        (answer) => decide(answer instanceof Rejection ? answer.refusal : { data: answer }),
+        (answer) => decide(isRejection(answer) ? answer.refusal : { data: answer }),
         (error: unknown) => {
           // One that gives up when it is told to has not failed.
           if (!over.signal.aborted) log.error({ err: error, path: facts.path }, "authorize failed");
@@ -200,6 +204,19 @@ export class Admissions implements Pick<Gate, "admit"> {
         },
       );
     });
+  }
+}
+
+function quote(text: string): string {
+  return text.length <= MAX_QUOTED_BYTES ? text : `${cutText(text, MAX_QUOTED_BYTES)}...`;
+}
+
+/** What `authorize` returns may be a proxy that throws when it is asked for its prototype: that is no rejection. */
+function isRejection(answer: unknown): answer is Rejection {
+  try {
+    return answer instanceof Rejection;
+  } catch {
+    return false;
   }
 }
 

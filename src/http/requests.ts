@@ -85,9 +85,14 @@ export class Requests {
         response.destroy();
         return;
       }
-      // Those that it has set belong to the answer that it did not give.
-      for (const name of response.getHeaderNames()) response.removeHeader(name);
-      answer(response, 500, "onRequest failed");
+      // It may have replaced what the response is asked with.
+      try {
+        // Those that it has set belong to the answer that it did not give.
+        for (const name of response.getHeaderNames()) response.removeHeader(name);
+        answer(response, 500, "onRequest failed");
+      } catch {
+        request.socket.destroy();
+      }
     };
     try {
       Promise.resolve(onRequest(request, response)).catch(failed);

@@ -9,7 +9,7 @@ import type { CloseReason } from "../closing.js";
 import type { Relay } from "../cluster/relay.js";
 import type { Asking, Entrance, Gate, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
-import type { Bus, ConnectionData, ConnectionId, Stats, Verbs } from "../events.js";
+import type { Bus, ConnectionData, ConnectionId, Failure, Stats, Verbs } from "../events.js";
 import { readPath } from "../head.js";
 import { Admissions, type Entry } from "../http/gate.js";
 import { believeProxies } from "../http/proxy.js";
@@ -64,6 +64,8 @@ export interface Surroundings {
   readonly newId: () => ConnectionId;
   /** Names a node of a cluster with 12 hexadecimal digits; without it they are random. */
   readonly newNode?: (() => string) | undefined;
+  /** Told of each failure of a handler and of what was thrown, which nothing else keeps. */
+  readonly onFailure?: (failure: Failure, thrown: unknown) => void;
   readonly createEntrance: (settings: ServerSettings, log: Logger, clock: Clock, actor: ServerActor) => Entrance;
 }
 

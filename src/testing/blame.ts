@@ -2,6 +2,7 @@
 import { SendallError, show } from "../errors.js";
 import type { Failure } from "../events.js";
 import { originOf } from "../leaks.js";
+import { isError, messageOf, readProperty } from "../thrown.js";
 
 /** What errors said before they were told where they come from. */
 const messages = new WeakMap<Error, string>();
@@ -10,7 +11,7 @@ const messages = new WeakMap<Error, string>();
 export function blame({ error, event, connection }: Failure, nameOf: (id: string) => string): Error {
   const whose = connection === undefined ? "" : ` of ${nameOf(connection)}`;
   const place = `${placeOf(event, error)}${whose}`;
-  if (error instanceof Error && say(error, place)) return error;
+  if (isError(error) && say(error, place)) return error;
   return new SendallError("HANDLER_FAILED", `the handler threw ${show(error)} (${place})`, { cause: error });
 }
 
@@ -30,17 +31,26 @@ function placeOf(event: string, error: unknown): string {
 
 /** @returns `false` if the error cannot be changed */
 function say(error: Error, place: string): boolean {
-  const message = messages.get(error) ?? error.message;
+  const message = messages.get(error) ?? messageOf(error);
   const placed = message === "" ? `(${place})` : `${message} (${place})`;
-  const { stack } = error;
-  if (!Reflect.set(error, "message", placed)) return false;
+  const stack = readProperty(error, "stack");
+  if (!set(error, "message", placed)) return false;
   // Some test runners print the stack alone.
-  if (stack?.includes(message))
-    Reflect.set(
+  if (typeof stack === "string" && stack.includes(message))
+    set(
       error,
       "stack",
       stack.replace(message, () => placed),
     );
   messages.set(error, message);
   return true;
+}
+
+/** @returns `false` if it cannot be set, or cannot be read afterwards */
+function set(error: Error, name: string, value: string): boolean {
+  try {
+    return Reflect.set(error, name, value) && Reflect.get(error, name) === value;
+  } catch {
+    return false;
+  }
 }

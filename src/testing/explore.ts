@@ -3,6 +3,7 @@
  * looks for the shortest run that fails, and tells it in words.
  */
 import { SendallError, show } from "../errors.js";
+import { isError, messageOf, readProperty } from "../thrown.js";
 import { SeededChooser, WrittenChooser } from "./chooser.js";
 import type { Fault } from "./explorer.js";
 import { checkSeed } from "./live.js";
@@ -52,7 +53,7 @@ export class ExploreFailure extends Error {
 }
 
 function tell(seed: number, trace: readonly TraceStep[], cause: unknown): string {
-  const [first = ""] = (cause instanceof Error ? cause.message : show(cause)).split("\n\n");
+  const [first = ""] = messageOf(cause).split("\n\n");
   const width = Math.max(0, ...trace.map(({ actor }) => actor.length));
   const digits = String(trace.length).length;
   const lines = trace.map(({ step, actor, did, what }) =>
@@ -134,6 +135,6 @@ async function shortest(scenario: Scenario, plan: Plan, failed: Play): Promise<P
 }
 
 function kindOf(error: unknown): string {
-  if (error instanceof SendallError) return error.code;
-  return error instanceof Error ? error.name : typeof error;
+  if (!isError(error)) return typeof error;
+  return error instanceof SendallError ? error.code : String(readProperty(error, "name"));
 }

@@ -56,7 +56,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #driver: Driver;
   #timers: TimerWatch | undefined;
   #started: Promise<void> | undefined;
-  #lastFailure: Failure | undefined;
+  /** The first since somebody was last told, with what the handler has thrown itself. */
+  #failure: Failure | undefined;
 
   constructor(options: { readonly logger?: Logger | false }, { throws, seed }: LiveSettings, world: World) {
     const { clock, steps, carrier, newId, newNode, logger } = world;
@@ -71,6 +72,9 @@ export class LiveRuntime<D> implements TestRuntime<D> {
         newId,
         newNode,
         createEntrance: () => this.#entrance,
+        onFailure: (failure, error) => {
+          if (throws) this.#failure ??= { ...failure, error };
+        },
       },
     );
     this.#driver = new Driver(steps, () => this.#server.underWay());
@@ -263,15 +267,13 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   /** When an explored run goes on with its scenario: it has what it waits for, or has failed. */
   #enough(until?: () => boolean): (() => boolean) | undefined {
     if (!this.#world.isExplored) return undefined;
-    return () => until?.() === true || (this.#throws && this.#server.stats().failures.at(-1) !== this.#lastFailure);
+    return () => until?.() === true || this.#failure !== undefined;
   }
 
   #throwFailure(): void {
-    const { failures } = this.#server.stats();
-    const fresh = failures.slice(this.#lastFailure === undefined ? 0 : failures.indexOf(this.#lastFailure) + 1);
-    this.#lastFailure = failures.at(-1);
-    const first = fresh[0];
-    if (first !== undefined && this.#throws) throw blame(first, (id) => this.#nameOf(id));
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw blame(failure, (id) => this.#nameOf(id));
   }
 
   #notSettled(unfinished: readonly string[]): SendallError {

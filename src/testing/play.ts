@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers";
 import { SendallError } from "../errors.js";
 import type { ConnectionData } from "../events.js";
+import { isError } from "../thrown.js";
 import { buildRuntime } from "./build.js";
 import type { Chooser } from "./chooser.js";
 import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
@@ -77,7 +78,7 @@ export async function play(
 }
 
 function isHang(error: unknown): boolean {
-  return error instanceof SendallError && error.code === "NOT_SETTLED";
+  return isError(error) && error instanceof SendallError && error.code === "NOT_SETTLED";
 }
 
 /**

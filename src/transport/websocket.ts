@@ -11,6 +11,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { ABNORMAL, NO_CODE } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
+import { messageOf } from "../thrown.js";
 import { deflatedWire } from "./frame.js";
 
 /** A timer of Node counts in 32 bits. */
@@ -115,7 +116,7 @@ class Socket extends WebSocket implements Wire {
         return true;
       case "error":
         // Not `instanceof`: a test runner may have given us an Error of its own.
-        this.peer?.failed(isNativeError(first) ? first : new Error(String(first)));
+        this.peer?.failed(isNativeError(first) ? first : new Error(messageOf(first)));
         return true;
       case "close":
         this.#onClose(Number(first), String(second));

@@ -132,6 +132,11 @@ export function runCode(code: string): Program {
   return launch(["--input-type=module", "--eval", code], { cwd: fileURLToPath(ROOT) });
 }
 
+/** Runs a line of the shell in the folder of this package; the shell knows Node as `$NODE`. */
+export function runShell(line: string): Program {
+  return launch(["-c", line], { cwd: fileURLToPath(ROOT), env: { NODE: process.execPath } }, "/bin/sh");
+}
+
 interface Setting {
   /** Whether the program reads what `stdin` is given; else its input is empty. */
   readonly hasInput?: boolean;

@@ -1,7 +1,9 @@
 /** The client on sockets and a clock that the test holds: `connect`, its options, its queue, its callbacks, its patience. */
+import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { connect, SendallError } from "../../src/client.js";
 import { CLOCK, ClientStage, HandSocket, settle } from "./client/stage.js";
+import { UNREADABLE } from "./unreadable.js";
 
 let stage: ClientStage;
 const unhandled = vi.fn();
@@ -443,6 +445,26 @@ describe("a callback that fails", () => {
       ["CALLBACK_FAILED", 'onMessage failed: "words"', "words"],
     ]);
     expect(client.state).toBe("open");
+  });
+
+  test.each(UNREADABLE)("is told also when nobody can read it: %s", async (_what, make) => {
+    // As the console of Node does, which looks at the cause.
+    const spoken = vi.spyOn(console, "error").mockImplementation((error) => void inspect(error));
+    connect("ws://server/", { WebSocket: stage.WebSocket, onOpen: () => Promise.reject(make()) });
+    stage.socket.accept();
+    await settle();
+    expect(spoken).toHaveBeenCalled();
+    spoken.mockRestore();
+    const codes: unknown[] = [];
+    const client = stage.connect({
+      onError: (error) => codes.push(error instanceof SendallError && error.code),
+      onOpen() {
+        throw make();
+      },
+    });
+    stage.socket.accept();
+    await settle();
+    expect([codes, client.state]).toEqual([["CALLBACK_FAILED"], "open"]);
   });
 
   test("goes to the console when there is no onError, or when that is what failed", async () => {

@@ -60,6 +60,26 @@ describe("an event that takes long", () => {
     expect(stage.clock.alarms).toBe(0);
   });
 
+  test.each<[how: string, make: () => unknown]>([
+    ["whose constructor throws", () => odd(Promise.resolve(), "constructor", { get: thrower })],
+    ["whose then throws", () => odd(Promise.resolve(), "then", { value: thrower })],
+    ["whose then cannot be read", () => odd({}, "then", { get: thrower })],
+    ["that is a revoked proxy", revoked],
+  ])("that is a promise %s costs one event", async (_how, make) => {
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler(event, bus) {
+        if (event.type !== "message") return undefined;
+        return event.text === "odd" ? make() : bus.unicast("answer", event.connection);
+      },
+    });
+    const client = await runtime.connect();
+    client.send("odd");
+    client.send("hello");
+    await runtime.settle();
+    expect([client.take(), runtime.server.stats().failures.length]).toEqual([["answer"], 1]);
+  });
+
   test("may settle after its time without doing anything: its state is not taken, its failure only logged", async () => {
     const logger = new Lines();
     await using runtime = createTestRuntime({
@@ -169,3 +189,17 @@ describe("the log at debug", () => {
     expect(logger.at("info")[2]?.[1]).toEqual({ connection: client.id, ...ending });
   });
 });
+
+function odd(what: object, name: string, property: PropertyDescriptor): object {
+  return Object.defineProperty(what, name, property);
+}
+
+function thrower(): never {
+  throw new Error("do not look at me");
+}
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}

@@ -60,6 +60,43 @@ describe("a turn", () => {
     expect([scene.take(), scene.clock.steps.length]).toEqual([["one 512", "flush a", "flush b"], 0]);
   });
 
+  test("in which somebody throws runs and flushes all others, and tells of each failure", () => {
+    const clock = new StepClock();
+    const told: unknown[] = [];
+    const turn = new Turn(clock, (error) => told.push(error));
+    const order: string[] = [];
+    const thrower = (what: string) => (): never => {
+      order.push(`${what} throws`);
+      throw what;
+    };
+    turn.wake({ run: thrower("runnable") });
+    turn.wake({
+      run: () => {
+        order.push("another runs");
+        turn.dirty({ flush: thrower("flushable") });
+        turn.dirty({ flush: () => void order.push("another flushes") });
+        return "idle";
+      },
+    });
+    const { number } = turn;
+    clock.step();
+    expect(order).toEqual(["runnable throws", "another runs", "flushable throws", "another flushes"]);
+    expect([told, turn.number]).toEqual([["runnable", "flushable"], number + 1]);
+  });
+
+  test("throws what it has nobody to tell of in a step of its own, after everything else", () => {
+    const scene = new Scene();
+    scene.turn.wake({
+      run: () => {
+        throw new Error("ours");
+      },
+    });
+    scene.turn.dirty(scene.flushable("a"));
+    scene.clock.step();
+    expect(scene.take()).toEqual(["flush a"]);
+    expect(() => scene.clock.step()).toThrow("ours");
+  });
+
   test("flushes what was sent while it ran", () => {
     const scene = new Scene();
     const sender = scene.flushable("a");

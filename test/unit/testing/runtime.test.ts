@@ -1,8 +1,12 @@
 /** The test runtime: its clients, its time, and what it says when something is wrong. */
+
+import { types } from "node:util";
 import type { HandlerFunction } from "sendall";
 import { createTestRuntime, type SendallError, type TestRuntimeOptions } from "sendall/testing";
 import { describe, expect, test } from "vitest";
+import { messageOf } from "../../../src/thrown.js";
 import { Lines } from "../stage.js";
+import { UNREADABLE } from "../unreadable.js";
 
 const echo: HandlerFunction = (event, bus) => {
   if (event.type === "open") bus.unicast("welcome", event.connection);
@@ -372,6 +376,22 @@ describe("a handler that fails", () => {
     await runtime.close().catch(() => {});
     const failures = runtime.server.stats().failures.map(({ event, error }) => [event, String(error)]);
     expect(failures[1]).toEqual(["init", expect.stringContaining("no")]);
+  });
+
+  test.each(UNREADABLE)("is told also when nobody can read it: %s", async (_what, make) => {
+    const runtime = createTestRuntime({
+      handler(event) {
+        if (event.type === "message") throw make();
+      },
+    });
+    const client = await runtime.connect();
+    client.send("go");
+    await expect(runtime.settle()).rejects.toSatisfy(
+      (error: unknown) =>
+        // A proxy of an error may be one itself.
+        /in the "message" event/.test(messageOf(error)) || types.isProxy(error),
+    );
+    await runtime.close();
   });
 
   test('is left to supervision with failures: "supervise"', async () => {
