@@ -168,6 +168,8 @@ export interface Peer {
 /** An upgrade let in: it happens when the transport calls `accept`, at once or after the handshake. */
 export interface Admission {
   readonly maxPayloadBytes: number;
+  /** How many fragments a message may come in. */
+  readonly maxFragments: number;
   /** Whether permessage-deflate (RFC 7692) is on offer. */
   readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */

@@ -123,6 +123,11 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly idleTimeoutMs?: number | false;
   /** A message of more bytes, uncompressed, closes its connection with 1009. Default 1 MiB. */
   readonly maxPayloadBytes?: number;
+  /**
+   * A message in more fragments (RFC 6455 section 5.4) closes its connection with 1008. Until its last fragment has come, each
+   * takes up to 1 KiB of memory beside its bytes, so no value stands for "no limit". Default 16,384.
+   */
+  readonly maxFragments?: number;
   /** How much may wait for the handler. What it leaves out has its default. */
   readonly mailbox?: Partial<MailboxOptions>;
   /** How much may wait for a peer. What it leaves out has its default. */

@@ -23,6 +23,7 @@ export interface GatedRoute {
     readonly protocols: readonly string[];
     readonly handshakeTimeoutMs: number;
     readonly maxPayloadBytes: number;
+    readonly maxFragments: number;
     readonly compression: boolean;
   };
   accept(wire: Wire, entry: Entry): Peer;
@@ -148,6 +149,7 @@ export class Admissions implements Pick<Gate, "admit"> {
   #admission(route: GatedRoute, entry: Entry): Admission {
     return {
       maxPayloadBytes: route.settings.maxPayloadBytes,
+      maxFragments: route.settings.maxFragments,
       compression: route.settings.compression,
       protocol: entry.protocol,
       accept: (wire) => {

@@ -8,10 +8,11 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
 import { WebSocket, WebSocketServer } from "ws";
-import { ABNORMAL } from "../closing.js";
+import { ABNORMAL, TooManyParts } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { deflatedWire } from "./frame.js";
+import { CONTROL_HEADER_BYTES, Interlude } from "./interlude.js";
 
 export interface WebSocketSettings {
   readonly closeTimeoutMs: number;
@@ -26,6 +27,16 @@ const COPY_BELOW_BYTES = 16_384;
  */
 const JOIN_BELOW_BYTES = 262_144;
 
+/** A peer that sends so many bytes of control frames and no whole message is watched from then on, at a small cost for each read. */
+const WATCH_FROM_BYTES = 1_048_576;
+
+/**
+ * `ws` keeps each read of an unfinished frame, and one of a single byte takes a kilobyte of memory. Frames in reads of half a KiB
+ * on average (the least that TCP sends of a long one), or in few reads, arrive; others close their connection with 1008.
+ */
+const MIN_READ_BYTES = 512;
+const MIN_READS = 16_384;
+
 function plainWire(frame: Frame): Buffer {
   return frame.wire;
 }
@@ -39,6 +50,11 @@ class Socket extends WebSocket implements Wire {
   #pendingPongs = 0;
   /** Made for who pings, which no browser does. */
   #onPongTaken: (() => void) | undefined;
+  /** Bytes of control frames since the last message. */
+  #controlBytes = 0;
+  #interlude: Interlude | undefined;
+  /** Nothing that still comes counts. */
+  #isRefused = false;
 
   get transport(): TransportName {
     return "websocket";
@@ -94,10 +110,10 @@ class Socket extends WebSocket implements Wire {
         this.#onMessage(first, second === true);
         return true;
       case "ping":
-        if (Buffer.isBuffer(first)) this.#onPing(first);
+        if (Buffer.isBuffer(first) && this.#takesControl(first)) this.#onPing(first);
         return true;
       case "pong":
-        if (Buffer.isBuffer(first)) this.peer?.ponged(first);
+        if (Buffer.isBuffer(first) && this.#takesControl(first)) this.peer?.ponged(first);
         return true;
       case "error":
         // Not `instanceof`: a test runner may have given us an Error of its own.
@@ -112,9 +128,37 @@ class Socket extends WebSocket implements Wire {
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
-    if (!Buffer.isBuffer(data)) return;
+    if (!Buffer.isBuffer(data) || this.#isRefused) return;
+    if (this.#controlBytes > 0) this.#endInterlude();
     if (!isBinary) this.peer?.message(data.toString(), data.length);
     else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
+  }
+
+  #takesControl(data: Buffer): boolean {
+    if (this.#isRefused) return false;
+    const bytes = CONTROL_HEADER_BYTES + data.length;
+    this.#controlBytes += bytes;
+    if (this.#controlBytes < WATCH_FROM_BYTES || this.raw === undefined) return true;
+    this.#interlude ??= new Interlude(this.raw);
+    if (!this.#interlude.add(bytes)) return true;
+    this.#refuse(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
+    return false;
+  }
+
+  #endInterlude(): void {
+    this.#controlBytes = 0;
+    this.#interlude?.end();
+    this.#interlude = undefined;
+  }
+
+  /** As `ws` does with a frame that it refuses: the rest is thrown away, a close frame goes out, then the socket ends. */
+  #refuse(raw: NetSocket, error: TooManyParts): void {
+    this.#isRefused = true;
+    raw.removeAllListeners("data");
+    this.close(error.closing.code);
+    raw.end();
+    raw.resume();
+    this.peer?.failed(error);
   }
 
   #onPing(data: Buffer): void {
@@ -204,9 +248,9 @@ function hasFullWindow(headers: readonly string[]): boolean {
 /** Completes upgrades of one server. */
 export class WebSocketTransport {
   readonly #settings: WebSocketSettings;
-  /** `ws` takes its settings from the server that shook hands: one for each `maxPayloadBytes`, with compression and without. */
-  readonly #compressing = new Map<number, WebSocketServer>();
-  readonly #others = new Map<number, WebSocketServer>();
+  /** `ws` takes its settings from the server that shook hands: one for each pair of limits, with compression and without. */
+  readonly #compressing = new Map<string, WebSocketServer>();
+  readonly #others = new Map<string, WebSocketServer>();
   readonly #plain = new Joiner(plainWire);
   readonly #deflated = new Joiner(deflatedWire);
   #admission: Admission | undefined;
@@ -229,9 +273,10 @@ export class WebSocketTransport {
     }
   }
 
-  #serverFor({ maxPayloadBytes, compression }: Admission): WebSocketServer {
+  #serverFor({ maxPayloadBytes, maxFragments, compression }: Admission): WebSocketServer {
     const servers = compression ? this.#compressing : this.#others;
-    const known = servers.get(maxPayloadBytes);
+    const limits = `${maxPayloadBytes} ${maxFragments}`;
+    const known = servers.get(limits);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
@@ -239,6 +284,8 @@ export class WebSocketTransport {
       // No window size: with one, ws would refuse clients that ask for another.
       perMessageDeflate: compression && { serverNoContextTakeover: true },
       maxPayload: maxPayloadBytes,
+      maxFragments,
+      maxBufferedChunks: MIN_READS + Math.ceil(maxPayloadBytes / MIN_READ_BYTES),
       // For a peer that asked to close and then stays; our own closing is timed by our clock.
       closeTimeout: this.#settings.closeTimeoutMs,
       // We answer pings: `ws` keeps a closure for each socket to do so.
@@ -252,7 +299,7 @@ export class WebSocketTransport {
       server.on("headers", (headers) => {
         this.#isDeflated = hasFullWindow(headers);
       });
-    servers.set(maxPayloadBytes, server);
+    servers.set(limits, server);
     return server;
   }
 

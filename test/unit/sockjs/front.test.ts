@@ -51,6 +51,7 @@ async function stage() {
   const port = address !== null && typeof address === "object" ? address.port : 0;
   const admission: Admission = {
     maxPayloadBytes: 1,
+    maxFragments: 1,
     compression: false,
     protocol: "",
     accept: (made) => {

@@ -32,6 +32,7 @@ async function connect(): Promise<{
   };
   const admission: Admission = {
     maxPayloadBytes: 100,
+    maxFragments: 1,
     compression: false,
     protocol: "",
     accept(wire) {
