@@ -24,6 +24,9 @@ export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed
 /** No single message is too big (1009) and no frame is wrong (1002): RFC 6455 section 7.4.1 leaves the policy violation. */
 export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
 
+/** Each of its messages is small enough for 1009, and trying again later (1013) would end in the same way. */
+export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
+
 /** What SockJS has beside these: a second receiver at a session, one that was cut, and a message that is no list of strings. */
 export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
 export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };

@@ -160,6 +160,8 @@ export interface Peer {
   pinged(data: Buffer): void;
   ponged(data: Buffer): void;
   drained(): void;
+  /** The wire is paused and still brings more than `maxPausedBytes`: called in place of `message`, and each time. */
+  flooded(): void;
   failed(error: Error): void;
   /** `code` is that of the peer's close frame, 1006 without one. */
   gone(code: number, reason: string): void;
@@ -170,6 +172,8 @@ export interface Admission {
   readonly maxPayloadBytes: number;
   /** How many fragments a message may come in. */
   readonly maxFragments: number;
+  /** How many bytes of messages a paused wire may still bring, out of what it had read. */
+  readonly maxPausedBytes: number;
   /** Whether permessage-deflate (RFC 7692) is on offer. */
   readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */

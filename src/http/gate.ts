@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.js";
 import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
+import { overshootBytes } from "../flood.js";
 import { Facts, readPath, withoutCookies } from "../head.js";
 import { type Refusal, Rejection } from "../reject.js";
 import { allowsOrigin, type Origins, pageOf } from "./origin.js";
@@ -24,6 +25,7 @@ export interface GatedRoute {
     readonly handshakeTimeoutMs: number;
     readonly maxPayloadBytes: number;
     readonly maxFragments: number;
+    readonly mailbox: { readonly maxBytes: number };
     readonly compression: boolean;
   };
   accept(wire: Wire, entry: Entry): Peer;
@@ -150,6 +152,7 @@ export class Admissions implements Pick<Gate, "admit"> {
     return {
       maxPayloadBytes: route.settings.maxPayloadBytes,
       maxFragments: route.settings.maxFragments,
+      maxPausedBytes: overshootBytes(route.settings.mailbox),
       compression: route.settings.compression,
       protocol: entry.protocol,
       accept: (wire) => {

@@ -13,6 +13,7 @@ import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { deflatedWire } from "./frame.js";
 import { CONTROL_HEADER_BYTES, Interlude } from "./interlude.js";
+import { Overshoot } from "./overshoot.js";
 
 export interface WebSocketSettings {
   readonly closeTimeoutMs: number;
@@ -46,6 +47,8 @@ class Socket extends WebSocket implements Wire {
   peer: Peer | undefined = undefined;
   raw: NetSocket | undefined = undefined;
   joiner: Joiner | undefined = undefined;
+  /** Absent without compression. */
+  overshoot: Overshoot | undefined = undefined;
   #isWaiting = false;
   #pendingPongs = 0;
   /** Made for who pings, which no browser does. */
@@ -90,6 +93,11 @@ class Socket extends WebSocket implements Wire {
     return true;
   }
 
+  override pause(): void {
+    this.overshoot?.restart();
+    super.pause();
+  }
+
   write(frames: readonly Frame[]): boolean {
     const { raw, joiner } = this;
     const first = frames[0];
@@ -130,7 +138,8 @@ class Socket extends WebSocket implements Wire {
   #onMessage(data: unknown, isBinary: boolean): void {
     if (!Buffer.isBuffer(data) || this.#isRefused) return;
     if (this.#controlBytes > 0) this.#endInterlude();
-    if (!isBinary) this.peer?.message(data.toString(), data.length);
+    if (this.isPaused && this.overshoot?.add(data.length) === true) this.peer?.flooded();
+    else if (!isBinary) this.peer?.message(data.toString(), data.length);
     else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
   }
 
@@ -307,6 +316,7 @@ export class WebSocketTransport {
     if (!(ws instanceof Socket)) return;
     ws.raw = request.socket;
     ws.joiner = this.#isDeflated ? this.#deflated : this.#plain;
+    if (this.#admission !== undefined && ws.extensions !== "") ws.overshoot = new Overshoot(this.#admission);
     ws.peer = this.#admission?.accept(ws);
   };
 }

@@ -39,6 +39,7 @@ function place() {
   const admission = {
     maxPayloadBytes: 1,
     maxFragments: 1,
+    maxPausedBytes: 1,
     compression: false,
     protocol: "",
     accept: () => {

@@ -16,6 +16,7 @@ const peer: Peer = {
   pinged() {},
   ponged() {},
   drained() {},
+  flooded() {},
   failed() {},
   gone() {},
 };
@@ -52,6 +53,7 @@ async function stage() {
   const admission: Admission = {
     maxPayloadBytes: 1,
     maxFragments: 1,
+    maxPausedBytes: 1,
     compression: false,
     protocol: "",
     accept: (made) => {
