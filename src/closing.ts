@@ -22,6 +22,12 @@ export const IDLE: CloseReason = { code: 1000, reason: "idle" };
 export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
 export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
 
+/** No single message is too big (1009) and no frame is wrong (1002): RFC 6455 section 7.4.1 leaves the policy violation. */
+export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
+
+/** Each of its messages is small enough for 1009, and trying again later (1013) would end in the same way. */
+export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
+
 /** What SockJS has beside these: a second receiver at a session, one that was cut, and a message that is no list of strings. */
 export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
 export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };
@@ -32,6 +38,12 @@ export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure
 /** A message is longer than may be, on a connection that `ws` does not read. */
 export class TooLarge extends RangeError {
   readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
+
+/** What a peer has sent of one message holds too much beside the message, where `ws` does not count. */
+export class TooManyParts extends RangeError {
+  readonly code = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
+  readonly closing: CloseReason = TOO_MANY_PARTS;
 }
 
 /** A peer of a SockJS session has sent what is none of its messages. */
@@ -45,7 +57,7 @@ const protocolErrors: Readonly<Record<string, number>> = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
   WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
   WS_ERR_INVALID_UTF8: 1007,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: TOO_MANY_PARTS.code,
 };
 const PROTOCOL_ERROR = 1002;
 const INVALID_PAYLOAD = 1007;

@@ -163,6 +163,8 @@ export interface Peer {
   pinged(data: Buffer): void;
   ponged(data: Buffer): void;
   drained(): void;
+  /** The wire is paused and still brings more than `maxPausedBytes`: called in place of `message`, and each time. */
+  flooded(): void;
   failed(error: Error): void;
   /**
    * Nothing more is read of the peer: its close frame has come, or (`isFault`) bytes that break the protocol, which `failed` then tells of.
@@ -176,6 +178,10 @@ export interface Peer {
 /** An upgrade let in: it happens when the transport calls `accept`, at once or after the handshake. */
 export interface Admission {
   readonly maxPayloadBytes: number;
+  /** How many fragments a message may come in. */
+  readonly maxFragments: number;
+  /** How many bytes of messages a paused wire may still bring, out of what it had read. */
+  readonly maxPausedBytes: number;
   /** Whether permessage-deflate (RFC 7692) is on offer. */
   readonly compression: boolean;
   /** The chosen subprotocol, `""` if none. */

@@ -21,7 +21,11 @@ export interface MailboxOptions {
   readonly highWaterEvents: number;
   /** So few are left: it is resumed. Default 16. */
   readonly lowWaterEvents: number;
-  /** So many bytes of one connection wait: its socket is paused. Default 1 MiB. */
+  /**
+   * So many bytes of one connection wait: its socket is paused. Each message counts 128 bytes beside its own, for the memory that its
+   * event takes. A compressed connection that brings four times as many after that, and more than 256 KiB, is closed with 1008.
+   * Default 1 MiB.
+   */
   readonly maxBytes: number;
   /** So many `info` events wait: `tell` returns `false`. Default 10,000. */
   readonly maxInfo: number;
@@ -126,6 +130,11 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly idleTimeoutMs?: number | false;
   /** A message of more bytes, uncompressed, closes its connection with 1009. Default 1 MiB. */
   readonly maxPayloadBytes?: number;
+  /**
+   * A message in more fragments (RFC 6455 section 5.4) closes its connection with 1008. Until its last fragment has come, each
+   * takes up to 1 KiB of memory beside its bytes, so no value stands for "no limit". Default 16,384.
+   */
+  readonly maxFragments?: number;
   /** How much may wait for the handler. What it leaves out has its default. */
   readonly mailbox?: Partial<MailboxOptions>;
   /** How much may wait for a peer. What it leaves out has its default. */

@@ -52,6 +52,7 @@ interface OptionTypes {
   origins: "same" | "any" | readonly string[];
   protocols: readonly string[];
   maxPayloadBytes: number;
+  maxFragments: number;
   maxConnections: number;
   maxConnectionsPerAddress: number;
   whenFull: "reject" | "wait";
@@ -105,6 +106,7 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   },
   protocols: { scope: "route", default: [], expected: "a list of names of subprotocols", accepts: isProtocols },
   maxPayloadBytes: whole("route", MIB, 1, 2 ** 31 - 1),
+  maxFragments: whole("route", 16_384, 1, 2 ** 31 - 1),
   maxConnections: whole("server", 0, 0),
   maxConnectionsPerAddress: whole("server", 0, 0),
   whenFull: oneOf("server", "reject", "wait"),
@@ -160,6 +162,7 @@ export interface RouteSettings {
   readonly handshakeTimeoutMs: number;
   readonly idleTimeoutMs: number | false;
   readonly maxPayloadBytes: number;
+  readonly maxFragments: number;
   readonly mailbox: MailboxOptions;
   readonly outbox: OutboxOptions;
   readonly maxRoomsPerConnection: number;
@@ -284,6 +287,7 @@ function routeSettings(source: Source): RouteSettings {
     handshakeTimeoutMs: source.read("handshakeTimeoutMs"),
     idleTimeoutMs: source.read("idleTimeoutMs"),
     maxPayloadBytes: source.read("maxPayloadBytes"),
+    maxFragments: source.read("maxFragments"),
     mailbox,
     outbox: {
       maxBufferedBytes: source.read("outbox.maxBufferedBytes"),

@@ -11,6 +11,7 @@ import {
   type CloseReason,
   checkCloseCode,
   cutReason,
+  FLOOD,
   HANDLER_FAILED,
   IDLE,
   NORMAL,
@@ -261,6 +262,13 @@ export class LiveConnection
 
   drained(): void {
     this.#sender.drained();
+  }
+
+  flooded(): void {
+    // Once the server stops nothing more is taken, so nothing more is held.
+    if (this.#isDeaf || !this.close(FLOOD.code, FLOOD.reason)) return;
+    const { log, settings } = this.#route;
+    log.warn({ connection: this.id, maxBytes: settings.mailbox.maxBytes }, "too much at once while paused");
   }
 
   failed(error: Error): void {

@@ -4,6 +4,7 @@
  */
 import { isControl, type MailboxEvent } from "../events.js";
 import { Fifo } from "../fifo.js";
+import { EVENT_BYTES } from "../flood.js";
 import type { LeakOwner } from "../leaks.js";
 import type { Target } from "./runner.js";
 
@@ -51,7 +52,7 @@ export class Lane extends Fifo<Posted> {
   readonly strand: Strand | undefined;
   /** Whose code handles its events, if not the route's handler. */
   readonly target: Target | undefined;
-  /** What the peer has waiting: messages and their bytes. */
+  /** What the peer has waiting: messages, and their bytes with {@link EVENT_BYTES} for each. */
   messages = 0;
   bytes = 0;
   /** Info events that were meant for all. */
@@ -119,7 +120,7 @@ export class Mailbox {
       this.#infos++;
     } else if (isFromPeer(event)) {
       lane.messages++;
-      lane.bytes += bytes;
+      lane.bytes += bytes + EVENT_BYTES;
     }
     this.#queuePosted(lane, { event, bytes, isForwarded: false });
     if (isFromPeer(event)) this.#press(lane);
@@ -207,7 +208,7 @@ export class Mailbox {
     else if (event.type === "info") this.#infos--;
     else if (isFromPeer(event)) {
       lane.messages--;
-      lane.bytes -= bytes;
+      lane.bytes -= bytes + EVENT_BYTES;
     }
   }
 

@@ -6,6 +6,7 @@ import type { Clock } from "../clock.js";
 import type { Admission, Asking, Authorize, Gate, Head, Logger, Peer, UpgradeRequest, Wire } from "../contracts.js";
 import type { ConnectionId } from "../events.js";
 import { cutText } from "../excerpt.js";
+import { overshootBytes } from "../flood.js";
 import { Facts, readPath, withoutCookies } from "../head.js";
 import { type LeakOwner, optionOwner, runFor } from "../leaks.js";
 import { type Refusal, Rejection } from "../reject.js";
@@ -25,6 +26,8 @@ export interface GatedRoute {
     readonly protocols: readonly string[];
     readonly handshakeTimeoutMs: number;
     readonly maxPayloadBytes: number;
+    readonly maxFragments: number;
+    readonly mailbox: { readonly maxBytes: number };
     readonly compression: boolean;
   };
   accept(wire: Wire, entry: Entry): Peer;
@@ -156,6 +159,8 @@ export class Admissions implements Pick<Gate, "admit"> {
   #admission(route: GatedRoute, entry: Entry): Admission {
     return {
       maxPayloadBytes: route.settings.maxPayloadBytes,
+      maxFragments: route.settings.maxFragments,
+      maxPausedBytes: overshootBytes(route.settings.mailbox),
       compression: route.settings.compression,
       protocol: entry.protocol,
       accept: (wire) => {

@@ -1,5 +1,6 @@
 /** Bodies of requests that bring messages: read as a whole, and bounded. */
 import type { IncomingMessage } from "node:http";
+import { Gathered } from "./gathered.js";
 
 /** The body, or why there is none: it is too large, or its sender has left. */
 export type Body = { readonly text: string; readonly bytes: number } | "too large" | "lost";
@@ -11,19 +12,20 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bo
   if (request.readableEnded) return Promise.resolve({ text: "", bytes: 0 });
   if (request.destroyed) return Promise.resolve("lost");
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    const gathered = new Gathered();
     const end = (body: Body): void => {
       request.off("data", take);
       resolve(body);
     };
     const take = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > maxBytes) end("too large");
-      else chunks.push(chunk);
+      if (gathered.length + chunk.length > maxBytes) end("too large");
+      else gathered.add(chunk);
     };
     request.on("data", take);
-    request.once("end", () => end({ text: Buffer.concat(chunks).toString(), bytes }));
+    request.once("end", () => {
+      const bytes = gathered.length;
+      end({ text: gathered.take(), bytes });
+    });
     request.once("error", () => end("lost"));
     request.once("close", () => end("lost"));
   });

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.js";
 import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
+import { overshootMessages } from "../flood.js";
 import { CommonHeaders, readPath } from "../head.js";
 import { EVERY_PATH } from "../http/router.js";
 import type { SockJsOptions } from "../options.js";
@@ -170,10 +171,11 @@ export class Front implements SockJsFront {
     const { clock, batch } = this.#parts;
     const { timeoutMs = PING_TIMEOUT_MS } = settings.heartbeat || {};
     const { heartbeatIntervalMs } = options;
+    const maxWaiting = overshootMessages(admission.maxPausedBytes);
     return {
       ...admission,
       accept: (wire) => {
-        const session = new SocketSession(wire, { clock, batch, heartbeatIntervalMs, timeoutMs });
+        const session = new SocketSession(wire, { clock, batch, heartbeatIntervalMs, timeoutMs, maxWaiting });
         session.begin(admission.accept(session));
         return session;
       },

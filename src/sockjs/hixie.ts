@@ -12,6 +12,7 @@ import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { ignoreError, refuseSocket } from "../http/refuse.js";
 import type { Refusal } from "../reject.js";
+import { Gathered } from "./gathered.js";
 
 /** So many bytes follow the head of the request. */
 const NONCE_BYTES = 8;
@@ -124,8 +125,7 @@ class HixieWire implements Wire {
   readonly #maxBytes: number;
   readonly #peer: Peer;
   /** The bytes of a message that has not come to its end. */
-  #unread: Buffer[] = [];
-  #unreadBytes = 0;
+  readonly #unread = new Gathered();
   #isInside = false;
   /** Both sides have said that it is over. */
   #wasClean = false;
@@ -204,12 +204,13 @@ class HixieWire implements Wire {
     if (!this.#isInside) return this.#begin(bytes);
     const end = bytes.indexOf(TEXT_END);
     const part = end < 0 ? bytes : bytes.subarray(0, end);
-    this.#unread.push(part);
-    this.#unreadBytes += part.length;
-    if (this.#unreadBytes > this.#maxBytes) {
+    if (this.#unread.length + part.length > this.#maxBytes) {
       this.#peer.failed(new TooLarge("Max payload size exceeded"));
       this.terminate();
-    } else if (end >= 0) this.#message();
+      return Buffer.alloc(0);
+    }
+    this.#unread.add(part);
+    if (end >= 0) this.#message();
     return end < 0 ? Buffer.alloc(0) : bytes.subarray(end + 1);
   }
 
@@ -225,12 +226,9 @@ class HixieWire implements Wire {
   }
 
   #message(): void {
-    const text = Buffer.concat(this.#unread).toString();
-    const bytes = this.#unreadBytes;
+    const bytes = this.#unread.length;
     this.#isInside = false;
-    this.#unread = [];
-    this.#unreadBytes = 0;
-    this.#peer.message(text, bytes);
+    this.#peer.message(this.#unread.take(), bytes);
   }
 
   #gone(): void {

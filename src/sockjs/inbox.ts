@@ -17,6 +17,8 @@ export class Inbox {
   readonly #peer: Pick<Peer, "message">;
   readonly #brought = new Fifo<Brought>();
   #current: Brought | undefined;
+  /** How many messages wait here. */
+  waiting = 0;
   #isPaused = false;
   #isEnding = false;
   #isOver = false;
@@ -27,6 +29,7 @@ export class Inbox {
   }
 
   push(messages: readonly string[], done: () => void = () => {}): void {
+    this.waiting += messages.length;
     this.#brought.push({ messages, next: 0, done });
     this.#deliver();
   }
@@ -54,6 +57,7 @@ export class Inbox {
     try {
       for (let one = this.#next(); one !== undefined; one = this.#next()) {
         const text = one.messages[one.next++];
+        this.waiting--;
         if (text !== undefined) this.#peer.message(text, Buffer.byteLength(text));
       }
     } finally {
@@ -69,6 +73,7 @@ export class Inbox {
       if (current === undefined) return undefined;
       if (this.#isOver || current.next >= current.messages.length) {
         this.#current = undefined;
+        this.waiting -= current.messages.length - current.next;
         current.done();
       } else return this.#isPaused ? undefined : current;
     }

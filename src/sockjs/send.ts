@@ -1,4 +1,5 @@
 /** Requests that bring messages: read, checked, and answered once the connection has been told of them. */
+import { overshootBytes, overshootMessages } from "../flood.js";
 import { payloadOf, readBody } from "./body.js";
 import { readMessages } from "./frames.js";
 import type { Exchange } from "./service.js";
@@ -26,9 +27,12 @@ async function deliver({ request, response, service, place }: Exchange, row: Sen
     answer(413, `expected at most ${service.settings.maxPayloadBytes} bytes (option maxPayloadBytes)`);
     return;
   }
+  const maxMessages = overshootMessages(overshootBytes(service.settings.mailbox));
   const read = readMessages(row === "jsonp_send" ? payloadOf(body.text, request.headers["content-type"]) : body.text);
   const session = service.find(place);
   if ("problem" in read) answer(500, read.problem);
+  else if (read.messages.length > maxMessages)
+    answer(413, `expected at most ${maxMessages} messages (option mailbox.maxBytes)`);
   else if (!session?.takesSends) answer(404, "404 Error: Page not found\n");
   else {
     await new Promise<void>((done) => session.deliver(read.messages, body.bytes, done));

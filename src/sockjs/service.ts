@@ -17,6 +17,7 @@ import type { Stream } from "./stream.js";
 export interface ServiceSettings {
   readonly origins: Origins;
   readonly maxPayloadBytes: number;
+  readonly mailbox: { readonly maxBytes: number };
   readonly heartbeat: HeartbeatOptions | false;
   readonly handshakeTimeoutMs: number;
 }

@@ -20,6 +20,8 @@ export interface SocketSessionParts {
   readonly heartbeatIntervalMs: number;
   /** Who does not answer that for so long is given up. */
   readonly timeoutMs: number;
+  /** How many messages may wait for a full mailbox: one frame can bring hundreds of thousands. */
+  readonly maxWaiting: number;
 }
 
 export class SocketSession implements Wire, Peer {
@@ -124,8 +126,10 @@ export class SocketSession implements Wire, Peer {
   message(data: string | Buffer): void {
     if (!this.isOpen) return;
     const read = readSocketMessage(data.toString());
-    if ("messages" in read) this.#inbox?.push(read.messages);
-    else this.#breakOff(new BrokenFraming(read.problem));
+    if ("problem" in read) this.#breakOff(new BrokenFraming(read.problem));
+    else if (this.#inbox !== undefined && this.#inbox.waiting + read.messages.length > this.#parts.maxWaiting)
+      this.flooded();
+    else this.#inbox?.push(read.messages);
   }
 
   pinged(data: Buffer): void {
@@ -138,6 +142,10 @@ export class SocketSession implements Wire, Peer {
 
   drained(): void {
     this.#peer?.drained();
+  }
+
+  flooded(): void {
+    this.#peer?.flooded();
   }
 
   failed(error: Error): void {

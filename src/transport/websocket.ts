@@ -8,11 +8,13 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
 import { WebSocket, WebSocketServer } from "ws";
-import { ABNORMAL, NO_CODE } from "../closing.js";
+import { ABNORMAL, NO_CODE, TooManyParts } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
 import { messageOf } from "../thrown.js";
 import { deflatedWire } from "./frame.js";
+import { CONTROL_HEADER_BYTES, Interlude } from "./interlude.js";
+import { Overshoot } from "./overshoot.js";
 
 /** A timer of Node counts in 32 bits. */
 const LONGEST_MS = 2_147_483_647;
@@ -26,6 +28,16 @@ const COPY_BELOW_BYTES = 16_384;
  */
 const JOIN_BELOW_BYTES = 262_144;
 
+/** A peer that sends so many bytes of control frames and no whole message is watched from then on, at a small cost for each read. */
+const WATCH_FROM_BYTES = 1_048_576;
+
+/**
+ * `ws` keeps each read of an unfinished frame, and one of a single byte takes a kilobyte of memory. Frames in reads of half a KiB
+ * on average (the least that TCP sends of a long one), or in few reads, arrive; others close their connection with 1008.
+ */
+const MIN_READ_BYTES = 512;
+const MIN_READS = 16_384;
+
 function plainWire(frame: Frame): Buffer {
   return frame.wire;
 }
@@ -35,11 +47,17 @@ class Socket extends WebSocket implements Wire {
   peer: Peer | undefined = undefined;
   raw: NetSocket | undefined = undefined;
   joiner: Joiner | undefined = undefined;
+  /** Absent without compression. */
+  overshoot: Overshoot | undefined = undefined;
   #isWaiting = false;
+  /** The peer has closed, or broken a rule: nothing that still comes counts. */
   #hasConcluded = false;
   #pendingPongs = 0;
   /** Made for who pings, which no browser does. */
   #onPongTaken: (() => void) | undefined;
+  /** Bytes of control frames since the last message. */
+  #controlBytes = 0;
+  #interlude: Interlude | undefined;
 
   get transport(): TransportName {
     return "websocket";
@@ -75,6 +93,11 @@ class Socket extends WebSocket implements Wire {
     return true;
   }
 
+  override pause(): void {
+    this.overshoot?.restart();
+    super.pause();
+  }
+
   write(frames: readonly Frame[]): boolean {
     const { raw, joiner } = this;
     const first = frames[0];
@@ -90,13 +113,21 @@ class Socket extends WebSocket implements Wire {
    * come. `ws` would answer at once, past the replies to what came before: the connection answers, once these are written.
    */
   override close(code?: number, data?: string | Buffer): void {
-    const { peer } = this;
     const isOurs = typeof data === "string";
-    if (!isOurs && peer !== undefined && this.isOpen && !this.#hasConcluded) {
-      this.#hasConcluded = true;
-      peer.concluded(code ?? NO_CODE, String(data ?? ""), code !== undefined && data === undefined);
-    } else if (code === NO_CODE) super.close();
+    if (!isOurs && this.peer !== undefined && this.isOpen && !this.#hasConcluded) {
+      const isFault = code !== undefined && data === undefined;
+      this.#conclude(code ?? NO_CODE, String(data ?? ""), isFault);
+      return;
+    }
+    if (code === NO_CODE) super.close();
     else super.close(code, data);
+    // No answer is read.
+    if (this.#hasConcluded) this.raw?.end();
+  }
+
+  #conclude(code: number, reason: string, isFault: boolean): void {
+    this.#hasConcluded = true;
+    this.peer?.concluded(code, reason, isFault);
   }
 
   /**
@@ -109,10 +140,10 @@ class Socket extends WebSocket implements Wire {
         this.#onMessage(first, second === true);
         return true;
       case "ping":
-        if (Buffer.isBuffer(first)) this.#onPing(first);
+        if (Buffer.isBuffer(first) && this.#takesControl(first)) this.#onPing(first);
         return true;
       case "pong":
-        if (Buffer.isBuffer(first)) this.peer?.ponged(first);
+        if (Buffer.isBuffer(first) && this.#takesControl(first)) this.peer?.ponged(first);
         return true;
       case "error":
         // Not `instanceof`: a test runner may have given us an Error of its own.
@@ -127,9 +158,36 @@ class Socket extends WebSocket implements Wire {
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
-    if (!Buffer.isBuffer(data)) return;
-    if (!isBinary) this.peer?.message(data.toString(), data.length);
+    if (!Buffer.isBuffer(data) || this.#hasConcluded) return;
+    if (this.#controlBytes > 0) this.#endInterlude();
+    if (this.isPaused && this.overshoot?.add(data.length) === true) this.peer?.flooded();
+    else if (!isBinary) this.peer?.message(data.toString(), data.length);
     else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
+  }
+
+  #takesControl(data: Buffer): boolean {
+    if (this.#hasConcluded) return false;
+    const bytes = CONTROL_HEADER_BYTES + data.length;
+    this.#controlBytes += bytes;
+    if (this.#controlBytes < WATCH_FROM_BYTES || this.raw === undefined) return true;
+    this.#interlude ??= new Interlude(this.raw);
+    if (!this.#interlude.add(bytes)) return true;
+    this.#refuse(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
+    return false;
+  }
+
+  #endInterlude(): void {
+    this.#controlBytes = 0;
+    this.#interlude?.end();
+    this.#interlude = undefined;
+  }
+
+  /** As `ws` does with a frame that it refuses: the rest is thrown away, a close frame goes out, then the socket ends. */
+  #refuse(raw: NetSocket, error: TooManyParts): void {
+    raw.removeAllListeners("data");
+    raw.resume();
+    this.#conclude(error.closing.code, error.closing.reason, true);
+    this.peer?.failed(error);
   }
 
   #onPing(data: Buffer): void {
@@ -218,9 +276,9 @@ function hasFullWindow(headers: readonly string[]): boolean {
 
 /** Completes upgrades of one server. */
 export class WebSocketTransport {
-  /** `ws` takes its settings from the server that shook hands: one for each `maxPayloadBytes`, with compression and without. */
-  readonly #compressing = new Map<number, WebSocketServer>();
-  readonly #others = new Map<number, WebSocketServer>();
+  /** `ws` takes its settings from the server that shook hands: one for each pair of limits, with compression and without. */
+  readonly #compressing = new Map<string, WebSocketServer>();
+  readonly #others = new Map<string, WebSocketServer>();
   readonly #plain = new Joiner(plainWire);
   readonly #deflated = new Joiner(deflatedWire);
   #admission: Admission | undefined;
@@ -239,9 +297,10 @@ export class WebSocketTransport {
     }
   }
 
-  #serverFor({ maxPayloadBytes, compression }: Admission): WebSocketServer {
+  #serverFor({ maxPayloadBytes, maxFragments, compression }: Admission): WebSocketServer {
     const servers = compression ? this.#compressing : this.#others;
-    const known = servers.get(maxPayloadBytes);
+    const limits = `${maxPayloadBytes} ${maxFragments}`;
+    const known = servers.get(limits);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
@@ -249,6 +308,8 @@ export class WebSocketTransport {
       // No window size: with one, ws would refuse clients that ask for another.
       perMessageDeflate: compression && { serverNoContextTakeover: true },
       maxPayload: maxPayloadBytes,
+      maxFragments,
+      maxBufferedChunks: MIN_READS + Math.ceil(maxPayloadBytes / MIN_READ_BYTES),
       // Closing is timed by our clock, which reads what has come before it cuts anybody.
       closeTimeout: LONGEST_MS,
       // We answer pings: `ws` keeps a closure for each socket to do so.
@@ -262,7 +323,7 @@ export class WebSocketTransport {
       server.on("headers", (headers) => {
         this.#isDeflated = hasFullWindow(headers);
       });
-    servers.set(maxPayloadBytes, server);
+    servers.set(limits, server);
     return server;
   }
 
@@ -270,6 +331,7 @@ export class WebSocketTransport {
     if (!(ws instanceof Socket)) return;
     ws.raw = request.socket;
     ws.joiner = this.#isDeflated ? this.#deflated : this.#plain;
+    if (this.#admission !== undefined && ws.extensions !== "") ws.overshoot = new Overshoot(this.#admission);
     ws.peer = this.#admission?.accept(ws);
   };
 }

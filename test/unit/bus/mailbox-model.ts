@@ -6,7 +6,7 @@ import { type Lane, type LaneOwner, Mailbox, type MailboxLimits, Strand } from "
 import type { Connection, MailboxEvent, ServerEvent } from "../../../src/events.js";
 import { HandClock } from "../../../src/testing/clock.js";
 
-export const LIMITS: MailboxLimits = { highWaterEvents: 6, lowWaterEvents: 2, maxBytes: 600, maxInfo: 8 };
+export const LIMITS: MailboxLimits = { highWaterEvents: 6, lowWaterEvents: 2, maxBytes: 1_500, maxInfo: 8 };
 
 // No test asks the mailbox for more of a connection than that it is handed through.
 export const connection = {} as Connection;

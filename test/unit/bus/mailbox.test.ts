@@ -90,10 +90,10 @@ describe("a connection's marks", () => {
             waiting = [];
             mailbox.discard(lane);
           }
-          const bytes = waiting.reduce((sum, one) => sum + one, 0);
-          if (waiting.length >= 6 || bytes >= 600) isPaused = true;
+          const bytes = waiting.reduce((sum, one) => sum + one + 128, 0);
+          if (waiting.length >= 6 || bytes >= 1_500) isPaused = true;
           // The low-water mark of the bytes stands to theirs as that of the events does.
-          else if (waiting.length <= 2 && bytes <= 200) isPaused = false;
+          else if (waiting.length <= 2 && bytes <= 500) isPaused = false;
           expect(owner.isPaused).toBe(isPaused);
           expect(mailbox.paused).toBe(isPaused ? 1 : 0);
         }
@@ -116,6 +116,22 @@ describe("a connection's marks", () => {
     expect(owner.isPaused).toBe(true);
     mailbox.take();
     expect([owner.isPaused, owner.told]).toEqual([false, 2]);
+  });
+
+  test("count 128 bytes for each message beside its own, also for an empty one and for a ping", () => {
+    const data = Buffer.alloc(0);
+    for (const event of [message(""), { type: "ping" as const, connection, data }]) {
+      const mailbox = new Mailbox({ highWaterEvents: 10_000, lowWaterEvents: 1_000, maxBytes: 12_800, maxInfo: 1 });
+      const owner = new Owner();
+      const lane = mailbox.lane(owner);
+      for (let i = 0; i < 99; i++) mailbox.post(lane, event);
+      expect(owner.isPaused).toBe(false);
+      mailbox.post(lane, event);
+      expect(owner.isPaused).toBe(true);
+      for (let i = 0; i < 90; i++) mailbox.take();
+      // A tenth of the bytes is the low-water mark here, as of the events.
+      expect(owner.isPaused).toBe(false);
+    }
   });
 
   test("count only what its peer sent", () => {

@@ -29,6 +29,8 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       protocols: ["v2", "v1"],
       handshakeTimeoutMs: 500,
       maxPayloadBytes: 7,
+      maxFragments: 8,
+      mailbox: { maxBytes: 100_000 },
       compression: false,
     },
     accept() {
@@ -73,7 +75,7 @@ describe("the gate", () => {
   test("answers at once where nothing has to be waited for", async () => {
     const { ask } = stage();
     const { answer } = ask({ "sec-websocket-protocol": "v1, v2" });
-    expect(answer).toMatchObject({ maxPayloadBytes: 7, protocol: "v2" });
+    expect(answer).toMatchObject({ maxPayloadBytes: 7, maxFragments: 8, maxPausedBytes: 400_000, protocol: "v2" });
     expect(ask().answer).toEqual(full);
   });
 

@@ -38,6 +38,8 @@ function place() {
   const counts = { forsaken: 0 };
   const admission = {
     maxPayloadBytes: 1,
+    maxFragments: 1,
+    maxPausedBytes: 1,
     compression: false,
     protocol: "",
     accept: () => {

@@ -16,6 +16,7 @@ const peer: Peer = {
   pinged() {},
   ponged() {},
   drained() {},
+  flooded() {},
   failed() {},
   concluded() {},
   gone() {},
@@ -52,6 +53,8 @@ async function stage() {
   const port = address !== null && typeof address === "object" ? address.port : 0;
   const admission: Admission = {
     maxPayloadBytes: 1,
+    maxFragments: 1,
+    maxPausedBytes: 1,
     compression: false,
     protocol: "",
     accept: (made) => {

@@ -32,6 +32,23 @@ test("a pause in the middle holds the rest, and what comes after it", () => {
   expect(told).toEqual(["c 1", "first done", "d 1", "second done"]);
 });
 
+test("counts what waits, and nothing that was delivered or given up", () => {
+  const { inbox } = stage((text) => {
+    if (text === "pause") inbox.pause();
+  });
+  inbox.push(["a"]);
+  expect(inbox.waiting).toBe(0);
+  inbox.push(["b", "pause", "c", "d"]);
+  inbox.push([]);
+  inbox.push(["pause", "e"]);
+  expect(inbox.waiting).toBe(4);
+  inbox.resume();
+  expect(inbox.waiting).toBe(1);
+  inbox.end();
+  inbox.push(["late", "later"]);
+  expect(inbox.waiting).toBe(0);
+});
+
 test("a message that brings another one does not overtake it", () => {
   const { inbox, told } = stage((text) => {
     if (text === "a") inbox.push(["late"]);

@@ -27,12 +27,15 @@ async function connect(): Promise<{
     pinged: (data) => void server.push(`ping ${data}`),
     ponged: () => void server.push("pong"),
     drained: () => void server.push("drained"),
+    flooded: () => void server.push("flooded"),
     failed: ({ message }) => void server.push(`failed ${message}`),
     concluded: (code, reason, isFault) => void server.push(`concluded ${code} ${reason} ${isFault}`),
     gone: (code) => void server.push(`gone ${code}`),
   };
   const admission: Admission = {
     maxPayloadBytes: 100,
+    maxFragments: 1,
+    maxPausedBytes: 1,
     compression: false,
     protocol: "",
     accept(wire) {
