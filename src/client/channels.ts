@@ -5,6 +5,7 @@
 import type { ClientState } from "../actors/client.js";
 import { ABNORMAL, NORMAL } from "../closing.js";
 import { SendallError, show } from "../errors.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 import { Callbacks } from "./callbacks.js";
 import { Opening } from "./opening.js";
 import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
@@ -132,6 +133,17 @@ class LiveChannel implements Channel {
   }
 }
 
+/** As long as a server lets the name of a channel be. */
+function checkName(name: unknown): asserts name is string {
+  const isName = typeof name === "string" && name !== "" && !name.includes(",");
+  if (isName && name.length <= MAX_NAME_LENGTH) return;
+  const got = isName ? `one of ${name.length}` : show(name);
+  throw new SendallError(
+    "BAD_CHANNEL",
+    `channel: expected a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, got ${got}`,
+  );
+}
+
 export class Channels {
   readonly #host: ChannelHost;
   readonly #fallback: (error: Error) => void;
@@ -145,8 +157,7 @@ export class Channels {
   }
 
   open(name: string, options: ChannelOptions): Channel {
-    if (typeof name !== "string" || name === "" || name.includes(","))
-      throw new SendallError("BAD_CHANNEL", `channel: expected a name without a comma, got ${show(name)}`);
+    checkName(name);
     if (this.#live.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
     const channel = new LiveChannel(name, checkChannelOptions(options), {
       host: this.#host,

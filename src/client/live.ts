@@ -49,7 +49,7 @@ export interface Client {
   /**
    * Opens a channel over this client's socket, to a server that runs `channels({...})`. After a lost connection it subscribes
    * again by itself. Messages of channels do not reach the client's own `onMessage`.
-   * @param name of any length, without a comma
+   * @param name of 1 to 1,024 characters, without a comma
    * @throws SendallError `BAD_CHANNEL` for a wrong name, or one that is open; `BAD_OPTION`
    */
   channel(name: string, options?: ChannelOptions): Channel;

@@ -6,12 +6,13 @@ import { NORMAL } from "../closing.js";
 import type { Handler, Member, ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 import { Channel } from "./channel.js";
 import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
 import { isChannelName, readMultiplexed, writeError } from "./multiplex.js";
 import { Subscription } from "./subscription.js";
 
-/** Channels by name: names are not empty and hold no comma. */
+/** Channels by name: names have 1 to 1,024 characters and hold no comma. */
 export type ChannelHandlers<R, D = ConnectionData, P = Params> = {
   readonly [Name in keyof R]: Handler<D, R[Name], P>;
 };
@@ -153,7 +154,7 @@ export function channels<D>(never: Never<D>): LookAtItLast<D>;
  * ends the channel for the peer, not the socket. Binary messages carry the same words as bytes. The server's own verbs speak to the
  * sockets as they are.
  *
- * @throws SendallError `BAD_HANDLER` if a name is empty or holds a comma, or a handler is none
+ * @throws SendallError `BAD_HANDLER` if a name is empty, holds a comma or is longer than 1,024 characters, or a handler is none
  */
 export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P>;
 export function channels(handlers: unknown): unknown {
@@ -165,7 +166,7 @@ export function channels(handlers: unknown): unknown {
     if (!isChannelName(name))
       throw new SendallError(
         "BAD_HANDLER",
-        `channels: ${show(name)} cannot be the name of a channel: it holds a comma, or nothing`,
+        `channels: ${show(name)} cannot be the name of a channel: expected 1 to ${MAX_NAME_LENGTH} characters without a comma`,
       );
     if (!isHandler(handler))
       throw new SendallError("BAD_HANDLER", `channels.${name}: expected ${HANDLER_SHAPES}, got ${show(handler)}`);

@@ -3,6 +3,7 @@
  * payload may hold anything; a binary message carries the same words as bytes, then a payload of bytes.
  */
 import type { Data } from "../events.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 
 /** What a client has sent. */
 export type Multiplexed =
@@ -10,6 +11,9 @@ export type Multiplexed =
   | { readonly verb: "msg"; readonly name: string; readonly payload: string | Buffer };
 
 const COMMA = ",";
+
+/** What a peer is told whose message has a longer name: the answer has to name no channel, or the peer could make it as long. */
+const NAME_TOO_LONG = `a channel's name has at most ${MAX_NAME_LENGTH} characters`;
 
 /** @returns `undefined` for what is none of these */
 export function readMultiplexed(data: string | Buffer): Multiplexed | undefined {
@@ -43,10 +47,11 @@ export function writeEnd(name: string): string {
 
 /** @param name as it came: a comma would end it */
 export function writeError(name: string, text: string): string {
-  return `err,${name.split(",", 1)[0]},${text}`;
+  const [shown = ""] = name.slice(0, MAX_NAME_LENGTH + 1).split(",", 1);
+  return shown.length > MAX_NAME_LENGTH ? `err,,${NAME_TOO_LONG}` : `err,${shown},${text}`;
 }
 
 /** Whether it can be the name of a channel. */
 export function isChannelName(name: string): boolean {
-  return name !== "" && !name.includes(",");
+  return name !== "" && name.length <= MAX_NAME_LENGTH && !name.includes(",");
 }

@@ -256,6 +256,13 @@ describe("a channel", () => {
 });
 
 describe("bad input", () => {
+  test("a name of more than 1,024 characters is refused, with its length", () => {
+    expect(() => client.channel("x".repeat(1_025))).toThrow(
+      expect.objectContaining({ code: "BAD_CHANNEL", message: expect.stringContaining("got one of 1025") }),
+    );
+    expect(client.channel("x".repeat(1_024)).state).toBe("connecting");
+  });
+
   test.each<unknown>(["", "a,b", ",", 5, null, undefined])("the name %j is refused", (name) => {
     // @ts-expect-error it is not what the type asks for
     expect(() => client.channel(name)).toThrow(expect.objectContaining({ code: "BAD_CHANNEL" }));
