@@ -3,6 +3,7 @@
  * tells the user. The user's callbacks run when the machine has taken its step, so that `state` is always that of now.
  */
 import { type ClientActor, type ClientClock, type ClientState, startClient } from "../actors/client.js";
+import { guardObservers } from "../actors/observers.js";
 import { checkClientCloseCode, cutReason, NORMAL } from "../closing.js";
 import { SendallError } from "../errors.js";
 import { Callbacks } from "./callbacks.js";
@@ -28,7 +29,10 @@ export interface Client {
   readonly bufferedAmount: number;
   /** The subprotocol that the server chose for the present connection, `""` if none (RFC 6455 section 1.9). */
   readonly protocol: string;
-  /** The machine behind it, as an XState actor: `subscribe` and `system.inspect` work. */
+  /**
+   * The machine behind it, as an XState actor: `subscribe` and `system.inspect` work. An observer that throws harms nobody: `onError`
+   * is told of it once (`CALLBACK_FAILED`).
+   */
   readonly actor: ClientActor;
   /**
    * Sends a message, or keeps a copy while there is no connection. Messages leave in the order of the calls, each over one
@@ -92,6 +96,7 @@ export class LiveClient implements Client {
       ended: (end) => this.#onEnded(end),
     });
     this.actor = startClient({ line: this.#line, clock, reconnect: settings.reconnect });
+    guardObservers(this.actor, (error, what) => this.#callbacks.failed(`an observer (actor's ${what})`, error));
   }
 
   get state(): ClientState {
