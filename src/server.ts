@@ -38,7 +38,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
     new Route({
       path,
       settings: routeSettings,
-      createRunner: (host) => runHandler(handler, host, actor),
+      createRunner: (host) => runHandler(handler, host, inspection),
       clock,
       turn,
       log,

@@ -1,5 +1,4 @@
 /** `channels`: many named channels over one socket, each with a handler of any shape. What a socket sends is dealt out here. */
-import type { AnyActorRef } from "xstate";
 import type { Runner, RunnerHost } from "../bus/runner.js";
 import { HANDLER_SHAPES, isHandler, isRecord } from "../checks.js";
 import { NORMAL } from "../closing.js";
@@ -8,7 +7,7 @@ import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
 import { MAX_NAME_LENGTH } from "../names.js";
 import { Channel } from "./channel.js";
-import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker, type Systems } from "./maker.js";
 import { isChannelName, readMultiplexed, writeError } from "./multiplex.js";
 import { Subscription } from "./subscription.js";
 
@@ -25,8 +24,8 @@ class Channels<D, P> extends RunnerMaker<D, P> {
     this.#handlers = handlers;
   }
 
-  makeRunner(host: RunnerHost, root: AnyActorRef): Runner {
-    return new ChannelsRunner(this.#handlers, host, root);
+  makeRunner(host: RunnerHost, systems: Systems): Runner {
+    return new ChannelsRunner(this.#handlers, host, systems);
   }
 }
 
@@ -53,10 +52,10 @@ class ChannelsRunner implements Runner {
   readonly #channels = new Map<string, Channel>();
   readonly #sockets = new Map<Connection, Socket>();
 
-  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, root: AnyActorRef) {
+  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, systems: Systems) {
     this.#host = host;
     for (const [name, handler] of handlers)
-      this.#channels.set(name, new Channel(name, handler, host, root, (error) => this.#ended(error)));
+      this.#channels.set(name, new Channel(name, handler, host, systems, (error) => this.#ended(error)));
     this.hearsPings = this.#all.some(({ runner }) => runner.hearsPings);
   }
 
