@@ -88,7 +88,7 @@ export class LiveClient implements Client {
   constructor({ url, settings, factory, clock }: LiveClientParts) {
     this.#settings = settings;
     this.#callbacks = new Callbacks(settings.onError);
-    this.#channels = this.#createChannels();
+    this.#channels = this.#createChannels(clock);
     this.#line = new Line(url, factory, {
       opened: () => this.#onOpened(),
       message: (data) => this.#onMessage(data),
@@ -135,9 +135,10 @@ export class LiveClient implements Client {
     return state !== "closing" && state !== "closed";
   }
 
-  #createChannels(): Channels {
+  #createChannels(clock: ClientClock): Channels {
     const client = this;
     const host: ChannelHost = {
+      clock,
       get state() {
         return client.state;
       },

@@ -107,6 +107,7 @@ describe("the wire", () => {
   test.each([
     ["sub,nobody", "err,nobody,there is no such channel"],
     ["sub,", "err,,there is no such channel"],
+    ["uns,", "err,,not subscribed"],
     ["sub,a,b", "err,a,there is no such channel"],
     ["sub,__proto__", "err,__proto__,there is no such channel"],
     ["msg,a,early", "err,a,not subscribed"],
