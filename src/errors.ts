@@ -10,7 +10,8 @@
  * - `BAD_CLOSE_CODE`: a close code that RFC 6455 section 7.4 does not let an endpoint send. Use 1000 or one from 3000 to 4999.
  * - `BAD_DATA`: a message that is neither a string nor bytes, a ping of more than 125 bytes, something else than a connection
  *   or its id where one is asked for, or an answer that HTTP does not allow in `reject`. Turn objects into strings first.
- * - `BAD_ROOM`: a room name that is not a string, or empty. Check names that come from peers before you use them.
+ * - `BAD_ROOM`: a room name that is not a string, empty, or longer than 1,024 characters. Check names that come from peers before
+ *   you use them.
  * - `BAD_DURATION`: a number of milliseconds that is not one. It has to be finite and not below 0.
  * - `BAD_HANDLER`: `sendall serve` has a handler file that is missing, cannot be loaded, exports no handler or has failed, or
  *   `perConnection`, `fromLogic` or `channels` was given what they can make no handler of. The message tells why.
@@ -31,8 +32,8 @@
  *   says whether the client tries again.
  * - `CALLBACK_FAILED`: a callback that was given to a client threw, or its promise was rejected. `cause` has what it threw; the client
  *   goes on.
- * - `BAD_CHANNEL`: a channel's name that is not a string, empty, holds a comma, or is taken already. Close the other one first, or
- *   choose another name.
+ * - `BAD_CHANNEL`: a channel's name that is not a string, empty, longer than 1,024 characters, holds a comma, or is taken already.
+ *   Close the other one first, or choose another name.
  */
 export type SendallErrorCode =
   | "BAD_OPTION"

@@ -118,7 +118,7 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   /**
    * Joins a room, making it if need be.
    * @returns `false` if it is a member already, has gone, or is in `maxRoomsPerConnection` rooms
-   * @throws SendallError `BAD_ROOM` if the name is empty or no string
+   * @throws SendallError `BAD_ROOM` if the name is no string, empty, or longer than 1,024 characters
    */
   join(room: string): boolean;
   /**
@@ -235,7 +235,7 @@ export interface Receipt {
 
 /** Narrows a send to the members of a room, or of any of several (each gets the message once). */
 export interface RoomOption {
-  /** A room, or several. Default: no room, but all connections. */
+  /** A room, or several, each named by 1 to 1,024 characters. Default: no room, but all connections. */
   readonly room?: string | readonly string[];
 }
 

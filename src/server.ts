@@ -3,8 +3,9 @@
  * with a clock, ids and an entrance of their own.
  */
 import { EventEmitter } from "node:events";
+import { watchInspection } from "./actors/inspection.js";
 import { Route } from "./actors/route.js";
-import { createServerActor, watchInspection } from "./actors/server.js";
+import { createServerActor } from "./actors/server.js";
 import { Turn } from "./bus/turn.js";
 import { createClock } from "./clock.js";
 import { LinkLife } from "./cluster/link.js";
@@ -28,7 +29,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   const { clock } = surroundings;
   const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));
   const actor = createServerActor(clock, (error) => server.fail(error));
-  const inspection = watchInspection(actor);
+  const inspection = watchInspection(actor, log);
   const { cluster: adapter } = settings;
   const relay =
     adapter && new Relay({ adapter, clock, turn, log, life: new LinkLife(actor), node: surroundings.newNode?.() });
@@ -37,7 +38,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
     new Route({
       path,
       settings: routeSettings,
-      createRunner: (host) => runHandler(handler, host, actor),
+      createRunner: (host) => runHandler(handler, host, inspection),
       clock,
       turn,
       log,

@@ -3,7 +3,7 @@
  * a peer; ends when its wire is gone and its `closed` has been handled.
  */
 
-import { checkDuration, checkRoom } from "../bus/bus.js";
+import { checkDuration, checkRoom, ownName } from "../bus/bus.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
 import type { Timer } from "../clock.js";
 import {
@@ -208,8 +208,9 @@ export class LiveConnection
     checkRoom(room);
     if (!this.isOpen || this.rooms.has(room) || this.rooms.size >= this.#route.settings.maxRoomsPerConnection)
       return false;
-    this.#rooms?.add(room);
-    this.#route.registry.join(this, room);
+    const name = ownName(room);
+    this.#rooms?.add(name);
+    this.#route.registry.join(this, name);
     return true;
   }
 

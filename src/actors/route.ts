@@ -24,7 +24,7 @@ import type { HeartbeatSettings } from "../transport/heartbeat.js";
 import { Charges } from "./charges.js";
 import { LiveConnection } from "./connection.js";
 import { Handler } from "./handler.js";
-import type { Inspection } from "./server.js";
+import type { Inspection } from "./inspection.js";
 import { Supervisor } from "./supervisor.js";
 
 /** What a connection uses of its route. */

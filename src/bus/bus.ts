@@ -9,6 +9,7 @@ import type { Inlet, Logger, Member, Outcome, Outlet } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Bus, Cancel, Connection, ConnectionRef, Data, Frame, Receipt, RoomOption, Stats } from "../events.js";
 import { isDebugging } from "../log.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 import type { Counters } from "./counters.js";
 import type { Lane, Mailbox } from "./mailbox.js";
 import type { Registry } from "./registry.js";
@@ -34,8 +35,20 @@ export interface BusParts {
 
 /** Throws `BAD_ROOM` unless it can be the name of a room. */
 export function checkRoom(room: unknown): asserts room is string {
-  if (typeof room !== "string" || room === "")
-    throw new SendallError("BAD_ROOM", `room: expected a string that is not empty, got ${show(room)}`);
+  if (typeof room === "string" && room.length > 0 && room.length <= MAX_NAME_LENGTH) return;
+  const got = typeof room === "string" && room !== "" ? `one of ${room.length}` : show(room);
+  throw new SendallError("BAD_ROOM", `room: expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${got}`);
+}
+
+/** V8 copies a substring below this length; a longer one keeps the whole string that it was cut from. */
+const COPIED_BELOW = 13;
+
+/** The name as a string of its own: a name that was cut out of a message would keep that message for as long as the room. */
+export function ownName(room: string): string {
+  if (room.length < COPIED_BELOW) return room;
+  const copy = Buffer.from(room).toString();
+  // Half a character of two has no UTF-8.
+  return copy === room ? copy : Buffer.from(room, "utf16le").toString("utf16le");
 }
 
 /** Throws `BAD_DURATION` unless it is a number of milliseconds. */

@@ -23,6 +23,11 @@ export class Callbacks {
     call(callback, args, (thrown) => this.tellFailure(failureOf(name, thrown)));
   }
 
+  /** Code of the user's has thrown that is no callback; `name` says which. */
+  failed(name: string, thrown: unknown): void {
+    this.tellFailure(failureOf(name, thrown));
+  }
+
   /** An error of the connection: who does not listen for it need not hear of it. */
   tell(error: Error): void {
     if (this.#onError === undefined) return;

@@ -2,14 +2,16 @@
  * The channels of a client: many named conversations over its one socket, the client's side of `channels({...})`. The client owns
  * one {@link Channels} and shows it what comes in; the words of the wire are in `wire.ts`.
  */
-import type { ClientState } from "../actors/client.js";
+import type { ClientClock, ClientState } from "../actors/client.js";
 import { ABNORMAL, NORMAL } from "../closing.js";
 import { SendallError, show } from "../errors.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 import { Callbacks } from "./callbacks.js";
+import { Fences } from "./fences.js";
 import { Opening } from "./opening.js";
 import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
 import type { Message } from "./socket.js";
-import { isRefusal, readMultiplexed, writeMessage } from "./wire.js";
+import { isFenceAnswer, isRefusal, readMultiplexed, writeMessage } from "./wire.js";
 
 /** One named conversation over a client's socket. */
 export interface Channel {
@@ -35,6 +37,7 @@ export interface Channel {
 /** What channels need of their client. */
 export interface ChannelHost {
   readonly state: ClientState;
+  readonly clock: ClientClock;
   /** Hands it to the socket at once; `false` if that takes none. */
   write(data: string): boolean;
   /** Hands it to the socket, or keeps it for the channel until there is one. */
@@ -51,7 +54,7 @@ class LiveChannel implements Channel {
   readonly #options: ChannelOptions;
   readonly #callbacks: Callbacks;
   readonly #opening = new Opening();
-  readonly #onEnded: () => void;
+  readonly #onEnded: (isSaid: boolean) => void;
   /** Its `sub` has gone over the present connection, or the last one. */
   #isSubscribed = false;
   #isAnnounced = false;
@@ -60,7 +63,7 @@ class LiveChannel implements Channel {
   constructor(
     name: string,
     options: ChannelOptions,
-    parts: { host: ChannelHost; fallback: (error: Error) => void; onEnded: () => void },
+    parts: { host: ChannelHost; fallback: (error: Error) => void; onEnded: (isSaid: boolean) => void },
   ) {
     this.name = name;
     this.#options = options;
@@ -84,8 +87,7 @@ class LiveChannel implements Channel {
 
   close(): boolean {
     if (this.#isOver) return false;
-    this.#host.write(`uns,${this.name}`);
-    this.#leave();
+    this.#leave(this.#host.write(`uns,${this.name}`));
     queueMicrotask(() => this.#callbacks.run("onClose", this.#options.onClose, ENDED));
     return true;
   }
@@ -120,16 +122,28 @@ class LiveChannel implements Channel {
   end(closing: ClientClosing): void {
     if (this.#isOver) return;
     this.#isAnnounced = false;
-    if (!closing.willRetry) this.#leave();
+    if (!closing.willRetry) this.#leave(false);
     this.#callbacks.run("onClose", this.#options.onClose, closing);
   }
 
-  #leave(): void {
+  /** @param isSaid the server is told of it */
+  #leave(isSaid: boolean): void {
     this.#isOver = true;
     this.#host.forget(this);
     this.#opening.failed(new SendallError("CLOSED", `the channel ${show(this.name)} ended before it was open`));
-    this.#onEnded();
+    this.#onEnded(isSaid);
   }
+}
+
+/** As long as a server lets the name of a channel be. */
+function checkName(name: unknown): asserts name is string {
+  const isName = typeof name === "string" && name !== "" && !name.includes(",");
+  if (isName && name.length <= MAX_NAME_LENGTH) return;
+  const got = isName ? `one of ${name.length}` : show(name);
+  throw new SendallError(
+    "BAD_CHANNEL",
+    `channel: expected a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, got ${got}`,
+  );
 }
 
 export class Channels {
@@ -138,27 +152,32 @@ export class Channels {
   readonly #live = new Map<string, LiveChannel>();
   /** Those that ended over the present connection: what is still on its way for them is for nobody. */
   readonly #left = new Set<string>();
+  readonly #fences: Fences<LiveChannel>;
 
   constructor(host: ChannelHost, fallback: (error: Error) => void) {
     this.#host = host;
     this.#fallback = fallback;
+    this.#fences = new Fences(host.clock, (name) => host.write(`uns,${name}`));
   }
 
   open(name: string, options: ChannelOptions): Channel {
-    if (typeof name !== "string" || name === "" || name.includes(","))
-      throw new SendallError("BAD_CHANNEL", `channel: expected a name without a comma, got ${show(name)}`);
+    checkName(name);
     if (this.#live.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
     const channel = new LiveChannel(name, checkChannelOptions(options), {
       host: this.#host,
       fallback: this.#fallback,
-      onEnded: () => {
+      onEnded: (isSaid) => {
         this.#live.delete(name);
         this.#left.add(name);
+        if (isSaid) this.#fences.parted(name);
       },
     });
     this.#live.set(name, channel);
     const { state } = this.#host;
-    if (state === "open") channel.subscribe();
+    if (state === "open") {
+      this.#fences.begin(channel);
+      channel.subscribe();
+    }
     // Never from within the call: whoever called does not have the channel yet.
     if (state === "closing" || state === "closed") queueMicrotask(() => channel.end(OVER));
     else queueMicrotask(() => channel.announce());
@@ -168,6 +187,7 @@ export class Channels {
   /** A new connection: each channel, in the order of their making, subscribes before anything else is sent. */
   subscribe(): void {
     this.#left.clear();
+    this.#fences.clear();
     for (const channel of this.#live.values()) channel.subscribe();
   }
 
@@ -177,6 +197,7 @@ export class Channels {
 
   /** The connection has ended. */
   end(closing: ClientClosing): void {
+    this.#fences.clear();
     for (const channel of [...this.#live.values()]) channel.end(closing);
   }
 
@@ -185,11 +206,12 @@ export class Channels {
     if (this.#live.size + this.#left.size === 0) return false;
     const message = readMultiplexed(data);
     if (message === undefined) return false;
+    if (message.verb === "err" && isFenceAnswer(message) && this.#fences.passed()) return true;
     const channel = this.#live.get(message.name);
     if (channel === undefined) return this.#left.has(message.name);
     if (message.verb === "msg") channel.message(message.payload);
-    else if (message.verb === "uns") channel.end(ENDED);
-    else if (isRefusal(message.text)) channel.refused(message.text);
+    else if (message.verb === "uns") this.#fences.conclude(channel, () => channel.end(ENDED));
+    else if (isRefusal(message.text)) this.#fences.conclude(channel, () => channel.refused(message.text));
     return true;
   }
 }

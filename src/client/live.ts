@@ -3,6 +3,7 @@
  * tells the user. The user's callbacks run when the machine has taken its step, so that `state` is always that of now.
  */
 import { type ClientActor, type ClientClock, type ClientState, startClient } from "../actors/client.js";
+import { guardObservers } from "../actors/observers.js";
 import { checkClientCloseCode, cutReason, NORMAL } from "../closing.js";
 import { SendallError } from "../errors.js";
 import { Callbacks } from "./callbacks.js";
@@ -28,7 +29,10 @@ export interface Client {
   readonly bufferedAmount: number;
   /** The subprotocol that the server chose for the present connection, `""` if none (RFC 6455 section 1.9). */
   readonly protocol: string;
-  /** The machine behind it, as an XState actor: `subscribe` and `system.inspect` work. */
+  /**
+   * The machine behind it, as an XState actor: `subscribe` and `system.inspect` work. An observer that throws harms nobody: `onError`
+   * is told of it once (`CALLBACK_FAILED`).
+   */
   readonly actor: ClientActor;
   /**
    * Sends a message, or keeps a copy while there is no connection. Messages leave in the order of the calls, each over one
@@ -49,7 +53,7 @@ export interface Client {
   /**
    * Opens a channel over this client's socket, to a server that runs `channels({...})`. After a lost connection it subscribes
    * again by itself. Messages of channels do not reach the client's own `onMessage`.
-   * @param name of any length, without a comma
+   * @param name of 1 to 1,024 characters, without a comma
    * @throws SendallError `BAD_CHANNEL` for a wrong name, or one that is open; `BAD_OPTION`
    */
   channel(name: string, options?: ChannelOptions): Channel;
@@ -84,7 +88,7 @@ export class LiveClient implements Client {
   constructor({ url, settings, factory, clock }: LiveClientParts) {
     this.#settings = settings;
     this.#callbacks = new Callbacks(settings.onError);
-    this.#channels = this.#createChannels();
+    this.#channels = this.#createChannels(clock);
     this.#line = new Line(url, factory, {
       opened: () => this.#onOpened(),
       message: (data) => this.#onMessage(data),
@@ -92,6 +96,7 @@ export class LiveClient implements Client {
       ended: (end) => this.#onEnded(end),
     });
     this.actor = startClient({ line: this.#line, clock, reconnect: settings.reconnect });
+    guardObservers(this.actor, (error, what) => this.#callbacks.failed(`an observer (actor's ${what})`, error));
   }
 
   get state(): ClientState {
@@ -130,9 +135,10 @@ export class LiveClient implements Client {
     return state !== "closing" && state !== "closed";
   }
 
-  #createChannels(): Channels {
+  #createChannels(clock: ClientClock): Channels {
     const client = this;
     const host: ChannelHost = {
+      clock,
       get state() {
         return client.state;
       },

@@ -52,6 +52,14 @@ export function writeMessage(name: string, data: Message): Message {
  */
 const CROSSED: readonly string[] = ["not subscribed", "subscribed already"];
 
+/**
+ * Whether it is the answer to an `uns` without a name, which ends nothing: our servers answer it in its turn, and others pass it over
+ * (see `fences.ts`).
+ */
+export function isFenceAnswer({ name, text }: { readonly name: string; readonly text: string }): boolean {
+  return name === "" && text === "not subscribed";
+}
+
 /** Whether an `err` says that the server does not take a subscription. */
 export function isRefusal(text: string): boolean {
   return !CROSSED.includes(text);

@@ -2,7 +2,6 @@
  * One channel of a `channels` handler: its handler, bus, rooms and subscriptions. It shares mailbox and turn with its route, whose
  * handler actor runs its events; one at a time, unless its handler has an actor for each connection.
  */
-import type { AnyActorRef } from "xstate";
 import { RouteBus } from "../bus/bus.js";
 import { type Lane, Strand } from "../bus/mailbox.js";
 import { Registry } from "../bus/registry.js";
@@ -12,6 +11,7 @@ import { HANDLER_FAILED, NORMAL } from "../closing.js";
 import type { Handler, Member } from "../contracts.js";
 import type { Data, Frame, MailboxEvent, Stats } from "../events.js";
 import { type LeakOwner, runFor } from "../leaks.js";
+import type { Systems } from "./maker.js";
 import { writeEnd, writeMessage } from "./multiplex.js";
 import { runHandler } from "./shape.js";
 import type { Subscription } from "./subscription.js";
@@ -30,7 +30,7 @@ export class Channel implements Target {
   readonly #restart: Restart;
   #hasEnded = false;
 
-  constructor(name: string, handler: Handler, host: RunnerHost, root: AnyActorRef, onEnded: (error: unknown) => void) {
+  constructor(name: string, handler: Handler, host: RunnerHost, systems: Systems, onEnded: (error: unknown) => void) {
     this.name = name;
     this.host = host;
     this.#onEnded = onEnded;
@@ -72,7 +72,7 @@ export class Channel implements Target {
           host.failed(error, what, connection, target, tookMs),
         end: (error) => this.#end(error),
       },
-      root,
+      systems,
     );
   }
 

@@ -1,17 +1,17 @@
 /** `channels`: many named channels over one socket, each with a handler of any shape. What a socket sends is dealt out here. */
-import type { AnyActorRef } from "xstate";
 import type { Runner, RunnerHost } from "../bus/runner.js";
 import { HANDLER_SHAPES, isHandler, isRecord } from "../checks.js";
 import { NORMAL } from "../closing.js";
 import type { Handler, Member, ShapedHandler } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import type { Connection, ConnectionData, MailboxEvent, Params } from "../events.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 import { Channel } from "./channel.js";
-import { type LookAtItLast, type Never, RunnerMaker } from "./maker.js";
+import { type LookAtItLast, type Never, RunnerMaker, type Systems } from "./maker.js";
 import { isChannelName, readMultiplexed, writeError } from "./multiplex.js";
 import { Subscription } from "./subscription.js";
 
-/** Channels by name: names are not empty and hold no comma. */
+/** Channels by name: names have 1 to 1,024 characters and hold no comma. */
 export type ChannelHandlers<R, D = ConnectionData, P = Params> = {
   readonly [Name in keyof R]: Handler<D, R[Name], P>;
 };
@@ -24,8 +24,8 @@ class Channels<D, P> extends RunnerMaker<D, P> {
     this.#handlers = handlers;
   }
 
-  makeRunner(host: RunnerHost, root: AnyActorRef): Runner {
-    return new ChannelsRunner(this.#handlers, host, root);
+  makeRunner(host: RunnerHost, systems: Systems): Runner {
+    return new ChannelsRunner(this.#handlers, host, systems);
   }
 }
 
@@ -52,10 +52,10 @@ class ChannelsRunner implements Runner {
   readonly #channels = new Map<string, Channel>();
   readonly #sockets = new Map<Connection, Socket>();
 
-  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, root: AnyActorRef) {
+  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, systems: Systems) {
     this.#host = host;
     for (const [name, handler] of handlers)
-      this.#channels.set(name, new Channel(name, handler, host, root, (error) => this.#ended(error)));
+      this.#channels.set(name, new Channel(name, handler, host, systems, (error) => this.#ended(error)));
     this.hearsPings = this.#all.some(({ runner }) => runner.hearsPings);
   }
 
@@ -163,7 +163,7 @@ export function channels<D>(never: Never<D>): LookAtItLast<D>;
  * ends the channel for the peer, not the socket. Binary messages carry the same words as bytes. The server's own verbs speak to the
  * sockets as they are.
  *
- * @throws SendallError `BAD_HANDLER` if a name is empty or holds a comma, or a handler is none
+ * @throws SendallError `BAD_HANDLER` if a name is empty, holds a comma or is longer than 1,024 characters, or a handler is none
  */
 export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P>;
 export function channels(handlers: unknown): unknown {
@@ -175,7 +175,7 @@ export function channels(handlers: unknown): unknown {
     if (!isChannelName(name))
       throw new SendallError(
         "BAD_HANDLER",
-        `channels: ${show(name)} cannot be the name of a channel: it holds a comma, or nothing`,
+        `channels: ${show(name)} cannot be the name of a channel: expected 1 to ${MAX_NAME_LENGTH} characters without a comma`,
       );
     if (!isHandler(handler))
       throw new SendallError("BAD_HANDLER", `channels.${name}: expected ${HANDLER_SHAPES}, got ${show(handler)}`);

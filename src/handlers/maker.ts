@@ -16,7 +16,13 @@ export interface Never<D> {
  */
 export type LookAtItLast<D> = () => D;
 
+/** The systems of actors within a server, beside the server's own. */
+export interface Systems {
+  /** Shows another system, from its root on, to whoever looks at the server's actors. @returns what takes it out again */
+  include(root: AnyActorRef): () => void;
+}
+
 export abstract class RunnerMaker<D, P> extends ShapedHandler<D, P> {
-  /** @param parent the server's root actor, for what is an actor itself */
-  abstract makeRunner(host: RunnerHost, parent: AnyActorRef): Runner;
+  /** @param systems for what has actors itself */
+  abstract makeRunner(host: RunnerHost, systems: Systems): Runner;
 }

@@ -1,8 +1,10 @@
 /**
  * The multiplex wire of SockJS: `sub,name`, `msg,name,payload` and `uns,name` from either side, `err,name,text` from ours. A
- * payload may hold anything; a binary message carries the same words as bytes, then a payload of bytes.
+ * payload may hold anything; a binary message carries the same words as bytes, then a payload of bytes. What cannot be done is
+ * answered in its turn: our client sends an `uns,` without a name to learn what the server had said by then (`client/fences.ts`).
  */
 import type { Data } from "../events.js";
+import { MAX_NAME_LENGTH } from "../names.js";
 
 /** What a client has sent. */
 export type Multiplexed =
@@ -10,6 +12,9 @@ export type Multiplexed =
   | { readonly verb: "msg"; readonly name: string; readonly payload: string | Buffer };
 
 const COMMA = ",";
+
+/** What a peer is told whose message has a longer name: the answer has to name no channel, or the peer could make it as long. */
+const NAME_TOO_LONG = `a channel's name has at most ${MAX_NAME_LENGTH} characters`;
 
 /** @returns `undefined` for what is none of these */
 export function readMultiplexed(data: string | Buffer): Multiplexed | undefined {
@@ -43,10 +48,11 @@ export function writeEnd(name: string): string {
 
 /** @param name as it came: a comma would end it */
 export function writeError(name: string, text: string): string {
-  return `err,${name.split(",", 1)[0]},${text}`;
+  const [shown = ""] = name.slice(0, MAX_NAME_LENGTH + 1).split(",", 1);
+  return shown.length > MAX_NAME_LENGTH ? `err,,${NAME_TOO_LONG}` : `err,${shown},${text}`;
 }
 
 /** Whether it can be the name of a channel. */
 export function isChannelName(name: string): boolean {
-  return name !== "" && !name.includes(",");
+  return name !== "" && name.length <= MAX_NAME_LENGTH && !name.includes(",");
 }

@@ -3,7 +3,7 @@
  * verbs and rooms of the channel's own. Ends with `uns` from either side, or with the socket.
  */
 import type { PeerCertificate } from "node:tls";
-import { checkDuration, checkRoom, LOST_INFO } from "../bus/bus.js";
+import { checkDuration, checkRoom, LOST_INFO, ownName } from "../bus/bus.js";
 import { IdleAlarm } from "../bus/idle.js";
 import type { Lane, LaneOwner } from "../bus/mailbox.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../closing.js";
@@ -155,8 +155,9 @@ export class Subscription implements Member, LaneOwner {
     checkRoom(room);
     const { maxRoomsPerConnection } = this.#channel.host.settings;
     if (!this.isOpen || this.#rooms.has(room) || this.#rooms.size >= maxRoomsPerConnection) return false;
-    this.#rooms.add(room);
-    this.#channel.registry.join(this, room);
+    const name = ownName(room);
+    this.#rooms.add(name);
+    this.#channel.registry.join(this, name);
     return true;
   }
 

@@ -39,7 +39,10 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly isReady: boolean;
   /** Resolves when the server has ended; never rejects. */
   readonly closed: Promise<ServerEnd>;
-  /** The root of the actors, an XState machine: `subscribe` and `system.inspect` work. */
+  /**
+   * The root of the actors, an XState machine: `subscribe` and `system.inspect` work. An observer that throws harms nobody and goes on
+   * being called; its first failure is logged. What an inspector causes itself (it sends a message, say) is not shown to it.
+   */
   readonly actor: ServerActor;
   /** Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
   readonly middleware: NonNullable<Entrance["middleware"]>;

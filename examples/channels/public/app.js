@@ -61,6 +61,8 @@ function createPane(card) {
     msg: (text) => addLine(log, text),
     err: (text) => addLine(log, text, "note"),
     uns() {
+      // It may have crossed an "uns" and a "sub" of ours, and the server have us as a subscriber again.
+      if (isSubscribed) socket.send(`uns,${name}`);
       addLine(log, "The channel was closed", "note");
       show(false);
     },

@@ -1,7 +1,8 @@
 /** The bus of a route: receipts, rooms, info events and alarms. */
-import type { Bus, Connection, Data, ServerEvent } from "sendall";
+import { type Bus, type Connection, channels, type Data, type ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
+import { heapInUse } from "../../e2e/peers.js";
 import { HandStage, Lines } from "../stage.js";
 
 describe("a message", () => {
@@ -142,6 +143,73 @@ describe("a room", () => {
       expect(() => server.sendall("x", { room: ["fine", room] })).toThrow(bad);
       expect(() => server.broadcast("x", id, { room: [room] })).toThrow(bad);
     }
+  });
+
+  test("has a name of 1,024 characters at most, at each door", async () => {
+    const longest = "é".repeat(1_024);
+    const refused: unknown[] = [];
+    const refusal = (call: () => unknown): void => {
+      try {
+        refused.push(call());
+      } catch (error) {
+        refused.push(error);
+      }
+    };
+    await using runtime = createTestRuntime({
+      routes: {
+        "/": {
+          handler: channels({
+            a: ({ connection }, bus) => {
+              if (connection === undefined || !connection.isOpen) return;
+              expect(connection.join(longest)).toBe(true);
+              for (const room of [`${longest}x`, "x".repeat(1_048_576)]) {
+                refusal(() => connection.join(room));
+                refusal(() => bus.sendall("x", { room }));
+              }
+            },
+          }),
+        },
+      },
+    });
+    const client = await runtime.connect();
+    client.send("sub,a");
+    await runtime.settle();
+    const { server } = runtime;
+    const connection = server.connections()[0];
+    expect([server.join(client.id, longest), server.members(longest).length]).toEqual([true, 1]);
+    expect(server.sendall("hi", { room: longest }).queued).toBe(1);
+    for (const room of [`${longest}x`, "x".repeat(1_048_576)]) {
+      for (const bus of [server, server.route("/")]) {
+        refusal(() => bus.join(client.id, room));
+        refusal(() => bus.leave(client.id, room));
+        refusal(() => bus.members(room));
+        refusal(() => bus.sendall("x", { room }));
+        refusal(() => bus.broadcast("x", client.id, { room: ["fine", room] }));
+      }
+      refusal(() => connection?.join(room));
+      refusal(() => connection?.leave(room));
+    }
+    expect(refused.length).toBe(4 + 2 * (2 * 5 + 2));
+    const shown = /^room: expected a string of 1 to 1024 characters, got one of (1025|1048576)$/;
+    for (const error of refused)
+      expect(error).toMatchObject({ code: "BAD_ROOM", message: expect.stringMatching(shown) });
+    expect([server.rooms(), server.leave(client.id, longest)]).toEqual([[longest], true]);
+  });
+
+  test("does not keep the message that its name was cut out of", async () => {
+    const handler = (event: ServerEvent): void => {
+      if (event.type === "message") event.connection.join(event.text.split(" ")[0] ?? "");
+    };
+    await using runtime = createTestRuntime({ handler, failures: "supervise" });
+    const client = await runtime.connect();
+    const before = heapInUse();
+    for (let i = 0; i < 60; i++)
+      client.send(`a room whose name is long enough: ${i}`.replaceAll(" ", "-") + ` ${i}`.repeat(300_000));
+    await runtime.settle();
+    runtime.server.join(client.id, "half-a-character-\ud83d and the rest".split(" ")[0] ?? "");
+    expect(runtime.server.rooms().at(-1)).toBe("half-a-character-\ud83d");
+    expect(runtime.server.rooms().length).toBe(61);
+    expect(heapInUse() - before).toBeLessThan(20 * 1_048_576);
   });
 
   test("is given as a copy, in the order of joining, and ceases to exist when it is empty", async () => {

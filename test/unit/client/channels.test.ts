@@ -242,6 +242,36 @@ describe("a channel", () => {
     expect([stage.take(), ann.state]).toEqual([[["error", "CALLBACK_FAILED"]], "open"]);
   });
 
+  test("is one of many, and observers of the client's actor that throw harm none of them: onError is told of each once", async () => {
+    const errors: unknown[] = [];
+    const other = stage.connect({ onError: (error) => errors.push(error.message) });
+    const thrower = (): never => {
+      throw new Error("oops");
+    };
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    other.actor.subscribe(thrower);
+    other.actor.system.inspect({ next: thrower });
+    other.actor.subscribe({
+      next: async () => {
+        throw new Error("later");
+      },
+    });
+    stage.socket.accept();
+    await other.opened;
+    other.close();
+    await settle();
+    expect(() => vi.runAllTimers()).not.toThrow();
+    vi.useRealTimers();
+    expect([other.state, errors]).toEqual([
+      "closed",
+      [
+        "an observer (actor's inspect) failed: oops",
+        "an observer (actor's subscribe) failed: oops",
+        "an observer (actor's subscribe) failed: later",
+      ],
+    ]);
+  });
+
   test("needs no callbacks, and says failures to the console when nobody listens at all", () => {
     const spoken = vi.spyOn(console, "error").mockImplementation(() => {});
     const bare = new ClientStage();
@@ -256,6 +286,13 @@ describe("a channel", () => {
 });
 
 describe("bad input", () => {
+  test("a name of more than 1,024 characters is refused, with its length", () => {
+    expect(() => client.channel("x".repeat(1_025))).toThrow(
+      expect.objectContaining({ code: "BAD_CHANNEL", message: expect.stringContaining("got one of 1025") }),
+    );
+    expect(client.channel("x".repeat(1_024)).state).toBe("connecting");
+  });
+
   test.each<unknown>(["", "a,b", ",", 5, null, undefined])("the name %j is refused", (name) => {
     // @ts-expect-error it is not what the type asks for
     expect(() => client.channel(name)).toThrow(expect.objectContaining({ code: "BAD_CHANNEL" }));

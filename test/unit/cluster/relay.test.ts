@@ -10,6 +10,7 @@ import { heapInUse } from "../../e2e/peers.js";
 import { Lines } from "../stage.js";
 
 const handler = (): void => {};
+const LONGEST = "é".repeat(1_024);
 type Options = Partial<ServeOptions>;
 
 /** Servers of one cluster, each in a runtime of its own. */
@@ -128,6 +129,16 @@ describe("a cluster", () => {
     await nodes.settle();
     expect(servers[2].stats().deadLetters).toBe(1);
     expect(servers[0].unicast("hi", "nobody")).toEqual({ targeted: 1, queued: 0, dropped: 0, dead: 1, forwarded: 0 });
+  });
+
+  test("a room of the longest name spans the nodes, too", async () => {
+    const { nodes, servers, clients } = await three();
+    servers[1].join(id(clients[1]), LONGEST);
+    servers[2].join(id(clients[2]), LONGEST.replace(/é$/, "e"));
+    await nodes.settle();
+    servers[0].sendall("hi", { room: LONGEST });
+    await nodes.settle();
+    expect(clients.map((client) => client.take())).toEqual([[], ["hi"], []]);
   });
 
   test("rooms span the nodes, each member of several rooms gets a message once", async () => {

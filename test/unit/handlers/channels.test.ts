@@ -107,6 +107,7 @@ describe("the wire", () => {
   test.each([
     ["sub,nobody", "err,nobody,there is no such channel"],
     ["sub,", "err,,there is no such channel"],
+    ["uns,", "err,,not subscribed"],
     ["sub,a,b", "err,a,there is no such channel"],
     ["sub,__proto__", "err,__proto__,there is no such channel"],
     ["msg,a,early", "err,a,not subscribed"],
@@ -131,6 +132,27 @@ describe("the wire", () => {
     client.send("sub,a");
     await runtime.settle();
     expect([seen, client.take()]).toEqual([["open"], []]);
+  });
+
+  test("answers a name that is too long without the name, however long it is", async () => {
+    await using runtime = createTestRuntime({ handler: channels({ a: () => {} }) });
+    const client = await runtime.connect();
+    const longest = "x".repeat(1_024);
+    for (const said of [`sub,${longest}`, `uns,${longest}`, `msg,${longest},x`]) client.send(said);
+    await runtime.settle();
+    expect(client.take()).toEqual([
+      `err,${longest},there is no such channel`,
+      `err,${longest},not subscribed`,
+      `err,${longest},not subscribed`,
+    ]);
+    for (const name of [`${longest}x`, "x".repeat(1_000_000)])
+      for (const said of [`sub,${name}`, `uns,${name}`, `msg,${name},x`, `sub,${name},x`, Buffer.from(`sub,${name}`)])
+        client.send(said);
+    await runtime.settle();
+    expect(client.take()).toEqual(Array(10).fill("err,,a channel's name has at most 1024 characters"));
+    client.send("sub,a");
+    await runtime.settle();
+    expect([client.take(), client.closed]).toEqual([[], undefined]);
   });
 
   test("answers a second sub with err, and the subscription goes on", async () => {
@@ -1001,6 +1023,7 @@ test.each<[string, unknown, string]>([
   ["an array", [echo], "expected an object of handlers by name"],
   ["a name with a comma", { "a,b": echo }, "cannot be the name of a channel"],
   ["an empty name", { "": echo }, "cannot be the name of a channel"],
+  ["a name of 1,025 characters", { ["x".repeat(1_025)]: echo }, "expected 1 to 1024 characters without a comma"],
   ["what is no handler", { a: {} }, "channels.a: expected a function"],
 ])("refuses %s", (_what, handlers, problem) => {
   expect(() => (channels as (handlers: unknown) => unknown)(handlers)).toThrow(

@@ -1,6 +1,5 @@
 /** The shapes of a handler, as the handler actor runs them. */
 import { describe, expect, test } from "vitest";
-import { createActor, fromTransition } from "xstate";
 import type { Runner, RunnerHost } from "../../../src/bus/runner.js";
 import type { Handler } from "../../../src/contracts.js";
 import type { Bus, Connection, ConnectionData, ServerEvent } from "../../../src/events.js";
@@ -11,7 +10,7 @@ const bus = {} as Bus;
 const host: Partial<RunnerHost> = { bus: bus as RunnerHost["bus"] };
 
 function make<S>(handler: Handler<ConnectionData, S>): Runner {
-  return runHandler(handler as Handler, host as RunnerHost, createActor(fromTransition(() => undefined, undefined)));
+  return runHandler(handler as Handler, host as RunnerHost, { include: () => () => {} });
 }
 const event: ServerEvent = { type: "open", connection: {} as Connection };
 
