@@ -175,7 +175,8 @@ export class LogicRunner implements Runner {
     // Of what still comes it can hear nothing.
     this.#life = undefined;
     const { status } = life.actor.getSnapshot();
-    life.end();
+    // XState tells the root of the end after this, and warns where it has stopped by then.
+    queueMicrotask(life.end);
     if (status === "done") this.#host.end();
   }
 }

@@ -1,7 +1,7 @@
 /** `fromLogic`: what the logic gets, what its failures leave of it, and how it ends. */
 import { type Bus, fromLogic, type LogicInput, type ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   type AnyActorLogic,
   assign,
@@ -216,6 +216,8 @@ describe("a final state", () => {
   });
 
   test("closes its route with 1000, and nobody is let in any more; other routes go on", async () => {
+    const warned = vi.spyOn(console, "warn");
+    onTestFinished(() => warned.mockRestore());
     await using runtime = createTestRuntime({
       routes: {
         "/game": { handler: fromLogic(upToThree) },
@@ -231,7 +233,7 @@ describe("a final state", () => {
     await expect(runtime.connect({ path: "/game" })).rejects.toMatchObject({ code: "REFUSED", status: 503 });
     other.send("x");
     expect(await other.next()).toBe("here");
-    expect(runtime.server.stats().failures).toEqual([]);
+    expect([runtime.server.stats().failures, warned.mock.calls]).toEqual([[], []]);
   });
 
   test("of the last route ends the server, without an error", async () => {
