@@ -160,7 +160,8 @@ export class Front implements SockJsFront {
   }
 
   #shaking({ settings }: Service): Pick<PlannedUpgrade, "shake"> {
-    const parts = { clock: this.#parts.clock, timeoutMs: settings.handshakeTimeoutMs };
+    const { handshakeTimeoutMs: timeoutMs, closeTimeoutMs } = settings;
+    const parts = { clock: this.#parts.clock, timeoutMs, closeTimeoutMs };
     return {
       shake: (request, socket, head, admission) => shakeHixie(request, socket, head, { ...parts, admission }),
     };

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import type { Clock } from "../clock.js";
+import type { Clock, Timer } from "../clock.js";
 import { ABNORMAL, NO_CODE, TooLarge } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
@@ -49,6 +49,8 @@ export interface ShakeParts {
   readonly clock: Clock;
   /** How long the nonce may take. */
   readonly timeoutMs: number;
+  /** How long the peer may keep the socket once either side has closed. */
+  readonly closeTimeoutMs: number;
 }
 
 /**
@@ -82,7 +84,7 @@ export function shakeHixie(request: IncomingMessage, socket: Duplex, head: Buffe
       return;
     }
     socket.write(proof);
-    new HixieWire(socket, admission).begin(rest);
+    new HixieWire(socket, parts).begin(rest);
   });
 }
 
@@ -127,12 +129,17 @@ class HixieWire implements Wire {
   #unread: Buffer[] = [];
   #unreadBytes = 0;
   #isInside = false;
+  readonly #clock: Clock;
+  readonly #closeTimeoutMs: number;
+  #deadline: Timer | undefined;
   /** Both sides have said that it is over. */
   #wasClean = false;
   #isWaiting = false;
 
-  constructor(socket: Duplex, admission: Admission) {
+  constructor(socket: Duplex, { admission, clock, closeTimeoutMs }: ShakeParts) {
     this.#socket = socket;
+    this.#clock = clock;
+    this.#closeTimeoutMs = closeTimeoutMs;
     this.#maxBytes = admission.maxPayloadBytes;
     this.#peer = admission.accept(this);
   }
@@ -178,6 +185,8 @@ class HixieWire implements Wire {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.#socket.write(CLOSING_FRAME);
+    // A peer that never answers, or never ends its own side, would hold its place for ever.
+    this.#deadline = this.#clock.after(this.#closeTimeoutMs, () => this.#socket.destroy());
   }
 
   terminate(): void {
@@ -234,6 +243,7 @@ class HixieWire implements Wire {
 
   #gone(): void {
     this.isOpen = false;
+    this.#deadline?.cancel();
     this.#peer.gone(this.#wasClean ? NO_CODE : ABNORMAL, "");
   }
 }

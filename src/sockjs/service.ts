@@ -19,6 +19,7 @@ export interface ServiceSettings {
   readonly maxPayloadBytes: number;
   readonly heartbeat: HeartbeatOptions | false;
   readonly handshakeTimeoutMs: number;
+  readonly closeTimeoutMs: number;
 }
 
 /** What the services of a server share. */

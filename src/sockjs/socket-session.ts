@@ -85,11 +85,8 @@ export class SocketSession implements Wire, Peer {
   /** The client reads the reason in SockJS's frame; the WebSocket's own says only that it is over. */
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
-    this.#isOpen = false;
-    this.#closing = { code, reason };
-    this.#timer.cancel();
-    this.#inbox?.end();
-    this.#wire.write([encodeFrame(closeFrame(this.#closing))]);
+    this.#end({ code, reason });
+    this.#wire.write([encodeFrame(closeFrame({ code, reason }))]);
     this.#wire.close(SESSION_CLOSED.code, SESSION_CLOSED.reason);
   }
 
@@ -138,7 +135,7 @@ export class SocketSession implements Wire, Peer {
     this.#peer?.failed(error);
   }
 
-  /** How the WebSocket was closed after our own close frame is no news. */
+  /** After our own close frame, the code of the peer's answer is no news. */
   gone(code: number, reason: string): void {
     this.#isOpen = false;
     this.#timer.cancel();
@@ -147,13 +144,28 @@ export class SocketSession implements Wire, Peer {
     this.#peer?.gone(ending.code, ending.reason);
   }
 
+  /**
+   * A peer that breaks SockJS's framing cannot be relied on to read more of SockJS: no `c[…]` frame goes out, and the WebSocket's
+   * own close frame has the code and the reason, as in sockjs-node.
+   */
   #breakOff(error: BrokenFraming): void {
-    // What came before it is told before it.
+    const { code, reason } = error.closing;
+    // The messages that came before the broken one are delivered before the error.
     this.#inbox?.end();
     this.#peer?.failed(error);
-    this.close(error.closing.code, error.closing.reason);
-    // A paused one would not read the answer.
+    if (!this.isOpen) return;
+    this.#end(error.closing);
+    this.#wire.close(code, reason);
+    // A paused socket would not read the peer's answer.
     this.#wire.resume();
+  }
+
+  /** The session is over; how its WebSocket says so is up to the caller. */
+  #end(closing: CloseReason): void {
+    this.#isOpen = false;
+    this.#closing = closing;
+    this.#timer.cancel();
+    this.#inbox?.end();
   }
 
   readonly #beat = (): void => {
