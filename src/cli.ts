@@ -4,17 +4,19 @@
  * shell, process managers with `PORT` and `HOST`. Standard output has one line, the address; the log and every complaint go
  * to standard error. `sendall connect <url>` is in `cli/connect.ts`.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import cluster from "node:cluster";
 import { readFileSync, statSync } from "node:fs";
-import { availableParallelism, constants } from "node:os";
+import { availableParallelism } from "node:os";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { HANDLER_SHAPES, isHandler, type Option } from "./checks.js";
 import { connectCommand } from "./cli/connect.js";
+import { Ending } from "./cli/ending.js";
 import { complain, leave, wrongUsage } from "./cli/exit.js";
-import { obeyPrimary, sharedPort, tellStarted, Workers, workerPort } from "./cli/workers.js";
+import { endWithWatcher, Watcher, watchAlso } from "./cli/watch.js";
+import { awaitPrimary, forkWorker, obeyPrimary, tellStarted, Workers, workerPort } from "./cli/workers.js";
 import { createClock } from "./clock.js";
 import { workers } from "./cluster/workers.js";
 import type { Handler } from "./contracts.js";
@@ -85,7 +87,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (command !== "serve") throw wrongUsage(`there is no command "${command}"`);
   if (rest.length > 0) throw wrongUsage(`serve takes one file, got ${positionals.length - 1}`);
   const task = check(values, file);
-  if (values.watch) watch(args);
+  if (values.watch) watch(args, task);
   else if (task.workers > 0 && cluster.isPrimary) await runWorkers(task);
   else await run(task);
 }
@@ -146,29 +148,39 @@ function accept<T>(option: Option<T>, name: string, value: unknown): T {
 }
 
 async function runWorkers(task: Task): Promise<void> {
-  const { workers: count, host, level } = task;
-  const port = await sharedPort(host, task.port);
+  const { workers: count, host, port, level } = task;
   const print = (line: string): void => console.log(line);
-  await new Workers({ count, port, clock: createClock(), log: createStderrLogger(level), print }).run();
+  const log = createStderrLogger(level);
+  const all = new Workers({ count, host, port, clock: createClock(), log, fork: forkWorker, print });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => all.signal(signal));
+  workers();
+  await all.run();
   process.exit(0);
 }
 
+/** Runs again after each change, in a process of its own. */
+function watch(args: readonly string[], { file }: Task): void {
+  const command = [fileURLToPath(import.meta.url), ...args.filter((arg) => arg !== "--watch")];
+  new Watcher({ command, file: file === undefined ? undefined : resolve(file), clock: createClock() }).run();
+}
+
 async function run(task: Task): Promise<void> {
+  const ending = new Ending();
+  if (isWorker(task)) obeyPrimary(ending.ask);
+  else ending.obeySignals();
+  endWithWatcher(ending.ask);
   // The loop has nothing left to do, so what is awaited here can never come.
   const onStuck = (): void =>
     complain(new SendallError("BAD_HANDLER", `${task.file} waits, at its top level or in init, for what cannot come`));
   process.once("beforeExit", onStuck);
   const handler = task.file === undefined ? echo : await loadHandler(task.file);
+  if (isWorker(task)) awaitPrimary();
   const server = await start(handler, task);
+  ending.drain(server);
   process.off("beforeExit", onStuck);
   const line = `Listening on ${server.url}${task.static === undefined ? "" : `, pages at ${pageUrl(server)}`}`;
-  if (isWorker(task)) {
-    obeyPrimary(() => void server.close());
-    tellStarted(line);
-  } else {
-    obeySignals(server);
-    console.log(line);
-  }
+  if (isWorker(task)) tellStarted(line);
+  else console.log(line);
   const end = await server.closed;
   if (end.reason === "handler") throw new SendallError("BAD_HANDLER", `the handler failed: ${explain(end.error)}`);
   // The handler's own timers and sockets would keep the process alive.
@@ -206,35 +218,6 @@ function pageUrl(server: Server): string {
   return server.url.replace(/^ws/, "http");
 }
 
-function obeySignals(server: Server): void {
-  let isClosing = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (isClosing) process.exit(exitCodeOf(signal));
-    isClosing = true;
-    void server.close();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-}
-
-/** What a shell reports for a program that a signal ended. */
-function exitCodeOf(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
-}
-
-/** Node's own watch mode runs this command, without the flag, and starts it anew after a change. */
-function watch(args: readonly string[]): void {
-  const rest = args.filter((arg) => arg !== "--watch");
-  const command = [...process.execArgv, "--watch", "--watch-preserve-output", fileURLToPath(import.meta.url), ...rest];
-  // A process group of its own: a Ctrl-C in the terminal would reach everybody in ours, and be passed on a second time.
-  const child = spawn(process.execPath, command, { stdio: "inherit", detached: process.platform !== "win32" });
-  const forward = (signal: NodeJS.Signals): void => {
-    child.kill(signal === "SIGHUP" ? "SIGTERM" : signal);
-  };
-  process.on("SIGINT", forward).on("SIGTERM", forward).on("SIGHUP", forward);
-  child.once("error", complain);
-  child.once("exit", (code, signal) => process.exit(signal === null ? (code ?? 1) : exitCodeOf(signal)));
-}
-
 async function loadHandler(file: string): Promise<Handler> {
   const { href } = pathToFileURL(resolve(file));
   let module: { readonly default?: unknown };
@@ -248,11 +231,6 @@ async function loadHandler(file: string): Promise<Handler> {
   if (isHandler(module.default)) return module.default;
   const found = "default" in module ? show(module.default) : "no default export";
   throw new SendallError("BAD_HANDLER", `${file} exports no handler: expected ${HANDLER_SHAPES}, got ${found}`);
-}
-
-/** Node 22's watch mode overlooks a module that does not parse. It takes names from its child, in a message of this form. */
-function watchAlso(paths: readonly string[]): void {
-  if (process.env.WATCH_REPORT_DEPENDENCIES !== undefined) process.send?.({ "watch:require": paths });
 }
 
 /** A line of the user's code. */

@@ -31,7 +31,7 @@ export { SendallError, type SendallErrorCode } from "./errors.js";
 
 /**
  * Connects to a WebSocket server (RFC 6455), and again whenever the connection is lost, until `close` is called, the server says
- * that it is of no use, or `reconnect.attempts` is spent. Works in browsers and in Node.
+ * that it is of no use, or `reconnect.attempts` is spent. Works in browsers, Node, Deno and Bun.
  *
  * Until it is closed, a client keeps a Node process alive: by its socket, or by its wait for the next attempt.
  *
@@ -48,21 +48,32 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Client
 
 function factoryFor(url: string, settings: ClientSettings): SocketFactory {
   const { protocols, headers } = settings;
-  if (settings.WebSocket === undefined && isNode()) {
+  const own: unknown = Reflect.get(globalThis, "WebSocket");
+  if (settings.WebSocket === undefined && isNode(isSocketClass(own))) {
     return async () => {
-      const { DialedSocket } = await import("./transport/dial.js");
-      return () => new DialedSocket(url, protocols, headers ?? {});
+      try {
+        const { DialedSocket } = await import("./transport/dial.js");
+        return () => new DialedSocket(url, protocols, headers ?? {});
+      } catch (error) {
+        // A runtime that only resembles Node (Cloudflare's workers), or a bundle that was made for pages, has no `ws`.
+        if (headers !== undefined || !isSocketClass(own)) throw error;
+        return () => new own(url, [...protocols]);
+      }
     };
   }
   if (headers !== undefined) badOption("headers", "no class of sockets but Node's default one can send them");
-  const Class = settings.WebSocket ?? Reflect.get(globalThis, "WebSocket");
+  const Class = settings.WebSocket ?? own;
   if (!isSocketClass(Class)) badOption("WebSocket", "there is none here, so one has to be given");
   return () => () => new Class(url, [...protocols]);
 }
 
-function isNode(): boolean {
-  // In a page of Electron both are there, and the page's own sockets know its cookies and its proxy.
-  return !("document" in globalThis) && typeof globalThis.process?.versions?.node === "string";
+/**
+ * By values, not by what there is: a program may have set what it does not have to `undefined`. In a page of Electron there is a
+ * document beside Node, and the page's own sockets know its cookies and its proxy; a page that a test has made up may have none.
+ */
+function isNode(hasOwnSockets: boolean): boolean {
+  const isPage = Reflect.get(globalThis, "document") !== undefined && hasOwnSockets;
+  return !isPage && typeof globalThis.process?.versions?.node === "string";
 }
 
 function isSocketClass(value: unknown): value is WebSocketClass {

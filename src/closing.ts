@@ -32,7 +32,7 @@ export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
 export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
 export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };
 export const BROKEN_FRAMING: CloseReason = { code: 3000, reason: "Broken framing." };
-/** Of the WebSocket below a SockJS session, whose own close frame has told the client why. */
+/** Closes the WebSocket below a SockJS session after a `c[…]` frame has told the client why. */
 export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure" };
 
 /** A message is longer than may be, on a connection that `ws` does not read. */

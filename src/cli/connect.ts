@@ -4,10 +4,11 @@
  */
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { problemOf } from "../client/socket.js";
 import { type Client, type ClientClosing, connect } from "../client.js";
 import { createClock, type Timer } from "../clock.js";
 import { ABNORMAL, closeCodeText, isNormalEnd } from "../closing.js";
-import type { SendallError } from "../errors.js";
+import { SendallError } from "../errors.js";
 import { messageOf } from "../thrown.js";
 import { complain, leave, wrongUsage } from "./exit.js";
 import { createScreen, type Screen } from "./screen.js";
@@ -119,6 +120,8 @@ class Talk {
   #hasInputEnded = false;
   #hasBadInput = false;
   #signal: "SIGINT" | "SIGTERM" | undefined;
+  /** What the connection broke by, if its socket has said so. */
+  #cause: unknown;
 
   constructor(task: Task) {
     this.#task = task;
@@ -132,6 +135,9 @@ class Talk {
       headers,
       reconnect: false,
       onMessage: (data) => this.#onMessage(data),
+      onError: (error) => {
+        if (error instanceof SendallError && error.code === "CONNECTION_FAILED") this.#cause = error.cause;
+      },
       onClose,
     });
     this.#screen = createScreen({
@@ -217,10 +223,16 @@ class Talk {
 
   #exitCode({ code, reason, wasClean }: ClientClosing): number {
     const words = [String(code), reason || closeCodeText(code)].join(" ").trimEnd();
-    this.#screen.status(wasClean ? `Closed: ${words}` : "The connection was lost");
+    this.#screen.status(wasClean ? `Closed: ${words}` : this.#loss());
     if (code === ABNORMAL || !wasClean) return EXIT.lost;
     if (!isNormalEnd(code)) return EXIT.closedWithError;
     return this.#hasBadInput && !this.#screen.isInteractive ? EXIT.badInput : EXIT.done;
+  }
+
+  /** A socket that ends without a word has no cause. */
+  #loss(): string {
+    const lost = "The connection was lost";
+    return this.#cause === undefined ? lost : `${lost}: ${problemOf(this.#cause).replace(/\s*\n\s*/g, " ")}`;
   }
 }
 

@@ -2,14 +2,13 @@
  * The primary process of `sendall serve --workers`: starts workers that run the same command, on one port, replaces those that die, and
  * ends them all when it is told to. The command calls it; the workers find out by themselves that they are some.
  */
-import cluster, { type Worker } from "node:cluster";
-import { once } from "node:events";
+import cluster from "node:cluster";
+import { type EventEmitter, once } from "node:events";
 import { createServer } from "node:net";
-import { constants } from "node:os";
-import type { Clock } from "../clock.js";
-import { workers } from "../cluster/workers.js";
+import type { Clock, Timer } from "../clock.js";
 import type { Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
+import { ENDING_MS, exitCodeOf } from "./ending.js";
 
 /** What the primary process and a worker tell each other. */
 const STOP = "sendall stop";
@@ -32,7 +31,7 @@ export function workerPort(): string | undefined {
  *
  * @returns `port`, or a free one for 0
  */
-export async function sharedPort(host: string, port: number): Promise<number> {
+async function sharedPort(host: string, port: number): Promise<number> {
   if (port !== 0) return port;
   const server = createServer().listen(0, host);
   try {
@@ -57,60 +56,86 @@ export function tellStarted(line: string): void {
   process.send?.(message);
 }
 
-/** In a worker: signals come to all processes of a terminal, but only the primary process says when it is enough. */
-export function obeyPrimary(close: () => void): void {
+/**
+ * In a worker, before it loads anything: signals come to all processes of a terminal, but only the primary process says when it is
+ * enough.
+ */
+export function obeyPrimary(end: () => void): void {
   process.on("message", (message) => {
-    if (message === STOP) close();
+    if (message === STOP) end();
   });
-  process.on("SIGINT", close).on("SIGTERM", close);
+  // A handler file that waits for nothing has to be found out, so listening alone does not keep the process alive.
+  process.channel?.unref();
+  process.on("SIGINT", end).on("SIGTERM", end);
+}
+
+/** In a worker, once the handler file is loaded: from here on a message may be what the handler waits for. */
+export function awaitPrimary(): void {
+  process.channel?.ref();
 }
 
 function isStarted(message: unknown): message is Started {
   return typeof message === "object" && message !== null && "sendall" in message && message.sendall === "started";
 }
 
+/** What is needed of a worker of `node:cluster`. */
+export interface WorkerHandle extends EventEmitter {
+  readonly process: { readonly pid?: number | undefined; kill(signal: NodeJS.Signals): boolean };
+  isConnected(): boolean;
+  send(message: string, sent: () => void): boolean;
+}
+
+/** Starts a process that runs the same command as a worker. */
+export function forkWorker(port: number): WorkerHandle {
+  return cluster.fork({ [PORT]: String(port) });
+}
+
 export interface WorkersParts {
   readonly count: number;
+  readonly host: string;
+  /** 0: a free one. */
   readonly port: number;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly fork: (port: number) => WorkerHandle;
   /** Told once, when all have started. */
   readonly print: (line: string) => void;
 }
 
 export class Workers {
-  readonly #count: number;
-  readonly #port: number;
-  readonly #clock: Clock;
-  readonly #log: Logger;
-  readonly #print: (line: string) => void;
-  readonly #workers = new Set<Worker>();
+  readonly #parts: WorkersParts;
+  readonly #workers = new Set<WorkerHandle>();
   readonly #deaths: number[] = [];
+  #port = 0;
   #started = 0;
   #isStopping = false;
+  #hasSignal = false;
+  #deadline: Timer | undefined;
+  /** Why the command fails, once all workers have ended. */
+  #failure: SendallError | undefined;
   #end: { resolve(): void; reject(error: unknown): void } | undefined;
 
-  constructor({ count, port, clock, log, print }: WorkersParts) {
-    this.#count = count;
-    this.#port = port;
-    this.#clock = clock;
-    this.#log = log;
-    this.#print = print;
+  constructor(parts: WorkersParts) {
+    this.#parts = parts;
   }
 
-  /** Resolves when all have ended after a signal; rejects if they die too often, or the first one cannot start. */
+  /** Resolves when all have ended after a signal; rejects if they die too often or do not end, or the first one cannot start. */
   run(): Promise<void> {
-    workers();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => this.#stop(signal));
     return new Promise((resolve, reject) => {
       this.#end = { resolve, reject };
-      // The others follow once it has: what is wrong with the command is said once.
-      this.#fork();
+      void this.#begin();
     });
   }
 
+  async #begin(): Promise<void> {
+    const { host, port } = this.#parts;
+    this.#port = await sharedPort(host, port);
+    // The others follow once the first one has started: what is wrong with the command is said once.
+    if (!this.#isStopping) this.#fork();
+  }
+
   #fork(): void {
-    const worker = cluster.fork({ [PORT]: String(this.#port) });
+    const worker = this.#parts.fork(this.#port);
     this.#workers.add(worker);
     worker.on("message", (message) => {
       if (isStarted(message)) this.#hasStarted(message.line);
@@ -121,50 +146,75 @@ export class Workers {
   #hasStarted(line: string): void {
     this.#started++;
     if (this.#isStopping) return;
-    if (this.#started === 1) for (let more = 1; more < this.#count; more++) this.#fork();
-    if (this.#started === this.#count) this.#print(line);
+    const { count, print } = this.#parts;
+    if (this.#started === 1) for (let more = 1; more < count; more++) this.#fork();
+    if (this.#started === count) print(line);
   }
 
-  #hasEnded(worker: Worker, code: number | null, signal: string | null): void {
+  #hasEnded(worker: WorkerHandle, code: number | null, signal: string | null): void {
     this.#workers.delete(worker);
     if (this.#isStopping) {
-      if (this.#workers.size === 0) this.#end?.resolve();
+      this.#endIfEmpty();
       return;
     }
     const how = signal === null ? { code } : { signal };
-    // It has said itself what is wrong.
-    if (this.#started === 0) process.exit(code ?? 1);
-    this.#log.error({ worker: worker.process.pid, ...how }, "a worker has died");
-    const now = this.#clock.now();
+    // A first worker that ends by itself has said what is wrong.
+    if (this.#started === 0 && signal === null) process.exit(code ?? 1);
+    this.#parts.log.error({ worker: worker.process.pid, ...how }, "a worker has died");
+    if (this.#started === 0) process.exit(1);
+    const now = this.#parts.clock.now();
     this.#deaths.push(now);
     while ((this.#deaths[0] ?? now) < now - PERIOD_MS) this.#deaths.shift();
-    if (this.#deaths.length <= INTENSITY * this.#count) this.#fork();
+    if (this.#deaths.length <= INTENSITY * this.#parts.count) this.#fork();
     else this.#giveUp();
   }
 
   #giveUp(): void {
     const deaths = this.#deaths.length;
-    this.#tellAll();
-    const error = new SendallError(
+    this.#failure = new SendallError(
       "BAD_HANDLER",
       `workers die too often: ${deaths} of them within ${PERIOD_MS / 1_000} s`,
     );
-    const { reject } = this.#end ?? {};
-    this.#end = { resolve: () => reject?.(error), reject: () => {} };
-    if (this.#workers.size === 0) reject?.(error);
+    this.#stop();
   }
 
-  #stop(signal: "SIGINT" | "SIGTERM"): void {
-    if (this.#isStopping) {
-      for (const worker of this.#workers) worker.process.kill("SIGKILL");
-      process.exit(128 + constants.signals[signal]);
+  /** The first signal lets all workers drain, the second one leaves at once. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.#hasSignal) {
+      this.#killAll();
+      process.exit(exitCodeOf(signal));
     }
-    this.#tellAll();
-    if (this.#workers.size === 0) this.#end?.resolve();
+    this.#hasSignal = true;
+    if (!this.#isStopping) this.#stop();
   }
 
-  #tellAll(): void {
+  /** A worker hears this at any time after its fork: what comes before it listens waits in its channel. */
+  #stop(): void {
     this.#isStopping = true;
-    for (const worker of this.#workers) if (worker.isConnected()) worker.send(STOP);
+    this.#deadline = this.#parts.clock.after(ENDING_MS, () => this.#onLate());
+    // Its channel may break at this moment, which its end will tell.
+    for (const worker of this.#workers) if (worker.isConnected()) worker.send(STOP, () => {});
+    this.#endIfEmpty();
+  }
+
+  /** What blocks a worker blocks its ears, too. */
+  #onLate(): void {
+    const count = this.#workers.size;
+    this.#failure ??= new SendallError(
+      "BAD_HANDLER",
+      `${count === 1 ? "a worker" : `${count} workers`} did not end within ${ENDING_MS / 1_000} s and had to be killed`,
+    );
+    this.#killAll();
+  }
+
+  #killAll(): void {
+    for (const worker of this.#workers) worker.process.kill("SIGKILL");
+  }
+
+  #endIfEmpty(): void {
+    if (this.#workers.size > 0) return;
+    this.#deadline?.cancel();
+    if (this.#failure === undefined) this.#end?.resolve();
+    else this.#end?.reject(this.#failure);
   }
 }

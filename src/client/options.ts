@@ -48,7 +48,7 @@ export interface OfflineOptions {
 export interface ConnectOptions {
   /** The subprotocol to offer, or several in order of preference. Default: none. */
   readonly protocols?: string | readonly string[];
-  /** Headers of the handshake's request, as `{ name: value }`. In Node only, and not beside `WebSocket`. Default: none. */
+  /** Headers of the handshake's request, as `{ name: value }`. In Node, Deno and Bun only, and not beside `WebSocket`. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
   /** A connection is open. What waited has been sent before. */
   readonly onOpen?: () => unknown;
@@ -58,7 +58,7 @@ export interface ConnectOptions {
   readonly onClose?: (closing: ClientClosing) => unknown;
   /**
    * A `SendallError`: `REFUSED` (in Node; `status` and `body` tell more), `CONNECTION_FAILED` or `CALLBACK_FAILED`. An error of
-   * the connection is followed by `onClose`.
+   * the connection is followed by `onClose`. In Node its `cause` is the socket's error: nobody there, a reset, a broken frame.
    */
   readonly onError?: (error: Error) => unknown;
   /** When to connect again; `false`: never. What is left out keeps its default. Default: after 1 to 10 s, for ever. */
@@ -67,7 +67,7 @@ export interface ConnectOptions {
   readonly offline?: OfflineOptions;
   /**
    * The class to make sockets with, shaped as a browser's `WebSocket`: that of `ws`, Node's own, a test runtime's. Default: the
-   * browser's, in Node that of `ws`. If it has the property `Symbol.for("sendall.clock")`, an object
+   * browser's, in Node, Deno and Bun that of `ws`. If it has the property `Symbol.for("sendall.clock")`, an object
    * `{ setTimeout(ring, ms), clearTimeout(id), random() }`, the client takes its time and its chance from that.
    */
   readonly WebSocket?: WebSocketClass;
@@ -217,7 +217,7 @@ export function checkChannelOptions(options: ChannelOptions): ChannelOptions {
  * of sockets that knows where it belongs.
  */
 export function checkUrl(url: unknown, isClassGiven: boolean): string {
-  const base = "location" in globalThis ? String(Reflect.get(globalThis, "location")) : undefined;
+  const base = pageAddress();
   const text = String(url);
   if (base === undefined && isClassGiven && text.startsWith("/")) return text;
   if (!(typeof url === "string" || url instanceof URL) || !canParse(text, base))
@@ -229,6 +229,16 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
     badOption("url", `expected a URL that begins with ws:// or wss://, got ${show(text)}`);
   if (parsed.hash !== "") badOption("url", `a WebSocket has no fragment, got ${show(text)}`);
   return parsed.href;
+}
+
+/**
+ * What an address may be relative to. Deno has a `location` that is `undefined`, a test's page may be `about:blank`, and what stands in
+ * for a page in other runtimes need not have an address at all.
+ */
+function pageAddress(): string | undefined {
+  const location: unknown = Reflect.get(globalThis, "location");
+  const href: unknown = isObject(location) ? Reflect.get(location, "href") : undefined;
+  return typeof href === "string" && canParse("/", href) ? href : undefined;
 }
 
 function canParse(text: string, base: string | undefined): boolean {

@@ -2,7 +2,7 @@
  * A browser's kind of socket, and what a client does with one: all that differs between the classes of browsers, of `ws`, of
  * Node and of the test runtime ends here. One {@link Attempt} is one socket; `line.ts` makes them one after the other.
  */
-import { ABNORMAL, isFinalCode, isFinalStatus } from "../closing.js";
+import { ABNORMAL, isFinalCode, isFinalStatus, protocolErrorCode } from "../closing.js";
 import { SendallError, show } from "../errors.js";
 import { messageOf } from "../thrown.js";
 
@@ -162,10 +162,12 @@ export class Attempt {
   }
 
   #onError({ error, message }: WebSocketLikeEvent): void {
-    if (this.#isOver || this.#isUnwanted) return;
+    // While it closes only a broken frame is worth telling: that the peer hangs up is what was wanted.
+    const isBroken = error instanceof Error && protocolErrorCode(error) !== undefined;
+    if (this.#isOver || (this.#isUnwanted && !isBroken)) return;
     const refusal = this.#socket?.refusal;
     this.#listener.failed(
-      refusal === undefined ? this.#failure(message || "no cause is known", error) : this.#refusal(refusal),
+      refusal === undefined ? this.#failure(problemOf(error, message), error) : this.#refusal(refusal),
     );
   }
 
@@ -198,6 +200,19 @@ export class Attempt {
       this.#listener.ended(end);
     });
   }
+}
+
+/** What an error of a socket says, for people. Browsers tell nothing. */
+export function problemOf(error: unknown, message = ""): string {
+  const text = error instanceof Error ? error.message : message;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  // Each address of a host has an error of its own, and all of them together have no words.
+  const parts: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
+  const problems = new Set(parts.map((part) => problemOf(part)));
+  if (text === "" && problems.size > 0) return [...problems].join("; ");
+  // Of zlib (RFC 7692), whose words are about tables and distances.
+  if (code.startsWith("Z_")) return `a compressed message cannot be read: ${text}`;
+  return text || message || code || "no cause is known";
 }
 
 /** Not by `instanceof`, which fails for a buffer of another realm. */

@@ -10,6 +10,7 @@ import type { ClusterAdapter, ClusterLink, ClusterNode } from "../contracts.js";
 import { SendallError, show } from "../errors.js";
 import { within } from "../promises.js";
 import { Backlog } from "./backlog.js";
+import { DialledSockets, unwatched } from "./dialled.js";
 import { checkPrefix, importClient } from "./peer.js";
 
 /** What `nats` takes: the connection options of `@nats-io/transport-node`, and ours. */
@@ -31,8 +32,9 @@ const CLOSE_MS = 1_000;
 class NatsLink implements ClusterLink {
   readonly #node: ClusterNode;
   readonly #prefix: string;
-  readonly #connect: () => Promise<NatsConnection>;
+  readonly #connect: (sockets: DialledSockets) => Promise<NatsConnection>;
   readonly #retryMs: number;
+  readonly #sockets = new DialledSockets();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #refusals = new Map<string, Error>();
   readonly #backlog = new Backlog();
@@ -42,8 +44,13 @@ class NatsLink implements ClusterLink {
   #lastError: Error | undefined;
   #isClosed = false;
 
-  constructor(node: ClusterNode, prefix: string, connect: () => Promise<NatsConnection>, retryMs: number) {
-    this.#node = node;
+  constructor(
+    node: ClusterNode,
+    prefix: string,
+    connect: (sockets: DialledSockets) => Promise<NatsConnection>,
+    retryMs: number,
+  ) {
+    this.#node = { ...node, received: unwatched(node.received) };
     this.#prefix = prefix;
     this.#connect = connect;
     this.#retryMs = retryMs;
@@ -56,10 +63,11 @@ class NatsLink implements ClusterLink {
   /** The client tries once at first; from then on it reconnects by itself. */
   async begin(): Promise<void> {
     try {
-      const connection = await this.#connect();
+      const connection = await this.#sockets.watch(() => this.#connect(this.#sockets));
       if (this.#isClosed) await connection.close();
       else this.#use(connection);
     } catch (error) {
+      this.#sockets.end();
       this.#failed(error);
     }
   }
@@ -115,14 +123,17 @@ class NatsLink implements ClusterLink {
     this.#isClosed = true;
     this.#retry?.cancel();
     const connection = this.#connection;
-    if (connection === undefined) return;
-    // Without a link there is nobody to wait for; the rejection is the answer, too.
-    await within(
-      this.#node.clock,
-      CLOSE_MS,
-      connection.flush().catch(() => {}),
-    );
-    await connection.close();
+    if (connection !== undefined) {
+      // Without a link there is nobody to wait for; the rejection is the answer, too.
+      await within(
+        this.#node.clock,
+        CLOSE_MS,
+        connection.flush().catch(() => {}),
+      );
+      await connection.close();
+    }
+    // What is still being dialled would go on for the client's `timeout`.
+    this.#sockets.close();
   }
 
   #listen(connection: NatsConnection, subject: string): Subscription {
@@ -173,6 +184,18 @@ class NatsLink implements ClusterLink {
   }
 }
 
+/** The client hands its options for TLS on to Node, each time that it dials. */
+function tlsOf({ tls }: NodeConnectionOptions, sockets: DialledSockets): Pick<NodeConnectionOptions, "tls"> {
+  if (tls?.handshakeFirst !== true) return {};
+  const signalled = {
+    ...tls,
+    get signal() {
+      return sockets.nextSignal();
+    },
+  };
+  return { tls: signalled };
+}
+
 /**
  * Joins servers over NATS (core publish and subscribe; JetStream is not needed): `cluster: nats({ servers: "nats://127.0.0.1:4222" })`.
  * Needs the package `@nats-io/transport-node`, whose connection options it takes; reconnecting never ends, unless you say otherwise.
@@ -197,7 +220,8 @@ export function nats(options: NatsOptions): ClusterAdapter {
         () => import("@nats-io/transport-node"),
       );
       const connection = { name: `sendall ${node.id}`, ...DEFAULTS, ...given, ...FIXED };
-      const link = new NatsLink(node, prefix, () => connect(connection), connection.reconnectTimeWait);
+      const dial = (sockets: DialledSockets) => connect({ ...connection, ...tlsOf(given, sockets) });
+      const link = new NatsLink(node, prefix, dial, connection.reconnectTimeWait);
       node.clock.soon(() => void link.begin());
       return link;
     },

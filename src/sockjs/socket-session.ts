@@ -36,7 +36,7 @@ export class SocketSession implements Wire, Peer {
   #timer: Timer;
   #isOpen = true;
   #closing: CloseReason | undefined;
-  /** The client has closed the WebSocket, which has no ear for a frame of SockJS any more. */
+  /** The client has closed the WebSocket or broken the framing, and has no ear for a frame of SockJS any more. */
   #hasConcluded = false;
 
   /** Opens the session; `begin` follows in the same stack. */
@@ -93,6 +93,7 @@ export class SocketSession implements Wire, Peer {
     this.#timer.cancel();
     this.#inbox?.end();
     if (this.#hasConcluded) {
+      if (this.#closing !== undefined) this.#closing = { code, reason };
       this.#wire.close(code, reason);
       return;
     }
@@ -124,7 +125,7 @@ export class SocketSession implements Wire, Peer {
 
   /** Bytes are read as text. What is none of SockJS's messages ends the session. */
   message(data: string | Buffer): void {
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#hasConcluded) return;
     const read = readSocketMessage(data.toString());
     if ("problem" in read) this.#breakOff(new BrokenFraming(read.problem));
     else if (this.#inbox !== undefined && this.#inbox.waiting + read.messages.length > this.#parts.maxWaiting)
@@ -153,13 +154,15 @@ export class SocketSession implements Wire, Peer {
   }
 
   concluded(code: number, reason: string, isFault: boolean): void {
+    if (this.#hasConcluded) return;
     this.#hasConcluded = true;
     this.#timer.cancel();
+    // The messages that came before are delivered before.
     this.#inbox?.end();
     this.#peer?.concluded(code, reason, isFault);
   }
 
-  /** How the WebSocket was closed after our own close frame is no news. */
+  /** After our own close frame, the code of the peer's answer is no news. */
   gone(code: number, reason: string): void {
     this.#isOpen = false;
     this.#timer.cancel();
@@ -168,13 +171,14 @@ export class SocketSession implements Wire, Peer {
     this.#peer?.gone(ending.code, ending.reason);
   }
 
+  /**
+   * A peer that breaks SockJS's framing cannot be relied on to read more of SockJS: no `c[…]` frame goes out, and the WebSocket's
+   * own close frame has the code and the reason, as in sockjs-node.
+   */
   #breakOff(error: BrokenFraming): void {
-    // What came before it is told before it.
-    this.#inbox?.end();
+    this.#closing = error.closing;
+    this.concluded(error.closing.code, error.closing.reason, true);
     this.#peer?.failed(error);
-    this.close(error.closing.code, error.closing.reason);
-    // A paused one would not read the answer.
-    this.#wire.resume();
   }
 
   readonly #beat = (): void => {

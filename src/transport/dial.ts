@@ -3,6 +3,7 @@
  * `client.ts` loads this file when it runs in Node; browsers never do.
  */
 import { WebSocket } from "ws";
+import { ABNORMAL } from "../closing.js";
 
 /** How long `ws` waits, once either side has closed, for the connection to end: as long as the client does when it has closed. */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -15,13 +16,23 @@ interface DialRefusal {
   readonly body: string;
 }
 
-/** A socket of `ws` that knows how it was refused. */
+/** A socket of `ws` that knows how it was refused, and tells what has ended it. */
 export class DialedSocket extends WebSocket {
   refusal: DialRefusal | undefined = undefined;
 
   constructor(url: string, protocols: readonly string[], headers: Readonly<Record<string, string>>) {
     const options = { headers, closeTimeout: CLOSE_TIMEOUT_MS };
     super(url, [...protocols], options);
+    let hasFailed = false;
+    this.once("error", () => {
+      hasFailed = true;
+    });
+    this.once("upgrade", ({ socket }) => {
+      // `ws` keeps the errors of an open socket (a reset, a broken pipe) to itself.
+      this.prependOnceListener("close", (code) => {
+        if (code === ABNORMAL && socket.errored && !hasFailed) this.emit("error", socket.errored);
+      });
+    });
     this.once("unexpected-response", (_request, response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;

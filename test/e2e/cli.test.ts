@@ -1,5 +1,5 @@
 /** The command `sendall serve` as people run it: a process with arguments, an environment, signals and an exit code. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -184,6 +184,27 @@ describe("a signal", () => {
     expect((await client.closed).code).toBe(1006);
   });
 
+  it.each([
+    ["its top level", `console.log("under way");\nawait once(process, "SIGUSR2");\nexport default () => {};`],
+    [
+      "init",
+      `export default { async init() { console.log("under way"); await once(process, "SIGUSR2"); }, handle() {} };`,
+    ],
+  ])("ends the command at once while the handler file is in %s", async (_case, text) => {
+    for (const [args, signal] of [
+      ["", "SIGTERM"],
+      ["", "SIGINT"],
+      ["--watch", "SIGTERM"],
+    ] as const) {
+      await write("slow.mjs", `import { once } from "node:events";\nsetInterval(() => {}, 1_000);\n${text}`);
+      const program = sendall(`serve slow.mjs --port 0 ${args}`.trim());
+      await program.stdout.next(/^under way$/);
+      program.kill(signal);
+      const { code, signal: ended, stderr } = await program.ended;
+      expect({ code, ended, stderr }).toEqual({ code: 0, ended: null, stderr: [] });
+    }
+  });
+
   it("ends the command although the handler file keeps timers of its own", async () => {
     await write("timer.mjs", `setInterval(() => {}, 1000);\n${REPLY("x")}`);
     const program = sendall("serve timer.mjs --port 0");
@@ -242,6 +263,120 @@ describe("--watch", () => {
 
     program.kill("SIGTERM");
     expect((await program.ended).code).toBe(0);
+  });
+
+  /** How programs save a file: some write into it, others put another one in its place. */
+  const saves: readonly (readonly [string, (path: string, text: string) => Promise<void>])[] = [
+    ["written into", (path, text) => writeFile(path, text)],
+    [
+      "replaced by a rename, as sed -i does it",
+      async (path, text) => {
+        await writeFile(`${path}.new`, text);
+        await rename(`${path}.new`, path);
+      },
+    ],
+    [
+      "moved away and written anew, as vim does it",
+      async (path, text) => {
+        await rename(path, `${path}~`);
+        await writeFile(path, text);
+        await rm(`${path}~`);
+      },
+    ],
+    [
+      "removed and written anew",
+      async (path, text) => {
+        await rm(path);
+        await writeFile(path, text);
+      },
+    ],
+  ];
+
+  it.each(saves)("sees each change of a handler file, and of what it imports, that is %s", async (_case, save) => {
+    await mkdir(join(folder, "lib"));
+    const [handler, word] = [join(folder, "handler.mjs"), join(folder, "lib/word.cjs")];
+    await write("lib/word.cjs", `module.exports = "one";`);
+    const importing = (end: string) =>
+      `import word from "./lib/word.cjs";\n${REPLY("")}`.replace(`""`, `word + "${end}"`);
+    await write("handler.mjs", importing(""));
+    const program = sendall("serve handler.mjs --watch --port 0");
+    expect((await ask(program)).answer).toBe("one");
+    for (const [path, text, answer] of [
+      [handler, importing("!"), "one!"],
+      [handler, importing("?"), "one?"],
+      [word, `module.exports = "two";`, "two?"],
+      [word, `module.exports = "three";`, "three?"],
+      [handler, importing("."), "three."],
+    ] as const) {
+      await save(path, text);
+      expect((await ask(program)).answer).toBe(answer);
+    }
+    program.kill("SIGTERM");
+    const { code, stdout, stderr } = await program.ended;
+    expect(code).toBe(0);
+    expect(stdout.every((line) => line.startsWith("Listening on "))).toBe(true);
+    expect(stderr.filter((line) => line.startsWith("sendall: "))).toEqual(
+      ["handler.mjs", "handler.mjs", "lib/word.cjs", "lib/word.cjs", "handler.mjs"].map(
+        (path) => `sendall: ${path} has changed`,
+      ),
+    );
+  });
+
+  it("follows links to another file, and folders that others take the place of", async () => {
+    const release = async (name: string): Promise<void> => {
+      await mkdir(join(folder, name, "lib"), { recursive: true });
+      await write(`${name}/handler.mjs`, `import { word } from "./lib/word.mjs";\n${REPLY("")}`.replace(`""`, "word"));
+      await write(`${name}/lib/word.mjs`, `export const word = "${name}";`);
+    };
+    await release("one");
+    await release("two");
+    await symlink("one", join(folder, "current"));
+    const program = sendall("serve current/handler.mjs --watch --port 0");
+    expect((await ask(program)).answer).toBe("one");
+    await symlink("two", join(folder, "next"));
+    await rename(join(folder, "next"), join(folder, "current"));
+    expect((await ask(program)).answer).toBe("two");
+    for (const word of ["three", "four"]) {
+      await mkdir(join(folder, "built"));
+      await write("built/word.mjs", `export const word = "${word}";`);
+      await rename(join(folder, "two/lib"), join(folder, `before ${word}`));
+      await rename(join(folder, "built"), join(folder, "two/lib"));
+      expect((await ask(program)).answer).toBe(word);
+    }
+    program.kill("SIGTERM");
+    expect((await program.ended).code).toBe(0);
+  });
+
+  it("waits for a change after a failure, also for a file that is missing", async () => {
+    await write("handler.mjs", `import { word } from "./word.mjs";\n${REPLY("")}`.replace(`""`, "word"));
+    const program = sendall("serve handler.mjs --watch --port 0");
+    await program.stderr.next(/^sendall: cannot load handler\.mjs: Cannot find module/);
+    await program.stderr.next(/^sendall: waiting for a change$/);
+    await write("word.mjs", `export const word = "there";`);
+    expect((await ask(program)).answer).toBe("there");
+    await write("word.mjs", "process.exit(3);");
+    await program.stderr.next(/^sendall: waiting for a change$/);
+    program.kill("SIGTERM");
+    expect((await program.ended).code).toBe(0);
+  });
+
+  it("leaves nothing behind when its own process is killed", async () => {
+    await write("busy.mjs", BUSY);
+    const program = sendall("serve busy.mjs --watch --port 0");
+    const client = await connect(await address(program));
+    program.kill("SIGKILL");
+    expect((await client.closed).code).toBe(1001);
+    // Over only when nobody holds its outputs any more.
+    expect((await program.ended).signal).toBe("SIGKILL");
+  });
+
+  it("leaves at once at the second signal, also when the handler's code blocks its process", async () => {
+    await write("blocked.mjs", `console.log("blocked");\nfor (;;);`);
+    const program = sendall("serve blocked.mjs --watch --port 0");
+    await program.stdout.next(/^blocked$/);
+    program.kill("SIGTERM");
+    program.kill("SIGINT");
+    expect([130, 143]).toContain((await program.ended).code);
   });
 
   it("passes signals on: one drains, the second leaves at once", async () => {

@@ -1,12 +1,12 @@
 /** `sendall/client` in Node, over real sockets: against our own server, a plain `ws` server and servers that are none. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, STATUS_CODES } from "node:http";
-import { createServer as createTcpServer } from "node:net";
+import { createServer as createTcpServer, type Socket } from "node:net";
 import { type Server, serve } from "sendall";
 import { type Client, type ConnectOptions, connect, type WebSocketClass } from "sendall/client";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { until } from "./peers.js";
+import { clientFrame, serveRaw, until } from "./peers.js";
 import { runCode, stopPrograms } from "./programs.js";
 
 afterEach(stopPrograms);
@@ -202,6 +202,34 @@ describe("a client in Node", () => {
     await client.opened;
     await until(() => client.state === "open");
     expect(log.filter((entry) => entry instanceof Error)).toHaveLength(2);
+  });
+
+  test.each([
+    ["a masked frame", (socket: Socket) => socket.write(clientFrame("x")), "WS_ERR_UNEXPECTED_MASK"],
+    ["a reset", (socket: Socket) => socket.resetAndDestroy(), "ECONNRESET"],
+  ] as const)("is told what has broken an open connection: %s", async (_case, act, code) => {
+    const url = await serveRaw((socket) => socket.once("data", () => act(socket)));
+    const { client, log } = listen(url, { reconnect: false });
+    client.send("go");
+    await until(() => client.state === "closed");
+    expect(log).toEqual([
+      "open",
+      expect.objectContaining({
+        code: "CONNECTION_FAILED",
+        message: expect.stringMatching(`^the connection to ${url} broke: `),
+        cause: expect.objectContaining({ code }),
+      }),
+      { code: 1006, reason: "", wasClean: false, willRetry: false },
+    ]);
+  });
+
+  test("is told nothing of a peer that hangs up while the client closes", async () => {
+    const url = await serveRaw((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    const { client, log } = listen(url, { reconnect: false });
+    await client.opened;
+    client.close();
+    await until(() => client.state === "closed");
+    expect(log).toEqual(["open", { code: 1006, reason: "", wasClean: false, willRetry: false }]);
   });
 
   test("is told of a server that hangs up without an answer, and of none at all", async () => {

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type Server, serve } from "sendall";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { until } from "./peers.js";
+import { clientFrame, serveRaw, until } from "./peers.js";
 import { type End, type Program, start, startInTerminal, stopPrograms } from "./programs.js";
 
 let server: Server;
@@ -216,6 +216,65 @@ async function servePlain(onConnection: (socket: WebSocket) => void): Promise<st
   if (typeof address !== "object" || address === null) throw new Error("it has a port");
   return `ws://127.0.0.1:${address.port}/`;
 }
+
+describe("a connection that breaks", () => {
+  const LENGTH_OF_256_MIB = [0, 0, 0, 0, 0x10, 0, 0, 0];
+  it.each([
+    ["a masked frame", clientFrame("x"), "MASK must be clear"],
+    ["text that is not UTF-8", [0x81, 1, 0xff], "invalid UTF-8 sequence"],
+    ["a reserved bit", [0xc1, 1, 0x41], "RSV1 must be clear"],
+    ["an unknown opcode", [0x83, 0], "invalid opcode 3"],
+    ["a continuation of nothing", [0x80, 0], "invalid opcode 0"],
+    ["a ping in pieces", [0x09, 0], "FIN must be set"],
+    ["a ping of 126 bytes", [0x89, 126, 0, 126], "invalid payload length 126"],
+    ["a length beyond 2^53", [0x82, 127, ...Array(8).fill(0x7f)], "payload length > 2\\^53 - 1"],
+    ["a message of 256 MiB", [0x82, 127, ...LENGTH_OF_256_MIB], "Max payload size exceeded"],
+    ["half a close code", [0x88, 1, 3], "invalid payload length 1"],
+    ["a close code that nobody may send", [0x88, 2, 3, 0xed], "invalid status code 1005"],
+  ])("by %s is told with that cause, and ends with 3", async (_case, bytes, cause) => {
+    const broken = await serveRaw((socket) => socket.write(Buffer.from(bytes)));
+    const { code, stderr } = await run(broken).ended;
+    expect([code, stderr]).toEqual([
+      3,
+      [`Connected to ${broken}`, expect.stringMatching(new RegExp(`^The connection was lost: .*${cause}$`))],
+    ]);
+  });
+
+  it("by what cannot be decompressed is told with that cause", async () => {
+    const bytes = Buffer.from([0xc1, 3, 0xff, 0xff, 0xff]);
+    const broken = await serveRaw((socket) => socket.write(bytes), "permessage-deflate");
+    const { code, stderr } = await run(broken).ended;
+    expect([code, stderr.at(-1)]).toEqual([
+      3,
+      expect.stringMatching(/^The connection was lost: a compressed message cannot be read: invalid /),
+    ]);
+  });
+
+  it("by a reset is told with that cause", async () => {
+    const broken = await serveRaw((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    const program = run(broken);
+    await program.stderr.next(/^Connected/);
+    program.stdin?.write("a\n");
+    const { code, stderr } = await program.ended;
+    expect([code, stderr.at(-1)]).toEqual([3, expect.stringMatching(/^The connection was lost: .*(ECONNRESET|EPIPE)/)]);
+  });
+
+  it("while it is being closed is told with its cause, too", async () => {
+    // The answer to the close frame.
+    const broken = await serveRaw((socket) => socket.once("data", () => socket.write(clientFrame("x"))));
+    const { code, stderr } = await pipe("", broken, "--wait", "0");
+    expect([code, stderr.at(-1)]).toEqual([
+      3,
+      expect.stringMatching(/^The connection was lost: .*MASK must be clear$/),
+    ]);
+  });
+
+  it("by a socket that ends without a word has no cause", async () => {
+    const broken = await serveRaw((socket) => socket.end());
+    const { code, stderr } = await run(broken).ended;
+    expect([code, stderr.at(-1)]).toEqual([3, "The connection was lost"]);
+  });
+});
 
 describe("sendall connect that is interrupted", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("by %s closes with 1000 and ends with 0", async (signal) => {

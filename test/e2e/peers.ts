@@ -1,7 +1,7 @@
 /** Peers for tests over real sockets: WebSocket clients that remember, and raw sockets for what no good client would send. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { ConnectionId, ServeOptions } from "sendall";
@@ -136,6 +136,38 @@ export function upgradeRequest(path = "/"): string {
     "Sec-WebSocket-Version: 13",
     "\r\n",
   ].join("\r\n");
+}
+
+/**
+ * A server without manners: shakes hands with each client, then does with its socket what the test says.
+ *
+ * @param extension what it says of `Sec-WebSocket-Extensions`
+ */
+export async function serveRaw(act: (socket: Socket) => void, extension = ""): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    let head = "";
+    socket.on("data", function read(chunk) {
+      head += chunk.toString("latin1");
+      if (!head.includes("\r\n\r\n")) return;
+      socket.off("data", read);
+      const [, key = ""] = /^sec-websocket-key: (.*)$/im.exec(head.replaceAll("\r", "")) ?? [];
+      const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+      const lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"];
+      if (extension !== "") lines.push(`Sec-WebSocket-Extensions: ${extension}`);
+      socket.write(`${lines.join("\r\n")}\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+      act(socket);
+    });
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await once(server, "listening");
+  const address = server.address();
+  return `ws://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`;
 }
 
 /** A socket without manners: what is written goes out as it is, what comes is kept as it is. */

@@ -1,6 +1,7 @@
 /** WebSockets of the draft hixie-76: only where they are asked for, and then as the draft has them. */
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { RawPeer, until } from "./peers.js";
+import { nextRound, RawPeer, until } from "./peers.js";
 import { newSession, openEcho, untilOpen } from "./sockjs-peers.js";
 
 const KEYS = { "Sec-WebSocket-Key1": "4 @1  46546xW%0l 1 5", "Sec-WebSocket-Key2": "12998 5 Y3 1  .P00" };
@@ -139,6 +140,41 @@ describe("a session over hixie-76", () => {
     await until(() => peer.isEnded);
     await until(() => events.at(-1)?.type === "closed");
     expect(events.at(-1)).toMatchObject({ code: 3000, reason: "Go away!", wasClean: true, by: "server" });
+  });
+
+  test("breaks the framing, and is answered by a closing frame alone", async () => {
+    const { port, events } = await legacy();
+    const peer = await openPeer(port);
+    peer.write(frame('["a'));
+    await until(() => body(peer).includes(Buffer.from([0xff, 0x00])));
+    expect(body(peer).subarray(19)).toEqual(Buffer.from([0xff, 0]));
+    peer.write(Buffer.from([0xff, 0]));
+    await until(() => peer.isEnded);
+    await until(() => events.at(-1)?.type === "closed");
+    expect(events.at(-1)).toMatchObject({ code: 3000, reason: "Broken framing.", wasClean: true, by: "server" });
+  });
+
+  test.each([
+    ["broken framing", frame('["a'), { code: 3000, by: "server", wasClean: false }],
+    ["its own closing frame", Buffer.from([0xff, 0]), { code: 1005, by: "peer", wasClean: true }],
+  ])("whose peer stays after %s is cut when closeTimeoutMs is over", async (_case, last, ending) => {
+    const { port, server, clock, events } = await legacy({ closeTimeoutMs: 1_000 });
+    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.on("error", () => {});
+    socket.write(`${handshake(`${newSession("/echo")}/websocket`)}${NONCE}`);
+    await untilOpen(server, 1);
+    socket.write(last);
+    await until(() => Buffer.concat(chunks).includes(Buffer.from([0xff, 0x00])));
+    clock.pass(999);
+    await nextRound();
+    expect(server.stats().connections).toBe(1);
+    clock.pass(1);
+    await until(() => events.at(-1)?.type === "closed");
+    expect(events.at(-1)).toMatchObject(ending);
+    expect(server.stats().connections).toBe(0);
+    socket.destroy();
   });
 
   test("is closed by the client, by the network, and by what is none of its frames", async () => {

@@ -335,12 +335,15 @@ describe("the websocket transport", () => {
     expect(again.received[1]).toBe('a["c"]');
   });
 
-  test.each(['["a', "x", "{}", "1", "null", '["a",1]', "[null]"])("ends a session that sends %s", async (bad) => {
-    const client = await openFramed(server, `${newSession("/echo")}/websocket`);
-    client.send(bad);
-    await client.ended();
-    expect(client.received).toEqual(["o", 'c[3000,"Broken framing."]']);
-  });
+  test.each(['["a', "x", "{}", "1", "null", '["a",1]', "[null]", '[["a"]]', '"a', "\0", " "])(
+    "ends a session that sends %s",
+    async (bad) => {
+      const client = await openFramed(server, `${newSession("/echo")}/websocket`);
+      client.send(bad);
+      expect(await client.ended()).toEqual({ code: 3000, reason: "Broken framing." });
+      expect(client.received).toEqual(["o"]);
+    },
+  );
 });
 
 describe("the raw websocket", () => {

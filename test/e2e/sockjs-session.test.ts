@@ -788,9 +788,26 @@ describe("over a websocket", () => {
     const client = await openFramed(server, `${newSession("/echo")}/websocket`);
     client.send('["a');
     client.send('["never"]');
-    expect(await client.ended()).toEqual({ code: 1000, reason: "Normal closure" });
+    expect(await client.ended()).toEqual({ code: 3000, reason: "Broken framing." });
+    expect(client.received).toEqual(["o"]);
     await until(() => events.at(-1)?.type === "closed");
     expect(kinds(events)).toEqual(["open", "error", "closed 3000 Broken framing. server true"]);
+  });
+
+  test.each([
+    ["in bytes", [clientFrame('["a', { opcode: 2 })]],
+    ["that is no text", [clientFrame(Buffer.from([1, 2, 255]), { opcode: 2 })]],
+    ["in fragments", [clientFrame('["a', { fin: false }), clientFrame("b", { opcode: 0 })]],
+  ])("broken framing %s is answered by nothing but a close frame", async (_case, frames) => {
+    const { port } = await openEcho();
+    const peer = new RawPeer(port);
+    peer.write(upgradeRequest(`${newSession("/echo")}/websocket`));
+    await until(() => peer.frames.length === 1);
+    peer.write(Buffer.concat(frames));
+    await until(() => peer.frames.length > 1);
+    const closing = Buffer.concat([Buffer.from([0x0b, 0xb8]), Buffer.from("Broken framing.")]);
+    expect(peer.frames.slice(1)).toEqual([{ opcode: 8, payload: closing }]);
+    peer.socket.destroy();
   });
 
   test("broken framing behind a full mailbox ends the session without waiting for the handler", async () => {
@@ -810,8 +827,9 @@ describe("over a websocket", () => {
     // In one packet: what is read with the last message that may come is read all the same.
     peer.write(Buffer.concat([clientFrame('["1","2","3"]'), clientFrame('["x')]));
     await until(() => peer.frames.some(({ opcode }) => opcode === 8));
-    expect(peer.frames[1]?.payload.toString()).toBe('c[3000,"Broken framing."]');
-    peer.write(clientFrame(Buffer.from([0x03, 0xe8]), { opcode: 8 }));
+    const closing = Buffer.concat([Buffer.from([0x0b, 0xb8]), Buffer.from("Broken framing.")]);
+    expect(peer.frames.slice(1)).toEqual([{ opcode: 8, payload: closing }]);
+    peer.write(clientFrame(Buffer.from([0x0b, 0xb8]), { opcode: 8 }));
     await until(() => peer.isEnded && server.stats().connections === 0);
     go();
     await until(() => events.at(-1)?.type === "closed");

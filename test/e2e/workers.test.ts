@@ -1,12 +1,24 @@
 /** Many processes on one port: `sendall serve --workers`, and a program that forks itself. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { Client, openClients, until } from "./peers.js";
 import { type Program, start, stopPrograms } from "./programs.js";
 
 afterEach(stopPrograms);
 
 const HANDLER = fileURLToPath(new URL("programs/worker.js", import.meta.url));
+
+/** A handler file in a folder of its own. */
+async function writeHandler(text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "sendall-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, "handler.mjs");
+  await writeFile(file, text);
+  return file;
+}
 
 async function startWorkers(count: string): Promise<{ program: Program; url: string }> {
   const program = start("dist/cli.js", ["serve", HANDLER, "--port", "0", "--workers", count]);
@@ -78,6 +90,84 @@ describe("sendall serve --workers", () => {
     program.killGroup("SIGINT");
     expect(await client?.ended()).toMatchObject({ code: 1001 });
     expect(await program.ended).toMatchObject({ code: 0 });
+  });
+
+  const WAIT = `console.log("under way"); setInterval(() => {}, 1_000); await once(process, "SIGUSR2");`;
+  test.each([
+    ["its top level", `${WAIT}\nexport default () => {};`],
+    ["init", `export default { async init() { ${WAIT} }, handle() {} };`],
+    [
+      "an init that nothing can end",
+      `export default { init() { console.log("under way"); return new Promise(() => {}); }, handle() {} };`,
+    ],
+  ])("a signal while the first worker is in %s ends the command", async (_case, text) => {
+    const file = await writeHandler(`import { once } from "node:events";\n${text}`);
+    const program = start("dist/cli.js", ["serve", file, "--port", "0", "--workers", "2"]);
+    await program.stdout.next(/^under way$/);
+    program.kill("SIGTERM");
+    const { code, signal, stderr } = await program.ended;
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+    expect(stderr.filter((line) => /^sendall|has died/.test(line))).toEqual([]);
+  });
+
+  /** The first start is quick; from the second one on, init waits. */
+  const SECOND_WAITS = `import { once } from "node:events";
+import { existsSync, writeFileSync } from "node:fs";
+const flag = new URL("started", import.meta.url);
+export default {
+  async init() {
+    const isFirst = !existsSync(flag);
+    writeFileSync(flag, "");
+    if (!isFirst) { ${WAIT} }
+  },
+  handle(event) { if (event.type === "message") process.exit(1); },
+};`;
+
+  test("a signal while a further worker is in init drains those that serve, and ends the command", async () => {
+    const file = await writeHandler(SECOND_WAITS);
+    const program = start("dist/cli.js", ["serve", file, "--port", "0", "--workers", "2"]);
+    const [, url = ""] = await program.stderr.next(/"url":"([^"]+)".*"listening"/);
+    await program.stdout.next(/^under way$/);
+    const client = await Client.open(url);
+    program.kill("SIGINT");
+    expect(await client.ended()).toMatchObject({ code: 1001 });
+    expect(await program.ended).toMatchObject({ code: 0, signal: null, stdout: ["under way"] });
+  });
+
+  test("a signal while a worker that takes the place of a dead one is in init ends the command", async () => {
+    const file = await writeHandler(SECOND_WAITS);
+    const program = start("dist/cli.js", ["serve", file, "--port", "0", "--workers", "1"]);
+    const [, url = ""] = await program.stdout.next(/^Listening on (\S+)$/);
+    const client = await Client.open(url);
+    client.send("die");
+    await program.stdout.next(/^under way$/);
+    program.kill("SIGTERM");
+    expect(await program.ended).toMatchObject({ code: 0, signal: null });
+  });
+
+  test("the second signal ends workers that their handler's code blocks", async () => {
+    const file = await writeHandler(`console.log("blocked");\nfor (;;);`);
+    const program = start("dist/cli.js", ["serve", file, "--port", "0", "--workers", "2"]);
+    await program.stdout.next(/^blocked$/);
+    program.kill("SIGTERM");
+    program.kill("SIGINT");
+    expect([130, 143]).toContain((await program.ended).code);
+  });
+
+  test("workers end with their primary process", async () => {
+    const { program, url } = await startWorkers("2");
+    const client = await Client.open(url);
+    program.kill("SIGKILL");
+    await client.ended();
+    // Over only when nobody holds its outputs any more.
+    expect(await program.ended).toMatchObject({ signal: "SIGKILL" });
+  });
+
+  test("a first worker that is killed is told of, and the command fails", async () => {
+    const file = await writeHandler(`process.kill(process.pid, "SIGKILL");\nawait new Promise(() => {});`);
+    const { code, stderr } = await start("dist/cli.js", ["serve", file, "--port", "0", "--workers", "2"]).ended;
+    expect(code).toBe(1);
+    expect(stderr).toEqual([expect.stringMatching(/"signal":"SIGKILL".*"a worker has died"/)]);
   });
 
   test("workers that die again and again are given up, and the command fails", async () => {

@@ -1,6 +1,7 @@
 /** The client on sockets and a clock that the test holds: `connect`, its options, its queue, its callbacks, its patience. */
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { problemOf } from "../../src/client/socket.js";
 import { connect, SendallError } from "../../src/client.js";
 import { CLOCK, ClientStage, HandSocket, settle } from "./client/stage.js";
 import { UNREADABLE } from "./unreadable.js";
@@ -149,6 +150,27 @@ describe("connecting", () => {
       ["close", 1006, false],
     ]);
   });
+});
+
+test.each<[error: unknown, message: string | undefined, problem: string]>([
+  [new Error("no route"), "no route", "no route"],
+  [undefined, "no route", "no route"],
+  [undefined, undefined, "no cause is known"],
+  [undefined, "", "no cause is known"],
+  ["a string", "", "no cause is known"],
+  [Object.assign(new Error(""), { code: "ECONNREFUSED" }), "", "ECONNREFUSED"],
+  [
+    new AggregateError([new Error("connect ECONNREFUSED ::1:1"), new Error("connect ECONNREFUSED 127.0.0.1:1")], ""),
+    "",
+    "connect ECONNREFUSED ::1:1; connect ECONNREFUSED 127.0.0.1:1",
+  ],
+  [
+    Object.assign(new Error("invalid distance too far back"), { code: "Z_DATA_ERROR" }),
+    "invalid distance too far back",
+    "a compressed message cannot be read: invalid distance too far back",
+  ],
+])("the error %o of a socket reads as a sentence", (error, message, problem) => {
+  expect(problemOf(error, message)).toBe(problem);
 });
 
 describe("opened", () => {
