@@ -810,12 +810,13 @@ describe("over a websocket", () => {
     peer.socket.destroy();
   });
 
-  test("broken framing behind a full mailbox ends the session without waiting for the handler", async () => {
+  test("broken framing behind a full mailbox ends the session at the latest after closeTimeoutMs", async () => {
     let go = (): void => {};
     const blocked = new Promise<void>((resolve) => {
       go = resolve;
     });
-    const { port, server, events } = await openEcho({
+    const { port, server, events, clock } = await openEcho({
+      closeTimeoutMs: 1_000,
       mailbox: { highWaterEvents: 2, lowWaterEvents: 0 },
       async handler(event) {
         if (event.type === "message") await blocked;
@@ -826,6 +827,11 @@ describe("over a websocket", () => {
     await until(() => peer.frames.length === 1);
     // In one packet: what is read with the last message that may come is read all the same.
     peer.write(Buffer.concat([clientFrame('["1","2","3"]'), clientFrame('["x')]));
+    await until(() => server.stats().received.messages === 3);
+    clock.pass(999);
+    await nextRound();
+    expect(peer.frames.length).toBe(1);
+    clock.pass(1);
     await until(() => peer.frames.some(({ opcode }) => opcode === 8));
     const closing = Buffer.concat([Buffer.from([0x0b, 0xb8]), Buffer.from("Broken framing.")]);
     expect(peer.frames.slice(1)).toEqual([{ opcode: 8, payload: closing }]);
