@@ -220,6 +220,8 @@ export type UpgradePlan =
 
 /** SockJS as plain HTTP and upgrades meet it, before anything else answers them. */
 export interface SockJsFront {
+  /** Whether a plain request of this path is for SockJS to answer. */
+  has(path: string): boolean;
   /** Answers a request below the path of a SockJS route. @returns `false` if it is none */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
   /** Answers what nobody else has answered, where a SockJS route has every path. @returns `false` if none has */

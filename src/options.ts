@@ -98,7 +98,7 @@ export interface AccessEntry {
   readonly method: string;
   /** Without the query, which may hold secrets. */
   readonly path: string;
-  /** The HTTP status: 101 for an upgrade. */
+  /** The HTTP status: 101 for an upgrade, 499 for whoever left before its turn came. */
   readonly status: number;
   /** The peer's address, or what a trusted proxy says that it is. */
   readonly remoteAddress: string;
@@ -124,7 +124,7 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly origins?: "same" | "any" | readonly string[];
   /** Subprotocols on offer, in order of preference (RFC 6455 section 1.9). Default none. */
   readonly protocols?: readonly string[];
-  /** How long `authorize` may take, and the wait of `whenFull`; of the server, also the head of a request. Default 10,000 ms. */
+  /** How long `authorize` may take, and the wait of `whenFull`; of the server, also the head of each request. Default 10,000 ms. */
   readonly handshakeTimeoutMs?: number;
   /** A connection that sends no message for so many milliseconds is closed with 1000 "idle". Default `false`. */
   readonly idleTimeoutMs?: number | false;
@@ -233,7 +233,10 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    * `-Host`. `true` believes all. Default `false`.
    */
   readonly trustProxy?: boolean | number;
-  /** Plain HTTP that nothing else answers; a throw is answered with 500. Default: 426, or 404 where `static` has no such file. */
+  /**
+   * Plain HTTP that nothing else answers, one request of a connection at a time; a throw is answered with 500. A body that it reads
+   * has to end, or to bring 16 KiB, in every 30 s. Default: 426, or 404 where `static` has no such file.
+   */
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   /** Told of each request and upgrade once it is answered. Default none. */
   readonly onAccess?: (entry: AccessEntry) => void;

@@ -88,7 +88,8 @@ export async function serve<D = ConnectionData, S = unknown, R = Record<string, 
 
 /**
  * Takes the upgrades of an HTTP server that somebody else runs: those that a route matches. Others are left alone if the host
- * has another `upgrade` listener, else answered 404. Plain HTTP (`sockjs`, `static`, `onRequest`) is `server.middleware`, for the
+ * has another `upgrade` listener, else answered 404. An upgrade whose socket another listener takes is left alone and logged; a request
+ * whose `Upgrade` does not name WebSocket is given back to the host. Plain HTTP (`sockjs`, `static`, `onRequest`) is `server.middleware`, for the
  * host to mount. `close` leaves the host running.
  *
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and

@@ -1,8 +1,14 @@
 /** Upgrades on somebody else's HTTP server: `attach`. The host keeps its own routes, other upgrades and its life. */
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Address } from "../contracts.js";
+import type { Duplex } from "node:stream";
+import type { Clock } from "../clock.js";
+import type { Address, Logger } from "../contracts.js";
 import { readPath } from "../head.js";
-import type { UpgradeListener } from "./upgrade.js";
+import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
+import { ignoreError } from "./refuse.js";
+import { afterAnswers, type Turns } from "./turns.js";
+import { isTaken, tellTaken, type UpgradeListener, writtenTo } from "./upgrade.js";
 
 /** What `attach` needs of a host: the `Server` of `node:http` or `node:https`, or another one that tells of upgrades as they do. */
 export interface HostServer {
@@ -10,6 +16,8 @@ export interface HostServer {
   on(event: "upgrade", listener: UpgradeListener): unknown;
   /** Undoes `on`. */
   off(event: "upgrade", listener: UpgradeListener): unknown;
+  /** Takes a request back whose `Upgrade` names no WebSocket: as a new connection, which brings it as an ordinary one. */
+  emit(event: string, socket: Duplex): boolean;
   /** Who is told of upgrades: an upgrade that no route takes is left to the others. */
   listeners(event: "upgrade"): readonly unknown[];
   /** Where it listens, for `server.port` and `server.url`. */
@@ -18,22 +26,65 @@ export interface HostServer {
 
 export interface Attachment {
   readonly address: Address;
+  /** The server is closing: upgrades go to another one on the same host that has the path, or are told so. */
+  retire(): void;
   /** Takes no upgrades any more. */
   close(): void;
 }
 
-/** Whether a route of the server behind this listener has the path; no other listener has it. */
-const TAKES = Symbol("takes");
+/** What `attach` makes of a host's upgrades. */
+export interface AttachParts {
+  readonly upgrade: UpgradeListener;
+  /** Whether a route has this path. */
+  readonly isOurs: (path: string) => boolean;
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
 
-/** @param isOurs whether a route has this path */
-export function attachTo(host: HostServer, upgrade: UpgradeListener, isOurs: (path: string) => boolean): Attachment {
+/** What servers like ours know of each other, by their listeners. */
+interface Share {
+  /** Whether a route has this path. */
+  readonly takes: (path: string) => boolean;
+  /** It lets nobody in any more. */
+  isClosing: boolean;
+}
+
+/** Where a listener has its {@link Share}; no other listener has one. */
+const SHARE = Symbol("share");
+
+/** On a request that a server like ours has taken, be it of another copy of this package: the host tells all of them. */
+const CLAIMED = Symbol.for("sendall.claimed");
+
+/** @returns `false` if another server was first */
+function claim(request: IncomingMessage): boolean {
+  if (Reflect.has(request, CLAIMED)) return false;
+  return Reflect.set(request, CLAIMED, true);
+}
+
+export function attachTo(host: HostServer, parts: AttachParts): Attachment {
+  const share: Share = { takes: parts.isOurs, isClosing: false };
   const onUpgrade: UpgradeListener = (request, socket, head) => {
+    parts.turns.leave(socket);
     const path = readPath(request.url ?? "/");
+    const listeners = host.listeners("upgrade");
+    const shares = listeners.map(shareOf);
+    const isAmongUs = !shares.includes(undefined);
     // Node leaves an upgrade that nobody takes hanging once there is a listener: then it is for us to turn it down.
-    if (isOurs(path) || isNobodys(path, host, listener)) upgrade(request, socket, head);
+    const isNobodys = isAmongUs && listeners[0] === listener && !shares.some((one) => one?.takes(path));
+    const isOurs = share.takes(path) && !(share.isClosing && shares.some((one) => one?.takes(path) && !one.isClosing));
+    if (!isOurs && !isNobodys) return;
+    const arrival = new Arrival(request, socket, head);
+    if (isAmongUs) arrival.take(host, parts);
+    // The others come first, whatever their place in the list: what they do to a socket of ours would be an error of theirs.
+    else parts.clock.soon(() => arrival.take(host, parts));
   };
-  const listener = Object.assign(onUpgrade, { [TAKES]: isOurs });
+  const listener = Object.assign(onUpgrade, { [SHARE]: share });
   host.on("upgrade", listener);
+  const undo = keepBodies(host, (request) => {
+    const isOurs = share.takes(readPath(request.url ?? "/"));
+    return !namesWebSocket(request) && (isOurs || !host.listeners("upgrade").map(shareOf).includes(undefined));
+  });
   return {
     get address() {
       const bound = host.address();
@@ -44,19 +95,53 @@ export function attachTo(host: HostServer, upgrade: UpgradeListener, isOurs: (pa
         isSecure: "setSecureContext" in host,
       };
     },
+    retire: () => {
+      share.isClosing = true;
+    },
     close: () => {
+      undo();
       host.off("upgrade", listener);
     },
   };
 }
 
-/** Whether this listener has to turn it down: all are of servers like ours, none of them has the path, and this is the first. */
-function isNobodys(path: string, host: HostServer, listener: UpgradeListener): boolean {
-  const listeners = host.listeners("upgrade");
-  return listeners[0] === listener && listeners.every((other) => leaves(other, path));
+/** An upgrade that the host has told of, until somebody takes it. */
+class Arrival {
+  readonly #request: IncomingMessage;
+  readonly #socket: Duplex;
+  readonly #head: Buffer;
+  readonly #written: unknown;
+
+  constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
+    this.#request = request;
+    this.#socket = socket;
+    this.#head = head;
+    this.#written = writtenTo(socket);
+    socket.on("error", ignoreError);
+  }
+
+  take(host: HostServer, parts: AttachParts): void {
+    const socket = this.#socket;
+    if (isTaken(socket, this.#written) || !claim(this.#request)) {
+      socket.off("error", ignoreError);
+      // Another server like ours may have given an ordinary request back.
+      if (namesWebSocket(this.#request)) tellTaken(parts.log, this.#request);
+      return;
+    }
+    afterAnswers(this.#request.socket, () => {
+      this.#goOn(host, parts);
+      socket.off("error", ignoreError);
+    });
+  }
+
+  #goOn(host: HostServer, { upgrade }: AttachParts): void {
+    const request = this.#request;
+    // What cannot be given back is turned down as an upgrade.
+    if (namesWebSocket(request) || !giveBack(host, request, this.#socket, this.#head))
+      upgrade(request, this.#socket, this.#head);
+  }
 }
 
-function leaves(listener: unknown, path: string): boolean {
-  if (typeof listener !== "function" || !(TAKES in listener)) return false;
-  return typeof listener[TAKES] === "function" && !listener[TAKES](path);
+function shareOf(listener: unknown): Share | undefined {
+  return typeof listener === "function" && SHARE in listener ? (listener[SHARE] as Share) : undefined;
 }

@@ -1,15 +1,17 @@
-/** The HTTP server under `serve`: one port for pages and upgrades. Opens it, times the heads of requests, and closes it. */
+/** The HTTP server under `serve`: one port for pages and upgrades. Opens it, has the heads of requests timed, and closes it. */
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { TLSSocket, TlsOptions } from "node:tls";
-import { Alarm, type Clock } from "../clock.js";
+import type { TlsOptions } from "node:tls";
+import type { Clock } from "../clock.js";
 import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Refusal } from "../reject.js";
+import { Heads } from "./heads.js";
+import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
+import { afterAnswers, answerOn, type Turns } from "./turns.js";
 import type { UpgradeListener } from "./upgrade.js";
 
 export interface ListenSettings {
@@ -23,6 +25,7 @@ export interface ListenSettings {
 export interface ListenHooks {
   readonly upgrade: UpgradeListener;
   readonly request: RequestListener;
+  readonly turns: Turns;
   /** Told of bytes that made no request. */
   readonly refused: (refusal: Refusal, socket: Duplex) => void;
   readonly clock: Clock;
@@ -53,30 +56,35 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   const server = build(settings);
   // Their size is limited. Node would leave out those behind, and with them what a trusted proxy has added.
   server.maxHeadersCount = 0;
-  const heads = new Heads(settings, hooks);
+  const heads = new Heads(settings, {
+    clock: hooks.clock,
+    onLate: (socket, isHttp) => {
+      log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
+      hooks.refused(TOO_SLOW, socket);
+      if (isHttp) refuseSocket(socket, TOO_SLOW);
+      else socket.destroy();
+    },
+  });
+  const clientErrors = new ClientErrors(heads, hooks);
   server.on("connection", heads.begin);
   server.on("secureConnection", heads.secured);
   server.on("request", (request, response) => {
     heads.end(request.socket);
+    response.once("close", () => heads.answered(request));
     hooks.request(request, response);
   });
+  keepBodies(server, (request) => !namesWebSocket(request));
   server.on("upgrade", (request, socket, head) => {
     heads.end(request.socket);
-    hooks.upgrade(request, socket, head);
+    hooks.turns.leave(socket);
+    afterAnswers(request.socket, () => {
+      // The end of an answer before it has begun the wait for another head.
+      heads.end(request.socket);
+      // What cannot be given back is turned down as an upgrade.
+      if (namesWebSocket(request) || !giveBack(server, request, socket, head)) hooks.upgrade(request, socket, head);
+    });
   });
-  server.on("clientError", (error, socket) => {
-    socket.on("error", ignoreError);
-    if (!heads.knows(socket)) {
-      log.info({ err: error }, "TLS handshake failed");
-      socket.destroy();
-      return;
-    }
-    const refusal = faultOf("code" in error ? error.code : undefined);
-    log.info({ ...refusal, err: error }, "request refused");
-    hooks.refused(refusal, socket);
-    if (socket.writable) refuseSocket(socket, refusal);
-    else socket.destroy();
-  });
+  server.on("clientError", (error, socket) => clientErrors.take(error, socket));
   await bind(server, settings);
   // From here on an error is one of accepting a connection (too many open files): the listener goes on.
   server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
@@ -87,6 +95,48 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     close: () => close(server, heads),
     cut: () => server.closeAllConnections(),
   };
+}
+
+/** Sockets that have failed, and bytes that are no request. */
+class ClientErrors {
+  readonly #heads: Heads;
+  readonly #hooks: ListenHooks;
+  /** Each piece of what follows such bytes is another error. */
+  readonly #refused = new WeakSet<Duplex>();
+
+  constructor(heads: Heads, hooks: ListenHooks) {
+    this.#heads = heads;
+    this.#hooks = hooks;
+  }
+
+  take(error: Error, socket: Duplex): void {
+    const { log, refused } = this.#hooks;
+    socket.on("error", ignoreError);
+    if (!this.#heads.knows(socket)) {
+      log.info({ err: error }, "TLS handshake failed");
+      socket.destroy();
+      return;
+    }
+    // A reset, say: there is nobody to answer, and what was under way hears of it by its own socket.
+    if ("syscall" in error) {
+      socket.destroy();
+      return;
+    }
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    const refusal = faultOf("code" in error ? error.code : undefined);
+    log.info({ ...refusal, err: error }, "request refused");
+    refused(refusal, socket);
+    this.#refuse(socket, refusal);
+  }
+
+  /** In its turn: bytes behind good requests are answered after these. */
+  #refuse(socket: Duplex, refusal: Refusal): void {
+    const answer = socket.destroyed ? undefined : answerOn(socket);
+    if (answer?.req.complete === true) answer.once("close", () => this.#refuse(socket, refusal));
+    else if (socket.writable && answer?.headersSent !== true) refuseSocket(socket, refusal);
+    else socket.destroy();
+  }
 }
 
 /** Each of these lets a server say who it is. */
@@ -102,115 +152,6 @@ function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SendallError("BAD_OPTION", `tls: ${why}`, { option: "tls", cause });
   }
-}
-
-/** A connection whose first request is still to come: the alarm for it. */
-class Waiting extends Alarm {
-  /** Under TLS, the one below it until its handshake is done. */
-  socket: Socket;
-  readonly accepted: Socket;
-  /** Its peer's address, under TLS: a socket that has closed does not know it any more. */
-  readonly peer: string;
-  readonly #onLate: (waiting: Waiting) => void;
-
-  constructor(accepted: Socket, peer: string, onLate: (waiting: Waiting) => void) {
-    super();
-    this.socket = accepted;
-    this.accepted = accepted;
-    this.peer = peer;
-    this.#onLate = onLate;
-  }
-
-  ring(): void {
-    this.#onLate(this);
-  }
-}
-
-/**
- * Times the head of each connection's first request, from the moment it was accepted. Node's own `headersTimeout` looks only
- * every 30 s, and is left in place for later requests of a connection.
- */
-class Heads {
-  readonly #timeoutMs: number;
-  readonly #hooks: ListenHooks;
-  readonly #isSecure: boolean;
-  /** By the socket that was accepted. */
-  readonly #waiting = new Map<Duplex, Waiting>();
-  /** Under TLS, by the socket that the handshake has made. */
-  readonly #secured = new WeakMap<Duplex, Waiting | undefined>();
-  /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
-  readonly #shaking = new Map<string, Waiting>();
-  /** One for all sockets, which it gets as `this`. */
-  readonly #onClose: (this: Socket) => void;
-
-  constructor({ handshakeTimeoutMs, tls }: ListenSettings, hooks: ListenHooks) {
-    this.#timeoutMs = handshakeTimeoutMs;
-    this.#isSecure = tls !== undefined;
-    this.#hooks = hooks;
-    const heads = this;
-    this.#onClose = function () {
-      heads.#closed(this);
-    };
-  }
-
-  readonly begin = (socket: Socket): void => {
-    const waiting = new Waiting(socket, this.#isSecure ? peerOf(socket) : "", this.#late);
-    this.#hooks.clock.after(this.#timeoutMs, waiting);
-    this.#waiting.set(socket, waiting);
-    if (this.#isSecure) this.#shaking.set(waiting.peer, waiting);
-    socket.on("close", this.#onClose);
-  };
-
-  readonly secured = (socket: TLSSocket): void => {
-    const peer = peerOf(socket);
-    const waiting = this.#shaking.get(peer);
-    if (waiting === undefined) return;
-    this.#shaking.delete(peer);
-    waiting.socket = socket;
-    this.#secured.set(socket, waiting);
-  };
-
-  /** Its request has come: a WebSocket that lives on is not watched here any more. */
-  end(socket: Socket): void {
-    const waiting = (this.#isSecure ? this.#secured : this.#waiting).get(socket);
-    if (waiting === undefined) return;
-    if (this.#isSecure) this.#secured.set(socket, undefined);
-    waiting.accepted.removeListener("close", this.#onClose);
-    this.#forget(waiting);
-  }
-
-  /** Whether it has come as far as HTTP. */
-  knows(socket: Duplex): boolean {
-    return !this.#isSecure || this.#secured.has(socket);
-  }
-
-  /** Ends the connections that are no HTTP yet. */
-  cut(): void {
-    for (const { socket } of [...this.#shaking.values()]) socket.destroy();
-  }
-
-  #closed(accepted: Socket): void {
-    const waiting = this.#waiting.get(accepted);
-    if (waiting === undefined) return;
-    this.#forget(waiting);
-    if (this.#shaking.get(waiting.peer) === waiting) this.#shaking.delete(waiting.peer);
-  }
-
-  #forget(waiting: Waiting): void {
-    waiting.cancel();
-    this.#waiting.delete(waiting.accepted);
-  }
-
-  readonly #late = ({ socket }: Waiting): void => {
-    this.#hooks.log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
-    this.#hooks.refused(TOO_SLOW, socket);
-    if (this.knows(socket)) refuseSocket(socket, TOO_SLOW);
-    else socket.destroy();
-  };
-}
-
-function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
 
 function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<void> {

@@ -7,8 +7,11 @@ import { readPath } from "../head.js";
 import type { AccessEntry } from "../options.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
+import { watchBody } from "./bodies.js";
 import { speaker } from "./proxy.js";
+import { LEFT } from "./refuse.js";
 import type { StaticHandler } from "./static.js";
+import { Turns } from "./turns.js";
 
 export type Next = () => void;
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
@@ -25,7 +28,19 @@ export interface RequestParts {
   readonly hasRoute: (path: string) => boolean;
 }
 
+/** How a request is watched until it is answered. */
+interface Watch {
+  /** Tells that nobody was there to be answered. */
+  left(): void;
+  /** The answer is somebody else's. */
+  end(): void;
+}
+
+const UNWATCHED: Watch = { left() {}, end() {} };
+
 export class Requests {
+  /** Of the connections that these requests come on. */
+  readonly turns: Turns = new Turns();
   readonly #parts: RequestParts;
 
   constructor(parts: RequestParts) {
@@ -34,21 +49,38 @@ export class Requests {
 
   /** Answers every request. */
   readonly listener: RequestListener = (request, response) => {
-    this.#watch(request, response);
-    this.#files(request, response, () => this.#rest(request, response));
+    const watch = this.#watch(request, response);
+    this.turns.take(request, response, {
+      run: () => {
+        watchBody(request, response, this.#parts);
+        this.#files(request, response, () => this.#rest(request, response));
+      },
+      gone: watch.left,
+    });
   };
 
   /** Answers what is ours and passes the rest on, as Express and others call it. */
   readonly middleware = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
-    const unwatch = this.#watch(request, response);
-    this.#files(request, response, () => {
-      if (this.#parts.onRequest !== undefined) {
-        this.#user(request, response, this.#parts.onRequest);
-        return;
-      }
-      unwatch();
+    const { onRequest } = this.#parts;
+    // A host's own requests wait for nobody.
+    if (response.socket === null && !this.#mayAnswer(request)) {
       next();
-    });
+      return;
+    }
+    const watch = this.#watch(request, response);
+    const run = (): void => {
+      const unwatchBody = watchBody(request, response, this.#parts);
+      this.#files(request, response, () => {
+        if (onRequest !== undefined) {
+          this.#user(request, response, onRequest);
+          return;
+        }
+        unwatchBody();
+        watch.end();
+        next();
+      });
+    };
+    this.turns.take(request, response, { run, gone: watch.left });
   };
 
   /** Bytes that made no request, and were answered all the same. */
@@ -58,6 +90,12 @@ export class Requests {
     const remoteAddress = "remoteAddress" in socket ? plainAddress(String(socket.remoteAddress ?? "")) : "";
     const entry = { at: clock.now(), durationMs: 0, method: "", path: "", status, remoteAddress, reason: body };
     tellAccess(onAccess, { type: "request", ...entry }, log);
+  }
+
+  /** Whose answer it is cannot be known before its turn where there are files. */
+  #mayAnswer(request: IncomingMessage): boolean {
+    const { sockjs, static: files, onRequest } = this.#parts;
+    return files !== undefined || onRequest !== undefined || sockjs?.has(readPath(request.url ?? "/")) === true;
   }
 
   #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
@@ -101,10 +139,25 @@ export class Requests {
     }
   }
 
-  /** @returns what ends the watch: the answer is somebody else's */
-  #watch(request: IncomingMessage, response: ServerResponse): () => void {
+  #watch(request: IncomingMessage, response: ServerResponse): Watch {
+    const tell = this.#teller(request);
+    if (tell === undefined) return UNWATCHED;
+    const onClose = (): void => tell(response.statusCode);
+    const end = (): void => void response.off("close", onClose);
+    response.once("close", onClose);
+    return {
+      left() {
+        end();
+        tell(LEFT.status);
+      },
+      end,
+    };
+  }
+
+  /** Tells of a request, which has just come, how it was answered. */
+  #teller(request: IncomingMessage): ((status: number) => void) | undefined {
     const { onAccess, clock, log, trustProxy, sockjs } = this.#parts;
-    if (onAccess === undefined) return () => {};
+    if (onAccess === undefined) return undefined;
     const at = clock.now();
     const { method = "", url = "/", socket, headers } = request;
     const remoteAddress = speaker(
@@ -112,14 +165,12 @@ export class Requests {
       plainAddress(socket.remoteAddress),
       trustProxy,
     );
-    const tell = (): void => {
+    return (status) => {
       const path = readPath(url);
       const shown = sockjs?.shownPath(path) ?? path;
       const entry = { at, durationMs: clock.now() - at, method, path: shown, remoteAddress };
-      tellAccess(onAccess, { type: "request", ...entry, status: response.statusCode }, log);
+      tellAccess(onAccess, { type: "request", ...entry, status }, log);
     };
-    response.once("close", tell);
-    return () => response.off("close", tell);
   }
 }
 

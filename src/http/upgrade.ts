@@ -6,10 +6,11 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
-import type { Admission, AskedHeaders, Asking, Gate, Head, SockJsFront, UpgradePlan } from "../contracts.js";
-import { CommonHeaders, pickHeaders } from "../head.js";
+import type { Admission, AskedHeaders, Asking, Gate, Head, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
+import { CommonHeaders, pickHeaders, readPath } from "../head.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
+import { hasBody, namesWebSocket } from "./ordinary.js";
 import { ignoreError, LEFT, refuseSocket } from "./refuse.js";
 
 /** Completes the handshake on the socket and accepts the connection. */
@@ -57,8 +58,7 @@ function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | unde
   if (host === undefined) return { status: 400, body: "the Host header is missing" };
   if (host.includes(", ")) return { status: 400, body: "there is more than one Host header" };
   if (method !== "GET") return { status: 405, body: `an upgrade is a GET, not a ${method}`, headers: { Allow: "GET" } };
-  if (headers.upgrade?.toLowerCase() !== "websocket")
-    return { status: 400, body: "the Upgrade header is not websocket" };
+  if (!namesWebSocket(request)) return { status: 400, body: "the Upgrade header is not websocket" };
   if (!KEY.test(headers["sec-websocket-key"] ?? ""))
     return { status: 400, body: "the Sec-WebSocket-Key header is missing or not 16 bytes in base64" };
   if (headers["sec-websocket-version"] !== String(VERSION))
@@ -69,8 +69,7 @@ function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | unde
     };
   if (!areProtocols(headers["sec-websocket-protocol"]))
     return { status: 400, body: "the Sec-WebSocket-Protocol header is not a list of different names" };
-  if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0)
-    return { status: 400, body: "an upgrade has no body" };
+  if (hasBody(request)) return { status: 400, body: "an upgrade has no body" };
   return undefined;
 }
 
@@ -135,15 +134,45 @@ function hasLeft(socket: Duplex): boolean {
   return !socket.readable || !socket.writable;
 }
 
+/** How much has been written to a socket, and is to be; `undefined` for a stream that does not count. */
+export function writtenTo(socket: Duplex): unknown {
+  return Reflect.get(socket, "bytesWritten");
+}
+
+/**
+ * Whether somebody else has taken a socket that is nobody's: reads it, or has written to it.
+ *
+ * @param written how much had been written when it was nobody's
+ */
+export function isTaken(socket: Duplex, written: unknown): boolean {
+  const isRead = socket.listenerCount("data") > 0 || socket.listenerCount("readable") > 0;
+  const isEnded = socket.writableEnded && !socket.destroyed;
+  return isRead || isEnded || writtenTo(socket) !== written;
+}
+
+/** Says what became of an upgrade that is for a route of ours, and that another listener of the host has taken. */
+export function tellTaken(log: Logger, request: IncomingMessage): void {
+  const path = readPath(request.url ?? "/");
+  log.warn({ path }, "upgrade left alone: another upgrade listener of this HTTP server has taken its socket");
+}
+
 /** Hands a socket over; its place is free again if the handshake comes to nothing after all. */
-function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admission, handOver: HandOver): void {
+function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admission, parts: UpgradeParts): void {
   let isAccepted = false;
   const accept: Admission["accept"] = (wire) => {
     isAccepted = true;
     return admission.accept(wire);
   };
   decision.end();
-  handOver(decision.raw, socket, head, { ...admission, accept });
+  // `ws` knows no list.
+  decision.raw.headers.upgrade = "websocket";
+  try {
+    parts.handOver(decision.raw, socket, head, { ...admission, accept });
+  } catch (error) {
+    if (isAccepted) throw error;
+    // `ws` says so of a socket that it has shaken hands on before.
+    parts.log.error({ err: error, path: readPath(decision.head.url) }, "handshake failed");
+  }
   if (!isAccepted) admission.forsake();
 }
 
@@ -151,15 +180,18 @@ function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admi
 export interface UpgradeParts {
   readonly gate: Gate;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly handOver: HandOver;
   /** Asked first. */
   readonly sockjs: Pick<SockJsFront, "upgrade"> | undefined;
   /** The one that all sockets have at our side, if that is known: else each is asked, which takes 2 µs. */
   readonly localAddress?: string | undefined;
+  /** Others are told of the same upgrades, and one of them may take a socket while it is decided here. */
+  readonly isShared: boolean;
 }
 
 export function createUpgrade(parts: UpgradeParts): UpgradeListener {
-  const { gate, handOver, sockjs } = parts;
+  const { gate, sockjs, log, isShared } = parts;
   const common = new CommonHeaders();
   return (request, socket, head) => {
     // First thing: a peer that resets its connection now must not end the process.
@@ -168,10 +200,17 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
     const asked = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
     const decision = new Decision(request, socket, asked, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
+    const written = isShared ? writtenTo(socket) : undefined;
     const settle = (answer: Admission | Refusal): void => {
+      if (isShared && isTaken(socket, written)) {
+        if ("accept" in answer) answer.forsake();
+        decision.end();
+        tellTaken(log, request);
+        return;
+      }
       if ("accept" in answer && !hasLeft(socket)) {
         const admission = plan?.wrap(answer) ?? answer;
-        if (plan?.shake === undefined) enter(decision, socket, head, admission, handOver);
+        if (plan?.shake === undefined) enter(decision, socket, head, admission, parts);
         else {
           decision.end();
           plan.shake(request, socket, head, admission);

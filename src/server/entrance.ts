@@ -22,6 +22,8 @@ interface Making {
   readonly actor: ServerActor;
   /** Our side of every socket, if it is known beforehand. */
   readonly localAddress?: string | undefined;
+  /** Others listen for upgrades of the same server. */
+  readonly isShared: boolean;
 }
 
 interface Http {
@@ -32,12 +34,12 @@ interface Http {
 }
 
 /** Everything between an HTTP server and the gate, for `serve` and `attach`. */
-function createHttp({ settings, log, clock, actor, localAddress }: Making, gate: Gate): Http {
+function createHttp({ settings, log, clock, actor, localAddress, isShared }: Making, gate: Gate): Http {
   const { routes, onRequest, onAccess, trustProxy } = settings;
   const sockjs = Front.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport();
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
-  const upgrade = createUpgrade({ gate, clock, handOver, sockjs, localAddress });
+  const upgrade = createUpgrade({ gate, clock, log, handOver, sockjs, localAddress, isShared });
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
   const requests = new Requests({
     clock,
@@ -62,11 +64,17 @@ export const createNetworkEntrance: Surroundings["createEntrance"] = (settings, 
     },
     async open(gate) {
       const localAddress = onlyAddress(settings.host);
-      const http = createHttp({ settings, log, clock, actor, localAddress }, gate);
+      const http = createHttp({ settings, log, clock, actor, localAddress, isShared: false }, gate);
       made = http;
-      const { listener: request } = http.requests;
-      const refused = http.requests.refused.bind(http.requests);
-      listener = await listen(settings, { upgrade: http.upgrade, request, refused, clock, log });
+      const { requests, upgrade } = http;
+      listener = await listen(settings, {
+        upgrade,
+        request: requests.listener,
+        refused: (refusal, socket) => requests.refused(refusal, socket),
+        turns: requests.turns,
+        clock,
+        log,
+      });
     },
     close: async () => listener?.close(),
     detach() {
@@ -87,12 +95,18 @@ export function createAttachedEntrance(host: HostServer): Surroundings["createEn
         return attachment?.address ?? { host: "", port: 0, isSecure: false };
       },
       async open(gate) {
-        const http = createHttp({ settings, log, clock, actor }, gate);
+        const http = createHttp({ settings, log, clock, actor, isShared: true }, gate);
         made = http;
-        attachment = attachTo(host, http.upgrade, (path) => gate.takes(path) || http.sockjs?.takes(path) === true);
+        attachment = attachTo(host, {
+          upgrade: http.upgrade,
+          isOurs: (path) => gate.takes(path) || http.sockjs?.takes(path) === true,
+          turns: http.requests.turns,
+          clock,
+          log,
+        });
       },
       // Until the server has come to rest, upgrades are answered that it is closing.
-      close: async () => {},
+      close: async () => attachment?.retire(),
       detach() {
         made?.sockjs?.end();
         attachment?.close();

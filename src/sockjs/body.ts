@@ -5,9 +5,14 @@ import { Gathered } from "./gathered.js";
 /** The body, or why there is none: it is too large, or its sender has left. */
 export type Body = { readonly text: string; readonly bytes: number } | "too large" | "lost";
 
+/** Whether it says of itself that it is. */
+export function isTooLarge(request: IncomingMessage, maxBytes: number): boolean {
+  return Number(request.headers["content-length"] ?? 0) > maxBytes;
+}
+
 /** Reads it to its end; of one that is too large no more than shows that it is. */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Body> {
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) return Promise.resolve("too large");
+  if (isTooLarge(request, maxBytes)) return Promise.resolve("too large");
   // Somebody before us, a host's own middleware, has read it.
   if (request.readableEnded) return Promise.resolve({ text: "", bytes: 0 });
   if (request.destroyed) return Promise.resolve("lost");

@@ -71,6 +71,10 @@ export class Front implements SockJsFront {
     return new Front(parts, services);
   }
 
+  has(path: string): boolean {
+    return this.#find(path) !== undefined;
+  }
+
   answer(request: IncomingMessage, response: ServerResponse): boolean {
     const found = this.#find(readPath(request.url ?? "/"));
     if (found === undefined) return false;

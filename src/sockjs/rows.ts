@@ -111,9 +111,9 @@ export const rows: Readonly<Record<Row, Answering>> = {
   xhr_send: {
     methods: ["POST", "OPTIONS"],
     prepare: prepareXhr,
-    answer: (exchange) => void send(exchange, "xhr_send"),
+    answer: (exchange) => send(exchange, "xhr_send"),
   },
-  jsonp_send: { methods: ["POST"], prepare: prepareSession, answer: (exchange) => void send(exchange, "jsonp_send") },
+  jsonp_send: { methods: ["POST"], prepare: prepareSession, answer: (exchange) => send(exchange, "jsonp_send") },
 };
 
 /** Answers a request to a row: to a method that it does not have with those that it has. */

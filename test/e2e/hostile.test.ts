@@ -442,7 +442,8 @@ function handshake(dice: Dice): Handshake {
     case 3:
       return made(good.replace(/Key: .*/, `Key: ${word()}`), 400);
     case 4:
-      return made(good.replace("Upgrade: websocket", `Upgrade: ${word()}`), 400);
+      // No upgrade then, but a request for a page.
+      return made(good.replace("Upgrade: websocket", `Upgrade: ${word()}`), 426);
     case 5:
       return made(good.replace("Connection: Upgrade", `Connection: ${word()}`), 426);
     case 6:

@@ -318,7 +318,7 @@ describe("a request's head", () => {
       "nonsense\r\n\r\n",
       upgradeRequest(),
       "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-      upgradeWith({ Upgrade: "h2c" }),
+      upgradeWith({ "Sec-WebSocket-Version": "8" }),
     ];
     const peers = Array.from({ length: 60 }, (_, i) => ask(server.port, texts[i % texts.length]));
     await until(() => server.stats().connections === 10 && server.stats().refused === 10);

@@ -4,6 +4,7 @@ import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Admission, Asking, Gate } from "../../../src/contracts.js";
 import { createUpgrade, type HandOver } from "../../../src/http/upgrade.js";
+import { createLogger } from "../../../src/log.js";
 import type { Refusal } from "../../../src/reject.js";
 import { HandClock } from "../../../src/testing/clock.js";
 
@@ -15,7 +16,14 @@ function stage(admit: (asking: Asking) => ReturnType<Gate["admit"]>, handOver: H
     hasRoute: () => true,
     refused: (_asking, { status }: Refusal) => void told.push(status),
   };
-  const upgrade = createUpgrade({ gate, clock: new HandClock(), handOver, sockjs: undefined });
+  const upgrade = createUpgrade({
+    gate,
+    clock: new HandClock(),
+    log: createLogger(false, ""),
+    handOver,
+    sockjs: undefined,
+    isShared: false,
+  });
   return {
     told,
     /** A good request on this socket. */
