@@ -12,6 +12,9 @@ export const EVENT_BYTES = 128;
  */
 const BUFFERED_BYTES = 262_144;
 
+/** The same in messages where a read is full of lists of SockJS: the shortest have three bytes for each. */
+const BUFFERED_MESSAGES = 32_768;
+
 /** Bytes of messages that a connection may bring after its mailbox is full. */
 export function overshootBytes({ maxBytes }: { readonly maxBytes: number }): number {
   return Math.max(4 * maxBytes, BUFFERED_BYTES);
@@ -19,5 +22,5 @@ export function overshootBytes({ maxBytes }: { readonly maxBytes: number }): num
 
 /** How many messages these may be where a few bytes bring many, as in the lists of SockJS. */
 export function overshootMessages(bytes: number): number {
-  return Math.floor(bytes / EVENT_BYTES);
+  return Math.max(Math.floor(bytes / EVENT_BYTES), BUFFERED_MESSAGES);
 }

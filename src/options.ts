@@ -23,8 +23,8 @@ export interface MailboxOptions {
   readonly lowWaterEvents: number;
   /**
    * So many bytes of one connection wait: its socket is paused. Each message counts 128 bytes beside its own, for the memory that its
-   * event takes. A compressed connection that brings four times as many after that, and more than 256 KiB, is closed with 1008.
-   * Default 1 MiB.
+   * event takes. A connection that has agreed on compression and brings more than four times as many while it is paused, and more than
+   * 256 KiB, is closed with 1008: its last read may inflate to a thousand times its length. Default 1 MiB.
    */
   readonly maxBytes: number;
   /** So many `info` events wait: `tell` returns `false`. Default 10,000. */
