@@ -180,8 +180,10 @@ export type Handling<D = ConnectionData, S = unknown, R = Record<string, Connect
     }
   | {
       /**
-       * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. A
-       * route whose `authorize` looks at its request is written as `route({…})`: the compiler infers more there.
+       * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. Segments
+       * are compared decoded: `"/räume"` and `"/r%C3%A4ume"` are the same path, and `%2F` stays inside its segment. A path without
+       * parameters comes first, then the others in their order. A route whose `authorize` looks at its request is written as
+       * `route({…})`: the compiler infers more there.
        */
       readonly routes: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
       readonly handler?: never;

@@ -40,6 +40,7 @@ import type {
   SockJsOptions,
   SuperviseOptions,
 } from "./options.js";
+import { Patterns, problemOf } from "./pattern.js";
 
 /** Every option by its dotted name, but for `handler`, `routes` and the groups themselves. */
 interface OptionTypes {
@@ -332,24 +333,17 @@ function readRoute(path: string | undefined, handler: unknown, source: Source, a
   return { path, handler, settings };
 }
 
-/** A path that requests can have: without a query, and with parts whose names are there and distinct. */
-function checkPath(path: string, name: string): void {
-  if (!path.startsWith("/")) refuse(name, `expected a path that begins with "/"`);
-  if (/[?#]/.test(path)) refuse(name, "expected a path without a query");
-  const parts = path.split("/").filter((segment) => segment.startsWith(":"));
-  if (parts.includes(":")) refuse(name, 'expected a name after ":"');
-  if (new Set(parts).size < parts.length) refuse(name, "expected each of its parts to have a name of its own");
-}
-
 function readRoutes(options: Record<string, unknown>): ServerSettings["routes"] {
   const top = { at: "", options };
   const { handler, routes } = options;
   if (routes === undefined) return [readRoute(undefined, handler, new Source(top), "")];
   if (handler !== undefined) refuse("handler", "stands beside routes: give one or the other");
   if (!isRecord(routes)) refuse("routes", `expected an object of routes by path, got ${show(routes)}`);
+  const patterns = new Patterns();
   const [first, ...others] = Object.entries(routes).map(([path, route]) => {
     const name = `routes["${path}"]`;
-    checkPath(path, name);
+    const problem = problemOf(path) ?? patterns.add(path);
+    if (problem !== undefined) refuse(name, problem);
     if (!isRecord(route)) refuse(name, `expected an object with a handler, got ${show(route)}`);
     checkNames(route, `${name}.`, "route");
     return readRoute(path, route.handler, new Source({ at: `${name}.`, options: route }, top), `${name}.`);

@@ -83,7 +83,7 @@ export class Admissions implements Pick<Gate, "admit"> {
     if (found === undefined) return { status: 404, body: `there is no route ${path}` };
     const shut = this.#shut(found.route);
     if (shut !== undefined) return shut;
-    const host = askedHost(headers, trustProxy);
+    const host = askedHost(headers, trustProxy, asking.raw?.url ?? asking.head.url);
     const isPlain = asking.sockjs === "request";
     const origin = isPlain ? pageOf({ headers, host, secure: head.secure }) : headers.origin;
     if (!allowsOrigin(found.route.settings.origins, origin, host))

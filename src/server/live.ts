@@ -18,6 +18,7 @@ import { EVERY_PATH, Router } from "../http/router.js";
 import { Slots } from "../http/slots.js";
 import { watchLeaks } from "../leaks.js";
 import type { CloseOptions } from "../options.js";
+import { normalPath } from "../pattern.js";
 import type { Refusal } from "../reject.js";
 import { readCloseOptions, type ServerSettings } from "../settings.js";
 
@@ -173,7 +174,9 @@ export class LiveServer extends Everywhere implements Server {
   }
 
   route(path: string): Bus & { stats(): Stats } {
-    const route = this.#routes.find((one) => one.path === path);
+    const normal = normalPath(String(path));
+    const route =
+      this.#routes.find((one) => one.path === path) ?? this.#routes.find((one) => normalPath(one.path) === normal);
     if (route === undefined)
       throw new SendallError("BAD_OPTION", `routes["${path}"]: there is no such route`, {
         option: `routes["${path}"]`,

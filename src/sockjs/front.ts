@@ -8,6 +8,7 @@ import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contr
 import { CommonHeaders, readPath } from "../head.js";
 import { EVERY_PATH } from "../http/router.js";
 import type { SockJsOptions } from "../options.js";
+import { hasParams } from "../pattern.js";
 import type { Refusal } from "../reject.js";
 import { PlainAsking, routeUrl } from "./asking.js";
 import { Batch } from "./frames.js";
@@ -63,7 +64,7 @@ export class Front implements SockJsFront {
     const family = new Family(parent, (error) => log.error({ err: error }, "a session failed"));
     const parts: ServiceParts = { ...others, family, batch: new Batch() };
     const services = [...routes]
-      .sort((a, b) => depth(b.path) - depth(a.path))
+      .sort((a, b) => rank(a.path, b.path))
       .flatMap(({ path = EVERY_PATH, settings }) =>
         settings.sockjs === false ? [] : [new Service(path, settings.sockjs, settings, parts)],
       );
@@ -185,6 +186,7 @@ function asItIs(admission: Admission): Admission {
   return admission;
 }
 
-function depth(path = ""): number {
-  return path.split("/").length;
+/** The longest path first, and one without parameters before one that has some, as the router chooses. */
+function rank(a: string = "", b: string = ""): number {
+  return b.split("/").length - a.split("/").length || Number(hasParams(a)) - Number(hasParams(b));
 }

@@ -361,8 +361,80 @@ describe("routes", () => {
     [{ routes: { "": { handler } } }, 'routes[""]: expected a path that begins with "/"'],
     [{ routes: { "/a": 5 } }, 'routes["/a"]: expected an object with a handler, got 5'],
     [{ routes: { "/a": handler } }, 'routes["/a"]: expected an object with a handler, got a function'],
+    [{ routes: { "/a/:": { handler } } }, 'routes["/a/:"]: expected a name after ":"'],
   ])("are refused: %j", (options, message) => {
     expect(refusal(options)?.message).toBe(message);
+  });
+
+  test.each([
+    ["/a/*", 'without "*"'],
+    ["/*", 'without "*"'],
+    ["/a/:x*", 'without "*"'],
+    ["/a/*/:x", 'without "*"'],
+    ["/a/:x(\\d+)", 'expected a plain name after ":"'],
+    ["/a/:x+", 'expected a plain name after ":"'],
+    ["/a/:x:y", 'expected a plain name after ":"'],
+    ["/a?x", "expected a path without a query"],
+    ["/a#x", "expected a path without a query"],
+    ["/100%", "expected percent-encoded UTF-8"],
+    ["/%zz", "expected percent-encoded UTF-8"],
+    ["/a/%ff", "expected percent-encoded UTF-8"],
+    ["/\ud800", "expected percent-encoded UTF-8"],
+    ["/a/../b", 'without the parts "." and ".."'],
+    ["/./:x", 'without the parts "." and ".."'],
+    ["/a/%2e%2E/b", 'without the parts "." and ".."'],
+  ])("are refused where no request would ever have the path: %s", (path, problem) => {
+    expect(refusal({ routes: { [path]: { handler } } })).toEqual({
+      option: `routes["${path}"]`,
+      message: expect.stringContaining(problem),
+    });
+  });
+
+  test.each([
+    ["/a/:x", "/a/:y"],
+    ["/räume", "/r%C3%A4ume"],
+    ["/r%C3%A4ume", "/r%c3%a4ume"],
+    ["/räume/:x", "/r%c3%a4ume/:y"],
+    ["/a b", "/a%20b"],
+    ["/a%2Fb", "/a%2fb"],
+    ["/abc", "/%61bc"],
+    ["/%3Aa/:x", "/%3aa/:y"],
+  ])("that match the same paths are refused: %s and %s", (first, second) => {
+    for (const [one, other] of [
+      [first, second],
+      [second, first],
+    ])
+      expect(
+        refusal({ routes: { [String(one)]: { handler }, "/other": { handler }, [String(other)]: { handler } } }),
+      ).toEqual({
+        option: `routes["${other}"]`,
+        message: `routes["${other}"]: matches the same paths as routes["${one}"]`,
+      });
+  });
+
+  test("that would never be reached are refused, and those before whole classes are not", () => {
+    expect(refusal({ routes: { "/:a/:b": { handler }, "/x/:b": { handler } } })).toEqual({
+      option: 'routes["/x/:b"]',
+      message: 'routes["/x/:b"]: matches nothing, since all that it would match has come to routes["/:a/:b"] before it',
+    });
+    for (const paths of [
+      ["/x/:b", "/:a/:b"],
+      ["/:a/x", "/x/:b"],
+      ["/a/:x", "/a/b"],
+      ["/a/b", "/a/:x"],
+      ["/:a/", "/:a", "/"],
+      ["/:a//:b", "/:a/:b/:c"],
+      ["/a%2Fb", "/a/b"],
+      ["/%3Aa", "/:a"],
+      ["/%2A"],
+      ["/a/:naïve-name_1.x"],
+      ["/100%25"],
+      ["/..."],
+    ])
+      expect([paths, refusal({ routes: Object.fromEntries(paths.map((path) => [path, { handler }])) })]).toEqual([
+        paths,
+        undefined,
+      ]);
   });
 
   test("keep their order and have each their own handler", () => {
