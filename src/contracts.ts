@@ -70,7 +70,7 @@ export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
   readonly raw: IncomingMessage | undefined;
 }
 
-/** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`. A throw is answered with 500. */
+/** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`, which may be thrown as well. Any other throw is answered with 500. */
 export type Authorize<D = ConnectionData, P = Params> = (
   request: UpgradeRequest<P>,
 ) => D | Rejection | Promise<D | Rejection>;

@@ -104,8 +104,8 @@ export interface AccessEntry {
 /** The options that a route may have of its own; at the top of `serve` they are the defaults of all routes. */
 export interface SharedOptions<D = ConnectionData, P = Params> {
   /**
-   * Decides who is let in, before the upgrade: returns what becomes `connection.data` (or a promise of it), or `reject(…)`.
-   * A throw is answered with 500, one that takes longer than `handshakeTimeoutMs` with 503. Default: everybody is let in.
+   * Decides who is let in, before the upgrade: returns what becomes `connection.data` (or a promise of it), or `reject(…)`, which may
+   * be thrown as well. Any other throw is answered with 500, one that takes longer than `handshakeTimeoutMs` with 503. Default: everybody is let in.
    * In front of `perConnection`, `fromLogic` or `channels` say what it gets, `(request: UpgradeRequest) => …`: only then does the
    * compiler know in time what it returns.
    */
@@ -208,7 +208,10 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly port?: number;
   /** How many connections may wait to be accepted by the operating system. Default: the system's. */
   readonly backlog?: number;
-  /** A folder to serve over HTTP on the same port. Default none. */
+  /**
+   * A folder to serve over HTTP on the same port: its files as they are at the time, but for hidden ones and for links that lead out of it. A
+   * peer that takes nothing of a file for two minutes is cut. Default none.
+   */
   readonly static?: string;
   /** Serves `wss://` with this key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
   readonly tls?: TlsOptions;

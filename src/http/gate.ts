@@ -190,6 +190,10 @@ export class Admissions implements Pick<Gate, "admit"> {
       (async () => authorize(request))().then(
         (answer) => decide(answer instanceof Rejection ? answer.refusal : { data: answer }),
         (error: unknown) => {
+          if (error instanceof Rejection) {
+            decide(error.refusal);
+            return;
+          }
           // One that gives up when it is told to has not failed.
           if (!over.signal.aborted) log.error({ err: error, path: facts.path }, "authorize failed");
           decide(FAILED);

@@ -8,7 +8,7 @@ import { Alarm, type Clock } from "../clock.js";
 import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Refusal } from "../reject.js";
-import { ignoreError, refuseSocket } from "./refuse.js";
+import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
 import type { UpgradeListener } from "./upgrade.js";
 
@@ -65,6 +65,8 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     hooks.upgrade(request, socket, head);
   });
   server.on("clientError", (error, socket) => {
+    // What it sent after it was refused is not read by anybody.
+    if (wasRefused(socket)) return;
     socket.on("error", ignoreError);
     if (!heads.knows(socket)) {
       log.info({ err: error }, "TLS handshake failed");
@@ -74,7 +76,7 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     const refusal = faultOf("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
     hooks.refused(refusal, socket);
-    if (socket.writable) refuseSocket(socket, refusal);
+    if (socket.writable) refuseSocket(socket, refusal, hooks.clock);
     else socket.destroy();
   });
   await bind(server, settings);
@@ -204,7 +206,7 @@ class Heads {
   readonly #late = ({ socket }: Waiting): void => {
     this.#hooks.log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
     this.#hooks.refused(TOO_SLOW, socket);
-    if (this.knows(socket)) refuseSocket(socket, TOO_SLOW);
+    if (this.knows(socket)) refuseSocket(socket, TOO_SLOW, this.#hooks.clock);
     else socket.destroy();
   };
 }

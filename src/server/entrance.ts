@@ -5,6 +5,7 @@ import type { Entrance, Gate, Logger } from "../contracts.js";
 import { onlyAddress } from "../http/address.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type Listener, listen } from "../http/listen.js";
+import { cutRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
 import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
@@ -37,7 +38,7 @@ function createHttp({ settings, log, clock, actor, localAddress }: Making, gate:
   const transport = new WebSocketTransport({ closeTimeoutMs: settings.closeTimeoutMs });
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
   const upgrade = createUpgrade({ gate, clock, handOver, sockjs, localAddress });
-  const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
+  const pages = settings.static === undefined ? undefined : serveStatic(settings.static, clock);
   const requests = new Requests({
     clock,
     log,
@@ -70,6 +71,7 @@ export const createNetworkEntrance: Surroundings["createEntrance"] = (settings, 
     close: async () => listener?.close(),
     detach() {
       made?.sockjs?.end();
+      cutRefused(clock);
       listener?.cut();
     },
     middleware: (request, response, next) => made?.requests.middleware(request, response, next),
@@ -94,6 +96,7 @@ export function createAttachedEntrance(host: HostServer): Surroundings["createEn
       close: async () => {},
       detach() {
         made?.sockjs?.end();
+        cutRefused(clock);
         attachment?.close();
       },
       middleware: (request, response, next) =>

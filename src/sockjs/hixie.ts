@@ -63,7 +63,7 @@ export function shakeHixie(request: IncomingMessage, socket: Duplex, head: Buffe
   socket.on("error", ignoreError);
   if (origin === undefined || host === undefined || prove(Buffer.alloc(NONCE_BYTES)) === undefined) {
     admission.forsake();
-    refuseSocket(socket, BAD);
+    refuseSocket(socket, BAD, parts.clock);
     return;
   }
   const scheme = socket instanceof TLSSocket ? "wss" : "ws";
