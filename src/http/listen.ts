@@ -75,6 +75,7 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     }
     const refusal = faultOf("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
+    heads.end(socket);
     hooks.refused(refusal, socket);
     if (socket.writable) refuseSocket(socket, refusal, hooks.clock);
     else socket.destroy();
@@ -172,8 +173,8 @@ class Heads {
     this.#secured.set(socket, waiting);
   };
 
-  /** Its request has come: a WebSocket that lives on is not watched here any more. */
-  end(socket: Socket): void {
+  /** Its request has come, or will not: a socket that lives on is not watched here any more. */
+  end(socket: Duplex): void {
     const waiting = (this.#isSecure ? this.#secured : this.#waiting).get(socket);
     if (waiting === undefined) return;
     if (this.#isSecure) this.#secured.set(socket, undefined);

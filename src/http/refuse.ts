@@ -16,6 +16,8 @@ export function ignoreError(): void {}
  * socket whose peer is still sending would be reset, and the peer would lose what it has not read yet (RFC 9112 section 9.6).
  */
 const LINGER_MS = 10_000;
+/** A peer that is near has ended its side within so many rounds of the event loop: only the others are timed. */
+const GRACE_ROUNDS = 20;
 /** A longer answer goes out in pieces, so that the peer is seen to take them. */
 const PIECE_BYTES = 65_536;
 
@@ -70,26 +72,43 @@ function* piecesOf(bytes: Buffer): Generator<Buffer> {
 /** Reads on, since unread bytes make a reset of the end, and sees to it that the socket is closed. */
 function linger(socket: Duplex, clock: Clock): void {
   const closers = leaving.get(clock) ?? new Set();
+  let untime = (): void => {};
   const close = (): void => {
-    unwatch();
+    untime();
     closers.delete(close);
     socket.destroy();
   };
   leaving.set(clock, closers.add(close));
-  let unwatch = watchProgress(socket, clock, LINGER_MS, close);
-  socket.once("finish", () => {
-    unwatch();
-    const timer = clock.after(LINGER_MS, close);
-    unwatch = () => timer.cancel();
-    if (socket.readableEnded) close();
-  });
-  socket.once("end", () => {
-    if (socket.writableFinished) close();
-  });
+  const isOver = (): boolean => socket.readableEnded && socket.writableFinished;
+  for (const event of ["end", "finish"])
+    socket.once(event, () => {
+      if (isOver()) close();
+    });
   socket.once("close", close);
+  afterRounds(GRACE_ROUNDS, clock, () => {
+    if (closers.has(close)) untime = timeLingering(socket, clock, close);
+  });
   // A parser of HTTP that still reads here would go on finding requests, or faults.
   socket.removeAllListeners("data");
   socket.on("data", discard).resume();
+}
+
+/** A bound for each step: for the taking of the answer, and then for the peer's own end. @returns what ends it */
+function timeLingering(socket: Duplex, clock: Clock, close: () => void): () => void {
+  const awaitEnd = (): (() => void) => {
+    const timer = clock.after(LINGER_MS, close);
+    return () => timer.cancel();
+  };
+  let untime = socket.writableFinished ? awaitEnd() : watchProgress(socket, clock, LINGER_MS, close);
+  socket.once("finish", () => {
+    untime();
+    untime = socket.destroyed ? untime : awaitEnd();
+  });
+  return () => untime();
+}
+
+function afterRounds(rounds: number, clock: Clock, step: () => void): void {
+  clock.soon(rounds <= 1 ? step : () => afterRounds(rounds - 1, clock, step));
 }
 
 function discard(): void {}

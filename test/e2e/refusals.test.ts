@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { type AccessEntry, reject, type ServeOptions } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { HandClock } from "../../src/testing/clock.js";
-import { answerTo } from "./asking.js";
+import { answerTo, upgradeWith } from "./asking.js";
 import { nextRound, serveByHand, until, upgradeRequest } from "./peers.js";
 import { ask, newSession } from "./sockjs-peers.js";
 
@@ -102,6 +102,7 @@ describe("a refusal", () => {
     const peer = reader();
     peer.socket.write(upgradeRequest());
     expect(await peer.readAll()).toMatch(/no$/);
+    await until(() => clock.alarms === 1);
     clock.pass(LINGER_MS - 1);
     await nextRound();
     expect(clock.alarms).toBe(1);
@@ -166,4 +167,15 @@ describe("reject", () => {
     const plain = await ask(port, "POST", `${newSession("")}/xhr`);
     expect([plain.status, plain.headers["www-authenticate"], plain.body]).toEqual([401, "Basic", "who are you?"]);
   });
+});
+
+test("an address counts as one for maxConnectionsPerAddress, however a proxy writes it", async () => {
+  const { port } = await stage({ trustProxy: 1, maxConnectionsPerAddress: 1 });
+  const ask = async (address: string): Promise<number> =>
+    (await answerTo(port, upgradeWith({ "X-Forwarded-For": address }))).status;
+  expect(await ask("1.1.1.1")).toBe(101);
+  for (const same of ["::ffff:1.1.1.1", "[::FFFF:1.1.1.1]:5678", "1.1.1.1:80", "::ffff:101:101"])
+    expect([same, await ask(same)]).toEqual([same, 503]);
+  expect(await ask("2001:DB8::1")).toBe(101);
+  expect(await ask("2001:db8:0::1")).toBe(503);
 });
