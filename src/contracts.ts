@@ -208,6 +208,8 @@ export type UpgradePlan =
 export interface SockJsFront {
   /** Answers a request below the path of a SockJS route. @returns `false` if it is none */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
+  /** The same after the files, for what a host has mounted at a path. @returns `false` if it is the host's */
+  answerMounted(request: IncomingMessage, response: ServerResponse): boolean;
   /** Answers what nobody else has answered, where a SockJS route has every path. @returns `false` if none has */
   greet(request: IncomingMessage, response: ServerResponse): boolean;
   /** `undefined` for an upgrade that is not SockJS's. */

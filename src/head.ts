@@ -127,7 +127,7 @@ const ASKED_NAMES = new Names(ASKED);
 
 /** Those by lower-case name, read as {@link Facts.headers}: all of them as an object are 4 kB, and take longer than the rest of the asking. */
 export function pickHeaders(rawHeaders: readonly string[]): AskedHeaders {
-  const picked: Record<string, string> = {};
+  const picked: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     if (ASKED_NAMES.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");

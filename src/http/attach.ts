@@ -1,4 +1,5 @@
 /** Upgrades on somebody else's HTTP server: `attach`. The host keeps its own routes, other upgrades and its life. */
+import { EventEmitter } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { Address } from "../contracts.js";
 import { readPath } from "../head.js";
@@ -33,6 +34,7 @@ export function attachTo(host: HostServer, upgrade: UpgradeListener, isOurs: (pa
     if (isOurs(path) || isNobodys(path, host, listener)) upgrade(request, socket, head);
   };
   const listener = Object.assign(onUpgrade, { [TAKES]: isOurs });
+  allow(host, 1);
   host.on("upgrade", listener);
   return {
     get address() {
@@ -46,8 +48,17 @@ export function attachTo(host: HostServer, upgrade: UpgradeListener, isOurs: (pa
     },
     close: () => {
       host.off("upgrade", listener);
+      allow(host, -1);
     },
   };
+}
+
+/** Ours is no listener that somebody has forgotten to remove, of which Node warns at the eleventh. */
+function allow(host: HostServer, more: number): void {
+  if (!(host instanceof EventEmitter)) return;
+  const limit = host.getMaxListeners();
+  // 0 is no limit.
+  if (limit > 0) host.setMaxListeners(limit + more);
 }
 
 /** Whether this listener has to turn it down: all are of servers like ours, none of them has the path, and this is the first. */

@@ -7,6 +7,7 @@ import { readPath } from "../head.js";
 import type { AccessEntry } from "../options.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
+import { wholeUrl } from "./mount.js";
 import { speaker } from "./proxy.js";
 import type { StaticHandler } from "./static.js";
 
@@ -62,8 +63,11 @@ export class Requests {
 
   #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
     if (this.#parts.sockjs?.answer(request, response) === true) return;
-    if (this.#parts.static === undefined) next();
-    else this.#parts.static(request, response, next);
+    const rest = (): void => {
+      if (this.#parts.sockjs?.answerMounted(request, response) !== true) next();
+    };
+    if (this.#parts.static === undefined) rest();
+    else this.#parts.static(request, response, rest);
   }
 
   #rest(request: IncomingMessage, response: ServerResponse): void {
@@ -79,6 +83,8 @@ export class Requests {
 
   /** The user's code, guarded: what it throws costs this request alone. */
   #user(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
+    // A host may have set some before.
+    const before = Object.entries(response.getHeaders());
     const failed = (error: unknown): void => {
       this.#parts.log.error({ err: error, path: readPath(request.url ?? "/") }, "onRequest failed");
       if (response.headersSent) {
@@ -87,6 +93,7 @@ export class Requests {
       }
       // Those that it has set belong to the answer that it did not give.
       for (const name of response.getHeaderNames()) response.removeHeader(name);
+      for (const [name, value] of before) if (value !== undefined) response.setHeader(name, value);
       answer(response, 500, "onRequest failed");
     };
     try {
@@ -101,7 +108,8 @@ export class Requests {
     const { onAccess, clock, log, trustProxy, sockjs } = this.#parts;
     if (onAccess === undefined) return () => {};
     const at = clock.now();
-    const { method = "", url = "/", socket, headers } = request;
+    const { method = "", socket, headers } = request;
+    const url = wholeUrl(request);
     const remoteAddress = speaker(
       headers["x-forwarded-for"]?.toString(),
       plainAddress(socket.remoteAddress),

@@ -42,7 +42,10 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly closed: Promise<ServerEnd>;
   /** The root of the actors, an XState machine: `subscribe` and `system.inspect` work. */
   readonly actor: ServerActor;
-  /** Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
+  /**
+   * Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. Mounted at a path, it
+   * finds SockJS by the whole path (`request.originalUrl`), as upgrades are found, and files by what the host has left of it.
+   */
   readonly middleware: NonNullable<Entrance["middleware"]>;
   /** Numbers of all routes together. */
   stats(): Stats;

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.js";
 import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
 import { CommonHeaders, readPath } from "../head.js";
+import { isMounted, wholeUrl } from "../http/mount.js";
 import { EVERY_PATH } from "../http/router.js";
 import type { SockJsOptions } from "../options.js";
 import { hasParams } from "../pattern.js";
@@ -52,9 +53,12 @@ export class Front implements SockJsFront {
   readonly #parts: ServiceParts;
   readonly #services: readonly Service[];
   readonly #common = new CommonHeaders();
+  readonly #log: Logger;
+  #hasWarned = false;
 
-  private constructor(parts: ServiceParts, services: readonly Service[]) {
+  private constructor(parts: ServiceParts, services: readonly Service[], log: Logger) {
     this.#parts = parts;
+    this.#log = log;
     this.#services = services;
   }
 
@@ -68,15 +72,17 @@ export class Front implements SockJsFront {
       .flatMap(({ path = EVERY_PATH, settings }) =>
         settings.sockjs === false ? [] : [new Service(path, settings.sockjs, settings, parts)],
       );
-    return new Front(parts, services);
+    return new Front(parts, services, log);
   }
 
   answer(request: IncomingMessage, response: ServerResponse): boolean {
-    const found = this.#find(readPath(request.url ?? "/"));
+    const found = this.#find(readPath(wholeUrl(request)));
     if (found === undefined) return false;
     const { row } = found.place;
     // What may be a file's, or the program's own, they answer first.
     if (found.service.isShared && row === "greeting") return false;
+    // Below a mount point the files have their place, and the host its pages.
+    if (isMounted(request) && (row === undefined || row === "greeting")) return false;
     const exchange = this.#exchange(request, response, found);
     if (row !== undefined) answerRow(row, exchange);
     else answerText(response, 404, NOT_FOUND);
@@ -93,6 +99,30 @@ export class Front implements SockJsFront {
       this.#exchange(request, response, { service, place: { base: path, row: "greeting", sessionId: "" } }),
     );
     return true;
+  }
+
+  answerMounted(request: IncomingMessage, response: ServerResponse): boolean {
+    if (!isMounted(request)) return false;
+    const found = this.#find(readPath(wholeUrl(request)));
+    if (found?.place.row === "greeting" && !found.service.isShared) {
+      answerRow("greeting", this.#exchange(request, response, found));
+      return true;
+    }
+    const problem = this.#misplaced(request);
+    if (problem === undefined) return false;
+    if (!this.#hasWarned) this.#log.warn({}, problem);
+    this.#hasWarned = true;
+    answerText(response, 404, `${problem}\n`);
+    return true;
+  }
+
+  /** What to say of a request that would be SockJS's if routes were found by what the host has left of its path. */
+  #misplaced(request: IncomingMessage): string | undefined {
+    const [path, whole] = [readPath(request.url ?? "/"), readPath(wholeUrl(request))];
+    const { row, base = "" } = this.#find(path)?.place ?? {};
+    if (row === undefined || row === "greeting" || !whole.endsWith(path)) return undefined;
+    const right = whole.slice(0, whole.length - path.length) + (base === "/" ? "" : base);
+    return `SockJS is mounted where no route is: upgrades come with their whole path, so that the route "${base}" has to be "${right}"`;
   }
 
   takes(path: string): boolean {
