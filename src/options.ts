@@ -223,7 +223,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly whenFull?: "reject" | "wait";
   /**
    * How many proxies stand in front: so many entries of `X-Forwarded-For` from the right are believed, likewise `-Proto` and
-   * `-Host`. `true` believes all. Default `false`.
+   * `-Host`. `true` believes all. An address loses its port, and `::ffff:1.1.1.1` is `1.1.1.1`. Default `false`.
    */
   readonly trustProxy?: boolean | number;
   /** Plain HTTP that nothing else answers; a throw is answered with 500. Default: 426, or 404 where `static` has no such file. */

@@ -17,6 +17,13 @@ export interface WorkersOptions {
   readonly prefix?: string;
 }
 
+/** Who of this worker listens to the primary process: with one listener for all, since Node warns of eleven. */
+const heard = new Set<(message: unknown) => void>();
+
+function hear(message: unknown): void {
+  for (const listener of [...heard]) listener(message);
+}
+
 function primaryPort(): Port {
   return {
     send(message, sent) {
@@ -25,8 +32,11 @@ function primaryPort(): Port {
       else sent();
     },
     listen(listener) {
-      process.on("message", listener);
-      return () => process.off("message", listener);
+      if (heard.size === 0) process.on("message", hear);
+      heard.add(listener);
+      return () => {
+        if (heard.delete(listener) && heard.size === 0) process.off("message", hear);
+      };
     },
   };
 }
