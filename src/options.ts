@@ -112,7 +112,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly authorize?: Authorize<D, P>;
   /**
    * Which pages may connect: `"same"` (the Origin header's host and port are the Host header's, or both are loopback), a list
-   * of origins, or `"any"`. Programs that send no Origin pass. Default `"same"`.
+   * of origins as browsers send them (`"https://example.com"`, `"capacitor://localhost"`), or `"any"`. Programs that send no Origin pass.
+   * Default `"same"`.
    */
   readonly origins?: "same" | "any" | readonly string[];
   /** Subprotocols on offer, in order of preference (RFC 6455 section 1.9). Default none. */
@@ -202,7 +203,7 @@ export type AttachOptions<D = ConnectionData, S = unknown, R = Record<string, Co
 
 /** The options of a server, but for what it runs. */
 export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
-  /** The address to listen on. Default `"127.0.0.1"`. */
+  /** The name or address to listen on, without a scheme or port. Default `"127.0.0.1"`. */
   readonly host?: string;
   /** The port to listen on; 0 picks a free one. Default 8080. */
   readonly port?: number;
@@ -230,7 +231,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   /** Told of each request and upgrade once it is answered. Default none. */
   readonly onAccess?: (entry: AccessEntry) => void;
-  /** How long a peer may take to answer a close frame before it is cut. Default 5,000 ms. */
+  /** How long a peer may take to answer a close frame before it is cut, at most 2,147,483,647 ms. Default 5,000 ms. */
   readonly closeTimeoutMs?: number;
   /**
    * Joins this server with others: `nats({ servers })`, `redis({ url })` or `workers()`. Messages reach the connections of all of them;

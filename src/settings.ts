@@ -12,6 +12,7 @@ import {
   isFolder,
   isFunction,
   isHandler,
+  isHost,
   isLogger,
   isOrigins,
   isProtocols,
@@ -20,6 +21,7 @@ import {
   isTls,
   isTrust,
   MAX_MS,
+  MAX_NATIVE_MS,
   MIB,
   type Option,
   oneOf,
@@ -92,16 +94,27 @@ interface OptionTypes {
 
 /** The defaults and checks of all options. */
 export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionTypes[N]> } = {
-  host: text("server", "127.0.0.1"),
+  host: {
+    scope: "server",
+    default: "127.0.0.1",
+    expected: 'the name or address of this machine, like "127.0.0.1", without a scheme or port',
+    accepts: isHost,
+  },
   port: whole("server", 8080, 0, 65_535),
   backlog: optional(whole("server", 511, 1, 2 ** 31 - 1)),
-  static: optional({ scope: "server", default: "", expected: "a folder that exists", accepts: isFolder }),
+  static: optional({
+    scope: "server",
+    default: "",
+    expected: "a folder that exists, below the root",
+    accepts: isFolder,
+  }),
   tls: { scope: "server", default: undefined, expected: "an object { key, cert, … }", accepts: isTls },
   authorize: { scope: "route", default: undefined, expected: "a function", accepts: isFunction },
   origins: {
     scope: "route",
     default: "same",
-    expected: '"same", "any" or a list of origins like "https://example.com"',
+    expected:
+      '"same", "any" or a list of origins as browsers send them: "https://example.com", without a path, a "*" or the usual port',
     accepts: isOrigins,
   },
   protocols: { scope: "route", default: [], expected: "a list of names of subprotocols", accepts: isProtocols },
@@ -120,7 +133,8 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   "heartbeat.timeoutMs": duration("route", 20_000),
   idleTimeoutMs: orFalse(duration("route", 1)),
   handshakeTimeoutMs: duration("route", 10_000),
-  closeTimeoutMs: duration("server", 5_000),
+  // `ws` times this with a timer of its own.
+  closeTimeoutMs: duration("server", 5_000, MAX_NATIVE_MS),
   handlerTimeoutMs: duration("route", 30_000),
   compression: flag("route", false),
   concurrency: oneOf("route", "serial", "connection"),

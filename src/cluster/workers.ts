@@ -9,7 +9,7 @@ import type { ClusterAdapter } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import { workersOver } from "./guest.js";
 import { Hub, type Port } from "./hub.js";
-import { checkPrefix } from "./peer.js";
+import { checkAdapterOptions, checkPrefix } from "./peer.js";
 
 /** What `workers` takes. */
 export interface WorkersOptions {
@@ -74,9 +74,10 @@ function serveWorkers(): void {
  * Joins the workers of `node:cluster`: call it in the primary process, which then passes messages on and has no server itself, and give
  * what it returns to `serve` in each worker: `cluster: workers()`. A message takes two hops between processes of one machine.
  *
- * @throws SendallError `BAD_OPTION` if the prefix is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
+ * @throws SendallError `BAD_OPTION` if an option is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
+  checkAdapterOptions(options, ["prefix"]);
   const { prefix = "sendall" } = options;
   checkPrefix(prefix);
   if (cluster.isWorker) return workersOver(primaryPort(), prefix);

@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket, TlsOptions } from "node:tls";
+import { MAX_NATIVE_MS } from "../checks.js";
 import { Alarm, type Clock } from "../clock.js";
 import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
@@ -93,14 +94,28 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
 }
 
 /** Each of these lets a server say who it is. */
-const IDENTITIES = ["cert", "pfx", "SNICallback", "secureContext", "pskCallback"] as const;
+const IDENTITIES = ["pfx", "SNICallback", "secureContext", "pskCallback"] as const;
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null && !(Object(value).length === 0 && typeof value !== "function");
+}
+
+/** Whether any client could shake hands with it. */
+function hasIdentity(tls: TlsOptions): boolean {
+  if (IDENTITIES.some((name) => isGiven(tls[name]))) return true;
+  return isGiven(tls.cert) && (isGiven(tls.key) || isGiven(tls.privateKeyIdentifier));
+}
 
 function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   if (tls === undefined) return createServer();
-  if (!IDENTITIES.some((name) => tls[name] !== undefined))
+  if (!hasIdentity(tls))
     throw new SendallError("BAD_OPTION", "tls: expected a certificate: { key, cert } or { pfx }", { option: "tls" });
+  // Their names are in the order of their age.
+  if (tls.minVersion !== undefined && tls.maxVersion !== undefined && tls.minVersion > tls.maxVersion)
+    throw new SendallError("BAD_OPTION", "tls: expected a minVersion that is not above maxVersion", { option: "tls" });
   try {
-    return createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls });
+    // Node's timer counts in 32 bits; ours ends a longer wait.
+    return createTlsServer({ handshakeTimeout: Math.min(handshakeTimeoutMs, MAX_NATIVE_MS), ...tls });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SendallError("BAD_OPTION", `tls: ${why}`, { option: "tls", cause });
