@@ -97,13 +97,17 @@ export function isTrust(value: unknown): value is boolean | number {
   return typeof value === "boolean" || (typeof value === "number" && Number.isInteger(value) && value >= 0);
 }
 
-/** Not the whole file system: that is nobody's to serve, and sirv would find nothing in it. */
 export function isFolder(value: unknown): value is string {
   try {
-    return typeof value === "string" && statSync(value).isDirectory() && dirname(resolve(value)) !== resolve(value);
+    return typeof value === "string" && statSync(value).isDirectory();
   } catch {
     return false;
   }
+}
+
+/** The whole file system: nobody's to serve, and sirv would find nothing in it. */
+export function isRoot(folder: string): boolean {
+  return dirname(resolve(folder)) === resolve(folder);
 }
 
 export function isLogger(value: unknown): value is Logger | false | undefined {

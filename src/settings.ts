@@ -17,6 +17,7 @@ import {
   isOrigins,
   isProtocols,
   isRecord,
+  isRoot,
   isScriptUrl,
   isTls,
   isTrust,
@@ -97,7 +98,7 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   host: {
     scope: "server",
     default: "127.0.0.1",
-    expected: 'the name or address of this machine, like "127.0.0.1", without a scheme or port',
+    expected: "a string that is not empty, the name or address of this machine without a scheme or port",
     accepts: isHost,
   },
   port: whole("server", 8080, 0, 65_535),
@@ -105,7 +106,7 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   static: optional({
     scope: "server",
     default: "",
-    expected: "a folder that exists, below the root",
+    expected: "a folder that exists",
     accepts: isFolder,
   }),
   tls: { scope: "server", default: undefined, expected: "an object { key, cert, … }", accepts: isTls },
@@ -371,11 +372,13 @@ export function readOptions(options: unknown): ServerSettings {
   if (!isRecord(options)) refuse("options", `expected an object, got ${show(options)}`);
   checkNames(options, "", "server");
   const source = new Source({ at: "", options });
+  const folder = source.read("static");
+  if (folder !== undefined && isRoot(folder)) refuse("static", `expected a folder below the root, got ${show(folder)}`);
   return {
     host: source.read("host"),
     port: source.read("port"),
     backlog: source.read("backlog"),
-    static: source.read("static"),
+    static: folder,
     tls: source.read("tls"),
     maxConnections: source.read("maxConnections"),
     maxConnectionsPerAddress: source.read("maxConnectionsPerAddress"),

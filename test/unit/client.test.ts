@@ -539,7 +539,7 @@ describe("options", () => {
     "Content-Length",
     "transfer-encoding",
   ])("headers without that of the handshake itself: %s", (name) => {
-    const attempt = (): void => connect("ws://127.0.0.1:1/", { headers: { [name]: "x" } }).close();
+    const attempt = (): unknown => connect("ws://127.0.0.1:1/", { headers: { [name]: "x" } }).close();
     expect(attempt).toThrow(/^headers: expected .* without those of the handshake itself, got /);
   });
 

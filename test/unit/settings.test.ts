@@ -69,7 +69,7 @@ const values: {
   backlog: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, "1"] },
   static: {
     good: [folder],
-    bad: [join(folder, "missing"), file, join(file, "x"), "a\0b", `/${"a".repeat(5_000)}`, "/", "/..", "", 1, null],
+    bad: [join(folder, "missing"), file, join(file, "x"), "a\0b", `/${"a".repeat(5_000)}`, "", 1, null],
   },
   tls: { good: [{ key: "k", cert: "c" }], bad: [true, "cert.pem", null] },
   authorize: { good: [() => ({})], bad: [true, {}, null] },
@@ -209,6 +209,14 @@ describe.each(names)("the option %s", (name) => {
     for (const value of values[name].bad)
       expect(refusal({ routes: { "/a": { handler, ...nest(name, value) } } })?.option).toBe(route + name);
   });
+});
+
+test("the root of the file system is no folder to serve", () => {
+  for (const root of ["/", "//", "/..", "/tmp/.."])
+    expect(refusal({ handler, static: root })).toEqual({
+      option: "static",
+      message: `static: expected a folder below the root, got "${root}"`,
+    });
 });
 
 describe("no option", () => {
