@@ -1,5 +1,7 @@
 /** What the value of an option may be: the kinds that `settings.ts` puts its table together from. */
 import { statSync } from "node:fs";
+import { isIPv6 } from "node:net";
+import { dirname, resolve } from "node:path";
 import type { TlsOptions } from "node:tls";
 import { type ClusterAdapter, type Handler, type Logger, ShapedHandler } from "./contracts.js";
 
@@ -14,6 +16,8 @@ export interface Option<T> {
 export const MIB: number = 1_048_576;
 /** Longer than any sensible wait, short enough to be added to a date. */
 export const MAX_MS: number = 2 ** 40;
+/** The longest wait of a native timer, which counts in 32 bits and takes a longer one for none: for what waits beside our clock. */
+export const MAX_NATIVE_MS: number = 2 ** 31 - 1;
 
 export function whole(
   scope: Option<number>["scope"],
@@ -28,8 +32,9 @@ export function whole(
   return { scope, default: preset, expected, accepts };
 }
 
-export function duration(scope: Option<number>["scope"], preset: number): Option<number> {
-  return { ...whole(scope, preset, 1, MAX_MS), expected: "a whole number of milliseconds from 1" };
+export function duration(scope: Option<number>["scope"], preset: number, max: number = MAX_MS): Option<number> {
+  const range = max === MAX_MS ? "from 1" : `from 1 to ${max}`;
+  return { ...whole(scope, preset, 1, max), expected: `a whole number of milliseconds ${range}` };
 }
 
 export function text(scope: Option<string>["scope"], preset: string): Option<string> {
@@ -59,12 +64,18 @@ function isAny(value: unknown): value is "same" | "any" {
   return value === "same" || value === "any";
 }
 
-/** An origin as a browser writes it: scheme, host and port. */
+/** Schemes that no page has: a WebSocket's own, and those of files to load or to run. */
+const NO_PAGE = /^(?:wss?|ftp|file|blob|data|javascript|about|mailto):/;
+
+/** A host that a page can have: none with a part that stands for others (`*.example.com`, `.example.com`). */
+const PAGE_HOST = /^(?!\.)[^*]+$/;
+
+/** An origin as a browser writes it: scheme, host and port. Pages of apps and extensions have schemes of their own. */
 function isOrigin(value: unknown): value is string {
   if (typeof value !== "string" || !URL.canParse(value)) return false;
   const { protocol, host } = new URL(value);
   // Not `URL.origin`, which knows no scheme of apps and extensions.
-  return host !== "" && `${protocol}//${host}` === value;
+  return PAGE_HOST.test(host) && !NO_PAGE.test(protocol) && `${protocol}//${host}` === value;
 }
 
 export function isOrigins(value: unknown): value is "same" | "any" | readonly string[] {
@@ -94,6 +105,11 @@ export function isFolder(value: unknown): value is string {
   }
 }
 
+/** The whole file system: nobody's to serve, and sirv would find nothing in it. */
+export function isRoot(folder: string): boolean {
+  return dirname(resolve(folder)) === resolve(folder);
+}
+
 export function isLogger(value: unknown): value is Logger | false | undefined {
   if (value === false) return true;
   if (typeof value !== "object" || value === null) return false;
@@ -107,9 +123,17 @@ export function isAdapter(value: unknown): value is ClusterAdapter {
   return isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
 }
 
-/** What a page can load a script from. */
+/** A name or an address alone: no URL, no port, no brackets. */
+export function isHost(value: unknown): value is string {
+  return typeof value === "string" && (/^[^\s\p{Cc}:/?#@[\]*]+$/u.test(value) || isIPv6(value));
+}
+
+/** What a page can load a script from: an address, or a path. */
 export function isScriptUrl(value: unknown): value is string {
-  return typeof value === "string" && (value.startsWith("/") || (/^https?:/.test(value) && URL.canParse(value)));
+  if (typeof value !== "string") return false;
+  return value.startsWith("/")
+    ? URL.canParse(value, "http://page.example")
+    : /^https?:/.test(value) && URL.canParse(value);
 }
 
 export function isTls(value: unknown): value is TlsOptions {

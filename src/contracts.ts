@@ -70,7 +70,7 @@ export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
   readonly raw: IncomingMessage | undefined;
 }
 
-/** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`. A throw is answered with 500. */
+/** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`, which may be thrown as well. Any other throw is answered with 500. */
 export type Authorize<D = ConnectionData, P = Params> = (
   request: UpgradeRequest<P>,
 ) => D | Rejection | Promise<D | Rejection>;
@@ -224,6 +224,8 @@ export interface SockJsFront {
   has(path: string): boolean;
   /** Answers a request below the path of a SockJS route. @returns `false` if it is none */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
+  /** The same after the files, for what a host has mounted at a path. @returns `false` if it is the host's */
+  answerMounted(request: IncomingMessage, response: ServerResponse): boolean;
   /** Answers what nobody else has answered, where a SockJS route has every path. @returns `false` if none has */
   greet(request: IncomingMessage, response: ServerResponse): boolean;
   /** `undefined` for an upgrade that is not SockJS's. */

@@ -127,7 +127,7 @@ const ASKED_NAMES = new Names(ASKED);
 
 /** Those by lower-case name, read as {@link Facts.headers}: all of them as an object are 4 kB, and take longer than the rest of the asking. */
 export function pickHeaders(rawHeaders: readonly string[]): AskedHeaders {
-  const picked: Record<string, string> = {};
+  const picked: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     if (ASKED_NAMES.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");
@@ -153,10 +153,24 @@ function readCookies(header: string | undefined): Record<string, string> {
   return cookies;
 }
 
+/** What stands before the path in a target of the form for proxies (RFC 9112 section 3.2.2): scheme and authority. */
+const AUTHORITY = /^[a-z][a-z\d+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
+
+/** The path and query of a request's target, as they were sent, in whichever form it came. */
+export function originForm(url: string): string {
+  if (url.startsWith("/")) return url;
+  const rest = url.slice(AUTHORITY.exec(url)?.[0].length ?? 0);
+  return rest.length === url.length || rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/** The host in a request's target, which then counts in place of the `Host` header; `undefined` if there is none. */
+export function hostOf(url: string): string | undefined {
+  return url.startsWith("/") ? undefined : AUTHORITY.exec(url)?.[1] || undefined;
+}
+
 /** The path of a request's target, without the query. */
 export function readPath(url: string): string {
-  // A proxy's form of a target (RFC 9112 section 3.2.2) has the host in it.
-  const target = url.startsWith("/") || !URL.canParse(url) ? url : new URL(url).pathname;
+  const target = originForm(url);
   const end = target.indexOf("?");
   return end < 0 ? target : target.slice(0, end);
 }

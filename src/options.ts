@@ -111,15 +111,16 @@ export interface AccessEntry {
 /** The options that a route may have of its own; at the top of `serve` they are the defaults of all routes. */
 export interface SharedOptions<D = ConnectionData, P = Params> {
   /**
-   * Decides who is let in, before the upgrade: returns what becomes `connection.data` (or a promise of it), or `reject(…)`.
-   * A throw is answered with 500, one that takes longer than `handshakeTimeoutMs` with 503. Default: everybody is let in.
+   * Decides who is let in, before the upgrade: returns what becomes `connection.data` (or a promise of it), or `reject(…)`, which may
+   * be thrown as well. Any other throw is answered with 500, one that takes longer than `handshakeTimeoutMs` with 503. Default: everybody is let in.
    * In front of `perConnection`, `fromLogic` or `channels` say what it gets, `(request: UpgradeRequest) => …`: only then does the
    * compiler know in time what it returns.
    */
   readonly authorize?: Authorize<D, P>;
   /**
    * Which pages may connect: `"same"` (the Origin header's host and port are the Host header's, or both are loopback), a list
-   * of origins, or `"any"`. Programs that send no Origin pass. Default `"same"`.
+   * of origins as browsers send them (`"https://example.com"`, `"capacitor://localhost"`), or `"any"`. Programs that send no Origin pass.
+   * Default `"same"`.
    */
   readonly origins?: "same" | "any" | readonly string[];
   /** Subprotocols on offer, in order of preference (RFC 6455 section 1.9). Default none. */
@@ -192,8 +193,10 @@ export type Handling<D = ConnectionData, S = unknown, R = Record<string, Connect
     }
   | {
       /**
-       * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. A
-       * route whose `authorize` looks at its request is written as `route({…})`: the compiler infers more there.
+       * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. Segments
+       * are compared decoded: `"/räume"` and `"/r%C3%A4ume"` are the same path, and `%2F` stays inside its segment. A path without
+       * parameters comes first, then the others in their order. A route whose `authorize` looks at its request is written as
+       * `route({…})`: the compiler infers more there.
        */
       readonly routes: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
       readonly handler?: never;
@@ -212,13 +215,16 @@ export type AttachOptions<D = ConnectionData, S = unknown, R = Record<string, Co
 
 /** The options of a server, but for what it runs. */
 export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
-  /** The address to listen on. Default `"127.0.0.1"`. */
+  /** The name or address to listen on, without a scheme or port. Default `"127.0.0.1"`. */
   readonly host?: string;
   /** The port to listen on; 0 picks a free one. Default 8080. */
   readonly port?: number;
   /** How many connections may wait to be accepted by the operating system. Default: the system's. */
   readonly backlog?: number;
-  /** A folder to serve over HTTP on the same port. Default none. */
+  /**
+   * A folder to serve over HTTP on the same port: its files as they are at the time, but for hidden ones and for links that lead out of it. A
+   * peer that takes nothing of a file for two minutes is cut. Default none.
+   */
   readonly static?: string;
   /** Serves `wss://` with this key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
   readonly tls?: TlsOptions;
@@ -230,7 +236,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly whenFull?: "reject" | "wait";
   /**
    * How many proxies stand in front: so many entries of `X-Forwarded-For` from the right are believed, likewise `-Proto` and
-   * `-Host`. `true` believes all. Default `false`.
+   * `-Host`. `true` believes all. An address loses its port, and `::ffff:1.1.1.1` is `1.1.1.1`. Default `false`.
    */
   readonly trustProxy?: boolean | number;
   /**
@@ -242,7 +248,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly onAccess?: (entry: AccessEntry) => void;
   /**
    * How long a peer may take to answer a close frame before it is cut, and how long its own may wait for the events that came before
-   * it to be handled. Default 5,000 ms.
+   * it to be handled. At most 2,147,483,647 ms. Default 5,000 ms.
    */
   readonly closeTimeoutMs?: number;
   /**

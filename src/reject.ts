@@ -9,7 +9,7 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What `reject` returns; `authorize` hands it on. */
+/** What `reject` returns; `authorize` hands it on, or throws it. */
 export class Rejection {
   /** The answer in place of the upgrade. */
   readonly refusal: Refusal;
@@ -25,7 +25,7 @@ const HEADER_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
- * For `authorize`: turns the peer down with this status, body and these headers, unchanged.
+ * For `authorize`, to return or to throw: turns the peer down with this status, body and these headers, unchanged.
  *
  * @param status an HTTP status from 400 to 599, or a redirect from 300
  * @throws SendallError `BAD_DATA` for any other status, a body that is no string, or a header that HTTP does not allow

@@ -12,14 +12,17 @@ import {
   isFolder,
   isFunction,
   isHandler,
+  isHost,
   isLogger,
   isOrigins,
   isProtocols,
   isRecord,
+  isRoot,
   isScriptUrl,
   isTls,
   isTrust,
   MAX_MS,
+  MAX_NATIVE_MS,
   MIB,
   type Option,
   oneOf,
@@ -40,6 +43,7 @@ import type {
   SockJsOptions,
   SuperviseOptions,
 } from "./options.js";
+import { Patterns, problemOf } from "./pattern.js";
 
 /** Every option by its dotted name, but for `handler`, `routes` and the groups themselves. */
 interface OptionTypes {
@@ -92,16 +96,27 @@ interface OptionTypes {
 
 /** The defaults and checks of all options. */
 export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionTypes[N]> } = {
-  host: text("server", "127.0.0.1"),
+  host: {
+    scope: "server",
+    default: "127.0.0.1",
+    expected: "a string that is not empty, the name or address of this machine without a scheme or port",
+    accepts: isHost,
+  },
   port: whole("server", 8080, 0, 65_535),
   backlog: optional(whole("server", 511, 1, 2 ** 31 - 1)),
-  static: optional({ scope: "server", default: "", expected: "a folder that exists", accepts: isFolder }),
+  static: optional({
+    scope: "server",
+    default: "",
+    expected: "a folder that exists",
+    accepts: isFolder,
+  }),
   tls: { scope: "server", default: undefined, expected: "an object { key, cert, … }", accepts: isTls },
   authorize: { scope: "route", default: undefined, expected: "a function", accepts: isFunction },
   origins: {
     scope: "route",
     default: "same",
-    expected: '"same", "any" or a list of origins like "https://example.com"',
+    expected:
+      '"same", "any" or a list of origins as browsers send them: "https://example.com", without a path, a "*" or the usual port',
     accepts: isOrigins,
   },
   protocols: { scope: "route", default: [], expected: "a list of names of subprotocols", accepts: isProtocols },
@@ -121,7 +136,8 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   "heartbeat.timeoutMs": duration("route", 20_000),
   idleTimeoutMs: orFalse(duration("route", 1)),
   handshakeTimeoutMs: duration("route", 10_000),
-  closeTimeoutMs: duration("server", 5_000),
+  // `ws` times this with a timer of its own.
+  closeTimeoutMs: duration("server", 5_000, MAX_NATIVE_MS),
   handlerTimeoutMs: duration("route", 30_000),
   compression: flag("route", false),
   concurrency: oneOf("route", "serial", "connection"),
@@ -336,24 +352,17 @@ function readRoute(path: string | undefined, handler: unknown, source: Source, a
   return { path, handler, settings };
 }
 
-/** A path that requests can have: without a query, and with parts whose names are there and distinct. */
-function checkPath(path: string, name: string): void {
-  if (!path.startsWith("/")) refuse(name, `expected a path that begins with "/"`);
-  if (/[?#]/.test(path)) refuse(name, "expected a path without a query");
-  const parts = path.split("/").filter((segment) => segment.startsWith(":"));
-  if (parts.includes(":")) refuse(name, 'expected a name after ":"');
-  if (new Set(parts).size < parts.length) refuse(name, "expected each of its parts to have a name of its own");
-}
-
 function readRoutes(options: Record<string, unknown>): ServerSettings["routes"] {
   const top = { at: "", options };
   const { handler, routes } = options;
   if (routes === undefined) return [readRoute(undefined, handler, new Source(top), "")];
   if (handler !== undefined) refuse("handler", "stands beside routes: give one or the other");
   if (!isRecord(routes)) refuse("routes", `expected an object of routes by path, got ${show(routes)}`);
+  const patterns = new Patterns();
   const [first, ...others] = Object.entries(routes).map(([path, route]) => {
     const name = `routes["${path}"]`;
-    checkPath(path, name);
+    const problem = problemOf(path) ?? patterns.add(path);
+    if (problem !== undefined) refuse(name, problem);
     if (!isRecord(route)) refuse(name, `expected an object with a handler, got ${show(route)}`);
     checkNames(route, `${name}.`, "route");
     return readRoute(path, route.handler, new Source({ at: `${name}.`, options: route }, top), `${name}.`);
@@ -367,11 +376,13 @@ export function readOptions(options: unknown): ServerSettings {
   if (!isRecord(options)) refuse("options", `expected an object, got ${show(options)}`);
   checkNames(options, "", "server");
   const source = new Source({ at: "", options });
+  const folder = source.read("static");
+  if (folder !== undefined && isRoot(folder)) refuse("static", `expected a folder below the root, got ${show(folder)}`);
   return {
     host: source.read("host"),
     port: source.read("port"),
     backlog: source.read("backlog"),
-    static: source.read("static"),
+    static: folder,
     tls: source.read("tls"),
     maxConnections: source.read("maxConnections"),
     maxConnectionsPerAddress: source.read("maxConnectionsPerAddress"),

@@ -48,7 +48,7 @@ export interface OfflineOptions {
 export interface ConnectOptions {
   /** The subprotocol to offer, or several in order of preference. Default: none. */
   readonly protocols?: string | readonly string[];
-  /** Headers of the handshake's request, as `{ name: value }`. In Node, Deno and Bun only, and not beside `WebSocket`. Default: none. */
+  /** Headers of the handshake's request beside its own, as `{ name: value }`. In Node, Deno and Bun only, and not beside `WebSocket`. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
   /** A connection is open. What waited has been sent before. */
   readonly onOpen?: () => unknown;
@@ -121,11 +121,14 @@ function areProtocols(value: unknown): boolean {
   return new Set(names).size === names.length && names.every((name) => typeof name === "string" && TOKEN.test(name));
 }
 
+/** Headers that the handshake has itself, once (RFC 6455 section 4.1), and those of a body, which it has not. */
+const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
+
 function areHeaders(value: unknown): boolean {
   return (
     isObject(value) &&
     Object.entries(value).every(
-      ([name, text]) => TOKEN.test(name) && typeof text === "string" && FIELD_VALUE.test(text),
+      ([name, text]) => TOKEN.test(name) && !HANDSHAKE.test(name) && typeof text === "string" && FIELD_VALUE.test(text),
     )
   );
 }
@@ -134,7 +137,7 @@ const CALLBACKS = { onOpen: callback, onMessage: callback, onClose: callback, on
 
 const CHECKS: Readonly<Record<string, Check>> = {
   protocols: ["a token of HTTP, or an array of different ones", areProtocols],
-  headers: ["an object of header names and strings", areHeaders],
+  headers: ["an object of header names and strings, without those of the handshake itself", areHeaders],
   ...CALLBACKS,
   reconnect: ["an object, or false", (value) => value === false || isObject(value)],
   offline: ["an object", isObject],

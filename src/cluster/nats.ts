@@ -7,11 +7,11 @@
 import type { NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import type { Timer } from "../clock.js";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../contracts.js";
-import { SendallError, show } from "../errors.js";
+import { show } from "../errors.js";
 import { within } from "../promises.js";
 import { Backlog } from "./backlog.js";
 import { DialledSockets, unwatched } from "./dialled.js";
-import { checkPrefix, importClient } from "./peer.js";
+import { checkAdapterOptions, checkPrefix, checkWait, importClient, refuseOption } from "./peer.js";
 
 /** What `nats` takes: the connection options of `@nats-io/transport-node`, and ours. */
 export interface NatsOptions extends NodeConnectionOptions {
@@ -196,20 +196,36 @@ function tlsOf({ tls }: NodeConnectionOptions, sockets: DialledSockets): Pick<No
   return { tls: signalled };
 }
 
+/** Options of the client that become native timers, and the least that each may be. */
+const WAITS = [
+  ["pingInterval", 1],
+  ["timeout", 1],
+  ["reconnectTimeWait", 0],
+  ["reconnectJitter", 0],
+  ["reconnectJitterTLS", 0],
+] as const;
+
+/** Without any the client would take the one of this machine. */
+function areServers(servers: unknown): boolean {
+  const list: unknown[] = Array.isArray(servers) ? servers : [servers];
+  return list.length > 0 && list.every((server) => typeof server === "string" && server.trim() !== "");
+}
+
 /**
  * Joins servers over NATS (core publish and subscribe; JetStream is not needed): `cluster: nats({ servers: "nats://127.0.0.1:4222" })`.
  * Needs the package `@nats-io/transport-node`, whose connection options it takes; reconnecting never ends, unless you say otherwise.
  * Messages are at most as large as the engine's `max_payload` (1 MB unless configured).
  *
- * @throws SendallError `BAD_OPTION` if the prefix is none; `serve` rejects with `CLUSTER_UNAVAILABLE`
+ * @throws SendallError `BAD_OPTION` if an option of ours, the address or a wait is none; `serve` rejects with `CLUSTER_UNAVAILABLE`
  */
 export function nats(options: NatsOptions): ClusterAdapter {
+  checkAdapterOptions(options);
   const { prefix = "sendall", waitForLink = false, ...given } = options;
   checkPrefix(prefix);
-  if (given.servers === undefined)
-    throw new SendallError("BAD_OPTION", `servers: expected the address of an engine, got ${show(given.servers)}`, {
-      option: "servers",
-    });
+  const { servers } = given;
+  if (!areServers(servers))
+    refuseOption("servers", `expected the address of an engine, or a list of them, got ${show(servers)}`);
+  for (const [name, min] of WAITS) checkWait(name, given[name], min);
   return {
     name: "nats",
     waitForLink,

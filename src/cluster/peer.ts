@@ -1,4 +1,5 @@
 /** What the adapters of engines have in common before there is a connection: the engine's client, and the prefix of all subjects. */
+import { isRecord, MAX_NATIVE_MS } from "../checks.js";
 import { SendallError, show } from "../errors.js";
 import { PREFIX } from "./subject.js";
 
@@ -13,6 +14,28 @@ export async function importClient<M>(adapter: string, name: string, load: () =>
       cause,
     });
   }
+}
+
+/** Throws `BAD_OPTION` for an option of an adapter. */
+export function refuseOption(option: string, problem: string): never {
+  throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
+}
+
+/** Throws `BAD_OPTION` unless these are options, with no other names than these, if they are given. */
+export function checkAdapterOptions(options: unknown, names?: readonly string[]): void {
+  if (!isRecord(options)) refuseOption("options", `expected an object, got ${show(options)}`);
+  for (const name of Object.keys(options))
+    if (names?.includes(name) === false) refuseOption(name, `is no option; there are ${names.join(", ")}`);
+  const { waitForLink } = options;
+  if (waitForLink !== undefined && typeof waitForLink !== "boolean")
+    refuseOption("waitForLink", `expected true or false, got ${show(waitForLink)}`);
+}
+
+/** Throws `BAD_OPTION` unless it is a wait that a native timer of the engine's client can keep. */
+export function checkWait(option: string, value: unknown, min: number): void {
+  if (value === undefined) return;
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > MAX_NATIVE_MS)
+    refuseOption(option, `expected a whole number of milliseconds from ${min} to ${MAX_NATIVE_MS}, got ${show(value)}`);
 }
 
 /** Throws `BAD_OPTION` unless it can stand before a subject. */

@@ -5,18 +5,18 @@
  * @module sendall/redis
  */
 import type { RedisOptions as ClientOptions, Redis } from "ioredis";
+import { isRecord } from "../checks.js";
 import type { Timer } from "../clock.js";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../contracts.js";
-import { SendallError, show } from "../errors.js";
 import { within } from "../promises.js";
 import { Backlog } from "./backlog.js";
-import { checkPrefix, importClient } from "./peer.js";
+import { checkAdapterOptions, checkPrefix, checkWait, importClient, refuseOption } from "./peer.js";
 
 /** What `redis` takes: `url` or `client`. */
 export interface RedisOptions {
   /** Where the engine is, with name and password if it asks for them: `"redis://name:password@127.0.0.1:6379"`, `rediss://` for TLS. Default none. */
   readonly url?: string;
-  /** A client of `ioredis` with the options of your choice. It is copied, and left as it is. Default none. */
+  /** A client of `ioredis` with the options of your choice, not one of a Redis cluster. It is copied, and left as it is. Default none. */
   readonly client?: Redis;
   /** Stands before all channels: programs with different prefixes do not hear each other. Default `"sendall"`. */
   readonly prefix?: string;
@@ -234,8 +234,28 @@ class RedisLink implements ClusterLink {
   }
 }
 
-function refuse(option: string, problem: string): never {
-  throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
+/** What a client of `ioredis` has and others have not: those of node-redis know no `pipeline` and no `status`. */
+const CLIENT_METHODS = [
+  "duplicate",
+  "connect",
+  "disconnect",
+  "quit",
+  "ping",
+  "on",
+  "publish",
+  "subscribe",
+  "unsubscribe",
+  "pipeline",
+];
+
+/** Not by its class: a program may have another copy of `ioredis`. A cluster's client is copied in another way. */
+function isClient(value: unknown): value is Redis {
+  return (
+    isRecord(value) &&
+    CLIENT_METHODS.every((name) => typeof value[name] === "function") &&
+    typeof value.status === "string" &&
+    value.isCluster !== true
+  );
 }
 
 /**
@@ -245,14 +265,19 @@ function refuse(option: string, problem: string): never {
  * @throws SendallError `BAD_OPTION` if an option is none; `serve` rejects with `CLUSTER_UNAVAILABLE`
  */
 export function redis(options: RedisOptions): ClusterAdapter {
+  checkAdapterOptions(options, ["url", "client", "prefix", "waitForLink", "pingIntervalMs"]);
   const { url, client, prefix = "sendall", waitForLink = false, pingIntervalMs = 10_000 } = options;
   checkPrefix(prefix);
-  if ((url === undefined) === (client === undefined)) refuse("url", "expected either url or client");
+  if ((url === undefined) === (client === undefined)) refuseOption("url", "expected either url or client");
   if (client === undefined && (typeof url !== "string" || !URL.canParse(url) || !/^rediss?:/.test(url)))
     // Not shown: there may be a password in it.
-    refuse("url", `expected an address like "redis://127.0.0.1:6379"`);
-  if (!Number.isInteger(pingIntervalMs) || pingIntervalMs < 1)
-    refuse("pingIntervalMs", `expected a whole number of milliseconds from 1, got ${show(pingIntervalMs)}`);
+    refuseOption("url", `expected an address like "redis://127.0.0.1:6379"`);
+  if (client !== undefined && !isClient(client))
+    refuseOption(
+      "client",
+      "expected a client of ioredis, as new Redis() makes it: not a cluster's, and of no other package",
+    );
+  checkWait("pingIntervalMs", pingIntervalMs, 1);
   return {
     name: "redis",
     waitForLink,

@@ -9,12 +9,19 @@ import type { ClusterAdapter } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import { workersOver } from "./guest.js";
 import { Hub, type Port } from "./hub.js";
-import { checkPrefix } from "./peer.js";
+import { checkAdapterOptions, checkPrefix } from "./peer.js";
 
 /** What `workers` takes. */
 export interface WorkersOptions {
   /** Tells several clusters among the same workers apart. Default `"sendall"`. */
   readonly prefix?: string;
+}
+
+/** Who of this worker listens to the primary process: with one listener for all, since Node warns of eleven. */
+const heard = new Set<(message: unknown) => void>();
+
+function hear(message: unknown): void {
+  for (const listener of [...heard]) listener(message);
 }
 
 function primaryPort(): Port {
@@ -25,8 +32,11 @@ function primaryPort(): Port {
       else sent();
     },
     listen(listener) {
-      process.on("message", listener);
-      return () => process.off("message", listener);
+      if (heard.size === 0) process.on("message", hear);
+      heard.add(listener);
+      return () => {
+        if (heard.delete(listener) && heard.size === 0) process.off("message", hear);
+      };
     },
   };
 }
@@ -64,9 +74,10 @@ function serveWorkers(): void {
  * Joins the workers of `node:cluster`: call it in the primary process, which then passes messages on and has no server itself, and give
  * what it returns to `serve` in each worker: `cluster: workers()`. A message takes two hops between processes of one machine.
  *
- * @throws SendallError `BAD_OPTION` if the prefix is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
+ * @throws SendallError `BAD_OPTION` if an option is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
+  checkAdapterOptions(options, ["prefix"]);
   const { prefix = "sendall" } = options;
   checkPrefix(prefix);
   if (cluster.isWorker) return workersOver(primaryPort(), prefix);

@@ -1,4 +1,5 @@
 /** Upgrades on somebody else's HTTP server: `attach`. The host keeps its own routes, other upgrades and its life. */
+import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -80,6 +81,7 @@ export function attachTo(host: HostServer, parts: AttachParts): Attachment {
     else parts.clock.soon(() => arrival.take(host, parts));
   };
   const listener = Object.assign(onUpgrade, { [SHARE]: share });
+  allow(host, 1);
   host.on("upgrade", listener);
   const undo = keepBodies(host, (request) => {
     const isOurs = share.takes(readPath(request.url ?? "/"));
@@ -101,8 +103,17 @@ export function attachTo(host: HostServer, parts: AttachParts): Attachment {
     close: () => {
       undo();
       host.off("upgrade", listener);
+      allow(host, -1);
     },
   };
+}
+
+/** Ours is no listener that somebody has forgotten to remove, of which Node warns at the eleventh. */
+function allow(host: HostServer, more: number): void {
+  if (!(host instanceof EventEmitter)) return;
+  const limit = host.getMaxListeners();
+  // 0 is no limit.
+  if (limit > 0) host.setMaxListeners(limit + more);
 }
 
 /** An upgrade that the host has told of, until somebody takes it. */

@@ -69,7 +69,7 @@ class Coming extends Alarm {
       return;
     }
     this.#response.statusCode = TOO_SLOW.status;
-    refuseSocket(socket, TOO_SLOW);
+    refuseSocket(socket, TOO_SLOW, this.#parts.clock);
   }
 }
 

@@ -94,7 +94,7 @@ export class Admissions implements Pick<Gate, "admit"> {
     if (found === undefined) return { status: 404, body: `there is no route ${quote(path)}` };
     const shut = this.#shut(found.route);
     if (shut !== undefined) return shut;
-    const host = askedHost(headers, trustProxy);
+    const host = askedHost(headers, trustProxy, asking.raw?.url ?? asking.head.url);
     const isPlain = asking.sockjs === "request";
     const origin = isPlain ? pageOf({ headers, host, secure: head.secure }) : headers.origin;
     if (!allowsOrigin(found.route.settings.origins, origin, host))
@@ -203,6 +203,10 @@ export class Admissions implements Pick<Gate, "admit"> {
       (async () => runFor(this.#owner, authorize, request))().then(
         (answer) => decide(isRejection(answer) ? answer.refusal : { data: answer }),
         (error: unknown) => {
+          if (error instanceof Rejection) {
+            decide(error.refusal);
+            return;
+          }
           // One that gives up when it is told to has not failed.
           if (!over.signal.aborted) log.error({ err: error, path: facts.path }, "authorize failed");
           decide(FAILED);

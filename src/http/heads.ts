@@ -88,8 +88,8 @@ export class Heads {
     this.#secured.set(socket, waiting);
   };
 
-  /** Its request has come: a WebSocket that lives on is not watched here any more. */
-  end(socket: Socket): void {
+  /** Its request has come, or will not: a socket that lives on is not watched here any more. */
+  end(socket: Duplex): void {
     const waiting = (this.#isSecure ? this.#secured : this.#waiting).get(socket);
     if (waiting === undefined) return;
     if (this.#isSecure) this.#secured.set(socket, undefined);

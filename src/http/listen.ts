@@ -3,13 +3,14 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TlsOptions } from "node:tls";
+import { MAX_NATIVE_MS } from "../checks.js";
 import type { Clock } from "../clock.js";
 import type { Address, Logger } from "../contracts.js";
 import { SendallError } from "../errors.js";
 import type { Refusal } from "../reject.js";
 import { Heads } from "./heads.js";
 import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
-import { ignoreError, refuseSocket } from "./refuse.js";
+import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
 import { afterAnswers, answerOn, type Turns } from "./turns.js";
 import type { UpgradeListener } from "./upgrade.js";
@@ -61,7 +62,7 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     onLate: (socket, isHttp) => {
       log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
       hooks.refused(TOO_SLOW, socket);
-      if (isHttp) refuseSocket(socket, TOO_SLOW);
+      if (isHttp) refuseSocket(socket, TOO_SLOW, hooks.clock);
       else socket.destroy();
     },
   });
@@ -111,6 +112,8 @@ class ClientErrors {
 
   take(error: Error, socket: Duplex): void {
     const { log, refused } = this.#hooks;
+    // What a peer sends after it was refused is read by nobody.
+    if (wasRefused(socket)) return;
     socket.on("error", ignoreError);
     if (!this.#heads.knows(socket)) {
       log.info({ err: error }, "TLS handshake failed");
@@ -126,6 +129,7 @@ class ClientErrors {
     this.#refused.add(socket);
     const refusal = faultOf("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
+    this.#heads.end(socket);
     refused(refusal, socket);
     this.#refuse(socket, refusal);
   }
@@ -134,20 +138,34 @@ class ClientErrors {
   #refuse(socket: Duplex, refusal: Refusal): void {
     const answer = socket.destroyed ? undefined : answerOn(socket);
     if (answer?.req.complete === true) answer.once("close", () => this.#refuse(socket, refusal));
-    else if (socket.writable && answer?.headersSent !== true) refuseSocket(socket, refusal);
+    else if (socket.writable && answer?.headersSent !== true) refuseSocket(socket, refusal, this.#hooks.clock);
     else socket.destroy();
   }
 }
 
 /** Each of these lets a server say who it is. */
-const IDENTITIES = ["cert", "pfx", "SNICallback", "secureContext", "pskCallback"] as const;
+const IDENTITIES = ["pfx", "SNICallback", "secureContext", "pskCallback"] as const;
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null && !(Object(value).length === 0 && typeof value !== "function");
+}
+
+/** Whether any client could shake hands with it. */
+function hasIdentity(tls: TlsOptions): boolean {
+  if (IDENTITIES.some((name) => isGiven(tls[name]))) return true;
+  return isGiven(tls.cert) && (isGiven(tls.key) || isGiven(tls.privateKeyIdentifier));
+}
 
 function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   if (tls === undefined) return createServer();
-  if (!IDENTITIES.some((name) => tls[name] !== undefined))
+  if (!hasIdentity(tls))
     throw new SendallError("BAD_OPTION", "tls: expected a certificate: { key, cert } or { pfx }", { option: "tls" });
+  // Their names are in the order of their age.
+  if (tls.minVersion !== undefined && tls.maxVersion !== undefined && tls.minVersion > tls.maxVersion)
+    throw new SendallError("BAD_OPTION", "tls: expected a minVersion that is not above maxVersion", { option: "tls" });
   try {
-    return createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls });
+    // Node's timer counts in 32 bits; ours ends a longer wait.
+    return createTlsServer({ handshakeTimeout: Math.min(handshakeTimeoutMs, MAX_NATIVE_MS), ...tls });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SendallError("BAD_OPTION", `tls: ${why}`, { option: "tls", cause });

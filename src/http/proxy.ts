@@ -1,5 +1,7 @@
 /** What proxies say of whom they speak for (`X-Forwarded-*`), believed as far as `trustProxy` says and no further. */
 import type { Head } from "../contracts.js";
+import { hostOf } from "../head.js";
+import { oneAddress } from "./address.js";
 
 /** The facts with what the trusted proxies say of the peer; `headers` are those of the request, by lower-case name. */
 export function believeProxies(
@@ -24,10 +26,14 @@ export function speaker(header: string | undefined, address: string, trustProxy:
   return spokenFor === undefined ? address : plain(spokenFor);
 }
 
-/** The host that the peer asked for. */
-export function askedHost(headers: Readonly<Record<string, string>>, trustProxy: boolean | number): string | undefined {
+/** The host that the peer asked for. @param url the request's target, whose own host comes before the header's (RFC 9112 section 3.2.2) */
+export function askedHost(
+  headers: Readonly<Record<string, string>>,
+  trustProxy: boolean | number,
+  url = "/",
+): string | undefined {
   const trusted = trustProxy === true ? Number.POSITIVE_INFINITY : Number(trustProxy);
-  return (trusted > 0 ? entry(headers["x-forwarded-host"], trusted) : undefined) ?? headers.host;
+  return (trusted > 0 ? entry(headers["x-forwarded-host"], trusted) : undefined) ?? hostOf(url) ?? headers.host;
 }
 
 /** Each proxy adds an entry at the right: the last one that a trusted proxy has added, the leftmost if there are fewer. */
@@ -39,5 +45,5 @@ function entry(header: string | undefined, trusted: number): string | undefined 
 /** Some proxies add the port: `1.2.3.4:5678`, `[::1]:5678`. */
 function plain(address: string): string {
   const [, bracketed, v4] = /^\[([^\]]+)\](?::\d+)?$|^(\d+(?:\.\d+){3}):\d+$/.exec(address) ?? [];
-  return bracketed ?? v4 ?? address;
+  return oneAddress(bracketed ?? v4 ?? address);
 }

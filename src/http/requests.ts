@@ -8,6 +8,7 @@ import type { AccessEntry } from "../options.js";
 import type { Refusal } from "../reject.js";
 import { plainAddress } from "./address.js";
 import { watchBody } from "./bodies.js";
+import { wholeUrl } from "./mount.js";
 import { speaker } from "./proxy.js";
 import { LEFT } from "./refuse.js";
 import type { StaticHandler } from "./static.js";
@@ -95,13 +96,16 @@ export class Requests {
   /** Whose answer it is cannot be known before its turn where there are files. */
   #mayAnswer(request: IncomingMessage): boolean {
     const { sockjs, static: files, onRequest } = this.#parts;
-    return files !== undefined || onRequest !== undefined || sockjs?.has(readPath(request.url ?? "/")) === true;
+    return files !== undefined || onRequest !== undefined || sockjs?.has(readPath(wholeUrl(request))) === true;
   }
 
   #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
     if (this.#parts.sockjs?.answer(request, response) === true) return;
-    if (this.#parts.static === undefined) next();
-    else this.#parts.static(request, response, next);
+    const rest = (): void => {
+      if (this.#parts.sockjs?.answerMounted(request, response) !== true) next();
+    };
+    if (this.#parts.static === undefined) rest();
+    else this.#parts.static(request, response, rest);
   }
 
   #rest(request: IncomingMessage, response: ServerResponse): void {
@@ -117,6 +121,8 @@ export class Requests {
 
   /** The user's code, guarded: what it throws costs this request alone. */
   #user(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
+    // A host may have set some before.
+    const before = Object.entries(response.getHeaders());
     const failed = (error: unknown): void => {
       this.#parts.log.error({ err: error, path: readPath(request.url ?? "/") }, "onRequest failed");
       if (response.headersSent) {
@@ -127,6 +133,7 @@ export class Requests {
       try {
         // Those that it has set belong to the answer that it did not give.
         for (const name of response.getHeaderNames()) response.removeHeader(name);
+        for (const [name, value] of before) if (value !== undefined) response.setHeader(name, value);
         answer(response, 500, "onRequest failed");
       } catch {
         request.socket.destroy();
@@ -159,7 +166,8 @@ export class Requests {
     const { onAccess, clock, log, trustProxy, sockjs } = this.#parts;
     if (onAccess === undefined) return undefined;
     const at = clock.now();
-    const { method = "", url = "/", socket, headers } = request;
+    const { method = "", socket, headers } = request;
+    const url = wholeUrl(request);
     const remoteAddress = speaker(
       headers["x-forwarded-for"]?.toString(),
       plainAddress(socket.remoteAddress),

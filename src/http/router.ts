@@ -1,53 +1,57 @@
 /** Finds the route for a path: `"/chat"` as it stands, `"/room/:name"` with a part for each name. */
-import { decode } from "../head.js";
+import { decodeSegments, hasParams, normalPath, type Part, readPattern } from "../pattern.js";
 
 export interface Match<R> {
   readonly route: R;
-  /** The decoded parts by name. */
+  /** The decoded parts by name; has no prototype. */
   readonly params: Readonly<Record<string, string>>;
 }
 
 interface Pattern<R> {
-  readonly segments: readonly string[];
+  readonly parts: readonly Part[];
   readonly route: R;
 }
 
-const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
 
 /** The path of a route that takes whatever no other route has. */
 export const EVERY_PATH = "*";
 
 export class Router<R> {
+  /** By the spelling that browsers send. */
   readonly #exact = new Map<string, R>();
   readonly #patterns: Pattern<R>[] = [];
   #everywhere: R | undefined;
 
   add(path: string, route: R): void {
     if (path === EVERY_PATH) this.#everywhere = route;
-    else if (path.includes("/:")) this.#patterns.push({ segments: path.split("/"), route });
-    // As it comes in a request: a path outside of ASCII is percent-encoded there.
-    else this.#exact.set(encodeURI(decode(path)), route);
+    else if (hasParams(path)) this.#patterns.push({ parts: readPattern(path), route });
+    else this.#exact.set(normalPath(path), route);
   }
 
   match(path: string): Match<R> | undefined {
-    const exact = this.#exact.get(path);
+    const exact = this.#exact.size === 0 ? undefined : (this.#exact.get(path) ?? this.#exact.get(normalPath(path)));
     if (exact !== undefined) return { route: exact, params: NO_PARAMS };
-    const segments = path.split("/");
-    for (const pattern of this.#patterns) {
-      const params = bind(pattern.segments, segments);
-      if (params !== undefined) return { route: pattern.route, params };
+    if (this.#patterns.length > 0) {
+      const segments = decodeSegments(path);
+      for (const { parts, route } of this.#patterns) {
+        const params = bind(parts, segments);
+        if (params !== undefined) return { route, params };
+      }
     }
     return this.#everywhere === undefined ? undefined : { route: this.#everywhere, params: NO_PARAMS };
   }
 }
 
-function bind(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined;
-  const params: Record<string, string> = {};
-  for (const [i, part] of pattern.entries()) {
+function bind(parts: readonly Part[], segments: readonly string[]): Record<string, string> | undefined {
+  if (parts.length !== segments.length) return undefined;
+  const params: Record<string, string> = Object.create(null);
+  for (const [i, part] of parts.entries()) {
     const segment = segments[i] ?? "";
-    if (part.startsWith(":") && segment !== "") params[part.slice(1)] = decode(segment);
-    else if (part !== segment) return undefined;
+    if ("literal" in part) {
+      if (part.literal !== segment) return undefined;
+    } else if (segment === "") return undefined;
+    else params[part.name] = segment;
   }
   return params;
 }

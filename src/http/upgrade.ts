@@ -221,7 +221,7 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
       if ("accept" in answer) answer.forsake();
       const refusal = "accept" in answer ? LEFT : answer;
       gate.refused(decision, refusal);
-      refuseSocket(socket, refusal);
+      refuseSocket(socket, refusal, parts.clock);
     };
     const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
     const answer =

@@ -5,6 +5,7 @@ import type { Entrance, Gate, Logger } from "../contracts.js";
 import { onlyAddress } from "../http/address.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type Listener, listen } from "../http/listen.js";
+import { cutRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
 import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
@@ -40,7 +41,7 @@ function createHttp({ settings, log, clock, actor, localAddress, isShared }: Mak
   const transport = new WebSocketTransport();
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
   const upgrade = createUpgrade({ gate, clock, log, handOver, sockjs, localAddress, isShared });
-  const pages = settings.static === undefined ? undefined : serveStatic(settings.static);
+  const pages = settings.static === undefined ? undefined : serveStatic(settings.static, clock);
   const requests = new Requests({
     clock,
     log,
@@ -79,6 +80,7 @@ export const createNetworkEntrance: Surroundings["createEntrance"] = (settings, 
     close: async () => listener?.close(),
     detach() {
       made?.sockjs?.end();
+      cutRefused(clock);
       listener?.cut();
     },
     middleware: (request, response, next) => made?.requests.middleware(request, response, next),
@@ -109,6 +111,7 @@ export function createAttachedEntrance(host: HostServer): Surroundings["createEn
       close: async () => attachment?.retire(),
       detach() {
         made?.sockjs?.end();
+        cutRefused(clock);
         attachment?.close();
       },
       middleware: (request, response, next) =>

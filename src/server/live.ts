@@ -18,6 +18,7 @@ import { EVERY_PATH, Router } from "../http/router.js";
 import { Slots } from "../http/slots.js";
 import { optionOwner, ownedBy, watchLeaks } from "../leaks.js";
 import type { CloseOptions } from "../options.js";
+import { normalPath } from "../pattern.js";
 import type { Refusal } from "../reject.js";
 import { readCloseOptions, type ServerSettings } from "../settings.js";
 
@@ -44,7 +45,10 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
    * being called; its first failure is logged. What an inspector causes itself (it sends a message, say) is not shown to it.
    */
   readonly actor: ServerActor;
-  /** Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. */
+  /**
+   * Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. Mounted at a path, it
+   * finds SockJS by the whole path (`request.originalUrl`), as upgrades are found, and files by what the host has left of it.
+   */
   readonly middleware: NonNullable<Entrance["middleware"]>;
   /** Numbers of all routes together. */
   stats(): Stats;
@@ -180,7 +184,9 @@ export class LiveServer extends Everywhere implements Server {
   }
 
   route(path: string): Bus & { stats(): Stats } {
-    const route = this.#routes.find((one) => one.path === path);
+    const normal = normalPath(String(path));
+    const route =
+      this.#routes.find((one) => one.path === path) ?? this.#routes.find((one) => normalPath(one.path) === normal);
     if (route === undefined)
       throw new SendallError("BAD_OPTION", `routes["${path}"]: there is no such route`, {
         option: `routes["${path}"]`,

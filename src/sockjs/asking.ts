@@ -37,7 +37,7 @@ export class PlainAsking implements Asking, Asker {
     // Over HTTP there is no version of WebSocket.
     this.head = { ...readHead(request, common), url: routeUrl(request.url ?? "/", base), version: 0 };
     this.headers = new Facts(this.head).headers;
-    this.host = askedHost(this.headers, trustProxy);
+    this.host = askedHost(this.headers, trustProxy, request.url);
     this.secure = believeProxies(this.head, this.headers, trustProxy).secure;
     this.#response = response;
   }

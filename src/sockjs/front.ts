@@ -7,8 +7,10 @@ import type { Clock } from "../clock.js";
 import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
 import { overshootMessages } from "../flood.js";
 import { CommonHeaders, readPath } from "../head.js";
+import { isMounted, wholeUrl } from "../http/mount.js";
 import { EVERY_PATH } from "../http/router.js";
 import type { SockJsOptions } from "../options.js";
+import { hasParams } from "../pattern.js";
 import type { Refusal } from "../reject.js";
 import { PlainAsking, routeUrl } from "./asking.js";
 import { Batch } from "./frames.js";
@@ -52,9 +54,12 @@ export class Front implements SockJsFront {
   readonly #parts: ServiceParts;
   readonly #services: readonly Service[];
   readonly #common = new CommonHeaders();
+  readonly #log: Logger;
+  #hasWarned = false;
 
-  private constructor(parts: ServiceParts, services: readonly Service[]) {
+  private constructor(parts: ServiceParts, services: readonly Service[], log: Logger) {
     this.#parts = parts;
+    this.#log = log;
     this.#services = services;
   }
 
@@ -64,11 +69,11 @@ export class Front implements SockJsFront {
     const family = new Family(parent, (error) => log.error({ err: error }, "a session failed"));
     const parts: ServiceParts = { ...others, family, batch: new Batch() };
     const services = [...routes]
-      .sort((a, b) => depth(b.path) - depth(a.path))
+      .sort((a, b) => rank(a.path, b.path))
       .flatMap(({ path = EVERY_PATH, settings }) =>
         settings.sockjs === false ? [] : [new Service(path, settings.sockjs, settings, parts)],
       );
-    return new Front(parts, services);
+    return new Front(parts, services, log);
   }
 
   has(path: string): boolean {
@@ -76,11 +81,13 @@ export class Front implements SockJsFront {
   }
 
   answer(request: IncomingMessage, response: ServerResponse): boolean {
-    const found = this.#find(readPath(request.url ?? "/"));
+    const found = this.#find(readPath(wholeUrl(request)));
     if (found === undefined) return false;
     const { row } = found.place;
     // What may be a file's, or the program's own, they answer first.
     if (found.service.isShared && row === "greeting") return false;
+    // Below a mount point the files have their place, and the host its pages.
+    if (isMounted(request) && (row === undefined || row === "greeting")) return false;
     const exchange = this.#exchange(request, response, found);
     if (row !== undefined) answerRow(row, exchange);
     else answerText(response, 404, NOT_FOUND);
@@ -97,6 +104,30 @@ export class Front implements SockJsFront {
       this.#exchange(request, response, { service, place: { base: path, row: "greeting", sessionId: "" } }),
     );
     return true;
+  }
+
+  answerMounted(request: IncomingMessage, response: ServerResponse): boolean {
+    if (!isMounted(request)) return false;
+    const found = this.#find(readPath(wholeUrl(request)));
+    if (found?.place.row === "greeting" && !found.service.isShared) {
+      answerRow("greeting", this.#exchange(request, response, found));
+      return true;
+    }
+    const problem = this.#misplaced(request);
+    if (problem === undefined) return false;
+    if (!this.#hasWarned) this.#log.warn({}, problem);
+    this.#hasWarned = true;
+    answerText(response, 404, `${problem}\n`);
+    return true;
+  }
+
+  /** What to say of a request that would be SockJS's if routes were found by what the host has left of its path. */
+  #misplaced(request: IncomingMessage): string | undefined {
+    const [path, whole] = [readPath(request.url ?? "/"), readPath(wholeUrl(request))];
+    const { row, base = "" } = this.#find(path)?.place ?? {};
+    if (row === undefined || row === "greeting" || !whole.endsWith(path)) return undefined;
+    const right = whole.slice(0, whole.length - path.length) + (base === "/" ? "" : base);
+    return `SockJS is mounted where no route is: upgrades come with their whole path, so that the route "${base}" has to be "${right}"`;
   }
 
   takes(path: string): boolean {
@@ -191,6 +222,7 @@ function asItIs(admission: Admission): Admission {
   return admission;
 }
 
-function depth(path = ""): number {
-  return path.split("/").length;
+/** The longest path first, and one without parameters before one that has some, as the router chooses. */
+function rank(a: string = "", b: string = ""): number {
+  return b.split("/").length - a.split("/").length || Number(hasParams(a)) - Number(hasParams(b));
 }

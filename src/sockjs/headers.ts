@@ -28,10 +28,20 @@ export function setCacheable(response: ServerResponse, now: number): void {
   for (const [name, value] of Object.entries(cacheable(now))) response.setHeader(name, value);
 }
 
+/** Beside what a host's own middleware has set (RFC 9110 section 12.5.5). */
+function addVary(response: ServerResponse, name: string): void {
+  const before = String(response.getHeader("Vary") ?? "");
+  const names = before.split(",").map((one) => one.trim().toLowerCase());
+  if (names.includes("*") || names.includes(name.toLowerCase())) return;
+  response.setHeader("Vary", before === "" ? name : `${before}, ${name}`);
+}
+
 /** Lets pages of the allowed origins read the answer (the Fetch standard, CORS protocol), also one that refuses them. */
 export function setCors(response: ServerResponse, { headers, host }: Asker, origins: Origins): void {
   const { origin, "access-control-request-headers": wanted } = headers;
-  response.setHeader("Vary", "Origin");
+  addVary(response, "Origin");
+  // A host may have let in others: here the option `origins` decides.
+  for (const name of ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"]) response.removeHeader(name);
   if (origin === undefined) {
     if (origins === "any") response.setHeader("Access-Control-Allow-Origin", "*");
     return;
@@ -65,7 +75,7 @@ const SESSION_COOKIE = /(?:^|;)\s*JSESSIONID=([^;]*)/;
 /** Each time, so that a load balancer can put its own value in. Across sites browsers keep it only over TLS. */
 export function setCookie(response: ServerResponse, { headers, secure }: Asker): void {
   const [, value = "dummy"] = SESSION_COOKIE.exec(headers.cookie ?? "") ?? [];
-  response.setHeader("Set-Cookie", `JSESSIONID=${value.trim()}; path=/${secure ? "; Secure; SameSite=None" : ""}`);
+  response.appendHeader("Set-Cookie", `JSESSIONID=${value.trim()}; path=/${secure ? "; Secure; SameSite=None" : ""}`);
 }
 
 /** Who may show a page of ours in a frame: the header, or `undefined` if anybody may. */

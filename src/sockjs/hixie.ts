@@ -10,6 +10,7 @@ import type { Clock } from "../clock.js";
 import { ABNORMAL, NO_CODE, TooLarge } from "../closing.js";
 import type { Admission, Peer, Wire } from "../contracts.js";
 import type { Frame, TransportName } from "../events.js";
+import { hostOf, originForm } from "../head.js";
 import { ignoreError, refuseSocket } from "../http/refuse.js";
 import type { Refusal } from "../reject.js";
 import { Gathered } from "./gathered.js";
@@ -63,7 +64,7 @@ export function shakeHixie(request: IncomingMessage, socket: Duplex, head: Buffe
   socket.on("error", ignoreError);
   if (origin === undefined || host === undefined || prove(Buffer.alloc(NONCE_BYTES)) === undefined) {
     admission.forsake();
-    refuseSocket(socket, BAD);
+    refuseSocket(socket, BAD, parts.clock);
     return;
   }
   const scheme = socket instanceof TLSSocket ? "wss" : "ws";
@@ -72,7 +73,7 @@ export function shakeHixie(request: IncomingMessage, socket: Duplex, head: Buffe
     "Upgrade: WebSocket",
     "Connection: Upgrade",
     `Sec-WebSocket-Origin: ${origin}`,
-    `Sec-WebSocket-Location: ${scheme}://${host}${request.url ?? "/"}`,
+    `Sec-WebSocket-Location: ${scheme}://${hostOf(request.url ?? "/") ?? host}${originForm(request.url ?? "/")}`,
   ];
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   readNonce(socket, head, parts, (nonce, rest) => {

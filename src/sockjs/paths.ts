@@ -1,9 +1,9 @@
 /**
- * Where a path leads below the route that speaks SockJS: read from the request's target as it was sent, since decoding it, or
- * folding its dots and slashes, would make other paths of it.
+ * Where a path leads below the route that speaks SockJS. The part that is the route's is compared decoded, as the router does;
+ * what follows is read as it was sent, since decoding it, or folding its dots and slashes, would make other paths of it.
  */
-import { decode } from "../head.js";
 import { EVERY_PATH } from "../http/router.js";
+import { decodeSegments, normalPath, type Part, readPattern } from "../pattern.js";
 
 /** A row of SockJS's table, by the last part of its path. */
 export type SessionRow =
@@ -66,39 +66,26 @@ function placeBelow(base: string, segments: readonly string[]): Place {
 /** Finds the places below one route. */
 export type Locate = (path: string) => Place | undefined;
 
-/** @param path as it stands in `routes`; of a route that has every path any beginning of a path may be the base */
-export function locator(path: string): Locate {
-  if (path === EVERY_PATH) return locateAnywhere;
-  const route = path.endsWith("/") ? path.slice(0, -1) : path;
-  if (route.includes("/:")) return locatePattern(route.split("/"), path);
-  const base = encodeURI(decode(route));
-  const own = encodeURI(decode(path));
-  return (target) => {
-    if (target !== base && !target.startsWith(`${base}/`)) return undefined;
-    return placeBelow(own, segmentsOf(target.slice(base.length)));
-  };
-}
-
 /** A path of more parts than this is no row. */
 const MAX_PARTS = 5;
 
-/** The parts after the first slash; none is one that is empty. */
-function segmentsOf(rest: string): readonly string[] {
-  return rest === "" ? [""] : rest.slice(1).split("/", MAX_PARTS);
+/** @param path as it stands in `routes`; of a route that has every path any beginning of a path may be the base */
+export function locator(path: string): Locate {
+  if (path === EVERY_PATH) return locateAnywhere;
+  const end = path.endsWith("/") ? "/" : "";
+  const parts = readPattern(end === "" ? path : path.slice(0, -1));
+  return (target) => {
+    const segments = target.split("/", parts.length + MAX_PARTS);
+    const own = segments.slice(0, parts.length).join("/");
+    if (segments.length < parts.length || !fits(parts, decodeSegments(own))) return undefined;
+    const rest = segments.slice(parts.length);
+    // In one spelling: the sessions of a base are found by it.
+    return placeBelow(normalPath(own) + end, rest.length === 0 ? [""] : rest);
+  };
 }
 
-function locatePattern(pattern: readonly string[], path: string): Locate {
-  const end = path.endsWith("/") ? "/" : "";
-  return (target) => {
-    const segments = target.split("/", pattern.length + MAX_PARTS);
-    const fits = pattern.every((part, i) => {
-      const segment = segments[i];
-      return part.startsWith(":") ? segment !== undefined && segment !== "" : part === segment;
-    });
-    if (!fits) return undefined;
-    const rest = segments.slice(pattern.length);
-    return placeBelow(segments.slice(0, pattern.length).join("/") + end, rest.length === 0 ? [""] : rest);
-  };
+function fits(parts: readonly Part[], segments: readonly string[]): boolean {
+  return parts.every((part, i) => ("name" in part ? segments[i] !== "" : part.literal === segments[i]));
 }
 
 /** The rows that stand at the end of a path, whatever comes before; none is unknown, since others may know it. */

@@ -82,8 +82,12 @@ function open({ response, asking, service, place }: Exchange, toStream: () => St
 function answerRefusal(response: ServerResponse, { status, body, headers = {} }: Refusal): void {
   if (response.closed) return;
   if (body !== "") response.setHeader("Content-Type", "text/plain; charset=UTF-8");
-  for (const [name, value] of Object.entries(headers))
-    if (!/^(connection|content-length|transfer-encoding)$/i.test(name)) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(headers)) {
+    if (/^(connection|content-length|transfer-encoding)$/i.test(name)) continue;
+    // These stand beside others of their name.
+    if (/^(vary|set-cookie)$/i.test(name)) response.appendHeader(name, value);
+    else response.setHeader(name, value);
+  }
   response.statusCode = status;
   response.end(body);
 }

@@ -76,7 +76,8 @@ function iframe({ response, asking, service }: Exchange): void {
   setCacheable(response, parts.clock.now());
   response.setHeader("ETag", page.etag);
   const ancestors = frameAncestors(settings.origins, asking.host);
-  if (ancestors !== undefined) response.setHeader("Content-Security-Policy", ancestors);
+  // Of several policies each has to be met.
+  if (ancestors !== undefined) response.appendHeader("Content-Security-Policy", ancestors);
   if (hasPage(asking.headers["if-none-match"], page)) {
     response.writeHead(304).end();
     return;

@@ -214,6 +214,12 @@ describe("tls that is none", () => {
     ["a key of another certificate", { cert: ours.cert, key: authority.key }],
     ["no certificate", {}],
     ["a key alone", { key: ours.key }],
+    ["a certificate alone", { cert: ours.cert }],
+    ["an empty certificate", { cert: "", key: ours.key }],
+    ["an empty key", { cert: ours.cert, key: "" }],
+    ["lists of none", { cert: [], key: [] }],
+    ["an empty archive", { pfx: "" }],
+    ["versions that nobody can meet", { ...tls, minVersion: "TLSv1.3", maxVersion: "TLSv1.2" } as const],
   ])("is BAD_OPTION with nothing left listening: %s", async (_what, broken) => {
     const holder = createServer().listen(0, "127.0.0.1");
     await once(holder, "listening");
@@ -232,4 +238,15 @@ describe("tls that is none", () => {
     const peer = new RawPeer(port);
     expect((await answerOf(peer)).status).toBeNaN();
   });
+});
+
+test("a handshake may take longer than a native timer counts", async () => {
+  const warnings: string[] = [];
+  const hear = (warning: Error): void => void warnings.push(warning.message);
+  process.on("warning", hear);
+  onTestFinished(() => void process.off("warning", hear));
+  const { server } = await serveByHand({ tls, handshakeTimeoutMs: 2 ** 40, handler() {} });
+  const socket = open(server.url);
+  await once(socket, "open");
+  expect(warnings).toEqual([]);
 });

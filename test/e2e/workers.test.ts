@@ -221,3 +221,13 @@ describe("a program that forks itself", () => {
     await program.ended;
   });
 });
+
+test("eleven servers in one worker share their clients, and are no reason for a warning", async () => {
+  const program = start("test/e2e/programs/many-in-one.js");
+  const { code, stderr } = await program.ended;
+  expect([code, stderr, program.stdout.all]).toEqual([
+    0,
+    [],
+    [expect.stringMatching(/^heard by 11, listeners left: \d$/)],
+  ]);
+});

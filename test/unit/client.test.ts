@@ -575,6 +575,18 @@ describe("options", () => {
     expect(() => connect("ws://server/", options)).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
   });
 
+  test.each([
+    "connection",
+    "Upgrade",
+    "sec-websocket-key",
+    "Sec-WebSocket-Protocol",
+    "Content-Length",
+    "transfer-encoding",
+  ])("headers without that of the handshake itself: %s", (name) => {
+    const attempt = (): unknown => connect("ws://127.0.0.1:1/", { headers: { [name]: "x" } }).close();
+    expect(attempt).toThrow(/^headers: expected .* without those of the handshake itself, got /);
+  });
+
   test("headers are refused beside a class that cannot send them", () => {
     expect(() => stage.connect({ headers: { a: "b" } })).toThrow(
       expect.objectContaining({ code: "BAD_OPTION", option: "headers" }),

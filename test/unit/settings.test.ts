@@ -61,7 +61,10 @@ const logger = pino({ level: "silent" });
 const values: {
   readonly [N in keyof typeof optionTable]: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] };
 } = {
-  host: { good: ["::1", "localhost"], bad: ["", 1, null] },
+  host: {
+    good: ["::1", "::", "fe80::1%eth0", "localhost", "0.0.0.0", "a.example", "my_host", "bücher.example"],
+    bad: ["", 1, null, "http://127.0.0.1", "127.0.0.1:8080", "[::1]", "a b", "a/", "*", "a\0b", "user@a", ":80"],
+  },
   port: { good: [0, 65_535], bad: [-1, 65_536, 1.5, "80", Number.NaN, null] },
   backlog: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, "1"] },
   static: {
@@ -71,8 +74,59 @@ const values: {
   tls: { good: [{ key: "k", cert: "c" }], bad: [true, "cert.pem", null] },
   authorize: { good: [() => ({})], bad: [true, {}, null] },
   origins: {
-    good: ["same", "any", [], ["https://example.com", "http://localhost:3000"]],
-    bad: ["all", "https://example.com", ["example.com"], ["https://example.com/"], [1], null],
+    good: [
+      "same",
+      "any",
+      [],
+      ["https://example.com", "http://localhost:3000"],
+      [
+        "http://[::1]:8080",
+        "https://xn--bcher-kva.example",
+        "https://example.com.",
+        "http://127.0.0.1",
+        "http://my_host",
+      ],
+      ["chrome-extension://abcdefghijklmnop", "moz-extension://6ba7b810-9dad-11d1-80b4-00c04fd430c8"],
+      ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://-", "app://obsidian.md"],
+    ],
+    bad: [
+      "all",
+      "https://example.com",
+      ["example.com"],
+      ["https://example.com/"],
+      ["https://example.com/path"],
+      ["https://example.com?x"],
+      ["https://example.com#x"],
+      ["https://*.example.com"],
+      ["https://*"],
+      ["https://example.*"],
+      ["https://example.com:*"],
+      ["*://example.com"],
+      ["https://.example.com"],
+      ["app://*"],
+      ["*"],
+      ["same"],
+      ["any"],
+      ["null"],
+      ["wss://example.com"],
+      ["ws://localhost:3000"],
+      ["ftp://example.com"],
+      ["file://"],
+      ["file://host"],
+      ["blob:https://example.com"],
+      ["https://Example.com"],
+      ["HTTPS://example.com"],
+      ["https://example.com:443"],
+      ["http://example.com:80"],
+      ["https://bücher.example"],
+      ["https://user@example.com"],
+      ["http://127.1"],
+      ["https://example.com "],
+      ["https://good.example", "wss://bad.example"],
+      [1],
+      [null],
+      null,
+    ],
   },
   protocols: { good: [[], ["chat", "chat.v2"]], bad: ["chat", ["two words"], [""], [1], null] },
   maxConnections: { good: [0, 1, 2 ** 40], bad: [-1, 1.5, "1"] },
@@ -98,7 +152,7 @@ const values: {
   maxRoomsPerConnection: { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
   "heartbeat.intervalMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", 2 ** 40 + 1] },
   "heartbeat.timeoutMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
-  closeTimeoutMs: { good: [1, 2 ** 40], bad: [0, -1, 1.5, false] },
+  closeTimeoutMs: { good: [1, 2 ** 31 - 1], bad: [0, -1, 1.5, false, 2 ** 31, 2 ** 40, Number.POSITIVE_INFINITY] },
   handlerTimeoutMs: { good: [1, 2 ** 40], bad: [0, -1, 1.5, false] },
   compression: { good: [true, false], bad: [1, "true", {}, null] },
   concurrency: { good: ["serial", "connection"], bad: ["parallel", 1, null] },
@@ -114,7 +168,7 @@ const values: {
   "sockjs.legacy": { good: [true, false], bad: [1, "true", null] },
   "sockjs.clientUrl": {
     good: ["/client.js", "//a.example/b.js", "http://a.example/b.js", "https://a.example/b.js"],
-    bad: ["", "client.js", "http:", "javascript:alert(1)", 1, null],
+    bad: ["", "client.js", "http:", "//", "///", "//a b/c.js", " /client.js", "javascript:alert(1)", 1, null],
   },
   logger: { good: [false, logger], bad: [true, "info", null, { info() {} }, console] },
   name: { good: ["chat"], bad: ["", 1, null] },
@@ -155,6 +209,63 @@ describe.each(names)("the option %s", (name) => {
       ).toBe(value);
     for (const value of values[name].bad)
       expect(refusal({ routes: { "/a": { handler, ...nest(name, value) } } })?.option).toBe(route + name);
+  });
+});
+
+test("the root of the file system is no folder to serve", () => {
+  for (const root of ["/", "//", "/..", "/tmp/.."])
+    expect(refusal({ handler, static: root })).toEqual({
+      option: "static",
+      message: `static: expected a folder below the root, got "${root}"`,
+    });
+});
+
+describe("no option", () => {
+  const absurd = [
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -0,
+    -1,
+    0,
+    0.5,
+    2 ** 31,
+    2 ** 53,
+    10n,
+    "",
+    " ",
+    "\0",
+    "\ud800",
+    "*",
+    "any",
+    true,
+    false,
+    null,
+    [],
+    [[]],
+    [""],
+    [null],
+    ["\ud800"],
+    {},
+    { toString: null },
+    Object.create(null),
+    Symbol("x"),
+    new Date(),
+    /x/,
+    () => {},
+    class {},
+    new Proxy({}, {}),
+  ];
+
+  test.each(names)("breaks anything by what is given for it: %s is taken or refused", (name) => {
+    for (const value of absurd) {
+      const refused = refusal({ handler, ...nest(name, value) });
+      if (refused !== undefined) expect(refused.option).toBe(name);
+    }
+  });
+
+  test.each(names.filter((name) => name.endsWith("Ms")))("is a wait that is none: %s", (name) => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 0.5, 2 ** 53, "1000", 1_000n, null])
+      expect([value, refusal({ handler, ...nest(name, value) })?.option]).toEqual([value, name]);
   });
 });
 
@@ -363,8 +474,80 @@ describe("routes", () => {
     [{ routes: { "": { handler } } }, 'routes[""]: expected a path that begins with "/"'],
     [{ routes: { "/a": 5 } }, 'routes["/a"]: expected an object with a handler, got 5'],
     [{ routes: { "/a": handler } }, 'routes["/a"]: expected an object with a handler, got a function'],
+    [{ routes: { "/a/:": { handler } } }, 'routes["/a/:"]: expected a name after ":"'],
   ])("are refused: %j", (options, message) => {
     expect(refusal(options)?.message).toBe(message);
+  });
+
+  test.each([
+    ["/a/*", 'without "*"'],
+    ["/*", 'without "*"'],
+    ["/a/:x*", 'without "*"'],
+    ["/a/*/:x", 'without "*"'],
+    ["/a/:x(\\d+)", 'expected a plain name after ":"'],
+    ["/a/:x+", 'expected a plain name after ":"'],
+    ["/a/:x:y", 'expected a plain name after ":"'],
+    ["/a?x", "expected a path without a query"],
+    ["/a#x", "expected a path without a query"],
+    ["/100%", "expected percent-encoded UTF-8"],
+    ["/%zz", "expected percent-encoded UTF-8"],
+    ["/a/%ff", "expected percent-encoded UTF-8"],
+    ["/\ud800", "expected percent-encoded UTF-8"],
+    ["/a/../b", 'without the parts "." and ".."'],
+    ["/./:x", 'without the parts "." and ".."'],
+    ["/a/%2e%2E/b", 'without the parts "." and ".."'],
+  ])("are refused where no request would ever have the path: %s", (path, problem) => {
+    expect(refusal({ routes: { [path]: { handler } } })).toEqual({
+      option: `routes["${path}"]`,
+      message: expect.stringContaining(problem),
+    });
+  });
+
+  test.each([
+    ["/a/:x", "/a/:y"],
+    ["/räume", "/r%C3%A4ume"],
+    ["/r%C3%A4ume", "/r%c3%a4ume"],
+    ["/räume/:x", "/r%c3%a4ume/:y"],
+    ["/a b", "/a%20b"],
+    ["/a%2Fb", "/a%2fb"],
+    ["/abc", "/%61bc"],
+    ["/%3Aa/:x", "/%3aa/:y"],
+  ])("that match the same paths are refused: %s and %s", (first, second) => {
+    for (const [one, other] of [
+      [first, second],
+      [second, first],
+    ])
+      expect(
+        refusal({ routes: { [String(one)]: { handler }, "/other": { handler }, [String(other)]: { handler } } }),
+      ).toEqual({
+        option: `routes["${other}"]`,
+        message: `routes["${other}"]: matches the same paths as routes["${one}"]`,
+      });
+  });
+
+  test("that would never be reached are refused, and those before whole classes are not", () => {
+    expect(refusal({ routes: { "/:a/:b": { handler }, "/x/:b": { handler } } })).toEqual({
+      option: 'routes["/x/:b"]',
+      message: 'routes["/x/:b"]: matches nothing, since all that it would match has come to routes["/:a/:b"] before it',
+    });
+    for (const paths of [
+      ["/x/:b", "/:a/:b"],
+      ["/:a/x", "/x/:b"],
+      ["/a/:x", "/a/b"],
+      ["/a/b", "/a/:x"],
+      ["/:a/", "/:a", "/"],
+      ["/:a//:b", "/:a/:b/:c"],
+      ["/a%2Fb", "/a/b"],
+      ["/%3Aa", "/:a"],
+      ["/%2A"],
+      ["/a/:naïve-name_1.x"],
+      ["/100%25"],
+      ["/..."],
+    ])
+      expect([paths, refusal({ routes: Object.fromEntries(paths.map((path) => [path, { handler }])) })]).toEqual([
+        paths,
+        undefined,
+      ]);
   });
 
   test("keep their order and have each their own handler", () => {

@@ -1,10 +1,25 @@
 /** What the adapters of engines refuse before there is an engine. */
+import { Cluster, Redis } from "ioredis";
 import { SendallError } from "sendall";
 import { nats } from "sendall/nats";
 import { redis } from "sendall/redis";
 import { workers } from "sendall/workers";
 import { expect, test } from "vitest";
 import { importClient } from "../../../src/cluster/peer.js";
+
+/** What a program in JavaScript may give. */
+function wrong<T>(value: unknown): T {
+  return value as T;
+}
+
+const none = wrong<never>(undefined);
+
+/** What a client of node-redis has: much of it by the same names. */
+const nodeRedis = Object.fromEntries(
+  ["duplicate", "connect", "disconnect", "quit", "ping", "on", "publish", "subscribe", "unsubscribe", "multi"].map(
+    (name) => [name, () => {}],
+  ),
+);
 
 function refusal(make: () => unknown): { option: string | undefined; message: string } {
   try {
@@ -25,10 +40,63 @@ test.each([
   ["an empty prefix", () => redis({ url: "redis://127.0.0.1", prefix: "" }), "prefix"],
   ["no time between pings", () => redis({ url: "redis://127.0.0.1", pingIntervalMs: 0 }), "pingIntervalMs"],
   ["a prefix with a space", () => workers({ prefix: "a b" }), "prefix"],
+  ["no options for nats", () => nats(none), "options"],
+  ["no options for redis", () => redis(none), "options"],
+  ["null for workers", () => workers(wrong(null)), "options"],
+  ["an address in place of options", () => nats(wrong("nats://127.0.0.1")), "options"],
+  ["a list in place of options", () => redis(wrong(["redis://127.0.0.1"])), "options"],
+  ["no server in a list of servers", () => nats({ servers: [] }), "servers"],
+  ["an empty server", () => nats({ servers: "" }), "servers"],
+  ["an empty server among others", () => nats({ servers: ["nats://127.0.0.1", " "] }), "servers"],
+  ["a server that is a number", () => nats({ servers: wrong(4222) }), "servers"],
+  ["a wait beyond native timers", () => nats({ servers: "a", timeout: 2 ** 31 }), "timeout"],
+  ["a ping that would never wait", () => nats({ servers: "a", pingInterval: 2 ** 31 }), "pingInterval"],
+  ["a wait that is no number", () => nats({ servers: "a", reconnectTimeWait: Number.NaN }), "reconnectTimeWait"],
+  ["a wait before now", () => nats({ servers: "a", reconnectJitter: -1 }), "reconnectJitter"],
+  ["waitForLink of another kind for nats", () => nats({ servers: "a", waitForLink: wrong("yes") }), "waitForLink"],
+  ["waitForLink of another kind for redis", () => redis({ url: "redis://a", waitForLink: wrong(1) }), "waitForLink"],
+  ["a ping without end", () => redis({ url: "redis://a", pingIntervalMs: Number.POSITIVE_INFINITY }), "pingIntervalMs"],
+  ["a ping beyond native timers", () => redis({ url: "redis://a", pingIntervalMs: 2 ** 31 }), "pingIntervalMs"],
+  ["both url and client", () => redis({ url: "redis://a", client: wrong({}) }), "url"],
+  ["an object that is no client", () => redis({ client: wrong({}) }), "client"],
+  ["an address in place of a client", () => redis({ client: wrong("redis://127.0.0.1") }), "client"],
+  ["the class in place of a client", () => redis({ client: wrong(Redis) }), "client"],
+  ["a client of node-redis", () => redis({ client: wrong(nodeRedis) }), "client"],
+  ["a client of a Redis cluster", () => redis({ client: wrong(new Cluster([], { lazyConnect: true })) }), "client"],
 ])("%s is refused by name", (_case, make, option) => {
   const refused = refusal(make);
   expect(refused.option).toBe(option);
   expect(refused.message.startsWith(`${option}: expected`)).toBe(true);
+});
+
+test("an option that there is not is refused by name", () => {
+  expect(refusal(() => redis(wrong({ url: "redis://127.0.0.1", prefx: "a" })))).toEqual({
+    option: "prefx",
+    message: "prefx: is no option; there are url, client, prefix, waitForLink, pingIntervalMs",
+  });
+  expect(refusal(() => workers(wrong({ servers: 2 }))).option).toBe("servers");
+});
+
+test("what can work is taken", () => {
+  const client = new Redis({ lazyConnect: true });
+  class Own extends Redis {}
+  for (const make of [
+    () => redis({ client }),
+    () => redis({ client: new Own({ lazyConnect: true }), pingIntervalMs: 2 ** 31 - 1 }),
+    () => redis({ url: "rediss://ann:secret@a.example:6380/1", waitForLink: true }),
+    () =>
+      nats({
+        servers: ["nats://a", "tls://b:4222"],
+        timeout: 2 ** 31 - 1,
+        reconnectTimeWait: 0,
+        maxReconnectAttempts: 3,
+      }),
+    () => nats({ servers: "127.0.0.1", waitForLink: false }),
+    () => workers(),
+    () => workers({}),
+  ])
+    expect(typeof make().open).toBe("function");
+  expect(client.status).toBe("wait");
 });
 
 test("a secret in an address that is wrong is not told", () => {

@@ -49,6 +49,29 @@ describe("with trust in so many proxies", () => {
     expect(address("2001:db8::1", 1)).toBe("2001:db8::1");
   });
 
+  test.each([
+    ["::ffff:1.1.1.1", "1.1.1.1"],
+    ["::FFFF:1.1.1.1", "1.1.1.1"],
+    ["::ffff:101:101", "1.1.1.1"],
+    ["0:0:0:0:0:ffff:1.1.1.1", "1.1.1.1"],
+    ["[::ffff:1.1.1.1]:80", "1.1.1.1"],
+    ["[::ffff:1.1.1.1]", "1.1.1.1"],
+    ["2001:DB8::1", "2001:db8::1"],
+    ["2001:db8:0:0:0:0:0:1", "2001:db8::1"],
+    ["[2001:DB8:0::1]:443", "2001:db8::1"],
+    ["[::1]:80", "::1"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["1.2.3.4", "1.2.3.4"],
+    ["1.2.3.4:567", "1.2.3.4"],
+    ["::ffff:1.1.1", "::ffff:1.1.1"],
+    ["unknown", "unknown"],
+    ["_hidden", "_hidden"],
+    ["a:b:c", "a:b:c"],
+  ])("an address has one spelling: %s is %s", (written, address_) => {
+    expect(address(written, 1)).toBe(address_);
+    expect(speaker(`6.6.6.6, ${written}`, "10.0.0.1", 1)).toBe(address_);
+  });
+
   test("without a header, or with an empty one, the socket's address counts", () => {
     expect(believeProxies(head, {}, 1)).toEqual(head);
     for (const empty of ["", " ", "1.1.1.1,"]) expect(address(empty, 1)).toBe("10.0.0.1");
