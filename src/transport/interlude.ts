@@ -23,6 +23,8 @@ export class Interlude {
   #controlBytes = 0;
   /** `#controlBytes` when no message was under way, as far as that can be told. */
   #quietBytes = 0;
+  /** There were too many: nothing that still comes counts. */
+  isOver = false;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
@@ -33,7 +35,8 @@ export class Interlude {
   /** Counts a control frame. @returns whether there are too many */
   add(bytes: number): boolean {
     this.#controlBytes += bytes;
-    return this.#hasBegun && this.#controlBytes - this.#quietBytes > MAX_BYTES;
+    this.isOver = this.#hasBegun && this.#controlBytes - this.#quietBytes > MAX_BYTES;
+    return this.isOver;
   }
 
   /** A message is complete, which frees its fragments. */

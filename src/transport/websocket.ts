@@ -55,9 +55,8 @@ class Socket extends WebSocket implements Wire {
   #onPongTaken: (() => void) | undefined;
   /** Bytes of control frames since the last message. */
   #controlBytes = 0;
+  /** Made for who sends many. */
   #interlude: Interlude | undefined;
-  /** Nothing that still comes counts. */
-  #isRefused = false;
 
   get transport(): TransportName {
     return "websocket";
@@ -136,33 +135,35 @@ class Socket extends WebSocket implements Wire {
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
-    if (!Buffer.isBuffer(data) || this.#isRefused) return;
-    if (this.#controlBytes > 0) this.#endInterlude();
+    if (!Buffer.isBuffer(data)) return;
+    if (this.#controlBytes > 0 && !this.#endInterlude()) return;
     if (this.isPaused && this.overshoot?.add(data.length) === true) this.peer?.flooded();
     else if (!isBinary) this.peer?.message(data.toString(), data.length);
     else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
   }
 
   #takesControl(data: Buffer): boolean {
-    if (this.#isRefused) return false;
     const bytes = CONTROL_HEADER_BYTES + data.length;
     this.#controlBytes += bytes;
     if (this.#controlBytes < WATCH_FROM_BYTES || this.raw === undefined) return true;
     this.#interlude ??= new Interlude(this.raw);
+    if (this.#interlude.isOver) return false;
     if (!this.#interlude.add(bytes)) return true;
     this.#refuse(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
     return false;
   }
 
-  #endInterlude(): void {
+  /** @returns whether messages still count: not once there were too many control frames */
+  #endInterlude(): boolean {
+    if (this.#interlude?.isOver === true) return false;
     this.#controlBytes = 0;
     this.#interlude?.end();
     this.#interlude = undefined;
+    return true;
   }
 
   /** As `ws` does with a frame that it refuses: the rest is thrown away, a close frame goes out, then the socket ends. */
   #refuse(raw: NetSocket, error: TooManyParts): void {
-    this.#isRefused = true;
     raw.removeAllListeners("data");
     this.close(error.closing.code);
     raw.end();
