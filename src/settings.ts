@@ -136,7 +136,7 @@ export const optionTable: { readonly [N in keyof OptionTypes]: Option<OptionType
   "heartbeat.timeoutMs": duration("route", 20_000),
   idleTimeoutMs: orFalse(duration("route", 1)),
   handshakeTimeoutMs: duration("route", 10_000),
-  // `ws` times this with a timer of its own.
+  // 25 days: a longer wait for a close frame is a mistake, and too long for a timer of Node.
   closeTimeoutMs: duration("server", 5_000, MAX_NATIVE_MS),
   handlerTimeoutMs: duration("route", 30_000),
   compression: flag("route", false),
