@@ -203,7 +203,7 @@ export class Admissions implements Pick<Gate, "admit"> {
       (async () => runFor(this.#owner, authorize, request))().then(
         (answer) => decide(isRejection(answer) ? answer.refusal : { data: answer }),
         (error: unknown) => {
-          if (error instanceof Rejection) {
+          if (isRejection(error)) {
             decide(error.refusal);
             return;
           }
@@ -220,7 +220,7 @@ function quote(text: string): string {
   return text.length <= MAX_QUOTED_BYTES ? text : `${cutText(text, MAX_QUOTED_BYTES)}...`;
 }
 
-/** What `authorize` returns may be a proxy that throws when it is asked for its prototype: that is no rejection. */
+/** What `authorize` returns or throws may be a proxy that throws when it is asked for its prototype: that is no rejection. */
 function isRejection(answer: unknown): answer is Rejection {
   try {
     return answer instanceof Rejection;
