@@ -57,6 +57,8 @@ describe("maxConnections", () => {
       expect((await answerTo(server.port, upgradeRequest())).status).toBe(503);
       leave(client, server.port);
       await until(() => server.stats().connections === 0);
+      // A place is free when its socket has gone.
+      await until(() => client.socket.destroyed);
     }
     await Client.open(server.url);
   });

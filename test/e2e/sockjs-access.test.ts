@@ -160,6 +160,8 @@ describe("places", () => {
     expect((await ann.poll()).body).toBe('a["x"]\n');
     bob.ws.close();
     await untilOpen(server, 1);
+    // A place is free when its socket has gone.
+    await until(() => bob.socket.destroyed);
     await Poller.open(port);
     clock.pass(5_000);
     await untilOpen(server, 0);
