@@ -31,6 +31,7 @@ const CLOSE_MS = 1_000;
 
 class NatsLink implements ClusterLink {
   readonly #node: ClusterNode;
+  readonly #received: ClusterNode["received"];
   readonly #prefix: string;
   readonly #connect: (sockets: DialledSockets) => Promise<NatsConnection>;
   readonly #retryMs: number;
@@ -50,7 +51,8 @@ class NatsLink implements ClusterLink {
     connect: (sockets: DialledSockets) => Promise<NatsConnection>,
     retryMs: number,
   ) {
-    this.#node = { ...node, received: unwatched(node.received) };
+    this.#node = node;
+    this.#received = unwatched((subject, packet) => node.received(subject, packet));
     this.#prefix = prefix;
     this.#connect = connect;
     this.#retryMs = retryMs;
@@ -141,7 +143,7 @@ class NatsLink implements ClusterLink {
       if (error !== null) {
         this.#refusals.set(subject, error);
         this.#subscriptions.delete(subject);
-      } else if (!this.#isClosed) this.#node.received(subject, message.data);
+      } else if (!this.#isClosed) this.#received(subject, message.data);
     };
     return connection.subscribe(`${this.#prefix}.${subject}`, { callback });
   }
