@@ -12,6 +12,8 @@ import { ENDING_MS, exitCodeOf } from "./ending.js";
 
 /** What the primary process and a worker tell each other. */
 const STOP = "sendall stop";
+/** A worker listens from now on. What was sent before is lost: `node:cluster` takes it, and has nobody to hand it to. */
+const HEARS = "sendall hears";
 interface Started {
   readonly sendall: "started";
   /** What the command prints. */
@@ -64,6 +66,7 @@ export function obeyPrimary(end: () => void): void {
   process.on("message", (message) => {
     if (message === STOP) end();
   });
+  process.send?.(HEARS);
   // A handler file that waits for nothing has to be found out, so listening alone does not keep the process alive.
   process.channel?.unref();
   process.on("SIGINT", end).on("SIGTERM", end);
@@ -83,6 +86,11 @@ export interface WorkerHandle extends EventEmitter {
   readonly process: { readonly pid?: number | undefined; kill(signal: NodeJS.Signals): boolean };
   isConnected(): boolean;
   send(message: string, sent: () => void): boolean;
+}
+
+function tellToStop(worker: WorkerHandle): void {
+  // The channel may break at this moment, which the end of the worker will tell.
+  if (worker.isConnected()) worker.send(STOP, () => {});
 }
 
 /** Starts a process that runs the same command as a worker. */
@@ -139,6 +147,7 @@ export class Workers {
     this.#workers.add(worker);
     worker.on("message", (message) => {
       if (isStarted(message)) this.#hasStarted(message.line);
+      else if (message === HEARS && this.#isStopping) tellToStop(worker);
     });
     worker.once("exit", (code, signal) => this.#hasEnded(worker, code, signal));
   }
@@ -188,12 +197,11 @@ export class Workers {
     if (!this.#isStopping) this.#stop();
   }
 
-  /** A worker hears this at any time after its fork: what comes before it listens waits in its channel. */
+  /** A worker that does not listen yet is told once it does. */
   #stop(): void {
     this.#isStopping = true;
     this.#deadline = this.#parts.clock.after(ENDING_MS, () => this.#onLate());
-    // Its channel may break at this moment, which its end will tell.
-    for (const worker of this.#workers) if (worker.isConnected()) worker.send(STOP, () => {});
+    for (const worker of this.#workers) tellToStop(worker);
     this.#endIfEmpty();
   }
 

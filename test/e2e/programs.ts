@@ -27,6 +27,7 @@ export interface Program {
   readonly stderr: Lines;
   /** Resolves when it, and whoever writes to its outputs, has ended. */
   readonly ended: Promise<End>;
+  readonly pid: number | undefined;
   /** Reads no more of its standard output. */
   breakOutput(): void;
   kill(signal: NodeJS.Signals): void;
@@ -176,6 +177,7 @@ function launch(
     stdout,
     stderr,
     ended,
+    pid: child.pid,
     breakOutput: () => void child.stdout?.destroy(),
     kill: (signal) => void child.kill(signal),
     killGroup: (signal) => {

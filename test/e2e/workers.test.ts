@@ -1,4 +1,5 @@
 /** Many processes on one port: `sendall serve --workers`, and a program that forks itself. */
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -108,6 +109,15 @@ describe("sendall serve --workers", () => {
     const { code, signal, stderr } = await program.ended;
     expect({ code, signal }).toEqual({ code: 0, signal: null });
     expect(stderr.filter((line) => /^sendall|has died/.test(line))).toEqual([]);
+  });
+
+  // Linux tells of a process's children: the first worker is there, and does not listen yet.
+  test.runIf(process.platform === "linux")("a signal while the first worker boots ends the command", async () => {
+    const program = start("dist/cli.js", ["serve", "--port", "0", "--workers", "2"]);
+    const children = `/proc/${program.pid}/task/${program.pid}/children`;
+    await until(() => readFileSync(children, "utf8") !== "");
+    program.kill("SIGTERM");
+    expect(await program.ended).toMatchObject({ code: 0, signal: null, stdout: [] });
   });
 
   /** The first start is quick; from the second one on, init waits. */

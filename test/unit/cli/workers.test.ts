@@ -70,6 +70,18 @@ describe("the primary process of workers", () => {
     expect(forked).toEqual([]);
   });
 
+  test("tells a worker again that did not listen at the signal", async () => {
+    const { workers, forked, settled } = run(1);
+    await nextRound();
+    forked[0]?.emit("message", "sendall hears");
+    expect(forked[0]?.heard).toEqual([]);
+    workers.signal("SIGTERM");
+    forked[0]?.emit("message", "sendall hears");
+    expect(forked[0]?.heard).toEqual(["sendall stop", "sendall stop"]);
+    forked[0]?.end(0);
+    expect(await settled).toBe("resolved");
+  });
+
   test("kills those that have not ended 30 s after the signal, and fails", async () => {
     const { workers, clock, forked, settled } = run(2);
     await nextRound();
