@@ -115,7 +115,7 @@ class Guarded implements Logger {
   #tellLost(): void {
     const lost = this.#lost;
     this.#lost = 0;
-    if (!this.#write("warn", { lost }, "lines of the log are lost: the logger has thrown")) this.#lost = lost;
+    if (!this.#write("warn", { dropped: lost }, "lines of the log are lost: the logger has thrown")) this.#lost = lost;
   }
 }
 

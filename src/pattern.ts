@@ -85,7 +85,7 @@ const SYNTAX = /[*+?!:()[\]{}|\\]/;
 /** What keeps a path from being a route's; `undefined` if nothing does. */
 export function problemOf(path: string): string | undefined {
   if (!path.startsWith("/")) return 'expected a path that begins with "/"';
-  if (/[?#]/.test(path)) return "expected a path without a query";
+  if (/[?#]/.test(path)) return "expected a path without a query or fragment";
   if (path.includes("*")) return 'expected a path without "*": a part of any text is ":name", a star of its own "%2A"';
   const parts = path.split("/");
   const literals = parts.filter((part) => !part.startsWith(":"));

@@ -187,7 +187,7 @@ describe("a logger of the user's that throws", () => {
     client.close();
     await runtime.settle();
     // "listening" and the first "connection opened".
-    expect(users.at("warn")).toEqual([["lines of the log are lost: the logger has thrown", { lost: 2 }]]);
+    expect(users.at("warn")).toEqual([["lines of the log are lost: the logger has thrown", { dropped: 2 }]]);
   });
 
   test("may change its level while the server runs", async () => {
