@@ -128,6 +128,8 @@ class Socket extends WebSocket implements Wire {
 
   #conclude(code: number, reason: string, isFault: boolean): void {
     this.#hasConcluded = true;
+    // `ws` would end our side with the peer's, and the replies with it: `close` ends it behind our close frame.
+    this.raw?.removeAllListeners("end");
     this.peer?.concluded(code, reason, isFault);
   }
 
