@@ -99,6 +99,13 @@ test("messages of channels are answered before the close frame, too", async () =
   expect(seen.slice(0, -1).sort()).toEqual(["msg,fast,re: b", "msg,slow,re: a", "msg,slow,re: c", "uns,ended"]);
 });
 
+test("a channel that its handler ends at the last message is ended before the close frame", async () => {
+  const handler = channels({ chat: (event) => void (event.type === "message" && event.connection.close()) });
+  const words = ["sub,chat", "msg,chat,bye"];
+  const seen = await talk({ handler }, ...words.map((word) => clientFrame(word)), closeFrame(1000));
+  expect(seen).toEqual(["uns,chat", "close 1000"]);
+});
+
 test("an event that takes longer than closeTimeoutMs does not hold up the close frame", async () => {
   let finish = (): void => {};
   const events: string[] = [];
