@@ -290,7 +290,11 @@ export class LiveConnection
     if (!this.isOpen) return;
     this.#answer = { code, reason };
     this.#closedWith = { code, reason, by: isFault ? "server" : "peer" };
-    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#answerClose());
+    this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => {
+      // Its wire cannot answer any more: the peer has ended its half, and takes nothing of what was sent before.
+      if (!this.isOpen) this.#wire.terminate();
+      this.#answerClose();
+    });
     this.#route.catchUp(this.#lane);
   }
 

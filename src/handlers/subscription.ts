@@ -274,8 +274,9 @@ export class Subscription implements Member, LaneOwner {
 
   #endByUs(ending: Ending): boolean {
     if (!this.isOpen) return false;
-    this.left(true);
+    // First: what follows may be the socket's own close frame, which waits for the last of its channels.
     this.#channel.sayEnd(this.#socket);
+    this.left(true);
     this.ended(ending);
     return true;
   }

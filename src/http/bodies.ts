@@ -35,9 +35,17 @@ class Coming extends Alarm {
     this.#response = response;
     this.#parts = parts;
     this.#bytesRead = request.socket.bytesRead;
-    request.once("close", () => this.cancel());
+    // Node does not close a request whose answer was through before its body, when the connection ends.
+    request.once("close", this.end);
+    request.socket.once("close", this.end);
     this.#wait();
   }
+
+  readonly end = (): void => {
+    this.cancel();
+    this.#request.off("close", this.end);
+    this.#request.socket.off("close", this.end);
+  };
 
   ring(): void {
     const request = this.#request;
@@ -77,5 +85,5 @@ class Coming extends Alarm {
 export function watchBody(request: IncomingMessage, response: ServerResponse, parts: BodyParts): () => void {
   if (!hasBody(request) || request.complete) return () => {};
   const coming = new Coming(request, response, parts);
-  return () => coming.cancel();
+  return coming.end;
 }

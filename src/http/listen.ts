@@ -67,6 +67,8 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     },
   });
   const clientErrors = new ClientErrors(heads, hooks);
+  /** Sockets of upgrades that wait for the answers before them: they are the HTTP server's no more, and nobody else's yet. */
+  const behindAnswers = new Set<Duplex>();
   server.on("connection", heads.begin);
   server.on("secureConnection", heads.secured);
   server.on("request", (request, response) => {
@@ -78,7 +80,9 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   server.on("upgrade", (request, socket, head) => {
     heads.end(request.socket);
     hooks.turns.leave(socket);
+    behindAnswers.add(socket);
     afterAnswers(request.socket, () => {
+      behindAnswers.delete(socket);
       // The end of an answer before it has begun the wait for another head.
       heads.end(request.socket);
       // What cannot be given back is turned down as an upgrade.
@@ -94,7 +98,10 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   return {
     address: { host: settings.host, port, isSecure: settings.tls !== undefined },
     close: () => close(server, heads),
-    cut: () => server.closeAllConnections(),
+    cut() {
+      server.closeAllConnections();
+      for (const socket of behindAnswers) socket.destroy();
+    },
   };
 }
 

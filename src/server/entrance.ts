@@ -77,7 +77,10 @@ export const createNetworkEntrance: Surroundings["createEntrance"] = (settings, 
         log,
       });
     },
-    close: async () => listener?.close(),
+    close: async () => {
+      made?.sockjs?.close();
+      await listener?.close();
+    },
     detach() {
       made?.sockjs?.end();
       cutRefused(clock);
@@ -108,7 +111,10 @@ export function createAttachedEntrance(host: HostServer): Surroundings["createEn
         });
       },
       // Until the server has come to rest, upgrades are answered that it is closing.
-      close: async () => attachment?.retire(),
+      close: async () => {
+        made?.sockjs?.close();
+        attachment?.retire();
+      },
       detach() {
         made?.sockjs?.end();
         cutRefused(clock);

@@ -3,6 +3,7 @@
  * root makes one for each server and puts it before everything else that answers HTTP.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.js";
 import type { Admission, Gate, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
 import { overshootMessages } from "../flood.js";
@@ -55,6 +56,8 @@ export class Front implements SockJsFront {
   readonly #services: readonly Service[];
   readonly #common = new CommonHeaders();
   readonly #log: Logger;
+  /** Sockets that are let in and whose handshake of hixie-76 is not through. */
+  readonly #unproven = new Set<Duplex>();
   #hasWarned = false;
 
   private constructor(parts: ServiceParts, services: readonly Service[], log: Logger) {
@@ -151,6 +154,11 @@ export class Front implements SockJsFront {
     return { url, kind: "framed", wrap, ...(service.options.legacy && isHixie(request) && this.#shaking(service)) };
   }
 
+  /** The server is closing: a handshake that ended after its routes have closed would bring a connection that nobody closes. */
+  close(): void {
+    for (const socket of this.#unproven) socket.destroy();
+  }
+
   /** The server has come to rest. */
   end(): void {
     this.#parts.family.end();
@@ -196,7 +204,7 @@ export class Front implements SockJsFront {
   }
 
   #shaking({ settings }: Service): Pick<PlannedUpgrade, "shake"> {
-    const parts = { clock: this.#parts.clock, timeoutMs: settings.handshakeTimeoutMs };
+    const parts = { clock: this.#parts.clock, timeoutMs: settings.handshakeTimeoutMs, unproven: this.#unproven };
     return {
       shake: (request, socket, head, admission) => shakeHixie(request, socket, head, { ...parts, admission }),
     };

@@ -51,6 +51,8 @@ export interface ShakeParts {
   readonly clock: Clock;
   /** How long the nonce may take. */
   readonly timeoutMs: number;
+  /** The sockets whose nonce is still to come. */
+  readonly unproven: Set<Duplex>;
 }
 
 /**
@@ -76,7 +78,9 @@ export function shakeHixie(request: IncomingMessage, socket: Duplex, head: Buffe
     `Sec-WebSocket-Location: ${scheme}://${hostOf(request.url ?? "/") ?? host}${originForm(request.url ?? "/")}`,
   ];
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+  parts.unproven.add(socket);
   readNonce(socket, head, parts, (nonce, rest) => {
+    parts.unproven.delete(socket);
     const proof = nonce === undefined ? undefined : prove(nonce);
     if (proof === undefined) {
       admission.forsake();

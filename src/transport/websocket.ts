@@ -114,9 +114,10 @@ class Socket extends WebSocket implements Wire {
    */
   override close(code?: number, data?: string | Buffer): void {
     const isOurs = typeof data === "string";
-    if (!isOurs && this.peer !== undefined && this.isOpen && !this.#hasConcluded) {
+    if (!isOurs && this.peer !== undefined && this.isOpen) {
       const isFault = code !== undefined && data === undefined;
-      this.#conclude(code ?? NO_CODE, String(data ?? ""), isFault);
+      // `ws` reads on behind what we have refused: the first reason counts.
+      if (!this.#hasConcluded) this.#conclude(code ?? NO_CODE, String(data ?? ""), isFault);
       return;
     }
     if (code === NO_CODE) super.close();
@@ -127,6 +128,8 @@ class Socket extends WebSocket implements Wire {
 
   #conclude(code: number, reason: string, isFault: boolean): void {
     this.#hasConcluded = true;
+    // `ws` would end our side with the peer's, and the replies with it: `close` ends it behind our close frame.
+    this.raw?.removeAllListeners("end");
     this.peer?.concluded(code, reason, isFault);
   }
 

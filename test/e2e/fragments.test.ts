@@ -143,6 +143,34 @@ describe("control frames between fragments", () => {
     },
   );
 
+  test("too many of them close with 1008 after the replies to earlier messages, whatever stands behind them in the same read", async () => {
+    let finish = (): void => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const { server } = await serveByHand({
+      heartbeat: false,
+      async handler(event) {
+        if (event.type !== "message") return;
+        await finished;
+        event.connection.send("a reply");
+      },
+    });
+    const peer = await open(server.port);
+    await send(peer, clientFrame("a message"));
+    // Once its pong is there all has been read, and what follows is a read of its own.
+    const ping = clientFrame("", { opcode: 9 });
+    await send(peer, Buffer.concat([control(MIB + 60_000), ping]));
+    await until(() => peer.frames.length === 1);
+    await send(peer, Buffer.concat([start, clientFrame("x".repeat(1_000), { opcode: 0, fin: false })]));
+    await send(peer, Buffer.concat([control(MIB - 2_000), ping]));
+    await until(() => peer.frames.length === 2);
+    await send(peer, Buffer.concat([control(4_000), clientFrame(Buffer.from([3, 232]), { opcode: 8 }), ping]));
+    finish();
+    await until(() => peer.isEnded);
+    expect(peer.frames.slice(2)).toEqual([{ opcode: 1, payload: Buffer.from("a reply") }, CLOSED_1008]);
+  });
+
   test("may be 900 KiB of them, and as many again within the next message", async () => {
     const { server } = await stage();
     const peer = await open(server.port);

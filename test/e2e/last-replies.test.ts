@@ -99,6 +99,13 @@ test("messages of channels are answered before the close frame, too", async () =
   expect(seen.slice(0, -1).sort()).toEqual(["msg,fast,re: b", "msg,slow,re: a", "msg,slow,re: c", "uns,ended"]);
 });
 
+test("a channel that its handler ends at the last message is ended before the close frame", async () => {
+  const handler = channels({ chat: (event) => void (event.type === "message" && event.connection.close()) });
+  const words = ["sub,chat", "msg,chat,bye"];
+  const seen = await talk({ handler }, ...words.map((word) => clientFrame(word)), closeFrame(1000));
+  expect(seen).toEqual(["uns,chat", "close 1000"]);
+});
+
 test("an event that takes longer than closeTimeoutMs does not hold up the close frame", async () => {
   let finish = (): void => {};
   const events: string[] = [];
@@ -176,6 +183,55 @@ test("a peer that closes and leaves without waiting is closed, with its code", a
   );
   await until(() => events.length === 1);
   expect(events).toEqual([[4_000, true, "peer"]]);
+});
+
+test("a peer that ends its half behind its close frame gets the replies all the same", async () => {
+  const { server } = await serveByHand({ handler: slowEcho });
+  const peer = new RawPeer(server.port);
+  peer.socket.end(
+    Buffer.concat([Buffer.from(upgradeRequest()), clientFrame("a"), clientFrame("b"), closeFrame(4_000)]),
+  );
+  await until(() => peer.isEnded);
+  expect(read(peer)).toEqual(["re: a", "re: b", "close 4000"]);
+});
+
+test.each([
+  ["", "a", closeFrame(4_000)],
+  ["/1/abcdefgh/websocket", '["a"]', clientFrame("broken")],
+])("a peer that ends its half and reads nothing is cut after closeTimeoutMs: %s", async (path, message, last) => {
+  let finish = (): void => {};
+  const events: string[] = [];
+  const { server, clock } = await serveByHand({
+    sockjs: true,
+    closeTimeoutMs: 1_000,
+    heartbeat: false,
+    outbox: { maxBufferedBytes: 64_000_000 },
+    async handler(event) {
+      events.push(event.type);
+      if (event.type !== "message") return;
+      event.connection.send("x".repeat(32_000_000));
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+    },
+  });
+  const peer = new RawPeer(server.port);
+  peer.write(upgradeRequest(path === "" ? "/" : path));
+  await until(() => peer.bytes.includes("\r\n\r\n"));
+  peer.socket.pause();
+  peer.write(clientFrame(message));
+  const [connection] = server.connections();
+  // The message is written, but for what the socket does not take.
+  await until(() => events.includes("message") && (connection?.bufferedAmount ?? 0) > 0);
+  for (let i = 0; i < 10; i++) await nextImmediate();
+  peer.socket.end(last);
+  const step = async (): Promise<void> => {
+    await nextImmediate();
+    clock.pass(10);
+  };
+  while (server.stats().connections > 0) await step();
+  finish();
+  while (!events.includes("closed")) await step();
 });
 
 test("200 clients that send twice and close at once get both replies, packet by packet", async () => {

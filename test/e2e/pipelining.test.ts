@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AttachOptions, attach, type ServeOptions, type Server } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { clientFrame, nextRound, serveByHand, until, upgradeRequest } from "./peers.js";
+import { clientFrame, closeByHand, nextRound, openByHand, serveByHand, until, upgradeRequest } from "./peers.js";
 import { newSession, openEcho, Poller, untilOpen, Wire } from "./sockjs-peers.js";
 
 type Access = Parameters<NonNullable<ServeOptions["onAccess"]>>[0];
@@ -215,6 +215,20 @@ describe("an upgrade behind a page", () => {
     const frame = Buffer.from("\x81\x05hello", "latin1");
     await until(() => wire.peer.bytes.subarray(-frame.length).equals(frame));
     wire.cut();
+  });
+
+  test("ends with the server, also when that page is never answered", async () => {
+    let asked = 0;
+    const { server, clock } = await openByHand({
+      closeTimeoutMs: 100,
+      onRequest: () => new Promise(() => void asked++),
+      handler: () => {},
+    });
+    const wire = new Wire(server.port);
+    wire.peer.write(get("/1") + upgradeRequest("/"));
+    await until(() => asked === 1);
+    await closeByHand(server, clock);
+    await until(() => wire.peer.isEnded);
   });
 
   test("of a host waits for the page of the host", async () => {

@@ -9,7 +9,7 @@ import { makeCertificate } from "../../examples/tls/certificate.js";
 import { createAttachedEntrance } from "../../src/server/entrance.js";
 import { createServer } from "../../src/server.js";
 import { HandClock } from "../../src/testing/clock.js";
-import { clientFrame, closeByHand, nextRound, serveByHand, until, upgradeRequest } from "./peers.js";
+import { clientFrame, closeByHand, nextRound, openByHand, serveByHand, until, upgradeRequest } from "./peers.js";
 import { openEcho, Poller, Wire } from "./sockjs-peers.js";
 
 type Access = Parameters<NonNullable<ServeOptions["onAccess"]>>[0];
@@ -188,6 +188,24 @@ function drip(port: number, path: string, headers: Readonly<Record<string, strin
 }
 
 describe("a body that drips in", () => {
+  test.each(["a page that was answered before it", "a session that nobody knows"])(
+    "is timed no longer than its connection: to %s",
+    async (what) => {
+      const { server, clock } = await openByHand({
+        sockjs: true,
+        onRequest: (_, response) => void response.end("early"),
+        handler: () => {},
+      });
+      const wire = new Wire(server.port);
+      const path = what.includes("session") ? "/000/abcdefgh/xhr_send" : "/page";
+      wire.peer.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc`);
+      await until(() => wire.unread.includes("\r\n\r\n"));
+      wire.peer.socket.destroy();
+      await closeByHand(server, clock);
+      expect(clock.alarms).toBe(0);
+    },
+  );
+
   test("to a session of SockJS is 408 after 30 s, and the session's next send is read", async () => {
     const entries: Access[] = [];
     const { port, clock, events } = await openEcho({

@@ -1,7 +1,7 @@
 /** WebSockets of the draft hixie-76: only where they are asked for, and then as the draft has them. */
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { nextRound, RawPeer, until } from "./peers.js";
+import { closeByHand, nextRound, RawPeer, until } from "./peers.js";
 import { newSession, openEcho, untilOpen } from "./sockjs-peers.js";
 
 const KEYS = { "Sec-WebSocket-Key1": "4 @1  46546xW%0l 1 5", "Sec-WebSocket-Key2": "12998 5 Y3 1  .P00" };
@@ -64,6 +64,18 @@ describe("a handshake of hixie-76", () => {
     expect(body(peer).subarray(0, 16).toString("hex")).toBe(PROOF);
     expect(body(peer).subarray(16)).toEqual(frame("o"));
     peer.socket.destroy();
+  });
+
+  test("that has no nonce yet ends with the server", async () => {
+    const { server, clock, port } = await legacy();
+    const peer = new RawPeer(port);
+    peer.write(handshake(`${newSession("/echo")}/websocket`));
+    await until(() => peer.bytes.includes("\r\n\r\n"));
+    const closing = closeByHand(server, clock);
+    peer.write(NONCE);
+    await closing;
+    await until(() => peer.isEnded);
+    expect([body(peer).length, server.stats().connections]).toEqual([0, 0]);
   });
 
   test("may come with the nonce and a message in one packet", async () => {
