@@ -70,7 +70,7 @@ export class LiveConnection
   #hasFailed = false;
   /** What our side closed it with, and what `closed` is to say of it. */
   #closedWith: { readonly code: number; readonly reason: string; readonly by: ClosedBy } | undefined;
-  /** The close frame that answers the peer's, or its broken bytes, once what came before is handled. */
+  /** The close frame that is to answer the peer's, or its broken bytes, once what came before is handled. */
   #answer: CloseReason | undefined;
 
   constructor(route: RouteParts, entry: Entry, wire: Wire) {
@@ -419,8 +419,8 @@ export class LiveConnection
   #shut(code: number, reason: string, by: ClosedBy): boolean {
     if (!this.isOpen) return false;
     this.#isLive = false;
-    // A peer that has closed first has ended the connection, whatever our side sends then.
-    this.#closedWith = { code, reason, by: this.#closedWith?.by === "peer" ? "peer" : by };
+    // A peer that has closed first has ended the connection, whatever our side does then.
+    if (this.#closedWith?.by !== "peer") this.#closedWith = { code, reason, by };
     this.#deafenReceiver();
     this.#route.forget(this, this.#lane, true);
     return true;
@@ -439,14 +439,16 @@ export class LiveConnection
     this.#sender.close(code, reason);
   }
 
-  /** From now on the peer has `closeTimeoutMs` to end the connection. */
+  /** Our close frame goes out: from now on the peer has `closeTimeoutMs` to end the connection. */
   #awaitEnd(): void {
+    this.#answer = undefined;
     this.#deadline?.cancel();
     this.#deadline = this.#route.clock.after(this.#route.settings.closeTimeoutMs, () => this.#wire.terminate());
   }
 
   #ending(code: number, reason: string): Ending {
-    const wasClean = code !== ABNORMAL;
+    // A close frame of the peer that our side has not answered makes no clean end.
+    const wasClean = code !== ABNORMAL && this.#answer === undefined;
     const by = this.#closedWith?.by ?? (wasClean ? "peer" : "lost");
     if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by };
     return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by };

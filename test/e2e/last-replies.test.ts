@@ -169,6 +169,20 @@ test("until its close frame is answered a peer is a target and a member, and our
   expect(ending).toMatchObject({ code: 4_000, reason: "theirs", wasClean: true, by: "peer" });
 });
 
+test("a peer that is cut before its close frame is answered has ended the connection, and not cleanly", async () => {
+  const ends: unknown[] = [];
+  const { server } = await serveByHand({
+    handler(event) {
+      if (event.type === "message") event.connection.terminate();
+      if (event.type === "closed") ends.push([event.code, event.reason, event.wasClean, event.by]);
+    },
+  });
+  const peer = new RawPeer(server.port);
+  peer.write(Buffer.concat([Buffer.from(upgradeRequest()), clientFrame("a"), closeFrame(4_000, "bye")]));
+  await until(() => peer.isEnded && ends.length === 1);
+  expect([read(peer), ends]).toEqual([[], [[4_000, "bye", false, "peer"]]]);
+});
+
 test("a peer that closes and leaves without waiting is closed, with its code", async () => {
   const events: unknown[] = [];
   const { server } = await serveByHand({
