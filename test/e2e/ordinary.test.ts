@@ -255,7 +255,8 @@ describe("a host", () => {
     const headers = { ...H2C, ...others, "Content-Length": `${hidden.length}` };
     const wire = new Wire(portOf(host)).ask("POST", "/", { headers });
     wire.peer.write(hidden);
-    expect((await wire.answer()).status).toBe(405);
+    // Node 22.23 and 24.21 refuse such a head by themselves.
+    expect([405, 431]).toContain((await wire.answer()).status);
     await until(() => wire.isEnded);
     expect(seen.map(({ url }) => url)).not.toContain("/hidden");
   });
