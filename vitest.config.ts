@@ -7,12 +7,8 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^sendall$/, replacement: source("index.ts") },
-      { find: /^sendall\/client$/, replacement: source("client.ts") },
-      { find: /^sendall\/nats$/, replacement: source("cluster/nats.ts") },
-      { find: /^sendall\/redis$/, replacement: source("cluster/redis.ts") },
-      { find: /^sendall\/workers$/, replacement: source("cluster/workers.ts") },
-      { find: /^sendall\/testing\/cluster-adapter$/, replacement: source("testing/cluster-adapter.ts") },
-      { find: /^sendall\/testing$/, replacement: source("testing/runtime.ts") },
+      // A subpath of the package is a file of the same name in src/.
+      { find: /^sendall\/(.+)$/, replacement: source("$1.ts") },
     ],
   },
   test: {

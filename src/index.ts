@@ -3,68 +3,33 @@
  *
  * @module sendall
  */
+export type { Authorize, UpgradeRequest } from "./api/authorize.js";
+export type { Bus, Cancel, Receipt, RoomOption, Verbs } from "./api/bus.js";
+export type { ClusterAdapter, ClusterLink, ClusterNode } from "./api/cluster-adapter.js";
 export type {
-  Authorize,
-  ClusterAdapter,
-  ClusterLink,
-  ClusterNode,
-  Ending,
-  Handler,
-  HandlerFunction,
-  Logger,
-  ShapedHandler,
-  StatefulHandler,
-  UpgradeRequest,
-} from "./contracts.js";
-export { SendallError, type SendallErrorCode, type SendallErrorDetails } from "./errors.js";
-export type {
-  Bus,
-  Cancel,
   ClosedBy,
-  ClosedEvent,
-  ClusterStats,
   Connection,
   ConnectionData,
   ConnectionId,
   ConnectionRef,
   Data,
-  ErrorEvent,
-  Failure,
-  IdleEvent,
-  InfoEvent,
-  LinkState,
-  MessageEvent,
-  OpenEvent,
   Params,
   ParamsOf,
-  Receipt,
   RequestFacts,
-  RoomOption,
-  ServerEvent,
-  Stats,
   TransportName,
-  Verbs,
-} from "./events.js";
-export { type ChannelHandlers, channels } from "./handlers/channels.js";
-export { fromLogic, type LogicInput } from "./handlers/fromLogic.js";
-export { idle } from "./handlers/idle.js";
-export type { ConnectionLoop, LoopConnection, LoopMessage } from "./handlers/loop.js";
-export type { ConnectionModule } from "./handlers/module.js";
-export { perConnection } from "./handlers/perConnection.js";
-export {
-  type CloseReply,
-  type ControlReply,
-  close,
-  type MessageReply,
-  type NoReply,
-  noreply,
-  ping,
-  pong,
-  type Reply,
-  reply,
-  type SingleReply,
-} from "./handlers/reply.js";
-export type { HostServer } from "./http/attach.js";
+} from "./api/connection.js";
+export { SendallError, type SendallErrorCode, type SendallErrorDetails } from "./api/errors.js";
+export type {
+  ClosedEvent,
+  Ending,
+  ErrorEvent,
+  IdleEvent,
+  InfoEvent,
+  MessageEvent,
+  OpenEvent,
+  ServerEvent,
+} from "./api/events.js";
+export type { Handler, HandlerFunction, ShapedHandler, StatefulHandler } from "./api/handler.js";
 export type {
   AccessEntry,
   AttachOptions,
@@ -79,8 +44,32 @@ export type {
   SharedOptions,
   SockJsOptions,
   SuperviseOptions,
-} from "./options.js";
-export { route } from "./options.js";
-export { type Rejection, reject } from "./reject.js";
-export type { Server, ServerEnd } from "./server/live.js";
-export { attach, serve } from "./server.js";
+} from "./api/options.js";
+export { route } from "./api/options.js";
+export { type Rejection, reject } from "./api/rejection.js";
+export type { ClusterStats, Failure, LinkState, Stats } from "./api/stats.js";
+export { type ChannelHandlers, channels } from "./handlers/channels/channels.js";
+export { fromLogic } from "./handlers/from-logic/from-logic.js";
+export type { LogicInput } from "./handlers/from-logic/logic-input.js";
+export { idle } from "./handlers/per-connection/idle.js";
+export type { ConnectionLoop, LoopConnection, LoopMessage } from "./handlers/per-connection/loop.js";
+export type { ConnectionModule } from "./handlers/per-connection/module.js";
+export { perConnection } from "./handlers/per-connection/per-connection.js";
+export {
+  type CloseReply,
+  type ControlReply,
+  close,
+  type MessageReply,
+  type NoReply,
+  noreply,
+  ping,
+  pong,
+  type Reply,
+  reply,
+  type SingleReply,
+} from "./handlers/per-connection/reply.js";
+export type { HostServer } from "./http/attach.js";
+export type { Logger } from "./runtime/logger.js";
+export { attach } from "./server/attach.js";
+export { serve } from "./server/serve.js";
+export type { Server, ServerEnd } from "./server/server.js";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { optionTable } from "../src/settings.js";
+import { optionTable } from "../src/options/server-options.js";
 
 interface Part {
   readonly text: string;

@@ -1,6 +1,7 @@
 /**
- * The house keeps its floors (design, section 4): who may import whom, and which file is the one door to a dependency. The
- * imports are read from the sources, types too; the checker is tried on made-up houses first.
+ * The house keeps its floors (ARCHITECTURE.md): which room may import which, and which file is the one door to a dependency. No
+ * two files import one another, and each exported type has one place. Imports are read from the sources, types too; the checker is
+ * tried on made-up houses first.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
@@ -40,46 +41,59 @@ function readImports(source: string): Import[] {
   });
 }
 
-/** The floors from the top; each word is a file of `src/` or a folder of it, and a room of its own. */
+/** A file at the top of `src/`: the door plate of one subpath of package.json, which re-exports and does nothing else. */
+const PLATES = "door plates";
+const MAX_PLATES = 14;
+
+/** The floors from the top. Each word is a folder of `src/`, and a room; rooms of one floor do not know each other. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["index", "testing", "cli"],
+  [PLATES],
+  ["cli", "testing"],
   ["server", "client"],
-  ["actors", "handlers", "sockjs", "cluster"],
-  ["bus", "transport", "http"],
+  ["handlers", "sockjs"],
+  ["actors"],
+  ["cluster", "http"],
+  ["admission"],
+  ["transport"],
+  ["options", "log"],
+  ["api"],
+  ["runtime"],
 ];
-/** All other files of `src/` itself: one room, and the lowest floor. */
-const GROUND = "ground";
 
 function roomOf(path: string): string {
   const [first = "", ...rest] = path.split("/");
-  if (rest.length > 0) return first;
-  const name = first.replace(/\.ts$/, "");
-  return FLOORS.flat().includes(name) ? name : GROUND;
+  return rest.length > 0 ? first : PLATES;
 }
 
 /** 0 is the top; `undefined` for a folder that has no floor. */
 function floorOf(room: string): number | undefined {
-  if (room === GROUND) return FLOORS.length;
   const floor = FLOORS.findIndex((rooms) => rooms.includes(room));
   return floor < 0 ? undefined : floor;
 }
 
 /** One door per dependency: the files, or folders (with a slash at the end), that may import it. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  ws: ["transport/websocket.ts", "transport/dial.ts"],
-  pino: ["log.ts"],
+  ws: ["transport/websocket.ts", "client/node-socket.ts"],
+  pino: ["log/log.ts"],
   sirv: ["http/static.ts"],
-  xstate: ["actors/", "handlers/", "sockjs/session.ts", "cluster/link.ts"],
+  xstate: [
+    "actors/",
+    "handlers/",
+    "server/server-actor.ts",
+    "sockjs/http/session.ts",
+    "cluster/link.ts",
+    "client/machine.ts",
+  ],
   "node:http": ["http/", "sockjs/"],
-  "@nats-io/transport-node": ["cluster/nats.ts"],
-  ioredis: ["cluster/redis.ts"],
+  "@nats-io/transport-node": ["cluster/engines/nats.ts"],
+  ioredis: ["cluster/engines/redis.ts"],
 };
 /**
- * Where types of Node's HTTP may be named and nothing of it used: `ws` shakes hands with an `IncomingMessage`, and options of
- * ours hand one to the user.
+ * Where types of Node's HTTP may be named and nothing of Node's HTTP used: `ws` shakes hands with an `IncomingMessage`, and options
+ * hand one to the user.
  */
 const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
-  "node:http": ["transport/websocket.ts", "contracts.ts", "options.ts", "settings.ts"],
+  "node:http": ["transport/websocket.ts", "api/", "options/", "admission/", "server/listener.ts"],
 };
 
 /** What a browser does not have. */
@@ -109,7 +123,8 @@ function checkFloor(path: string, specifier: string): string[] {
   const [fromFloor, toFloor] = [floorOf(from), floorOf(to)];
   if (fromFloor === undefined) return [`${path} imports "${specifier}": ${from}/ stands on no floor`];
   if (toFloor === undefined) return [`${path} imports "${specifier}": ${to}/ stands on no floor`];
-  if (from === to || toFloor > fromFloor) return [];
+  if (from === to && from !== PLATES) return [];
+  if (toFloor > fromFloor) return [];
   return [
     `${path} imports "${specifier}": ${from} may not import ${toFloor < fromFloor ? "up" : "sideways"} from ${to}`,
   ];
@@ -125,7 +140,7 @@ function checkDoor(path: string, { specifier, isType }: Import): string[] {
   return [`${path} imports "${specifier}": only ${doors.join(", ")} may`];
 }
 
-/** What the client needs in a browser: `transport/dial.ts`, asked for by `import()`, is for Node. */
+/** What the client needs in a browser: `client/node-socket.ts`, asked for by `import()`, is for Node. */
 function reachableFrom(sources: Sources, start: string): Map<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();
   const waiting = [start];
@@ -139,7 +154,7 @@ function reachableFrom(sources: Sources, start: string): Map<string, readonly st
     );
     for (const { specifier, isDynamic } of imports) {
       const target = isRelative(specifier) ? resolve(path, specifier) : undefined;
-      if (target !== undefined && !(isDynamic && target === "transport/dial.ts")) waiting.push(target);
+      if (target !== undefined && !(isDynamic && target === "client/node-socket.ts")) waiting.push(target);
     }
   }
   return found;
@@ -156,7 +171,62 @@ function findBreaches(sources: Sources): string[] {
     for (const specifier of specifiers)
       if (NOT_IN_BROWSERS.test(specifier))
         breaches.push(`${path} imports "${specifier}": client.ts reaches it, and a browser does not have it`);
-  return breaches;
+  return [...breaches, ...findCircles(sources), ...findNamesakes(sources), ...checkPlates(sources)];
+}
+
+/** Files that import one another, types too: a line for each circle, with its files in alphabetical order. */
+function findCircles(sources: Sources): string[] {
+  const targets = new Map(
+    Object.entries(sources).map(([path, source]) => [
+      path,
+      readImports(source)
+        .filter(({ specifier }) => isRelative(specifier))
+        .map(({ specifier }) => resolve(path, specifier)),
+    ]),
+  );
+  const reach = new Map(Object.keys(sources).map((path) => [path, reachableBy(targets, path)]));
+  const circles = Object.keys(sources).map((path) =>
+    [...(reach.get(path) ?? [])].filter((other) => other === path || reach.get(other)?.has(path)).sort(),
+  );
+  return [...new Set(circles.filter((circle) => circle.length > 0).map((circle) => circle.join(", ")))].map(
+    (circle) => `${circle}: files may not import one another`,
+  );
+}
+
+/** Whatever a file imports, directly or not; the file itself only if some of these import the file. */
+function reachableBy(targets: ReadonlyMap<string, readonly string[]>, start: string): Set<string> {
+  const found = new Set<string>();
+  const waiting = [...(targets.get(start) ?? [])];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (found.has(path) || !targets.has(path)) continue;
+    found.add(path);
+    waiting.push(...(targets.get(path) ?? []));
+  }
+  return found;
+}
+
+const TYPE = /^export (?:declare )?(?:abstract class|class|interface|type) (\w+)/gm;
+
+/** An exported type has one place: of two with the same name a reader finds the wrong one. */
+function findNamesakes(sources: Sources): string[] {
+  const places = new Map<string, string[]>();
+  for (const [path, source] of Object.entries(sources))
+    for (const [, name = ""] of source.matchAll(TYPE)) places.set(name, [...(places.get(name) ?? []), path]);
+  return [...places]
+    .filter(([, paths]) => paths.length > 1)
+    .map(([name, paths]) => `${paths.join(", ")}: the type ${name} is declared more than once`);
+}
+
+/** The statements that a door plate may hold: re-exports, and comments. The command is the one that also runs something. */
+const RE_EXPORT = /\/\*[\s\S]*?\*\/|^export (?:type )?\{[^}]*\} from "[^"]+";$/gm;
+
+function checkPlates(sources: Sources): string[] {
+  const plates = Object.keys(sources).filter((path) => roomOf(path) === PLATES);
+  const full = plates.filter((path) => path !== "cli.ts" && (sources[path] ?? "").replace(RE_EXPORT, "").trim() !== "");
+  return [
+    ...(plates.length > MAX_PLATES ? [`src/ has ${plates.length} door plates: ${MAX_PLATES} are enough`] : []),
+    ...full.map((path) => `${path} is a door plate: it may only re-export`),
+  ];
 }
 
 function readSources(): Sources {
@@ -175,7 +245,7 @@ describe("the house", () => {
     const imports = Object.entries(sources).flatMap(([path, source]) =>
       readImports(source).map(({ specifier }) => `${path} ${specifier}`),
     );
-    expect(imports).toContain("server.ts ./actors/route.js");
+    expect(imports).toContain("server/create-server.ts ../actors/route/route.js");
     expect(imports).toContain("transport/websocket.ts ws");
     const known = imports.filter((line) => / \.\.?\//.test(line)).map((line) => line.split(" ") as [string, string]);
     for (const [path, specifier] of known) expect(Object.keys(sources)).toContain(resolve(path, specifier));
@@ -207,75 +277,104 @@ describe("the reader of imports", () => {
 
 describe("the checker", () => {
   test.each<[rule: string, sources: Sources]>([
-    ["a room imports from itself", { "bus/a.ts": 'import "./b.js";', "bus/b.ts": "" }],
-    ["ground files import one another", { "clock.ts": 'import "./errors.js";', "errors.ts": "" }],
-    ["a room imports from any lower floor", { "actors/a.ts": 'import "../bus/b.js"; import "../clock.js";' }],
-    ["the top imports from everywhere below", { "index.ts": 'import "./server.js"; import "./actors/a.js";' }],
-    ["Node's modules but node:http are free", { "options.ts": 'import "node:fs";' }],
+    ["a room imports from itself", { "actors/a.ts": 'import "./b.js";', "actors/b.ts": "" }],
+    ["a room imports from any lower floor", { "actors/a.ts": 'import "../http/b.js"; import "../runtime/clock.js";' }],
+    ["a plate re-exports", { "nats.ts": '/** NATS. */\nexport { nats } from "./cluster/engines/nats.js";' }],
+    ["the command runs what it imports", { "cli.ts": 'import { main } from "./cli/main.js";\n\nmain();' }],
+    ["Node's modules but node:http are free", { "options/a.ts": 'import "node:fs";' }],
     ["node:http is free in http", { "http/listen.ts": 'import "node:http";' }],
     ["websocket.ts names types of node:http", { "transport/websocket.ts": 'import type { A } from "node:http";' }],
     [
-      "the client asks for dial.ts when it runs in Node",
-      { "client.ts": 'import("./transport/dial.js");', "transport/dial.ts": 'import "ws";' },
+      "the client asks for node-socket.ts when it runs in Node",
+      {
+        "client.ts": 'export { connect } from "./client/connect.js";',
+        "client/connect.ts": 'import("./node-socket.js");',
+        "client/node-socket.ts": 'import "ws";',
+      },
     ],
     [
       "types do not reach a browser",
-      { "client.ts": 'import type { A } from "./head.js";', "head.ts": 'import "node:fs";' },
+      {
+        "client.ts": 'export type { A } from "./options/a.js";',
+        "options/a.ts": 'import "node:fs";',
+      },
     ],
+    ["two files import a third", { "api/a.ts": 'import "./c.js";', "api/b.ts": 'import "./c.js";', "api/c.ts": "" }],
+    ["two rooms have a private type of one name", { "api/a.ts": "interface A {}", "http/a.ts": "interface A {}" }],
   ])("accepts that %s", (_rule, sources) => {
     expect(findBreaches(sources)).toEqual([]);
   });
 
   test.each<[rule: string, sources: Sources, breach: string]>([
     [
-      "ground imports up",
-      { "clock.ts": 'import type { Bus } from "./bus/bus.js";' },
-      'clock.ts imports "./bus/bus.js": ground may not import up from bus',
-    ],
-    [
       "a lower floor imports up",
-      { "bus/turn.ts": 'import { Route } from "../actors/route.js";' },
-      'bus/turn.ts imports "../actors/route.js": bus may not import up from actors',
+      { "runtime/turn.ts": 'import { Route } from "../actors/route/route.js";' },
+      'runtime/turn.ts imports "../actors/route/route.js": runtime may not import up from actors',
     ],
     [
-      "a room imports server.ts",
-      { "actors/route.ts": 'import type { Server } from "../server.js";' },
-      'actors/route.ts imports "../server.js": actors may not import up from server',
+      "a room imports a plate",
+      { "actors/route.ts": 'import type { Server } from "../index.js";' },
+      'actors/route.ts imports "../index.js": actors may not import up from door plates',
     ],
     [
       "a room imports its neighbour",
-      { "bus/bus.ts": 'export { encodeFrame } from "../transport/frame.js";' },
-      'bus/bus.ts imports "../transport/frame.js": bus may not import sideways from transport',
+      { "http/a.ts": 'export { Relay } from "../cluster/relay.js";' },
+      'http/a.ts imports "../cluster/relay.js": http may not import sideways from cluster',
     ],
     [
-      "index imports testing",
-      { "index.ts": 'export type { TestClient } from "./testing/client.js";' },
-      'index.ts imports "./testing/client.js": index may not import sideways from testing',
+      "a plate imports a plate",
+      { "index.ts": 'export { connect } from "./client.js";' },
+      'index.ts imports "./client.js": door plates may not import sideways from door plates',
     ],
     [
       "server imports client",
-      { "server.ts": 'await import("./client.js");' },
-      'server.ts imports "./client.js": server may not import sideways from client',
+      { "server/serve.ts": 'await import("../client/connect.js");' },
+      'server/serve.ts imports "../client/connect.js": server may not import sideways from client',
     ],
     [
       "a file leaves src",
-      { "cli.ts": 'import "../test/stage.js";' },
-      'cli.ts imports "../test/stage.js": it leaves src/',
+      { "cli/main.ts": 'import "../../test/stage.js";' },
+      'cli/main.ts imports "../../test/stage.js": it leaves src/',
     ],
     [
       "a room stands on no floor",
-      { "server.ts": 'import "./util/a.js";' },
-      'server.ts imports "./util/a.js": util/ stands on no floor',
+      { "server/a.ts": 'import "../util/a.js";' },
+      'server/a.ts imports "../util/a.js": util/ stands on no floor',
+    ],
+    [
+      "two files import one another",
+      { "api/a.ts": 'import "./b.js";', "api/b.ts": 'import type { A } from "./a.js";' },
+      "api/a.ts, api/b.ts: files may not import one another",
+    ],
+    [
+      "three files import one another",
+      { "api/a.ts": 'import "./b.js";', "api/b.ts": 'import "./c.js";', "api/c.ts": 'import "./a.js";' },
+      "api/a.ts, api/b.ts, api/c.ts: files may not import one another",
+    ],
+    [
+      "a type is declared twice",
+      { "api/a.ts": "export interface Address {}", "http/b.ts": "export type Address = string;" },
+      "api/a.ts, http/b.ts: the type Address is declared more than once",
+    ],
+    [
+      "a plate does something",
+      { "client.ts": "export const a = 1;" },
+      "client.ts is a door plate: it may only re-export",
+    ],
+    [
+      "there are too many plates",
+      Object.fromEntries(Array.from({ length: MAX_PLATES + 1 }, (_, i) => [`a${i}.ts`, ""])),
+      "src/ has 15 door plates: 14 are enough",
     ],
     [
       "a package comes in by another door",
-      { "bus/bus.ts": 'import type { WebSocket } from "ws";' },
-      'bus/bus.ts imports "ws": only transport/websocket.ts, transport/dial.ts may',
+      { "actors/bus.ts": 'import type { WebSocket } from "ws";' },
+      'actors/bus.ts imports "ws": only transport/websocket.ts, client/node-socket.ts may',
     ],
     [
       "pino is not in log.ts",
-      { "server.ts": 'import { pino } from "pino";' },
-      'server.ts imports "pino": only log.ts may',
+      { "server/serve.ts": 'import { pino } from "pino";' },
+      'server/serve.ts imports "pino": only log/log.ts may',
     ],
     [
       "sirv is not in static.ts",
@@ -283,14 +382,14 @@ describe("the checker", () => {
       'http/listen.ts imports "sirv": only http/static.ts may',
     ],
     [
-      "xstate is in the server",
-      { "server.ts": 'import "xstate/actors";' },
-      'server.ts imports "xstate/actors": only actors/, handlers/, sockjs/session.ts, cluster/link.ts may',
+      "xstate is in the transport",
+      { "transport/a.ts": 'import "xstate/actors";' },
+      `transport/a.ts imports "xstate/actors": only ${DOORS.xstate?.join(", ")} may`,
     ],
     [
       "node:http is used outside http",
-      { "server.ts": 'import type { Server } from "node:http";' },
-      'server.ts imports "node:http": only http/, sockjs/ may',
+      { "server/serve.ts": 'import type { Server } from "node:http";' },
+      'server/serve.ts imports "node:http": only http/, sockjs/ may',
     ],
     [
       "websocket.ts uses node:http",
@@ -299,28 +398,32 @@ describe("the checker", () => {
     ],
     [
       "node:http has its old name",
-      { "server.ts": 'import "http";' },
-      'server.ts imports "http": only http/, sockjs/ may',
+      { "server/serve.ts": 'import "http";' },
+      'server/serve.ts imports "http": only http/, sockjs/ may',
     ],
     [
       "a package has no door",
-      { "fifo.ts": 'import "@scope/list/a";' },
-      'fifo.ts imports "@scope/list/a": @scope/list has no door',
+      { "runtime/fifo.ts": 'import "@scope/list/a";' },
+      'runtime/fifo.ts imports "@scope/list/a": @scope/list has no door',
     ],
     [
       "the house imports itself by name",
-      { "cli.ts": 'import "sendall";' },
-      'cli.ts imports "sendall": sendall has no door',
+      { "cli/main.ts": 'import "sendall";' },
+      'cli/main.ts imports "sendall": sendall has no door',
     ],
     [
       "the client reaches Node's modules",
-      { "client.ts": 'import "./clock.js";', "clock.ts": 'import "node:timers";' },
-      'clock.ts imports "node:timers": client.ts reaches it, and a browser does not have it',
+      { "client.ts": 'export { a } from "./runtime/clock.js";', "runtime/clock.ts": 'import "node:timers";' },
+      'runtime/clock.ts imports "node:timers": client.ts reaches it, and a browser does not have it',
     ],
     [
-      "the client always loads dial.ts",
-      { "client.ts": 'import "./transport/dial.js";', "transport/dial.ts": 'import "ws";' },
-      'transport/dial.ts imports "ws": client.ts reaches it, and a browser does not have it',
+      "the client always loads node-socket.ts",
+      {
+        "client.ts": 'export { connect } from "./client/connect.js";',
+        "client/connect.ts": 'import "./node-socket.js";',
+        "client/node-socket.ts": 'import "ws";',
+      },
+      'client/node-socket.ts imports "ws": client.ts reaches it, and a browser does not have it',
     ],
   ])("refuses that %s", (_rule, sources, breach) => {
     expect(findBreaches(sources)).toEqual([breach]);

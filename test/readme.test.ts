@@ -5,7 +5,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { optionTable } from "../src/settings.js";
+import { optionTable } from "../src/options/server-options.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");

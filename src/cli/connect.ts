@@ -4,12 +4,14 @@
  */
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { ABNORMAL, closeCodeText, isNormalEnd } from "../api/close-codes.js";
+import { SendallError } from "../api/errors.js";
+import { connect } from "../client/connect.js";
+import type { Client } from "../client/live.js";
+import type { ClientClosing } from "../client/options.js";
 import { problemOf } from "../client/socket.js";
-import { type Client, type ClientClosing, connect } from "../client.js";
-import { createClock, type Timer } from "../clock.js";
-import { ABNORMAL, closeCodeText, isNormalEnd } from "../closing.js";
-import { SendallError } from "../errors.js";
-import { messageOf } from "../thrown.js";
+import { createClock, type Timer } from "../runtime/clock.js";
+import { messageOf } from "../runtime/thrown.js";
 import { complain, leave, wrongUsage } from "./exit.js";
 import { createScreen, type Screen } from "./screen.js";
 

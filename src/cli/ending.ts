@@ -3,7 +3,7 @@
  * at any moment, also before there is a server. The command makes one before it loads anything of the user's.
  */
 import { constants } from "node:os";
-import type { Server } from "../server/live.js";
+import type { Server } from "../server/server.js";
 
 /** What a shell reports for a program that a signal ended. */
 export function exitCodeOf(signal: NodeJS.Signals): number {
@@ -16,7 +16,7 @@ export function exitCodeOf(signal: NodeJS.Signals): number {
  */
 export const ENDING_MS = 30_000;
 
-export class Ending {
+export class ProcessEnd {
   #server: Pick<Server, "close"> | undefined;
   #isAsked = false;
 

@@ -1,6 +1,6 @@
 /** How the command ends when it cannot do what it was asked for: one line, and an exit code. Both `sendall` commands end here. */
-import { SendallError } from "../errors.js";
-import { isError, messageOf, readProperty } from "../thrown.js";
+import { SendallError } from "../api/errors.js";
+import { isError, messageOf, readProperty } from "../runtime/thrown.js";
 
 export function wrongUsage(problem: string, help = "sendall --help"): SendallError {
   return new SendallError("BAD_OPTION", `${problem} (${help} tells more)`);

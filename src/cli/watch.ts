@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { type FSWatcher, statSync, watch as watchFolder } from "node:fs";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Clock, Timer } from "../clock.js";
+import type { Clock, Timer } from "../runtime/clock.js";
 import { ENDING_MS, exitCodeOf } from "./ending.js";
 import { complain } from "./exit.js";
 

@@ -5,9 +5,9 @@
 import cluster from "node:cluster";
 import { type EventEmitter, once } from "node:events";
 import { createServer } from "node:net";
-import type { Clock, Timer } from "../clock.js";
-import type { Logger } from "../contracts.js";
-import { SendallError } from "../errors.js";
+import { SendallError } from "../api/errors.js";
+import type { Clock, Timer } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import { ENDING_MS, exitCodeOf } from "./ending.js";
 
 /** What the primary process and a worker tell each other. */

@@ -2,9 +2,9 @@
  * The one place where a client calls the user's code. What a callback throws never reaches the client or the process: it is
  * told to `onError`, and to the console when there is no `onError` or when that is what threw.
  */
-import { SendallError } from "../errors.js";
-import { isPromiseLike } from "../promises.js";
-import { messageOf } from "../thrown.js";
+import { SendallError } from "../api/errors.js";
+import { isPromiseLike } from "../runtime/promises.js";
+import { messageOf } from "../runtime/thrown.js";
 
 type OnError = (error: Error) => unknown;
 

@@ -2,12 +2,14 @@
  * The channels of a client: many named conversations over its one socket, the client's side of `channels({...})`. The client owns
  * one {@link Channels} and shows it what comes in; the words of the wire are in `wire.ts`.
  */
-import type { ClientClock, ClientState } from "../actors/client.js";
-import { ABNORMAL, NORMAL } from "../closing.js";
-import { SendallError, show } from "../errors.js";
-import { MAX_NAME_LENGTH } from "../names.js";
+
+import { ABNORMAL, NORMAL } from "../api/close-codes.js";
+import { SendallError } from "../api/errors.js";
+import { MAX_NAME_LENGTH } from "../api/names.js";
+import { show } from "../runtime/show.js";
 import { Callbacks } from "./callbacks.js";
 import { Fences } from "./fences.js";
+import type { ClientClock, ClientState } from "./machine.js";
 import { Opening } from "./opening.js";
 import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
 import type { Message } from "./socket.js";

@@ -7,7 +7,7 @@
  * A server that is not ours may answer no fence. Then nobody can tell: after a while the end is taken for one of the new
  * subscription, and the server is told so. Both sides agree in any case.
  */
-import type { ClientClock } from "../actors/client.js";
+import type { ClientClock } from "./machine.js";
 
 /** What is asked of a channel. */
 export interface Fenced {

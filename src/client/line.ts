@@ -2,7 +2,7 @@
  * The sockets of one client, one after the other: the machine dials, hangs up and drops here, the client sends here. There is
  * never more than one socket that anybody listens to.
  */
-import type { ClientLine } from "../actors/client.js";
+import type { ClientLine } from "./machine.js";
 import { Attempt, LOST, type Message, type SocketFactory, type SocketListener } from "./socket.js";
 
 export class Line implements ClientLine {
@@ -43,10 +43,10 @@ export class Line implements ClientLine {
     this.#attempt.start(this.#factory);
   }
 
-  hangUp(code: number, reason: string): void {
+  close(code: number, reason: string): void {
     // Between two attempts there is nobody to hang up on, but whoever waits for the end hears of it all the same.
     if (this.#attempt === undefined) queueMicrotask(() => this.#listener.ended(LOST));
-    else this.#attempt.hangUp(code, reason);
+    else this.#attempt.close(code, reason);
   }
 
   drop(): void {

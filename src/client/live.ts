@@ -2,13 +2,14 @@
  * A running client. It holds the machine that decides, the line that carries and the queue of what waits for a connection, and
  * tells the user. The user's callbacks run when the machine has taken its step, so that `state` is always that of now.
  */
-import { type ClientActor, type ClientClock, type ClientState, startClient } from "../actors/client.js";
-import { guardObservers } from "../actors/observers.js";
-import { checkClientCloseCode, cutReason, NORMAL } from "../closing.js";
-import { SendallError } from "../errors.js";
+
+import { guardObservers } from "../actors/inspection/observers.js";
+import { checkClientCloseCode, cutReason, NORMAL } from "../api/close-codes.js";
+import { SendallError } from "../api/errors.js";
 import { Callbacks } from "./callbacks.js";
 import { type Channel, type ChannelHost, Channels } from "./channels.js";
 import { Line } from "./line.js";
+import { type ClientActor, type ClientClock, type ClientState, startClient } from "./machine.js";
 import { Opening } from "./opening.js";
 import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
 import type { Message, SocketEnd, SocketFactory } from "./socket.js";

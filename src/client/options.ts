@@ -2,8 +2,10 @@
  * The options of a client: their types, defaults and checks. `connect` and `channel` check here before anything is set going.
  * Nothing of Node is used, in the types neither: a page's compiler may know nothing of Node.
  */
-import type { Backoff, ClientClock } from "../actors/client.js";
-import { SendallError, show } from "../errors.js";
+
+import { SendallError } from "../api/errors.js";
+import { show } from "../runtime/show.js";
+import type { Backoff, ClientClock } from "./machine.js";
 import type { Message, WebSocketClass } from "./socket.js";
 
 /** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */

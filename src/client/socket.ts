@@ -2,9 +2,10 @@
  * A browser's kind of socket, and what a client does with one: all that differs between the classes of browsers, of `ws`, of
  * Node and of the test runtime ends here. One {@link Attempt} is one socket; `line.ts` makes them one after the other.
  */
-import { ABNORMAL, isFinalCode, isFinalStatus, protocolErrorCode } from "../closing.js";
-import { SendallError, show } from "../errors.js";
-import { messageOf } from "../thrown.js";
+import { ABNORMAL, isFinalCode, isFinalStatus, protocolErrorCode } from "../api/close-codes.js";
+import { SendallError } from "../api/errors.js";
+import { show } from "../runtime/show.js";
+import { messageOf } from "../runtime/thrown.js";
 
 /** What a socket tells in its events; each event has some of it. */
 export interface WebSocketLikeEvent {
@@ -110,7 +111,7 @@ export class Attempt {
     return true;
   }
 
-  hangUp(code: number, reason: string): void {
+  close(code: number, reason: string): void {
     this.#isUnwanted = true;
     if (this.#socket === undefined) this.#end(LOST);
     // Before it is open there is no close frame that could carry a code.

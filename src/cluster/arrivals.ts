@@ -1,10 +1,11 @@
 /** What comes from the other nodes: read, checked, counted and handed to the buses that it is for. The relay makes one. */
-import type { Clock } from "../clock.js";
-import type { Inlet, Logger } from "../contracts.js";
-import type { Frame } from "../events.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
 import { type Envelope, readPacket } from "./envelope.js";
 import type { Destination, Interest } from "./interest.js";
+import type { Inlet } from "./outlet.js";
 import { Incoming } from "./streams.js";
 import { isScopeOfRoute, subjectOfNode } from "./subject.js";
 

@@ -2,7 +2,8 @@
  * Which subjects this node wants to hear, and which of them the engine has been asked for. The relay tells it what has changed and
  * brings the engine up to date once a turn, so that a room that comes and goes within one costs nothing.
  */
-import type { ClusterLink, Inlet } from "../contracts.js";
+import type { ClusterLink } from "../api/cluster-adapter.js";
+import type { Inlet } from "./outlet.js";
 
 /** For whom what arrives on a subject is. */
 export interface Destination {

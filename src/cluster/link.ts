@@ -3,7 +3,7 @@
  * the adapter says, and acts on its states; it is a child of the server's root actor, so that `inspect` sees it.
  */
 import { type ActorRefFrom, type AnyActorRef, createActor, setup } from "xstate";
-import type { LinkState } from "../events.js";
+import type { LinkState } from "../api/stats.js";
 
 /** What the relay tells the link; `up` and `down` are the adapter's words. */
 export type LinkEvent = { readonly type: "up" | "confirmed" | "down" | "close" };

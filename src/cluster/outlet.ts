@@ -1,8 +1,33 @@
 /** The way of one bus to its like on other nodes: turns what it sends into envelopes on the right subject. The relay makes them. */
-import type { Inlet, Outlet } from "../contracts.js";
-import type { Frame } from "../events.js";
+import type { Frame } from "../transport/frame.js";
 import type { Envelope } from "./envelope.js";
 import { scopeOf, subjectOf } from "./subject.js";
+
+/** What arrives from the other nodes for one bus. */
+export interface Inlet {
+  /** To the members of any of the rooms, or to all; `except` is the id of the source. */
+  deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void;
+  /** Whether it has a connection of that id. */
+  has(id: string): boolean;
+  /** To one connection; a dead letter if that has gone. */
+  deliverTo(frame: Frame, id: string): void;
+}
+
+/** The way from one bus to its like on the other nodes. */
+export interface Outlet {
+  /** MUST be called once, before anything is sent. */
+  attach(inlet: Inlet): void;
+  /** Whether the id names another node. */
+  isElsewhere(id: string): boolean;
+  /** To all, or to the members of any of the rooms. @returns 1 if the link is up and takes it */
+  publish(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): 0 | 1;
+  /** To one connection elsewhere, of this bus or of any route. @returns 1 if the link is up and takes it */
+  unicast(frame: Frame, to: string, anyRoute: boolean): 0 | 1;
+  /** MUST be told when the bus gets its first member, in a room or (`undefined`) at all, and when the last one has gone. */
+  readonly populated: (room: string | undefined, hasMembers: boolean) => void;
+  /** The way of a channel of that name. */
+  within(name: string): Outlet;
+}
 
 /** What the buses' ways use of the relay. */
 export interface Sending {

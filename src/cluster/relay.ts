@@ -4,17 +4,21 @@
  * option `cluster`, starts it first and closes it last.
  */
 import { randomBytes } from "node:crypto";
-import type { Flushable, Turn } from "../bus/turn.js";
-import type { Clock } from "../clock.js";
-import type { ClusterAdapter, ClusterLink, ClusterNode, Inlet, Logger, Outlet } from "../contracts.js";
-import { SendallError } from "../errors.js";
-import type { ClusterStats, ConnectionId, Frame } from "../events.js";
-import { isPromiseLike, within } from "../promises.js";
-import { isError, messageOf } from "../thrown.js";
+import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
+import type { ConnectionId } from "../api/connection.js";
+import { SendallError } from "../api/errors.js";
+import type { ClusterStats } from "../api/stats.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import { isPromiseLike, within } from "../runtime/promises.js";
+import { isError, messageOf } from "../runtime/thrown.js";
+import type { Flushable, Turn } from "../runtime/turn.js";
+import type { Frame } from "../transport/frame.js";
 import { Arrivals } from "./arrivals.js";
 import { type Envelope, packetBytes, type Sealed, seal, writePacket } from "./envelope.js";
 import { Interest } from "./interest.js";
 import type { LinkLife } from "./link.js";
+import type { Inlet, Outlet } from "./outlet.js";
 import { RelayOutlet, type Sending } from "./outlet.js";
 import { Outgoing } from "./streams.js";
 import { scopeOf, subjectOf, subjectOfNode } from "./subject.js";
@@ -202,7 +206,7 @@ export class Relay implements Flushable, Sending {
   #wake(): void {
     if (this.#isDirty) return;
     this.#isDirty = true;
-    this.#parts.turn.dirty(this);
+    this.#parts.turn.flushAtEnd(this);
   }
 
   /** Sends one packet: as many of the queue, in its order, as are for the same subject. @returns where the next one begins */

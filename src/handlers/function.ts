@@ -1,7 +1,8 @@
 /** The single handler function, as the handler actor runs it. */
-import type { Runner } from "../bus/runner.js";
-import type { HandlerFunction } from "../contracts.js";
-import { isControl } from "../events.js";
+
+import { isControl } from "../actors/route/mailbox-event.js";
+import type { Runner } from "../actors/route/runner.js";
+import type { HandlerFunction } from "../api/handler.js";
 
 export function runFunction(handler: HandlerFunction): Runner {
   return {

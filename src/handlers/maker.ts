@@ -1,7 +1,8 @@
 /** The base of the shapes that are made by a function: `shape.ts` turns what it finds in the options into runners by it. */
 import type { AnyActorRef } from "xstate";
-import type { Runner, RunnerHost } from "../bus/runner.js";
-import { ShapedHandler } from "../contracts.js";
+import type { Runner } from "../actors/route/runner.js";
+import type { RunnerHost } from "../actors/route/runner-host.js";
+import { ShapedHandler } from "../api/handler.js";
 
 declare const nobody: unique symbol;
 

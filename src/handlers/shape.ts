@@ -1,7 +1,8 @@
 /** Any shape of handler to what the handler actor runs. */
-import type { Runner, RunnerHost } from "../bus/runner.js";
-import { type Handler, ShapedHandler } from "../contracts.js";
-import { SendallError } from "../errors.js";
+import type { Runner } from "../actors/route/runner.js";
+import type { RunnerHost } from "../actors/route/runner-host.js";
+import { SendallError } from "../api/errors.js";
+import { type Handler, ShapedHandler } from "../api/handler.js";
 import { runFunction } from "./function.js";
 import { RunnerMaker, type Systems } from "./maker.js";
 import { runStateful } from "./stateful.js";

@@ -1,7 +1,9 @@
 /** A handler with a state of its own, as the handler actor runs it: the state changes only when an event succeeds. */
-import type { Runner, RunnerHost } from "../bus/runner.js";
-import type { StatefulHandler } from "../contracts.js";
-import { isControl } from "../events.js";
+
+import { isControl } from "../actors/route/mailbox-event.js";
+import type { Runner } from "../actors/route/runner.js";
+import type { RunnerHost } from "../actors/route/runner-host.js";
+import type { StatefulHandler } from "../api/handler.js";
 
 export function runStateful(handler: StatefulHandler, { bus }: RunnerHost): Runner {
   let state: unknown;

@@ -3,11 +3,11 @@
  * its session's sends, for as long as it likes. `Requests` has every body watched that it answers, whoever reads it.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Alarm, type Clock } from "../clock.js";
-import type { Logger } from "../contracts.js";
-import { readPath } from "../head.js";
-import type { Refusal } from "../reject.js";
-import { plainAddress } from "./address.js";
+import { plainAddress } from "../admission/address.js";
+import { readPath } from "../admission/request-head.js";
+import type { Refusal } from "../api/rejection.js";
+import { Alarm, type Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import { hasBody } from "./ordinary.js";
 import { refuseSocket } from "./refuse.js";
 

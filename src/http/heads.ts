@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { Alarm, type Clock } from "../clock.js";
+import { Alarm, type Clock } from "../runtime/clock.js";
 import { answerOn } from "./turns.js";
 
 /** A connection whose next request is still to come: the alarm for it. */

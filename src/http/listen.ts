@@ -3,17 +3,24 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TlsOptions } from "node:tls";
-import { MAX_NATIVE_MS } from "../checks.js";
-import type { Clock } from "../clock.js";
-import type { Address, Logger } from "../contracts.js";
-import { SendallError } from "../errors.js";
-import type { Refusal } from "../reject.js";
+import { SendallError } from "../api/errors.js";
+import type { Refusal } from "../api/rejection.js";
+import { MAX_NATIVE_MS } from "../options/kinds.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import { Heads } from "./heads.js";
 import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
 import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
 import { afterAnswers, answerOn, type Turns } from "./turns.js";
 import type { UpgradeListener } from "./upgrade.js";
+
+/** Where a server listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly isSecure: boolean;
+}
 
 export interface ListenSettings {
   readonly host: string;
@@ -34,7 +41,7 @@ export interface ListenHooks {
 }
 
 /** An open port. */
-export interface Listener {
+export interface HttpListener {
   readonly address: Address;
   /** Resolves when the last socket that came in here is gone; the port is free at once. */
   close(): Promise<void>;
@@ -52,7 +59,7 @@ function faultOf(code: unknown): Refusal {
 }
 
 /** Rejects with `LISTEN_FAILED`, or `BAD_OPTION` for TLS material that is none; nothing is left listening then. */
-export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<Listener> {
+export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<HttpListener> {
   const { log } = hooks;
   const server = build(settings);
   // Their size is limited. Node would leave out those behind, and with them what a trusted proxy has added.

@@ -1,6 +1,6 @@
 /** Finds peers that take nothing of what is sent to them: of files (`static.ts`) and of refusals (`refuse.ts`). */
 import type { Duplex } from "node:stream";
-import type { Clock } from "../clock.js";
+import type { Clock } from "../runtime/clock.js";
 
 /** The bytes that the system has taken from us for the peer, in steps of what was handed over at once. */
 function takenBytes(socket: Duplex): number {

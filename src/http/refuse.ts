@@ -1,12 +1,9 @@
 /** Turning down a connection that speaks HTTP, or was meant to: a status and one line that names the cause, then the end of it. */
 import { STATUS_CODES } from "node:http";
 import { type Duplex, Readable } from "node:stream";
-import type { Clock } from "../clock.js";
-import type { Refusal } from "../reject.js";
+import type { Refusal } from "../api/rejection.js";
+import type { Clock } from "../runtime/clock.js";
 import { watchProgress } from "./progress.js";
-
-/** What becomes of an upgrade whose peer has gone before it was decided: nobody reads the answer, the log and `onAccess` do. */
-export const LEFT: Refusal = { status: 499, body: "the peer left before it was let in" };
 
 /** For sockets that nobody else listens to: an error nobody hears ends the process. */
 export function ignoreError(): void {}

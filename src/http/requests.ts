@@ -1,16 +1,17 @@
 /** Plain HTTP on the server's port: SockJS, then files, then the user's `onRequest`, then one line that says what this is. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Clock } from "../clock.js";
-import type { Logger, SockJsFront } from "../contracts.js";
-import { readPath } from "../head.js";
-import type { AccessEntry } from "../options.js";
-import type { Refusal } from "../reject.js";
-import { plainAddress } from "./address.js";
+import { plainAddress } from "../admission/address.js";
+import { speaker } from "../admission/proxy.js";
+import { readPath } from "../admission/request-head.js";
+import { LEFT } from "../admission/upgrade-attempt.js";
+import type { AccessEntry } from "../api/options.js";
+import type { Refusal } from "../api/rejection.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import { watchBody } from "./bodies.js";
 import { wholeUrl } from "./mount.js";
-import { speaker } from "./proxy.js";
-import { LEFT } from "./refuse.js";
+import type { SockJsEndpoints } from "./sockjs-endpoints.js";
 import type { StaticHandler } from "./static.js";
 import { Turns } from "./turns.js";
 
@@ -21,7 +22,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly trustProxy: boolean | number;
-  readonly sockjs: SockJsFront | undefined;
+  readonly sockjs: SockJsEndpoints | undefined;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
   readonly onAccess: ((entry: AccessEntry) => void) | undefined;

@@ -4,9 +4,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join, sep } from "node:path";
 import type { Readable } from "node:stream";
 import sirv from "sirv";
-import type { Clock } from "../clock.js";
-import { readPath } from "../head.js";
-import { decodeSegments } from "../pattern.js";
+import { readPath } from "../admission/request-head.js";
+import { decodeSegments } from "../options/route-path.js";
+import type { Clock } from "../runtime/clock.js";
 import { watchProgress } from "./progress.js";
 
 export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;

@@ -14,7 +14,7 @@ import { ignoreError } from "./refuse.js";
 const MAX_WAITING = 16;
 
 /** What becomes of a request. */
-export interface Turn {
+export interface RequestTurn {
   /** Its turn has come. */
   run(): void;
   /** The connection has ended before that: nobody will read an answer. */
@@ -26,7 +26,7 @@ export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>();
 
   /** Runs the turn of a request: at once, unless answers before it are still due. */
-  take(request: IncomingMessage, response: ServerResponse, turn: Turn): void {
+  take(request: IncomingMessage, response: ServerResponse, turn: RequestTurn): void {
     // Also those of HTTP/2 have a socket. One that is ended is for the caller to look at.
     if (response.socket !== null || response.writableEnded) {
       turn.run();
@@ -55,7 +55,7 @@ export class Turns {
 class Line {
   readonly #socket: Duplex;
   readonly #onEmpty: () => void;
-  readonly #waiting = new Set<Turn>();
+  readonly #waiting = new Set<RequestTurn>();
   #isHeld = false;
   #hasLeft = false;
 
@@ -65,7 +65,7 @@ class Line {
     socket.on("close", this.#onClose);
   }
 
-  add(response: ServerResponse, turn: Turn): void {
+  add(response: ServerResponse, turn: RequestTurn): void {
     this.#waiting.add(turn);
     // Node has just given it the socket. Whoever waits for the close of the answer before comes first.
     response.once("socket", () => process.nextTick(() => this.#next(response, turn)));
@@ -81,7 +81,7 @@ class Line {
     this.#socket.off("resume", this.#onResume);
   }
 
-  #next(response: ServerResponse, turn: Turn): void {
+  #next(response: ServerResponse, turn: RequestTurn): void {
     if (!this.#waiting.delete(turn)) return;
     if (this.#waiting.size === 0) this.#end();
     if (this.#isHeld && this.#waiting.size < MAX_WAITING) {

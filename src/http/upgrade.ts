@@ -5,13 +5,18 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import type { Clock } from "../clock.js";
-import type { Admission, AskedHeaders, Asking, Gate, Head, Logger, SockJsFront, UpgradePlan } from "../contracts.js";
-import { CommonHeaders, pickHeaders, readPath } from "../head.js";
-import type { Refusal } from "../reject.js";
-import { plainAddress } from "./address.js";
+import { plainAddress } from "../admission/address.js";
+import type { AskedHeaders, Head } from "../admission/request-head.js";
+import { CommonHeaders, pickHeaders, readPath } from "../admission/request-head.js";
+import type { Gate, UpgradeAttempt } from "../admission/upgrade-attempt.js";
+import { LEFT } from "../admission/upgrade-attempt.js";
+import type { Refusal } from "../api/rejection.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import type { Admission } from "../transport/transport.js";
 import { hasBody, namesWebSocket } from "./ordinary.js";
-import { ignoreError, LEFT, refuseSocket } from "./refuse.js";
+import { ignoreError, refuseSocket } from "./refuse.js";
+import type { SockJsEndpoints, UpgradePlan } from "./sockjs-endpoints.js";
 
 /** Completes the handshake on the socket and accepts the connection. */
 export type HandOver = (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
@@ -80,7 +85,7 @@ function areProtocols(header: string | undefined): boolean {
 }
 
 /** One request while it is being decided. */
-class Decision implements Asking {
+class PendingUpgrade implements UpgradeAttempt {
   readonly head: Head;
   readonly headers: AskedHeaders;
   readonly raw: IncomingMessage;
@@ -92,7 +97,7 @@ class Decision implements Asking {
   constructor(
     raw: IncomingMessage,
     socket: Duplex,
-    { at, head }: Pick<Asking, "at" | "head">,
+    { at, head }: Pick<UpgradeAttempt, "at" | "head">,
     plan: UpgradePlan | undefined,
   ) {
     this.at = at;
@@ -157,7 +162,13 @@ export function tellTaken(log: Logger, request: IncomingMessage): void {
 }
 
 /** Hands a socket over; its place is free again if the handshake comes to nothing after all. */
-function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admission, parts: UpgradeParts): void {
+function enter(
+  decision: PendingUpgrade,
+  socket: Duplex,
+  head: Buffer,
+  admission: Admission,
+  parts: UpgradeParts,
+): void {
   let isAccepted = false;
   const accept: Admission["accept"] = (wire) => {
     isAccepted = true;
@@ -173,7 +184,7 @@ function enter(decision: Decision, socket: Duplex, head: Buffer, admission: Admi
     // `ws` says so of a socket that it has shaken hands on before.
     parts.log.error({ err: error, path: readPath(decision.head.url) }, "handshake failed");
   }
-  if (!isAccepted) admission.forsake();
+  if (!isAccepted) admission.cancel();
 }
 
 /** What an upgrade needs beside its own. */
@@ -183,7 +194,7 @@ export interface UpgradeParts {
   readonly log: Logger;
   readonly handOver: HandOver;
   /** Asked first. */
-  readonly sockjs: Pick<SockJsFront, "upgrade"> | undefined;
+  readonly sockjs: Pick<SockJsEndpoints, "upgrade"> | undefined;
   /** The one that all sockets have at our side, if that is known: else each is asked, which takes 2 µs. */
   readonly localAddress?: string | undefined;
   /** Others are told of the same upgrades, and one of them may take a socket while it is decided here. */
@@ -198,12 +209,12 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
     socket.on("error", ignoreError);
     const found = sockjs?.upgrade(request);
     const asked = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
-    const decision = new Decision(request, socket, asked, found);
+    const decision = new PendingUpgrade(request, socket, asked, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
     const written = isShared ? writtenTo(socket) : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if (isShared && isTaken(socket, written)) {
-        if ("accept" in answer) answer.forsake();
+        if ("accept" in answer) answer.cancel();
         decision.end();
         tellTaken(log, request);
         return;
@@ -218,7 +229,7 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
         return;
       }
       // `ws` would never call back for a peer that has left.
-      if ("accept" in answer) answer.forsake();
+      if ("accept" in answer) answer.cancel();
       const refusal = "accept" in answer ? LEFT : answer;
       gate.refused(decision, refusal);
       refuseSocket(socket, refusal, parts.clock);

@@ -2,13 +2,15 @@
  * A SockJS session over a WebSocket: stands between the WebSocket's wire and the connection, and puts SockJS's frames around
  * messages. It has no id that anybody could share, and ends with its socket.
  */
-import type { Clock, Timer } from "../clock.js";
-import { ABNORMAL, BrokenFraming, type CloseReason, SESSION_CLOSED } from "../closing.js";
-import type { Peer, Wire } from "../contracts.js";
-import type { ConnectionId, Frame, TransportName } from "../events.js";
+
+import { ABNORMAL, BrokenFraming, type CloseReason, SESSION_CLOSED } from "../api/close-codes.js";
+import type { ConnectionId, TransportName } from "../api/connection.js";
+import type { Clock, Timer } from "../runtime/clock.js";
+import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
-import { type Batch, closeFrame, HEARTBEAT, OPEN, readSocketMessage } from "./frames.js";
-import { Inbox } from "./inbox.js";
+import type { Transport, TransportListener } from "../transport/transport.js";
+import { type Batch, closeFrame, HEARTBEAT, OPEN, readSocketMessage } from "./protocol/frames.js";
+import { Inbox } from "./protocol/inbox.js";
 
 const OPEN_FRAME = encodeFrame(OPEN);
 const HEARTBEAT_FRAME = encodeFrame(HEARTBEAT);
@@ -24,14 +26,14 @@ export interface SocketSessionParts {
   readonly maxWaiting: number;
 }
 
-export class SocketSession implements Wire, Peer {
-  readonly transport: TransportName = "websocket";
+export class SocketSession implements Transport, TransportListener {
+  readonly name: TransportName = "websocket";
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
   readonly isTextOnly = true;
   readonly hasPings: boolean;
-  readonly #wire: Wire;
+  readonly #wire: Transport;
   readonly #parts: SocketSessionParts;
-  #peer: Peer | undefined;
+  #peer: TransportListener | undefined;
   #inbox: Inbox | undefined;
   #timer: Timer;
   #isOpen = true;
@@ -40,7 +42,7 @@ export class SocketSession implements Wire, Peer {
   #hasConcluded = false;
 
   /** Opens the session; `begin` follows in the same stack. */
-  constructor(wire: Wire, parts: SocketSessionParts) {
+  constructor(wire: Transport, parts: SocketSessionParts) {
     this.#wire = wire;
     this.#parts = parts;
     this.hasPings = wire.hasPings !== false;
@@ -50,7 +52,7 @@ export class SocketSession implements Wire, Peer {
     this.#timer = parts.clock.after(parts.heartbeatIntervalMs, this.#beat);
   }
 
-  begin(peer: Peer): void {
+  begin(peer: TransportListener): void {
     this.#peer = peer;
     this.#inbox = new Inbox(peer);
   }
@@ -163,12 +165,12 @@ export class SocketSession implements Wire, Peer {
   }
 
   /** After our own close frame, the code of the peer's answer is no news. */
-  gone(code: number, reason: string): void {
+  onTransportClosed(code: number, reason: string): void {
     this.#isOpen = false;
     this.#timer.cancel();
     this.#inbox?.end();
     const ending = code === ABNORMAL || this.#closing === undefined ? { code, reason } : this.#closing;
-    this.#peer?.gone(ending.code, ending.reason);
+    this.#peer?.onTransportClosed(ending.code, ending.reason);
   }
 
   /**

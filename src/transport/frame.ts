@@ -3,8 +3,21 @@
  * encodes here once for all that a message goes to.
  */
 import { constants, deflateRawSync } from "node:zlib";
-import { SendallError, show } from "../errors.js";
-import type { Data, Frame } from "../events.js";
+import type { Data } from "../api/connection.js";
+import { SendallError } from "../api/errors.js";
+import { show } from "../runtime/show.js";
+
+/** A message as the transports carry it: encoded once, shared by all that it goes to. */
+export interface Frame {
+  /** As the user gave it: the string, or a copy of the bytes. */
+  readonly data: string | Buffer;
+  /** The bytes on a WebSocket (RFC 6455 section 5.2). */
+  readonly wire: Buffer;
+  /** How many of them are the message itself. */
+  readonly payloadBytes: number;
+  /** The bytes for sockets that take permessage-deflate (RFC 7692), once one of them has needed it. */
+  deflated?: Buffer;
+}
 
 const FIN_TEXT = 0x81;
 const FIN_BINARY = 0x82;

@@ -2,7 +2,7 @@
  * What a compressed connection brings while it is paused: `ws` cannot be kept from inflating the rest of what it has read, and one
  * read of 64 KiB may inflate to a thousand times its length. Made by `websocket.ts` for each connection that has agreed on compression.
  */
-import type { Admission } from "../contracts.js";
+import type { Admission } from "./transport.js";
 
 export class Overshoot {
   readonly #maxBytes: number;

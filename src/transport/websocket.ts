@@ -8,13 +8,14 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
 import { WebSocket, WebSocketServer } from "ws";
-import { ABNORMAL, NO_CODE, TooManyParts } from "../closing.js";
-import type { Admission, Peer, Wire } from "../contracts.js";
-import type { Frame, TransportName } from "../events.js";
-import { messageOf } from "../thrown.js";
+import { ABNORMAL, NO_CODE, TooManyParts } from "../api/close-codes.js";
+import type { TransportName } from "../api/connection.js";
+import { messageOf } from "../runtime/thrown.js";
+import type { Frame } from "./frame.js";
 import { deflatedWire } from "./frame.js";
 import { CONTROL_HEADER_BYTES, Interlude } from "./interlude.js";
 import { Overshoot } from "./overshoot.js";
+import type { Admission, Transport, TransportListener } from "./transport.js";
 
 /** A timer of Node counts in 32 bits. */
 const LONGEST_MS = 2_147_483_647;
@@ -42,11 +43,11 @@ function plainWire(frame: Frame): Buffer {
   return frame.wire;
 }
 
-class Socket extends WebSocket implements Wire {
+class Socket extends WebSocket implements Transport {
   /** These are set before anything can arrive. */
-  peer: Peer | undefined = undefined;
+  peer: TransportListener | undefined = undefined;
   raw: NetSocket | undefined = undefined;
-  joiner: Joiner | undefined = undefined;
+  joiner: FrameConcatenator | undefined = undefined;
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
   #isWaiting = false;
@@ -59,7 +60,7 @@ class Socket extends WebSocket implements Wire {
   #controlBytes = 0;
   #interlude: Interlude | undefined;
 
-  get transport(): TransportName {
+  get name(): TransportName {
     return "websocket";
   }
 
@@ -215,12 +216,12 @@ class Socket extends WebSocket implements Wire {
     this.peer = undefined;
     // `ws` keeps the errors of the socket (a reset, a broken pipe) to itself.
     if (code === ABNORMAL && raw?.errored) peer?.failed(raw.errored);
-    peer?.gone(code, reason);
+    peer?.onTransportClosed(code, reason);
   }
 }
 
 /** Remembers the last list of frames it has put together, since the next socket most often holds the same. */
-class Joiner {
+class FrameConcatenator {
   readonly wireOf: (frame: Frame) => Buffer;
   #frames: readonly Frame[] = [];
   #bytes: Buffer | undefined;
@@ -242,7 +243,7 @@ class Joiner {
   }
 }
 
-function writeAll(raw: Duplex, joiner: Joiner, frames: readonly Frame[]): void {
+function writeAll(raw: Duplex, joiner: FrameConcatenator, frames: readonly Frame[]): void {
   const joined = joiner.join(frames);
   if (joined !== undefined) {
     raw.write(joined);
@@ -282,8 +283,8 @@ export class WebSocketTransport {
   /** `ws` takes its settings from the server that shook hands: one for each pair of limits, with compression and without. */
   readonly #compressing = new Map<string, WebSocketServer>();
   readonly #others = new Map<string, WebSocketServer>();
-  readonly #plain = new Joiner(plainWire);
-  readonly #deflated = new Joiner(deflatedWire);
+  readonly #plain = new FrameConcatenator(plainWire);
+  readonly #deflated = new FrameConcatenator(deflatedWire);
   #admission: Admission | undefined;
   #isDeflated = false;
 

@@ -4,8 +4,8 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { ClusterAdapter } from "sendall";
 import { memory, testClusterAdapter } from "sendall/testing/cluster-adapter";
 import { afterEach, describe, test } from "vitest";
-import { workersOver } from "../../src/cluster/guest.js";
-import { Hub, type Port } from "../../src/cluster/hub.js";
+import { Hub, type Port } from "../../src/cluster/engines/worker-hub.js";
+import { workersOver } from "../../src/cluster/engines/worker-node.js";
 import { Engine, KINDS } from "../e2e/engines.js";
 import { requires } from "../e2e/requires.js";
 

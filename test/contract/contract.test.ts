@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import type { Connection, Receipt } from "sendall";
 import { describe, expect, test } from "vitest";
-import { nextRound } from "../../src/testing/driver.js";
+import { nextRound } from "../../src/testing/runtime/driver.js";
 import { hasCloseFrames, type StageClient, stages } from "./stage.js";
 
 /** A promise that somebody else fulfils. */

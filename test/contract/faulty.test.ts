@@ -5,10 +5,10 @@
 import type { ServerEvent } from "sendall";
 import { ExploreFailure, type ExploreOptions, explore, type Scenario } from "sendall/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { LiveConnection } from "../../src/actors/connection.js";
-import { Sender } from "../../src/actors/sender.js";
-import { Registry } from "../../src/bus/registry.js";
-import { MemoryLink } from "../../src/transport/link.js";
+import { LiveConnection } from "../../src/actors/connection/connection.js";
+import { Sender } from "../../src/actors/connection/sender.js";
+import { Registry } from "../../src/actors/route/registry.js";
+import { MemoryLink } from "../../src/testing/memory-transport/link.js";
 
 const RUNS = 1_000;
 const soundRuns = Number(process.env.SENDALL_RUNS ?? RUNS);
@@ -75,14 +75,18 @@ const cases: Readonly<Record<string, Case>> = {
     /** A close frame of the peer that crosses ours counts once more than it should. */
     spoil() {
       const closed = new WeakSet<LiveConnection>();
-      const { close, gone } = LiveConnection.prototype;
+      const { close, onTransportClosed } = LiveConnection.prototype;
       vi.spyOn(LiveConnection.prototype, "close").mockImplementation(function (this: LiveConnection, ...args) {
         closed.add(this);
         return close.apply(this, args);
       });
-      vi.spyOn(LiveConnection.prototype, "gone").mockImplementation(function (this: LiveConnection, code, reason) {
-        gone.call(this, code, reason);
-        if (closed.has(this) && code === 4_000) gone.call(this, code, reason);
+      vi.spyOn(LiveConnection.prototype, "onTransportClosed").mockImplementation(function (
+        this: LiveConnection,
+        code,
+        reason,
+      ) {
+        onTransportClosed.call(this, code, reason);
+        if (closed.has(this) && code === 4_000) onTransportClosed.call(this, code, reason);
       });
     },
   },

@@ -15,7 +15,7 @@ import {
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 import { fromCallback, fromTransition } from "xstate";
-import { nextRound } from "../../src/testing/driver.js";
+import { nextRound } from "../../src/testing/runtime/driver.js";
 import { HandStage, HandWire } from "../unit/stage.js";
 
 type Code = (event: ServerEvent, bus: Bus) => unknown;

@@ -9,15 +9,15 @@ import fc from "fast-check";
 import type { Bus, ConnectionId, HandlerFunction, ServeOptions, ServerEvent } from "sendall";
 import { explore, type Stage as Run } from "sendall/testing";
 import { WebSocket } from "ws";
-import { joinHeaders } from "../../src/head.js";
-import { createNetworkEntrance } from "../../src/server/entrance.js";
-import type { Server } from "../../src/server/live.js";
-import { createServer } from "../../src/server.js";
-import { MemoryTestClient } from "../../src/testing/client.js";
-import { HandClock } from "../../src/testing/clock.js";
-import { nextRound } from "../../src/testing/driver.js";
-import { LiveRuntime } from "../../src/testing/live.js";
-import { MemoryEntrance } from "../../src/transport/memory.js";
+import { joinHeaders } from "../../src/admission/request-head.js";
+import { createServer } from "../../src/server/create-server.js";
+import { createNetworkListener } from "../../src/server/network-listener.js";
+import type { Server } from "../../src/server/server.js";
+import { MemoryListener } from "../../src/testing/memory-transport/memory.js";
+import { MemoryTestClient } from "../../src/testing/runtime/client.js";
+import { HandClock } from "../../src/testing/runtime/clock.js";
+import { nextRound } from "../../src/testing/runtime/driver.js";
+import { LiveRuntime } from "../../src/testing/runtime/live.js";
 import { SockJsClient } from "./sockjs.js";
 
 /** A client's end of one connection. */
@@ -273,10 +273,10 @@ function handClock(): HandClock {
 async function openMemoryStage({ handler, ...options }: StageOptions): Promise<LiveStage> {
   const ended = new Set<string>();
   const clock = handClock();
-  const entrance = new MemoryEntrance(clock);
+  const entrance = new MemoryListener(clock);
   const server = createServer(
     { logger: false, ...options, handler: watched(handler, ended) },
-    { clock, newId: () => randomUUID() as ConnectionId, createEntrance: () => entrance },
+    { clock, newId: () => randomUUID() as ConnectionId, createListener: () => entrance },
   );
   await server.start();
   const connect: Connect = async (_server, key) => {
@@ -309,7 +309,7 @@ async function openNetworkStage({ handler, ...options }: StageOptions, connect: 
   const clock = handClock();
   const server = createServer(
     { port: 0, logger: false, sockjs, ...options, handler: watched(handler, ended) },
-    { clock, newId: () => randomUUID() as ConnectionId, createEntrance: createNetworkEntrance },
+    { clock, newId: () => randomUUID() as ConnectionId, createListener: createNetworkListener },
   );
   await server.start();
   return new LiveStage(server, clock, connect, ended);

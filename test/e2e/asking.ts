@@ -1,6 +1,6 @@
 /** What tests of admission share: requests by hand and their answers, an `authorize` answered by the test, a logger that remembers. */
 import type { UpgradeRequest } from "sendall";
-import type { Logger } from "../../src/contracts.js";
+import type { Logger } from "../../src/runtime/logger.js";
 import { RawPeer, until, upgradeRequest } from "./peers.js";
 
 /** The text of an upgrade, with these headers in place of the usual ones or beside them. */

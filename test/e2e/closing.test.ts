@@ -10,8 +10,8 @@ import {
 } from "sendall";
 import { describe, expect, test } from "vitest";
 import { setup } from "xstate";
-import type { Server } from "../../src/server/live.js";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { Server } from "../../src/server/server.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { Client, clientFrame, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
 
 test("what is sent right before closing arrives before the code, at each of 500 clients", async () => {

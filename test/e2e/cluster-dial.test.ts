@@ -5,7 +5,7 @@ import { type ClusterAdapter, serve } from "sendall";
 import { nats } from "sendall/nats";
 import { redis } from "sendall/redis";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { DialledSockets, unwatched } from "../../src/cluster/dialled.js";
+import { DialledSockets, unwatched } from "../../src/cluster/engines/dialled.js";
 import { until } from "./peers.js";
 import { runCode, stopPrograms } from "./programs.js";
 

@@ -5,9 +5,9 @@ import { once } from "node:events";
 import { Socket } from "node:net";
 import type { ConnectionId, ServerEvent, ServerOptions } from "sendall";
 import { describe, expect, onTestFailed, onTestFinished, test } from "vitest";
-import type { HandlerFunction } from "../../src/contracts.js";
-import type { Server } from "../../src/server/live.js";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { HandlerFunction } from "../../src/api/handler.js";
+import type { Server } from "../../src/server/server.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { Client, clientFrame, heapInUse, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
 
 /** The kernel takes some 4 MB for a peer that does not read; a server that holds on to a flood shows far more. */

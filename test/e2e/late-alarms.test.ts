@@ -8,8 +8,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { channels, type ServeOptions, type Server, type ServerEvent, serve } from "sendall";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import { LiveConnection } from "../../src/actors/connection.js";
-import { createClock } from "../../src/clock.js";
+import { LiveConnection } from "../../src/actors/connection/connection.js";
+import { createClock } from "../../src/runtime/clock.js";
 import { clientFrame, RawPeer, until, upgradeRequest } from "./peers.js";
 
 afterEach(() => {

@@ -2,7 +2,7 @@
 import type { Receipt, ServerEvent } from "sendall";
 import { expect, test } from "vitest";
 import type { InspectionEvent } from "xstate";
-import type { Server } from "../../src/server/live.js";
+import type { Server } from "../../src/server/server.js";
 import {
   Client,
   clientFrame,

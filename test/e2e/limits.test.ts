@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { reject, type ServeOptions } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test, vi } from "vitest";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { answerOf, answerTo, Doorkeeper, upgradeWith } from "./asking.js";
 import { Client, clientFrame, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
 

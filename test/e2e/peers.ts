@@ -7,10 +7,10 @@ import { runInNewContext } from "node:vm";
 import type { ConnectionId, ServeOptions } from "sendall";
 import { onTestFinished } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
-import { createNetworkEntrance } from "../../src/server/entrance.js";
-import type { Server } from "../../src/server/live.js";
-import { createServer } from "../../src/server.js";
-import { HandClock } from "../../src/testing/clock.js";
+import { createServer } from "../../src/server/create-server.js";
+import { createNetworkListener } from "../../src/server/network-listener.js";
+import type { Server } from "../../src/server/server.js";
+import { HandClock } from "../../src/testing/runtime/clock.js";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage: () => void = runInNewContext("gc");
@@ -52,7 +52,7 @@ export async function openByHand<S>(
   let ids = 0;
   const server = createServer(
     { port: 0, logger: false, ...options },
-    { clock, newId: () => `c${++ids}` as ConnectionId, createEntrance: createNetworkEntrance },
+    { clock, newId: () => `c${++ids}` as ConnectionId, createListener: createNetworkListener },
   );
   await server.start();
   return { server, clock };

@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { type AccessEntry, reject, type ServeOptions } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { answerTo, upgradeWith } from "./asking.js";
 import { nextRound, serveByHand, until, upgradeRequest } from "./peers.js";
 import { ask, newSession } from "./sockjs-peers.js";

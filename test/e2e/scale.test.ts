@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Server } from "../../src/server/live.js";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { Server } from "../../src/server/server.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { Client, clientFrame, nextRound, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
 
 const children = new Set<ChildProcess>();

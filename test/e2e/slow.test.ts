@@ -6,9 +6,9 @@ import { connect as connectTls } from "node:tls";
 import type { ConnectionId, ServeOptions } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../examples/tls/certificate.js";
-import { createAttachedEntrance } from "../../src/server/entrance.js";
-import { createServer } from "../../src/server.js";
-import { HandClock } from "../../src/testing/clock.js";
+import { createServer } from "../../src/server/create-server.js";
+import { createAttachedListener } from "../../src/server/network-listener.js";
+import { HandClock } from "../../src/testing/runtime/clock.js";
 import { clientFrame, closeByHand, nextRound, openByHand, serveByHand, until, upgradeRequest } from "./peers.js";
 import { openEcho, Poller, Wire } from "./sockjs-peers.js";
 
@@ -166,7 +166,7 @@ async function attachByHand(options: object): Promise<{ readonly port: number; r
   const clock = new HandClock((step) => {
     setImmediate(step);
   });
-  const surroundings = { clock, newId: () => "c1" as ConnectionId, createEntrance: createAttachedEntrance(host) };
+  const surroundings = { clock, newId: () => "c1" as ConnectionId, createListener: createAttachedListener(host) };
   const server = createServer({ logger: false, origins: "any", ...options }, surroundings);
   await server.start();
   onTestFinished(() => closeByHand(server, clock));

@@ -4,8 +4,8 @@
  */
 import type { Bus, Handling, ServerEvent, ServerOptions } from "sendall";
 import { onTestFinished } from "vitest";
-import type { Server } from "../../src/server/live.js";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { Server } from "../../src/server/server.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { Client, RawPeer, serveByHand, until } from "./peers.js";
 
 export interface Head {

@@ -3,7 +3,7 @@ import { channels, fromLogic, noreply, perConnection, reply, type SockJsOptions 
 import SockJS from "sockjs-client";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { assign, setup } from "xstate";
-import type { Server } from "../../src/server/live.js";
+import type { Server } from "../../src/server/server.js";
 import { serveByHand, until } from "./peers.js";
 
 interface Memory {

@@ -21,9 +21,9 @@ import { connect } from "sendall/client";
 import SockJS from "sockjs-client";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../examples/tls/certificate.js";
-import { memory } from "../../src/cluster/memory.js";
-import type { Server } from "../../src/server/live.js";
-import type { HandClock } from "../../src/testing/clock.js";
+import type { Server } from "../../src/server/server.js";
+import { memory } from "../../src/testing/memory-cluster.js";
+import type { HandClock } from "../../src/testing/runtime/clock.js";
 import { Client, closeByHand, heapInUse, openByHand, serveByHand, until } from "./peers.js";
 import { Poller, watchSessions } from "./sockjs-peers.js";
 

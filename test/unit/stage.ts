@@ -1,10 +1,17 @@
 /** What unit tests stand a server on: wires that they hold in their own hands, and a logger that keeps its lines. */
-import type { Address, Admission, Entrance, Gate, Head, Logger, Peer, Wire } from "../../src/contracts.js";
-import type { ConnectionId, Frame } from "../../src/events.js";
-import { joinHeaders } from "../../src/head.js";
-import type { LiveServer } from "../../src/server/live.js";
-import { createServer } from "../../src/server.js";
-import { HandClock } from "../../src/testing/clock.js";
+
+import type { Head } from "../../src/admission/request-head.js";
+import { joinHeaders } from "../../src/admission/request-head.js";
+import type { Gate } from "../../src/admission/upgrade-attempt.js";
+import type { ConnectionId } from "../../src/api/connection.js";
+import type { Address } from "../../src/http/listen.js";
+import type { Logger } from "../../src/runtime/logger.js";
+import { createServer } from "../../src/server/create-server.js";
+import type { Listener } from "../../src/server/listener.js";
+import type { LiveServer } from "../../src/server/live-server.js";
+import { HandClock } from "../../src/testing/runtime/clock.js";
+import type { Frame } from "../../src/transport/frame.js";
+import type { Admission, Transport, TransportListener } from "../../src/transport/transport.js";
 
 interface Line {
   readonly level: "debug" | "info" | "warn" | "error";
@@ -48,8 +55,8 @@ export class Lines implements Logger {
 }
 
 /** A wire that does what the test says, and notes what it was asked for. */
-export class HandWire implements Wire {
-  readonly transport = "memory";
+export class HandWire implements Transport {
+  readonly name = "memory";
   readonly calls: string[] = [];
   isOpen = true;
   untakenBytes = 0;
@@ -60,14 +67,14 @@ export class HandWire implements Wire {
   onWrite: (frames: readonly Frame[]) => void = () => {};
   /** Called by each `pause`; it may throw. */
   onPause: () => void = () => {};
-  #peer: Peer | undefined;
+  #peer: TransportListener | undefined;
 
   /** What the server gave for it. */
-  get peer(): Peer {
+  get peer(): TransportListener {
     if (this.#peer === undefined) throw new Error("this wire was not let in");
     return this.#peer;
   }
-  set peer(peer: Peer) {
+  set peer(peer: TransportListener) {
     this.#peer = peer;
   }
 
@@ -106,7 +113,7 @@ export class HandWire implements Wire {
   /** The socket has ended. */
   end(code = 1006, reason = ""): void {
     this.isOpen = false;
-    this.peer.gone(code, reason);
+    this.peer.onTransportClosed(code, reason);
   }
 
   /** What it was asked for since the last time. */
@@ -117,7 +124,7 @@ export class HandWire implements Wire {
 
 type Refusal = Exclude<Awaited<ReturnType<Gate["admit"]>>, Admission>;
 
-class HandEntrance implements Entrance {
+class HandEntrance implements Listener {
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
   gate: Gate | undefined;
 
@@ -153,7 +160,7 @@ export class HandStage {
       {
         clock: this.clock,
         newId: () => `c${++this.#ids}` as ConnectionId,
-        createEntrance: () => this.#entrance,
+        createListener: () => this.#entrance,
       },
     );
   }

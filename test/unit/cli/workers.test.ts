@@ -2,8 +2,8 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type WorkerHandle, Workers } from "../../../src/cli/workers.js";
-import { createLogger } from "../../../src/log.js";
-import { HandClock } from "../../../src/testing/clock.js";
+import { createLogger } from "../../../src/log/log.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { nextRound } from "../../e2e/peers.js";
 
 /** A worker that hears and does nothing by itself. */

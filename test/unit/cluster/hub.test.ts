@@ -1,6 +1,6 @@
 /** The hub of `workers()`: who gets what, and how much waits for a worker that takes nothing. */
 import { expect, test } from "vitest";
-import { Hub, type Port, type PortMessage, TAG } from "../../../src/cluster/hub.js";
+import { Hub, type Port, type PortMessage, TAG } from "../../../src/cluster/engines/worker-hub.js";
 
 /** A worker in the hands of the test. */
 class HandPort implements Port {

@@ -2,10 +2,10 @@
 import { channels, SendallError, type ServeOptions, type Server } from "sendall";
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/api/cluster-adapter.js";
 import { seal, VERSION, writePacket } from "../../../src/cluster/envelope.js";
-import { memory } from "../../../src/cluster/memory.js";
 import { scopeOf, subjectOf } from "../../../src/cluster/subject.js";
-import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/contracts.js";
+import { memory } from "../../../src/testing/memory-cluster.js";
 import { heapInUse } from "../../e2e/peers.js";
 import { Lines } from "../stage.js";
 

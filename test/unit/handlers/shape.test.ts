@@ -1,8 +1,11 @@
 /** The shapes of a handler, as the handler actor runs them. */
 import { describe, expect, test } from "vitest";
-import type { Runner, RunnerHost } from "../../../src/bus/runner.js";
-import type { Handler } from "../../../src/contracts.js";
-import type { Bus, Connection, ConnectionData, ServerEvent } from "../../../src/events.js";
+import type { Runner } from "../../../src/actors/route/runner.js";
+import type { RunnerHost } from "../../../src/actors/route/runner-host.js";
+import type { Bus } from "../../../src/api/bus.js";
+import type { Connection, ConnectionData } from "../../../src/api/connection.js";
+import type { ServerEvent } from "../../../src/api/events.js";
+import type { Handler } from "../../../src/api/handler.js";
 import { runHandler } from "../../../src/handlers/shape.js";
 
 // Neither shape does more with them than hand them on.

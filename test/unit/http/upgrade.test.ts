@@ -2,13 +2,14 @@
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { Admission, Asking, Gate } from "../../../src/contracts.js";
+import type { Gate, UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
+import type { Refusal } from "../../../src/api/rejection.js";
 import { createUpgrade, type HandOver } from "../../../src/http/upgrade.js";
-import { createLogger } from "../../../src/log.js";
-import type { Refusal } from "../../../src/reject.js";
-import { HandClock } from "../../../src/testing/clock.js";
+import { createLogger } from "../../../src/log/log.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
+import type { Admission } from "../../../src/transport/transport.js";
 
-function stage(admit: (asking: Asking) => ReturnType<Gate["admit"]>, handOver: HandOver) {
+function stage(admit: (asking: UpgradeAttempt) => ReturnType<Gate["admit"]>, handOver: HandOver) {
   const told: number[] = [];
   const gate: Gate = {
     admit,
@@ -53,7 +54,7 @@ function place() {
     accept: () => {
       throw new Error("nobody shakes hands here");
     },
-    forsake: () => void counts.forsaken++,
+    cancel: () => void counts.forsaken++,
   } satisfies Admission;
   return { counts, admission };
 }

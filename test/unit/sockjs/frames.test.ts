@@ -1,6 +1,6 @@
 /** SockJS frames: what goes out, and what is read of what comes in. */
 import { describe, expect, test } from "vitest";
-import { Batch, closeFrame, quote, readMessages, readSocketMessage } from "../../../src/sockjs/frames.js";
+import { Batch, closeFrame, quote, readMessages, readSocketMessage } from "../../../src/sockjs/protocol/frames.js";
 import { encodeFrame } from "../../../src/transport/frame.js";
 
 describe("a quoted string", () => {

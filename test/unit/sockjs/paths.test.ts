@@ -1,7 +1,7 @@
 /** Where paths lead below a route that speaks SockJS. */
 import { describe, expect, test } from "vitest";
-import { EVERY_PATH } from "../../../src/http/router.js";
-import { locator } from "../../../src/sockjs/paths.js";
+import { EVERY_PATH } from "../../../src/admission/router.js";
+import { locator } from "../../../src/sockjs/protocol/paths.js";
 
 /** The row and the session, the base in front: `"/echo xhr abc"`. */
 function locate(route: string, path: string): string | undefined {

@@ -2,12 +2,12 @@
 import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { expect, test } from "vitest";
-import { createServerActor } from "../../../src/actors/server.js";
-import type { Admission } from "../../../src/contracts.js";
-import { Family, type SessionLife } from "../../../src/sockjs/session.js";
-import { shapes } from "../../../src/sockjs/shapes.js";
-import { Stream } from "../../../src/sockjs/stream.js";
-import { HandClock } from "../../../src/testing/clock.js";
+import { createServerActor } from "../../../src/server/server-actor.js";
+import { type SessionLife, SessionSupervisor } from "../../../src/sockjs/http/session.js";
+import { shapes } from "../../../src/sockjs/http/shapes.js";
+import { Stream } from "../../../src/sockjs/http/stream.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
+import type { Admission } from "../../../src/transport/transport.js";
 
 const ACTIONS = [
   "greet",
@@ -43,7 +43,7 @@ const admission = {} as Admission;
 function families() {
   const crashes: unknown[] = [];
   const server = createServerActor(new HandClock(), () => crashes.push("the server"));
-  const family = new Family(server, (error) => crashes.push(error));
+  const family = new SessionSupervisor(server, (error) => crashes.push(error));
   return { crashes, server, family };
 }
 

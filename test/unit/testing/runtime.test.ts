@@ -4,7 +4,7 @@ import { types } from "node:util";
 import type { HandlerFunction } from "sendall";
 import { createTestRuntime, type SendallError, type TestRuntimeOptions } from "sendall/testing";
 import { describe, expect, test } from "vitest";
-import { messageOf } from "../../../src/thrown.js";
+import { messageOf } from "../../../src/runtime/thrown.js";
 import { Lines } from "../stage.js";
 import { UNREADABLE } from "../unreadable.js";
 

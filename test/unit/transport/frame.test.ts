@@ -1,7 +1,7 @@
 /** Our frames, read by a decoder of the test's own (RFC 6455, section 5.2). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Data } from "../../../src/events.js";
+import type { Data } from "../../../src/api/connection.js";
 import { controlPayload, encodeFrame } from "../../../src/transport/frame.js";
 
 interface Decoded {

@@ -1,0 +1,65 @@
+/** What a connection says of its request: the part of it that never changes. */
+import type { PeerCertificate } from "node:tls";
+import type { AcceptedUpgrade } from "../../admission/gate.js";
+import type { Head } from "../../admission/request-head.js";
+import { Facts, readPath } from "../../admission/request-head.js";
+import type { Params } from "../../api/connection.js";
+
+export class ConnectionFacts {
+  readonly #head: Head;
+  readonly #params: Params;
+  readonly #protocol: string;
+  #facts: Facts | undefined;
+
+  constructor({ head, params, protocol }: AcceptedUpgrade) {
+    this.#head = head;
+    this.#params = params;
+    this.#protocol = protocol;
+  }
+
+  get path(): string {
+    return readPath(this.#head.url);
+  }
+  get params(): Params {
+    return this.#params;
+  }
+  get query(): URLSearchParams {
+    return this.#read().query;
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#read().headers;
+  }
+  get cookies(): Readonly<Record<string, string>> {
+    return this.#read().cookies;
+  }
+  get origin(): string | undefined {
+    return this.headers.origin;
+  }
+  get protocol(): string {
+    return this.#protocol;
+  }
+  get version(): number {
+    return this.#head.version;
+  }
+  get remoteAddress(): string {
+    return this.#head.remoteAddress;
+  }
+  get remotePort(): number {
+    return this.#head.remotePort;
+  }
+  get localAddress(): string {
+    return this.#head.localAddress;
+  }
+  get secure(): boolean {
+    return this.#head.secure;
+  }
+  get peerCertificate(): PeerCertificate | undefined {
+    return this.#head.peerCertificate;
+  }
+
+  /** Made for who asks. */
+  #read(): Facts {
+    this.#facts ??= new Facts(this.#head);
+    return this.#facts;
+  }
+}

@@ -1,0 +1,46 @@
+/** What one route has done since its start; `stats()` reads it. Counted where it happens. */
+import type { Failure, Stats } from "../../api/stats.js";
+
+const MAX_FAILURES = 100;
+
+export class Counters {
+  readonly received = { messages: 0, bytes: 0 };
+  readonly sent = { messages: 0, bytes: 0, frames: 0, writes: 0 };
+  dropped = 0;
+  deadLetters = 0;
+  refused = 0;
+  slowConsumers = 0;
+  /** How many wait for the clock in `bus.sleep`, now. */
+  sleepers = 0;
+  readonly failures: Failure[] = [];
+
+  addFailure(failure: Failure): void {
+    this.failures.push(failure);
+    if (this.failures.length > MAX_FAILURES) this.failures.shift();
+  }
+}
+
+/** The numbers of several routes together. */
+export function sumStats(all: readonly Stats[]): Stats {
+  const sum = (count: (stats: Stats) => number): number => all.reduce((total, stats) => total + count(stats), 0);
+  return {
+    connections: sum((s) => s.connections),
+    rooms: sum((s) => s.rooms),
+    paused: sum((s) => s.paused),
+    received: { messages: sum((s) => s.received.messages), bytes: sum((s) => s.received.bytes) },
+    sent: {
+      messages: sum((s) => s.sent.messages),
+      bytes: sum((s) => s.sent.bytes),
+      frames: sum((s) => s.sent.frames),
+      writes: sum((s) => s.sent.writes),
+    },
+    dropped: sum((s) => s.dropped),
+    deadLetters: sum((s) => s.deadLetters),
+    refused: sum((s) => s.refused),
+    slowConsumers: sum((s) => s.slowConsumers),
+    failures: all
+      .flatMap((s) => s.failures)
+      .sort((a, b) => a.at - b.at)
+      .slice(-MAX_FAILURES),
+  };
+}

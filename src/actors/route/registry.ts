@@ -1,0 +1,80 @@
+/** Who is there: the connections of one route by id, from the handshake on, and the rooms they are in. Open ones only. */
+
+import type { ConnectionRef } from "../../api/connection.js";
+import type { Outlet } from "../../cluster/outlet.js";
+
+export interface Registered {
+  readonly id: string;
+}
+
+export class Registry<M extends Registered> {
+  readonly #byId = new Map<string, M>();
+  readonly #rooms = new Map<string, Set<M>>();
+  readonly #populated: Outlet["populated"] | undefined;
+
+  /** @param populated told of the first member, in a room or at all, and of the end of the last one */
+  constructor(populated?: Outlet["populated"]) {
+    this.#populated = populated;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get roomCount(): number {
+    return this.#rooms.size;
+  }
+
+  add(member: M): void {
+    this.#byId.set(member.id, member);
+    if (this.#byId.size === 1) this.#populated?.(undefined, true);
+  }
+
+  /** Forgets a member and takes it out of `rooms`. */
+  remove(member: M, rooms: Iterable<string>): void {
+    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#populated?.(undefined, false);
+    for (const room of rooms) this.leave(member, room);
+  }
+
+  find(ref: ConnectionRef): M | undefined {
+    return this.#byId.get(typeof ref === "string" ? ref : ref.id);
+  }
+
+  all(): Iterable<M> {
+    return this.#byId.values();
+  }
+
+  join(member: M, room: string): void {
+    const members = this.#rooms.get(room);
+    if (members !== undefined) {
+      members.add(member);
+      return;
+    }
+    this.#rooms.set(room, new Set([member]));
+    this.#populated?.(room, true);
+  }
+
+  leave(member: M, room: string): void {
+    const members = this.#rooms.get(room);
+    if (!members?.delete(member) || members.size > 0) return;
+    this.#rooms.delete(room);
+    this.#populated?.(room, false);
+  }
+
+  members(room: string): Iterable<M> {
+    return this.#rooms.get(room) ?? [];
+  }
+
+  /** The members of any of several rooms, each once. */
+  membersOfAny(rooms: readonly string[]): Iterable<M> {
+    const first = rooms[0];
+    if (first !== undefined && rooms.length === 1) return this.members(first);
+    const members = new Set<M>();
+    for (const room of rooms) for (const member of this.members(room)) members.add(member);
+    return members;
+  }
+
+  rooms(): string[] {
+    return [...this.#rooms.keys()];
+  }
+}

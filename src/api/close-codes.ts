@@ -1,0 +1,169 @@
+/**
+ * Reason to close code and text: the only place with close-code numbers (RFC 6455 section 7.4). The client asks here too, in
+ * browsers, so nothing of Node is used.
+ */
+
+import { show } from "../runtime/show.js";
+import { isError, readProperty } from "../runtime/thrown.js";
+import { SendallError } from "./errors.js";
+
+/** Why a connection is closed, as it goes into the close frame. */
+export interface CloseReason {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** A close frame without a code arrived (never sent). */
+export const NO_CODE = 1005;
+/** The connection ended without a close frame (never sent). */
+export const ABNORMAL = 1006;
+
+export const NORMAL: CloseReason = { code: 1000, reason: "" };
+export const GOING_AWAY: CloseReason = { code: 1001, reason: "going away" };
+export const IDLE: CloseReason = { code: 1000, reason: "idle" };
+export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
+export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
+
+/** No single message is too big (1009) and no frame is wrong (1002): RFC 6455 section 7.4.1 leaves the policy violation. */
+export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
+
+/** Each of its messages is small enough for 1009, and trying again later (1013) would end in the same way. */
+export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
+
+/** What SockJS has beside these: a second receiver at a session, one that was cut, and a message that is no list of strings. */
+export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
+export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };
+export const BROKEN_FRAMING: CloseReason = { code: 3000, reason: "Broken framing." };
+/** Closes the WebSocket below a SockJS session after a `c[…]` frame has told the client why. */
+export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure" };
+
+/** A message is longer than may be, on a connection that `ws` does not read. */
+export class TooLarge extends RangeError {
+  readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
+
+/** What a peer has sent of one message holds too much beside the message, where `ws` does not count. */
+export class TooManyParts extends RangeError {
+  readonly code = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
+  readonly closing: CloseReason = TOO_MANY_PARTS;
+}
+
+/** A peer of a SockJS session has sent what is none of its messages. */
+export class BrokenFraming extends Error {
+  readonly code = "SOCKJS_BROKEN_FRAMING";
+  readonly closing: CloseReason = BROKEN_FRAMING;
+}
+
+/** The codes that the WebSocket library answers a broken frame with, by the library's error code. */
+const protocolErrors: Readonly<Record<string, number>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
+  WS_ERR_INVALID_UTF8: 1007,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: TOO_MANY_PARTS.code,
+};
+const PROTOCOL_ERROR = 1002;
+const INVALID_PAYLOAD = 1007;
+
+/** The code with which a protocol error closed the connection; `undefined` if the error is one of the socket. */
+export function protocolErrorCode(error: Error): number | undefined {
+  const said = readProperty(error, "code");
+  const code = typeof said === "string" ? said : "";
+  // What a compressed message holds is no deflate stream (RFC 7692): the library closes with this.
+  if (code.startsWith("Z_")) return INVALID_PAYLOAD;
+  if (isError(error) && error instanceof BrokenFraming) return BROKEN_FRAMING.code;
+  if (!code.startsWith("WS_ERR_")) return undefined;
+  return protocolErrors[code] ?? PROTOCOL_ERROR;
+}
+
+/** Throws `BAD_CLOSE_CODE` unless an endpoint may send this code. */
+export function checkCloseCode(code: unknown): asserts code is number {
+  const sendable =
+    typeof code === "number" &&
+    Number.isInteger(code) &&
+    ((code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999));
+  if (!sendable)
+    throw new SendallError(
+      "BAD_CLOSE_CODE",
+      `close code: expected 1000-1003, 1007-1014 or 3000-4999, got ${show(code)}`,
+    );
+}
+
+/** Whether the WebSocket class of browsers lets a page close with this code. */
+export function isBrowserCode(code: number): boolean {
+  return code === NORMAL.code || (code >= 3000 && code <= 4999);
+}
+
+/** A close frame holds 125 bytes (RFC 6455 section 5.5), two of them the code. */
+export const MAX_REASON_BYTES = 123;
+
+/** Cuts a reason to what fits into a close frame, at a character. */
+export function cutReason(reason: string): string {
+  const text = String(reason);
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= MAX_REASON_BYTES) return text;
+  let end = MAX_REASON_BYTES;
+  // A byte of the form 10xxxxxx continues a character: step back to where one begins.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, end));
+}
+
+/** Throws `BAD_CLOSE_CODE` unless a browser lets a page send this code, so that a client does the same everywhere. */
+export function checkClientCloseCode(code: unknown): asserts code is number {
+  if (typeof code !== "number" || !Number.isInteger(code) || !isBrowserCode(code))
+    throw new SendallError("BAD_CLOSE_CODE", `close code: a client may send 1000 or 3000-4999, got ${show(code)}`);
+}
+
+/** What a close code says to a client. */
+interface CloseMeaning {
+  readonly text: string;
+  /** Connecting again would end in the same way: a client that is told this stays away. */
+  readonly isFinal: boolean;
+}
+
+/**
+ * What the registered codes say (RFC 6455 section 7.4.1 and IANA's registry). A client stays away when its peer is done with it,
+ * does not want it, or cannot take what it sends. It comes back when the peer speaks of itself, or nobody said anything. All
+ * other codes are the application's own: it comes back after them too, since only the application knows better.
+ */
+const meanings: Readonly<Record<number, CloseMeaning>> = {
+  1000: { text: "normal closure", isFinal: true },
+  1001: { text: "going away", isFinal: false },
+  1002: { text: "protocol error", isFinal: true },
+  1003: { text: "unsupported data", isFinal: true },
+  1005: { text: "no code", isFinal: false },
+  1006: { text: "no close frame", isFinal: false },
+  1007: { text: "invalid payload", isFinal: true },
+  1008: { text: "policy violation", isFinal: true },
+  1009: { text: "message too big", isFinal: true },
+  1010: { text: "extension required", isFinal: true },
+  1011: { text: "internal error", isFinal: false },
+  1012: { text: "service restart", isFinal: false },
+  1013: { text: "try again later", isFinal: false },
+  1014: { text: "bad gateway", isFinal: false },
+  3000: { text: "unauthorized", isFinal: true },
+  3003: { text: "forbidden", isFinal: true },
+  3008: { text: "timeout", isFinal: false },
+};
+
+/** Whether a client that was closed with this code stays away. */
+export function isFinalCode(code: number): boolean {
+  return meanings[code]?.isFinal ?? false;
+}
+
+/** Whether a connection that was closed with this code came to its end, not to grief. */
+export function isNormalEnd(code: number): boolean {
+  return code === NORMAL.code || code === GOING_AWAY.code || code === NO_CODE;
+}
+
+/** What a registered close code says, in words; `""` for one of an application's own. */
+export function closeCodeText(code: number): string {
+  return meanings[code]?.text ?? "";
+}
+
+/** Answers of HTTP that blame the moment, not the request (RFC 9110, 8470, 6585). */
+const PASSING_STATUSES: readonly number[] = [408, 425, 429];
+
+/** Whether a client whose upgrade was refused with this HTTP status stays away: asking again would be answered in the same way. */
+export function isFinalStatus(status: number): boolean {
+  return status >= 400 && status < 500 && !PASSING_STATUSES.includes(status);
+}

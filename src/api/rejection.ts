@@ -1,0 +1,44 @@
+/** How an upgrade is turned down before it happens: by us, or by the user's `authorize`. */
+
+import { show } from "../runtime/show.js";
+import { SendallError } from "./errors.js";
+
+/** An HTTP answer in place of an upgrade. */
+export interface Refusal {
+  readonly status: number;
+  /** One line that names the cause. */
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What `reject` returns; `authorize` hands it on, or throws it. */
+export class Rejection {
+  /** The answer in place of the upgrade. */
+  readonly refusal: Refusal;
+
+  /** Made by `reject`. */
+  constructor(refusal: Refusal) {
+    this.refusal = refusal;
+  }
+}
+
+/** A token and a field value (RFC 9110 section 5): a line break in one would let its author write the rest of the answer. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * For `authorize`, to return or to throw: turns the peer down with this status, body and these headers, unchanged.
+ *
+ * @param status an HTTP status from 400 to 599, or a redirect from 300
+ * @throws SendallError `BAD_DATA` for any other status, a body that is no string, or a header that HTTP does not allow
+ */
+export function reject(status: number, body = "", headers: Readonly<Record<string, string>> = {}): Rejection {
+  if (!Number.isInteger(status) || status < 300 || status > 599)
+    throw new SendallError("BAD_DATA", `reject: expected an HTTP status from 300 to 599, got ${show(status)}`);
+  if (typeof body !== "string")
+    throw new SendallError("BAD_DATA", `reject: expected a string as body, got ${show(body)}`);
+  for (const [name, value] of Object.entries(headers))
+    if (!HEADER_NAME.test(name) || typeof value !== "string" || !HEADER_VALUE.test(value))
+      throw new SendallError("BAD_DATA", `reject: expected headers of one line each, got ${show({ [name]: value })}`);
+  return new Rejection({ status, body, headers });
+}

@@ -1,0 +1,115 @@
+/**
+ * `perConnection`: a central handler that owns one small actor for each connection and hands each event to its actor. Same
+ * bus, same mailbox, same contract; an actor handles one event at a time, and the actors run side by side.
+ */
+
+import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
+import type { Runner } from "../../actors/route/runner.js";
+import type { RunnerHost } from "../../actors/route/runner-host.js";
+import { HANDLER_FAILED } from "../../api/close-codes.js";
+import type { Connection, ConnectionData, Params } from "../../api/connection.js";
+import { SendallError } from "../../api/errors.js";
+import type { ShapedHandler } from "../../api/handler.js";
+import { show } from "../../runtime/show.js";
+import { type LookAtItLast, type Never, RunnerMaker } from "../maker.js";
+import type { ConnectionActor } from "./connection-actor.js";
+import { type ConnectionLoop, LoopActor } from "./loop.js";
+import { type ConnectionModule, ModuleActor } from "./module.js";
+
+type Definition = ConnectionModule | ConnectionLoop;
+
+const SHAPES =
+  "perConnection: expected a module { init(connection, bus), handle(message, state, connection, bus), info?, idle?, ping?, pong?, closed? } or a loop async (connection, bus) => { … }";
+
+const CALLBACKS = ["init", "handle", "info", "idle", "ping", "pong", "closed"] as const;
+
+function checkDefinition(definition: unknown): asserts definition is Definition {
+  if (typeof definition === "function") return;
+  if (typeof definition !== "object" || definition === null)
+    throw new SendallError("BAD_HANDLER", `${SHAPES}, got ${show(definition)}`);
+  for (const name of CALLBACKS) {
+    const callback: unknown = Reflect.get(definition, name);
+    const isOptional = name !== "init" && name !== "handle";
+    if (typeof callback !== "function" && !(isOptional && callback === undefined))
+      throw new SendallError("BAD_HANDLER", `${SHAPES}; ${name} is ${show(callback)}`);
+  }
+}
+
+class PerConnection<D, P> extends RunnerMaker<D, P> {
+  readonly #definition: Definition;
+
+  constructor(definition: Definition) {
+    super();
+    this.#definition = definition;
+  }
+
+  makeRunner(host: RunnerHost): Runner {
+    return new ConnectionActors(this.#definition, host);
+  }
+}
+
+class ConnectionActors implements Runner {
+  readonly concurrency = "connection";
+  readonly hearsPings: boolean;
+  readonly tellsEach = true;
+  readonly #definition: Definition;
+  readonly #host: RunnerHost;
+  readonly #actors = new Map<Connection, ConnectionActor>();
+
+  constructor(definition: Definition, host: RunnerHost) {
+    this.#definition = definition;
+    this.#host = host;
+    this.hearsPings = typeof definition !== "function" && (definition.ping ?? definition.pong) !== undefined;
+  }
+
+  init(): void {}
+  stop(): void {}
+
+  readonly handle = (event: MailboxEvent): unknown => {
+    const { connection } = event;
+    if (connection === undefined) return undefined;
+    if (event.type === "open") this.#actors.set(connection, this.#createActor(connection));
+    const actor = this.#actors.get(connection);
+    if (event.type === "closed") this.#actors.delete(connection);
+    return actor?.handle(event);
+  };
+
+  /** Its actor is in no state that could be relied on: the connection ends, alone. */
+  failed(connection: Connection): true {
+    this.#actors.get(connection)?.crash();
+    connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+    return true;
+  }
+
+  #createActor(connection: Connection): ConnectionActor {
+    const { bus } = this.#host;
+    const definition = this.#definition;
+    if (typeof definition !== "function") return new ModuleActor(definition, connection, bus);
+    return new LoopActor(definition, connection, bus, (error) => this.#loopFailed(error, connection));
+  }
+
+  /** While no event was under way: nobody else notices. */
+  #loopFailed(error: unknown, connection: Connection): void {
+    this.#host.failed(error, "loop", connection);
+    this.failed(connection);
+  }
+}
+
+/** @hidden */
+export function perConnection<D>(never: Never<D>): LookAtItLast<D>;
+/**
+ * One actor for each connection, with a state of its own; the connections' events are handled side by side, one at a time for
+ * each. Given a module, its callbacks return what to send: `reply(data, state)`, `noreply(state)` and so on. Given a loop, it runs
+ * once for each connection and reads its messages. The first exception, rejection or timeout (`handlerTimeoutMs`) closes that
+ * connection with 1011 "handler failed", and nothing else happens to anyone.
+ *
+ * @throws SendallError `BAD_HANDLER` if it is neither
+ */
+export function perConnection<D = ConnectionData, P = Params>(loop: ConnectionLoop<D, P>): ShapedHandler<D, P>;
+export function perConnection<S, D = ConnectionData, P = Params>(
+  module: ConnectionModule<S, D, P>,
+): ShapedHandler<D, P>;
+export function perConnection(definition: unknown): unknown {
+  checkDefinition(definition);
+  return new PerConnection<ConnectionData, Params>(definition);
+}

@@ -1,0 +1,87 @@
+/** The bus's verbs over all routes of a server, for the rest of the program. */
+
+import type { RouteBus } from "../actors/route/bus.js";
+import type { Cancel, Receipt, RoomOption, Verbs } from "../api/bus.js";
+import type { Connection, ConnectionRef, Data } from "../api/connection.js";
+
+export class AllRoutesBus implements Verbs {
+  readonly #buses: readonly RouteBus[];
+  /** Answers for connections that no route knows. */
+  readonly #first: RouteBus;
+
+  constructor(buses: readonly [RouteBus, ...RouteBus[]]) {
+    this.#first = buses[0];
+    this.#buses = buses;
+  }
+
+  unicast(data: Data, to: ConnectionRef): Receipt {
+    return this.#busOf(to).unicastToAnyRoute(data, to);
+  }
+
+  broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt {
+    return sum(this.#buses.map((bus) => bus.broadcast(data, source, options)));
+  }
+
+  sendall(data: Data, options?: RoomOption): Receipt {
+    return sum(this.#buses.map((bus) => bus.sendall(data, options)));
+  }
+
+  join(connection: ConnectionRef, room: string): boolean {
+    return this.#busOf(connection).join(connection, room);
+  }
+
+  leave(connection: ConnectionRef, room: string): boolean {
+    return this.#busOf(connection).leave(connection, room);
+  }
+
+  members(room: string): Connection[] {
+    return this.#buses.flatMap((bus) => bus.members(room));
+  }
+
+  rooms(): string[] {
+    return [...new Set(this.#buses.flatMap((bus) => bus.rooms()))];
+  }
+
+  connections(): Connection[] {
+    return this.#buses.flatMap((bus) => bus.connections());
+  }
+
+  /** Without an addressee the handlers of all routes are told; `false` if one of them could not be. */
+  tell(data: unknown, to?: ConnectionRef): boolean {
+    if (to !== undefined) return this.#busOf(to).tell(data, to);
+    return this.#buses.map((bus) => bus.tell(data)).every((told) => told);
+  }
+
+  after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
+    if (to !== undefined) return this.#busOf(to).after(ms, data, to);
+    const cancels = this.#buses.map((bus) => bus.after(ms, data));
+    return () => {
+      for (const cancel of cancels) cancel();
+    };
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.#first.sleep(ms);
+  }
+
+  now(): number {
+    return this.#first.now();
+  }
+
+  #busOf(ref: ConnectionRef): RouteBus {
+    return this.#buses.find((bus) => bus.find(ref) !== undefined) ?? this.#first;
+  }
+}
+
+function sum(receipts: readonly Receipt[]): Receipt {
+  const total = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
+  let forwarded: Receipt["forwarded"];
+  for (const receipt of receipts) {
+    total.targeted += receipt.targeted;
+    total.queued += receipt.queued;
+    total.dropped += receipt.dropped;
+    total.dead += receipt.dead;
+    forwarded = forwarded === 1 ? 1 : receipt.forwarded;
+  }
+  return forwarded === undefined ? total : { ...total, forwarded };
+}

@@ -1,0 +1,46 @@
+/** `attach`: a server on the upgrades of an HTTP server that the program runs. */
+import { EventEmitter } from "node:events";
+import type { ConnectionData } from "../api/connection.js";
+import { SendallError } from "../api/errors.js";
+import type { AttachOptions } from "../api/options.js";
+import type { HostServer } from "../http/attach.js";
+import { refuseListenerOptions } from "../options/server-options.js";
+import { createClock } from "../runtime/clock.js";
+import { show } from "../runtime/show.js";
+import { createIds } from "./connection-ids.js";
+import { createServer, typed } from "./create-server.js";
+import { createAttachedListener } from "./network-listener.js";
+import type { Server } from "./server.js";
+
+/** An application of Express or Fastify is no server, and would be silent. */
+function checkHost(host: unknown): void {
+  const isServer = host instanceof EventEmitter && "address" in host && typeof host.address === "function";
+  if (isServer) return;
+  const problem = `expected the Server of node:http or node:https, got ${show(host)}`;
+  throw new SendallError("BAD_OPTION", `httpServer: ${problem}`, { option: "httpServer" });
+}
+
+/**
+ * Takes the upgrades of an HTTP server that somebody else runs: those that a route matches. Others are left alone if the host
+ * has another `upgrade` listener, else answered 404. An upgrade whose socket another listener takes is left alone and logged; a request
+ * whose `Upgrade` does not name WebSocket is given back to the host. Plain HTTP (`sockjs`, `static`, `onRequest`) is `server.middleware`, for the
+ * host to mount. `close` leaves the host running.
+ *
+ * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and
+ * `CLUSTER_UNAVAILABLE`
+ */
+export async function attach<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
+  host: HostServer,
+  options: AttachOptions<D, S, R>,
+): Promise<Server<D>> {
+  checkHost(host);
+  // What is no object at all is refused with the other options.
+  if (Object(options) === options) refuseListenerOptions(options);
+  const server = createServer(options, {
+    clock: createClock(),
+    newId: createIds(),
+    createListener: createAttachedListener(host),
+  });
+  await server.start();
+  return typed(server);
+}

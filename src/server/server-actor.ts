@@ -1,0 +1,36 @@
+/**
+ * The root of a server's actors: a machine for its life, `starting → listening → draining → closed`. `server.actor` is this
+ * actor; the routes' actors are its children, so that `inspect` and `system` see them all (see `inspection.ts`).
+ */
+import { type ActorRef, createActor, type Snapshot, setup } from "xstate";
+import { createActorClock } from "../runtime/actor-clock.js";
+import type { Clock } from "../runtime/clock.js";
+
+/** What the server tells its root actor. */
+export type ServerLifeEvent = { readonly type: "listening" | "close" | "closed" };
+
+/** The state of a server's root actor. */
+export type ServerSnapshot = Snapshot<unknown> & {
+  readonly value: "starting" | "listening" | "draining" | "closed";
+};
+
+/** The actor at the root of a server. */
+export type ServerActor = ActorRef<ServerSnapshot, ServerLifeEvent>;
+
+const machine = setup({ types: { events: {} as ServerLifeEvent } }).createMachine({
+  id: "server",
+  initial: "starting",
+  states: {
+    starting: { on: { listening: "listening", close: "draining" } },
+    listening: { on: { close: "draining" } },
+    draining: { on: { closed: "closed" } },
+    closed: { type: "final" },
+  },
+});
+
+/** @param onError the root or a supervisor has failed: the server cannot go on */
+export function createServerActor(clock: Clock, onError: (error: unknown) => void): ServerActor {
+  const actor = createActor(machine, { id: "server", clock: createActorClock(clock) });
+  actor.subscribe({ error: onError });
+  return actor.start();
+}

@@ -1,0 +1,27 @@
+/**
+ * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
+ * What passes here is what runs in production: only the entrance, the clock and the ids are others.
+ *
+ * @module sendall/testing
+ */
+export { SendallError } from "./api/errors.js";
+export { ExploreFailure, type ExploreOptions, explore } from "./testing/explore/explore.js";
+export type { Fault } from "./testing/explore/explorer.js";
+export type { Scenario, Stage } from "./testing/explore/play.js";
+export type { TraceStep } from "./testing/explore/trace.js";
+export type { ClientClose, TestClient } from "./testing/runtime/client.js";
+export type {
+  TestConnectOptions as ConnectOptions,
+  TestRuntime,
+  TestRuntimeOptions,
+} from "./testing/runtime/contracts.js";
+export { createTestRuntime } from "./testing/runtime/create.js";
+export type {
+  RuntimeTimers,
+  RuntimeWebSocket,
+  RuntimeWebSocketClass,
+  WebSocketCloseEvent,
+  WebSocketData,
+  WebSocketEvents,
+  WebSocketMessageEvent,
+} from "./testing/runtime/whatwg.js";

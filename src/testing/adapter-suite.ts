@@ -1,0 +1,279 @@
+/**
+ * What a cluster adapter has to do, as tests. Whoever writes one runs them on it; ours pass them,
+ * too. Nothing here waits for a time: what must not arrive is told by what arrives after it.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
+import { createLogger } from "../log/log.js";
+import { createClock } from "../runtime/clock.js";
+
+/** What the tests of an adapter need. */
+export interface ClusterAdapterTest {
+  /** Takes one test: `test` of vitest, `node:test` or any other runner. */
+  readonly test: (title: string, run: () => Promise<void>) => unknown;
+  /**
+   * Makes an adapter for one node. Those that are made with the same name have to hear one another, and nobody else: the name can be
+   * a prefix.
+   */
+  readonly create: (cluster: string) => ClusterAdapter | Promise<ClusterAdapter>;
+}
+
+/** Large enough to be cut in pieces by any network; less, if the adapter takes less. */
+const LARGE_BYTES = 900_000;
+const END = "@end";
+
+/** A node without a server: keeps what arrives. */
+class TestNode implements ClusterNode {
+  readonly id = randomBytes(6).toString("hex");
+  readonly clock: ClusterNode["clock"] = createClock();
+  readonly log: ClusterNode["log"] = createLogger(false, "test");
+  readonly calls: string[] = [];
+  readonly arrived: { readonly subject: string; readonly packet: Buffer }[] = [];
+  link: ClusterLink | undefined;
+  #wake: () => void = () => {};
+
+  received(subject: string, packet: Uint8Array): void {
+    this.arrived.push({ subject, packet: Buffer.from(packet) });
+    this.#changed("received");
+  }
+
+  up(): void {
+    this.#changed("up");
+  }
+
+  down(error: unknown): void {
+    this.#changed(`down: ${error}`);
+  }
+
+  /** Resolves when it holds; it is asked again with each call of the adapter. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds())
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+  }
+
+  /** All that has arrived until the end of what was published. */
+  async untilEnd(): Promise<{ readonly subject: string; readonly packet: Buffer }[]> {
+    await this.until(() => this.arrived.some(({ subject }) => subject === END));
+    return this.arrived.splice(0).filter(({ subject }) => subject !== END);
+  }
+
+  async subscribe(...subjects: string[]): Promise<void> {
+    await this.#link.subscribe([...subjects, END]);
+  }
+
+  publish(subject: string, packet: Uint8Array | string): void {
+    const bytes = typeof packet === "string" ? Buffer.from(packet) : packet;
+    assert.equal(this.#link.publish(subject, bytes), true, "a link that is up takes a packet");
+  }
+
+  /** Whoever has subscribed knows by this that all has arrived. */
+  end(): void {
+    this.publish(END, "end");
+    this.#link.flush();
+  }
+
+  unsubscribe(...subjects: string[]): void {
+    this.#link.unsubscribe(subjects);
+  }
+
+  get #link(): ClusterLink {
+    assert.ok(this.link, "the node has been opened");
+    return this.link;
+  }
+
+  #changed(call: string): void {
+    this.calls.push(call);
+    this.#wake();
+  }
+}
+
+async function open(adapter: ClusterAdapter): Promise<TestNode> {
+  const node = new TestNode();
+  node.link = await adapter.open(node);
+  assert.deepEqual(node.calls, [], "the node is not called before there is a link");
+  await node.until(() => node.calls.length > 0);
+  assert.deepEqual(node.calls, ["up"], "an engine that is there is reported as up, once");
+  node.calls.length = 0;
+  return node;
+}
+
+function texts(arrived: readonly { readonly packet: Buffer }[]): string[] {
+  return arrived.map(({ packet }) => packet.toString());
+}
+
+/** Declares the tests of a cluster adapter with your test runner. */
+export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
+  /** Runs with nodes of one cluster, and closes them. */
+  const declare = (title: string, run: (open: (cluster?: string) => Promise<TestNode>) => Promise<void>): void => {
+    test(title, async () => {
+      const name = `test-${randomBytes(6).toString("hex")}`;
+      const nodes: TestNode[] = [];
+      try {
+        await run(async (cluster = name) => {
+          const node = await open(await create(cluster));
+          nodes.push(node);
+          return node;
+        });
+      } finally {
+        for (const { link } of nodes) await link?.close();
+      }
+    });
+  };
+
+  declare("every subscriber gets a packet, its bytes as they were", async (add) => {
+    const [sender, one, other] = [await add(), await add(), await add()];
+    await one.subscribe("@all.a");
+    await other.subscribe("@all.a");
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    sender.publish("@all.a", bytes);
+    sender.end();
+    for (const node of [one, other])
+      assert.deepEqual(await node.untilEnd(), [{ subject: "@all.a", packet: bytes }], "each gets it once, unchanged");
+  });
+
+  declare("what was not asked for does not arrive", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a");
+    for (const subject of ["@all.b", "@all.a.b", "@all", "@room.a", "@all.A"]) sender.publish(subject, subject);
+    sender.end();
+    assert.deepEqual(await node.untilEnd(), []);
+  });
+
+  declare("what one node publishes arrives in its order, over all subjects", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a", "@all.b", "@all.c");
+    const sent = Array.from({ length: 300 }, (_, i) => `${i}`);
+    sent.forEach((text, i) => {
+      sender.publish(`@all.${"abc"[i % 3]}`, text);
+    });
+    sender.end();
+    assert.deepEqual(texts(await node.untilEnd()), sent);
+  });
+
+  declare("a confirmed subscription hears what is published from then on", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    for (let i = 0; i < 20; i++) {
+      await node.subscribe(`@room.${i}`);
+      sender.publish(`@room.${i}`, `${i}`);
+      sender.end();
+      assert.deepEqual(texts(await node.untilEnd()), [`${i}`]);
+    }
+  });
+
+  declare("an ended subscription hears nothing more, and can begin again", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a", "@all.b");
+    node.unsubscribe("@all.a");
+    // Confirms what was asked before it, too.
+    await node.subscribe("@all.c");
+    for (const subject of ["@all.a", "@all.b", "@all.c"]) sender.publish(subject, subject);
+    sender.end();
+    assert.deepEqual(texts(await node.untilEnd()), ["@all.b", "@all.c"]);
+    await node.subscribe("@all.a");
+    sender.publish("@all.a", "again");
+    sender.end();
+    assert.deepEqual(texts(await node.untilEnd()), ["again"]);
+  });
+
+  declare("a subscription that is asked for twice delivers once", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a");
+    await node.subscribe("@all.a");
+    sender.publish("@all.a", "once");
+    sender.end();
+    assert.deepEqual(texts(await node.untilEnd()), ["once"]);
+  });
+
+  declare("to end what was never begun does no harm", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a");
+    node.unsubscribe("@all.never");
+    sender.publish("@all.a", "still heard");
+    sender.end();
+    assert.deepEqual(texts(await node.untilEnd()), ["still heard"]);
+  });
+
+  declare("subjects may be long and hold all that the contract allows", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%@#_-";
+    const subjects = [`@room.${characters}`, `@room.${"x".repeat(500)}.${"y".repeat(500)}`];
+    await node.subscribe(...subjects);
+    for (const subject of subjects) sender.publish(subject, "");
+    sender.end();
+    const arrived = await node.untilEnd();
+    assert.deepEqual(
+      arrived.map(({ subject }) => subject),
+      subjects,
+    );
+  });
+
+  declare("a large packet arrives whole", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    assert.ok(sender.link);
+    const packet = randomBytes(Math.min(sender.link.maxPacketBytes, LARGE_BYTES));
+    await node.subscribe("@all.a");
+    sender.publish("@all.a", packet);
+    sender.end();
+    const [arrived] = await node.untilEnd();
+    assert.ok(arrived?.packet.equals(packet), "its bytes are those that were sent");
+  });
+
+  declare("a node's own packets come back once at most", async (add) => {
+    const node = await add();
+    await node.subscribe("@all.a");
+    const other = await add();
+    await other.subscribe("@all.a");
+    node.publish("@all.a", "own");
+    node.end();
+    assert.deepEqual(texts(await other.untilEnd()), ["own"]);
+    other.end();
+    assert.ok((await node.untilEnd()).length <= 1);
+  });
+
+  declare("two clusters on one engine do not hear each other", async (add) => {
+    const names = [0, 1].map(() => `test-${randomBytes(6).toString("hex")}`);
+    const [sender, node, stranger] = [await add(names[0]), await add(names[0]), await add(names[1])];
+    await node.subscribe("@all.a");
+    await stranger.subscribe("@all.a");
+    sender.publish("@all.a", "among us");
+    sender.end();
+    assert.deepEqual(texts(await node.untilEnd()), ["among us"]);
+    stranger.publish("@all.a", "among them");
+    stranger.end();
+    const other = await add(names[1]);
+    await other.subscribe("@all.a");
+    other.publish("@all.a", "among them, too");
+    other.end();
+    await stranger.until(() => stranger.arrived.some(({ packet }) => packet.toString() === "among them, too"));
+    assert.ok(!texts(stranger.arrived).includes("among us"));
+    assert.deepEqual(texts(node.arrived), []);
+  });
+
+  declare("what was published before the link is closed is still sent", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a");
+    sender.publish("@all.a", "goodbye");
+    sender.end();
+    await sender.link?.close();
+    assert.deepEqual(texts(await node.untilEnd()), ["goodbye"]);
+  });
+
+  declare("a closed link takes nothing, throws nothing and calls nobody", async (add) => {
+    const [sender, node] = [await add(), await add()];
+    await node.subscribe("@all.a");
+    await node.link?.close();
+    const calls = node.calls.length;
+    assert.equal(node.link?.publish("@all.a", Buffer.from("late")), false);
+    node.unsubscribe("@all.a");
+    const other = await add();
+    await other.subscribe("@all.a");
+    sender.publish("@all.a", "hello");
+    sender.end();
+    assert.deepEqual(texts(await other.untilEnd()), ["hello"]);
+    assert.equal(node.calls.length, calls);
+    await node.link?.close();
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * `explore`: plays a scenario under many interleavings of deliveries, turns and alarms, each out of a seed, until one fails; then
+ * looks for the shortest run that fails, and tells it in words.
+ */
+import { SendallError } from "../../api/errors.js";
+import { show } from "../../runtime/show.js";
+import { isError, messageOf, readProperty } from "../../runtime/thrown.js";
+import { checkSeed } from "../runtime/live.js";
+import { SeededChooser, WrittenChooser } from "./chooser.js";
+import type { Fault } from "./explorer.js";
+import type { Scenario } from "./play.js";
+import { type Play, play } from "./play.js";
+import { shrink } from "./shrink.js";
+import type { TraceStep } from "./trace.js";
+
+/** How a scenario is explored. */
+export interface ExploreOptions {
+  /** How many interleavings are played. Default 100. */
+  readonly runs?: number;
+  /**
+   * The seed of the first run, a whole number; each further run has the next one. Default 1. The environment variable `SENDALL_SEED`
+   * comes before it, and plays that one seed alone.
+   */
+  readonly seed?: number;
+  /** A run that takes more steps than this fails. Default 10,000. */
+  readonly maxSteps?: number;
+  /** What may go wrong with clients at any time; see {@link Fault}. Default none. */
+  readonly faults?: readonly Fault[];
+}
+
+const OPTIONS: readonly string[] = ["runs", "seed", "maxSteps", "faults"];
+const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset"];
+const SEED_VARIABLE = "SENDALL_SEED";
+
+/** A scenario has failed. */
+export class ExploreFailure extends Error {
+  override readonly name = "ExploreFailure";
+  /** The number of the failing run: `explore(scenario, { runs: 1, seed })` plays it again, with the same trace. */
+  readonly seed: number;
+  /** The shortest run that was found to fail: who did what, in order. */
+  readonly trace: readonly TraceStep[];
+
+  /**
+   * Made by `explore`; a program has no need to.
+   * @param seed that of the failing run
+   * @param trace the shortest that was found
+   * @param cause what the scenario threw in it
+   */
+  constructor(seed: number, trace: readonly TraceStep[], cause: unknown) {
+    super(tell(seed, trace, cause), { cause });
+    this.seed = seed;
+    this.trace = trace;
+  }
+}
+
+function tell(seed: number, trace: readonly TraceStep[], cause: unknown): string {
+  const [first = ""] = messageOf(cause).split("\n\n");
+  const width = Math.max(0, ...trace.map(({ actor }) => actor.length));
+  const digits = String(trace.length).length;
+  const lines = trace.map(({ step, actor, did, what }) =>
+    `  ${String(step).padStart(digits)}  ${actor.padEnd(width)}  ${did} ${what}`.trimEnd(),
+  );
+  return [
+    `the run with seed ${seed} fails: ${first}`,
+    ...lines,
+    `to play it again: explore(scenario, { runs: 1, seed: ${seed} }), or ${SEED_VARIABLE}=${seed} in the environment`,
+  ].join("\n");
+}
+
+interface Plan {
+  readonly runs: number;
+  readonly seed: number;
+  readonly maxSteps: number;
+  readonly faults: readonly Fault[];
+}
+
+function bad(option: string, expected: string, value: unknown): SendallError {
+  return new SendallError("BAD_OPTION", `${option}: expected ${expected}, got ${show(value)}`, { option });
+}
+
+function readPlan(options: ExploreOptions): Plan {
+  for (const option of Object.keys(options))
+    if (!OPTIONS.includes(option))
+      throw new SendallError("BAD_OPTION", `${option}: is no option of explore`, { option });
+  const { runs = 100, seed = 1, maxSteps = 10_000, faults = [] } = options;
+  for (const [option, value] of Object.entries({ runs, maxSteps }))
+    if (!Number.isSafeInteger(value) || value < 1) throw bad(option, "a whole number from 1", value);
+  checkSeed("seed", seed);
+  if (!Array.isArray(faults) || !faults.every((fault) => FAULTS.includes(fault)))
+    throw bad("faults", `an array of ${FAULTS.map((fault) => `"${fault}"`).join(", ")}`, faults);
+  const given = process.env[SEED_VARIABLE];
+  if (given === undefined || given === "") return { runs, seed, maxSteps, faults };
+  if (!/^-?\d+$/.test(given)) throw bad(SEED_VARIABLE, "a whole number", given);
+  return { runs: 1, seed: Number(given), maxSteps, faults };
+}
+
+/**
+ * Plays a scenario under many interleavings, each on fresh runtimes: what clients do only puts messages on their way, and a seeded
+ * generator decides at each step what arrives, whether the server runs a turn, and, within `advance`, when an alarm rings. It resolves
+ * when all runs have passed. A scenario fails by throwing; its handlers' failures throw in it.
+ *
+ * The same seed plays the same run on every machine, as long as the scenario and its handler wait for nothing outside the runtime and
+ * ask for no other randomness and time than `random`, `bus.now` and the runtime's.
+ *
+ * @example
+ * await explore(async ({ runtime }) => {
+ *   const chat = runtime({ handler });
+ *   const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
+ *   ann.send("hi");
+ *   await chat.settle();
+ *   expect(bob.take()).toEqual(["hi"]);
+ * }, { runs: 500 });
+ *
+ * @throws ExploreFailure with the seed and the shortest trace that was found
+ * @throws SendallError `BAD_OPTION`
+ */
+export async function explore(scenario: Scenario, options: ExploreOptions = {}): Promise<void> {
+  const plan = readPlan(options);
+  for (let run = 0; run < plan.runs; run++) {
+    const seed = plan.seed + run;
+    const failed = await play(scenario, { ...plan, seed, chooser: new SeededChooser(seed) });
+    if (failed === undefined) continue;
+    const { trace, error } = await shortest(scenario, { ...plan, seed }, failed);
+    throw new ExploreFailure(seed, trace, error);
+  }
+}
+
+/** The same failure in fewer steps. */
+async function shortest(scenario: Scenario, plan: Plan, failed: Play): Promise<Play> {
+  // To play one that hangs, or does not end, takes long each time.
+  if (failed.hangs) return failed;
+  return shrink(failed, async (decisions) => {
+    const found = await play(scenario, { ...plan, chooser: new WrittenChooser(decisions) });
+    return found !== undefined && kindOf(found.error) === kindOf(failed.error) ? found : undefined;
+  });
+}
+
+function kindOf(error: unknown): string {
+  if (!isError(error)) return typeof error;
+  return error instanceof SendallError ? error.code : String(readProperty(error, "name"));
+}

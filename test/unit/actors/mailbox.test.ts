@@ -1,0 +1,225 @@
+/** The mailbox against a model of the order rule (contract 5), its marks, and what it throws away (contract 11). */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Mailbox, SerialGroup } from "../../../src/actors/route/mailbox.js";
+import { connection, info, LIMITS, message, nameOf, Owner, open, Play, plans } from "./mailbox-model.js";
+
+describe("the order of events", () => {
+  test("is that of arrival, and who has more than the low-water mark waiting gives way after each event", () => {
+    fc.assert(
+      fc.property(plans, (plan) => {
+        const play = new Play((taken, { model }) => {
+          const next = model.take();
+          expect(taken).toEqual(next && { who: next.who, name: next.name });
+        });
+        play.run(plan);
+        play.drain();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("with one event at a time for each connection is that of each, and who has too much waiting gives way to all", () => {
+    fc.assert(
+      fc.property(plans, (plan) => {
+        let last: { readonly who: number; readonly rivals: readonly string[] } | undefined;
+        const play = new Play((taken, { model, lanes }) => {
+          const free = [...lanes.keys()].filter((who) => lanes[who]?.strand?.isBusy === false);
+          const next = free.flatMap((who) => model.waitingOf(who)[0] ?? []);
+          if (taken === undefined) expect(next).toEqual([]);
+          if (taken === undefined) return;
+          const waiting = model.waitingOf(taken.who);
+          expect(free).toContain(taken.who);
+          expect(taken.name).toBe(waiting[0]);
+          // Whoever waited when it had to give way has come before it.
+          if (last?.who === taken.who) expect(last.rivals.filter((name) => next.includes(name))).toEqual([]);
+          const givesWay = waiting.length > LIMITS.lowWaterEvents;
+          last = { who: taken.who, rivals: givesWay ? next.filter((name) => name !== taken.name) : [] };
+          model.remove(taken.name);
+          const lane = lanes[taken.who];
+          if (lane?.strand !== undefined) lane.strand.isBusy = true;
+        });
+        play.run(plan);
+        play.drain();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("goes by one place after another for who has few events, however many others have", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [flood, calm] = [mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    for (let i = 0; i < 5; i++) mailbox.post(flood, message(`flood ${i}`));
+    mailbox.post(calm, message("calm 0"));
+    mailbox.post(calm, message("calm 1"));
+    expect(takeAll(mailbox)).toEqual(["flood 0", "calm 0", "calm 1", "flood 1", "flood 2", "flood 3", "flood 4"]);
+  });
+});
+
+function takeAll(mailbox: Mailbox): string[] {
+  const names: string[] = [];
+  for (let taken = mailbox.take(); taken !== undefined; taken = mailbox.take()) names.push(nameOf(taken.event));
+  return names;
+}
+
+describe("a connection's marks", () => {
+  test("pause it at so many messages or bytes, and resume it when both are down again", () => {
+    const change = fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.record({ do: fc.constant("post" as const), bytes: fc.integer({ min: 0, max: 300 }) }),
+      },
+      { weight: 3, arbitrary: fc.constant({ do: "take" as const }) },
+      { weight: 1, arbitrary: fc.constant({ do: "discard" as const }) },
+    );
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 60, size: "max" }), (changes) => {
+        const mailbox = new Mailbox(LIMITS);
+        const owner = new Owner();
+        const lane = mailbox.lane(owner);
+        let waiting: number[] = [];
+        let isPaused = false;
+        for (const change of changes) {
+          if (change.do === "post") {
+            waiting.push(change.bytes);
+            mailbox.post(lane, message("x"), change.bytes);
+          } else if (change.do === "take") {
+            waiting.shift();
+            mailbox.take();
+          } else {
+            waiting = [];
+            mailbox.discard(lane);
+          }
+          const bytes = waiting.reduce((sum, one) => sum + one + 128, 0);
+          if (waiting.length >= 6 || bytes >= 1_500) isPaused = true;
+          // The low-water mark of the bytes stands to theirs as that of the events does.
+          else if (waiting.length <= 2 && bytes <= 500) isPaused = false;
+          expect(owner.isPaused).toBe(isPaused);
+          expect(mailbox.paused).toBe(isPaused ? 1 : 0);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("pause it exactly there, once", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const owner = new Owner();
+    const lane = mailbox.lane(owner);
+    for (let i = 0; i < 5; i++) mailbox.post(lane, message("x"));
+    expect(owner.isPaused).toBe(false);
+    mailbox.post(lane, message("x"));
+    expect(owner.isPaused).toBe(true);
+    for (let i = 0; i < 50; i++) mailbox.post(lane, message("x"));
+    expect(owner.told).toBe(1);
+    for (let i = 56; i > 3; i--) mailbox.take();
+    expect(owner.isPaused).toBe(true);
+    mailbox.take();
+    expect([owner.isPaused, owner.told]).toEqual([false, 2]);
+  });
+
+  test("count 128 bytes for each message beside its own, also for an empty one and for a ping", () => {
+    const data = Buffer.alloc(0);
+    for (const event of [message(""), { type: "ping" as const, connection, data }]) {
+      const mailbox = new Mailbox({ highWaterEvents: 10_000, lowWaterEvents: 1_000, maxBytes: 12_800, maxInfo: 1 });
+      const owner = new Owner();
+      const lane = mailbox.lane(owner);
+      for (let i = 0; i < 99; i++) mailbox.post(lane, event);
+      expect(owner.isPaused).toBe(false);
+      mailbox.post(lane, event);
+      expect(owner.isPaused).toBe(true);
+      for (let i = 0; i < 90; i++) mailbox.take();
+      // A tenth of the bytes is the low-water mark here, as of the events.
+      expect(owner.isPaused).toBe(false);
+    }
+  });
+
+  test("count only what its peer sent", () => {
+    const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
+    const owner = new Owner();
+    const lane = mailbox.lane(owner);
+    mailbox.post(lane, open());
+    for (let i = 0; i < 20; i++) mailbox.post(lane, info("x"), 1_000);
+    mailbox.post(lane, { type: "idle", connection });
+    expect(owner.isPaused).toBe(false);
+  });
+
+  test("concern nobody else", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [owner, other] = [new Owner(), new Owner()];
+    const lane = mailbox.lane(owner);
+    mailbox.post(mailbox.lane(other), message("x"));
+    for (let i = 0; i < 6; i++) mailbox.post(lane, message("x"));
+    expect([owner.isPaused, other.isPaused, mailbox.paused]).toEqual([true, false, 1]);
+  });
+
+  test("are no marks of what concerns no connection", () => {
+    const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
+    for (let i = 0; i < 50; i++) expect(mailbox.post(mailbox.common, info(String(i)), 1_000)).toBe(true);
+    expect(mailbox.paused).toBe(0);
+  });
+});
+
+describe("info events", () => {
+  test("are refused when so many of them wait, whomever they are about", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lanes = [mailbox.common, mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    const post = (i: number): boolean => mailbox.post(lanes[i % 3] ?? mailbox.common, info(String(i)));
+    for (let i = 0; i < 8; i++) expect(post(i)).toBe(true);
+    for (let i = 0; i < 3; i++) expect(post(i)).toBe(false);
+    expect(mailbox.size).toBe(8);
+    mailbox.take();
+    expect([post(0), post(1)]).toEqual([true, false]);
+  });
+
+  test("that are thrown away make room", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lane = mailbox.lane(new Owner());
+    for (let i = 0; i < 8; i++) mailbox.post(lane, info("x"));
+    mailbox.discard(lane);
+    expect([mailbox.size, mailbox.post(lane, info("x"))]).toEqual([0, true]);
+  });
+
+  test("leave room for everything else", () => {
+    const mailbox = new Mailbox({ ...LIMITS, maxInfo: 1 });
+    mailbox.post(mailbox.common, info("x"));
+    expect(mailbox.post(mailbox.lane(new Owner()), message("y"))).toBe(true);
+  });
+});
+
+describe("throwing away", () => {
+  test("leaves nothing of that connection, and all of the others in their order", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [lane, other] = [mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    for (let i = 0; i < 2; i++) {
+      mailbox.post(lane, message(`gone ${i}`));
+      mailbox.post(other, message(`kept ${i}`));
+    }
+    mailbox.discard(lane);
+    mailbox.post(lane, { type: "closed", connection, code: 1000, reason: "", wasClean: true, by: "server" });
+    expect(takeAll(mailbox)).toEqual(["kept 0", "kept 1", "closed"]);
+  });
+
+  test("leaves an open that the handler has not seen, so that closed does not come without it", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const lane = mailbox.lane(new Owner());
+    mailbox.post(lane, open());
+    for (let i = 0; i < 10; i++) mailbox.post(lane, message("x"));
+    mailbox.discard(lane);
+    expect(mailbox.size).toBe(1);
+    expect(takeAll(mailbox)).toEqual(["open"]);
+  });
+
+  test("while an event is under way leaves nothing for afterwards", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const strand = new SerialGroup();
+    const lane = mailbox.lane(new Owner(), strand);
+    for (let i = 0; i < 2; i++) mailbox.post(lane, message(String(i)));
+    mailbox.take();
+    strand.isBusy = true;
+    expect(mailbox.take()).toBeUndefined();
+    mailbox.discard(lane);
+    mailbox.release(strand);
+    expect([mailbox.take(), mailbox.size]).toEqual([undefined, 0]);
+  });
+});

@@ -1,0 +1,152 @@
+/** Places: how many there are, who waits for one, and how they come back. */
+import { describe, expect, test } from "vitest";
+import { type Release, type SlotLimits, Slots } from "../../../src/admission/connection-limits.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
+
+function stage(limits: Partial<SlotLimits>) {
+  const clock = new HandClock();
+  const all = {
+    maxConnections: 0,
+    maxConnectionsPerAddress: 0,
+    whenFull: "reject",
+    maxWaiting: 10,
+    waitMs: 1_000,
+  } as const;
+  const slots = new Slots({ ...all, ...limits }, clock);
+  const order: string[] = [];
+  /** Asks for a place; the answer goes into `order`. */
+  const ask = (name: string, address = "a"): { release: Release | undefined; readonly leave: () => void } => {
+    const abort = new AbortController();
+    const asking = { release: undefined as Release | undefined, leave: () => abort.abort() };
+    const answer = (release: Release | undefined): void => {
+      asking.release = release;
+      order.push(`${name} ${release === undefined ? "refused" : "in"}`);
+    };
+    const place = slots.take(address, () => abort.signal);
+    if (place instanceof Promise) place.then(answer);
+    else answer(place);
+    return asking;
+  };
+  /** What was answered since it was last asked. */
+  const answers = async (): Promise<string[]> => {
+    await Promise.resolve();
+    await Promise.resolve();
+    return order.splice(0);
+  };
+  return { clock, slots, ask, answers };
+}
+
+describe("places", () => {
+  test("are without number where there is no limit", async () => {
+    const { ask, answers } = stage({});
+    for (let i = 0; i < 1_000; i++) ask(String(i));
+    expect((await answers()).filter((answer) => answer.endsWith("in"))).toHaveLength(1_000);
+  });
+
+  test("are as many as the limit, and come back once, however often they are given back", async () => {
+    const { ask, answers } = stage({ maxConnections: 2 });
+    const first = ask("1");
+    ask("2");
+    ask("3");
+    expect(await answers()).toEqual(["1 in", "2 in", "3 refused"]);
+    first.release?.();
+    first.release?.();
+    ask("4");
+    ask("5");
+    expect(await answers()).toEqual(["4 in", "5 refused"]);
+  });
+
+  test("are counted for each address", async () => {
+    const { ask, answers } = stage({ maxConnectionsPerAddress: 1 });
+    const first = ask("a1", "a");
+    ask("a2", "a");
+    ask("b1", "b");
+    expect(await answers()).toEqual(["a1 in", "a2 refused", "b1 in"]);
+    first.release?.();
+    ask("a3", "a");
+    expect(await answers()).toEqual(["a3 in"]);
+  });
+});
+
+describe("whoever waits for a place", () => {
+  const waiting = { maxConnections: 1, whenFull: "wait" } as const;
+
+  test("gets it in the order of coming", async () => {
+    const { clock, ask, answers } = stage(waiting);
+    const first = ask("1");
+    const second = ask("2");
+    ask("3");
+    expect(await answers()).toEqual(["1 in"]);
+    first.release?.();
+    expect(await answers()).toEqual(["2 in"]);
+    second.release?.();
+    expect(await answers()).toEqual(["3 in"]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("is one of at most so many", async () => {
+    const { ask, answers } = stage({ ...waiting, maxWaiting: 2 });
+    const first = ask("1");
+    for (const name of ["2", "3", "4"]) ask(name);
+    expect(await answers()).toEqual(["1 in", "4 refused"]);
+    first.release?.();
+    expect(await answers()).toEqual(["2 in"]);
+  });
+
+  test("is refused after so long, and takes no place then", async () => {
+    const { clock, ask, answers } = stage(waiting);
+    const first = ask("1");
+    ask("2");
+    clock.pass(400);
+    ask("3");
+    clock.pass(599);
+    expect(await answers()).toEqual(["1 in"]);
+    clock.pass(1);
+    expect(await answers()).toEqual(["2 refused"]);
+    first.release?.();
+    expect(await answers()).toEqual(["3 in"]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("is passed over once it has left", async () => {
+    const { clock, ask, answers } = stage(waiting);
+    const first = ask("1");
+    const second = ask("2");
+    ask("3");
+    second.leave();
+    first.release?.();
+    expect(await answers()).toEqual(["1 in", "2 refused", "3 in"]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("does not wait at all if it has left before", async () => {
+    const { clock, slots, ask, answers } = stage(waiting);
+    ask("1");
+    expect(slots.take("a", () => AbortSignal.abort())).toBeUndefined();
+    expect(await answers()).toEqual(["1 in"]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("is refused when the server closes", async () => {
+    const { clock, slots, ask, answers } = stage(waiting);
+    const first = ask("1");
+    ask("2");
+    ask("3");
+    slots.close();
+    expect(await answers()).toEqual(["1 in", "2 refused", "3 refused"]);
+    first.release?.();
+    expect(await answers()).toEqual([]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("does not begin for one whose address has its share, and ends for another when a place is free", async () => {
+    const { ask, answers } = stage({ maxConnections: 2, maxConnectionsPerAddress: 1, whenFull: "wait" });
+    ask("a1", "a");
+    const b = ask("b1", "b");
+    ask("a2", "a");
+    ask("c1", "c");
+    expect(await answers()).toEqual(["a1 in", "b1 in", "a2 refused"]);
+    b.release?.();
+    expect(await answers()).toEqual(["c1 in"]);
+  });
+});

@@ -1,0 +1,245 @@
+/** The gate, without a network: in which order it decides, and that a place comes back whatever happens. */
+import { describe, expect, test } from "vitest";
+import { Slots } from "../../../src/admission/connection-limits.js";
+import { Admissions, type GatedRoute } from "../../../src/admission/gate.js";
+import { Facts, joinHeaders } from "../../../src/admission/request-head.js";
+import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
+import type { Authorize } from "../../../src/api/authorize.js";
+import { reject } from "../../../src/api/rejection.js";
+import { createLogger } from "../../../src/log/log.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
+import type { Admission } from "../../../src/transport/transport.js";
+
+interface Setting {
+  readonly authorize?: Authorize<unknown>;
+  readonly whenFull?: "reject" | "wait";
+}
+
+/** A server with one place and one route. */
+function stage({ authorize, whenFull = "reject" }: Setting = {}) {
+  const clock = new HandClock();
+  const limits = { maxConnections: 1, maxConnectionsPerAddress: 0, whenFull, maxWaiting: 10, waitMs: 1_000 };
+  const slots = new Slots(limits, clock);
+  const state = { isOpen: true, hasEnded: false };
+  const route: GatedRoute = {
+    get hasEnded() {
+      return state.hasEnded;
+    },
+    settings: {
+      authorize,
+      origins: "same",
+      protocols: ["v2", "v1"],
+      handshakeTimeoutMs: 500,
+      maxPayloadBytes: 7,
+      maxFragments: 8,
+      mailbox: { maxBytes: 100_000 },
+      compression: false,
+    },
+    accept() {
+      throw new Error("nobody shakes hands here");
+    },
+  };
+  const gate = new Admissions({
+    clock,
+    log: createLogger(false, "test"),
+    slots,
+    trustProxy: false,
+    isOpen: () => state.isOpen,
+    onAccepted() {},
+    match: (path) => (path === "/chat" ? { route, params: {} } : undefined),
+  });
+  const ask = (headers: Record<string, string> = {}, url = "/chat", abort = new AbortController()) => {
+    const head = {
+      url,
+      headers: joinHeaders(Object.entries({ host: "example.com", ...headers }).flat()),
+      version: 13,
+      remoteAddress: "1.2.3.4",
+      remotePort: 1,
+      localAddress: "",
+      secure: false,
+    };
+    const asking: UpgradeAttempt = {
+      at: 0,
+      head,
+      headers: new Facts(head).headers,
+      raw: undefined,
+      signal: abort.signal,
+    };
+    return { answer: gate.admit(asking), leave: () => abort.abort() };
+  };
+  return { clock, slots, state, gate, ask };
+}
+
+const full = { status: 503, body: "the server is full" };
+const closing = { status: 503, body: "the server is closing" };
+
+async function admission(answer: ReturnType<Admissions["admit"]>): Promise<Admission> {
+  const decided = await answer;
+  if ("status" in decided) throw new Error(`refused: ${decided.status} ${decided.body}`);
+  return decided;
+}
+
+describe("the gate", () => {
+  test("answers at once where nothing has to be waited for", async () => {
+    const { ask } = stage();
+    const { answer } = ask({ "sec-websocket-protocol": "v1, v2" });
+    expect(answer).toMatchObject({ maxPayloadBytes: 7, maxFragments: 8, maxPausedBytes: 400_000, protocol: "v2" });
+    expect(ask().answer).toEqual(full);
+  });
+
+  test("names the first cause: path, server, route, origin, place, authorize", async () => {
+    const { ask, state } = stage({ authorize: () => reject(401) });
+    const evil = { origin: "http://evil.com" };
+    state.isOpen = false;
+    state.hasEnded = true;
+    expect(ask(evil, "/x?y").answer).toEqual({ status: 404, body: "there is no route /x" });
+    expect(ask(evil).answer).toEqual(closing);
+    state.isOpen = true;
+    expect(ask(evil).answer).toEqual({ status: 503, body: "this route is closed" });
+    state.hasEnded = false;
+    expect(ask(evil).answer).toMatchObject({ status: 403 });
+    const first = ask().answer;
+    expect(ask().answer).toEqual(full);
+    expect(await first).toMatchObject({ status: 401 });
+  });
+});
+
+describe("the place of whoever is not let in", () => {
+  test.each<[how: string, authorize: Authorize<unknown>]>([
+    ["is turned down", () => reject(401)],
+    ["is turned down later", async () => reject(401)],
+    [
+      "meets an authorize that throws",
+      () => {
+        throw new Error("no");
+      },
+    ],
+    ["meets an authorize that rejects", () => Promise.reject(new Error("no"))],
+  ])("is free again: one who %s", async (_how, authorize) => {
+    const { ask, clock } = stage({ authorize });
+    for (let i = 0; i < 3; i++) expect((await ask().answer) as object).not.toEqual(full);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("is free again when the peer leaves, though authorize never answers", async () => {
+    const signals: AbortSignal[] = [];
+    const { ask, clock } = stage({
+      authorize: ({ signal }) => {
+        signals.push(signal);
+        return new Promise(() => {});
+      },
+    });
+    const { answer, leave } = ask();
+    expect(ask().answer).toEqual(full);
+    leave();
+    expect(await answer).toMatchObject({ status: 499 });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    expect(clock.alarms).toBe(0);
+    expect(ask().answer).toBeInstanceOf(Promise);
+  });
+
+  test("is free again when the peer has left before authorize was asked, which then is not", async () => {
+    let asked = 0;
+    const { ask } = stage({ authorize: () => ({ asked: ++asked }) });
+    const gone = new AbortController();
+    gone.abort();
+    expect(await ask({}, "/chat", gone).answer).toMatchObject({ status: 499 });
+    expect(asked).toBe(0);
+    await admission(ask().answer);
+  });
+
+  test("is free again when the transport does not shake hands after all", async () => {
+    const { ask } = stage();
+    (await admission(ask().answer)).cancel();
+    await admission(ask().answer);
+    expect(ask().answer).toEqual(full);
+  });
+});
+
+describe("an answer that comes too late", () => {
+  test("changes nothing: the peer has been refused, and its signal is aborted", async () => {
+    let letIn = (_data: unknown): void => {};
+    const { ask, clock } = stage({
+      authorize: () =>
+        new Promise((resolve) => {
+          letIn = resolve;
+        }),
+    });
+    const { answer } = ask();
+    clock.pass(499);
+    expect(ask().answer).toEqual(full);
+    clock.pass(1);
+    expect(await answer).toEqual({ status: 503, body: "authorize took too long" });
+    letIn({});
+    await Promise.resolve();
+    expect(ask().answer).toBeInstanceOf(Promise);
+    expect(ask().answer).toEqual(full);
+  });
+
+  test("is refused when the server closes meanwhile", async () => {
+    const { ask, gate, state, clock } = stage({ authorize: () => new Promise(() => {}) });
+    const { answer } = ask();
+    state.isOpen = false;
+    gate.close();
+    expect(await answer).toEqual(closing);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("is refused when the route fails meanwhile", async () => {
+    const { ask, state } = stage({ authorize: async () => ({}) });
+    const { answer } = ask();
+    state.hasEnded = true;
+    expect(await answer).toEqual({ status: 503, body: "this route is closed" });
+    state.hasEnded = false;
+    await admission(ask().answer);
+  });
+});
+
+describe("one who has waited for a place", () => {
+  test("is let in when one comes back", async () => {
+    const { ask } = stage({ whenFull: "wait" });
+    const first = await admission(ask().answer);
+    const second = ask().answer;
+    first.cancel();
+    await admission(second);
+  });
+
+  test("is refused if the server has begun to close, or its route has failed, and leaves the place to others", async () => {
+    for (const change of [{ isOpen: false }, { hasEnded: true }]) {
+      const { ask, state } = stage({ whenFull: "wait" });
+      const first = await admission(ask().answer);
+      const second = ask().answer;
+      first.cancel();
+      Object.assign(state, change);
+      expect(await second).toMatchObject({ status: 503, body: expect.not.stringContaining("full") });
+      Object.assign(state, { isOpen: true, hasEnded: false });
+      await admission(ask().answer);
+    }
+  });
+
+  test("is said to have left if it has", async () => {
+    const { ask } = stage({ whenFull: "wait" });
+    await admission(ask().answer);
+    const second = ask();
+    second.leave();
+    expect(await second.answer).toMatchObject({ status: 499 });
+  });
+});
+
+describe("the signal of a request", () => {
+  test("is not aborted by an answer, nor by what comes after it", async () => {
+    let signal: AbortSignal | undefined;
+    const { ask, gate } = stage({
+      authorize: (request) => {
+        signal = request.signal;
+        expect(request.signal).toBe(signal);
+        return {};
+      },
+    });
+    const { answer, leave } = ask();
+    await admission(answer);
+    leave();
+    gate.close();
+    expect(signal?.aborted).toBe(false);
+  });
+});

@@ -1,0 +1,186 @@
+/** The memory transport where somebody else decides what arrives when: as `explore` does it. */
+import type { ConnectionId } from "sendall";
+import { describe, expect, test } from "vitest";
+import type { Gate } from "../../../src/admission/upgrade-attempt.js";
+import type { CarriedLink } from "../../../src/testing/memory-transport/carried.js";
+import { MemoryListener } from "../../../src/testing/memory-transport/memory.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
+import { encodeFrame } from "../../../src/transport/frame.js";
+import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
+import { headOf } from "../stage.js";
+
+/** One connection by itself: what each end hears, and the wire between. */
+async function connect(): Promise<{
+  readonly link: CarriedLink;
+  readonly wire: Transport;
+  readonly clock: HandClock;
+  readonly server: string[];
+  readonly client: string[];
+}> {
+  const clock = new HandClock();
+  const server: string[] = [];
+  const client: string[] = [];
+  const links: CarriedLink[] = [];
+  const wires: Transport[] = [];
+  const peer: TransportListener = {
+    id: "one" as ConnectionId,
+    message: (data) => void server.push(`message ${data}`),
+    pinged: (data) => void server.push(`ping ${data}`),
+    ponged: () => void server.push("pong"),
+    drained: () => void server.push("drained"),
+    flooded: () => void server.push("flooded"),
+    failed: ({ message }) => void server.push(`failed ${message}`),
+    concluded: (code, reason, isFault) => void server.push(`concluded ${code} ${reason} ${isFault}`),
+    onTransportClosed: (code) => void server.push(`gone ${code}`),
+  };
+  const admission: Admission = {
+    maxPayloadBytes: 100,
+    maxFragments: 1,
+    maxPausedBytes: 1,
+    compression: false,
+    protocol: "",
+    accept(wire) {
+      wires.push(wire);
+      return peer;
+    },
+    cancel() {},
+  };
+  const entrance = new MemoryListener(clock, { carry: (link) => void links.push(link) });
+  const gate: Gate = { admit: () => admission, takes: () => true, hasRoute: () => true, refused() {} };
+  await entrance.open(gate);
+  const events = {
+    message: (data: string | Buffer): void => void client.push(`message ${data}`),
+    pong: (): void => void client.push("pong"),
+    closed: (code: number): void => void client.push(`closed ${code}`),
+  };
+  await entrance.connect(headOf("/"), events, new AbortController().signal);
+  const [link] = links;
+  const [wire] = wires;
+  if (link === undefined || wire === undefined) throw new Error("it was not let in");
+  return { link, wire, clock, server, client };
+}
+
+const frames = (...texts: string[]) => texts.map((text) => encodeFrame(text));
+
+describe("a connection that is carried", () => {
+  test("delivers one item when it is told to, and says what comes next", async () => {
+    const { link, server, clock } = await connect();
+    link.client.send("a");
+    link.client.send("b");
+    clock.runSteps();
+    expect([server, link.toServer.next]).toEqual([[], { type: "message", data: "a" }]);
+    link.toServer.deliver();
+    expect([server, link.toServer.next]).toEqual([["message a"], { type: "message", data: "b" }]);
+    link.toServer.deliver();
+    link.toServer.deliver();
+    expect([server, link.toServer.next]).toEqual([["message a", "message b"], undefined]);
+  });
+
+  test("has nothing next while the reader does not read", async () => {
+    const { link, wire, server, client } = await connect();
+    wire.pause();
+    link.client.send("a");
+    link.client.stall();
+    wire.write(frames("b", "c"));
+    expect([link.toServer.next, link.toClient.next]).toEqual([undefined, undefined]);
+    link.toServer.deliver();
+    link.toClient.deliver();
+    expect([server, client]).toEqual([[], []]);
+    wire.resume();
+    link.client.resume();
+    link.toServer.deliver();
+    link.toClient.deliver();
+    expect([server, client]).toEqual([
+      ["message a", "drained"],
+      ["message b", "message c"],
+    ]);
+  });
+
+  test("keeps what was read in part first in line", async () => {
+    const { link, wire, server, client } = await connect();
+    link.client.stall();
+    wire.write(frames("first", "second"));
+    link.client.read(10);
+    link.toClient.deliver();
+    expect([client, wire.untakenBytes, wire.mustWait()]).toEqual([["message first"], 5, true]);
+    expect([link.toClient.next, link.client.isCaughtUp]).toEqual([undefined, false]);
+    link.client.read(5);
+    link.toClient.deliver();
+    expect([client, wire.untakenBytes, server]).toEqual([["message first", "message second"], 0, ["drained"]]);
+    expect(link.client.isCaughtUp).toBe(true);
+  });
+
+  test("that is reset loses what was on its way, one that fails or ends does not", async () => {
+    const results: string[][] = [];
+    for (const how of ["reset", "fail", "end"] as const) {
+      const { link, wire, server, client } = await connect();
+      link.client.send("on its way");
+      wire.write(frames("on its way, too"));
+      if (how === "end") link.client.end();
+      else link.client[how](new Error("broken"));
+      while (link.toServer.next !== undefined) link.toServer.deliver();
+      while (link.toClient.next !== undefined) link.toClient.deliver();
+      results.push([...server, ...client]);
+      expect([link.isOver, link.isClientOpen, link.client.send("late")]).toEqual([true, false, false]);
+    }
+    expect(results).toEqual([
+      ["failed broken", "gone 1006", "closed 1006"],
+      ["message on its way", "failed broken", "gone 1006", "closed 1006"],
+      ["message on its way", "gone 1006", "closed 1006"],
+    ]);
+  });
+
+  test("that has vanished takes nothing, and ends when our side cuts it", async () => {
+    const { link, wire, clock, server, client } = await connect();
+    link.client.vanish();
+    wire.write(frames("lost"));
+    link.client.resume();
+    expect([wire.mustWait(), link.toClient.next, link.toServer.next]).toEqual([true, undefined, undefined]);
+    wire.terminate();
+    clock.runSteps();
+    expect([server, client, link.isOver]).toEqual([["gone 1006"], ["closed 1006"], true]);
+  });
+
+  test("that its client closes is open until our side answers, and is gone after that", async () => {
+    const { link, wire, clock, server, client } = await connect();
+    link.client.close(4_000, "bye");
+    link.toServer.deliver();
+    expect([server, wire.isOpen]).toEqual([["concluded 4000 bye false"], true]);
+    wire.write(frames("reply"));
+    wire.close(4_000, "bye");
+    expect([server.length, wire.isOpen]).toEqual([1, false]);
+    while (link.toClient.next !== undefined) link.toClient.deliver();
+    clock.runSteps();
+    expect([server, client]).toEqual([
+      ["concluded 4000 bye false", "gone 4000"],
+      ["message reply", "closed 4000"],
+    ]);
+    expect(link.isOver).toBe(true);
+  });
+
+  test("whose client sends too large a message is open until our side answers", async () => {
+    const { link, wire, clock, server, client } = await connect();
+    link.client.send("x".repeat(101));
+    link.client.send("late");
+    link.toServer.deliver();
+    expect([server, link.toServer.next]).toEqual([
+      ["concluded 1009  true", "failed Max payload size exceeded"],
+      undefined,
+    ]);
+    wire.close(1_009, "");
+    while (link.toClient.next !== undefined) link.toClient.deliver();
+    clock.runSteps();
+    expect([server.at(-1), client]).toEqual(["gone 1006", ["closed 1009"]]);
+  });
+
+  test("can be cut out of what it delivers", async () => {
+    const { link, wire, server } = await connect();
+    link.client.send("a");
+    link.client.send("b");
+    const { deliver } = link.toServer;
+    deliver.call(link.toServer);
+    wire.terminate();
+    deliver.call(link.toServer);
+    expect(server).toEqual(["message a"]);
+  });
+});
