@@ -41,7 +41,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       parent: actor,
       inspection,
       onEnded: (error) => server.routeEnded(error),
-      onFailure: surroundings.onFailure,
+      observer: surroundings.observer,
     });
   const [first, ...others] = settings.routes;
   const routes: LiveParts["routes"] = [build(first), ...others.map(build)];

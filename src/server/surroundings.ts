@@ -1,7 +1,7 @@
 /** What a server stands in. */
 
+import type { HandlerObserver } from "../actors/route/observer.js";
 import type { ConnectionId } from "../api/connection.js";
-import type { Failure } from "../api/stats.js";
 import type { ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -14,7 +14,7 @@ export interface Surroundings {
   readonly newId: () => ConnectionId;
   /** Names a node of a cluster with 12 hexadecimal digits; without it they are random. */
   readonly newNode?: (() => string) | undefined;
-  /** Told of each failure of a handler and of what was thrown, which nothing else keeps. */
-  readonly onFailure?: (failure: Failure, thrown: unknown) => void;
+  /** Watches the handlers. */
+  readonly observer?: HandlerObserver | undefined;
   readonly createListener: (settings: ServerSettings, log: Logger, clock: Clock, actor: ServerActor) => Listener;
 }

@@ -15,6 +15,7 @@ import { type ObjectActor, objectLogic } from "../inspection/object-logic.js";
 import type { Supervisor } from "../inspection/supervisor.js";
 import type { ConnectionQueue, Mailbox, Taken } from "./mailbox.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { HandlerObserver } from "./observer.js";
 import { DeferredTimeout, type Target } from "./runner.js";
 
 export interface HandlerActorParts {
@@ -27,6 +28,7 @@ export interface HandlerActorParts {
   readonly supervisor: Supervisor;
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
+  readonly observer: HandlerObserver | undefined;
   /** @param tookMs how long the event was under way */
   readonly onFailure: (error: unknown, event: MailboxEvent, target: Target, tookMs: number) => void;
   /** Nothing waits and nothing is under way. */
@@ -116,6 +118,7 @@ export class HandlerActor implements Runnable {
       const bytes = event.type === "message" ? { bytes: Buffer.byteLength(event.data) } : {};
       log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
     }
+    this.#parts.observer?.handling(event);
     const lane = this.#lane;
     const { runner, bus, leakOwner } = this.#targetOf(lane);
     this.#isInside = true;

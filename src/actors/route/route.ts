@@ -27,6 +27,7 @@ import { FailureBudget } from "./failure-budget.js";
 import { HandlerActor } from "./handler.js";
 import { type ConnectionQueue, Mailbox, SerialGroup } from "./mailbox.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { HandlerObserver } from "./observer.js";
 import { Registry } from "./registry.js";
 import { Restart } from "./restart.js";
 import type { Runner, Target } from "./runner.js";
@@ -77,8 +78,7 @@ export interface RouteInput {
   readonly inspection: Inspection;
   /** The route is closed: its handler has failed too often, or without an error has come to its end. */
   readonly onEnded: (error: unknown) => void;
-  /** Told of each failure and of what was thrown, which nothing else keeps: for tests. */
-  readonly onFailure: ((failure: Failure, thrown: unknown) => void) | undefined;
+  readonly observer: HandlerObserver | undefined;
 }
 
 const MAX_KEPT_BYTES = 1_024;
@@ -187,6 +187,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       supervisor: this.supervisor,
       concurrency: this.concurrency,
       timeoutMs: settings.handlerTimeoutMs,
+      observer: input.observer,
       onFailure: (error, event, target, tookMs) => this.#failed(error, event, target, tookMs),
       onIdle: () => this.#rest?.(),
     });
@@ -410,7 +411,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     const kept = { error: keepThrown(error), ...(connection && { connection }), ...data };
     const failure: Failure = { at: this.clock.now(), event: what, ...kept };
     this.counters.addFailure(failure);
-    this.#input.onFailure?.(failure, error);
+    this.#input.observer?.failed(failure, error);
   }
 }
 

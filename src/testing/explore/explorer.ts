@@ -2,6 +2,8 @@
  * Plays one explored run: at each step a chooser picks one of the deliveries that may happen, the next step of the server (a turn,
  * mostly), an alarm that may ring, or a fault of those that were asked for.
  */
+
+import type { HandlerObserver } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
 import type { CarriedLink } from "../memory-transport/carried.js";
 import type { Carrier } from "../memory-transport/memory.js";
@@ -53,7 +55,9 @@ export class Explorer implements Steps, Carrier, World {
     return this;
   }
 
-  readonly logger: NonNullable<World["logger"]> = (users) => this.trace.listen(users);
+  get observer(): HandlerObserver {
+    return this.trace;
+  }
 
   /** Steps so far, and how often somebody has begun to wait. */
   get moves(): number {

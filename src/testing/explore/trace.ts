@@ -1,5 +1,7 @@
 /** What happened in an explored run, in words: who did what, in order. Kept as plain JSON. */
-import type { Logger } from "../../runtime/logger.js";
+import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
+import type { HandlerObserver } from "../../actors/route/observer.js";
+import type { Failure } from "../../api/stats.js";
 import { show } from "../../runtime/show.js";
 import type { ToClient, ToServer } from "../memory-transport/carried.js";
 import type { Guests } from "../runtime/steps.js";
@@ -54,7 +56,7 @@ function closeWords(code: number, reason: string): string {
   return `${code} ${reason}`.trimEnd();
 }
 
-export class Trace implements Guests {
+export class Trace implements Guests, HandlerObserver {
   readonly #steps: TraceStep[] = [];
   readonly #names = new Map<string, string>();
   /** What the server handles goes into one line until somebody does something else. */
@@ -88,17 +90,12 @@ export class Trace implements Guests {
     this.add(name, ["is refused", String(status)]);
   }
 
-  /** A logger that notes what is handled, and hands everything on. */
-  listen(users: Logger | undefined): Logger {
-    return new Listener(this, users);
-  }
-
-  handled(event: string, connection: string | undefined): void {
+  handling({ type, connection }: MailboxEvent): void {
     this.#handled ??= [];
-    this.#handled.push(connection === undefined ? event : `${event} of ${this.nameOf(connection)}`);
+    this.#handled.push(connection === undefined ? type : `${type} of ${this.nameOf(connection.id)}`);
   }
 
-  failed(event: string): void {
+  failed({ event }: Failure): void {
     this.#handled ??= [];
     this.#handled.push(`"${event}" fails`);
   }
@@ -108,40 +105,5 @@ export class Trace implements Guests {
     if (handled === undefined) return;
     this.#handled = undefined;
     this.#steps.push({ step: this.#steps.length + 1, actor: SERVER, did: HANDLES, what: handled.join(", ") });
-  }
-}
-
-/** The levels of pino, from the most talkative. */
-const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
-
-/** What the server logs of each event (`debug`) is where the trace has it from. */
-class Listener implements Logger {
-  readonly level = "debug";
-  readonly #trace: Trace;
-  readonly #users: Logger | undefined;
-
-  constructor(trace: Trace, users: Logger | undefined) {
-    this.#trace = trace;
-    this.#users = users;
-  }
-
-  debug(details: object, line: string): void {
-    if (line === "event" && "event" in details && "connection" in details)
-      this.#trace.handled(String(details.event), details.connection as string | undefined);
-    if (this.#users !== undefined && LEVELS.indexOf(this.#users.level) <= LEVELS.indexOf("debug"))
-      this.#users.debug(details, line);
-  }
-  info(details: object, line: string): void {
-    this.#users?.info(details, line);
-  }
-  warn(details: object, line: string): void {
-    this.#users?.warn(details, line);
-  }
-  error(details: object, line: string): void {
-    if (line === "handler failed" && "event" in details) this.#trace.failed(String(details.event));
-    this.#users?.error(details, line);
-  }
-  child(bindings: Record<string, unknown>): Logger {
-    return new Listener(this.#trace, this.#users?.child(bindings));
   }
 }

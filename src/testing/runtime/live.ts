@@ -62,20 +62,23 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   #failure: Failure | undefined;
 
   constructor(options: { readonly logger?: Logger | false }, { throws, seed }: LiveSettings, world: World) {
-    const { clock, steps, carrier, newId, newNode, logger } = world;
+    const { clock, steps, carrier, newId, newNode, observer } = world;
     this.#world = world;
     this.#throws = throws;
     this.#entrance = new MemoryListener(clock, carrier);
-    const users = options.logger ?? false;
     this.#server = createServer(
-      { ...options, logger: logger === undefined ? users : logger(users === false ? undefined : users) },
+      { ...options, logger: options.logger ?? false },
       {
         clock,
         newId,
         newNode,
         createListener: () => this.#entrance,
-        onFailure: (failure, error) => {
-          if (throws) this.#failure ??= { ...failure, error };
+        observer: {
+          handling: (event) => observer?.handling(event),
+          failed: (failure, error) => {
+            observer?.failed(failure, error);
+            if (throws) this.#failure ??= { ...failure, error };
+          },
         },
       },
     );

@@ -1,7 +1,7 @@
 /** What a runtime runs on: its clock, and who decides what happens next. */
 
+import type { HandlerObserver } from "../../actors/route/observer.js";
 import type { ConnectionId } from "../../api/connection.js";
-import type { Logger } from "../../runtime/logger.js";
 import type { Carrier } from "../memory-transport/memory.js";
 import { HandClock } from "./clock.js";
 
@@ -28,8 +28,8 @@ export interface World {
   readonly newNode?: () => string;
   /** Decides what arrives when; without one, the clock's steps deliver in order. */
   readonly carrier?: Carrier;
-  /** Told of all that the server does, beside the logger of the options. */
-  readonly logger?: (users: Logger | undefined) => Logger;
+  /** Watches the handlers of all servers. */
+  readonly observer?: HandlerObserver;
   /** Told who has come, and who was refused. */
   readonly guests?: Guests;
   /**
