@@ -17,10 +17,21 @@ export function createLogger(option: Logger | false | undefined, name: string): 
   return option === undefined ? new Guarded(createPino(1, { name, level: "info" })) : guard(option).child({ name });
 }
 
-/** Asked before a line for each event is put together. */
-export function isDebugging(log: Logger): boolean {
-  const { level } = log;
-  return level === "debug" || level === "trace";
+/** Whether events and frames are logged one by one: a field, since each of them asks, and the level of a logger is a call. */
+export class DebugSwitch {
+  isOn = false;
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.look();
+  }
+
+  /** Reads the level anew; a program may change the level at any time. */
+  look(): void {
+    const { level } = this.#log;
+    this.isOn = level === "debug" || level === "trace";
+  }
 }
 
 /** The words for a logger's `level`, the chattiest first. */

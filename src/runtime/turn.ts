@@ -25,6 +25,7 @@ export class Turn {
   #ready = new Set<Runnable>();
   #dirty: Flushable[] = [];
   #isScheduled = false;
+  #time: number | undefined;
   #number = 0;
   /** The turn is held open for a handler that awaits: most settle within the same tick, and their sends share its writes. */
   #isOpen = false;
@@ -32,14 +33,28 @@ export class Turn {
   /** Events that have run since, one for each that settled. */
   #continued = 0;
   readonly #onFailure: (error: unknown) => void;
+  readonly #onEnd: () => void;
 
   /**
+   * @param onEnd called after each turn
    * @param onFailure told of what somebody has thrown, which is a fault of ours: all others are run and flushed all the same.
    * Default: it is thrown again in a step of its own.
    */
-  constructor(clock: Clock, onFailure: (error: unknown) => void = (error) => rethrow(clock, error)) {
+  constructor(
+    clock: Clock,
+    onFailure: (error: unknown) => void = (error) => rethrow(clock, error),
+    onEnd: () => void = () => {},
+  ) {
     this.#clock = clock;
     this.#onFailure = onFailure;
+    this.#onEnd = onEnd;
+  }
+
+  /** The clock's time; within a turn that is scheduled the clock is read once, since many messages arrive together. */
+  time(): number {
+    if (!this.#isScheduled) return this.#clock.now();
+    this.#time ??= this.#clock.now();
+    return this.#time;
   }
 
   /** How many turns have ended. */
@@ -66,6 +81,7 @@ export class Turn {
 
   readonly #pass = (): void => {
     this.#isScheduled = false;
+    this.#time = undefined;
     if (this.#isOpen) this.#end();
     const ready = this.#ready;
     this.#ready = new Set();
@@ -96,6 +112,7 @@ export class Turn {
     this.#dirty = [];
     for (const flushable of dirty) this.#flush(flushable);
     this.#number++;
+    this.#onEnd();
   }
 
   #flush(flushable: Flushable): void {

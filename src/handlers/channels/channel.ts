@@ -3,7 +3,7 @@
  * handler actor runs its events; one at a time, unless its handler has an actor for each connection.
  */
 import { RouteBus } from "../../actors/route/bus.js";
-import { type ConnectionQueue, SerialGroup } from "../../actors/route/mailbox.js";
+import { type ConnectionQueue, SerialGroup } from "../../actors/route/connection-queue.js";
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member } from "../../actors/route/member.js";
 import { Registry } from "../../actors/route/registry.js";
@@ -45,14 +45,14 @@ export class ServerChannel implements Target {
       leaked: (error, kind) => host.leaked(error, kind, undefined, this),
     };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
-    const { clock, mailbox, counters, log, wake, bus } = host;
+    const { clock, mailbox, counters, log, debug, bus } = host;
     const outlet = host.outlet?.within(name);
     this.registry = new Registry<Member>(outlet?.populated);
     const { registry } = this;
-    const common = mailbox.lane(undefined, this.#strand, this);
+    const common = mailbox.createQueue(undefined, this.#strand, this);
     const stats = (): Stats => bus.stats();
     const tellsEach = (): boolean => this.runner.tellsEach === true;
-    const parts = { clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats, outlet };
+    const parts = { clock, registry, mailbox, common, counters, log, debug, encode, tellsEach, stats, outlet };
     this.bus = new RouteBus(parts);
     this.#restart = new Restart({
       clock,
@@ -60,7 +60,7 @@ export class ServerChannel implements Target {
       init: () => this.init(),
       onEnded: () => {
         mailbox.release(this.#strand);
-        wake();
+        mailbox.consumer?.wake();
       },
       onFailed: (error, tookMs) => host.failed(error, "init", undefined, this, tookMs),
     });
@@ -91,19 +91,15 @@ export class ServerChannel implements Target {
 
   lane(subscription: Subscription): ConnectionQueue {
     const strand = this.concurrency === "connection" ? new SerialGroup() : this.#strand;
-    return this.host.mailbox.lane(subscription, strand, this);
+    return this.host.mailbox.createQueue(subscription, strand, this);
   }
 
   post({ lane }: Subscription, event: MailboxEvent, bytes = 0): boolean {
-    const posted = this.host.mailbox.post(lane, event, bytes);
-    if (posted) this.host.wake();
-    return posted;
+    return this.host.mailbox.post(lane, event, bytes);
   }
 
   forward({ lane }: Subscription, event: MailboxEvent): boolean {
-    const posted = this.host.mailbox.forward(lane, event);
-    if (posted) this.host.wake();
-    return posted;
+    return this.host.mailbox.forward(lane, event);
   }
 
   add(subscription: Subscription): void {
@@ -113,7 +109,7 @@ export class ServerChannel implements Target {
 
   /** Tells the peer that the channel has ended for it. */
   sayEnd(socket: Member): void {
-    socket.offer(this.host.encode(writeEnd(this.name)));
+    socket.outbox.offer(this.host.encode(writeEnd(this.name)));
   }
 
   /** It is no target any more. */
@@ -144,8 +140,8 @@ export class ServerChannel implements Target {
   }
 
   async stop(): Promise<void> {
-    this.#restart.end();
-    this.bus.end();
+    this.#restart.stop();
+    this.bus.stop();
     await runFor(this.leakOwner, () => this.runner.stop());
   }
 

@@ -46,7 +46,7 @@ function live(socket: Socket | undefined): Subscription[] {
 
 /** All connections that come to a runner are. */
 function isMember(connection: Connection): connection is Member {
-  return "offer" in connection;
+  return "outbox" in connection;
 }
 
 class ChannelsRunner implements Runner {
@@ -77,7 +77,7 @@ class ChannelsRunner implements Runner {
         begun.push(channel);
       }
     } catch (error) {
-      for (const { bus } of this.#all) bus.end();
+      for (const { bus } of this.#all) bus.stop();
       await Promise.allSettled(begun.map((channel) => channel.stop()));
       throw error;
     }
@@ -149,7 +149,7 @@ class ChannelsRunner implements Runner {
   }
 
   #refuse({ member }: Socket, name: string, why: string): void {
-    member.offer(this.#host.encode(writeError(name, why)));
+    member.outbox.offer(this.#host.encode(writeError(name, why)));
   }
 
   /** With the last channel the whole handler has come to its end. */

@@ -4,10 +4,11 @@
  */
 import type { PeerCertificate } from "node:tls";
 import { IdleAlarm } from "../../actors/connection/idle-alarm.js";
-import { checkDuration, checkRoom, LOST_INFO, ownName } from "../../actors/route/bus.js";
-import type { ConnectionQueue, QueueOwner } from "../../actors/route/mailbox.js";
+import { LOST_INFO } from "../../actors/route/bus.js";
+import { checkDuration, checkRoom, ownName } from "../../actors/route/checks.js";
+import type { ConnectionQueue, QueueOwner } from "../../actors/route/connection-queue.js";
 import { isControl, type MailboxEvent } from "../../actors/route/mailbox-event.js";
-import type { Member, Outcome } from "../../actors/route/member.js";
+import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
 import type { ConnectionData, ConnectionId, Data, Params, TransportName } from "../../api/connection.js";
 import type { Ending, MessageEvent } from "../../api/events.js";
@@ -21,12 +22,13 @@ function copyOf(data: ConnectionData): ConnectionData {
   return Object.getPrototypeOf(data) === Object.prototype ? { ...data } : data;
 }
 
-export class Subscription implements Member, QueueOwner {
+export class Subscription implements Member, Outbox, QueueOwner {
   readonly id: ConnectionId;
   readonly openedAt: number;
   readonly lane: ConnectionQueue;
   readonly leakOwner: ReleasableOwner<Subscription>;
   data: ConnectionData;
+  readonly home: object;
   readonly #socket: Member;
   readonly #channel: ServerChannel;
   readonly #onEnded: () => void;
@@ -47,6 +49,7 @@ export class Subscription implements Member, QueueOwner {
     this.id = channel.host.newId();
     this.openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
+    this.home = channel.bus;
     this.lane = channel.lane(this);
     this.leakOwner = new ReleasableOwner<Subscription>(this, channel.host.clock, channel.host.leaked);
   }
@@ -107,6 +110,9 @@ export class Subscription implements Member, QueueOwner {
   }
   get hasWaiting(): boolean {
     return this.lane.messages > 0 || this.#socket.hasWaiting;
+  }
+  get outbox(): Outbox {
+    return this;
   }
   get isTarget(): boolean {
     return this.#isAnnounced && this.isOpen;
@@ -171,7 +177,7 @@ export class Subscription implements Member, QueueOwner {
   }
 
   offer(frame: Frame): Outcome {
-    return this.isOpen ? this.#socket.offer(frame) : "dead";
+    return this.isOpen ? this.#socket.outbox.offer(frame) : "dead";
   }
 
   tell(data: unknown): boolean {
