@@ -8,12 +8,12 @@ import { SendallError } from "../api/errors.js";
 import { MAX_NAME_LENGTH } from "../api/names.js";
 import { show } from "../runtime/show.js";
 import { Callbacks } from "./callbacks.js";
-import { Fences } from "./fences.js";
 import type { ClientClock, ClientState } from "./machine.js";
-import { Opening } from "./opening.js";
+import { isFenceAnswer, isRefusal, readMultiplexed, writeMessage } from "./multiplex.js";
+import { Opening } from "./opened-promise.js";
 import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
 import type { Message } from "./socket.js";
-import { isFenceAnswer, isRefusal, readMultiplexed, writeMessage } from "./wire.js";
+import { Fences } from "./sync-markers.js";
 
 /** One named conversation over a client's socket. */
 export interface Channel {

@@ -8,9 +8,9 @@ import { checkClientCloseCode, cutReason, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import { Callbacks } from "./callbacks.js";
 import { type Channel, type ChannelHost, Channels } from "./channels.js";
-import { Line } from "./line.js";
+import { Line } from "./current-socket.js";
 import { type ClientActor, type ClientClock, type ClientState, startClient } from "./machine.js";
-import { Opening } from "./opening.js";
+import { Opening } from "./opened-promise.js";
 import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
 import type { Message, SocketEnd, SocketFactory } from "./socket.js";
 

@@ -2,7 +2,7 @@
  * `connect`: the composition root of the client. Checks the options, finds the class that makes sockets here and starts a
  * {@link Client}.
  */
-import { type Client, LiveClient } from "./live.js";
+import { type Client, LiveClient } from "./client.js";
 import { badOption, type ClientSettings, type ConnectOptions, checkOptions, checkUrl, clockOf } from "./options.js";
 import type { SocketFactory, WebSocketClass } from "./socket.js";
 
