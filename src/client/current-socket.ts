@@ -1,15 +1,15 @@
 /**
- * The sockets of one client, one after the other: the machine dials, hangs up and drops here, the client sends here. There is
- * never more than one socket that anybody listens to.
+ * The current socket of a client: the machine dials, closes and terminates sockets here, and the client sends messages here. A client has
+ * at most one current socket, and none between two attempts. A `CurrentSocket` lives as long as its client.
  */
-import type { ClientLine } from "./machine.js";
-import { Attempt, LOST, type Message, type SocketFactory, type SocketListener } from "./socket.js";
+import type { SocketControl } from "./machine.js";
+import { ClientSocket, LOST_CONNECTION, type Message, type SocketFactory, type SocketListener } from "./socket.js";
 
-export class Line implements ClientLine {
+export class CurrentSocket implements SocketControl {
   readonly #url: string;
   readonly #factory: SocketFactory;
   readonly #listener: SocketListener;
-  #attempt: Attempt | undefined;
+  #socket: ClientSocket | undefined;
 
   constructor(url: string, factory: SocketFactory, listener: SocketListener) {
     this.#url = url;
@@ -18,38 +18,38 @@ export class Line implements ClientLine {
   }
 
   get bufferedAmount(): number {
-    return this.#attempt?.bufferedAmount ?? 0;
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   get protocol(): string {
-    return this.#attempt?.protocol ?? "";
+    return this.#socket?.protocol ?? "";
   }
 
-  /** Hands a message to the socket; `false` if there is none that takes it. */
+  /** Hands a message to the current socket. @returns `false` if no open socket takes the message */
   send(data: Message): boolean {
-    return this.#attempt?.send(data) ?? false;
+    return this.#socket?.send(data) ?? false;
   }
 
   dial(): void {
-    this.#attempt = new Attempt(this.#url, {
-      opened: () => this.#listener.opened(),
-      message: (data) => this.#listener.message(data),
-      failed: (error) => this.#listener.failed(error),
-      ended: (end) => {
-        this.#attempt = undefined;
-        this.#listener.ended(end);
+    this.#socket = new ClientSocket(this.#url, {
+      onOpened: () => this.#listener.onOpened(),
+      onMessage: (data) => this.#listener.onMessage(data),
+      onFailed: (error) => this.#listener.onFailed(error),
+      onClosed: (end) => {
+        this.#socket = undefined;
+        this.#listener.onClosed(end);
       },
     });
-    this.#attempt.start(this.#factory);
+    this.#socket.start(this.#factory);
   }
 
   close(code: number, reason: string): void {
-    // Between two attempts there is nobody to hang up on, but whoever waits for the end hears of it all the same.
-    if (this.#attempt === undefined) queueMicrotask(() => this.#listener.ended(LOST));
-    else this.#attempt.close(code, reason);
+    // Between two attempts there is no socket to close, but the machine still waits for an end.
+    if (this.#socket === undefined) queueMicrotask(() => this.#listener.onClosed(LOST_CONNECTION));
+    else this.#socket.close(code, reason);
   }
 
-  drop(): void {
-    this.#attempt?.drop();
+  terminate(): void {
+    this.#socket?.terminate();
   }
 }

@@ -1,5 +1,8 @@
-/** The promise of a first opening, of a client or a channel. That nobody looks at it is no reason to end a process. */
-export class Opening {
+/**
+ * The promise behind `opened` of a client or a channel: settled once, by the first opening or by an end before the first opening. A
+ * rejection without a listener does not end the process.
+ */
+export class OpenedPromise {
   readonly promise: Promise<void>;
   #resolve: () => void = () => {};
   #reject: (error: Error) => void = () => {};
@@ -12,12 +15,12 @@ export class Opening {
     this.promise.catch(() => {});
   }
 
-  opened(): void {
+  resolve(): void {
     this.#resolve();
   }
 
-  /** It will not open any more; means nothing if it has. */
-  failed(error: Error): void {
+  /** Called at the end of a client or channel; no effect after `resolve`. */
+  reject(error: Error): void {
     this.#reject(error);
   }
 }

@@ -1,93 +1,93 @@
 /**
- * Which subscription an end is meant for. A server's `uns,name` names the channel alone: one that crosses this side's `uns,name` and
- * `sub,name` looks as if it ended the new subscription. So `channels.ts` sends a fence before such a `sub`, an `uns,` without a name.
- * Our servers answer that in its turn, by `err,,not subscribed`: an end that comes before the answer is for the old subscription, one
- * that comes after it for the new one.
+ * Sync markers tell which subscription of a channel a server's `uns,name` ends. `uns,name` names only the channel, so a server's
+ * `uns,name` that crosses the client's `uns,name` and `sub,name` looks like the end of the new subscription. Therefore `channels.ts`
+ * sends a marker before such a `sub`: an `uns,` without a name. A Sendall server answers a marker in order, with
+ * `err,,not subscribed`: an end before the answer is for the old subscription, an end after the answer for the new.
  *
- * A server that is not ours may answer no fence. Then nobody can tell: after a while the end is taken for one of the new
- * subscription, and the server is told so. Both sides agree in any case.
+ * A different server may not answer markers. Then the end is ambiguous: after a timeout, the client takes the end for the end of the new
+ * subscription and sends `uns,name` to the server, so that both sides agree in any case. Markers end with their connection.
  */
 import type { ClientClock } from "./machine.js";
 
-/** What is asked of a channel. */
-export interface Fenced {
+/** The part of a channel that markers use. */
+export interface ResubscribedChannel {
   readonly name: string;
   readonly state: string;
 }
 
-interface Fence<C> {
+interface SyncMarker<C> {
   readonly channel: C;
   readonly timer: unknown;
-  /** The end that has come since, of this subscription or the one before. */
-  held: (() => void) | undefined;
-  /** It was waited for too long. */
-  isVoid: boolean;
+  /** An end that has come before the answer, for the old or (without an answer) the new subscription. */
+  heldEnd: (() => void) | undefined;
+  /** No answer has come within {@link ANSWER_TIMEOUT_MS}. */
+  hasTimedOut: boolean;
 }
 
-/** A server that has not answered by then is taken for one that does not; as long as one may take to answer a close frame. */
+/** After this time the client assumes a server that does not answer markers; the same time as for the answer to a close frame. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-export class Fences<C extends Fenced> {
+export class SyncMarkers<C extends ResubscribedChannel> {
   readonly #clock: ClientClock;
-  readonly #sayEnd: (name: string) => boolean;
-  /** Names of subscriptions that this side has ended over the present connection. */
-  readonly #parted = new Set<string>();
-  /** Not answered yet, oldest first. */
-  #waiting: Fence<C>[] = [];
+  readonly #sendUnsubscribe: (name: string) => boolean;
+  /** The names of subscriptions that the client has ended over the present connection. */
+  readonly #unsubscribed = new Set<string>();
+  /** The markers without an answer, oldest first. */
+  #waiting: SyncMarker<C>[] = [];
 
-  /** @param sayEnd sends `uns,name`; `false` if there is no connection */
-  constructor(clock: ClientClock, sayEnd: (name: string) => boolean) {
+  /** @param sendUnsubscribe sends `uns,name`; `false` if there is no connection */
+  constructor(clock: ClientClock, sendUnsubscribe: (name: string) => boolean) {
     this.#clock = clock;
-    this.#sayEnd = sayEnd;
+    this.#sendUnsubscribe = sendUnsubscribe;
   }
 
-  /** This side has ended a subscription of that name, and has told the server. */
-  parted(name: string): void {
-    this.#parted.add(name);
+  /** Called after the client has ended a subscription and sent `uns,name`. */
+  onUnsubscribed(name: string): void {
+    this.#unsubscribed.add(name);
   }
 
-  /** A channel is about to subscribe over the present connection. */
-  begin(channel: C): void {
-    if (!this.#parted.has(channel.name) || !this.#sayEnd("")) return;
-    const timer = this.#clock.setTimeout(() => this.#giveUp(fence), ANSWER_TIMEOUT_MS);
-    const fence: Fence<C> = { channel, timer, held: undefined, isVoid: false };
-    this.#waiting.push(fence);
+  /** Sends a marker, if necessary, before a channel subscribes over the present connection. */
+  sendBefore(channel: C): void {
+    if (!this.#unsubscribed.has(channel.name) || !this.#sendUnsubscribe("")) return;
+    const timer = this.#clock.setTimeout(() => this.#onTimeout(marker), ANSWER_TIMEOUT_MS);
+    const marker: SyncMarker<C> = { channel, timer, heldEnd: undefined, hasTimedOut: false };
+    this.#waiting.push(marker);
   }
 
-  /** The server has answered the oldest. @returns `false` if none was sent */
-  passed(): boolean {
-    const fence = this.#waiting.shift();
-    if (fence === undefined) return false;
-    this.#clock.clearTimeout(fence.timer);
-    // What was held was for the subscription before, and nothing more comes for that.
-    if (fence.channel.state !== "closed") this.#parted.delete(fence.channel.name);
+  /** Called when the server has answered the oldest marker. @returns `false` if no marker waits for an answer */
+  onAnswered(): boolean {
+    const marker = this.#waiting.shift();
+    if (marker === undefined) return false;
+    this.#clock.clearTimeout(marker.timer);
+    // A held end was for the old subscription, for which no further message can come.
+    if (marker.channel.state !== "closed") this.#unsubscribed.delete(marker.channel.name);
     return true;
   }
 
-  /** The server has ended a channel, or the one of that name before it. @param end ends the channel */
-  conclude(channel: C, end: () => void): void {
-    const fence = this.#waiting.findLast((one) => one.channel === channel);
-    if (fence === undefined) end();
-    else if (fence.isVoid) this.#endBoth(channel, end);
-    else fence.held = end;
+  /** Called when the server has ended a channel or its predecessor of the same name. @param end ends the channel */
+  onClosedByServer(channel: C, end: () => void): void {
+    const marker = this.#waiting.findLast((waiting) => waiting.channel === channel);
+    if (marker === undefined) end();
+    else if (marker.hasTimedOut) this.#closeBothSides(channel, end);
+    else marker.heldEnd = end;
   }
 
-  /** Another connection begins, or none. */
+  /** Called when a connection starts or ends. */
   clear(): void {
     for (const { timer } of this.#waiting) this.#clock.clearTimeout(timer);
     this.#waiting = [];
-    this.#parted.clear();
+    this.#unsubscribed.clear();
   }
 
-  #giveUp(fence: Fence<C>): void {
-    fence.isVoid = true;
-    const { channel, held } = fence;
-    if (held !== undefined && channel.state !== "closed") this.#endBoth(channel, held);
+  #onTimeout(marker: SyncMarker<C>): void {
+    marker.hasTimedOut = true;
+    const { channel, heldEnd } = marker;
+    if (heldEnd !== undefined && channel.state !== "closed") this.#closeBothSides(channel, heldEnd);
   }
 
-  /** The server may have the subscription still. */
-  #endBoth(channel: C, end: () => void): void {
-    if (this.#sayEnd(channel.name)) this.#parted.add(channel.name);
+  /** Ends the subscription here and on the server, which may still have the subscription. */
+  #closeBothSides(channel: C, end: () => void): void {
+    if (this.#sendUnsubscribe(channel.name)) this.#unsubscribed.add(channel.name);
     end();
   }
 }
