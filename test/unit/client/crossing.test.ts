@@ -310,7 +310,7 @@ test("a server that answers no sync marker is told that the channel has ended, a
   }
 });
 
-test("the timer of a sync marker ends with the connection or the channel", async () => {
+test("the timeout of a sync marker does nothing after the end of its connection or its channel", async () => {
   const lost = crossing();
   lost.stage.socket.message("uns,ann");
   lost.stage.socket.end(1001);
