@@ -1,6 +1,6 @@
 /**
- * The options of a client: their types, defaults and checks. `connect` and `channel` check here before anything is set going.
- * Nothing of Node is used, in the types neither: a page's compiler may know nothing of Node.
+ * The options of a client: types, defaults and checks. `connect` and `channel` check their options here before starting anything.
+ * This file uses nothing of Node, not even types: the compiler of a page may not know Node.
  */
 
 import { SendallError } from "../api/errors.js";
@@ -19,7 +19,7 @@ export interface ClientClosing {
   readonly reason: string;
   /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
-  /** Whether the client connects again by itself; after `false` no callback is called any more. */
+  /** Whether the client connects again by itself; after `false` no further callback is called. */
   readonly willRetry: boolean;
 }
 
@@ -27,22 +27,22 @@ export interface ClientClosing {
 export interface ReconnectOptions {
   /** The first wait, in milliseconds. Default: 1000. */
   readonly minMs?: number;
-  /** The longest wait, in milliseconds; also when `minMs` is more. Default: 10000. */
+  /** The longest wait, in milliseconds, even if `minMs` is longer. Default: 10000. */
   readonly maxMs?: number;
-  /** What each further retry multiplies the wait with, from 1. Default: 2. */
+  /** The factor, from 1, by which each further retry multiplies the wait. Default: 2. */
   readonly factor?: number;
   /**
-   * Up to which share of itself a wait is made shorter at random, from 0 (not at all) to 1 (anything down to nothing), so that
-   * the clients of a server that restarts do not all come back at once. Default: 1.
+   * The largest share of a wait that chance may take off, from 0 (nothing) to 1 (the whole wait), so that the clients of a
+   * restarting server do not come back at the same moment. Default: 1.
    */
   readonly jitter?: number;
-  /** How many retries in a row may fail before the client gives up. Default: no limit. */
+  /** How many retries in a row may fail before the client closes for good. Default: no limit. */
   readonly attempts?: number;
 }
 
-/** What a client keeps while it has no connection. */
+/** What a client keeps while there is no connection. */
 export interface OfflineOptions {
-  /** How many messages at most; for more `send` returns `false`. 0 keeps none. Default: 256. */
+  /** The maximum number of waiting messages; beyond the maximum `send` returns `false`. 0 keeps no message. Default: 256. */
   readonly maxMessages?: number;
 }
 
@@ -50,40 +50,47 @@ export interface OfflineOptions {
 export interface ConnectOptions {
   /** The subprotocol to offer, or several in order of preference. Default: none. */
   readonly protocols?: string | readonly string[];
-  /** Headers of the handshake's request beside its own, as `{ name: value }`. In Node, Deno and Bun only, and not beside `WebSocket`. Default: none. */
+  /**
+   * Additional headers of the handshake's request, as `{ name: value }`. In Node, Deno and Bun only, and not together with `WebSocket`.
+   * Default: none.
+   */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A connection is open. What waited has been sent before. */
+  /** Called when a connection has opened. The waiting messages have been sent before. */
   readonly onOpen?: () => unknown;
-  /** A message: a string for a text frame, bytes for a binary frame. */
+  /** Called with a message: a string for a text frame, bytes for a binary frame. */
   readonly onMessage?: (data: string | Uint8Array) => unknown;
-  /** A connection, or an attempt to make one, has ended. Calling `close` here keeps the client from connecting again. */
+  /** Called when a connection, or an attempt to connect, has ended. Calling `close` here keeps the client from connecting again. */
   readonly onClose?: (closing: ClientClosing) => unknown;
   /**
-   * A `SendallError`: `REFUSED` (in Node; `status` and `body` tell more), `CONNECTION_FAILED` or `CALLBACK_FAILED`. An error of
-   * the connection is followed by `onClose`. In Node its `cause` is the socket's error: nobody there, a reset, a broken frame.
+   * Called with a `SendallError`: `REFUSED` (in Node; `status` and `body` tell more), `CONNECTION_FAILED` or `CALLBACK_FAILED`. After
+   * an error of the connection comes `onClose`. In Node the error's `cause` is the socket's error: no server there, a reset, a broken
+   * frame.
    */
   readonly onError?: (error: Error) => unknown;
-  /** When to connect again; `false`: never. What is left out keeps its default. Default: after 1 to 10 s, for ever. */
+  /** When to connect again; `false`: never. Omitted members keep their default. Default: after 1 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
-  /** What is kept while there is no connection. What is left out keeps its default. Default: 256 messages. */
+  /** What is kept while there is no connection. Omitted members keep their default. Default: 256 messages. */
   readonly offline?: OfflineOptions;
   /**
-   * The class to make sockets with, shaped as a browser's `WebSocket`: that of `ws`, Node's own, a test runtime's. Default: the
-   * browser's, in Node, Deno and Bun that of `ws`. If it has the property `Symbol.for("sendall.clock")`, an object
-   * `{ setTimeout(ring, ms), clearTimeout(id), random() }`, the client takes its time and its chance from that.
+   * The class to make sockets with, in the shape of a browser's `WebSocket`: the class of `ws`, Node's own, a test runtime's. Default: the
+   * browser's class; in Node, Deno and Bun the class of `ws`. If the class has the property `Symbol.for("sendall.clock")`, an object
+   * `{ setTimeout(ring, ms), clearTimeout(id), random() }`, the client takes timers and random numbers from the object.
    */
   readonly WebSocket?: WebSocketClass;
 }
 
 /** The options of a channel. */
 export interface ChannelOptions {
-  /** The subscription has been sent. What waited follows it and has been sent before this is called. */
+  /** Called when the subscription, and then the channel's waiting messages, have been sent. */
   readonly onOpen?: () => unknown;
-  /** A message of the channel: a string for a text frame, bytes for a binary frame. */
+  /** Called with a message of the channel: a string for a text frame, bytes for a binary frame. */
   readonly onMessage?: (data: string | Uint8Array) => unknown;
-  /** The channel or its connection has ended; after `willRetry` it subscribes again by itself. */
+  /** Called when the channel or its connection has ended; after `willRetry` the channel subscribes again by itself. */
   readonly onClose?: (closing: ClientClosing) => unknown;
-  /** `REFUSED`: the server knows no such channel. `CALLBACK_FAILED`: without an `onError` here the client's hears of it. */
+  /**
+   * Called with `REFUSED` when the server knows no such channel, and with `CALLBACK_FAILED`, which goes to the client's `onError` if the
+   * channel has no `onError`.
+   */
   readonly onError?: (error: Error) => unknown;
 }
 
@@ -96,11 +103,11 @@ export interface ClientSettings extends Omit<ConnectOptions, "protocols" | "reco
 
 const BACKOFF: Backoff = { minMs: 1000, maxMs: 10_000, factor: 2, jitter: 1, attempts: Number.POSITIVE_INFINITY };
 const MAX_MESSAGES = 256;
-/** `setTimeout` counts in 32 bits. */
+/** The longest time of `setTimeout`, which counts in 32 bits. */
 const LONGEST_MS = 2_147_483_647;
-/** RFC 9110 section 5.6.2. */
+/** A token of RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
-/** RFC 9110 section 5.5. */
+/** A field value of RFC 9110 section 5.5. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 type Check = readonly [expected: string, accepts: (value: unknown) => boolean];
@@ -123,7 +130,7 @@ function areProtocols(value: unknown): boolean {
   return new Set(names).size === names.length && names.every((name) => typeof name === "string" && TOKEN.test(name));
 }
 
-/** Headers that the handshake has itself, once (RFC 6455 section 4.1), and those of a body, which it has not. */
+/** The headers that every handshake sets, once each (RFC 6455 section 4.1), and the headers of a body, which no handshake has. */
 const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
 
 function areHeaders(value: unknown): boolean {
@@ -161,12 +168,12 @@ const OFFLINE_CHECKS: Readonly<Record<string, Check>> = {
   "offline.maxMessages": number("a whole number from 0", 0, Number.MAX_SAFE_INTEGER),
 };
 
-/** Throws `BAD_OPTION`, the message beginning with the option's dotted name. */
+/** Throws `BAD_OPTION`; the message begins with the option's dotted name. */
 export function badOption(option: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
 }
 
-/** Refuses what is unknown or wrong. `undefined` counts as left out. */
+/** Refuses unknown options and wrong values. `undefined` counts as omitted. */
 function checkAll(values: object, checks: Readonly<Record<string, Check>>, prefix = ""): void {
   if (!isObject(values)) badOption("options", `expected an object, got ${show(values)}`);
   for (const [key, value] of Object.entries(values)) {
@@ -202,10 +209,10 @@ function merge({ minMs, maxMs, factor, jitter, attempts }: ReconnectOptions): Ba
   };
 }
 
-/** What is sent for a message, a copy of bytes; throws `BAD_DATA`. */
+/** The data to send for a message, with bytes copied; throws `BAD_DATA`. */
 export function checkData(data: unknown): Message {
   if (typeof data === "string") return data;
-  // Browsers refuse memory that is shared between threads, so not the buffer itself either.
+  // Always a copy: browsers refuse memory that threads share.
   if (data instanceof Uint8Array) return new Uint8Array(data).buffer;
   if (data instanceof ArrayBuffer) return data.slice(0);
   throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
@@ -218,8 +225,8 @@ export function checkChannelOptions(options: ChannelOptions): ChannelOptions {
 }
 
 /**
- * The address to dial; throws `BAD_OPTION`. A page may leave out what is as in its own address, and a path is enough for a class
- * of sockets that knows where it belongs.
+ * The address to dial; throws `BAD_OPTION`. A page may give a URL relative to its own address, and a path is enough for a socket class
+ * that knows its server (a test runtime's).
  */
 export function checkUrl(url: unknown, isClassGiven: boolean): string {
   const base = pageAddress();
@@ -237,8 +244,8 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
 }
 
 /**
- * What an address may be relative to. Deno has a `location` that is `undefined`, a test's page may be `about:blank`, and what stands in
- * for a page in other runtimes need not have an address at all.
+ * The base of relative addresses, if any. In Deno `location` is `undefined`, a test's page may be `about:blank`, and the substitute for a
+ * page in a different runtime may have no address.
  */
 function pageAddress(): string | undefined {
   const location: unknown = Reflect.get(globalThis, "location");
@@ -256,7 +263,7 @@ function canParse(text: string, base: string | undefined): boolean {
 
 const CLOCK: unique symbol = Symbol.for("sendall.clock");
 
-/** The clock that a class of sockets carries, or the real one; throws `BAD_OPTION` for what is none. */
+/** The clock of a socket class, or the real clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock {
   const clock: unknown = Class === undefined ? undefined : Reflect.get(Class, CLOCK);
   if (clock === undefined) return realClock;
@@ -272,7 +279,7 @@ function isClock(value: unknown): value is ClientClock {
   );
 }
 
-/** A wait keeps a Node process alive, as the connection would that it leads to. */
+/** The timer of a wait keeps a Node process alive, as the next connection will. */
 const realClock: ClientClock = {
   setTimeout: (ring, ms) => setTimeout(ring, ms),
   clearTimeout(id: ReturnType<typeof setTimeout>) {

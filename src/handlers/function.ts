@@ -1,4 +1,4 @@
-/** The single handler function, as the handler actor runs it. */
+/** The runner of the single handler function. The runner has no state, and ends with the route or channel. */
 
 import type { Runner } from "../actors/route/runner.js";
 import type { HandlerFunction } from "../api/handler.js";
