@@ -25,6 +25,8 @@ export class Turn {
   #ready = new Set<Runnable>();
   #dirty: Flushable[] = [];
   #isScheduled = false;
+  /** Events are run by a pass, which flushes afterwards or schedules another. */
+  #isPassing = false;
   #time: number | undefined;
   #number = 0;
   /** The turn is held open for a handler that awaits: most settle within the same tick, and their sends share its writes. */
@@ -33,21 +35,14 @@ export class Turn {
   /** Events that have run since, one for each that settled. */
   #continued = 0;
   readonly #onFailure: (error: unknown) => void;
-  readonly #onEnd: () => void;
 
   /**
-   * @param onEnd called after each turn
    * @param onFailure told of what somebody has thrown, which is a fault of ours: all others are run and flushed all the same.
    * Default: it is thrown again in a step of its own.
    */
-  constructor(
-    clock: Clock,
-    onFailure: (error: unknown) => void = (error) => rethrow(clock, error),
-    onEnd: () => void = () => {},
-  ) {
+  constructor(clock: Clock, onFailure: (error: unknown) => void = (error) => rethrow(clock, error)) {
     this.#clock = clock;
     this.#onFailure = onFailure;
-    this.#onEnd = onEnd;
   }
 
   /** The clock's time; within a turn that is scheduled the clock is read once, since many messages arrive together. */
@@ -69,7 +64,8 @@ export class Turn {
 
   flushAtEnd(flushable: Flushable): void {
     this.#dirty.push(flushable);
-    this.#schedule();
+    // The pass under way flushes at its end.
+    if (!this.#isPassing) this.#schedule();
   }
 
   /** The event that `runnable` awaited is settled: it goes on within the turn if that is still open. */
@@ -82,10 +78,12 @@ export class Turn {
   readonly #pass = (): void => {
     this.#isScheduled = false;
     this.#time = undefined;
+    this.#isPassing = true;
     if (this.#isOpen) this.#end();
     const ready = this.#ready;
     this.#ready = new Set();
     for (const runnable of ready) this.#run(runnable);
+    this.#isPassing = false;
     if (this.#isOpen) this.#schedule();
     else this.#end();
   };
@@ -112,7 +110,6 @@ export class Turn {
     this.#dirty = [];
     for (const flushable of dirty) this.#flush(flushable);
     this.#number++;
-    this.#onEnd();
   }
 
   #flush(flushable: Flushable): void {

@@ -8,7 +8,7 @@ import { EVERY_PATH } from "../admission/router.js";
 import { LinkLife } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
 import { runHandler } from "../handlers/shape.js";
-import { createLogger, DebugSwitch } from "../log/log.js";
+import { createLogger, levelOf } from "../log/log.js";
 import { type RouteDefinition, readOptions } from "../options/server-options.js";
 import { Turn } from "../runtime/turn.js";
 import { type LiveParts, LiveServer } from "./live-server.js";
@@ -20,13 +20,8 @@ import type { Surroundings } from "./surroundings.js";
 export function createServer(options: unknown, surroundings: Surroundings): LiveServer {
   const settings = readOptions(options);
   const log = createLogger(settings.logger, settings.name);
-  const debug = new DebugSwitch(log);
   const { clock } = surroundings;
-  const turn = new Turn(
-    clock,
-    (error) => log.error({ err: error }, "a part of a turn failed"),
-    () => debug.look(),
-  );
+  const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));
   const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor, log);
   const { cluster: adapter } = settings;
@@ -41,7 +36,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       clock,
       turn,
       log,
-      debug,
+      level: levelOf(log),
       newId,
       outlet: relay?.outletOf(path),
       inspection,

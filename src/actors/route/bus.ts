@@ -10,7 +10,7 @@ import { SendallError } from "../../api/errors.js";
 import type { Stats } from "../../api/stats.js";
 import type { Inlet, Outlet } from "../../cluster/outlet.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Logger } from "../../runtime/logger.js";
+import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
 import { checkDuration, checkRoom } from "./checks.js";
@@ -29,7 +29,7 @@ export interface BusParts {
   readonly counters: Counters;
   readonly log: Logger;
   /** Whether each frame is logged. */
-  readonly debug: { readonly isOn: boolean };
+  readonly level: LevelSource;
   /** Throws `BAD_DATA`. */
   readonly encode: (data: Data) => Frame;
   /** Whether an `info` event without an addressee goes to each connection. */
@@ -257,8 +257,8 @@ export class RouteBus implements Bus, Inlet {
   }
 
   #logged(frame: Frame, receipt: Receipt): Receipt {
-    const { debug, log } = this.#parts;
-    if (debug.isOn) log.debug({ bytes: frame.payloadBytes, ...receipt }, "frame");
+    const { level, log } = this.#parts;
+    if (EACH_EVENT.has(level.level)) log.debug({ bytes: frame.payloadBytes, ...receipt }, "frame");
     return receipt;
   }
 }

@@ -21,7 +21,7 @@ export interface EventsUnderWayParts {
   readonly onFreed: (queue: ConnectionQueue) => void;
 }
 
-interface Pending {
+export interface PendingEvent {
   readonly event: MailboxEvent;
   readonly queue: ConnectionQueue;
   readonly startedAt: number;
@@ -35,27 +35,24 @@ const TOO_LATE = "the server closed before it was finished";
 
 export class EventsUnderWay {
   readonly #parts: EventsUnderWayParts;
-  readonly #pending = new Set<Pending>();
+  /** A field, since the handler asks for its size before each event. */
+  readonly pending: Set<PendingEvent> = new Set();
   /** The pending events that may take any time as long as their connection is there. */
-  readonly #untimed = new Map<ConnectionQueue, Pending>();
+  readonly #untimed = new Map<ConnectionQueue, PendingEvent>();
   #isWaitingSkipped = false;
 
   constructor(parts: EventsUnderWayParts) {
     this.#parts = parts;
   }
 
-  get size(): number {
-    return this.#pending.size;
-  }
-
   /** Whether an event is under way that has to end in time. */
   get isAwaiting(): boolean {
-    return this.#pending.size > this.#untimed.size;
+    return this.pending.size > this.#untimed.size;
   }
 
   /** Oldest first. */
   get events(): MailboxEvent[] {
-    return Array.from(this.#pending, ({ event }) => event);
+    return Array.from(this.pending, ({ event }) => event);
   }
 
   /** Whether the queue's event under way may take any time. */
@@ -76,7 +73,7 @@ export class EventsUnderWay {
     }
     this.#time(pending);
     deferred.onFree = () => {
-      if (!this.#pending.has(pending)) return;
+      if (!this.pending.has(pending)) return;
       pending.timer?.cancel();
       pending.timer = undefined;
       this.#free(pending);
@@ -94,7 +91,7 @@ export class EventsUnderWay {
 
   /** The time of every timed event is up: the server is closing. */
   timeOutTimed(): void {
-    for (const pending of this.#pending) if (pending.timer !== undefined) this.#timeOut(pending, TOO_LATE);
+    for (const pending of this.pending) if (pending.timer !== undefined) this.#timeOut(pending, TOO_LATE);
   }
 
   /** The time of every event is up, and so is that of each later one at its start. */
@@ -104,25 +101,25 @@ export class EventsUnderWay {
   }
 
   timeOutAll(): void {
-    for (const pending of this.#pending) this.#timeOut(pending, TOO_LATE);
+    for (const pending of this.pending) this.#timeOut(pending, TOO_LATE);
   }
 
-  #free(pending: Pending): void {
+  #free(pending: PendingEvent): void {
     const { owner } = pending.queue;
     if (owner === undefined || !owner.isOpen || this.#isWaitingSkipped) this.#time(pending);
     else this.#untimed.set(pending.queue, pending);
   }
 
-  #time(pending: Pending): void {
+  #time(pending: PendingEvent): void {
     const { clock, timeoutMs } = this.#parts;
     if (this.#isWaitingSkipped) this.#timeOut(pending, TOO_LATE);
     else pending.timer = clock.after(Math.min(SLOW_MS, timeoutMs), () => this.#onSlow(pending));
   }
 
-  #follow(result: PromiseLike<unknown>, event: MailboxEvent, queue: ConnectionQueue): Pending {
+  #follow(result: PromiseLike<unknown>, event: MailboxEvent, queue: ConnectionQueue): PendingEvent {
     const { clock, log, onDone, onFailed } = this.#parts;
-    const pending: Pending = { event, queue, startedAt: clock.now(), timer: undefined };
-    this.#pending.add(pending);
+    const pending: PendingEvent = { event, queue, startedAt: clock.now(), timer: undefined };
+    this.pending.add(pending);
     queue.isUnderWay = true;
     if (queue.group !== undefined) queue.group.isBusy = true;
     const done = (value: unknown): void => {
@@ -145,7 +142,7 @@ export class EventsUnderWay {
     return pending;
   }
 
-  #onSlow(pending: Pending): void {
+  #onSlow(pending: PendingEvent): void {
     const { clock, timeoutMs, log } = this.#parts;
     const { event } = pending;
     const tooLate = `it was not finished after handlerTimeoutMs (${timeoutMs} ms)`;
@@ -155,16 +152,16 @@ export class EventsUnderWay {
     } else this.#timeOut(pending, tooLate);
   }
 
-  #timeOut(pending: Pending, why: string): void {
+  #timeOut(pending: PendingEvent, why: string): void {
     if (!this.#end(pending)) return;
     const error = new SendallError("HANDLER_TIMEOUT", `the "${pending.event.type}" event: ${why}`);
     this.#parts.onFailed(error, pending.event, pending.queue, pending.startedAt);
   }
 
   /** @returns `false` if the event had ended already: its time was up, or the server has stopped */
-  #end(pending: Pending): boolean {
+  #end(pending: PendingEvent): boolean {
     pending.timer?.cancel();
-    if (!this.#pending.delete(pending)) return false;
+    if (!this.pending.delete(pending)) return false;
     const { queue } = pending;
     queue.isUnderWay = false;
     if (this.#untimed.get(queue) === pending) this.#untimed.delete(queue);

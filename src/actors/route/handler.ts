@@ -4,7 +4,7 @@
  * `init` and `stop`.
  */
 import type { Clock } from "../../runtime/clock.js";
-import type { Logger } from "../../runtime/logger.js";
+import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
 import { handlerContext } from "../../runtime/unhandled-rejections.js";
@@ -24,7 +24,7 @@ export interface HandlerActorParts {
   readonly clock: Clock;
   readonly log: Logger;
   /** Whether each event is logged. */
-  readonly debug: { readonly isOn: boolean };
+  readonly level: LevelSource;
   readonly mirror: RouteMirror;
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
@@ -33,8 +33,6 @@ export interface HandlerActorParts {
   readonly onFailure: (error: unknown, event: MailboxEvent, target: Target, tookMs: number) => void;
   /** The actor itself has failed, which is a fault of ours. */
   readonly onCrash: (error: unknown) => void;
-  /** No event waits and none is under way. */
-  readonly onIdle: () => void;
 }
 
 /** The time is looked at after this many events. */
@@ -43,6 +41,8 @@ const CHECK_EVERY = 32;
 export class HandlerActor implements Runnable {
   readonly #parts: HandlerActorParts;
   readonly #underWay: EventsUnderWay;
+  /** Called when no event waits and none is under way; set while a step of stopping waits for that. */
+  onIdle: (() => void) | undefined = undefined;
   #isHeld = true;
   /** When the events that are handled now began, or the last of them failed: the next failure has taken no longer. */
   #runningSince = 0;
@@ -101,7 +101,7 @@ export class HandlerActor implements Runnable {
     this.#runningSince = startedAt;
     for (let done = 0; done < budget; done++) {
       if (this.#isHeld) return "idle";
-      if (concurrency === "serial" && this.#underWay.size > 0) return "awaiting";
+      if (concurrency === "serial" && this.#underWay.pending.size > 0) return "awaiting";
       if (done > 0 && done % CHECK_EVERY === 0 && clock.now() - startedAt >= LONG_TURN_MS) return "more";
       const posted = mailbox.take();
       if (posted === undefined) return this.#rest();
@@ -146,15 +146,15 @@ export class HandlerActor implements Runnable {
   }
 
   #rest(): "idle" | "awaiting" {
-    if (!this.#underWay.isAwaiting) this.#parts.onIdle();
-    return this.#underWay.size > 0 ? "awaiting" : "idle";
+    if (this.onIdle !== undefined && !this.#underWay.isAwaiting) this.onIdle();
+    return this.#underWay.pending.size > 0 ? "awaiting" : "idle";
   }
 
   #handle({ event, queue }: Posted): void {
-    const { observer, mirror, debug } = this.#parts;
+    const { observer, mirror, level } = this.#parts;
     if (event.type === "open") queue.owner?.announce();
     if (mirror.isOn) mirror.show(this, event);
-    if (debug.isOn) this.#log(event);
+    if (EACH_EVENT.has(level.level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
     const owner = queue.owner?.leakOwner ?? leakOwner;

@@ -21,16 +21,9 @@ export interface StoppingRoute {
 
 export class RouteShutdown {
   readonly #route: StoppingRoute;
-  /** Looks again whether a step is done. */
-  #look: (() => void) | undefined;
 
   constructor(route: StoppingRoute) {
     this.#route = route;
-  }
-
-  /** Told each time that the handler has nothing to do. */
-  onIdle(): void {
-    this.#look?.();
   }
 
   /** First: what has reached the mailbox by now is accepted, nothing after it. */
@@ -80,13 +73,14 @@ export class RouteShutdown {
   }
 
   #until(isSo: () => boolean): Promise<void> {
+    const { handler } = this.#route;
     return new Promise((resolve) => {
-      this.#look = () => {
+      handler.onIdle = () => {
         if (!isSo()) return;
-        this.#look = undefined;
+        handler.onIdle = undefined;
         resolve();
       };
-      this.#look();
+      handler.onIdle();
     });
   }
 }

@@ -9,7 +9,7 @@ import type { Stats } from "../../api/stats.js";
 import type { Outlet } from "../../cluster/outlet.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Logger } from "../../runtime/logger.js";
+import type { LevelSource, Logger } from "../../runtime/logger.js";
 import type { Turn } from "../../runtime/turn.js";
 import { type LeakKind, type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import { encodeFrame } from "../../transport/frame.js";
@@ -40,7 +40,7 @@ export interface RouteInput {
   readonly clock: Clock;
   readonly turn: Turn;
   readonly log: Logger;
-  readonly debug: { readonly isOn: boolean };
+  readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same route on the other nodes of a cluster. */
   readonly outlet: Outlet | undefined;
@@ -204,10 +204,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** What the bus, the runner and the handler actor share. */
-  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "debug" | "outlet" | "encode"> {
+  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "outlet" | "encode"> {
     const { clock, counters, log, mailbox } = this;
-    const { debug, outlet } = this.#input;
-    return { clock, counters, log, mailbox, debug, outlet, encode: encodeFrame };
+    const { level, outlet } = this.#input;
+    return { clock, counters, log, mailbox, level, outlet, encode: encodeFrame };
   }
 
   #createBus(): RouteBus {
@@ -251,7 +251,6 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       observer: this.#input.observer,
       onFailure: (error, event, target, tookMs) => this.#supervision.onEventFailed(error, event, target, tookMs),
       onCrash: (error) => this.#onHandlerCrashed(error),
-      onIdle: () => this.shutdown.onIdle(),
     });
   }
 

@@ -3,7 +3,7 @@ import type { Connection, ConnectionId, Data } from "../../api/connection.js";
 import type { Outlet } from "../../cluster/outlet.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Logger } from "../../runtime/logger.js";
+import type { LevelSource, Logger } from "../../runtime/logger.js";
 import type { LeakKind } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import type { RouteBus } from "./bus.js";
@@ -23,7 +23,7 @@ export interface RunnerHost {
   readonly clock: Clock;
   readonly log: Logger;
   /** Whether events and frames are logged. */
-  readonly debug: { readonly isOn: boolean };
+  readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same bus on other nodes, if there are any. */
   readonly outlet: Outlet | undefined;

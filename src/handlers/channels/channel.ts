@@ -51,14 +51,14 @@ export class ServerChannel implements Target, SubscribedChannel {
       leaked: (error, kind) => host.leaked(error, kind, undefined, this),
     };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
-    const { clock, mailbox, counters, log, debug, bus } = host;
+    const { clock, mailbox, counters, log, level, bus } = host;
     const outlet = host.outlet?.within(name);
     this.registry = new Registry<Member>(outlet?.populated);
     const { registry } = this;
     const common = mailbox.createQueue(undefined, this.#group, this);
     const stats = (): Stats => bus.stats();
     const tellsEach = (): boolean => this.runner.tellsEach === true;
-    const parts = { clock, registry, mailbox, common, counters, log, debug, encode, tellsEach, stats, outlet };
+    const parts = { clock, registry, mailbox, common, counters, log, level, encode, tellsEach, stats, outlet };
     this.bus = new RouteBus(parts);
     this.#restart = new Restart({
       clock,
