@@ -80,7 +80,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "actors/",
     "handlers/",
     "server/server-actor.ts",
-    "sockjs/http/session.ts",
+    "sockjs/http/session-machine.ts",
     "cluster/link.ts",
     "client/machine.ts",
   ],

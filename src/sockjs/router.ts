@@ -16,13 +16,13 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { overshootMessages } from "../transport/paused-bytes.js";
 import type { Admission } from "../transport/transport.js";
-import { PlainAsking, routeUrl } from "./http/asking.js";
+import { isHixie, shakeHixie } from "./hixie/handshake.js";
+import { answerRow, answerText, NOT_FOUND, rows } from "./http/endpoints.js";
 import { cacheable } from "./http/headers.js";
-import { answerRow, answerText, NOT_FOUND, rows } from "./http/rows.js";
-import { type ServiceParts, type ServiceSettings, type SockJsRequest, SockJsRoute } from "./http/service.js";
-import { type SessionParent, SessionSupervisor } from "./http/session.js";
+import { PlainAsking, routeUrl } from "./http/http-attempt.js";
+import { type ServiceParts, type ServiceSettings, type SockJsRequest, SockJsRoute } from "./http/route.js";
+import { type SessionParent, SessionSupervisor } from "./http/session-machine.js";
 import { Batch } from "./protocol/frames.js";
-import { isHixie, shakeHixie } from "./protocol/hixie.js";
 import type { Place } from "./protocol/paths.js";
 import { SocketSession } from "./socket-session.js";
 

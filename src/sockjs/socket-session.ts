@@ -9,8 +9,8 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
 import type { Transport, TransportListener } from "../transport/transport.js";
+import { Inbox } from "./inbound-queue.js";
 import { type Batch, closeFrame, HEARTBEAT, OPEN, readSocketMessage } from "./protocol/frames.js";
-import { Inbox } from "./protocol/inbox.js";
 
 const OPEN_FRAME = encodeFrame(OPEN);
 const HEARTBEAT_FRAME = encodeFrame(HEARTBEAT);

@@ -1,6 +1,6 @@
 /** Bodies of requests that bring messages: read as a whole, and bounded. */
 import type { IncomingMessage } from "node:http";
-import { Gathered } from "../protocol/gathered.js";
+import { Gathered } from "../protocol/growable-buffer.js";
 
 /** The body, or why there is none: it is too large, or its sender has left. */
 export type Body = { readonly text: string; readonly bytes: number } | "too large" | "lost";

@@ -9,10 +9,10 @@ import type { SockJsOptions } from "../../api/options.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
+import { Inbox } from "../inbound-queue.js";
 import { type Batch, closeFrame, HEARTBEAT, OPEN } from "../protocol/frames.js";
-import { Inbox } from "../protocol/inbox.js";
-import type { SessionEvent, SessionLife, SessionSupervisor } from "./session.js";
-import type { Stream, StreamOwner } from "./stream.js";
+import type { Stream, StreamOwner } from "./receiver.js";
+import type { SessionEvent, SessionLife, SessionSupervisor } from "./session-machine.js";
 
 /** What a session needs of its surroundings. */
 export interface SessionParts {

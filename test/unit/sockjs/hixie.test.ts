@@ -1,6 +1,6 @@
 /** The proof of hixie-76. */
 import { expect, test } from "vitest";
-import { answerTo } from "../../../src/sockjs/protocol/hixie.js";
+import { answerTo } from "../../../src/sockjs/hixie/handshake.js";
 
 test.each([
   ["4 @1  46546xW%0l 1 5", "12998 5 Y3 1  .P00", "aaaaaaaa", "ca3400d8a50847972cd5715ababf437b"],

@@ -3,9 +3,9 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { expect, test } from "vitest";
 import { createServerActor } from "../../../src/server/server-actor.js";
-import { type SessionLife, SessionSupervisor } from "../../../src/sockjs/http/session.js";
-import { shapes } from "../../../src/sockjs/http/shapes.js";
-import { Stream } from "../../../src/sockjs/http/stream.js";
+import { Stream } from "../../../src/sockjs/http/receiver.js";
+import { type SessionLife, SessionSupervisor } from "../../../src/sockjs/http/session-machine.js";
+import { shapes } from "../../../src/sockjs/protocol/transport-formats.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission } from "../../../src/transport/transport.js";
 

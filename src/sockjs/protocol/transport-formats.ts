@@ -1,5 +1,5 @@
 /** The transports over HTTP that carry frames to clients, and how each dresses them. */
-import type { Shape } from "./stream.js";
+import type { Shape } from "../http/receiver.js";
 
 const SCRIPT_TYPE = "application/javascript; charset=UTF-8";
 

@@ -14,7 +14,7 @@ import { ignoreError, refuseSocket } from "../../http/refuse.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
-import { Gathered } from "./gathered.js";
+import { Gathered } from "../protocol/growable-buffer.js";
 
 /** So many bytes follow the head of the request. */
 const NONCE_BYTES = 8;

@@ -7,11 +7,11 @@ import type { HeartbeatOptions, SockJsOptions } from "../../api/options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Batch } from "../protocol/frames.js";
 import { type Locate, locator, type Place } from "../protocol/paths.js";
-import type { PlainAsking } from "./asking.js";
+import type { PlainAsking } from "./http-attempt.js";
 import { HttpSession } from "./http-session.js";
 import { type IframePage, iframePage } from "./pages.js";
-import type { SessionSupervisor } from "./session.js";
-import type { Stream } from "./stream.js";
+import type { Stream } from "./receiver.js";
+import type { SessionSupervisor } from "./session-machine.js";
 
 /** The settings of a route, as far as SockJS has to do with them. */
 export interface ServiceSettings {

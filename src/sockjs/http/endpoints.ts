@@ -1,6 +1,7 @@
 /** The table of SockJS: for each row its methods, and how a plain request to it is answered. */
 import type { ServerResponse } from "node:http";
 import type { Row } from "../protocol/paths.js";
+import type { ReceivingRow } from "../protocol/transport-formats.js";
 import {
   answerPreflight,
   frameAncestors,
@@ -11,10 +12,9 @@ import {
   setNoCache,
 } from "./headers.js";
 import { GREETING, hasPage, infoText } from "./pages.js";
-import { receive } from "./receive.js";
-import { send } from "./send.js";
-import type { SockJsRequest } from "./service.js";
-import type { ReceivingRow } from "./shapes.js";
+import { receive } from "./receive-requests.js";
+import type { SockJsRequest } from "./route.js";
+import { send } from "./send-requests.js";
 
 interface Answering {
   /** As `Allow` names them. */

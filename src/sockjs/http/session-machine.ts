@@ -4,7 +4,7 @@
  */
 import { type ActorLogic, type AnyActorRef, createActor, type Snapshot, setup } from "xstate";
 import type { Admission } from "../../transport/transport.js";
-import type { Stream } from "./stream.js";
+import type { Stream } from "./receiver.js";
 
 /** What a session is told; `attach` brings a response that its client has asked for. */
 export type SessionEvent =

@@ -1,6 +1,6 @@
 /** What a session's client has sent, on its way to a connection that may be full. */
 import { expect, test } from "vitest";
-import { Inbox } from "../../../src/sockjs/protocol/inbox.js";
+import { Inbox } from "../../../src/sockjs/inbound-queue.js";
 
 function stage(onMessage: (text: string) => void = () => {}) {
   const told: string[] = [];

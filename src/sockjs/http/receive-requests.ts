@@ -4,9 +4,9 @@ import { Facts } from "../../admission/request-head.js";
 import { LEFT } from "../../admission/upgrade-attempt.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Admission } from "../../transport/transport.js";
-import type { SockJsRequest } from "./service.js";
-import { type ReceivingRow, shapes } from "./shapes.js";
-import { Stream } from "./stream.js";
+import { type ReceivingRow, shapes } from "../protocol/transport-formats.js";
+import { Stream } from "./receiver.js";
+import type { SockJsRequest } from "./route.js";
 
 export function receive(exchange: SockJsRequest, row: ReceivingRow): void {
   const { request, response, asking, service, place } = exchange;

@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { overshootBytes, overshootMessages } from "../../transport/paused-bytes.js";
 import { readMessages } from "../protocol/frames.js";
 import { isTooLarge, payloadOf, readBody } from "./body.js";
-import type { SockJsRequest } from "./service.js";
+import type { SockJsRequest } from "./route.js";
 
 type SendingRow = "xhr_send" | "jsonp_send";
 

@@ -3,8 +3,8 @@
  * the handler's mailbox may be full after the first (contract 5): the rest waits here, and so does the request's answer.
  */
 
-import { Fifo } from "../../runtime/fifo.js";
-import type { TransportListener } from "../../transport/transport.js";
+import { Fifo } from "../runtime/fifo.js";
+import type { TransportListener } from "../transport/transport.js";
 
 interface Brought {
   readonly messages: readonly string[];
