@@ -81,6 +81,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "handlers/",
     "server/server-actor.ts",
     "sockjs/http/session-machine.ts",
+    "sockjs/http/session-supervisor.ts",
     "cluster/link.ts",
     "client/machine.ts",
   ],

@@ -1,42 +1,43 @@
 /**
- * What a session's client has sent and its connection has not been told yet. One request brings any number of messages, and
- * the handler's mailbox may be full after the first (contract 5): the rest waits here, and so does the request's answer.
+ * The queue between a SockJS client and its connection: messages that have arrived and are not delivered yet. A single request or
+ * frame may carry any number of messages, and the handler's mailbox may be full after the first (contract 5): the rest waits here,
+ * and so does the answer to the request. A session has a queue from its opening to its end.
  */
 
 import { Fifo } from "../runtime/fifo.js";
 import type { TransportListener } from "../transport/transport.js";
 
-interface Brought {
+interface InboundBatch {
   readonly messages: readonly string[];
-  /** How many of them were delivered. */
+  /** Index of the next message to deliver. */
   next: number;
-  /** All of them are. */
+  /** Called after the last message was delivered or dropped. */
   readonly done: () => void;
 }
 
-export class Inbox {
-  readonly #peer: Pick<TransportListener, "message">;
-  readonly #brought = new Fifo<Brought>();
-  #current: Brought | undefined;
-  /** How many messages wait here. */
+export class InboundQueue {
+  readonly #listener: Pick<TransportListener, "message">;
+  readonly #batches = new Fifo<InboundBatch>();
+  #current: InboundBatch | undefined;
+  /** Number of messages in the queue. */
   waiting = 0;
   #isPaused = false;
-  #isEnding = false;
-  #isOver = false;
+  #isClosing = false;
+  #isClosed = false;
   #isDelivering = false;
 
-  constructor(peer: Pick<TransportListener, "message">) {
-    this.#peer = peer;
+  constructor(listener: Pick<TransportListener, "message">) {
+    this.#listener = listener;
   }
 
   push(messages: readonly string[], done: () => void = () => {}): void {
     this.waiting += messages.length;
-    this.#brought.push({ messages, next: 0, done });
+    this.#batches.push({ messages, next: 0, done });
     this.#deliver();
   }
 
   pause(): void {
-    this.#isPaused = !this.#isEnding;
+    this.#isPaused = !this.#isClosing;
   }
 
   resume(): void {
@@ -44,35 +45,35 @@ export class Inbox {
     this.#deliver();
   }
 
-  /** The session ends: what has arrived is delivered all the same (contract 11), and what comes later is not. */
-  end(): void {
-    this.#isEnding = true;
+  /** Delivers every queued message, even to a full mailbox (contract 11). Later messages are dropped. */
+  close(): void {
+    this.#isClosing = true;
     this.resume();
-    this.#isOver = true;
+    this.#isClosed = true;
   }
 
-  /** Not while it is at it already: a message may pause the session, and resume it. */
+  /** Does nothing inside itself: delivering a message may pause and resume the session. */
   #deliver(): void {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     try {
-      for (let one = this.#next(); one !== undefined; one = this.#next()) {
-        const text = one.messages[one.next++];
+      for (let batch = this.#nextBatch(); batch !== undefined; batch = this.#nextBatch()) {
+        const text = batch.messages[batch.next++];
         this.waiting--;
-        if (text !== undefined) this.#peer.message(text, Buffer.byteLength(text));
+        if (text !== undefined) this.#listener.message(text, Buffer.byteLength(text));
       }
     } finally {
       this.#isDelivering = false;
     }
   }
 
-  /** What is to be delivered next; `undefined` if there is nothing, or it has to wait. */
-  #next(): Brought | undefined {
+  /** @returns the batch with the next message to deliver; `undefined` while the queue is empty or paused */
+  #nextBatch(): InboundBatch | undefined {
     for (;;) {
-      this.#current ??= this.#brought.shift();
+      this.#current ??= this.#batches.shift();
       const current = this.#current;
       if (current === undefined) return undefined;
-      if (this.#isOver || current.next >= current.messages.length) {
+      if (this.#isClosed || current.next >= current.messages.length) {
         this.#current = undefined;
         this.waiting -= current.messages.length - current.next;
         current.done();

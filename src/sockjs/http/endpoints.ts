@@ -1,139 +1,136 @@
-/** The table of SockJS: for each row its methods, and how a plain request to it is answered. */
-import type { ServerResponse } from "node:http";
-import type { Row } from "../protocol/paths.js";
-import type { ReceivingRow } from "../protocol/transport-formats.js";
+/** The table of SockJS endpoints: methods, common headers, and the answer to a plain HTTP request. */
+import type { Endpoint } from "../protocol/paths.js";
+import type { ReceivingEndpoint } from "../protocol/transport-formats.js";
+import { answerText, NOT_FOUND } from "./answers.js";
 import {
   answerPreflight,
   frameAncestors,
-  setCacheable,
-  setCookie,
+  setCacheHeaders,
   setCors,
   setEventSourceCors,
   setNoCache,
+  setSessionCookie,
 } from "./headers.js";
-import { GREETING, hasPage, infoText } from "./pages.js";
-import { receive } from "./receive-requests.js";
-import type { SockJsRequest } from "./route.js";
-import { send } from "./send-requests.js";
+import { GREETING, infoText, matchesEtag } from "./pages.js";
+import { answerReceive } from "./receive-requests.js";
+import type { SockJsRequest } from "./request.js";
+import { answerSend } from "./send-requests.js";
 
-interface Answering {
-  /** As `Allow` names them. */
+interface EndpointHandler {
+  /** The methods for `Allow`. */
   readonly methods: readonly string[];
-  /** The headers of every answer. */
-  readonly prepare?: (exchange: SockJsRequest) => void;
-  readonly answer: (exchange: SockJsRequest) => void;
+  /** Sets the headers of every answer, including refusals. */
+  readonly setHeaders?: (request: SockJsRequest) => void;
+  readonly answer: (request: SockJsRequest) => void;
 }
 
-const TEXT = "text/plain; charset=UTF-8";
-export const NOT_FOUND = "404 Error: Page not found\n";
-
-/** Answers in one piece; nothing has no type. */
-export function answerText(response: ServerResponse, status: number, text: string): void {
-  if (text !== "") response.setHeader("Content-Type", TEXT);
-  response.statusCode = status;
-  response.end(text);
-}
-
-function prepareSession({ response, asking, service }: SockJsRequest): void {
+function setSessionHeaders({ response, attempt, route }: SockJsRequest): void {
   setNoCache(response);
-  if (service.options.cookieNeeded) setCookie(response, asking);
+  if (route.options.cookieNeeded) setSessionCookie(response, attempt);
 }
 
-function prepareXhr(exchange: SockJsRequest): void {
-  prepareSession(exchange);
-  setCors(exchange.response, exchange.asking, exchange.service.settings.origins);
+function setXhrHeaders(request: SockJsRequest): void {
+  setSessionHeaders(request);
+  setCors(request.response, request.attempt, request.route.settings.origins);
 }
 
-/** What is a script is never to be taken for anything else. */
-function prepareScript(exchange: SockJsRequest): void {
-  prepareSession(exchange);
-  exchange.response.setHeader("X-Content-Type-Options", "nosniff");
+/** `nosniff`: browsers must treat the answer as a script only. */
+function setJsonpHeaders(request: SockJsRequest): void {
+  setSessionHeaders(request);
+  request.response.setHeader("X-Content-Type-Options", "nosniff");
 }
 
-function prepareEventSource(exchange: SockJsRequest): void {
-  prepareSession(exchange);
-  setEventSourceCors(exchange.response, exchange.asking, exchange.service.settings.origins);
+function setEventSourceHeaders(request: SockJsRequest): void {
+  setSessionHeaders(request);
+  setEventSourceCors(request.response, request.attempt, request.route.settings.origins);
 }
 
-function prepareInfo(exchange: SockJsRequest): void {
-  const { response, asking, service } = exchange;
+function setInfoHeaders(request: SockJsRequest): void {
+  const { response, attempt, route } = request;
   setNoCache(response);
-  setCors(response, asking, service.settings.origins);
-  if (service.options.cookieNeeded && exchange.request.method === "OPTIONS") setCookie(response, asking);
+  setCors(response, attempt, route.settings.origins);
+  if (route.options.cookieNeeded && request.raw.method === "OPTIONS") setSessionCookie(response, attempt);
 }
 
-function greet({ response }: SockJsRequest): void {
+function answerGreeting({ response }: SockJsRequest): void {
   answerText(response, 200, GREETING);
 }
 
-function info({ response, service }: SockJsRequest): void {
+function answerInfo({ response, route }: SockJsRequest): void {
   response.setHeader("Content-Type", "application/json; charset=UTF-8");
-  response.end(infoText(service.options));
+  response.end(infoText(route.options));
 }
 
-function iframe({ response, asking, service }: SockJsRequest): void {
-  const { page, settings, parts } = service;
-  setCacheable(response, parts.clock.now());
-  response.setHeader("ETag", page.etag);
-  const ancestors = frameAncestors(settings.origins, asking.host);
-  // Of several policies each has to be met.
+function answerIframe({ response, attempt, route }: SockJsRequest): void {
+  const { iframePage, settings, parts } = route;
+  setCacheHeaders(response, parts.clock.now());
+  response.setHeader("ETag", iframePage.etag);
+  const ancestors = frameAncestors(settings.origins, attempt.host);
+  // Appended: a browser enforces every policy, including a policy of the host.
   if (ancestors !== undefined) response.appendHeader("Content-Security-Policy", ancestors);
-  if (hasPage(asking.headers["if-none-match"], page)) {
+  if (matchesEtag(attempt.headers["if-none-match"], iframePage)) {
     response.writeHead(304).end();
     return;
   }
   response.setHeader("Content-Type", "text/html; charset=UTF-8");
-  response.end(page.body);
+  response.end(iframePage.body);
 }
 
-/** Of a WebSocket what came is a plain request. */
-function noUpgrade({ response }: SockJsRequest): void {
+/** A request to a WebSocket endpoint without an upgrade. */
+function answerNoUpgrade({ response }: SockJsRequest): void {
   answerText(response, 400, "Not a valid websocket request");
 }
 
-function receiving(row: ReceivingRow, prepare: Answering["prepare"] = prepareSession): Answering {
-  const methods = row === "xhr" || row === "xhr_streaming" ? ["POST", "OPTIONS"] : ["GET"];
-  return { methods, prepare, answer: (exchange) => receive(exchange, row) };
+function receivingHandler(
+  endpoint: ReceivingEndpoint,
+  setHeaders: EndpointHandler["setHeaders"] = setSessionHeaders,
+): EndpointHandler {
+  const methods = endpoint === "xhr" || endpoint === "xhr_streaming" ? ["POST", "OPTIONS"] : ["GET"];
+  return { methods, setHeaders, answer: (request) => answerReceive(request, endpoint) };
 }
 
-const webSocket: Answering = { methods: ["GET"], answer: noUpgrade };
+const webSocketHandler: EndpointHandler = { methods: ["GET"], answer: answerNoUpgrade };
 
-export const rows: Readonly<Record<Row, Answering>> = {
-  greeting: { methods: ["GET"], answer: greet },
-  info: { methods: ["OPTIONS", "GET"], prepare: prepareInfo, answer: info },
-  iframe: { methods: ["GET"], answer: iframe },
-  raw: webSocket,
-  websocket: webSocket,
-  xhr: receiving("xhr", prepareXhr),
-  xhr_streaming: receiving("xhr_streaming", prepareXhr),
-  eventsource: receiving("eventsource", prepareEventSource),
-  htmlfile: receiving("htmlfile"),
-  jsonp: receiving("jsonp", prepareScript),
+export const endpoints: Readonly<Record<Endpoint, EndpointHandler>> = {
+  greeting: { methods: ["GET"], answer: answerGreeting },
+  info: { methods: ["OPTIONS", "GET"], setHeaders: setInfoHeaders, answer: answerInfo },
+  iframe: { methods: ["GET"], answer: answerIframe },
+  raw: webSocketHandler,
+  websocket: webSocketHandler,
+  xhr: receivingHandler("xhr", setXhrHeaders),
+  xhr_streaming: receivingHandler("xhr_streaming", setXhrHeaders),
+  eventsource: receivingHandler("eventsource", setEventSourceHeaders),
+  htmlfile: receivingHandler("htmlfile"),
+  jsonp: receivingHandler("jsonp", setJsonpHeaders),
   xhr_send: {
     methods: ["POST", "OPTIONS"],
-    prepare: prepareXhr,
-    answer: (exchange) => send(exchange, "xhr_send"),
+    setHeaders: setXhrHeaders,
+    answer: (request) => answerSend(request, "xhr_send"),
   },
-  jsonp_send: { methods: ["POST"], prepare: prepareSession, answer: (exchange) => send(exchange, "jsonp_send") },
+  jsonp_send: {
+    methods: ["POST"],
+    setHeaders: setSessionHeaders,
+    answer: (request) => answerSend(request, "jsonp_send"),
+  },
 };
 
-/** Answers a request to a row: to a method that it does not have with those that it has. */
-export function answerRow(row: Row, exchange: SockJsRequest): void {
-  const { request, response, service } = exchange;
-  const { methods, prepare, answer } = rows[row];
+/** Answers a plain request: 405 for an unknown method, the CORS preflight, or the answer of the endpoint. */
+export function answerEndpoint(endpoint: Endpoint, request: SockJsRequest): void {
+  const { raw, response, route } = request;
+  const { methods, setHeaders, answer } = endpoints[endpoint];
   // A client that resets its connection must not end the process.
   response.on("error", ignoreError);
-  if (rows[row] === webSocket && !service.options.websocket) {
-    setCacheable(response, service.parts.clock.now());
+  if (endpoints[endpoint] === webSocketHandler && !route.options.websocket) {
+    setCacheHeaders(response, route.parts.clock.now());
     answerText(response, 404, NOT_FOUND);
     return;
   }
-  prepare?.(exchange);
-  if (!methods.includes(request.method ?? "")) {
+  setHeaders?.(request);
+  if (!methods.includes(raw.method ?? "")) {
     response.setHeader("Allow", methods.join(", "));
     answerText(response, 405, "");
-  } else if (request.method === "OPTIONS") answerPreflight(response, methods, service.parts.clock.now());
-  else answer(exchange);
+  } else if (raw.method === "OPTIONS") answerPreflight(response, methods, route.parts.clock.now());
+  else answer(request);
 }
 
 function ignoreError(): void {}

@@ -1,70 +1,80 @@
-/** Requests for frames: the first of an id makes its session, which the gate has to let in; others are brought to theirs. */
+/**
+ * `xhr`, `xhr_streaming`, `eventsource`, `htmlfile` and `jsonp`: requests for frames. The first request with a session id creates
+ * the session, and the gate decides whether the session opens; later requests offer a receiver to the session.
+ */
 import type { ServerResponse } from "node:http";
 import { Facts } from "../../admission/request-head.js";
 import { LEFT } from "../../admission/upgrade-attempt.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Admission } from "../../transport/transport.js";
-import { type ReceivingRow, shapes } from "../protocol/transport-formats.js";
-import { Stream } from "./receiver.js";
-import type { SockJsRequest } from "./route.js";
+import { type ReceivingEndpoint, transportFormats } from "../protocol/transport-formats.js";
+import { TEXT_TYPE } from "./answers.js";
+import type { SockJsRequest } from "./request.js";
+import { ResponseReceiver } from "./response-receiver.js";
 
-export function receive(exchange: SockJsRequest, row: ReceivingRow): void {
-  const { request, response, asking, service, place } = exchange;
-  const refusal = refuseScript(exchange, row);
+export function answerReceive(request: SockJsRequest, endpoint: ReceivingEndpoint): void {
+  const { raw, response, attempt, route, target } = request;
+  const refusal = refuseScriptTransport(request, endpoint);
   if (refusal !== undefined) {
-    service.parts.gate.refused(asking, refusal);
+    route.parts.gate.refused(attempt, refusal);
     answerRefusal(response, refusal);
     return;
   }
-  const isScript = row === "htmlfile" || row === "jsonp";
-  const callback = isScript ? readCallback(new Facts(asking.head).query, row) : { name: "" };
+  const isScript = endpoint === "htmlfile" || endpoint === "jsonp";
+  const callback = isScript ? readCallback(new Facts(attempt.head).query, endpoint) : { name: "" };
   if ("problem" in callback) {
     answerRefusal(response, { status: 500, body: callback.problem });
     return;
   }
-  const session = service.find(place);
-  const toStream = (): Stream =>
-    new Stream(request, response, shapes[row], callback.name, service.options.responseLimitBytes);
-  if (session === undefined) open(exchange, toStream);
-  else session.attach(toStream());
+  const session = route.findSession(target);
+  const format = transportFormats[endpoint];
+  const maxLength = route.options.responseLimitBytes;
+  const createReceiver = (): ResponseReceiver =>
+    new ResponseReceiver({ request: raw, response, format, callback: callback.name, maxLength });
+  if (session === undefined) openSession(request, createReceiver);
+  else session.offerReceiver(createReceiver());
 }
 
-/** What these transports carry is run as a script by whatever page asks for it. */
-function refuseScript({ service }: SockJsRequest, row: ReceivingRow): Refusal | undefined {
-  if (service.settings.origins === "any" || (row !== "htmlfile" && row !== "jsonp")) return undefined;
-  return { status: 403, body: `the transport ${shapes[row].transport} is for any origin or none (option origins)` };
+/** Any page can run the frames of script transports as a script, and so read the messages. */
+function refuseScriptTransport({ route }: SockJsRequest, endpoint: ReceivingEndpoint): Refusal | undefined {
+  if (route.settings.origins === "any" || (endpoint !== "htmlfile" && endpoint !== "jsonp")) return undefined;
+  const { transport } = transportFormats[endpoint];
+  return { status: 403, body: `the transport ${transport} is for any origin or none (option origins)` };
 }
 
-const NO_CALLBACK = /[^-a-zA-Z0-9_.]/;
-const MAX_JSONP_CALLBACK = 32;
+const INVALID_CALLBACK = /[^-a-zA-Z0-9_.]/;
+const MAX_JSONP_CALLBACK_LENGTH = 32;
 
-/** The function of the page that is called with each frame. Repeated it is nobody's. */
+/** Reads the name of the function that the page wants called with each frame. A repeated parameter is invalid. */
 function readCallback(
   query: URLSearchParams,
-  row: ReceivingRow,
+  endpoint: ReceivingEndpoint,
 ): { readonly name: string } | { readonly problem: string } {
   const names = query.has("c") ? query.getAll("c") : query.getAll("callback");
   const [name = ""] = names;
   if (name === "" && names.length < 2) return { problem: '"callback" parameter required' };
-  const isLong = row === "jsonp" && name.length > MAX_JSONP_CALLBACK;
-  if (names.length > 1 || isLong || NO_CALLBACK.test(name)) return { problem: 'invalid "callback" parameter' };
+  const isLong = endpoint === "jsonp" && name.length > MAX_JSONP_CALLBACK_LENGTH;
+  if (names.length > 1 || isLong || INVALID_CALLBACK.test(name)) return { problem: 'invalid "callback" parameter' };
   return { name };
 }
 
-/** Puts the first request of a session to the gate. */
-function open({ response, asking, service, place }: SockJsRequest, toStream: () => Stream): void {
-  const { gate } = service.parts;
+/** Asks the gate to admit the first request of a session. */
+function openSession(
+  { response, attempt, route, target }: SockJsRequest,
+  createReceiver: () => ResponseReceiver,
+): void {
+  const { gate } = route.parts;
   const refuse = (refusal: Refusal): void => {
-    gate.refused(asking, refusal);
+    gate.refused(attempt, refusal);
     answerRefusal(response, refusal);
   };
-  const answer = gate.admit(asking);
-  if ("status" in answer) {
-    refuse(answer);
+  const decision = gate.admit(attempt);
+  if ("status" in decision) {
+    refuse(decision);
     return;
   }
-  // From now on its id is taken, also while it is being decided.
-  const session = service.create(place, toStream());
+  // The session id is taken from now on, even before the decision.
+  const session = route.createSession(target, createReceiver());
   const settle = (decided: Admission | Refusal): void => {
     if ("accept" in decided && !response.closed) {
       session.admitted(decided);
@@ -74,17 +84,17 @@ function open({ response, asking, service, place }: SockJsRequest, toStream: () 
     session.refused();
     refuse("accept" in decided ? LEFT : decided);
   };
-  if (answer instanceof Promise) answer.then(settle);
-  else settle(answer);
+  if (decision instanceof Promise) decision.then(settle);
+  else settle(decision);
 }
 
-/** With the headers that the row has set: a page that may not come in may still read why. */
+/** Keeps the headers of the endpoint: CORS headers let the page read the reason of the refusal. */
 function answerRefusal(response: ServerResponse, { status, body, headers = {} }: Refusal): void {
   if (response.closed) return;
-  if (body !== "") response.setHeader("Content-Type", "text/plain; charset=UTF-8");
+  if (body !== "") response.setHeader("Content-Type", TEXT_TYPE);
   for (const [name, value] of Object.entries(headers)) {
     if (/^(connection|content-length|transfer-encoding)$/i.test(name)) continue;
-    // These stand beside others of their name.
+    // Appended, since the endpoint may already have set a value.
     if (/^(vary|set-cookie)$/i.test(name)) response.appendHeader(name, value);
     else response.setHeader(name, value);
   }

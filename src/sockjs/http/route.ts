@@ -1,20 +1,21 @@
-/** One route that speaks SockJS: its options, where its paths lead, and its sessions over HTTP, which no other route can reach. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+/**
+ * A route with SockJS: the options, the path parser, the iframe page, and the sessions over HTTP, which belong to a single route.
+ * Lives as long as the server.
+ */
 import type { Origins } from "../../admission/origin.js";
 import { EVERY_PATH } from "../../admission/router.js";
 import type { Gate } from "../../admission/upgrade-attempt.js";
 import type { HeartbeatOptions, SockJsOptions } from "../../api/options.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Batch } from "../protocol/frames.js";
-import { type Locate, locator, type Place } from "../protocol/paths.js";
-import type { PlainAsking } from "./http-attempt.js";
+import type { MessageFrameEncoder } from "../protocol/frames.js";
+import { type ParsePath, pathParser, type SockJsTarget } from "../protocol/paths.js";
 import { HttpSession } from "./http-session.js";
 import { type IframePage, iframePage } from "./pages.js";
-import type { Stream } from "./receiver.js";
-import type { SessionSupervisor } from "./session-machine.js";
+import type { ResponseReceiver } from "./response-receiver.js";
+import type { SessionSupervisor } from "./session-supervisor.js";
 
-/** The settings of a route, as far as SockJS has to do with them. */
-export interface ServiceSettings {
+/** The settings of a route that SockJS uses. */
+export interface SockJsRouteSettings {
   readonly origins: Origins;
   readonly maxPayloadBytes: number;
   readonly mailbox: { readonly maxBytes: number };
@@ -22,65 +23,56 @@ export interface ServiceSettings {
   readonly handshakeTimeoutMs: number;
 }
 
-/** What the services of a server share. */
-export interface ServiceParts {
+/** The parts shared by the SockJS routes of a server. */
+export interface SockJsRouteParts {
   readonly gate: Gate;
   readonly clock: Clock;
   readonly trustProxy: boolean | number;
-  readonly batch: Batch;
-  readonly family: SessionSupervisor;
-}
-
-/** One plain request below a service's path, with all that answering it takes. */
-export interface SockJsRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly asking: PlainAsking;
-  readonly service: SockJsRoute;
-  readonly place: Place;
+  readonly encoder: MessageFrameEncoder;
+  readonly supervisor: SessionSupervisor;
 }
 
 export class SockJsRoute {
   readonly options: SockJsOptions;
-  readonly settings: ServiceSettings;
-  readonly parts: ServiceParts;
-  readonly locate: Locate;
-  readonly page: IframePage;
-  /** It has paths that others may answer: what it does not know is not its own. */
+  readonly settings: SockJsRouteSettings;
+  readonly parts: SockJsRouteParts;
+  readonly parsePath: ParsePath;
+  readonly iframePage: IframePage;
+  /** Files or the program may answer paths of the route: only known endpoints are SockJS. */
   readonly isShared: boolean;
-  /** It has every path that no other route has. */
-  readonly isEverywhere: boolean;
+  /** The route `"*"`, for every path without a route. */
+  readonly isCatchAll: boolean;
   readonly #sessions = new Map<string, HttpSession>();
 
-  /** @param path as it stands in `routes` */
-  constructor(path: string, options: SockJsOptions, settings: ServiceSettings, parts: ServiceParts) {
+  /** @param path as written in `routes` */
+  constructor(path: string, options: SockJsOptions, settings: SockJsRouteSettings, parts: SockJsRouteParts) {
     this.options = options;
     this.settings = settings;
     this.parts = parts;
-    this.locate = locator(path);
-    this.page = iframePage(options.clientUrl);
-    this.isEverywhere = path === EVERY_PATH;
-    this.isShared = this.isEverywhere || path === "/";
+    this.parsePath = pathParser(path);
+    this.iframePage = iframePage(options.clientUrl);
+    this.isCatchAll = path === EVERY_PATH;
+    this.isShared = this.isCatchAll || path === "/";
   }
 
-  find(place: Place): HttpSession | undefined {
-    return this.#sessions.get(keyOf(place));
+  findSession(target: SockJsTarget): HttpSession | undefined {
+    return this.#sessions.get(sessionKey(target));
   }
 
-  /** A session that is not let in yet: who asks for it meanwhile finds it taken. */
-  create(place: Place, stream: Stream): HttpSession {
-    const key = keyOf(place);
-    const { clock, batch, family } = this.parts;
-    const onEnd = (): void => {
+  /** Creates a session before the gate has decided: a second receiver for the id is rejected meanwhile. */
+  createSession(target: SockJsTarget, receiver: ResponseReceiver): HttpSession {
+    const key = sessionKey(target);
+    const { clock, encoder, supervisor } = this.parts;
+    const onClosed = (): void => {
       this.#sessions.delete(key);
     };
-    const session = new HttpSession({ clock, batch, family, options: this.options, onEnd }, stream);
+    const session = new HttpSession({ clock, encoder, supervisor, options: this.options, onClosed }, receiver);
     this.#sessions.set(key, session);
     return session;
   }
 }
 
-/** Each base of a route with parts in its path has sessions of its own. A path has no line break. */
-function keyOf({ base, sessionId }: Place): string {
+/** The base is part of the key: each base of a route with parameters has its own sessions. No path contains a line break. */
+function sessionKey({ base, sessionId }: SockJsTarget): string {
   return `${base}\n${sessionId}`;
 }

@@ -1,52 +1,51 @@
-/** Requests that bring messages: read, checked, and answered once the connection has been told of them. */
-import type { ServerResponse } from "node:http";
+/**
+ * `xhr_send` and `jsonp_send`: reads and checks the messages of a request, delivers them to the connection, and answers after the
+ * delivery.
+ */
 import { overshootBytes, overshootMessages } from "../../transport/paused-bytes.js";
-import { readMessages } from "../protocol/frames.js";
-import { isTooLarge, payloadOf, readBody } from "./body.js";
-import type { SockJsRequest } from "./route.js";
+import { parseMessages } from "../protocol/frames.js";
+import { answerText, NOT_FOUND, TEXT_TYPE } from "./answers.js";
+import { declaresMoreThan, extractPayload, readBody } from "./body.js";
+import type { SockJsRequest } from "./request.js";
 
-type SendingRow = "xhr_send" | "jsonp_send";
+type SendingEndpoint = "xhr_send" | "jsonp_send";
 
-/** A client sends one after the other; what comes side by side all the same waits for its turn, unread. */
-export function send(exchange: SockJsRequest, row: SendingRow): void {
-  const { request, response, service, place } = exchange;
-  const session = service.find(place);
-  if (session?.takesSends) {
-    session.queue(() => deliver(exchange, row));
+/** SockJS clients send one request at a time. Parallel requests of other clients wait unread, in order of arrival. */
+export function answerSend(request: SockJsRequest, endpoint: SendingEndpoint): void {
+  const { raw, response, route, target } = request;
+  const session = route.findSession(target);
+  if (session?.acceptsSends) {
+    session.queueSend(() => deliver(request, endpoint));
     return;
   }
-  // Nobody will read what comes with it: Node drops it, if it is not too much.
-  if (isTooLarge(request, service.settings.maxPayloadBytes)) response.setHeader("Connection", "close");
-  answer(response, 404, NOT_FOUND);
+  // Node discards an unread body after the answer. A large body is not worth receiving, so the answer closes the HTTP connection.
+  if (declaresMoreThan(raw, route.settings.maxPayloadBytes)) response.setHeader("Connection", "close");
+  answerText(response, 404, NOT_FOUND);
 }
 
-const NOT_FOUND = "404 Error: Page not found\n";
-
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.setHeader("Content-Type", "text/plain; charset=UTF-8");
-  response.statusCode = status;
-  response.end(text);
-}
-
-async function deliver({ request, response, service, place }: SockJsRequest, row: SendingRow): Promise<void> {
-  const body = await readBody(request, service.settings.maxPayloadBytes);
+async function deliver({ raw, response, route, target }: SockJsRequest, endpoint: SendingEndpoint): Promise<void> {
+  const { maxPayloadBytes, mailbox } = route.settings;
+  const body = await readBody(raw, maxPayloadBytes);
   if (body === "lost") return;
   if (body === "too large") {
-    // The rest of it is not worth reading.
+    // The rest of the body is not read.
     response.setHeader("Connection", "close");
-    answer(response, 413, `expected at most ${service.settings.maxPayloadBytes} bytes (option maxPayloadBytes)`);
+    answerText(response, 413, `expected at most ${maxPayloadBytes} bytes (option maxPayloadBytes)`);
     return;
   }
-  const maxMessages = overshootMessages(overshootBytes(service.settings.mailbox));
-  const read = readMessages(row === "jsonp_send" ? payloadOf(body.text, request.headers["content-type"]) : body.text);
-  const session = service.find(place);
-  if ("problem" in read) answer(response, 500, read.problem);
-  else if (read.messages.length > maxMessages)
-    answer(response, 413, `expected at most ${maxMessages} messages (option mailbox.maxBytes)`);
-  else if (!session?.takesSends) answer(response, 404, NOT_FOUND);
+  const maxMessages = overshootMessages(overshootBytes(mailbox));
+  const isForm = endpoint === "jsonp_send";
+  const parsed = parseMessages(isForm ? extractPayload(body.text, raw.headers["content-type"]) : body.text);
+  const session = route.findSession(target);
+  if ("problem" in parsed) answerText(response, 500, parsed.problem);
+  else if (parsed.messages.length > maxMessages)
+    answerText(response, 413, `expected at most ${maxMessages} messages (option mailbox.maxBytes)`);
+  else if (!session?.acceptsSends) answerText(response, 404, NOT_FOUND);
   else {
-    await new Promise<void>((done) => session.deliver(read.messages, body.bytes, done));
-    if (row === "xhr_send") answer(response, 204, "");
-    else answer(response, 200, "ok");
+    await new Promise<void>((done) => session.deliver(parsed.messages, body.bytes, done));
+    // The SockJS protocol asks for a content type even with 204.
+    response.setHeader("Content-Type", TEXT_TYPE);
+    if (endpoint === "xhr_send") answerText(response, 204, "");
+    else answerText(response, 200, "ok");
   }
 }
