@@ -1,4 +1,4 @@
-/** The contract by which `http/` asks SockJS about plain requests and upgrades. Implemented by the SockJS router, once per server. */
+/** The contract between `http/` and SockJS, about plain requests and upgrades. Implemented by the SockJS router, once per server. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";

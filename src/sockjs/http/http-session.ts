@@ -1,7 +1,7 @@
 /**
  * A SockJS session over HTTP: the transport of a connection, which writes to the receiver that the client has open at the time. The
- * first request with a new session id creates the session; later requests find the session by the id. The machine in `session-machine.ts`
- * decides when the session opens, closes and expires; `onClosed` frees the id at the end.
+ * first request with a new session id creates the session; later requests find the session by the id. The machine in
+ * `session-machine.ts` decides when the session opens, closes and expires; `onClosed` frees the id at the end.
  */
 
 import { ABNORMAL, ANOTHER_OPEN, type CloseReason, INTERRUPTED } from "../../api/close-codes.js";

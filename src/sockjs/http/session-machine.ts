@@ -2,7 +2,7 @@
  * The state machine of a SockJS session over HTTP: connecting, open (with a receiver attached, or waiting for a receiver), closing,
  * closed. `HttpSession` sends the events and performs the actions. The machine stops in `closed`.
  */
-import { setup } from "xstate";
+import { type ActorRef, type AnyActorRef, createActor, type Snapshot, setup } from "xstate";
 import type { Admission } from "../../transport/transport.js";
 import type { ResponseReceiver } from "./response-receiver.js";
 
@@ -47,7 +47,7 @@ interface SessionContext {
   readonly actions: SessionActions;
 }
 
-export const sessionMachine = setup({
+const machine = setup({
   types: { events: {} as SessionEvent, context: {} as SessionContext, input: {} as SessionContext },
   actions: {
     open: ({ context: { actions }, event }) => {
@@ -104,3 +104,10 @@ export const sessionMachine = setup({
     closed: { type: "final", entry: "unregister" },
   },
 });
+
+export type SessionActor = ActorRef<Snapshot<unknown>, SessionEvent>;
+
+/** Creates the machine of a session; the caller starts the actor. */
+export function createSessionActor(parent: AnyActorRef, id: string, actions: SessionActions): SessionActor {
+  return createActor(machine, { parent, id, input: { actions } });
+}

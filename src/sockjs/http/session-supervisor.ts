@@ -3,7 +3,7 @@
  * `server.actor.system`. A session that fails ends without the others. Stops when the server has closed its last connection.
  */
 import { type ActorLogic, type AnyActorRef, createActor, type Snapshot } from "xstate";
-import { type SessionActions, type SessionEvent, sessionMachine } from "./session-machine.js";
+import { createSessionActor, type SessionActions, type SessionEvent } from "./session-machine.js";
 
 /** The actor of the server, under which the supervisor runs. */
 export type SessionParent = AnyActorRef;
@@ -55,7 +55,7 @@ export class SessionSupervisor {
   /** Starts the machine of a session. @returns the function that sends events to the machine */
   spawn(actions: SessionActions): (event: SessionEvent) => void {
     const id = `session:${++this.#count}`;
-    const actor = createActor(sessionMachine, { parent: this.#actor, id, input: { actions } });
+    const actor = createSessionActor(this.#actor, id, actions);
     const send = (event: SessionEvent): void => {
       // A response may end after the machine.
       if (actor.getSnapshot().status === "active") actor.send(event);
