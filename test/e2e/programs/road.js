@@ -21,7 +21,7 @@ function filesRun() {
     if (error) throw error;
     files = answer.result
       .filter(({ functions }) =>
-        functions.some(({ functionName, ranges }) => (ranges[0]?.startOffset ?? 0) > 0 && (ranges[0]?.count ?? 0) > 0),
+        functions.some(({ ranges }) => (ranges[0]?.startOffset ?? 0) > 0 && (ranges[0]?.count ?? 0) > 0),
       )
       .flatMap(({ url }) => /\/dist\/(.+)\.js$/.exec(url)?.[1] ?? [])
       .sort();
