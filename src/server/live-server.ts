@@ -1,4 +1,7 @@
-/** A running server: its verbs and numbers over all routes, its gate, its beginning and its end. `server.ts` builds it. */
+/**
+ * A running server: the verbs and statistics of every route, the gate, the start and the shutdown. Built by `create-server.ts`;
+ * ends when `close` has resolved.
+ */
 
 import { sumStats } from "../actors/route/counters.js";
 import type { Route } from "../actors/route/route.js";
@@ -23,34 +26,34 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { optionOwner, ownedBy, watchLeaks } from "../runtime/unhandled-rejections.js";
 import { AllRoutesBus } from "./all-routes.js";
+import type { ServerEnvironment } from "./environment.js";
 import type { Listener } from "./listener.js";
 import type { Server, ServerEnd } from "./server.js";
 import type { ServerActor } from "./server-actor.js";
 import { shutDownRoutes } from "./shutdown.js";
-import type { Surroundings } from "./surroundings.js";
 
-/** What a server is put together from. */
-export interface LiveParts {
+/** The parts of a server. */
+export interface LiveServerParts {
   readonly routes: readonly [Route, ...Route[]];
   readonly settings: ServerSettings;
-  readonly surroundings: Surroundings;
+  readonly environment: ServerEnvironment;
   readonly actor: ServerActor;
   readonly log: Logger;
-  /** Its part in a cluster. */
+  /** The link to a cluster. */
   readonly relay: Relay | undefined;
 }
 
-/** What the operating system takes for `backlog` where it is not given. */
+/** Node's default for `backlog`. */
 const DEFAULT_BACKLOG = 511;
 
-/** A server as its maker sees it: to be started, and looked into by tests. */
+/** A server as seen inside the package: has `start`, and more for tests to read. */
 export class LiveServer extends AllRoutesBus implements Server {
   readonly actor: ServerActor;
   readonly closed: Promise<ServerEnd>;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #settings: ServerSettings;
-  readonly #entrance: Listener;
+  readonly #listener: Listener;
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
   readonly #router = new Router<Route>();
@@ -64,18 +67,18 @@ export class LiveServer extends AllRoutesBus implements Server {
   #end: ServerEnd = { reason: "close" };
   #resolveClosed: (end: ServerEnd) => void = () => {};
 
-  constructor({ routes, settings, surroundings, actor, log, relay }: LiveParts) {
+  constructor({ routes, settings, environment, actor, log, relay }: LiveServerParts) {
     const [first, ...others] = routes;
     super([first.bus, ...others.map((route) => route.bus)]);
     this.actor = actor;
-    this.#clock = surroundings.clock;
+    this.#clock = environment.clock;
     this.#log = log;
     this.#settings = settings;
-    this.#entrance = surroundings.createListener(settings, log, surroundings.clock, actor);
+    this.#listener = environment.createListener(settings, log, environment.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
     for (const route of routes) this.#router.add(route.path, route);
-    const { clock } = surroundings;
+    const { clock } = environment;
     const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs, onAccess } = settings;
     this.#onAccess = onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess);
     this.#slots = new Slots({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
@@ -94,30 +97,30 @@ export class LiveServer extends AllRoutesBus implements Server {
   }
 
   get url(): string {
-    const { host, port, isSecure } = this.#entrance.address;
+    const { host, port, isSecure } = this.#listener.address;
     return `${isSecure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}/`;
   }
 
   get port(): number {
-    return this.#entrance.address.port;
+    return this.#listener.address.port;
   }
 
   readonly middleware: Server["middleware"] = (request, response, next) => {
-    if (this.#entrance.middleware === undefined) next();
-    else this.#entrance.middleware(request, response, next);
+    if (this.#listener.middleware === undefined) next();
+    else this.#listener.middleware(request, response, next);
   };
 
   get isReady(): boolean {
     return this.#closing === undefined && this.#relay?.isUp !== false;
   }
 
-  /** Rejects with what `init` throws, `LISTEN_FAILED` or `CLUSTER_UNAVAILABLE`; nothing is left behind then. */
+  /** Rejects with whatever `init` throws, `LISTEN_FAILED` or `CLUSTER_UNAVAILABLE`; nothing is left behind then. */
   async start(): Promise<void> {
     this.#unwatchLeaks = watchLeaks();
     try {
       await this.#relay?.open();
       for (const route of this.#routes) await route.start();
-      await this.#entrance.open(this.#gate);
+      await this.#listener.open(this.#gate);
     } catch (error) {
       for (const route of this.#routes) await route.shutdown.stop();
       await this.#relay?.close();
@@ -156,7 +159,7 @@ export class LiveServer extends AllRoutesBus implements Server {
       return Promise.reject(error);
     }
     let begin = (): void => {};
-    // Set before anything happens: whoever is told of the closing may call this again.
+    // Set before anything happens: code told of the closing may call `close` again.
     this.#closing = new Promise((resolve, reject) => {
       begin = () => void this.#shutDown(reason).then(resolve, reject);
     });
@@ -169,8 +172,8 @@ export class LiveServer extends AllRoutesBus implements Server {
   }
 
   /**
-   * What handlers have not finished (types of events, or `init`), how many wait for the clock in `bus.sleep`, and for how many
-   * clients `authorize` is under way.
+   * Unfinished work: events of handlers (types of events, or `init`), pending calls of `bus.sleep`, and clients with a pending
+   * `authorize`.
    */
   underWay(): { readonly events: readonly string[]; readonly sleepers: number; readonly undecided: number } {
     return {
@@ -180,7 +183,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     };
   }
 
-  /** One route is closed; when it was the last one, so is the server. */
+  /** A route has ended. The end of the last route closes the server. */
   routeEnded(error: unknown): void {
     if (error === undefined) this.#log.info({}, "a route is closed: its handler has come to its end");
     else this.#log.error({ err: error }, "a route is closed: its handler failed too often");
@@ -229,10 +232,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.actor.send({ type: "close" });
     this.#slots.close();
     this.#admissions.close();
-    const free = this.#entrance.close();
+    const free = this.#listener.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await this.#relay?.close();
-    this.#entrance.detach?.();
+    this.#listener.detach?.();
     await free;
     this.#unwatchLeaks?.();
     this.actor.send({ type: "closed" });

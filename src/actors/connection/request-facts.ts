@@ -1,4 +1,6 @@
-/** What a connection says of its request: the part of it that never changes. */
+/**
+ * The immutable facts of a connection's request: path, parameters, headers, addresses, protocol. Base class of `LiveConnection`.
+ */
 import type { PeerCertificate } from "node:tls";
 import type { AcceptedUpgrade } from "../../admission/gate.js";
 import type { Head } from "../../admission/request-head.js";
@@ -57,7 +59,7 @@ export class ConnectionFacts {
     return this.#head.peerCertificate;
   }
 
-  /** Made for who asks. */
+  /** Parses the request on first use only. */
   #read(): Facts {
     this.#facts ??= new Facts(this.#head);
     return this.#facts;
