@@ -29,8 +29,8 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly closed: Promise<ServerEnd>;
   /**
    * The root of the actors, an XState machine: `subscribe` and `system.inspect` work. An observer that throws does no harm and is
-   * still called; the first failure is logged. Events caused by an inspector itself (by sending a message, say) are not shown to
-   * the inspector.
+   * still called; the observer's first failure is logged. Events caused by an inspector itself (by sending a message, say) are
+   * not shown to the inspector.
    */
   readonly actor: ServerActor;
   /**

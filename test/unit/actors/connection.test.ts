@@ -1,4 +1,4 @@
-/** A connection: its facts, its verbs, and how it ends, on a transport in the test's hand. */
+/** A connection: its facts, its verbs, and how it ends, on a transport driven by the test. */
 import type { Connection, ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** The steps of `server.close`, seen from the transports and the handler (design, supervision). */
+/** The steps of `server.close`, seen from the transports and the handler (ARCHITECTURE.md). */
 import type { Bus, ServerEvent } from "sendall";
 import { describe, expect, test } from "vitest";
 import { HandStage, type HandTransport, nextRound } from "../stage.js";
