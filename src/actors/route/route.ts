@@ -27,7 +27,7 @@ import { FailureBudget } from "./failure-budget.js";
 import { HandlerActor } from "./handler.js";
 import { type ConnectionQueue, Mailbox, SerialGroup } from "./mailbox.js";
 import type { MailboxEvent } from "./mailbox-event.js";
-import type { HandlerObserver } from "./observer.js";
+import type { HandlerObserver, UnfinishedEvent } from "./observer.js";
 import { Registry } from "./registry.js";
 import { Restart } from "./restart.js";
 import type { Runner, Target } from "./runner.js";
@@ -193,10 +193,10 @@ export class Route implements RouteParts, GatedRoute, Target {
     });
   }
 
-  /** What the handler has not finished, by name. */
-  get underWay(): string[] {
-    const events = this.handler.pending.map(nameOf);
-    return this.#restart.isUnderWay ? [...events, '"init"'] : events;
+  /** What the handler has not finished. */
+  get underWay(): UnfinishedEvent[] {
+    const events = this.handler.pending.map(({ type, connection }) => ({ event: type, connection: connection?.id }));
+    return this.#restart.isUnderWay ? [...events, { event: "init", connection: undefined }] : events;
   }
 
   /** Nobody is let in any more: its handler has failed too often, or has come to its end. */
@@ -413,10 +413,6 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.counters.addFailure(failure);
     this.#input.observer?.failed(failure, error);
   }
-}
-
-function nameOf({ type, connection }: MailboxEvent): string {
-  return connection === undefined ? `"${type}" event` : `"${type}" event of ${connection.id}`;
 }
 
 /** A copy, so that a whole message is not kept for its beginning. */

@@ -1,9 +1,12 @@
-/** Randomness out of a seed, the same on every machine: what a test runtime has in place of the real thing. */
-export class Random {
+/**
+ * Random numbers out of a seed, the same on every machine. Each test runtime has a generator for client code, and each explored run
+ * generators for its decisions and its scenario; a generator holds nothing that has to be ended.
+ */
+export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {
-    // Neighbouring seeds are to have nothing in common, and zero would stay zero.
+    // Neighbouring seeds must give unrelated numbers, and a state of zero would stay zero.
     this.#state = scatter(seed) || 1;
   }
 

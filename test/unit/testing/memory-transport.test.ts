@@ -2,8 +2,8 @@
 import type { ConnectionId } from "sendall";
 import { describe, expect, test } from "vitest";
 import type { Gate } from "../../../src/admission/upgrade-attempt.js";
-import type { CarriedLink } from "../../../src/testing/memory-transport/carried.js";
-import { MemoryListener } from "../../../src/testing/memory-transport/memory.js";
+import type { ScheduledLink } from "../../../src/testing/memory-transport/contracts.js";
+import { MemoryListener } from "../../../src/testing/memory-transport/memory-listener.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { encodeFrame } from "../../../src/transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
@@ -11,7 +11,7 @@ import { headOf } from "../stage.js";
 
 /** One connection by itself: what each end hears, and the wire between. */
 async function connect(): Promise<{
-  readonly link: CarriedLink;
+  readonly link: ScheduledLink;
   readonly wire: Transport;
   readonly clock: HandClock;
   readonly server: string[];
@@ -20,7 +20,7 @@ async function connect(): Promise<{
   const clock = new HandClock();
   const server: string[] = [];
   const client: string[] = [];
-  const links: CarriedLink[] = [];
+  const links: ScheduledLink[] = [];
   const wires: Transport[] = [];
   const peer: TransportListener = {
     id: "one" as ConnectionId,
@@ -45,13 +45,13 @@ async function connect(): Promise<{
     },
     cancel() {},
   };
-  const entrance = new MemoryListener(clock, { carry: (link) => void links.push(link) });
+  const entrance = new MemoryListener(clock, { add: (link) => void links.push(link) });
   const gate: Gate = { admit: () => admission, takes: () => true, hasRoute: () => true, refused() {} };
   await entrance.open(gate);
   const events = {
     message: (data: string | Buffer): void => void client.push(`message ${data}`),
     pong: (): void => void client.push("pong"),
-    closed: (code: number): void => void client.push(`closed ${code}`),
+    onClosed: (code: number): void => void client.push(`closed ${code}`),
   };
   await entrance.connect(headOf("/"), events, new AbortController().signal);
   const [link] = links;
@@ -116,7 +116,7 @@ describe("a connection that is carried", () => {
       const { link, wire, server, client } = await connect();
       link.client.send("on its way");
       wire.write(frames("on its way, too"));
-      if (how === "end") link.client.end();
+      if (how === "end") link.client.disconnect();
       else link.client[how](new Error("broken"));
       while (link.toServer.next !== undefined) link.toServer.deliver();
       while (link.toClient.next !== undefined) link.toClient.deliver();
