@@ -1,6 +1,6 @@
 /**
- * The tests of the contract of cluster adapters, for authors of adapters; the adapters of this package pass the tests too. No test waits
- * for a time: a test knows that a packet does not arrive when a later packet has arrived. Each test closes its links.
+ * The tests of the contract of cluster adapters, for authors of adapters; Sendall's own adapters pass the tests too. No test waits for a
+ * time: once a later packet has arrived, an earlier packet will not arrive any more. Each test closes the links that it has opened.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -10,7 +10,7 @@ import { createClock } from "../runtime/clock.js";
 
 /** The test runner and the adapter for {@link testClusterAdapter}. */
 export interface ClusterAdapterTest {
-  /** Declares one test: `test` of vitest, of `node:test` or of another runner. */
+  /** Declares one test: `test` of vitest, of `node:test` or of any other runner. */
   readonly test: (title: string, run: () => Promise<void>) => unknown;
   /**
    * Makes an adapter for one node. Adapters made with the same name must hear each other, and no other adapter: the name can be
@@ -19,9 +19,9 @@ export interface ClusterAdapterTest {
   readonly create: (cluster: string) => ClusterAdapter | Promise<ClusterAdapter>;
 }
 
-/** Large enough to be cut in pieces by any network; an adapter with smaller packets gets its largest packet. */
+/** Large enough to be cut in pieces by any network; an adapter with smaller packets gets the largest packet possible. */
 const LARGE_BYTES = 900_000;
-/** The subject of the last packet: when it arrives, every earlier packet has arrived. */
+/** The subject of the last packet: when that packet arrives, every earlier packet has arrived. */
 const END = "@end";
 
 /** A node without a server: keeps every packet that arrives. */
@@ -55,7 +55,7 @@ class TestNode implements ClusterNode {
       });
   }
 
-  /** The packets that have arrived before the last packet. */
+  /** The packets before the last packet. */
   async untilEnd(): Promise<{ readonly subject: string; readonly packet: Buffer }[]> {
     await this.until(() => this.arrived.some(({ subject }) => subject === END));
     return this.arrived.splice(0).filter(({ subject }) => subject !== END);
@@ -107,7 +107,7 @@ function texts(arrived: readonly { readonly packet: Buffer }[]): string[] {
 
 /** Declares the tests of a cluster adapter with the given test runner. */
 export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
-  /** Declares a test that opens nodes of one cluster, and closes each node's link at the end. */
+  /** Declares a test that opens nodes of one cluster; every node's link is closed at the end. */
   const declare = (title: string, run: (open: (cluster?: string) => Promise<TestNode>) => Promise<void>): void => {
     test(title, async () => {
       const name = `test-${randomBytes(6).toString("hex")}`;
@@ -168,7 +168,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const [sender, node] = [await add(), await add()];
     await node.subscribe("@all.a", "@all.b");
     node.unsubscribe("@all.a");
-    // Also confirms that the adapter has handled `unsubscribe`.
+    // Once this subscription is confirmed, the `unsubscribe` has been handled too.
     await node.subscribe("@all.c");
     for (const subject of ["@all.a", "@all.b", "@all.c"]) sender.publish(subject, subject);
     sender.publishEnd();

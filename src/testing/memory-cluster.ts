@@ -1,12 +1,12 @@
 /**
- * A cluster engine in memory, for servers of one process: tests of programs that run on several nodes. Servers with the same adapter form
- * one cluster. As with a real engine, packets are bytes, and each arrives in its own step of the clock. A link ends with its server.
+ * A cluster engine in memory, for servers of a single process: tests of programs for several nodes. Servers with the same adapter form
+ * a cluster. As with a real engine, packets are bytes, and each packet arrives in a separate step of the clock. A link ends with its server.
  */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
 
 const MAX_PACKET_BYTES = 1_048_576;
 
-/** The links of one cluster, by the subjects of their subscriptions. */
+/** The links of a cluster, by subscribed subject. */
 class MemoryBroker {
   readonly #subscribers = new Map<string, Set<MemoryClusterLink>>();
 
@@ -63,7 +63,7 @@ class MemoryClusterLink implements ClusterLink {
     this.#broker.removeLink(this);
   }
 
-  /** The packet arrives in a step of the receiver's clock, so that a test decides when. */
+  /** The packet arrives in a step of the receiver's clock, so a test decides when. */
   deliver(subject: string, packet: Uint8Array): void {
     this.#soon(() => this.#node.received(subject, packet));
   }

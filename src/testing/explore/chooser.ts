@@ -5,12 +5,12 @@
 import { SeededRandom } from "../runtime/random.js";
 
 /**
- * One decision of a run. From 0: the index of an action; 0 is the action that happens by default. Below zero: the fault with index
- * `-1 - decision` comes in between.
+ * A decision of a run. From 0: the index of an action; 0 is the default action. Below zero: the fault with index `-1 - decision` comes
+ * in between.
  */
 export type Decision = number;
 
-/** Larger than any index: in a recorded decision it stands for the last action, a step of the server or the next alarm. */
+/** Larger than any index: in a recorded decision the number stands for the last action, a step of the server or the next alarm. */
 export const LAST_ACTION = 1_000_000;
 
 export interface Chooser {
@@ -51,7 +51,7 @@ export class SeededChooser implements Chooser {
   }
 }
 
-/** Repeats recorded decisions; after the last of them, the default action happens. */
+/** Repeats recorded decisions; after the last of them, always takes the default action. */
 export class ReplayChooser implements Chooser {
   readonly decisions: Decision[] = [];
   readonly #recorded: readonly Decision[];

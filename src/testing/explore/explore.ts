@@ -18,7 +18,7 @@ export interface ExploreOptions {
   readonly runs?: number;
   /**
    * The seed of the first run, a whole number; each further run has the next number. Default 1. The environment variable `SENDALL_SEED`
-   * comes before this option, and plays a single run with its seed.
+   * comes before this option, and plays a single run with the given seed.
    */
   readonly seed?: number;
   /** A run with more steps fails. Default 10,000. */
@@ -36,7 +36,7 @@ export class ExploreFailure extends Error {
   override readonly name = "ExploreFailure";
   /** The number of the failing run: `explore(scenario, { runs: 1, seed })` plays it again, with the same trace. */
   readonly seed: number;
-  /** The shortest failing run that was found: who did what, in order. */
+  /** The shortest failing run found: who did what, in order. */
   readonly trace: readonly TraceStep[];
 
   /**
@@ -124,7 +124,7 @@ export async function explore(scenario: Scenario, options: ExploreOptions = {}):
   }
 }
 
-/** The shortest run found that fails with the same kind of error. */
+/** Searches for the shortest run that fails with the same kind of error. */
 async function shrinkFailure(scenario: Scenario, plan: Plan, failed: FailedRun): Promise<FailedRun> {
   // A run that hangs, or has too many steps, takes too long to be played again and again.
   if (failed.hangs) return failed;

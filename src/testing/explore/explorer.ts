@@ -1,6 +1,6 @@
 /**
- * The environment of one explored run: at each step a chooser picks a possible delivery, the next step of the server (mostly a turn), the
- * next alarm, or a fault that the scenario asks for. `play.ts` makes one for each run, which ends with the run.
+ * The environment of an explored run: at each step a chooser picks a possible delivery, the next step of the server (mostly a turn), the
+ * next alarm, or a fault from the scenario's list. `play.ts` makes one for each run; its life ends with the run.
  */
 
 import type { HandlerObserver } from "../../actors/route/observer.js";
@@ -18,7 +18,7 @@ import type { Chooser } from "./chooser.js";
 import { describeRead, describeSent, Trace } from "./trace.js";
 
 /**
- * What may go wrong with a client, if a scenario asks for it: the client stops reading for a while, its socket ends without a close
+ * What may go wrong with a client, if a scenario asks for faults: the client stops reading for a while, its socket ends without a close
  * frame, or its socket is reset and everything on its way is lost.
  */
 export type Fault = "stall" | "disconnect" | "reset";
@@ -160,7 +160,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     link.toClient.deliver();
   }
 
-  /** Adds no line to the trace by itself, since a turn may handle no event: the trace records each event as it is handled. */
+  /** Adds no line to the trace, since a turn may handle no event: the trace gets each event from the handler's observer. */
   #runServerStep(): void {
     this.trace.endServerLine();
     this.clock.runStep();

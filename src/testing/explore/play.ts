@@ -1,4 +1,4 @@
-/** Plays one run of a scenario, for `explore`: every runtime of the scenario shares one `Explorer`, and is closed when the run ends. */
+/** Plays one run of a scenario, for `explore`. Every runtime of the scenario shares the run's `Explorer`, and is closed when the run ends. */
 import { setImmediate } from "node:timers";
 import type { ConnectionData } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
@@ -13,7 +13,7 @@ import { Explorer, type Fault } from "./explorer.js";
 import type { Shrinkable } from "./shrink.js";
 import type { TraceStep } from "./trace.js";
 
-/** The stage of a scenario: makes its runtimes, and its random numbers. */
+/** The stage of a scenario: makes runtimes and random numbers. */
 export interface Stage {
   /**
    * Makes a runtime, as `createTestRuntime`, on a clock shared by the run's runtimes. The runtime is closed when the run ends.
@@ -38,7 +38,7 @@ export interface RunSettings {
   readonly maxSteps: number;
 }
 
-/** A run that has failed. */
+/** A failed run. */
 export interface FailedRun extends Shrinkable {
   readonly trace: readonly TraceStep[];
   readonly error: unknown;
@@ -46,7 +46,7 @@ export interface FailedRun extends Shrinkable {
   readonly hangs: boolean;
 }
 
-/** @returns the run if it failed; `undefined` if it passed */
+/** @returns the failed run; `undefined` if the run has passed */
 export async function play(
   scenario: Scenario,
   { seed, chooser, faults, maxSteps }: RunSettings,
@@ -82,7 +82,7 @@ function isHang(error: unknown): boolean {
 }
 
 /**
- * Settles like the scenario. Also runs steps while the scenario waits for something else than a runtime (say, a promise that a handler
+ * Settles like the scenario. Also runs steps while the scenario waits for something other than a runtime (say, a promise that a handler
  * settles), and rejects if the scenario waits and nothing can happen.
  */
 function driveUntilSettled(explorer: Explorer, scenario: Promise<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * The trace of an explored run: who did what, in order, as plain JSON. An `Explorer` fills one trace, which is kept if the run fails. The
+ * The trace of an explored run: who did what, in order, as plain JSON. Each `Explorer` fills a trace, kept if the run fails. The
  * trace learns from observers what the server does, never from the log.
  */
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
@@ -27,7 +27,7 @@ export type Wording = readonly [did: string, what: string];
 const SERVER = "server";
 const HANDLES = "handles";
 
-/** An item from a client that arrives at the server. */
+/** Describes an item on its arrival at the server. */
 export function describeSent(item: ToServer): Wording {
   if (item.type === "message") return ["sends", describeData(item.data)];
   if (item.type === "close") return ["closes", describeClose(item.code, item.reason)];
@@ -36,7 +36,7 @@ export function describeSent(item: ToServer): Wording {
   return ["sends", `a ${item.type}`];
 }
 
-/** An item from the server that arrives at a client. */
+/** Describes an item on its arrival at a client. */
 export function describeRead(item: ToClient): Wording {
   if (item.type === "frames")
     return [
@@ -62,7 +62,7 @@ function describeClose(code: number, reason: string): string {
 export class Trace implements AdmissionObserver, HandlerObserver {
   readonly #steps: TraceStep[] = [];
   readonly #names = new Map<string, string>();
-  /** What the server has handled since the last line: one line together. */
+  /** Everything that the server has handled since the last line: the next line. */
   #handled: string[] = [];
 
   get steps(): readonly TraceStep[] {
@@ -79,7 +79,7 @@ export class Trace implements AdmissionObserver, HandlerObserver {
     this.#push(actor, did, what);
   }
 
-  /** What the server handles from now on gets a new line. */
+  /** Ends the line of handled events: the next handled event begins a new line. */
   endServerLine(): void {
     const handled = this.#handled;
     if (handled.length === 0) return;

@@ -1,12 +1,12 @@
 /**
- * The client's end of a connection in memory, driven by a test: it answers pings and close frames as a browser does, and can stall, read
- * in part, fail or vanish. `link.ts` makes one for each connection; it ends when its listener is told of the close.
+ * The client's end of a connection in memory, driven by a test: answers pings and close frames as a browser does, and can stall, read
+ * in part, fail or vanish. `link.ts` makes one for each connection; its life ends with the call of `onClosed`.
  */
 import { ABNORMAL } from "../../api/close-codes.js";
 import type { ClientEnd, ClientEndListener, FrameBatch, ToClient, ToServer } from "./contracts.js";
 import type { MemoryPipe } from "./pipe.js";
 
-/** A message as a socket would bring it: bytes are copied, and a lone surrogate becomes U+FFFD, since UTF-8 cannot encode it. */
+/** A message as a socket would deliver it: bytes are copied, and a lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. */
 function asSent(data: string | Buffer): string | Buffer {
   if (typeof data !== "string") return Buffer.from(data);
   return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
@@ -15,14 +15,14 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** The window of a client that is not stalled. */
 const UNLIMITED = Number.POSITIVE_INFINITY;
-/** The bytes of a control frame beside its payload (RFC 6455 section 5.5). */
+/** The bytes of a control frame beside the payload (RFC 6455 section 5.5). */
 const CONTROL_HEADER_BYTES = 2;
 
 export interface MemoryClientEndParts {
   readonly toServer: MemoryPipe<ToServer>;
   readonly toClient: MemoryPipe<ToClient>;
   readonly listener: ClientEndListener;
-  /** Told that the client has read bytes that counted as untaken. */
+  /** Told how many untaken bytes the client has read. */
   readonly onTaken: (bytes: number) => void;
 }
 
@@ -35,7 +35,7 @@ export class MemoryClientEnd implements ClientEnd {
   #hasSentClose = false;
   /** How many more bytes the client reads. */
   #windowBytes = UNLIMITED;
-  /** Bytes that the client has read of the next frame. */
+  /** How much of the next frame the client has read. */
   #partialBytes = 0;
   #unreadBytes = 0;
 
@@ -116,7 +116,7 @@ export class MemoryClientEnd implements ClientEnd {
     this.#toClient.latencyMs = ms;
   }
 
-  /** The server has read `bytes` bytes of messages. */
+  /** Told that the server has read messages of `bytes` bytes. */
   onServerRead(bytes: number): void {
     this.#unreadBytes -= bytes;
   }
@@ -208,7 +208,7 @@ export class MemoryClientEnd implements ClientEnd {
   }
 }
 
-/** The payload of a control frame; that of a close frame begins with the code. */
+/** The length of a control frame's payload; a close frame's payload begins with the code. */
 function controlBytes(item: Exclude<ToClient, FrameBatch | { readonly type: "cut" }>): number {
   return item.type === "close" ? 2 + Buffer.byteLength(item.reason) : item.data.length;
 }

@@ -20,13 +20,13 @@ export type ToServer =
   | { readonly type: "end" }
   | { readonly type: "reset"; readonly error: Error };
 
-/** The frames of one write of the server, read by the client one after another. */
+/** The frames of one write of the server, read by the client in order. */
 export interface FrameBatch {
   readonly type: "frames";
   readonly frames: readonly Frame[];
-  /** The index of the first frame that the client has not read whole. */
+  /** The index of the first frame not yet read whole. */
   next: number;
-  /** Bytes of the batch that still count as untaken. */
+  /** How many bytes of the batch still count as untaken. */
   untaken: number;
 }
 
@@ -39,13 +39,13 @@ export type ToClient =
 
 /** One direction of a connection, for a {@link DeliveryScheduler}. */
 export interface DeliveryQueue<T> {
-  /** The item that arrives next; `undefined` if no item can arrive. */
+  /** The next item to arrive; `undefined` if no item can arrive. */
   readonly next: T | undefined;
   /** Delivers `next`. */
   deliver(): void;
 }
 
-/** The two directions of one connection, for a {@link DeliveryScheduler}. */
+/** Both directions of a connection, for a {@link DeliveryScheduler}. */
 export interface ScheduledLink {
   readonly id: ConnectionId;
   readonly toServer: DeliveryQueue<ToServer>;
@@ -57,7 +57,7 @@ export interface ScheduledLink {
   readonly isOver: boolean;
 }
 
-/** Decides in which order items on their way arrive, in place of the clock's steps. */
+/** Decides in which order items arrive, in place of the clock's steps. */
 export interface DeliveryScheduler {
   /** A connection was let in: from now on the scheduler triggers each of its deliveries. */
   add(link: ScheduledLink): void;
@@ -65,7 +65,7 @@ export interface DeliveryScheduler {
 
 /** What a test does at the client's end. Sending only puts an item on its way. */
 export interface ClientEnd {
-  /** Bytes of sent messages that the server has not read. */
+  /** How many bytes of sent messages the server has not read. */
   readonly unreadBytes: number;
   /** Nothing is on its way to the client. */
   readonly isCaughtUp: boolean;
@@ -79,13 +79,13 @@ export interface ClientEnd {
   fail(error: Error): void;
   /** As `fail`, but everything on its way is lost. */
   reset(error: Error): void;
-  /** The client disappears, and the server gets no sign of its end. */
+  /** The client disappears, and the server gets no sign of the end. */
   vanish(): void;
   /** Reads nothing until `read` or `resume`. */
   stall(): void;
   /** Reads at most `bytes` bytes, now or when more arrive, and then nothing. */
   read(bytes: number): void;
   resume(): void;
-  /** Gives everything sent from now on a latency, in both directions. */
+  /** From now on each item takes `ms` milliseconds, in both directions. */
   delay(ms: number): void;
 }

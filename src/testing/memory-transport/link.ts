@@ -1,6 +1,6 @@
 /**
- * One connection without a network. To the server it is a {@link Transport} like any other; a test drives its client's end
- * (`client-end.ts`). `memory-listener.ts` makes one for each client that is let in; it ends when both ends are closed.
+ * A connection without a network. The server sees an ordinary {@link Transport}; a test drives the client's end (`client-end.ts`).
+ * `memory-listener.ts` makes a link for each admitted client; its life ends when both ends are closed.
  */
 import { ABNORMAL, type CloseReason, protocolErrorCode, TooLarge } from "../../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../../api/connection.js";
@@ -113,7 +113,7 @@ export class MemoryLink implements Transport, ScheduledLink {
     this.toServer.resume();
   }
 
-  /** Takes an item that has arrived at the server: always whole. */
+  /** Takes an item that has arrived at the server. @returns `true`, since the server reads every item whole */
   #receive(item: ToServer): true {
     this.#receivedItems++;
     switch (item.type) {

@@ -1,6 +1,6 @@
 /**
- * The listener of a server that has no port. Clients of the same process take the path of a socket's client: admission, transport,
- * close handshake, pauses. The test runtime makes one for each server; it admits clients until `close`.
+ * The listener of a server without a port. Clients of the same process take the path of a socket's client: admission, transport,
+ * close handshake, pauses. The test runtime makes a listener for each server, which admits clients until `close`.
  */
 
 import type { Head } from "../../admission/request-head.js";
@@ -14,7 +14,7 @@ import type { Listener } from "../../server/listener.js";
 import type { ClientEnd, ClientEndListener, DeliveryScheduler } from "./contracts.js";
 import { MemoryLink } from "./link.js";
 
-/** A connection that was let in: its id at the server, and the test's end. */
+/** An admitted connection: its id at the server, and the test's end. */
 export interface MemoryConnection {
   readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
@@ -43,7 +43,7 @@ export class MemoryListener implements Listener {
     this.#gate = undefined;
   }
 
-  /** @param signal aborted when the client cancels before it is let in */
+  /** @param signal aborted when the client cancels before the server has let it in */
   async connect(head: Head, listener: ClientEndListener, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
     const attempt = { at: this.#clock.now(), head, headers: new Facts(head).headers, raw: undefined, signal };
     const admission = (await this.#gate?.admit(attempt)) ?? { status: 503, body: "the server is not listening" };

@@ -1,6 +1,5 @@
 /**
- * One direction of a connection in memory. `link.ts` joins the two ends of a connection with a pair of pipes; a pipe ends when either
- * end of the connection terminates it.
+ * One direction of a connection in memory. `link.ts` joins both ends of a connection with a pair of pipes; a pipe works until `terminate`.
  */
 import type { Clock, Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
@@ -23,7 +22,7 @@ export class MemoryPipe<T> implements DeliveryQueue<T> {
   /** With a latency: items whose time has not come, and the alarm for the first of the items. */
   readonly #delayed = new Fifo<Delayed<T>>();
   #arrival: Timer | undefined;
-  /** Deliveries that wait in the clock. */
+  /** Deliveries waiting in the clock. */
   #pendingSteps = 0;
   #isPaused = false;
   #isTerminated = false;

@@ -1,4 +1,4 @@
-/** A test client's request for a connection, and the request head that the server's gate gets. Made for each client, kept by no file. */
+/** A test client's request for a connection, and the request head for the server's gate. Made for each client, and not kept. */
 import { type Head, joinHeaders } from "../../admission/request-head.js";
 
 export const LOOPBACK = "127.0.0.1";

@@ -1,6 +1,6 @@
 /**
- * A clock that a test drives by hand: time stands still, and steps wait, until the test says otherwise. Each test runtime, or each explored
- * run, has one; tests over real sockets use it too.
+ * A clock driven by hand: time stands still, and steps wait, until a test says otherwise. Each test runtime, or each explored run, has
+ * a clock for its whole life; tests over real sockets use such clocks too.
  */
 import { type Alarm, Alarms, type Clock, type Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
@@ -11,7 +11,7 @@ export class HandClock implements Clock {
   readonly #soon: ((step: () => void) => void) | undefined;
   #now = 0;
 
-  /** @param soon runs each step; without it the steps wait for `runSteps` */
+  /** @param soon runs each step; without `soon` the steps wait for `runSteps` */
   constructor(soon?: (step: () => void) => void) {
     this.#soon = soon;
   }
@@ -50,7 +50,7 @@ export class HandClock implements Clock {
     }
   }
 
-  /** Runs the first step that waits. */
+  /** Runs the first waiting step. */
   runStep(): void {
     this.#steps.shift()?.();
   }
@@ -60,7 +60,7 @@ export class HandClock implements Clock {
     return this.#alarms.nextDue;
   }
 
-  /** Goes on to the next alarm, at most to `limit`, and rings it. @returns `false` if no alarm is due by then; the time is `limit` now */
+  /** Goes on to the next alarm, at most to `limit`, and rings the alarm. @returns `false` if no alarm is due by then; the time is `limit` now */
   ringNext(limit: number): boolean {
     const due = this.#alarms.nextDue;
     if (due === undefined || due > limit) {

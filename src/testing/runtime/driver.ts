@@ -24,7 +24,7 @@ export function nextRound(): Promise<void> {
   });
 }
 
-/** A deadline in real time that begins when it is first checked: only while nothing else can happen. */
+/** A deadline in real time, counted from the first check: real time is read only while nothing else can happen. */
 export class LazyDeadline {
   readonly #ms: number;
   #startedAt: number | undefined;
@@ -52,7 +52,7 @@ export interface UnfinishedWork {
 export interface IdleOptions {
   /** How long to wait, in real time, for handlers that wait for something outside the runtime. */
   readonly outsideWaitMs: number;
-  /** Alarms may ring up to this virtual time. */
+  /** The virtual time up to which alarms may ring. */
   readonly limit?: number;
   /** Asked in each round: `true` ends the loop before the runtime is idle. */
   readonly isDone?: (() => boolean) | undefined;

@@ -1,6 +1,6 @@
 /**
- * What a test runtime runs in: a clock, a scheduler and the observers of a run. `create.ts` makes one for each runtime; an explored run
- * shares its `Explorer` among all of its runtimes. An environment ends with its last runtime.
+ * What a test runtime runs in: a clock, a scheduler and the observers of a run. `create.ts` makes an environment for each
+ * runtime; the runtimes of an explored run share an `Explorer`. An environment's life ends with its last runtime.
  */
 
 import type { HandlerObserver } from "../../actors/route/observer.js";
@@ -15,13 +15,13 @@ export interface Scheduler {
   onDriverStopped(): void;
   /** Whether anything can happen while the clock stays within `limit`. */
   canRun(limit: number): boolean;
-  /** Runs one or more steps. */
+  /** Runs at least one step, if any can run. */
   run(limit: number): void;
-  /** Goes on to the next alarm, at most to `limit`, and rings it. @returns `false` if no alarm is due by then; the time is `limit` now */
+  /** Goes on to the next alarm, at most to `limit`, and rings the alarm. @returns `false` if no alarm is due by then; the time is `limit` now */
   ringNext(limit: number): boolean;
 }
 
-/** The environment of one runtime, or of all runtimes of one explored run. */
+/** The environment of a single runtime, or of every runtime of an explored run. */
 export interface RuntimeEnvironment {
   readonly clock: HandClock;
   readonly scheduler: Scheduler;
@@ -29,14 +29,14 @@ export interface RuntimeEnvironment {
   readonly newId: () => ConnectionId;
   /** Names the next node of a cluster, where each run has to give the same names. */
   readonly newNode?: () => string;
-  /** Decides what arrives when; without it the clock's steps deliver in order. */
+  /** Decides what arrives when; without a scheduler the clock's steps deliver in order. */
   readonly deliveryScheduler?: DeliveryScheduler;
   /** Observes the handlers of every server. */
   readonly handlerObserver?: HandlerObserver;
   readonly admissionObserver?: AdmissionObserver;
   /**
-   * Whether the run is explored: `connect` and `next` return as soon as they have what they wait for, with other items still on their
-   * way, and a runtime ends with the run.
+   * Whether the run is explored: `connect` and `next` return as soon as the awaited item has arrived, while further items may still be on
+   * their way, and a runtime is closed at the end of the run.
    */
   readonly isExplored: boolean;
 }
@@ -75,7 +75,7 @@ class InOrderScheduler implements Scheduler {
   }
 }
 
-/** The environment of a runtime that is not explored. */
+/** Makes the environment of a runtime that is not explored. */
 export function createEnvironment(): RuntimeEnvironment {
   const clock = new HandClock();
   return { clock, scheduler: new InOrderScheduler(clock), newId: createIdGenerator(), isExplored: false };
@@ -87,7 +87,7 @@ export function createIdGenerator(): () => ConnectionId {
   return () => `connection-${++last}` as ConnectionId;
 }
 
-/** Names of a cluster's nodes, numbered in the order of their start. */
+/** Names of a cluster's nodes, numbered in the order in which the nodes start. */
 export function createNodeNameGenerator(): () => string {
   let last = 0;
   return () => (++last).toString(16).padStart(12, "0");

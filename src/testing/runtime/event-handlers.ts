@@ -1,8 +1,8 @@
-/** The event handlers (`onopen`, `onmessage` …) of one socket of `runtime.WebSocket`; they live as long as the socket. */
+/** The event handlers (`onopen`, `onmessage` …) of a socket of `runtime.WebSocket`. Each socket has one object for its whole life. */
 
 export type EventHandler = (event: Event) => unknown;
 
-/** Registers one listener per event type at the socket. A replaced handler keeps its place among the socket's listeners. */
+/** Registers a single listener per event type at the socket. A new handler takes the old handler's place among the listeners. */
 export class EventHandlers {
   readonly #target: EventTarget;
   readonly #handlers = new Map<string, EventHandler>();

@@ -1,6 +1,6 @@
 /**
- * The errors with which a test runtime reports its handler. Each error names the event and the connection, so that a failed test says
- * what has failed.
+ * The errors with which a test runtime reports on the handler. Each error names the event and the connection, so a failed test says what
+ * has failed.
  */
 import type { UnfinishedEvent } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
@@ -9,10 +9,10 @@ import { show } from "../../runtime/show.js";
 import { isError, messageOf, readProperty } from "../../runtime/thrown.js";
 import { originOf } from "../../runtime/unhandled-rejections.js";
 
-/** The messages of errors before their origin was added. */
+/** The messages of errors before the origin was added. */
 const originalMessages = new WeakMap<Error, string>();
 
-/** The handler's own error, whose message now ends with its origin; a value that is no error becomes the cause of an error. */
+/** The handler's own error, whose message now ends with the origin; a value that is no error becomes the cause of an error. */
 export function withOrigin({ error, event, connection }: Failure, nameOf: (id: string) => string): Error {
   const whose = connection === undefined ? "" : ` of ${nameOf(connection)}`;
   const origin = `${placeOf(event, error)}${whose}`;

@@ -1,7 +1,8 @@
 /**
- * Finds the timers of Node (`setTimeout`, `setInterval`) that handlers leave behind. The user's code runs in an async context that
- * names its server and its event (`runtime/unhandled-rejections.ts`), and an async hook reports each timer when it is made: so a timer set
- * after an `await` is traced to its handler too. A timer is leaked if it still runs, and keeps the process alive, after its server has ended.
+ * Finds the timers of Node (`setTimeout`, `setInterval`) that handlers leave behind. The user's code runs in an async context,
+ * which names the server and the event (`runtime/unhandled-rejections.ts`), and an async hook reports each new timer: so a timer set after
+ * an `await` is traced to the handler too. A timer is leaked if, after the server's end, the timer still runs and keeps the process alive.
+ * A detector works from the first `start` with its clock until the last `stop`.
  */
 import { createHook } from "node:async_hooks";
 import { clearTimeout } from "node:timers";
@@ -24,10 +25,10 @@ const hook = createHook({
   },
 });
 
-/** Timers that have ended are dropped from the list after every 256 new timers. */
+/** Ended timers are dropped from the list after every 256 new timers. */
 const SWEEP_EVERY = 256;
 
-/** Watches the handlers of every runtime that shares a clock, until each of the runtimes has called `stop`. */
+/** Watches the handlers of every runtime with the same clock, until each of the runtimes has called `stop`. */
 export class TimerLeakDetector {
   readonly #clock: Clock;
   #runtimes = 0;
@@ -74,7 +75,7 @@ export class TimerLeakDetector {
   }
 }
 
-/** A timer that was told not to keep the process alive (`unref`) does no harm. */
+/** A timer that was told not to keep the process alive (`unref`) is not leaked. */
 function isRunning({ timer }: FoundTimer): boolean {
   // Node has no public API to ask whether a timer has ended, and the `destroy` hook would cost every promise a microsecond.
   return timer.hasRef() && Reflect.get(timer, "_destroyed") === false;

@@ -51,7 +51,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #driver: Driver;
   #timerLeaks: TimerLeakDetector | undefined;
   #started: Promise<void> | undefined;
-  /** The first failure that no call has thrown yet; its `error` is the thrown value, not a copy. */
+  /** The first failure that no call has thrown yet. Its `error` is the thrown value itself, not a copy. */
   #failure: Failure | undefined;
 
   constructor(
@@ -162,7 +162,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // A scenario that has failed disposes of its runtimes too, and closing must not add to its trace: the run closes each runtime later.
+    // A failed scenario disposes of its runtimes too, and closing must not add to the trace: the run closes each runtime later.
     if (!this.#environment.isExplored) await this.close();
   }
 
@@ -248,7 +248,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return this.#started;
   }
 
-  /** @returns the error for a timer that the handler has leaked */
+  /** @returns the error for a leaked timer of the handler */
   #stopTimerLeaks(): SendallError | undefined {
     const detector = this.#timerLeaks;
     this.#timerLeaks = undefined;

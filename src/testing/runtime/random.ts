@@ -1,6 +1,6 @@
 /**
- * Random numbers out of a seed, the same on every machine. Each test runtime has a generator for client code, and each explored run
- * generators for its decisions and its scenario; a generator holds nothing that has to be ended.
+ * Random numbers out of a seed, the same on every machine. A test runtime has a generator for client code, an explored run
+ * has generators for decisions and for the scenario; a generator needs no ending.
  */
 export class SeededRandom {
   #state: number;
@@ -20,7 +20,7 @@ export class SeededRandom {
     return scatter(state);
   }
 
-  /** From 0 up to 1, as `Math.random` has it. */
+  /** From 0 up to 1, like `Math.random`. */
   fraction(): number {
     return this.bits() / 2 ** 32;
   }

@@ -2,7 +2,7 @@
 import { isBrowserCode, MAX_REASON_BYTES } from "../../api/close-codes.js";
 import type { WebSocketData } from "./whatwg.js";
 
-// Read when this file is loaded, so that a test may replace the global.
+// Read when this file is loaded, because a test may replace the global later.
 const { DOMException } = globalThis;
 
 /** The grammar of a subprotocol's name: `token` of RFC 9110, section 5.6.2. */

@@ -1,6 +1,6 @@
 /**
- * `runtime.WebSocket`: the `WebSocket` class of browsers (the WHATWG's "WebSockets" standard) on the memory transport, so that client
- * code talks to the server under test. Each test runtime makes its own class; a socket ends with its `close` event.
+ * `runtime.WebSocket`: the `WebSocket` class of browsers (the WHATWG's "WebSockets" standard) on the memory transport: client code
+ * talks to the server under test. Each test runtime makes its own class; a socket's life ends with the `close` event.
  */
 
 import { ABNORMAL } from "../../api/close-codes.js";
@@ -21,7 +21,7 @@ import {
   type WebSocketMessageEvent,
 } from "./whatwg.js";
 
-/** What a socket needs of its runtime. */
+/** What a socket needs of the runtime. */
 export interface WebSocketHost {
   readonly clock: Clock;
   readonly random: SeededRandom;
@@ -36,7 +36,7 @@ export interface WebSocketHost {
   waitFor(task: Promise<void>): void;
 }
 
-// Read when this file is loaded, so that a test may replace the globals.
+// Read when this file is loaded, because a test may replace the globals later.
 const { EventTarget, Blob, DOMException, AbortController } = globalThis;
 
 const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3] as const;
@@ -58,7 +58,7 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
   #hasFailed = false;
   /** Bytes of messages that were not sent because the socket was closing. */
   #lostBytes = 0;
-  /** A message waits for every Blob that is being read. Settles when every waiting message is on its way. */
+  /** A message waits while an earlier Blob is being read. Settles when every waiting message is on its way. */
   #sent: Promise<void> = Promise.resolve();
   #waitingMessages = 0;
   #waitingBytes = 0;
@@ -158,7 +158,7 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
     this.onClosed(ABNORMAL, "");
   }
 
-  /** Sends a message after every message that waits. */
+  /** Sends a message after every waiting message. */
   #sendInTurn(message: string | Buffer | Blob, bytes: number): void {
     this.#waitingBytes += bytes;
     this.#waitingMessages++;
@@ -186,7 +186,7 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
   }
 }
 
-/** Makes the class of one runtime. */
+/** Makes the class of a runtime. */
 export function createWebSocketClass(host: WebSocketHost): RuntimeWebSocketClass {
   class WebSocket extends MemoryWebSocket {
     static readonly CONNECTING = CONNECTING;

@@ -23,7 +23,7 @@ export interface WebSocketCloseEvent extends Event {
   readonly wasClean: boolean;
 }
 
-/** The events of a WebSocket by their names. */
+/** The events of a WebSocket by name. */
 export interface WebSocketEvents {
   readonly open: Event;
   readonly message: WebSocketMessageEvent;
@@ -102,7 +102,7 @@ export interface RuntimeWebSocketClass {
   readonly CLOSED: 3;
 }
 
-/** An event with virtual time as its `timeStamp`. */
+/** An event whose `timeStamp` is virtual time. */
 export class SocketEvent extends Event {
   readonly #at: number;
 

@@ -1,4 +1,4 @@
-/** `explore`: what it finds, what it tells, and that a seed plays the same run again. */
+/** `explore`: which failures it finds, what a failure says, and that a seed plays the same run again. */
 import type { HandlerFunction } from "sendall";
 import { ExploreFailure, type ExploreOptions, explore, type Scenario } from "sendall/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -21,7 +21,7 @@ const sendall: HandlerFunction = (event, bus) => {
   if (event.type === "message") bus.sendall(event.text);
 };
 
-/** Fails in those orders in which bob's message is handled first. */
+/** Fails in every order in which bob's message is handled first. */
 const order: Scenario = async ({ runtime }) => {
   const chat = runtime({ handler: sendall });
   const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
@@ -324,7 +324,7 @@ describe("what may happen", () => {
 });
 
 describe("faults", () => {
-  /** What becomes of bob, whose messages are read or not, whatever goes wrong. */
+  /** How bob ends, over many runs: the code with which he is closed, or how many messages he has read. */
   async function fates(faults: ExploreOptions["faults"]): Promise<Set<string>> {
     const found = new Set<string>();
     const scenario: Scenario = async ({ runtime }) => {
@@ -339,7 +339,7 @@ describe("faults", () => {
       const [ann, bob] = [await chat.connect(), await chat.connect()];
       for (const text of ["1", "2", "3"]) ann.send(text);
       await chat.settle();
-      // Whatever happens, bob reads the beginning of what was sent.
+      // In every run bob reads a prefix of the messages.
       expect(["1", "2", "3"].slice(0, bob.received.length)).toEqual(bob.received);
       found.add(`${events.join(", ")} ${bob.closed?.code ?? bob.received.length}`.trim());
     };

@@ -1,4 +1,4 @@
-/** The test runtime: its clients, its time, and what it says when something is wrong. */
+/** The test runtime: clients, time, and the errors for a handler that fails, hangs or leaks. */
 
 import { types } from "node:util";
 import type { HandlerFunction } from "sendall";
@@ -67,7 +67,7 @@ describe("connect", () => {
 });
 
 describe("a reader that is slow", () => {
-  /** Each message goes to everybody; it takes 12 bytes on the wire. */
+  /** Each message goes to every client, and takes 12 bytes on the wire. */
   const options: TestRuntimeOptions = {
     outbox: { maxBufferedBytes: 1_000 },
     handler: (event, bus) => void (event.type === "message" && bus.sendall(event.text)),
@@ -279,7 +279,7 @@ describe("time", () => {
 });
 
 describe("a handler that fails", () => {
-  /** What the test that uses it fails with. */
+  /** The error with which a test of this handler fails. */
   async function failureOf(handler: HandlerFunction, options: Partial<TestRuntimeOptions> = {}): Promise<Error> {
     const runtime = createTestRuntime({ ...options, handler } as TestRuntimeOptions);
     try {
@@ -388,7 +388,7 @@ describe("a handler that fails", () => {
     client.send("go");
     await expect(runtime.settle()).rejects.toSatisfy(
       (error: unknown) =>
-        // A proxy of an error may be one itself.
+        // The thrown value may be a proxy of an error, whose message no code can read.
         /in the "message" event/.test(messageOf(error)) || types.isProxy(error),
     );
     await runtime.close();
@@ -418,7 +418,7 @@ describe("a handler that fails", () => {
 });
 
 describe("a timer of Node that the handler leaves behind", () => {
-  /** What `close` rejects with. */
+  /** The error with which `close` rejects. */
   async function leak(
     handler: HandlerFunction,
     options: Partial<TestRuntimeOptions> = {},
