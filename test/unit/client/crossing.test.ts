@@ -219,7 +219,7 @@ const steps = (...others: Step["do"][]) =>
     { minLength: 5, maxLength: 40 },
   );
 
-test("with our server, whatever crosses, and no channel ends by what was meant for the one before", async () => {
+test("with our server both ends agree on a channel whatever crosses, and no channel ends by a frame for its predecessor", async () => {
   let crossed = 0;
   await fc.assert(
     fc.asyncProperty(steps(), async (given) => {
@@ -246,7 +246,7 @@ test("with our server, whatever crosses, and no channel ends by what was meant f
   expect(crossed).toBeGreaterThan(5);
 }, 60_000);
 
-test("with a server that answers no fence, once the client has given it up", async () => {
+test("with a server that answers no fence both ends agree on a channel once the client has given the fence up", async () => {
   await fc.assert(
     fc.asyncProperty(steps("wait"), async (given) => {
       const both = new Both(new ForeignServer());
@@ -274,7 +274,7 @@ function crossing(): { stage: ClientStage; again: Channel; log: unknown[] } {
   return { stage, again, log };
 }
 
-test("an end that comes before the answer to the fence was for the channel before, one after it for this one", () => {
+test("an end before the answer to the fence is for the channel's predecessor, an end after the answer for the channel itself", () => {
   const { stage, again, log } = crossing();
   expect(stage.socket.sent).toEqual(["sub,ann", "uns,ann", "uns,", "sub,ann"]);
   stage.take();

@@ -13,7 +13,7 @@ function stage(onMessage: (text: string) => void = () => {}) {
   return { inbox, told, done: (name: string) => () => void told.push(`${name} done`) };
 }
 
-test("messages are delivered at once, in order, with their bytes, and then it is done", () => {
+test("messages are delivered at once, in order, with their bytes, and then the batch is done", () => {
   const { inbox, told, done } = stage();
   inbox.push(["a", "é"], done("first"));
   inbox.push([], done("empty"));
@@ -32,7 +32,7 @@ test("a pause in the middle holds the rest, and what comes after it", () => {
   expect(told).toEqual(["c 1", "first done", "d 1", "second done"]);
 });
 
-test("counts what waits, and nothing that was delivered or given up", () => {
+test("the inbox counts the messages that wait, and none that was delivered or discarded", () => {
   const { inbox } = stage((text) => {
     if (text === "pause") inbox.pause();
   });
@@ -58,7 +58,7 @@ test("a message that brings another one does not overtake it", () => {
   expect(told).toEqual(["a 1", "b 1", "late 4"]);
 });
 
-test("at the end everything that has arrived is delivered, whoever pauses, and nothing later", () => {
+test("at its end the inbox delivers every message that has arrived, although it is paused, and nothing later", () => {
   const { inbox, told, done } = stage(() => inbox.pause());
   inbox.push(["a", "b", "c"], done("first"));
   inbox.push(["d"], done("second"));

@@ -67,13 +67,13 @@ describe.each<[string, readonly (typeof EVERYTHING)[number][] | undefined]>([
 ])("fake timers, %s", (_name, toFake) => {
   const fake = (): void => void vi.useFakeTimers(toFake === undefined ? {} : { toFake: [...toFake] });
 
-  test("switched on before the import", async () => {
+  test("may be switched on before the import of the runtime", async () => {
     fake();
     vi.resetModules();
     await play(await import("sendall/testing"));
   });
 
-  test("switched on after the import", async () => {
+  test("may be switched on after the import of the runtime", async () => {
     const testing = await import("sendall/testing");
     fake();
     await play(testing);

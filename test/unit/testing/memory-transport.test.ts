@@ -62,7 +62,7 @@ async function connect(): Promise<{
 
 const frames = (...texts: string[]) => texts.map((text) => encodeFrame(text));
 
-describe("a connection that is carried", () => {
+describe("a memory connection under a scheduler of deliveries", () => {
   test("delivers one item when it is told to, and says what comes next", async () => {
     const { link, server, clock } = await connect();
     link.client.send("a");
@@ -110,7 +110,7 @@ describe("a connection that is carried", () => {
     expect(link.client.isCaughtUp).toBe(true);
   });
 
-  test("that is reset loses what was on its way, one that fails or ends does not", async () => {
+  test("that is reset loses what was on its way; a connection that fails or ends does not", async () => {
     const results: string[][] = [];
     for (const how of ["reset", "fail", "end"] as const) {
       const { link, transport, server, client } = await connect();
@@ -173,7 +173,7 @@ describe("a connection that is carried", () => {
     expect([server.at(-1), client]).toEqual(["gone 1006", ["closed 1009"]]);
   });
 
-  test("can be cut out of what it delivers", async () => {
+  test("can be terminated by the message that it delivers", async () => {
     const { link, transport, server } = await connect();
     link.client.send("a");
     link.client.send("b");

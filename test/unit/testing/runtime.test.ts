@@ -223,7 +223,7 @@ describe("latency", () => {
 });
 
 describe("time", () => {
-  test("is one for all: the server's, the handler's and the clients' alarms ring in the order in which they were set", async () => {
+  test("is shared: the server's, the handler's and the clients' alarms ring in the order in which they were set", async () => {
     const rung: string[] = [];
     await using runtime = createTestRuntime({
       heartbeat: { intervalMs: 100, timeoutMs: 50 },
@@ -304,7 +304,7 @@ describe("a handler that fails", () => {
     expect(error.stack).toContain(error.message);
   });
 
-  test("by rejecting does so too, also when the same error comes again from elsewhere", async () => {
+  test("by rejecting gives its own error with event and connection, also when the same error comes again from another event", async () => {
     const thrown = new Error("boom");
     const handler: HandlerFunction = async (event) => {
       await null;
@@ -357,7 +357,7 @@ describe("a handler that fails", () => {
     await expect(runtime.close()).rejects.toThrow(/before it was finished \(in the "message" event of connection-1\)$/);
   });
 
-  test("in init names that", async () => {
+  test("in init after a restart is listed as a failure of init", async () => {
     const runtime = createTestRuntime({
       supervise: { strategy: "restart" },
       handler: {
@@ -378,7 +378,7 @@ describe("a handler that fails", () => {
     expect(failures[1]).toEqual(["init", expect.stringContaining("no")]);
   });
 
-  test.each(UNREADABLE)("is told also when nobody can read it: %s", async (_what, make) => {
+  test.each(UNREADABLE)("is reported also when its error cannot be read: %s", async (_what, make) => {
     const runtime = createTestRuntime({
       handler(event) {
         if (event.type === "message") throw make();
@@ -410,7 +410,7 @@ describe("a handler that fails", () => {
     expect(String(runtime.server.stats().failures[0]?.error)).toBe("Error: boom");
   });
 
-  test.each(["throw", "resume"])("is told once: failures: %j is checked", async (failures) => {
+  test.each(["throw", "resume"])("the option failures takes or refuses %j", async (failures) => {
     const make = (): unknown => createTestRuntime({ failures, handler() {} } as TestRuntimeOptions);
     if (failures === "throw") make();
     else expect(make).toThrow('failures: expected "throw" or "supervise", got "resume"');
