@@ -176,7 +176,7 @@ test("an exception that the handler throws outside its call is noted, and everyb
   ]);
 });
 
-test("what a listener of connection.signal throws is the handler's", async () => {
+test("what a listener of connection.signal throws is noted as an exception of the handler", async () => {
   const { code, output, errors } = await run(`${THROWING}
     bad.close();
     const [{ event, error }] = await noted(1);
