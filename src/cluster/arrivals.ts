@@ -5,7 +5,7 @@ import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
 import { type Envelope, readPacket } from "./envelope.js";
 import type { Destination, Interest } from "./interest.js";
-import type { Inlet } from "./outlet.js";
+import type { LocalBus } from "./remote-bus.js";
 import { Incoming } from "./streams.js";
 import { isScopeOfRoute, subjectOfNode } from "./subject.js";
 
@@ -28,9 +28,9 @@ export class Arrivals {
   rejected = 0;
   readonly #parts: ArrivalsParts;
   readonly #incoming = new Incoming();
-  readonly #inlets = new Map<string, Inlet>();
+  readonly #inlets = new Map<string, LocalBus>();
   /** The inlets of routes, without those of channels. */
-  readonly #routes: Inlet[] = [];
+  readonly #routes: LocalBus[] = [];
   readonly #sources = new Set<string>();
   #missedLogged = { at: Number.NEGATIVE_INFINITY, missed: 0 };
 
@@ -38,7 +38,7 @@ export class Arrivals {
     this.#parts = parts;
   }
 
-  attach(scope: string, inlet: Inlet): void {
+  attach(scope: string, inlet: LocalBus): void {
     this.#inlets.set(scope, inlet);
     if (isScopeOfRoute(scope)) this.#routes.push(inlet);
   }

@@ -3,11 +3,11 @@
  * brings the engine up to date once a turn, so that a room that comes and goes within one costs nothing.
  */
 import type { ClusterLink } from "../api/cluster-adapter.js";
-import type { Inlet } from "./outlet.js";
+import type { LocalBus } from "./remote-bus.js";
 
 /** For whom what arrives on a subject is. */
 export interface Destination {
-  readonly inlet: Inlet;
+  readonly inlet: LocalBus;
   /** Absent: all members of the inlet. */
   readonly room: string | undefined;
 }

@@ -18,8 +18,8 @@ import { Arrivals } from "./arrivals.js";
 import { type Envelope, packetBytes, type Sealed, seal, writePacket } from "./envelope.js";
 import { Interest } from "./interest.js";
 import type { LinkLife } from "./link.js";
-import type { Inlet, Outlet } from "./outlet.js";
-import { RelayOutlet, type Sending } from "./outlet.js";
+import { type BusRelay, RelayedBus } from "./relayed-bus.js";
+import type { LocalBus, RemoteBus } from "./remote-bus.js";
 import { Outgoing } from "./streams.js";
 import { scopeOf, subjectOf, subjectOfNode } from "./subject.js";
 
@@ -52,7 +52,7 @@ interface Queued {
   readonly sealed: Sealed;
 }
 
-export class Relay implements Flushable, Sending {
+export class Relay implements Flushable, BusRelay {
   /** Names this node. */
   readonly node: string;
   readonly #parts: RelayParts;
@@ -94,8 +94,8 @@ export class Relay implements Flushable, Sending {
   }
 
   /** The way of a route's bus. */
-  outletOf(path: string): Outlet {
-    return new RelayOutlet(this, scopeOf(path));
+  busOfRoute(path: string): RemoteBus {
+    return new RelayedBus(this, scopeOf(path));
   }
 
   stats(): ClusterStats {
@@ -167,21 +167,21 @@ export class Relay implements Flushable, Sending {
     if (queue.length > 0) link.flush();
   }
 
-  isElsewhere(id: string): boolean {
+  isRemote(id: string): boolean {
     const [, node] = ID.exec(id) ?? [];
     return node !== undefined && node !== this.node;
   }
 
-  attach(scope: string, inlet: Inlet): void {
+  attach(scope: string, inlet: LocalBus): void {
     this.#arrivals.attach(scope, inlet);
   }
 
-  want(scope: string, room: string | undefined, inlet: Inlet | undefined): void {
+  setInterest(scope: string, room: string | undefined, inlet: LocalBus | undefined): void {
     this.#interest.set(subjectOf(scope, room), inlet && { inlet, room });
     this.#wake();
   }
 
-  post(frame: Frame, envelope: Omit<Envelope, "isBinary" | "payload">, subject?: string): 0 | 1 {
+  send(frame: Frame, envelope: Omit<Envelope, "isBinary" | "payload">, subject?: string): 0 | 1 {
     if (!this.isUp) {
       this.#unsent++;
       return 0;

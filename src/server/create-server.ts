@@ -37,7 +37,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       turn,
       log,
       newId,
-      outlet: relay?.outletOf(path),
+      remoteBus: relay?.busOfRoute(path),
       parent: actor,
       inspection,
       onEnded: (error) => server.routeEnded(error),

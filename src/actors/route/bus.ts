@@ -9,7 +9,7 @@ import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import { MAX_NAME_LENGTH } from "../../api/names.js";
 import type { Stats } from "../../api/stats.js";
-import type { Inlet, Outlet } from "../../cluster/outlet.js";
+import type { LocalBus, RemoteBus } from "../../cluster/remote-bus.js";
 import { isDebugging } from "../../log/log.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -36,7 +36,7 @@ export interface BusParts {
   readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
   /** The way to the other nodes, if there are any. */
-  readonly outlet?: Outlet | undefined;
+  readonly remoteBus?: RemoteBus | undefined;
 }
 
 /** Throws `BAD_ROOM` unless it can be the name of a room. */
@@ -77,14 +77,14 @@ function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt 
   return forwarded === undefined ? receipt : { ...receipt, forwarded };
 }
 
-export class RouteBus implements Bus, Inlet {
+export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
   #hasEnded = false;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
-    parts.outlet?.attach(this);
+    parts.remoteBus?.attach(this);
   }
 
   unicast(data: Data, to: ConnectionRef): Receipt {
@@ -238,14 +238,14 @@ export class RouteBus implements Bus, Inlet {
   }
 
   #sendTo(data: Data, to: ConnectionRef, anyRoute: boolean): Receipt {
-    const { encode, counters, outlet } = this.#parts;
+    const { encode, counters, remoteBus } = this.#parts;
     const frame = encode(data);
     const member = this.find(to);
-    if (member !== undefined) return withForwarded(this.#offerTo(frame, member), outlet && 0);
+    if (member !== undefined) return withForwarded(this.#offerTo(frame, member), remoteBus && 0);
     const id = idOf(to);
-    if (outlet?.isElsewhere(id)) return { ...NOBODY, forwarded: outlet.unicast(frame, id, anyRoute) };
+    if (remoteBus?.isRemote(id)) return { ...NOBODY, forwarded: remoteBus.unicast(frame, id, anyRoute) };
     counters.deadLetters++;
-    return withForwarded(DEAD, outlet && 0);
+    return withForwarded(DEAD, remoteBus && 0);
   }
 
   #offerTo(frame: Frame, member: Member): Receipt {
@@ -257,13 +257,13 @@ export class RouteBus implements Bus, Inlet {
 
   /** @param exceptId of whom is left out on other nodes, who may be here or there */
   #fan(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
-    const { encode, outlet } = this.#parts;
+    const { encode, remoteBus } = this.#parts;
     const rooms = room === undefined || Array.isArray(room) ? room : [room];
     rooms?.forEach(checkRoom);
     const frame = encode(data);
     const receipt = this.#offer(frame, rooms, except);
-    if (outlet === undefined) return receipt;
-    return { ...receipt, forwarded: outlet.publish(frame, rooms, exceptId) };
+    if (remoteBus === undefined) return receipt;
+    return { ...receipt, forwarded: remoteBus.publish(frame, rooms, exceptId) };
   }
 
   #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined): Receipt {

@@ -1,7 +1,7 @@
 /** Who is there: the connections of one route by id, from the handshake on, and the rooms they are in. Open ones only. */
 
 import type { ConnectionRef } from "../../api/connection.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 
 export interface Registered {
   readonly id: string;
@@ -10,10 +10,10 @@ export interface Registered {
 export class Registry<M extends Registered> {
   readonly #byId = new Map<string, M>();
   readonly #rooms = new Map<string, Set<M>>();
-  readonly #populated: Outlet["populated"] | undefined;
+  readonly #populated: RemoteBus["onOccupancyChanged"] | undefined;
 
   /** @param populated told of the first member, in a room or at all, and of the end of the last one */
-  constructor(populated?: Outlet["populated"]) {
+  constructor(populated?: RemoteBus["onOccupancyChanged"]) {
     this.#populated = populated;
   }
 

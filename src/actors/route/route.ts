@@ -7,7 +7,7 @@ import type { AcceptedUpgrade, GatedRoute } from "../../admission/gate.js";
 import { type CloseReason, HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Failure, Stats } from "../../api/stats.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 import { cutText, keepThrown } from "../../log/excerpt.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -73,7 +73,7 @@ export interface RouteInput {
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   /** The way to the same route on other nodes, if there are any. */
-  readonly outlet: Outlet | undefined;
+  readonly remoteBus: RemoteBus | undefined;
   readonly parent: AnyActorRef;
   readonly inspection: Inspection;
   /** The route is closed: its handler has failed too often, or without an error has come to its end. */
@@ -132,8 +132,8 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.#charges = new FailureBudget(settings.supervise);
     this.supervisor = new Supervisor(input.parent, `route:${path}`, (actorId, error) => this.#crashed(actorId, error));
     this.mailbox = new Mailbox(settings.mailbox);
-    const { outlet } = input;
-    this.registry = new Registry<LiveConnection>(outlet?.populated);
+    const { remoteBus } = input;
+    this.registry = new Registry<LiveConnection>(remoteBus?.onOccupancyChanged);
     const { registry, counters, mailbox } = this;
     this.bus = new RouteBus({
       clock,
@@ -146,7 +146,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       wake: this.wake,
       tellsEach: () => this.runner.tellsEach === true,
       stats: () => this.stats(),
-      outlet,
+      remoteBus,
     });
     this.runner = input.createRunner({
       name: `handler:${path}`,
@@ -157,7 +157,7 @@ export class Route implements RouteParts, GatedRoute, Target {
       clock,
       log,
       newId: input.newId,
-      outlet,
+      remoteBus,
       encode: encodeFrame,
       wake: this.wake,
       run: (code) => runFor(this.leakOwner, code),
