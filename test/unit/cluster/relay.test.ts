@@ -3,7 +3,7 @@ import { channels, SendallError, type ServeOptions, type Server } from "sendall"
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/api/cluster-adapter.js";
-import { seal, VERSION, writePacket } from "../../../src/cluster/envelope.js";
+import { measure, VERSION, writePacket } from "../../../src/cluster/packet.js";
 import { scopeOf, subjectOf } from "../../../src/cluster/subject.js";
 import { memory } from "../../../src/testing/memory-cluster.js";
 import { heapInUse } from "../../e2e/peers.js";
@@ -471,10 +471,10 @@ describe("the link", () => {
     engine.confirm();
     const all = subjectOf(scopeOf("*"), undefined);
     const head = { node: "0123456789ab", stream: 1, first: 0 };
-    const good = seal({ isBinary: false, payload: Buffer.from("good") });
+    const good = measure({ isBinary: false, payload: Buffer.from("good") });
     const old = writePacket(head, [good]);
     old[2] = VERSION + 1;
-    const misplaced = seal({ isBinary: false, payload: Buffer.from("x"), target: "y", scope: "" });
+    const misplaced = measure({ isBinary: false, payload: Buffer.from("x"), target: "y", scope: "" });
     const packet = writePacket(head, [good]);
     for (let i = 0; i < 3; i++) {
       engine.node?.received(all, Buffer.from('{"hello":"world"}'));
@@ -498,7 +498,7 @@ describe("the link", () => {
     const engine = new HandEngine();
     const { runtime } = await startUp(engine);
     const client = await runtime.connect();
-    const bad = seal({ isBinary: false, payload: Buffer.from([0x61, 0xff]) });
+    const bad = measure({ isBinary: false, payload: Buffer.from([0x61, 0xff]) });
     engine.node?.received(
       subjectOf(scopeOf("*"), undefined),
       writePacket({ node: "0123456789ab", stream: 1, first: 0 }, [bad]),
@@ -512,7 +512,7 @@ describe("the link", () => {
     const { runtime, logger } = await startUp(engine);
     await runtime.connect();
     const all = subjectOf(scopeOf("*"), undefined);
-    const good = seal({ isBinary: false, payload: Buffer.from("good") });
+    const good = measure({ isBinary: false, payload: Buffer.from("good") });
     for (const first of [0, 5, 6])
       engine.node?.received(all, writePacket({ node: "0123456789ab", stream: 1, first }, [good]));
     expect(runtime.server.stats().cluster).toMatchObject({ received: 3, missed: 4, lost: 4 });
@@ -533,7 +533,7 @@ describe("the link", () => {
       engine.node?.received(
         room,
         writePacket({ node: "0123456789ab", stream: 1, first }, [
-          seal({ isBinary: false, payload: Buffer.from(`${first}`) }),
+          measure({ isBinary: false, payload: Buffer.from(`${first}`) }),
         ]),
       );
     arrive(0);
