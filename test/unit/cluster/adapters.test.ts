@@ -5,7 +5,7 @@ import { nats } from "sendall/nats";
 import { redis } from "sendall/redis";
 import { workers } from "sendall/workers";
 import { expect, test } from "vitest";
-import { importClient } from "../../../src/cluster/engines/peer.js";
+import { importClient } from "../../../src/cluster/engines/adapter-setup.js";
 
 /** What a program in JavaScript may give. */
 function wrong<T>(value: unknown): T {
