@@ -1,6 +1,6 @@
 /**
- * Loads the handler file of `sendall serve`, and explains an error in the user's code in a single sentence with file and line. The
- * command uses both functions while it starts.
+ * Loads the handler file of `sendall serve`, and explains an error in the user's code in a single sentence with file and line.
+ * The command loads the file once; every message of the command about the user's code goes through `explain`.
  */
 import { spawnSync } from "node:child_process";
 import { relative, resolve } from "node:path";

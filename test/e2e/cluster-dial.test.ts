@@ -111,29 +111,29 @@ describe("redis() at a port that", () => {
   });
 });
 
-describe("sockets that a client has dialled", () => {
+describe("sockets that a client has opened", () => {
   test("end with their attempt or their link, and those of code that the client calls back do not", async () => {
     const { port, sockets } = await listen(() => {});
-    const dialled = new SocketTracker();
+    const tracker = new SocketTracker();
     const dial = (): Socket => connect(port, "127.0.0.1").on("error", () => {});
     const callBack = untracked(() => {
       own = dial();
     });
     let own: Socket | undefined;
     const later = new Promise<void>((resolve) => setImmediate(resolve));
-    const [first, second] = await dialled.track(async () => {
+    const [first, second] = await tracker.track(async () => {
       callBack();
       const now = dial();
       await later;
       return [now, dial()] as const;
     });
     await until(() => sockets.length === 3);
-    dialled.terminate();
+    tracker.terminate();
     expect([first.destroyed, second.destroyed, own?.destroyed]).toEqual([true, true, false]);
-    dialled.stop();
-    const late = dialled.track(dial);
+    tracker.stop();
+    const late = tracker.track(dial);
     await until(() => late.destroyed);
-    expect(dialled.handshakeSignal().aborted).toBe(true);
+    expect(tracker.handshakeSignal().aborted).toBe(true);
     expect(own?.destroyed).toBe(false);
     own?.destroy();
   });

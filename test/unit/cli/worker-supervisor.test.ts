@@ -1,4 +1,4 @@
-/** The primary process of `--workers` with workers in the test's hands: what it does when they do not end. */
+/** The supervisor of `--workers`, with workers controlled by the test: signals, deaths, and workers that do not exit. */
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type WorkerHandle, WorkerSupervisor } from "../../../src/cli/worker-supervisor.js";
@@ -6,7 +6,7 @@ import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { nextRound } from "../../e2e/peers.js";
 
-/** A worker that hears and does nothing by itself. */
+/** A worker that records every message and signal, and only acts on behalf of the test. */
 class HandWorker extends EventEmitter implements WorkerHandle {
   readonly heard: string[] = [];
   isUp = true;

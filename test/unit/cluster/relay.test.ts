@@ -1,4 +1,4 @@
-/** Several servers over the cluster in memory: the verbs reach all nodes, and what does not belong there does no harm. */
+/** The relay: several servers over the cluster in memory, then a single server over an engine controlled by the test. */
 import { channels, SendallError, type ServeOptions, type Server } from "sendall";
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -13,7 +13,7 @@ const handler = (): void => {};
 const LONGEST = "é".repeat(1_024);
 type Options = Partial<ServeOptions>;
 
-/** Servers of one cluster, each in a runtime of its own. */
+/** The servers of a cluster, each in a test runtime of its own. */
 class Nodes {
   readonly runtimes: TestRuntime[];
 
@@ -35,7 +35,7 @@ class Nodes {
     return this.runtimes.map(({ server }) => server);
   }
 
-  /** What one sends another has to go out and to come in. */
+  /** Several rounds, since a message has to leave the runtime of its sender and then arrive in another runtime. */
   async settle(): Promise<void> {
     for (let round = 0; round < 3; round++) for (const runtime of this.runtimes) await runtime.settle();
   }
@@ -253,7 +253,7 @@ describe("a cluster", () => {
   });
 });
 
-/** An engine in the hands of the test. */
+/** An engine controlled by the test. */
 class HandEngine implements ClusterAdapter {
   readonly name = "hand";
   readonly waitForLink: boolean;
@@ -261,7 +261,7 @@ class HandEngine implements ClusterAdapter {
   readonly calls: string[] = [];
   maxPacketBytes = 1_000;
   takes = true;
-  /** Told once the adapter is opened. */
+  /** Resolves when the relay opens the adapter. */
   readonly opened: Promise<ClusterNode>;
   node: ClusterNode | undefined;
   #onOpened: (node: ClusterNode) => void = () => {};

@@ -1,4 +1,4 @@
-/** Numbers of what is sent and what arrives: gaps are counted once, and nothing passes twice. */
+/** Sequence numbers: each gap is counted once, and no message passes twice. */
 import { expect, test } from "vitest";
 import { IncomingSequences, OutgoingSequences } from "../../../src/cluster/sequences.js";
 

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { WorkerHub } from "../../../src/cluster/engines/worker-hub.js";
 import { type Port, type PortMessage, TAG } from "../../../src/cluster/engines/worker-protocol.js";
 
-/** A worker in the hands of the test. */
+/** A port to a worker controlled by the test. */
 class HandPort implements Port {
   readonly got: PortMessage[] = [];
   readonly waiting: (() => void)[] = [];
