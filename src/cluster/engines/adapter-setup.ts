@@ -1,11 +1,13 @@
-/** What the adapters of engines have in common before there is a connection: the engine's client, and the prefix of all subjects. */
-
+/**
+ * What the cluster adapters do before they connect: check the options, and import the engine's client, an optional peer dependency.
+ * `nats()`, `redis()` and `workers()` use the functions here.
+ */
 import { SendallError } from "../../api/errors.js";
 import { isRecord, MAX_NATIVE_MS } from "../../options/kinds.js";
 import { show } from "../../runtime/show.js";
 import { PREFIX } from "../subject.js";
 
-/** Loads an optional peer dependency; throws `CLUSTER_UNAVAILABLE` with what to install if it is not there. */
+/** Loads an optional peer dependency; throws `CLUSTER_UNAVAILABLE`, with the command to install the package, if there is none. */
 export async function importClient<M>(adapter: string, name: string, load: () => Promise<M>): Promise<M> {
   try {
     return await load();
@@ -23,7 +25,7 @@ export function refuseOption(option: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
 }
 
-/** Throws `BAD_OPTION` unless these are options, with no other names than these, if they are given. */
+/** Throws `BAD_OPTION` unless `options` is an object, without other names than `names` (if given). */
 export function checkAdapterOptions(options: unknown, names?: readonly string[]): void {
   if (!isRecord(options)) refuseOption("options", `expected an object, got ${show(options)}`);
   for (const name of Object.keys(options))
@@ -33,14 +35,14 @@ export function checkAdapterOptions(options: unknown, names?: readonly string[])
     refuseOption("waitForLink", `expected true or false, got ${show(waitForLink)}`);
 }
 
-/** Throws `BAD_OPTION` unless it is a wait that a native timer of the engine's client can keep. */
+/** Throws `BAD_OPTION` unless the native timers of the engine's client can wait for `value` milliseconds. */
 export function checkWait(option: string, value: unknown, min: number): void {
   if (value === undefined) return;
   if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > MAX_NATIVE_MS)
     refuseOption(option, `expected a whole number of milliseconds from ${min} to ${MAX_NATIVE_MS}, got ${show(value)}`);
 }
 
-/** Throws `BAD_OPTION` unless it can stand before a subject. */
+/** Throws `BAD_OPTION` unless `prefix` is a valid start of a subject. */
 export function checkPrefix(prefix: unknown): asserts prefix is string {
   if (typeof prefix !== "string" || !PREFIX.test(prefix))
     throw new SendallError(
