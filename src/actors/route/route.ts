@@ -8,7 +8,7 @@ import { type CloseReason, HANDLER_FAILED, NORMAL } from "../../api/close-codes.
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Failure, Stats } from "../../api/stats.js";
 import type { Outlet } from "../../cluster/outlet.js";
-import { cutText, keepThrown } from "../../log/excerpt.js";
+import { copyThrown, cutText } from "../../log/excerpt.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -408,7 +408,7 @@ export class Route implements RouteParts, GatedRoute, Target {
     this.log.error({ err: error, event: what, connection }, "handler failed");
     const data =
       event !== undefined && "data" in event && this.settings.supervise.keepData ? { data: cut(event.data) } : {};
-    const kept = { error: keepThrown(error), ...(connection && { connection }), ...data };
+    const kept = { error: copyThrown(error), ...(connection && { connection }), ...data };
     const failure: Failure = { at: this.clock.now(), event: what, ...kept };
     this.counters.addFailure(failure);
     this.#input.observer?.failed(failure, error);
