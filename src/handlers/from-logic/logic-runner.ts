@@ -11,7 +11,7 @@ import type { Connection } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import { createActorClock } from "../../runtime/actor-clock.js";
 import { show } from "../../runtime/show.js";
-import { whoRuns } from "../../runtime/unhandled-rejections.js";
+import { currentRunContext } from "../../runtime/unhandled-rejections.js";
 import type { Systems } from "../maker.js";
 import { type GuardedLogic, LogicGuard } from "./guarded-logic.js";
 import type { LogicInput } from "./logic-input.js";
@@ -152,13 +152,13 @@ export class LogicRunner implements Runner {
 
   /** Whether what runs was set going by an event of a connection: a promise, say, that the logic has invoked for it. */
   get #isAPeers(): boolean {
-    const owner = whoRuns()?.owner;
+    const owner = currentRunContext()?.owner;
     return owner?.connection !== undefined && owner.clock === this.#host.clock;
   }
 
   #failed(error: unknown): void {
     if (this.#isKeeping) this.#failures.push(error);
-    else if (this.#isAPeers) this.#charge(error, this.#host.bus.find(whoRuns()?.owner.connection ?? ""));
+    else if (this.#isAPeers) this.#charge(error, this.#host.bus.find(currentRunContext()?.owner.connection ?? ""));
     else this.#host.failed(error, "logic");
   }
 

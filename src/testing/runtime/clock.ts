@@ -1,9 +1,9 @@
 /** A clock that is driven by hand: time stands still until it is told to go on, and steps run when they are run. */
-import { type Alarm, Alarms, type Clock, type Timer } from "../../runtime/clock.js";
+import { type Alarm, AlarmHeap, type Clock, type Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
 
 export class HandClock implements Clock {
-  readonly #alarms = new Alarms();
+  readonly #alarms = new AlarmHeap();
   readonly #steps = new Fifo<() => void>();
   readonly #soon: ((step: () => void) => void) | undefined;
   #now = 0;

@@ -7,11 +7,11 @@ import { createHook } from "node:async_hooks";
 import { clearTimeout } from "node:timers";
 import { SendallError } from "../../api/errors.js";
 import type { Clock } from "../../runtime/clock.js";
-import { type Running, whoRuns } from "../../runtime/unhandled-rejections.js";
+import { currentRunContext, type RunContext } from "../../runtime/unhandled-rejections.js";
 
 interface Found {
   readonly timer: NodeJS.Timeout;
-  readonly by: Running;
+  readonly by: RunContext;
 }
 
 const watches = new Map<Clock, TimerWatch>();
@@ -19,7 +19,7 @@ const watches = new Map<Clock, TimerWatch>();
 const hook = createHook({
   init(_id, type, _trigger, resource) {
     if (type !== "Timeout") return;
-    const by = whoRuns();
+    const by = currentRunContext();
     if (by !== undefined) watches.get(by.owner.clock)?.add({ timer: resource as NodeJS.Timeout, by });
   },
 });
