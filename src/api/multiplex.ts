@@ -31,19 +31,20 @@ export function readMultiplexed(data: string | Buffer): Multiplexed | undefined 
 /** The part before the payload is text. */
 function readBytes(data: Buffer): Multiplexed | undefined {
   const end = data.indexOf(COMMA, 4);
-  const head = readMultiplexed(data.toString("utf8", 0, end < 0 ? data.length : end + 1));
-  return head?.verb === "msg" ? { ...head, payload: data.subarray(end + 1) } : head;
+  const message = readMultiplexed(data.toString("utf8", 0, end < 0 ? data.length : end + 1));
+  return message?.verb === "msg" ? { ...message, payload: data.subarray(end + 1) } : message;
 }
 
 /** A message of a channel; data that is neither a string nor bytes is returned unchanged, for the encoder to refuse. */
 export function writeMessage(name: string, data: Data): Data {
-  const head = `msg,${name},`;
-  if (typeof data === "string") return head + data;
-  if (data instanceof Uint8Array) return Buffer.concat([Buffer.from(head), data]);
-  return data instanceof ArrayBuffer ? Buffer.concat([Buffer.from(head), new Uint8Array(data)]) : data;
+  const prefix = `msg,${name},`;
+  if (typeof data === "string") return prefix + data;
+  if (data instanceof Uint8Array) return Buffer.concat([Buffer.from(prefix), data]);
+  return data instanceof ArrayBuffer ? Buffer.concat([Buffer.from(prefix), new Uint8Array(data)]) : data;
 }
 
-export function writeEnd(name: string): string {
+/** Tells a client that a channel has ended. */
+export function writeUnsubscribe(name: string): string {
   return `uns,${name}`;
 }
 

@@ -13,7 +13,7 @@ import type { RunnerHost } from "../../actors/route/runner-host.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Data } from "../../api/connection.js";
 import type { Handler } from "../../api/handler.js";
-import { writeEnd, writeMessage } from "../../api/multiplex.js";
+import { writeMessage, writeUnsubscribe } from "../../api/multiplex.js";
 import type { Stats } from "../../api/stats.js";
 import { type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
@@ -113,7 +113,7 @@ export class ServerChannel implements Target {
 
   /** Tells the peer that the channel has ended for it. */
   sayEnd(socket: Member): void {
-    socket.offer(this.host.encode(writeEnd(this.name)));
+    socket.offer(this.host.encode(writeUnsubscribe(this.name)));
   }
 
   /** It is no target any more. */
