@@ -189,7 +189,10 @@ class Socket extends WebSocket implements Transport {
     this.#controlBudget = undefined;
   }
 
-  /** Acts as `ws` does after an invalid frame: the remaining input is discarded, a close frame is sent, and the socket ends. */
+  /**
+   * Fails the connection (RFC 6455 section 7.1.7) as `ws` does after an invalid frame: the remaining input is discarded, a close frame
+   * is sent, and the socket ends.
+   */
   #failConnection(raw: NetSocket, error: TooManyParts): void {
     raw.removeAllListeners("data");
     raw.resume();
