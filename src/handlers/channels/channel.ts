@@ -14,7 +14,7 @@ import type { RunnerHost } from "../../actors/route/runner-host.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Data } from "../../api/connection.js";
 import type { Handler } from "../../api/handler.js";
-import { writeEnd, writeMessage } from "../../api/multiplex.js";
+import { writeMessage, writeUnsubscribe } from "../../api/multiplex.js";
 import type { Stats } from "../../api/stats.js";
 import { type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
@@ -114,7 +114,7 @@ export class ServerChannel implements Target, SubscribedChannel {
   }
 
   sendEnd(socket: Member): void {
-    socket.outbox.offer(this.host.encode(writeEnd(this.name)));
+    socket.outbox.offer(this.host.encode(writeUnsubscribe(this.name)));
   }
 
   unregister(subscriber: Subscriber, socket: Member, isDiscarded: boolean): void {
