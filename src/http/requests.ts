@@ -1,11 +1,11 @@
 /** Plain HTTP on the server's port: SockJS, then files, then the user's `onRequest`, then one line that says what this is. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { AccessLog } from "../admission/access-log.js";
 import { plainAddress } from "../admission/address.js";
 import { speaker } from "../admission/proxy.js";
 import { readPath } from "../admission/request-head.js";
 import { LEFT } from "../admission/upgrade-attempt.js";
-import type { AccessEntry } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -25,7 +25,7 @@ export interface RequestParts {
   readonly sockjs: SockJsEndpoints | undefined;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
-  readonly onAccess: ((entry: AccessEntry) => void) | undefined;
+  readonly accessLog: AccessLog | undefined;
   /** Whether this path is a route's: then what is missing is an upgrade, not a file. */
   readonly hasRoute: (path: string) => boolean;
 }
@@ -87,11 +87,11 @@ export class Requests {
 
   /** Bytes that made no request, and were answered all the same. */
   refused({ status, body }: Refusal, socket: Duplex): void {
-    const { onAccess, clock, log } = this.#parts;
-    if (onAccess === undefined) return;
+    const { accessLog, clock } = this.#parts;
+    if (accessLog === undefined) return;
     const remoteAddress = "remoteAddress" in socket ? plainAddress(String(socket.remoteAddress ?? "")) : "";
     const entry = { at: clock.now(), durationMs: 0, method: "", path: "", status, remoteAddress, reason: body };
-    tellAccess(onAccess, { type: "request", ...entry }, log);
+    accessLog({ type: "request", ...entry });
   }
 
   /** Whose answer it is cannot be known before its turn where there are files. */
@@ -164,8 +164,8 @@ export class Requests {
 
   /** Tells of a request, which has just come, how it was answered. */
   #teller(request: IncomingMessage): ((status: number) => void) | undefined {
-    const { onAccess, clock, log, trustProxy, sockjs } = this.#parts;
-    if (onAccess === undefined) return undefined;
+    const { accessLog, clock, trustProxy, sockjs } = this.#parts;
+    if (accessLog === undefined) return undefined;
     const at = clock.now();
     const { method = "", socket, headers } = request;
     const url = wholeUrl(request);
@@ -178,17 +178,8 @@ export class Requests {
       const path = readPath(url);
       const shown = sockjs?.shownPath(path) ?? path;
       const entry = { at, durationMs: clock.now() - at, method, path: shown, remoteAddress };
-      tellAccess(onAccess, { type: "request", ...entry, status }, log);
+      accessLog({ type: "request", ...entry, status });
     };
-  }
-}
-
-/** The user's code, guarded. */
-export function tellAccess(onAccess: (entry: AccessEntry) => void, entry: AccessEntry, log: Logger): void {
-  try {
-    onAccess(entry);
-  } catch (error) {
-    log.error({ err: error }, "onAccess failed");
   }
 }
 

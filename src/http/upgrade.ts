@@ -6,10 +6,10 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { plainAddress } from "../admission/address.js";
+import type { Gate } from "../admission/gate.js";
 import type { AskedHeaders, Head } from "../admission/request-head.js";
 import { CommonHeaders, pickHeaders, readPath } from "../admission/request-head.js";
-import type { Gate, UpgradeAttempt } from "../admission/upgrade-attempt.js";
-import { LEFT } from "../admission/upgrade-attempt.js";
+import { LEFT, type UpgradeAttempt } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -189,7 +189,7 @@ function enter(
 
 /** What an upgrade needs beside its own. */
 export interface UpgradeParts {
-  readonly gate: Gate;
+  readonly gate: Pick<Gate, "admit" | "refused">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly handOver: HandOver;

@@ -1,7 +1,8 @@
 /** The ways in from the network, for `serve` and `attach`: everything between an HTTP server and the gate. */
 
+import { createAccessLog } from "../admission/access-log.js";
 import { onlyAddress } from "../admission/address.js";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import type { Gate } from "../admission/gate.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type HttpListener, listen } from "../http/listen.js";
 import { cutRefused } from "../http/refuse.js";
@@ -52,7 +53,7 @@ function createHttp({ settings, log, clock, actor, localAddress, isShared }: Mak
     sockjs,
     static: pages,
     onRequest: onRequest && ownedBy(optionOwner("onRequest", clock, log), onRequest),
-    onAccess: onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess),
+    accessLog: createAccessLog(onAccess, clock, log),
     hasRoute: (path) => gate.hasRoute(path),
   });
   return { upgrade, requests, sockjs };

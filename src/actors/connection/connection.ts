@@ -3,8 +3,8 @@
  * a peer; ends when its wire is gone and its `closed` has been handled.
  */
 
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Release } from "../../admission/connection-limits.js";
-import type { AcceptedUpgrade } from "../../admission/gate.js";
 import {
   ABNORMAL,
   type CloseReason,

@@ -1,6 +1,6 @@
 /** What a connection says of its request: the part of it that never changes. */
 import type { PeerCertificate } from "node:tls";
-import type { AcceptedUpgrade } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Head } from "../../admission/request-head.js";
 import { Facts, readPath } from "../../admission/request-head.js";
 import type { Params } from "../../api/connection.js";

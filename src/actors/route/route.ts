@@ -3,7 +3,8 @@
  * charges failures to whoever caused them, and stops in steps that the server calls in turn.
  */
 import type { AnyActorRef } from "xstate";
-import type { AcceptedUpgrade, GatedRoute } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
+import type { GatedRoute } from "../../admission/gate.js";
 import { type CloseReason, HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Failure, Stats } from "../../api/stats.js";

@@ -1,8 +1,8 @@
 /** One route that speaks SockJS: its options, where its paths lead, and its sessions over HTTP, which no other route can reach. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Gate } from "../../admission/gate.js";
 import type { Origins } from "../../admission/origin.js";
 import { EVERY_PATH } from "../../admission/router.js";
-import type { Gate } from "../../admission/upgrade-attempt.js";
 import type { HeartbeatOptions, SockJsOptions } from "../../api/options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Batch } from "../protocol/frames.js";
@@ -24,7 +24,7 @@ export interface ServiceSettings {
 
 /** What the services of a server share. */
 export interface ServiceParts {
-  readonly gate: Gate;
+  readonly gate: Pick<Gate, "admit" | "hasRoute" | "refused">;
   readonly clock: Clock;
   readonly trustProxy: boolean | number;
   readonly batch: Batch;

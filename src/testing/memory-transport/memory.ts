@@ -3,9 +3,9 @@
  * pauses), with a client end in the same process (`link.ts`).
  */
 
+import type { Gate } from "../../admission/gate.js";
 import type { Head } from "../../admission/request-head.js";
 import { Facts } from "../../admission/request-head.js";
-import type { Gate } from "../../admission/upgrade-attempt.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Address } from "../../http/listen.js";
@@ -32,7 +32,7 @@ export interface MemoryConnection {
 export class MemoryListener implements Listener {
   readonly #clock: Clock;
   readonly #carrier: Carrier | undefined;
-  #gate: Gate | undefined;
+  #gate: Pick<Gate, "admit" | "refused"> | undefined;
 
   constructor(clock: Clock, carrier?: Carrier) {
     this.#clock = clock;
@@ -41,7 +41,7 @@ export class MemoryListener implements Listener {
 
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
 
-  async open(gate: Gate): Promise<void> {
+  async open(gate: Pick<Gate, "admit" | "refused">): Promise<void> {
     this.#gate = gate;
   }
 

@@ -2,7 +2,8 @@
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { Gate, UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
+import type { Gate } from "../../../src/admission/gate.js";
+import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Refusal } from "../../../src/api/rejection.js";
 import { createUpgrade, type HandOver } from "../../../src/http/upgrade.js";
 import { createLogger } from "../../../src/log/log.js";
@@ -11,10 +12,8 @@ import type { Admission } from "../../../src/transport/transport.js";
 
 function stage(admit: (asking: UpgradeAttempt) => ReturnType<Gate["admit"]>, handOver: HandOver) {
   const told: number[] = [];
-  const gate: Gate = {
+  const gate: Pick<Gate, "admit" | "refused"> = {
     admit,
-    takes: () => true,
-    hasRoute: () => true,
     refused: (_asking, { status }: Refusal) => void told.push(status),
   };
   const upgrade = createUpgrade({

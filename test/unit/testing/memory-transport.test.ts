@@ -1,7 +1,7 @@
 /** The memory transport where somebody else decides what arrives when: as `explore` does it. */
 import type { ConnectionId } from "sendall";
 import { describe, expect, test } from "vitest";
-import type { Gate } from "../../../src/admission/upgrade-attempt.js";
+import type { Gate } from "../../../src/admission/gate.js";
 import type { CarriedLink } from "../../../src/testing/memory-transport/carried.js";
 import { MemoryListener } from "../../../src/testing/memory-transport/memory.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
@@ -46,7 +46,7 @@ async function connect(): Promise<{
     cancel() {},
   };
   const entrance = new MemoryListener(clock, { carry: (link) => void links.push(link) });
-  const gate: Gate = { admit: () => admission, takes: () => true, hasRoute: () => true, refused() {} };
+  const gate: Pick<Gate, "admit" | "refused"> = { admit: () => admission, refused() {} };
   await entrance.open(gate);
   const events = {
     message: (data: string | Buffer): void => void client.push(`message ${data}`),
