@@ -1,11 +1,11 @@
-/** An upgrade attempt that passed the gate, as the gate hands it to the route: everything that a connection needs from its request. */
+/** The outcome of an accepted upgrade attempt: facts of the request and the slot, which the gate hands to the route for a connection. */
 import type { Release } from "./connection-limits.js";
 import type { Head } from "./request-head.js";
 
 export interface AcceptedUpgrade {
-  /** The head of the request, with the address that trusted proxies report. */
+  /** The head of the request, with the address from trusted proxies applied. */
   readonly head: Head;
-  /** The parts of the path that the route names, decoded. */
+  /** The decoded path parameters by name. */
   readonly params: Readonly<Record<string, string>>;
   /** The chosen subprotocol, `""` if there is none. */
   readonly protocol: string;

@@ -7,10 +7,10 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { optionOwner, runFor } from "../runtime/unhandled-rejections.js";
 
-/** Reports one entry; never throws. */
+/** Calls `onAccess` with an entry; logs what `onAccess` throws. */
 export type AccessLog = (entry: AccessEntry) => void;
 
-/** @returns `undefined` without `onAccess`, so that callers can skip the making of entries */
+/** @returns `undefined` without `onAccess`, which spares callers the making of entries */
 export function createAccessLog(onAccess: AccessLog | undefined, clock: Clock, log: Logger): AccessLog | undefined {
   if (onAccess === undefined) return undefined;
   const owner = optionOwner("onAccess", clock, log);

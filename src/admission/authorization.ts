@@ -1,10 +1,13 @@
-/** Authorization: asks the option `authorize` about one upgrade attempt, for a limited time. The gate calls it as its last check. */
+/**
+ * Authorization: calls the option `authorize` for an upgrade attempt, as the last check of the gate. Each call ends with an answer, when
+ * the time is up, or when the peer leaves.
+ */
 import type { Authorize, UpgradeRequest } from "../api/authorize.js";
 import { type Refusal, Rejection } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { type LeakOwner, optionOwner, runFor } from "../runtime/unhandled-rejections.js";
-import { Facts, type Head } from "./request-head.js";
+import { type Head, ParsedHead } from "./request-head.js";
 import { offeredProtocols } from "./subprotocol.js";
 import { LEFT, type UpgradeAttempt } from "./upgrade-attempt.js";
 
@@ -27,7 +30,7 @@ export interface AuthorizationSubject {
 export class Authorization {
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** Told of rejections and exceptions that `authorize` leaves behind. */
+  /** Logs rejections and exceptions from code that `authorize` leaves behind. */
   readonly #owner: LeakOwner;
   /** Cancels for the calls under way. */
   readonly #pending = new Set<(refusal: Refusal) => void>();
@@ -38,12 +41,12 @@ export class Authorization {
     this.#owner = optionOwner("authorize", clock, log);
   }
 
-  /** How many calls are under way. */
+  /** The number of calls under way. */
   get pending(): number {
     return this.#pending.size;
   }
 
-  /** Answers all pending attempts with this refusal, and aborts their signals. */
+  /** Refuses every pending attempt, and aborts the signals given to `authorize`. */
   cancelAll(refusal: Refusal): void {
     for (const cancel of [...this.#pending]) cancel(refusal);
   }
@@ -56,7 +59,7 @@ export class Authorization {
     const { signal } = attempt;
     if (signal.aborted) return Promise.resolve({ refusal: LEFT });
     const abort = new AbortController();
-    const facts = new Facts(head);
+    const facts = new ParsedHead(head);
     const request = toRequest(attempt, facts, params, abort.signal);
     return new Promise((resolve) => {
       const settle = (answer: AuthorizationAnswer): void => {
@@ -80,7 +83,7 @@ export class Authorization {
             settle({ refusal: error.refusal });
             return;
           }
-          // An `authorize` that throws because its signal was aborted has not failed.
+          // A throw after the abort of the signal is no failure.
           if (!abort.signal.aborted) this.#log.error({ err: error, path: facts.path }, "authorize failed");
           settle({ refusal: FAILED });
         },
@@ -89,7 +92,7 @@ export class Authorization {
   }
 }
 
-/** `authorize` may return or throw a proxy that throws when asked for its prototype: such a proxy is no rejection. */
+/** `instanceof` throws for a proxy with a throwing `getPrototypeOf` trap. User code may return or throw such a proxy: no rejection. */
 function isRejection(answer: unknown): answer is Rejection {
   try {
     return answer instanceof Rejection;
@@ -100,7 +103,7 @@ function isRejection(answer: unknown): answer is Rejection {
 
 function toRequest(
   attempt: UpgradeAttempt,
-  facts: Facts,
+  facts: ParsedHead,
   params: AuthorizationSubject["params"],
   signal: AbortSignal,
 ): UpgradeRequest {

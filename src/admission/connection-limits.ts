@@ -49,7 +49,7 @@ export class ConnectionLimits {
     const { maxConnections, maxConnectionsPerAddress, whenFull, maxWaiting } = this.#settings;
     if (maxConnections === 0 && maxConnectionsPerAddress === 0) return UNLIMITED;
     if (this.#hasSlot(address)) return this.#occupy(address);
-    // An address that has reached its own limit does not wait: it could fill the queue.
+    // An address at its own limit does not wait, since a single address could fill the queue.
     if (whenFull === "reject" || !this.#isBelowAddressLimit(address) || this.#waiters.size >= maxWaiting)
       return undefined;
     return this.#wait(address, signal());

@@ -1,7 +1,8 @@
 /**
- * The gate of a server: decides on every request to connect, before the upgrade, and reports the decision to the log and `onAccess`. Each
- * attempt passes these checks in order: a route has the path, the server and the route are open, the page's origin is allowed, a
- * connection slot is free, the user's `authorize` agrees. The server opens its listener with the gate, and closes the gate first.
+ * The gate of a server: decides on every request to connect, before the upgrade, and reports refusals to the log and every decision to
+ * `onAccess`. Each attempt passes five checks in order: a route has the path, the server and the route are open, the page's origin is
+ * allowed, a connection slot is free, the user's `authorize` agrees. Listeners call the gate; the server closes the gate before any other
+ * part.
  */
 import type { Authorize } from "../api/authorize.js";
 import type { ConnectionId } from "../api/connection.js";
@@ -16,7 +17,7 @@ import type { AcceptedUpgrade } from "./accepted-upgrade.js";
 import { type AccessLog, createAccessLog } from "./access-log.js";
 import { Authorization } from "./authorization.js";
 import { ConnectionLimits, type Release } from "./connection-limits.js";
-import { allowsOrigin, type Origins, pageOf } from "./origin.js";
+import { allowsOrigin, type Origins, pageOrigin } from "./origin.js";
 import { applyTrustedProxies, requestedHost } from "./proxy.js";
 import { type Head, readPath, withoutCookies } from "./request-head.js";
 import { EVERY_PATH, type Match, Router } from "./router.js";
@@ -44,7 +45,7 @@ export interface GatedRoute {
   accept(transport: Transport, accepted: AcceptedUpgrade): TransportListener;
 }
 
-/** The server's settings that the gate reads. */
+/** The settings of the server, as far as the gate reads them. */
 export interface GateSettings {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
@@ -128,7 +129,7 @@ export class Gate {
     return this.#router.match(path) !== undefined;
   }
 
-  /** Whether a route other than the one for every path matches this path. */
+  /** Whether a route matches this path, apart from the fallback route for every path. */
   hasRoute(path: string): boolean {
     return (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH;
   }
@@ -156,12 +157,12 @@ export class Gate {
     return this.#unroutedRefusals;
   }
 
-  /** How many attempts wait for their `authorize`. */
+  /** How many attempts wait for `authorize`. */
   get undecided(): number {
     return this.#authorization.pending;
   }
 
-  /** Refuses every attempt from now on, the undecided ones included. Called when the server begins to close. */
+  /** Refuses every undecided and every future attempt. Called when the server begins to close. */
   close(): void {
     this.#isClosing = true;
     this.#limits.cancelWaiters();
@@ -176,7 +177,7 @@ export class Gate {
   #originRefusal({ attempt, head: { secure }, route }: MatchedAttempt): Refusal | undefined {
     const { headers, raw, sockjs } = attempt;
     const host = requestedHost(headers, this.#trustProxy, raw?.url ?? attempt.head.url);
-    const origin = sockjs === "request" ? pageOf({ headers, host, secure }) : headers.origin;
+    const origin = sockjs === "request" ? pageOrigin({ headers, host, secure }) : headers.origin;
     if (allowsOrigin(route.settings.origins, origin, host)) return undefined;
     return { status: 403, body: `the origin ${quote(String(origin))} is not allowed (option origins)` };
   }

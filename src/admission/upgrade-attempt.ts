@@ -1,10 +1,10 @@
 /**
- * A request to connect while the gate decides on it: an upgrade, or a plain request that opens a SockJS session. An attempt ends with the
- * gate's decision, or when its peer leaves.
+ * A request to connect, before the gate has decided: an upgrade, or a plain request for a new SockJS session. An attempt ends with the
+ * decision of the gate, or when the peer leaves.
  */
 import type { IncomingMessage } from "node:http";
 import type { Refusal } from "../api/rejection.js";
-import type { AskedHeaders, Head } from "./request-head.js";
+import type { AdmissionHeaders, Head } from "./request-head.js";
 
 /** The refusal of an attempt whose peer left before the decision: only the log and `onAccess` see the refusal. */
 export const LEFT: Refusal = { status: 499, body: "the peer left before it was let in" };
@@ -14,7 +14,7 @@ export interface UpgradeAttempt {
   readonly at: number;
   /** The head of the request, before trusted proxies are applied. */
   readonly head: Head;
-  readonly headers: AskedHeaders;
+  readonly headers: AdmissionHeaders;
   /** Node's request; `undefined` in the test runtime. */
   readonly raw: IncomingMessage | undefined;
   /** Aborted when the peer leaves before the decision. Created on first access. */

@@ -7,10 +7,10 @@ import { readPath } from "../admission/request-head.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Address } from "./listen.js";
-import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
+import { replayRequest, declineUpgradesWithBody, namesWebSocket } from "./ignored-upgrade.js";
 import { ignoreError } from "./refuse.js";
-import { afterAnswers, type Turns } from "./turns.js";
-import { isTaken, tellTaken, type UpgradeListener, writtenTo } from "./upgrade.js";
+import { afterResponses, type Pipelines } from "./pipelining.js";
+import { isTaken, logTaken, type UpgradeListener, writtenTo } from "./upgrade.js";
 
 /** What `attach` needs of a host: the `Server` of `node:http` or `node:https`, or another one that tells of upgrades as they do. */
 export interface HostServer {
@@ -29,17 +29,17 @@ export interface HostServer {
 export interface Attachment {
   readonly address: Address;
   /** The server is closing: upgrades go to another one on the same host that has the path, or are told so. */
-  retire(): void;
+  beginClosing(): void;
   /** Takes no upgrades any more. */
-  close(): void;
+  detach(): void;
 }
 
 /** What `attach` makes of a host's upgrades. */
 export interface AttachParts {
   readonly upgrade: UpgradeListener;
   /** Whether a route has this path. */
-  readonly isOurs: (path: string) => boolean;
-  readonly turns: Turns;
+  readonly hasPath: (path: string) => boolean;
+  readonly pipelines: Pipelines;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -47,7 +47,7 @@ export interface AttachParts {
 /** What servers like ours know of each other, by their listeners. */
 interface Share {
   /** Whether a route has this path. */
-  readonly takes: (path: string) => boolean;
+  readonly hasPath: (path: string) => boolean;
   /** It lets nobody in any more. */
   isClosing: boolean;
 }
@@ -65,27 +65,27 @@ function claim(request: IncomingMessage): boolean {
 }
 
 export function attachTo(host: HostServer, parts: AttachParts): Attachment {
-  const share: Share = { takes: parts.isOurs, isClosing: false };
+  const share: Share = { hasPath: parts.hasPath, isClosing: false };
   const onUpgrade: UpgradeListener = (request, socket, head) => {
-    parts.turns.leave(socket);
+    parts.pipelines.releaseSocket(socket);
     const path = readPath(request.url ?? "/");
     const listeners = host.listeners("upgrade");
     const shares = listeners.map(shareOf);
     const isAmongUs = !shares.includes(undefined);
     // Node leaves an upgrade that nobody takes hanging once there is a listener: then it is for us to turn it down.
-    const isNobodys = isAmongUs && listeners[0] === listener && !shares.some((one) => one?.takes(path));
-    const isOurs = share.takes(path) && !(share.isClosing && shares.some((one) => one?.takes(path) && !one.isClosing));
+    const isNobodys = isAmongUs && listeners[0] === listener && !shares.some((one) => one?.hasPath(path));
+    const isOurs = share.hasPath(path) && !(share.isClosing && shares.some((one) => one?.hasPath(path) && !one.isClosing));
     if (!isOurs && !isNobodys) return;
-    const arrival = new Arrival(request, socket, head);
+    const arrival = new HostUpgrade(request, socket, head);
     if (isAmongUs) arrival.take(host, parts);
     // The others come first, whatever their place in the list: what they do to a socket of ours would be an error of theirs.
     else parts.clock.soon(() => arrival.take(host, parts));
   };
   const listener = Object.assign(onUpgrade, { [SHARE]: share });
-  allow(host, 1);
+  raiseListenerLimit(host, 1);
   host.on("upgrade", listener);
-  const undo = keepBodies(host, (request) => {
-    const isOurs = share.takes(readPath(request.url ?? "/"));
+  const undo = declineUpgradesWithBody(host, (request) => {
+    const isOurs = share.hasPath(readPath(request.url ?? "/"));
     return !namesWebSocket(request) && (isOurs || !host.listeners("upgrade").map(shareOf).includes(undefined));
   });
   return {
@@ -98,19 +98,19 @@ export function attachTo(host: HostServer, parts: AttachParts): Attachment {
         isSecure: "setSecureContext" in host,
       };
     },
-    retire: () => {
+    beginClosing: () => {
       share.isClosing = true;
     },
-    close: () => {
+    detach: () => {
       undo();
       host.off("upgrade", listener);
-      allow(host, -1);
+      raiseListenerLimit(host, -1);
     },
   };
 }
 
 /** Ours is no listener that somebody has forgotten to remove, of which Node warns at the eleventh. */
-function allow(host: HostServer, more: number): void {
+function raiseListenerLimit(host: HostServer, more: number): void {
   if (!(host instanceof EventEmitter)) return;
   const limit = host.getMaxListeners();
   // 0 is no limit.
@@ -118,7 +118,7 @@ function allow(host: HostServer, more: number): void {
 }
 
 /** An upgrade that the host has told of, until somebody takes it. */
-class Arrival {
+class HostUpgrade {
   readonly #request: IncomingMessage;
   readonly #socket: Duplex;
   readonly #head: Buffer;
@@ -137,19 +137,19 @@ class Arrival {
     if (isTaken(socket, this.#written) || !claim(this.#request)) {
       socket.off("error", ignoreError);
       // Another server like ours may have given an ordinary request back.
-      if (namesWebSocket(this.#request)) tellTaken(parts.log, this.#request);
+      if (namesWebSocket(this.#request)) logTaken(parts.log, this.#request);
       return;
     }
-    afterAnswers(this.#request.socket, () => {
-      this.#goOn(host, parts);
+    afterResponses(this.#request.socket, () => {
+      this.#upgrade(host, parts);
       socket.off("error", ignoreError);
     });
   }
 
-  #goOn(host: HostServer, { upgrade }: AttachParts): void {
+  #upgrade(host: HostServer, { upgrade }: AttachParts): void {
     const request = this.#request;
     // What cannot be given back is turned down as an upgrade.
-    if (namesWebSocket(request) || !giveBack(host, request, this.#socket, this.#head))
+    if (namesWebSocket(request) || !replayRequest(host, request, this.#socket, this.#head))
       upgrade(request, this.#socket, this.#head);
   }
 }

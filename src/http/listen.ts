@@ -8,11 +8,11 @@ import type { Refusal } from "../api/rejection.js";
 import { MAX_NATIVE_MS } from "../options/kinds.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { Heads } from "./heads.js";
-import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
+import { HeadTimeouts } from "./head-timeouts.js";
+import { replayRequest, declineUpgradesWithBody, namesWebSocket } from "./ignored-upgrade.js";
 import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
-import { afterAnswers, answerOn, type Turns } from "./turns.js";
+import { afterResponses, currentResponse, type Pipelines } from "./pipelining.js";
 import type { UpgradeListener } from "./upgrade.js";
 
 /** Where a server listens. */
@@ -33,9 +33,9 @@ export interface ListenSettings {
 export interface ListenHooks {
   readonly upgrade: UpgradeListener;
   readonly request: RequestListener;
-  readonly turns: Turns;
+  readonly pipelines: Pipelines;
   /** Told of bytes that made no request. */
-  readonly refused: (refusal: Refusal, socket: Duplex) => void;
+  readonly onRefused: (refusal: Refusal, socket: Duplex) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -46,7 +46,7 @@ export interface HttpListener {
   /** Resolves when the last socket that came in here is gone; the port is free at once. */
   close(): Promise<void>;
   /** Cuts the connections whose answers are under way: those of SockJS have been told goodbye. */
-  cut(): void;
+  terminateConnections(): void;
 }
 
 const TOO_SLOW: Refusal = { status: 408, body: "the request's head took too long" };
@@ -64,39 +64,39 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   const server = build(settings);
   // Their size is limited. Node would leave out those behind, and with them what a trusted proxy has added.
   server.maxHeadersCount = 0;
-  const heads = new Heads(settings, {
+  const heads = new HeadTimeouts(settings, {
     clock: hooks.clock,
-    onLate: (socket, isHttp) => {
+    onTimeout: (socket, isHttp) => {
       log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
-      hooks.refused(TOO_SLOW, socket);
+      hooks.onRefused(TOO_SLOW, socket);
       if (isHttp) refuseSocket(socket, TOO_SLOW, hooks.clock);
       else socket.destroy();
     },
   });
   const clientErrors = new ClientErrors(heads, hooks);
   /** Sockets of upgrades that wait for the answers before them: they are the HTTP server's no more, and nobody else's yet. */
-  const behindAnswers = new Set<Duplex>();
-  server.on("connection", heads.begin);
-  server.on("secureConnection", heads.secured);
+  const behindResponses = new Set<Duplex>();
+  server.on("connection", heads.onConnection);
+  server.on("secureConnection", heads.onSecureConnection);
   server.on("request", (request, response) => {
-    heads.end(request.socket);
-    response.once("close", () => heads.answered(request));
+    heads.cancel(request.socket);
+    response.once("close", () => heads.onAnswered(request));
     hooks.request(request, response);
   });
-  keepBodies(server, (request) => !namesWebSocket(request));
+  declineUpgradesWithBody(server, (request) => !namesWebSocket(request));
   server.on("upgrade", (request, socket, head) => {
-    heads.end(request.socket);
-    hooks.turns.leave(socket);
-    behindAnswers.add(socket);
-    afterAnswers(request.socket, () => {
-      behindAnswers.delete(socket);
+    heads.cancel(request.socket);
+    hooks.pipelines.releaseSocket(socket);
+    behindResponses.add(socket);
+    afterResponses(request.socket, () => {
+      behindResponses.delete(socket);
       // The end of an answer before it has begun the wait for another head.
-      heads.end(request.socket);
+      heads.cancel(request.socket);
       // What cannot be given back is turned down as an upgrade.
-      if (namesWebSocket(request) || !giveBack(server, request, socket, head)) hooks.upgrade(request, socket, head);
+      if (namesWebSocket(request) || !replayRequest(server, request, socket, head)) hooks.upgrade(request, socket, head);
     });
   });
-  server.on("clientError", (error, socket) => clientErrors.take(error, socket));
+  server.on("clientError", (error, socket) => clientErrors.onClientError(error, socket));
   await bind(server, settings);
   // From here on an error is one of accepting a connection (too many open files): the listener goes on.
   server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
@@ -105,31 +105,31 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   return {
     address: { host: settings.host, port, isSecure: settings.tls !== undefined },
     close: () => close(server, heads),
-    cut() {
+    terminateConnections() {
       server.closeAllConnections();
-      for (const socket of behindAnswers) socket.destroy();
+      for (const socket of behindResponses) socket.destroy();
     },
   };
 }
 
 /** Sockets that have failed, and bytes that are no request. */
 class ClientErrors {
-  readonly #heads: Heads;
+  readonly #headTimeouts: HeadTimeouts;
   readonly #hooks: ListenHooks;
   /** Each piece of what follows such bytes is another error. */
   readonly #refused = new WeakSet<Duplex>();
 
-  constructor(heads: Heads, hooks: ListenHooks) {
-    this.#heads = heads;
+  constructor(heads: HeadTimeouts, hooks: ListenHooks) {
+    this.#headTimeouts = heads;
     this.#hooks = hooks;
   }
 
-  take(error: Error, socket: Duplex): void {
-    const { log, refused } = this.#hooks;
+  onClientError(error: Error, socket: Duplex): void {
+    const { log, onRefused } = this.#hooks;
     // What a peer sends after it was refused is read by nobody.
     if (wasRefused(socket)) return;
     socket.on("error", ignoreError);
-    if (!this.#heads.knows(socket)) {
+    if (!this.#headTimeouts.isHttp(socket)) {
       log.info({ err: error }, "TLS handshake failed");
       socket.destroy();
       return;
@@ -143,14 +143,14 @@ class ClientErrors {
     this.#refused.add(socket);
     const refusal = faultOf("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
-    this.#heads.end(socket);
-    refused(refusal, socket);
+    this.#headTimeouts.cancel(socket);
+    onRefused(refusal, socket);
     this.#refuse(socket, refusal);
   }
 
   /** In its turn: bytes behind good requests are answered after these. */
   #refuse(socket: Duplex, refusal: Refusal): void {
-    const answer = socket.destroyed ? undefined : answerOn(socket);
+    const answer = socket.destroyed ? undefined : currentResponse(socket);
     if (answer?.req.complete === true) answer.once("close", () => this.#refuse(socket, refusal));
     else if (socket.writable && answer?.headersSent !== true) refuseSocket(socket, refusal, this.#hooks.clock);
     else socket.destroy();
@@ -200,11 +200,11 @@ function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<
   });
 }
 
-function close(server: Server, heads: Heads): Promise<void> {
+function close(server: Server, heads: HeadTimeouts): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     // Upgraded sockets are no longer the HTTP server's and are closed by their route, as are the sessions of SockJS.
     server.closeIdleConnections();
-    heads.cut();
+    heads.terminateHandshakes();
   });
 }

@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import { type Duplex, Readable } from "node:stream";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
-import { watchProgress } from "./progress.js";
+import { detectStall } from "./stall.js";
 
 /** For sockets that nobody else listens to: an error nobody hears ends the process. */
 export function ignoreError(): void {}
@@ -19,7 +19,7 @@ const GRACE_ROUNDS = 20;
 const PIECE_BYTES = 65_536;
 
 /** What closes each of the sockets that are refused and still open, by the clock of their server. */
-const leaving = new WeakMap<Clock, Set<() => void>>();
+const lingering = new WeakMap<Clock, Set<() => void>>();
 const refused = new WeakSet<Duplex>();
 
 /** Whether it has been refused: whatever else comes from it, or goes wrong with it, is nobody's business any more. */
@@ -28,8 +28,8 @@ export function wasRefused(socket: Duplex): boolean {
 }
 
 /** The server has come to rest: who is refused has had time enough. */
-export function cutRefused(clock: Clock): void {
-  for (const close of [...(leaving.get(clock) ?? [])]) close();
+export function terminateRefused(clock: Clock): void {
+  for (const close of [...(lingering.get(clock) ?? [])]) close();
 }
 
 /** Answers, ends our side, and closes the socket when the peer has ended its own or has had time enough. */
@@ -68,22 +68,22 @@ function* piecesOf(bytes: Buffer): Generator<Buffer> {
 
 /** Reads on, since unread bytes make a reset of the end, and sees to it that the socket is closed. */
 function linger(socket: Duplex, clock: Clock): void {
-  const closers = leaving.get(clock) ?? new Set();
-  let untime = (): void => {};
-  const close = (): void => {
-    untime();
-    closers.delete(close);
+  const closers = lingering.get(clock) ?? new Set();
+  let cancelTimer = (): void => {};
+  const terminate = (): void => {
+    cancelTimer();
+    closers.delete(terminate);
     socket.destroy();
   };
-  leaving.set(clock, closers.add(close));
+  lingering.set(clock, closers.add(terminate));
   const isOver = (): boolean => socket.readableEnded && socket.writableFinished;
   for (const event of ["end", "finish"])
     socket.once(event, () => {
-      if (isOver()) close();
+      if (isOver()) terminate();
     });
-  socket.once("close", close);
+  socket.once("close", terminate);
   afterRounds(GRACE_ROUNDS, clock, () => {
-    if (closers.has(close)) untime = timeLingering(socket, clock, close);
+    if (closers.has(terminate)) cancelTimer = timeLingering(socket, clock, terminate);
   });
   // A parser of HTTP that still reads here would go on finding requests, or faults.
   socket.removeAllListeners("data");
@@ -96,7 +96,7 @@ function timeLingering(socket: Duplex, clock: Clock, close: () => void): () => v
     const timer = clock.after(LINGER_MS, close);
     return () => timer.cancel();
   };
-  let untime = socket.writableFinished ? awaitEnd() : watchProgress(socket, clock, LINGER_MS, close);
+  let untime = socket.writableFinished ? awaitEnd() : detectStall(socket, clock, LINGER_MS, close);
   socket.once("finish", () => {
     untime();
     untime = socket.destroyed ? untime : awaitEnd();

@@ -3,17 +3,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { AccessLog } from "../admission/access-log.js";
 import { plainAddress } from "../admission/address.js";
-import { speaker } from "../admission/proxy.js";
+import { clientAddress } from "../admission/proxy.js";
 import { readPath } from "../admission/request-head.js";
 import { LEFT } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { watchBody } from "./bodies.js";
+import { watchBody } from "./body-timeouts.js";
 import { wholeUrl } from "./mount.js";
 import type { SockJsEndpoints } from "./sockjs-endpoints.js";
 import type { StaticHandler } from "./static.js";
-import { Turns } from "./turns.js";
+import { Pipelines } from "./pipelining.js";
 
 export type Next = () => void;
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
@@ -31,18 +31,18 @@ export interface RequestParts {
 }
 
 /** How a request is watched until it is answered. */
-interface Watch {
+interface ResponseWatch {
   /** Tells that nobody was there to be answered. */
   left(): void;
   /** The answer is somebody else's. */
   end(): void;
 }
 
-const UNWATCHED: Watch = { left() {}, end() {} };
+const UNWATCHED: ResponseWatch = { left() {}, end() {} };
 
 export class Requests {
   /** Of the connections that these requests come on. */
-  readonly turns: Turns = new Turns();
+  readonly pipelines: Pipelines = new Pipelines();
   readonly #parts: RequestParts;
 
   constructor(parts: RequestParts) {
@@ -52,10 +52,10 @@ export class Requests {
   /** Answers every request. */
   readonly listener: RequestListener = (request, response) => {
     const watch = this.#watch(request, response);
-    this.turns.take(request, response, {
+    this.pipelines.take(request, response, {
       run: () => {
         watchBody(request, response, this.#parts);
-        this.#files(request, response, () => this.#rest(request, response));
+        this.#answerOurs(request, response, () => this.#answerRest(request, response));
       },
       gone: watch.left,
     });
@@ -72,9 +72,9 @@ export class Requests {
     const watch = this.#watch(request, response);
     const run = (): void => {
       const unwatchBody = watchBody(request, response, this.#parts);
-      this.#files(request, response, () => {
+      this.#answerOurs(request, response, () => {
         if (onRequest !== undefined) {
-          this.#user(request, response, onRequest);
+          this.#runOnRequest(request, response, onRequest);
           return;
         }
         unwatchBody();
@@ -82,11 +82,11 @@ export class Requests {
         next();
       });
     };
-    this.turns.take(request, response, { run, gone: watch.left });
+    this.pipelines.take(request, response, { run, gone: watch.left });
   };
 
   /** Bytes that made no request, and were answered all the same. */
-  refused({ status, body }: Refusal, socket: Duplex): void {
+  onRefused({ status, body }: Refusal, socket: Duplex): void {
     const { accessLog, clock } = this.#parts;
     if (accessLog === undefined) return;
     const remoteAddress = "remoteAddress" in socket ? plainAddress(String(socket.remoteAddress ?? "")) : "";
@@ -100,7 +100,7 @@ export class Requests {
     return files !== undefined || onRequest !== undefined || sockjs?.has(readPath(wholeUrl(request))) === true;
   }
 
-  #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
+  #answerOurs(request: IncomingMessage, response: ServerResponse, next: Next): void {
     if (this.#parts.sockjs?.answer(request, response) === true) return;
     const rest = (): void => {
       if (this.#parts.sockjs?.answerMounted(request, response) !== true) next();
@@ -109,11 +109,11 @@ export class Requests {
     else this.#parts.static(request, response, rest);
   }
 
-  #rest(request: IncomingMessage, response: ServerResponse): void {
+  #answerRest(request: IncomingMessage, response: ServerResponse): void {
     const { onRequest, hasRoute } = this.#parts;
     const path = readPath(request.url ?? "/");
     const isRead = request.method === "GET" || request.method === "HEAD";
-    if (onRequest !== undefined) this.#user(request, response, onRequest);
+    if (onRequest !== undefined) this.#runOnRequest(request, response, onRequest);
     else if (this.#parts.sockjs?.greet(request, response) === true) return;
     else if (!isRead) answer(response, 405, `${request.method} is not answered here`, { Allow: "GET, HEAD" });
     else if (this.#parts.static !== undefined && !hasRoute(path)) answer(response, 404, `there is no ${path}`);
@@ -121,7 +121,7 @@ export class Requests {
   }
 
   /** The user's code, guarded: what it throws costs this request alone. */
-  #user(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
+  #runOnRequest(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
     // A host may have set some before.
     const before = Object.entries(response.getHeaders());
     const failed = (error: unknown): void => {
@@ -147,8 +147,8 @@ export class Requests {
     }
   }
 
-  #watch(request: IncomingMessage, response: ServerResponse): Watch {
-    const tell = this.#teller(request);
+  #watch(request: IncomingMessage, response: ServerResponse): ResponseWatch {
+    const tell = this.#reporter(request);
     if (tell === undefined) return UNWATCHED;
     const onClose = (): void => tell(response.statusCode);
     const end = (): void => void response.off("close", onClose);
@@ -163,13 +163,13 @@ export class Requests {
   }
 
   /** Tells of a request, which has just come, how it was answered. */
-  #teller(request: IncomingMessage): ((status: number) => void) | undefined {
+  #reporter(request: IncomingMessage): ((status: number) => void) | undefined {
     const { accessLog, clock, trustProxy, sockjs } = this.#parts;
     if (accessLog === undefined) return undefined;
     const at = clock.now();
     const { method = "", socket, headers } = request;
     const url = wholeUrl(request);
-    const remoteAddress = speaker(
+    const remoteAddress = clientAddress(
       headers["x-forwarded-for"]?.toString(),
       plainAddress(socket.remoteAddress),
       trustProxy,

@@ -7,7 +7,7 @@ import sirv from "sirv";
 import { readPath } from "../admission/request-head.js";
 import { decodeSegments } from "../options/route-path.js";
 import type { Clock } from "../runtime/clock.js";
-import { watchProgress } from "./progress.js";
+import { detectStall } from "./stall.js";
 
 export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
@@ -56,7 +56,7 @@ function isFile(path: string): boolean {
 function watchFile(source: Readable, { socket }: IncomingMessage, response: ServerResponse, clock: Clock): void {
   // The file cannot be read after all (its rights, or it has just gone), which nobody else hears.
   source.once("error", () => response.destroy());
-  const unwatch = watchProgress(socket, clock, STALL_MS, () => {
+  const unwatch = detectStall(socket, clock, STALL_MS, () => {
     source.destroy();
     socket.destroy();
   });

@@ -7,14 +7,14 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { plainAddress } from "../admission/address.js";
 import type { Gate } from "../admission/gate.js";
-import type { AskedHeaders, Head } from "../admission/request-head.js";
-import { CommonHeaders, pickHeaders, readPath } from "../admission/request-head.js";
+import type { AdmissionHeaders, Head } from "../admission/request-head.js";
+import { CommonHeaders, readAdmissionHeaders, readPath } from "../admission/request-head.js";
 import { LEFT, type UpgradeAttempt } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Admission } from "../transport/transport.js";
-import { hasBody, namesWebSocket } from "./ordinary.js";
+import { hasBody, namesWebSocket } from "./ignored-upgrade.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
 import type { SockJsEndpoints, UpgradePlan } from "./sockjs-endpoints.js";
 
@@ -56,7 +56,7 @@ export function readHead(
 }
 
 /** What is wrong with the request itself; `undefined` if nothing. */
-function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | undefined {
+function faultOf(request: IncomingMessage, { host }: AdmissionHeaders): Refusal | undefined {
   const { method, httpVersion, headers, rawHeaders } = request;
   if (rawHeaders.length >= 2 * MAX_HEADERS) return { status: 431, body: "the request has too many headers" };
   if (httpVersion === "1.0") return { status: 400, body: "an upgrade needs HTTP/1.1" };
@@ -72,13 +72,13 @@ function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | unde
       body: `the Sec-WebSocket-Version header is not ${VERSION}`,
       headers: { Upgrade: "websocket", "Sec-WebSocket-Version": String(VERSION) },
     };
-  if (!areProtocols(headers["sec-websocket-protocol"]))
+  if (!isProtocolList(headers["sec-websocket-protocol"]))
     return { status: 400, body: "the Sec-WebSocket-Protocol header is not a list of different names" };
   if (hasBody(request)) return { status: 400, body: "an upgrade has no body" };
   return undefined;
 }
 
-function areProtocols(header: string | undefined): boolean {
+function isProtocolList(header: string | undefined): boolean {
   if (header === undefined) return true;
   const names = header.split(",").map((name) => name.trim());
   return PROTOCOLS.test(header) && new Set(names).size === names.length;
@@ -87,7 +87,7 @@ function areProtocols(header: string | undefined): boolean {
 /** One request while it is being decided. */
 class PendingUpgrade implements UpgradeAttempt {
   readonly head: Head;
-  readonly headers: AskedHeaders;
+  readonly headers: AdmissionHeaders;
   readonly raw: IncomingMessage;
   readonly at: number;
   readonly sockjs?: "framed" | "raw";
@@ -103,7 +103,7 @@ class PendingUpgrade implements UpgradeAttempt {
     this.at = at;
     this.raw = raw;
     this.head = head;
-    this.headers = pickHeaders(raw.rawHeaders);
+    this.headers = readAdmissionHeaders(raw.rawHeaders);
     this.#socket = socket;
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
@@ -124,7 +124,7 @@ class PendingUpgrade implements UpgradeAttempt {
   }
 
   /** It is decided: the socket is somebody else's. */
-  end(): void {
+  release(): void {
     if (this.#abort !== undefined) {
       this.#socket.removeListener("end", this.#onLeft);
       this.#socket.removeListener("close", this.#onLeft);
@@ -156,14 +156,14 @@ export function isTaken(socket: Duplex, written: unknown): boolean {
 }
 
 /** Says what became of an upgrade that is for a route of ours, and that another listener of the host has taken. */
-export function tellTaken(log: Logger, request: IncomingMessage): void {
+export function logTaken(log: Logger, request: IncomingMessage): void {
   const path = readPath(request.url ?? "/");
   log.warn({ path }, "upgrade left alone: another upgrade listener of this HTTP server has taken its socket");
 }
 
 /** Hands a socket over; its place is free again if the handshake comes to nothing after all. */
-function enter(
-  decision: PendingUpgrade,
+function handOverSocket(
+  attempt: PendingUpgrade,
   socket: Duplex,
   head: Buffer,
   admission: Admission,
@@ -174,15 +174,15 @@ function enter(
     isAccepted = true;
     return admission.accept(wire);
   };
-  decision.end();
+  attempt.release();
   // `ws` knows no list.
-  decision.raw.headers.upgrade = "websocket";
+  attempt.raw.headers.upgrade = "websocket";
   try {
-    parts.handOver(decision.raw, socket, head, { ...admission, accept });
+    parts.handOver(attempt.raw, socket, head, { ...admission, accept });
   } catch (error) {
     if (isAccepted) throw error;
     // `ws` says so of a socket that it has shaken hands on before.
-    parts.log.error({ err: error, path: readPath(decision.head.url) }, "handshake failed");
+    parts.log.error({ err: error, path: readPath(attempt.head.url) }, "handshake failed");
   }
   if (!isAccepted) admission.cancel();
 }
@@ -209,21 +209,21 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
     socket.on("error", ignoreError);
     const found = sockjs?.upgrade(request);
     const asked = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
-    const decision = new PendingUpgrade(request, socket, asked, found);
+    const attempt = new PendingUpgrade(request, socket, asked, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
     const written = isShared ? writtenTo(socket) : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if (isShared && isTaken(socket, written)) {
         if ("accept" in answer) answer.cancel();
-        decision.end();
-        tellTaken(log, request);
+        attempt.release();
+        logTaken(log, request);
         return;
       }
       if ("accept" in answer && !hasLeft(socket)) {
         const admission = plan?.wrap(answer) ?? answer;
-        if (plan?.shake === undefined) enter(decision, socket, head, admission, parts);
+        if (plan?.shake === undefined) handOverSocket(attempt, socket, head, admission, parts);
         else {
-          decision.end();
+          attempt.release();
           plan.shake(request, socket, head, admission);
         }
         return;
@@ -231,12 +231,12 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
       // `ws` would never call back for a peer that has left.
       if ("accept" in answer) answer.cancel();
       const refusal = "accept" in answer ? LEFT : answer;
-      gate.refused(decision, refusal);
+      gate.refused(attempt, refusal);
       refuseSocket(socket, refusal, parts.clock);
     };
     const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
     const answer =
-      isBad ?? (plan?.shake === undefined ? fault(request, decision.headers) : undefined) ?? gate.admit(decision);
+      isBad ?? (plan?.shake === undefined ? faultOf(request, attempt.headers) : undefined) ?? gate.admit(attempt);
     if (answer instanceof Promise) answer.then(settle);
     else settle(answer);
   };

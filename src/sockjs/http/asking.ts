@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { applyTrustedProxies, requestedHost } from "../../admission/proxy.js";
 import type { Head } from "../../admission/request-head.js";
-import { type CommonHeaders, Facts } from "../../admission/request-head.js";
+import { type CommonHeaders, ParsedHead } from "../../admission/request-head.js";
 import type { UpgradeAttempt } from "../../admission/upgrade-attempt.js";
 import { readHead } from "../../http/upgrade.js";
 import type { Asker } from "./headers.js";
@@ -37,7 +37,7 @@ export class PlainAsking implements UpgradeAttempt, Asker {
     this.raw = request;
     // Over HTTP there is no version of WebSocket.
     this.head = { ...readHead(request, common), url: routeUrl(request.url ?? "/", base), version: 0 };
-    this.headers = new Facts(this.head).headers;
+    this.headers = new ParsedHead(this.head).headers;
     this.host = requestedHost(this.headers, trustProxy, request.url);
     this.secure = applyTrustedProxies(this.head, this.headers, trustProxy).secure;
     this.#response = response;

@@ -1,6 +1,6 @@
 /** Requests for frames: the first of an id makes its session, which the gate has to let in; others are brought to theirs. */
 import type { ServerResponse } from "node:http";
-import { Facts } from "../../admission/request-head.js";
+import { ParsedHead } from "../../admission/request-head.js";
 import { LEFT } from "../../admission/upgrade-attempt.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Admission } from "../../transport/transport.js";
@@ -17,7 +17,7 @@ export function receive(exchange: SockJsRequest, row: ReceivingRow): void {
     return;
   }
   const isScript = row === "htmlfile" || row === "jsonp";
-  const callback = isScript ? readCallback(new Facts(asking.head).query, row) : { name: "" };
+  const callback = isScript ? readCallback(new ParsedHead(asking.head).query, row) : { name: "" };
   if ("problem" in callback) {
     answerRefusal(response, { status: 500, body: callback.problem });
     return;

@@ -5,7 +5,7 @@
 
 import type { Gate } from "../../admission/gate.js";
 import type { Head } from "../../admission/request-head.js";
-import { Facts } from "../../admission/request-head.js";
+import { ParsedHead } from "../../admission/request-head.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Address } from "../../http/listen.js";
@@ -51,7 +51,7 @@ export class MemoryListener implements Listener {
 
   /** @param signal aborted when the client gives up before it is let in */
   async connect(head: Head, events: MemoryClientEvents, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
-    const asking = { at: this.#clock.now(), head, headers: new Facts(head).headers, raw: undefined, signal };
+    const asking = { at: this.#clock.now(), head, headers: new ParsedHead(head).headers, raw: undefined, signal };
     const admission = (await this.#gate?.admit(asking)) ?? { status: 503, body: "the server is not listening" };
     if ("status" in admission) {
       this.#gate?.refused(asking, admission);

@@ -1,7 +1,7 @@
 /** The gate, without a network: in which order it decides, and that a place comes back whatever happens. */
 import { describe, expect, test } from "vitest";
 import { Gate, type GatedRoute } from "../../../src/admission/gate.js";
-import { Facts, joinHeaders } from "../../../src/admission/request-head.js";
+import { ParsedHead, joinHeaders } from "../../../src/admission/request-head.js";
 import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Authorize } from "../../../src/api/authorize.js";
 import type { AccessEntry } from "../../../src/api/options.js";
@@ -67,7 +67,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
     const attempt: UpgradeAttempt = {
       at: 0,
       head,
-      headers: new Facts(head).headers,
+      headers: new ParsedHead(head).headers,
       raw: undefined,
       signal: abort.signal,
     };

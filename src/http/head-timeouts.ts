@@ -7,10 +7,10 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { Alarm, type Clock } from "../runtime/clock.js";
-import { answerOn } from "./turns.js";
+import { currentResponse } from "./pipelining.js";
 
 /** A connection whose next request is still to come: the alarm for it. */
-class Waiting extends Alarm {
+class HeadTimeout extends Alarm {
   /** Under TLS, the one below it until its handshake is done. */
   socket: Socket;
   /** The one whose close ends the wait. */
@@ -19,95 +19,95 @@ class Waiting extends Alarm {
   readonly peer: string;
   /** Told of the first bytes of a later request. */
   onData: (() => void) | undefined;
-  readonly #onLate: (waiting: Waiting) => void;
+  readonly #onTimeout: (waiting: HeadTimeout) => void;
 
-  constructor(accepted: Socket, peer: string, onLate: (waiting: Waiting) => void) {
+  constructor(accepted: Socket, peer: string, onLate: (waiting: HeadTimeout) => void) {
     super();
     this.socket = accepted;
     this.accepted = accepted;
     this.peer = peer;
-    this.#onLate = onLate;
+    this.#onTimeout = onLate;
   }
 
   ring(): void {
-    this.#onLate(this);
+    this.#onTimeout(this);
   }
 }
 
-export interface HeadSettings {
+export interface HeadTimeoutSettings {
   readonly handshakeTimeoutMs: number;
   readonly tls: object | undefined;
 }
 
-export interface HeadHooks {
+export interface HeadTimeoutHooks {
   readonly clock: Clock;
   /** @param isHttp whether it has come as far as HTTP */
-  readonly onLate: (socket: Socket, isHttp: boolean) => void;
+  readonly onTimeout: (socket: Socket, isHttp: boolean) => void;
 }
 
 /**
  * Times the head of each request: the first of a connection from the moment it was accepted, a later one from its first byte. In
  * between a connection is idle, which Node's `keepAliveTimeout` ends.
  */
-export class Heads {
+export class HeadTimeouts {
   readonly #timeoutMs: number;
-  readonly #hooks: HeadHooks;
+  readonly #hooks: HeadTimeoutHooks;
   readonly #isSecure: boolean;
   /** By the socket that was accepted, or of a later request the one that it comes on. */
-  readonly #waiting = new Map<Duplex, Waiting>();
+  readonly #waiting = new Map<Duplex, HeadTimeout>();
   /** Under TLS, by the socket that the handshake has made. */
-  readonly #secured = new WeakMap<Duplex, Waiting | undefined>();
+  readonly #secureTimeouts = new WeakMap<Duplex, HeadTimeout | undefined>();
   /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
-  readonly #shaking = new Map<string, Waiting>();
+  readonly #handshaking = new Map<string, HeadTimeout>();
   /** One for all sockets, which it gets as `this`. */
   readonly #onClose: (this: Socket) => void;
 
-  constructor({ handshakeTimeoutMs, tls }: HeadSettings, hooks: HeadHooks) {
+  constructor({ handshakeTimeoutMs, tls }: HeadTimeoutSettings, hooks: HeadTimeoutHooks) {
     this.#timeoutMs = handshakeTimeoutMs;
     this.#isSecure = tls !== undefined;
     this.#hooks = hooks;
     const heads = this;
     this.#onClose = function () {
-      heads.#closed(this);
+      heads.#onSocketClosed(this);
     };
   }
 
-  readonly begin = (socket: Socket): void => {
-    const waiting = new Waiting(socket, this.#isSecure ? peerOf(socket) : "", this.#late);
+  readonly onConnection = (socket: Socket): void => {
+    const waiting = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "", this.#onTimeout);
     this.#hooks.clock.after(this.#timeoutMs, waiting);
-    this.#wait(waiting);
-    if (this.#isSecure) this.#shaking.set(waiting.peer, waiting);
+    this.#register(waiting);
+    if (this.#isSecure) this.#handshaking.set(waiting.peer, waiting);
   };
 
-  readonly secured = (socket: TLSSocket): void => {
+  readonly onSecureConnection = (socket: TLSSocket): void => {
     const peer = peerOf(socket);
-    const waiting = this.#shaking.get(peer);
+    const waiting = this.#handshaking.get(peer);
     if (waiting === undefined) return;
-    this.#shaking.delete(peer);
+    this.#handshaking.delete(peer);
     waiting.socket = socket;
-    this.#secured.set(socket, waiting);
+    this.#secureTimeouts.set(socket, waiting);
   };
 
   /** Its request has come, or will not: a socket that lives on is not watched here any more. */
-  end(socket: Duplex): void {
-    const waiting = (this.#isSecure ? this.#secured : this.#waiting).get(socket);
+  cancel(socket: Duplex): void {
+    const waiting = (this.#isSecure ? this.#secureTimeouts : this.#waiting).get(socket);
     if (waiting === undefined) return;
-    if (this.#isSecure) this.#secured.set(socket, undefined);
+    if (this.#isSecure) this.#secureTimeouts.set(socket, undefined);
     waiting.accepted.removeListener("close", this.#onClose);
-    this.#forget(waiting);
+    this.#unregister(waiting);
   }
 
   /** The request is answered: another one may come on its connection. */
-  answered(request: IncomingMessage): void {
+  onAnswered(request: IncomingMessage): void {
     const { socket } = request;
-    if (!socket.readable || !socket.writable || answerOn(socket) !== undefined) return;
+    if (!socket.readable || !socket.writable || currentResponse(socket) !== undefined) return;
     // What is left of its body comes first.
     if (!request.complete) {
-      request.once("close", () => this.answered(request));
+      request.once("close", () => this.onAnswered(request));
       return;
     }
-    this.end(socket);
-    const waiting = new Waiting(socket, "", this.#late);
+    this.cancel(socket);
+    const waiting = new HeadTimeout(socket, "", this.#onTimeout);
     // Node has parsed these bytes by now: they were no whole head if somebody is waited for still.
     const onData = (): void => {
       if (this.#waiting.get(socket) === waiting && waiting.index < 0) this.#hooks.clock.after(this.#timeoutMs, waiting);
@@ -115,39 +115,39 @@ export class Heads {
     };
     waiting.onData = onData;
     socket.on("data", onData);
-    this.#wait(waiting);
-    if (this.#isSecure) this.#secured.set(socket, waiting);
+    this.#register(waiting);
+    if (this.#isSecure) this.#secureTimeouts.set(socket, waiting);
   }
 
   /** Whether it has come as far as HTTP. */
-  knows(socket: Duplex): boolean {
-    return !this.#isSecure || this.#secured.has(socket);
+  isHttp(socket: Duplex): boolean {
+    return !this.#isSecure || this.#secureTimeouts.has(socket);
   }
 
   /** Ends the connections that are no HTTP yet. */
-  cut(): void {
-    for (const { socket } of [...this.#shaking.values()]) socket.destroy();
+  terminateHandshakes(): void {
+    for (const { socket } of [...this.#handshaking.values()]) socket.destroy();
   }
 
-  #wait(waiting: Waiting): void {
+  #register(waiting: HeadTimeout): void {
     this.#waiting.set(waiting.accepted, waiting);
     waiting.accepted.on("close", this.#onClose);
   }
 
-  #closed(accepted: Socket): void {
+  #onSocketClosed(accepted: Socket): void {
     const waiting = this.#waiting.get(accepted);
     if (waiting === undefined) return;
-    this.#forget(waiting);
-    if (this.#shaking.get(waiting.peer) === waiting) this.#shaking.delete(waiting.peer);
+    this.#unregister(waiting);
+    if (this.#handshaking.get(waiting.peer) === waiting) this.#handshaking.delete(waiting.peer);
   }
 
-  #forget(waiting: Waiting): void {
+  #unregister(waiting: HeadTimeout): void {
     waiting.cancel();
     if (waiting.onData !== undefined) waiting.socket.off("data", waiting.onData);
     this.#waiting.delete(waiting.accepted);
   }
 
-  readonly #late = ({ socket }: Waiting): void => this.#hooks.onLate(socket, this.knows(socket));
+  readonly #onTimeout = ({ socket }: HeadTimeout): void => this.#hooks.onTimeout(socket, this.isHttp(socket));
 }
 
 function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {

@@ -14,7 +14,7 @@ function takenBytes(socket: Duplex): number {
  *
  * @returns what ends it
  */
-export function watchProgress(socket: Duplex, clock: Clock, stallMs: number, onStall: () => void): () => void {
+export function detectStall(socket: Duplex, clock: Clock, stallMs: number, onStall: () => void): () => void {
   let before = takenBytes(socket);
   const look = (): void => {
     const taken = takenBytes(socket);

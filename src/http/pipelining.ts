@@ -14,19 +14,19 @@ import { ignoreError } from "./refuse.js";
 const MAX_WAITING = 16;
 
 /** What becomes of a request. */
-export interface RequestTurn {
+export interface QueuedRequest {
   /** Its turn has come. */
   run(): void;
   /** The connection has ended before that: nobody will read an answer. */
   gone(): void;
 }
 
-export class Turns {
+export class Pipelines {
   /** Of connections with requests that wait: hardly any has some. */
-  readonly #lines = new WeakMap<Duplex, Line>();
+  readonly #lines = new WeakMap<Duplex, PipelineQueue>();
 
   /** Runs the turn of a request: at once, unless answers before it are still due. */
-  take(request: IncomingMessage, response: ServerResponse, turn: RequestTurn): void {
+  take(request: IncomingMessage, response: ServerResponse, turn: QueuedRequest): void {
     // Also those of HTTP/2 have a socket. One that is ended is for the caller to look at.
     if (response.socket !== null || response.writableEnded) {
       turn.run();
@@ -39,25 +39,25 @@ export class Turns {
     }
     let line = this.#lines.get(socket);
     if (line === undefined) {
-      line = new Line(socket, () => this.#lines.delete(socket));
+      line = new PipelineQueue(socket, () => this.#lines.delete(socket));
       this.#lines.set(socket, line);
     }
     line.add(response, turn);
   }
 
   /** The socket is no HTTP any more: whoever takes it now decides when it is read. */
-  leave(socket: Duplex): void {
-    this.#lines.get(socket)?.leave();
+  releaseSocket(socket: Duplex): void {
+    this.#lines.get(socket)?.releaseSocket();
   }
 }
 
 /** Those who wait on one connection; there while somebody does. */
-class Line {
+class PipelineQueue {
   readonly #socket: Duplex;
   readonly #onEmpty: () => void;
-  readonly #waiting = new Set<RequestTurn>();
-  #isHeld = false;
-  #hasLeft = false;
+  readonly #waiting = new Set<QueuedRequest>();
+  #isPaused = false;
+  #isReleased = false;
 
   constructor(socket: Duplex, onEmpty: () => void) {
     this.#socket = socket;
@@ -65,27 +65,27 @@ class Line {
     socket.on("close", this.#onClose);
   }
 
-  add(response: ServerResponse, turn: RequestTurn): void {
+  add(response: ServerResponse, turn: QueuedRequest): void {
     this.#waiting.add(turn);
     // Node has just given it the socket. Whoever waits for the close of the answer before comes first.
     response.once("socket", () => process.nextTick(() => this.#next(response, turn)));
-    if (this.#waiting.size < MAX_WAITING || this.#isHeld || this.#hasLeft) return;
-    this.#isHeld = true;
+    if (this.#waiting.size < MAX_WAITING || this.#isPaused || this.#isReleased) return;
+    this.#isPaused = true;
     this.#socket.pause();
     this.#socket.on("resume", this.#onResume);
   }
 
-  leave(): void {
-    this.#hasLeft = true;
-    this.#isHeld = false;
+  releaseSocket(): void {
+    this.#isReleased = true;
+    this.#isPaused = false;
     this.#socket.off("resume", this.#onResume);
   }
 
-  #next(response: ServerResponse, turn: RequestTurn): void {
+  #next(response: ServerResponse, turn: QueuedRequest): void {
     if (!this.#waiting.delete(turn)) return;
-    if (this.#waiting.size === 0) this.#end();
-    if (this.#isHeld && this.#waiting.size < MAX_WAITING) {
-      this.#isHeld = false;
+    if (this.#waiting.size === 0) this.#unregister();
+    if (this.#isPaused && this.#waiting.size < MAX_WAITING) {
+      this.#isPaused = false;
       this.#socket.off("resume", this.#onResume);
       this.#socket.resume();
     }
@@ -93,14 +93,14 @@ class Line {
     else turn.run();
   }
 
-  #end(): void {
+  #unregister(): void {
     this.#socket.off("close", this.#onClose);
     this.#onEmpty();
   }
 
   readonly #onClose = (): void => {
-    this.leave();
-    this.#end();
+    this.releaseSocket();
+    this.#unregister();
     const turns = [...this.#waiting];
     this.#waiting.clear();
     for (const turn of turns) turn.gone();
@@ -116,15 +116,15 @@ class Line {
  * The answer that has its turn on a socket; `undefined` if none has. No documented property says so, and a host shows its requests to
  * nobody else: Node keeps it here since its first versions, and where a platform does not, nothing waits.
  */
-export function answerOn(socket: Duplex): ServerResponse | undefined {
+export function currentResponse(socket: Duplex): ServerResponse | undefined {
   const answer: unknown = Reflect.get(socket, "_httpMessage");
   return answer instanceof ServerResponse ? answer : undefined;
 }
 
 /** Goes on once all answers under way on a socket are through, or it has closed. */
-function whenAnswered(socket: Duplex, goOn: () => void): void {
-  const answer = socket.destroyed ? undefined : answerOn(socket);
-  if (answer !== undefined) answer.once("close", () => whenAnswered(socket, goOn));
+function whenResponsesEnded(socket: Duplex, goOn: () => void): void {
+  const answer = socket.destroyed ? undefined : currentResponse(socket);
+  if (answer !== undefined) answer.once("close", () => whenResponsesEnded(socket, goOn));
   // The last answer was to be the last: what is on its way goes out first.
   else if (!socket.destroyed && !socket.writable) socket.once("close", goOn);
   else goOn();
@@ -134,18 +134,18 @@ function whenAnswered(socket: Duplex, goOn: () => void): void {
  * The same for a socket that has just left HTTP by an upgrade: the answers before it are still due, and Node has given up to tell them
  * that the socket has drained, and to end it with its peer.
  */
-export function afterAnswers(socket: Duplex, goOn: () => void): void {
-  if (answerOn(socket) === undefined) {
+export function afterResponses(socket: Duplex, goOn: () => void): void {
+  if (currentResponse(socket) === undefined) {
     goOn();
     return;
   }
   const onDrain = (): void => {
-    const answer = answerOn(socket);
+    const answer = currentResponse(socket);
     if (answer?.writableNeedDrain === true) answer.emit("drain");
   };
   const onEnd = (): void => void socket.end();
   socket.on("drain", onDrain).on("end", onEnd).on("error", ignoreError);
-  whenAnswered(socket, () => {
+  whenResponsesEnded(socket, () => {
     goOn();
     socket.off("drain", onDrain).off("end", onEnd).off("error", ignoreError);
   });

@@ -11,7 +11,7 @@ import { TLSSocket } from "node:tls";
 type ShouldUpgrade = (request: IncomingMessage) => boolean;
 
 /** An HTTP server, as far as it takes a request back. */
-export interface Origin {
+export interface ReplayTarget {
   emit(event: string, socket: Duplex): boolean;
   /** As its user has set it. */
   readonly maxHeadersCount?: number | null;
@@ -32,12 +32,12 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** Whether Node has left out headers of the request: what follows its head is not known then. */
-function isCut({ rawHeaders }: IncomingMessage, { maxHeadersCount }: Origin): boolean {
+function hasDroppedHeaders({ rawHeaders }: IncomingMessage, { maxHeadersCount }: ReplayTarget): boolean {
   return maxHeadersCount !== 0 && rawHeaders.length >= 2 * (maxHeadersCount ?? MAX_HEADERS);
 }
 
 /** The head as it was sent, less its `Upgrade`. */
-function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage, isLast: boolean): Buffer {
+function headBytes({ method, url, httpVersion, rawHeaders }: IncomingMessage, isLast: boolean): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
@@ -56,11 +56,11 @@ function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage, isLas
  * @param head what was read after the request's head
  * @returns `false` if that cannot be: the socket is for the caller to end
  */
-export function giveBack(server: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-  if (!socket.readable || !socket.writable || isCut(request, server)) return false;
+export function replayRequest(server: ReplayTarget, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+  if (!socket.readable || !socket.writable || hasDroppedHeaders(request, server)) return false;
   // The server counts the requests of a connection from here on anew.
   const isLast = (server.maxRequestsPerSocket ?? 0) > 0;
-  socket.unshift(Buffer.concat([headOf(request, isLast), head]));
+  socket.unshift(Buffer.concat([headBytes(request, isLast), head]));
   server.emit(socket instanceof TLSSocket ? "secureConnection" : "connection", socket);
   return true;
 }
@@ -72,16 +72,16 @@ export function giveBack(server: Origin, request: IncomingMessage, socket: Duple
  *
  * @returns what undoes it
  */
-export function keepBodies(server: object, isOrdinary: (request: IncomingMessage) => boolean): () => void {
-  const before: unknown = Reflect.get(server, "shouldUpgradeCallback");
-  if (typeof before !== "function") return () => {};
-  let isOver = false;
+export function declineUpgradesWithBody(server: object, isOrdinary: (request: IncomingMessage) => boolean): () => void {
+  const previous: unknown = Reflect.get(server, "shouldUpgradeCallback");
+  if (typeof previous !== "function") return () => {};
+  let isUndone = false;
   const callback: ShouldUpgrade = (request) =>
-    (isOver || !hasBody(request) || !isOrdinary(request)) && Boolean(before.call(server, request));
+    (isUndone || !hasBody(request) || !isOrdinary(request)) && Boolean(previous.call(server, request));
   Reflect.set(server, "shouldUpgradeCallback", callback);
   return () => {
-    isOver = true;
+    isUndone = true;
     // Unless somebody has put another one in front of it.
-    if (Reflect.get(server, "shouldUpgradeCallback") === callback) Reflect.set(server, "shouldUpgradeCallback", before);
+    if (Reflect.get(server, "shouldUpgradeCallback") === callback) Reflect.set(server, "shouldUpgradeCallback", previous);
   };
 }

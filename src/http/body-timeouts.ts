@@ -8,7 +8,7 @@ import { readPath } from "../admission/request-head.js";
 import type { Refusal } from "../api/rejection.js";
 import { Alarm, type Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { hasBody } from "./ordinary.js";
+import { hasBody } from "./ignored-upgrade.js";
 import { refuseSocket } from "./refuse.js";
 
 /** In each span of this length a body MUST end, or bring {@link BODY_BYTES_PER_SPAN}: slow uplinks pass, drips do not. */
@@ -23,7 +23,7 @@ export interface BodyParts {
 }
 
 /** One body that is coming in: the alarm for it. */
-class Coming extends Alarm {
+class BodyTimeout extends Alarm {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #parts: BodyParts;
@@ -36,15 +36,15 @@ class Coming extends Alarm {
     this.#parts = parts;
     this.#bytesRead = request.socket.bytesRead;
     // Node does not close a request whose answer was through before its body, when the connection ends.
-    request.once("close", this.end);
-    request.socket.once("close", this.end);
+    request.once("close", this.stop);
+    request.socket.once("close", this.stop);
     this.#wait();
   }
 
-  readonly end = (): void => {
+  readonly stop = (): void => {
     this.cancel();
-    this.#request.off("close", this.end);
-    this.#request.socket.off("close", this.end);
+    this.#request.off("close", this.stop);
+    this.#request.socket.off("close", this.stop);
   };
 
   ring(): void {
@@ -84,6 +84,6 @@ class Coming extends Alarm {
 /** @returns what ends the watch: the body is somebody else's affair */
 export function watchBody(request: IncomingMessage, response: ServerResponse, parts: BodyParts): () => void {
   if (!hasBody(request) || request.complete) return () => {};
-  const coming = new Coming(request, response, parts);
-  return coming.end;
+  const coming = new BodyTimeout(request, response, parts);
+  return coming.stop;
 }
