@@ -1,6 +1,7 @@
 /**
- * The time that bodies of requests may take: a client that lets one drip in, byte by byte, would hold its connection, and over SockJS
- * its session's sends, for as long as it likes. `Requests` has every body watched that it answers, whoever reads it.
+ * Timeouts for the bodies of requests. Without a limit, a client that sends a body byte by byte could hold a connection forever, and over
+ * SockJS the sends of a session. `Requests` starts a timeout for each request, no matter which code reads the body. A timeout ends with the
+ * body, or with the socket.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { plainAddress } from "../admission/address.js";
@@ -11,7 +12,7 @@ import type { Logger } from "../runtime/logger.js";
 import { hasBody } from "./ignored-upgrade.js";
 import { refuseSocket } from "./refuse.js";
 
-/** In each span of this length a body MUST end, or bring {@link BODY_BYTES_PER_SPAN}: slow uplinks pass, drips do not. */
+/** Within every 30 s a body MUST end, or bring 16 KiB: enough for slow uplinks, too much for byte-by-byte senders. */
 export const BODY_SPAN_MS = 30_000;
 export const BODY_BYTES_PER_SPAN = 16_384;
 
@@ -22,7 +23,7 @@ export interface BodyParts {
   readonly log: Logger;
 }
 
-/** One body that is coming in: the alarm for it. */
+/** The alarm for the body of a request. */
 class BodyTimeout extends Alarm {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -35,7 +36,7 @@ class BodyTimeout extends Alarm {
     this.#response = response;
     this.#parts = parts;
     this.#bytesRead = request.socket.bytesRead;
-    // Node does not close a request whose answer was through before its body, when the connection ends.
+    // Node does not close a request at the end of the connection if the response ended before the body.
     request.once("close", this.stop);
     request.socket.once("close", this.stop);
     this.#wait();
@@ -50,10 +51,10 @@ class BodyTimeout extends Alarm {
   ring(): void {
     const request = this.#request;
     const { bytesRead } = request.socket;
-    // It may be there and wait for somebody to read it.
     if (request.complete || request.destroyed) return;
-    const isHeldBack = request.readableLength >= request.readableHighWaterMark;
-    if (!isHeldBack && bytesRead - this.#bytesRead < BODY_BYTES_PER_SPAN) {
+    // A full buffer is not the client's fault: nothing reads the body at the moment.
+    const isUnread = request.readableLength >= request.readableHighWaterMark;
+    if (!isUnread && bytesRead - this.#bytesRead < BODY_BYTES_PER_SPAN) {
       this.#refuse();
       return;
     }
@@ -70,7 +71,7 @@ class BodyTimeout extends Alarm {
     const path = readPath(url);
     const remoteAddress = plainAddress(socket.remoteAddress);
     this.#parts.log.info({ ...TOO_SLOW, reason: TOO_SLOW.body, path, remoteAddress }, "request refused");
-    // Past its response, which may be somebody else's: to write to one that is ended would be an error of theirs.
+    // The refusal bypasses the response object, which may belong to a host: a later write of the host must not fail.
     const isUnanswered = !this.#response.headersSent && socket.writable && this.#request.httpVersionMajor === 1;
     if (!isUnanswered) {
       socket.destroy();
@@ -81,9 +82,8 @@ class BodyTimeout extends Alarm {
   }
 }
 
-/** @returns what ends the watch: the body is somebody else's affair */
+/** Starts a timeout for the body. @returns what stops the timeout, for a request that a host answers */
 export function watchBody(request: IncomingMessage, response: ServerResponse, parts: BodyParts): () => void {
   if (!hasBody(request) || request.complete) return () => {};
-  const coming = new BodyTimeout(request, response, parts);
-  return coming.stop;
+  return new BodyTimeout(request, response, parts).stop;
 }

@@ -1,6 +1,6 @@
 /**
- * The time that heads of requests may take, on `serve`'s own port: `listen.ts` tells of each connection and request. Node's own
- * `headersTimeout` looks only every 30 s, and is longer.
+ * Timeouts for the heads of requests, on the port of `serve`. `listen.ts` reports each connection and request. Node's own `headersTimeout`
+ * is longer, and checked only every 30 s. A timeout ends when the head is complete, or with the socket.
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
@@ -9,24 +9,24 @@ import type { TLSSocket } from "node:tls";
 import { Alarm, type Clock } from "../runtime/clock.js";
 import { currentResponse } from "./pipelining.js";
 
-/** A connection whose next request is still to come: the alarm for it. */
+/** The alarm for a connection whose next request head is not complete. */
 class HeadTimeout extends Alarm {
-  /** Under TLS, the one below it until its handshake is done. */
+  /** Under TLS, the raw socket until the TLS handshake is done. */
   socket: Socket;
-  /** The one whose close ends the wait. */
+  /** The socket whose close ends the timeout. */
   readonly accepted: Socket;
-  /** Its peer's address, under TLS: a socket that has closed does not know it any more. */
+  /** The peer's address, under TLS only: a closed socket no longer knows the address. */
   readonly peer: string;
-  /** Told of the first bytes of a later request. */
+  /** Listens for the first bytes of a later request. */
   onData: (() => void) | undefined;
-  readonly #onTimeout: (waiting: HeadTimeout) => void;
+  readonly #onTimeout: (timeout: HeadTimeout) => void;
 
-  constructor(accepted: Socket, peer: string, onLate: (waiting: HeadTimeout) => void) {
+  constructor(accepted: Socket, peer: string, onTimeout: (timeout: HeadTimeout) => void) {
     super();
     this.socket = accepted;
     this.accepted = accepted;
     this.peer = peer;
-    this.#onTimeout = onLate;
+    this.#onTimeout = onTimeout;
   }
 
   ring(): void {
@@ -41,110 +41,111 @@ export interface HeadTimeoutSettings {
 
 export interface HeadTimeoutHooks {
   readonly clock: Clock;
-  /** @param isHttp whether it has come as far as HTTP */
+  /** @param isHttp `false` before the end of a TLS handshake */
   readonly onTimeout: (socket: Socket, isHttp: boolean) => void;
 }
 
 /**
- * Times the head of each request: the first of a connection from the moment it was accepted, a later one from its first byte. In
- * between a connection is idle, which Node's `keepAliveTimeout` ends.
+ * Times the head of each request: the first head of a connection from the moment of accepting, a later head from its first byte. Between
+ * requests a connection is idle, which Node's `keepAliveTimeout` limits.
  */
 export class HeadTimeouts {
   readonly #timeoutMs: number;
   readonly #hooks: HeadTimeoutHooks;
   readonly #isSecure: boolean;
-  /** By the socket that was accepted, or of a later request the one that it comes on. */
-  readonly #waiting = new Map<Duplex, HeadTimeout>();
-  /** Under TLS, by the socket that the handshake has made. */
+  /** By accepted socket. For a later request under TLS, by secure socket. */
+  readonly #timeouts = new Map<Duplex, HeadTimeout>();
+  /** Under TLS, by secure socket. */
   readonly #secureTimeouts = new WeakMap<Duplex, HeadTimeout | undefined>();
-  /** Those in their TLS handshake, by their peer's address: Node does not say which socket the secure one stands on. */
+  /** Connections in their TLS handshake, by peer address: Node does not tell which raw socket belongs to a secure socket. */
   readonly #handshaking = new Map<string, HeadTimeout>();
-  /** One for all sockets, which it gets as `this`. */
+  /** A single function for every socket, which is passed as `this`. */
   readonly #onClose: (this: Socket) => void;
 
   constructor({ handshakeTimeoutMs, tls }: HeadTimeoutSettings, hooks: HeadTimeoutHooks) {
     this.#timeoutMs = handshakeTimeoutMs;
     this.#isSecure = tls !== undefined;
     this.#hooks = hooks;
-    const heads = this;
+    const timeouts = this;
     this.#onClose = function () {
-      heads.#onSocketClosed(this);
+      timeouts.#onSocketClosed(this);
     };
   }
 
   readonly onConnection = (socket: Socket): void => {
-    const waiting = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "", this.#onTimeout);
-    this.#hooks.clock.after(this.#timeoutMs, waiting);
-    this.#register(waiting);
-    if (this.#isSecure) this.#handshaking.set(waiting.peer, waiting);
+    const timeout = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "", this.#onTimeout);
+    this.#hooks.clock.after(this.#timeoutMs, timeout);
+    this.#register(timeout);
+    if (this.#isSecure) this.#handshaking.set(timeout.peer, timeout);
   };
 
   readonly onSecureConnection = (socket: TLSSocket): void => {
     const peer = peerOf(socket);
-    const waiting = this.#handshaking.get(peer);
-    if (waiting === undefined) return;
+    const timeout = this.#handshaking.get(peer);
+    if (timeout === undefined) return;
     this.#handshaking.delete(peer);
-    waiting.socket = socket;
-    this.#secureTimeouts.set(socket, waiting);
+    timeout.socket = socket;
+    this.#secureTimeouts.set(socket, timeout);
   };
 
-  /** Its request has come, or will not: a socket that lives on is not watched here any more. */
+  /** Cancels the timeout of a socket: the head is complete, or no head will come. */
   cancel(socket: Duplex): void {
-    const waiting = (this.#isSecure ? this.#secureTimeouts : this.#waiting).get(socket);
-    if (waiting === undefined) return;
+    const timeout = (this.#isSecure ? this.#secureTimeouts : this.#timeouts).get(socket);
+    if (timeout === undefined) return;
     if (this.#isSecure) this.#secureTimeouts.set(socket, undefined);
-    waiting.accepted.removeListener("close", this.#onClose);
-    this.#unregister(waiting);
+    timeout.accepted.removeListener("close", this.#onClose);
+    this.#unregister(timeout);
   }
 
-  /** The request is answered: another one may come on its connection. */
+  /** Prepares a timeout for the next request on the connection of an answered request. */
   onAnswered(request: IncomingMessage): void {
     const { socket } = request;
     if (!socket.readable || !socket.writable || currentResponse(socket) !== undefined) return;
-    // What is left of its body comes first.
+    // The rest of the body comes before the next head.
     if (!request.complete) {
       request.once("close", () => this.onAnswered(request));
       return;
     }
     this.cancel(socket);
-    const waiting = new HeadTimeout(socket, "", this.#onTimeout);
-    // Node has parsed these bytes by now: they were no whole head if somebody is waited for still.
+    const timeout = new HeadTimeout(socket, "", this.#onTimeout);
+    // Node's parser has seen the bytes before this listener: if the timeout is still registered, the head is incomplete.
     const onData = (): void => {
-      if (this.#waiting.get(socket) === waiting && waiting.index < 0) this.#hooks.clock.after(this.#timeoutMs, waiting);
+      if (this.#timeouts.get(socket) === timeout && timeout.index < 0)
+        this.#hooks.clock.after(this.#timeoutMs, timeout);
       socket.off("data", onData);
     };
-    waiting.onData = onData;
+    timeout.onData = onData;
     socket.on("data", onData);
-    this.#register(waiting);
-    if (this.#isSecure) this.#secureTimeouts.set(socket, waiting);
+    this.#register(timeout);
+    if (this.#isSecure) this.#secureTimeouts.set(socket, timeout);
   }
 
-  /** Whether it has come as far as HTTP. */
+  /** `false` before the end of a TLS handshake. */
   isHttp(socket: Duplex): boolean {
     return !this.#isSecure || this.#secureTimeouts.has(socket);
   }
 
-  /** Ends the connections that are no HTTP yet. */
+  /** Terminates the connections whose TLS handshake is not done. */
   terminateHandshakes(): void {
     for (const { socket } of [...this.#handshaking.values()]) socket.destroy();
   }
 
-  #register(waiting: HeadTimeout): void {
-    this.#waiting.set(waiting.accepted, waiting);
-    waiting.accepted.on("close", this.#onClose);
+  #register(timeout: HeadTimeout): void {
+    this.#timeouts.set(timeout.accepted, timeout);
+    timeout.accepted.on("close", this.#onClose);
   }
 
   #onSocketClosed(accepted: Socket): void {
-    const waiting = this.#waiting.get(accepted);
-    if (waiting === undefined) return;
-    this.#unregister(waiting);
-    if (this.#handshaking.get(waiting.peer) === waiting) this.#handshaking.delete(waiting.peer);
+    const timeout = this.#timeouts.get(accepted);
+    if (timeout === undefined) return;
+    this.#unregister(timeout);
+    if (this.#handshaking.get(timeout.peer) === timeout) this.#handshaking.delete(timeout.peer);
   }
 
-  #unregister(waiting: HeadTimeout): void {
-    waiting.cancel();
-    if (waiting.onData !== undefined) waiting.socket.off("data", waiting.onData);
-    this.#waiting.delete(waiting.accepted);
+  #unregister(timeout: HeadTimeout): void {
+    timeout.cancel();
+    if (timeout.onData !== undefined) timeout.socket.off("data", timeout.onData);
+    this.#timeouts.delete(timeout.accepted);
   }
 
   readonly #onTimeout = ({ socket }: HeadTimeout): void => this.#hooks.onTimeout(socket, this.isHttp(socket));

@@ -1,61 +1,63 @@
 /**
- * The requests of one connection, one at a time and in order (RFC 9112 section 9.3.2). Node tells of pipelined requests as it reads
- * them, each with a response that has no socket until the answers before it are through: such a response takes any amount of memory,
- * and does not hear that its peer has left. `Requests` asks here before it answers, the servers before they take an upgrade.
+ * HTTP pipelining: answers the requests of a connection in order, a single request at a time (RFC 9112 section 9.3.2). Node emits a
+ * pipelined request right after parsing the head, and assigns the socket to a response only after the responses before have ended. Until
+ * then a response buffers without limit, and does not notice when the peer leaves. `Requests` therefore queues requests here, and both HTTP
+ * servers let pending responses end before an upgrade. A queue ends with the last request, or when the socket closes.
  */
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { ignoreError } from "./refuse.js";
 
 /**
- * With so many requests waiting a connection is not read any further until one of them is answered. With fewer it is read, since
- * a connection that is not read does not show that its peer has left.
+ * With 16 queued requests a socket is paused until the next response has ended. With fewer the socket is read, since a paused socket
+ * does not report that the peer has left.
  */
-const MAX_WAITING = 16;
+const MAX_QUEUED = 16;
 
-/** What becomes of a request. */
+/** A request, to be answered in order. Either method is called, once. */
 export interface QueuedRequest {
-  /** Its turn has come. */
+  /** Answers the request, since the responses before have ended. */
   run(): void;
-  /** The connection has ended before that: nobody will read an answer. */
-  gone(): void;
+  /** The connection closed first: no answer can reach the peer. */
+  onConnectionClosed(): void;
 }
 
+/** The queues of a server, by connection. */
 export class Pipelines {
-  /** Of connections with requests that wait: hardly any has some. */
-  readonly #lines = new WeakMap<Duplex, PipelineQueue>();
+  /** Only connections with queued requests have a queue: hardly any client pipelines. */
+  readonly #queues = new WeakMap<Duplex, PipelineQueue>();
 
-  /** Runs the turn of a request: at once, unless answers before it are still due. */
-  take(request: IncomingMessage, response: ServerResponse, turn: QueuedRequest): void {
-    // Also those of HTTP/2 have a socket. One that is ended is for the caller to look at.
+  /** Runs a request: at once, unless responses before are pending. */
+  run(request: IncomingMessage, response: ServerResponse, queued: QueuedRequest): void {
+    // Responses of HTTP/2 always have a socket. An ended response is left to the caller.
     if (response.socket !== null || response.writableEnded) {
-      turn.run();
+      queued.run();
       return;
     }
     const { socket } = request;
     if (socket.destroyed) {
-      turn.gone();
+      queued.onConnectionClosed();
       return;
     }
-    let line = this.#lines.get(socket);
-    if (line === undefined) {
-      line = new PipelineQueue(socket, () => this.#lines.delete(socket));
-      this.#lines.set(socket, line);
+    let queue = this.#queues.get(socket);
+    if (queue === undefined) {
+      queue = new PipelineQueue(socket, () => this.#queues.delete(socket));
+      this.#queues.set(socket, queue);
     }
-    line.add(response, turn);
+    queue.add(response, queued);
   }
 
-  /** The socket is no HTTP any more: whoever takes it now decides when it is read. */
+  /** Stops pausing a socket that has left HTTP by an upgrade: the new owner decides when to read. */
   releaseSocket(socket: Duplex): void {
-    this.#lines.get(socket)?.releaseSocket();
+    this.#queues.get(socket)?.releaseSocket();
   }
 }
 
-/** Those who wait on one connection; there while somebody does. */
+/** The queued requests of a connection. */
 class PipelineQueue {
   readonly #socket: Duplex;
   readonly #onEmpty: () => void;
-  readonly #waiting = new Set<QueuedRequest>();
+  readonly #queued = new Set<QueuedRequest>();
   #isPaused = false;
   #isReleased = false;
 
@@ -65,11 +67,11 @@ class PipelineQueue {
     socket.on("close", this.#onClose);
   }
 
-  add(response: ServerResponse, turn: QueuedRequest): void {
-    this.#waiting.add(turn);
-    // Node has just given it the socket. Whoever waits for the close of the answer before comes first.
-    response.once("socket", () => process.nextTick(() => this.#next(response, turn)));
-    if (this.#waiting.size < MAX_WAITING || this.#isPaused || this.#isReleased) return;
+  add(response: ServerResponse, queued: QueuedRequest): void {
+    this.#queued.add(queued);
+    // Node has just assigned the socket. Listeners for the close of the previous response come first.
+    response.once("socket", () => process.nextTick(() => this.#next(response, queued)));
+    if (this.#queued.size < MAX_QUEUED || this.#isPaused || this.#isReleased) return;
     this.#isPaused = true;
     this.#socket.pause();
     this.#socket.on("resume", this.#onResume);
@@ -81,16 +83,16 @@ class PipelineQueue {
     this.#socket.off("resume", this.#onResume);
   }
 
-  #next(response: ServerResponse, turn: QueuedRequest): void {
-    if (!this.#waiting.delete(turn)) return;
-    if (this.#waiting.size === 0) this.#unregister();
-    if (this.#isPaused && this.#waiting.size < MAX_WAITING) {
+  #next(response: ServerResponse, queued: QueuedRequest): void {
+    if (!this.#queued.delete(queued)) return;
+    if (this.#queued.size === 0) this.#unregister();
+    if (this.#isPaused && this.#queued.size < MAX_QUEUED) {
       this.#isPaused = false;
       this.#socket.off("resume", this.#onResume);
       this.#socket.resume();
     }
-    if (response.destroyed || this.#socket.destroyed) turn.gone();
-    else turn.run();
+    if (response.destroyed || this.#socket.destroyed) queued.onConnectionClosed();
+    else queued.run();
   }
 
   #unregister(): void {
@@ -101,52 +103,52 @@ class PipelineQueue {
   readonly #onClose = (): void => {
     this.releaseSocket();
     this.#unregister();
-    const turns = [...this.#waiting];
-    this.#waiting.clear();
-    for (const turn of turns) turn.gone();
+    const queued = [...this.#queued];
+    this.#queued.clear();
+    for (const request of queued) request.onConnectionClosed();
   };
 
-  /** Node resumes a socket for its own reasons: the body of the request under way is read, or an answer has drained. */
+  /** Node resumes a socket for reasons of its own: the body of the current request is read, or a response has drained. */
   readonly #onResume = (): void => {
     this.#socket.pause();
   };
 }
 
 /**
- * The answer that has its turn on a socket; `undefined` if none has. No documented property says so, and a host shows its requests to
- * nobody else: Node keeps it here since its first versions, and where a platform does not, nothing waits.
+ * The response that currently owns a socket, if any. No documented property tells, and a host does not report plain requests to us. Node
+ * has kept the response in `_httpMessage` since the first versions. On a platform without the property nothing waits.
  */
 export function currentResponse(socket: Duplex): ServerResponse | undefined {
-  const answer: unknown = Reflect.get(socket, "_httpMessage");
-  return answer instanceof ServerResponse ? answer : undefined;
+  const response: unknown = Reflect.get(socket, "_httpMessage");
+  return response instanceof ServerResponse ? response : undefined;
 }
 
-/** Goes on once all answers under way on a socket are through, or it has closed. */
-function whenResponsesEnded(socket: Duplex, goOn: () => void): void {
-  const answer = socket.destroyed ? undefined : currentResponse(socket);
-  if (answer !== undefined) answer.once("close", () => whenResponsesEnded(socket, goOn));
-  // The last answer was to be the last: what is on its way goes out first.
-  else if (!socket.destroyed && !socket.writable) socket.once("close", goOn);
-  else goOn();
+/** Calls `next` after every pending response of a socket has ended, or after the socket has closed. */
+function whenResponsesEnded(socket: Duplex, next: () => void): void {
+  const response = socket.destroyed ? undefined : currentResponse(socket);
+  if (response !== undefined) response.once("close", () => whenResponsesEnded(socket, next));
+  // The last response ends the connection, and is still being flushed.
+  else if (!socket.destroyed && !socket.writable) socket.once("close", next);
+  else next();
 }
 
 /**
- * The same for a socket that has just left HTTP by an upgrade: the answers before it are still due, and Node has given up to tell them
- * that the socket has drained, and to end it with its peer.
+ * Calls `next` after every pending response of a socket that has just left HTTP by an upgrade. After an upgrade Node no longer forwards
+ * `drain` to the responses, and no longer ends the socket with the peer: until the last response has ended, both are done here.
  */
-export function afterResponses(socket: Duplex, goOn: () => void): void {
+export function afterResponses(socket: Duplex, next: () => void): void {
   if (currentResponse(socket) === undefined) {
-    goOn();
+    next();
     return;
   }
   const onDrain = (): void => {
-    const answer = currentResponse(socket);
-    if (answer?.writableNeedDrain === true) answer.emit("drain");
+    const response = currentResponse(socket);
+    if (response?.writableNeedDrain === true) response.emit("drain");
   };
   const onEnd = (): void => void socket.end();
   socket.on("drain", onDrain).on("end", onEnd).on("error", ignoreError);
   whenResponsesEnded(socket, () => {
-    goOn();
+    next();
     socket.off("drain", onDrain).off("end", onEnd).off("error", ignoreError);
   });
 }

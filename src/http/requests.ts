@@ -1,4 +1,7 @@
-/** Plain HTTP on the server's port: SockJS, then files, then the user's `onRequest`, then one line that says what this is. */
+/**
+ * Plain HTTP requests: offers each request to SockJS, then to the static files, then to the user's `onRequest`, and else answers with a
+ * line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or when the peer leaves.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { AccessLog } from "../admission/access-log.js";
@@ -11,9 +14,9 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { watchBody } from "./body-timeouts.js";
 import { wholeUrl } from "./mount.js";
+import { Pipelines } from "./pipelining.js";
 import type { SockJsEndpoints } from "./sockjs-endpoints.js";
 import type { StaticHandler } from "./static.js";
-import { Pipelines } from "./pipelining.js";
 
 export type Next = () => void;
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
@@ -26,22 +29,22 @@ export interface RequestParts {
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
   readonly accessLog: AccessLog | undefined;
-  /** Whether this path is a route's: then what is missing is an upgrade, not a file. */
+  /** Whether a route has this path; the answer then is 426 in place of 404. */
   readonly hasRoute: (path: string) => boolean;
 }
 
-/** How a request is watched until it is answered. */
-interface ResponseWatch {
-  /** Tells that nobody was there to be answered. */
-  left(): void;
-  /** The answer is somebody else's. */
-  end(): void;
+/** The pending access entry of a request; reported when the response closes. */
+interface PendingEntry {
+  /** Reports a peer that left before the answer. */
+  reportLeft(): void;
+  /** Reports nothing, since the host answers the request. */
+  cancel(): void;
 }
 
-const UNWATCHED: ResponseWatch = { left() {}, end() {} };
+const NO_ENTRY: PendingEntry = { reportLeft() {}, cancel() {} };
 
+/** Answers plain requests. */
 export class Requests {
-  /** Of the connections that these requests come on. */
   readonly pipelines: Pipelines = new Pipelines();
   readonly #parts: RequestParts;
 
@@ -51,25 +54,25 @@ export class Requests {
 
   /** Answers every request. */
   readonly listener: RequestListener = (request, response) => {
-    const watch = this.#watch(request, response);
-    this.pipelines.take(request, response, {
+    const entry = this.#expectEntry(request, response);
+    this.pipelines.run(request, response, {
       run: () => {
         watchBody(request, response, this.#parts);
         this.#answerOurs(request, response, () => this.#answerRest(request, response));
       },
-      gone: watch.left,
+      onConnectionClosed: entry.reportLeft,
     });
   };
 
-  /** Answers what is ours and passes the rest on, as Express and others call it. */
+  /** Answers our requests and passes the rest to `next`: the signature of Express middleware. */
   readonly middleware = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
     const { onRequest } = this.#parts;
-    // A host's own requests wait for nobody.
+    // A pipelined request of the host must not wait in our queue.
     if (response.socket === null && !this.#mayAnswer(request)) {
       next();
       return;
     }
-    const watch = this.#watch(request, response);
+    const entry = this.#expectEntry(request, response);
     const run = (): void => {
       const unwatchBody = watchBody(request, response, this.#parts);
       this.#answerOurs(request, response, () => {
@@ -78,14 +81,14 @@ export class Requests {
           return;
         }
         unwatchBody();
-        watch.end();
+        entry.cancel();
         next();
       });
     };
-    this.pipelines.take(request, response, { run, gone: watch.left });
+    this.pipelines.run(request, response, { run, onConnectionClosed: entry.reportLeft });
   };
 
-  /** Bytes that made no request, and were answered all the same. */
+  /** Reports the refusal of bytes that are no request. */
   onRefused({ status, body }: Refusal, socket: Duplex): void {
     const { accessLog, clock } = this.#parts;
     if (accessLog === undefined) return;
@@ -94,7 +97,7 @@ export class Requests {
     accessLog({ type: "request", ...entry });
   }
 
-  /** Whose answer it is cannot be known before its turn where there are files. */
+  /** Whether the request may be ours. With files or `onRequest`, only the attempt to answer will tell. */
   #mayAnswer(request: IncomingMessage): boolean {
     const { sockjs, static: files, onRequest } = this.#parts;
     return files !== undefined || onRequest !== undefined || sockjs?.has(readPath(wholeUrl(request))) === true;
@@ -120,21 +123,25 @@ export class Requests {
     else answer(response, 426, "this is a WebSocket server: upgrade", { Upgrade: "websocket" });
   }
 
-  /** The user's code, guarded: what it throws costs this request alone. */
-  #runOnRequest(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
-    // A host may have set some before.
-    const before = Object.entries(response.getHeaders());
+  /** Runs the user's code. A throw fails only the request. */
+  #runOnRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onRequest: NonNullable<RequestParts["onRequest"]>,
+  ): void {
+    // A host may have set headers before.
+    const hostHeaders = Object.entries(response.getHeaders());
     const failed = (error: unknown): void => {
       this.#parts.log.error({ err: error, path: readPath(request.url ?? "/") }, "onRequest failed");
       if (response.headersSent) {
         response.destroy();
         return;
       }
-      // It may have replaced what the response is asked with.
+      // The user's code may have replaced methods of the response.
       try {
-        // Those that it has set belong to the answer that it did not give.
+        // Headers from `onRequest` belong to an answer that was never sent.
         for (const name of response.getHeaderNames()) response.removeHeader(name);
-        for (const [name, value] of before) if (value !== undefined) response.setHeader(name, value);
+        for (const [name, value] of hostHeaders) if (value !== undefined) response.setHeader(name, value);
         answer(response, 500, "onRequest failed");
       } catch {
         request.socket.destroy();
@@ -147,22 +154,22 @@ export class Requests {
     }
   }
 
-  #watch(request: IncomingMessage, response: ServerResponse): ResponseWatch {
-    const tell = this.#reporter(request);
-    if (tell === undefined) return UNWATCHED;
-    const onClose = (): void => tell(response.statusCode);
-    const end = (): void => void response.off("close", onClose);
+  #expectEntry(request: IncomingMessage, response: ServerResponse): PendingEntry {
+    const report = this.#reporter(request);
+    if (report === undefined) return NO_ENTRY;
+    const onClose = (): void => report(response.statusCode);
+    const cancel = (): void => void response.off("close", onClose);
     response.once("close", onClose);
     return {
-      left() {
-        end();
-        tell(LEFT.status);
+      reportLeft() {
+        cancel();
+        report(LEFT.status);
       },
-      end,
+      cancel,
     };
   }
 
-  /** Tells of a request, which has just come, how it was answered. */
+  /** Notes the facts of a new request. @returns what reports the request with a status */
   #reporter(request: IncomingMessage): ((status: number) => void) | undefined {
     const { accessLog, clock, trustProxy, sockjs } = this.#parts;
     if (accessLog === undefined) return undefined;

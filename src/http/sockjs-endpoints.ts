@@ -1,39 +1,39 @@
-/** What plain HTTP and upgrades ask of SockJS, before anything else answers a request. */
+/** The contract between HTTP and SockJS: plain requests and upgrades are offered to SockJS before any other code answers. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Refusal } from "../api/rejection.js";
 import type { Admission } from "../transport/transport.js";
 
-/** What an upgrade is to SockJS: turned down, or asked about with the route's path in place of its own. */
+/** How SockJS treats an upgrade: refused, or passed to the gate with the route's path as `url`. */
 export type UpgradePlan =
   | { readonly url: string; readonly refusal: Refusal }
   | {
       readonly url: string;
       readonly kind: "framed" | "raw";
-      /** What the admission becomes: with SockJS's frames between the wire and the connection. */
+      /** Puts SockJS frames between the transport and the connection, if the kind is `"framed"`. */
       wrap(admission: Admission): Admission;
       /**
-       * Shakes hands in place of the usual one, for a protocol before RFC 6455; such a request is not checked. Accepts or
-       * forsakes, in its own time.
+       * Replaces the WebSocket handshake, for a protocol older than RFC 6455; the request is then not checked. Accepts or cancels the
+       * admission, at once or later.
        */
       readonly shake?: (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
     };
 
-/** SockJS as plain HTTP and upgrades meet it, before anything else answers them. */
+/** The SockJS endpoints of a server. */
 export interface SockJsEndpoints {
-  /** Whether a plain request of this path is for SockJS to answer. */
+  /** Whether SockJS answers plain requests for this path. */
   has(path: string): boolean;
-  /** Answers a request below the path of a SockJS route. @returns `false` if it is none */
+  /** Answers a request below the path of a SockJS route. @returns `false` for any other request */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
-  /** The same after the files, for what a host has mounted at a path. @returns `false` if it is the host's */
+  /** Answers a request that a host has mounted at a path, after the files. @returns `false` if the host should answer */
   answerMounted(request: IncomingMessage, response: ServerResponse): boolean;
-  /** Answers what nobody else has answered, where a SockJS route has every path. @returns `false` if none has */
+  /** Answers with the greeting of a fallback SockJS route, if nothing else answers. @returns `false` without such a route */
   greet(request: IncomingMessage, response: ServerResponse): boolean;
-  /** `undefined` for an upgrade that is not SockJS's. */
+  /** Plans an upgrade; `undefined` if the upgrade is not for SockJS. */
   upgrade(request: IncomingMessage): UpgradePlan | undefined;
-  /** Whether an upgrade of this path is SockJS's. */
+  /** Whether upgrades of this path are for SockJS. */
   takes(path: string): boolean;
-  /** The path as it may be shown: without the secret of a session. */
+  /** The path for logs and access entries: without the session id, which is a secret. */
   shownPath(path: string): string;
 }

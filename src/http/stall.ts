@@ -1,30 +1,29 @@
-/** Finds peers that take nothing of what is sent to them: of files (`static.ts`) and of refusals (`refuse.ts`). */
+/** Stall detection: finds peers that stop reading a file (`static.ts`) or a refusal (`refuse.ts`). */
 import type { Duplex } from "node:stream";
 import type { Clock } from "../runtime/clock.js";
 
-/** The bytes that the system has taken from us for the peer, in steps of what was handed over at once. */
+/** The bytes that the operating system has accepted for the peer; grows in steps of whole writes. */
 function takenBytes(socket: Duplex): number {
   const written = "bytesWritten" in socket ? Number(socket.bytesWritten) : 0;
   return written - socket.writableLength;
 }
 
 /**
- * Looks once in `stallMs`, until it is told to end: a peer that has taken nothing between two looks has stalled, and so has one whose
- * socket is gone.
+ * Checks a socket every `stallMs`. Calls `onStall` once, and ends, when no byte was taken between two checks or the socket is destroyed.
  *
- * @returns what ends it
+ * @returns what cancels the checks
  */
 export function detectStall(socket: Duplex, clock: Clock, stallMs: number, onStall: () => void): () => void {
-  let before = takenBytes(socket);
-  const look = (): void => {
+  let previous = takenBytes(socket);
+  const check = (): void => {
     const taken = takenBytes(socket);
-    if (taken === before || socket.destroyed) {
+    if (taken === previous || socket.destroyed) {
       onStall();
       return;
     }
-    before = taken;
-    timer = clock.after(stallMs, look);
+    previous = taken;
+    timer = clock.after(stallMs, check);
   };
-  let timer = clock.after(stallMs, look);
+  let timer = clock.after(stallMs, check);
   return () => timer.cancel();
 }

@@ -1,7 +1,7 @@
 /** The gate, without a network: in which order it decides, and that a place comes back whatever happens. */
 import { describe, expect, test } from "vitest";
 import { Gate, type GatedRoute } from "../../../src/admission/gate.js";
-import { ParsedHead, joinHeaders } from "../../../src/admission/request-head.js";
+import { joinHeaders, ParsedHead } from "../../../src/admission/request-head.js";
 import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Authorize } from "../../../src/api/authorize.js";
 import type { AccessEntry } from "../../../src/api/options.js";

@@ -1,6 +1,6 @@
 /** How far the headers of proxies are believed. */
 import { describe, expect, test } from "vitest";
-import { applyTrustedProxies, requestedHost, clientAddress } from "../../../src/admission/proxy.js";
+import { applyTrustedProxies, clientAddress, requestedHost } from "../../../src/admission/proxy.js";
 
 const head = {
   url: "/",

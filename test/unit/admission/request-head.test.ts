@@ -1,7 +1,13 @@
 /** The facts of a request, read out of its head. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CommonHeaders, ParsedHead, joinHeaders, readPath, withoutCookies } from "../../../src/admission/request-head.js";
+import {
+  CommonHeaders,
+  joinHeaders,
+  ParsedHead,
+  readPath,
+  withoutCookies,
+} from "../../../src/admission/request-head.js";
 import { decode } from "../../../src/options/route-path.js";
 import { headOf } from "../stage.js";
 
