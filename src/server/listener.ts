@@ -1,7 +1,7 @@
 /** The contract of the ways into a server. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import type { Gate } from "../admission/gate.js";
 import type { Address } from "../http/listen.js";
 
 /** Where connections come in: the network, or memory. One for each server. */

@@ -3,26 +3,18 @@
 import { sumStats } from "../actors/route/counters.js";
 import type { UnfinishedEvent } from "../actors/route/observer.js";
 import type { Route } from "../actors/route/route.js";
-import { Slots } from "../admission/connection-limits.js";
-import { type AcceptedUpgrade, Admissions } from "../admission/gate.js";
-import { applyTrustedProxies } from "../admission/proxy.js";
-import { readPath } from "../admission/request-head.js";
-import { EVERY_PATH, Router } from "../admission/router.js";
-import type { Gate, UpgradeAttempt } from "../admission/upgrade-attempt.js";
+import { Gate } from "../admission/gate.js";
 import type { Bus } from "../api/bus.js";
 import type { CloseReason } from "../api/close-codes.js";
-import type { ConnectionId } from "../api/connection.js";
 import { SendallError } from "../api/errors.js";
 import type { CloseOptions } from "../api/options.js";
-import type { Refusal } from "../api/rejection.js";
 import type { Stats } from "../api/stats.js";
 import type { Relay } from "../cluster/relay.js";
-import { tellAccess } from "../http/requests.js";
 import { normalPath } from "../options/route-path.js";
 import { readCloseOptions, type ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { optionOwner, ownedBy, watchLeaks } from "../runtime/unhandled-rejections.js";
+import { watchLeaks } from "../runtime/unhandled-rejections.js";
 import { AllRoutesBus } from "./all-routes.js";
 import type { Listener } from "./listener.js";
 import type { Server, ServerEnd } from "./server.js";
@@ -41,9 +33,6 @@ export interface LiveParts {
   readonly relay: Relay | undefined;
 }
 
-/** What the operating system takes for `backlog` where it is not given. */
-const DEFAULT_BACKLOG = 511;
-
 /** A server as its maker sees it: to be started, and looked into by tests. */
 export class LiveServer extends AllRoutesBus implements Server {
   readonly actor: ServerActor;
@@ -54,12 +43,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   readonly #entrance: Listener;
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
-  readonly #router = new Router<Route>();
-  readonly #slots: Slots;
-  readonly #admissions: Admissions;
-  readonly #onAccess: ServerSettings["onAccess"];
-  /** Refusals that concern no route. */
-  #refused = 0;
+  readonly #gate: Gate;
   #unwatchLeaks: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #end: ServerEnd = { reason: "close" };
@@ -75,20 +59,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#entrance = surroundings.createListener(settings, log, surroundings.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
-    for (const route of routes) this.#router.add(route.path, route);
-    const { clock } = surroundings;
-    const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs, onAccess } = settings;
-    this.#onAccess = onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess);
-    this.#slots = new Slots({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
-    this.#admissions = new Admissions({
-      clock,
-      log,
-      slots: this.#slots,
-      trustProxy,
-      isOpen: () => this.#closing === undefined,
-      match: (path) => this.#router.match(path),
-      onAccepted: (entry, id) => this.#onAccepted(entry, id),
-    });
+    this.#gate = new Gate({ routes, settings, clock: surroundings.clock, log });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -134,7 +105,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   stats(): Stats {
     const total = sumStats(this.#routes.map((route) => route.stats()));
     const cluster = this.#relay && { cluster: this.#relay.stats() };
-    return { ...total, refused: total.refused + this.#refused, ...cluster };
+    return { ...total, refused: total.refused + this.#gate.unroutedRefusals, ...cluster };
   }
 
   route(path: string): Bus & { stats(): Stats } {
@@ -175,7 +146,7 @@ export class LiveServer extends AllRoutesBus implements Server {
    */
   underWay(): { readonly events: readonly UnfinishedEvent[]; readonly sleepers: number; readonly undecided: number } {
     return {
-      undecided: this.#admissions.undecided,
+      undecided: this.#gate.undecided,
       events: this.#routes.flatMap((route) => route.underWay),
       sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
     };
@@ -193,43 +164,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.close();
   }
 
-  readonly #gate: Gate = {
-    admit: (asking) => this.#admissions.admit(asking),
-    takes: (path) => this.#router.match(path) !== undefined,
-    hasRoute: (path) => (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH,
-    refused: (asking, refusal) => this.#onRefused(asking, refusal),
-  };
-
-  #onAccepted({ head, askedAt, isPlain }: AcceptedUpgrade, connection: ConnectionId): void {
-    const onAccess = this.#onAccess;
-    // A plain request is told of with its answer.
-    if (onAccess === undefined || isPlain) return;
-    const { remoteAddress } = head;
-    const timing = { at: askedAt, durationMs: this.#clock.now() - askedAt };
-    const entry = { method: "GET", path: readPath(head.url), status: 101, remoteAddress, connection };
-    tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
-  }
-
-  #onRefused({ at, head, headers, raw, sockjs }: UpgradeAttempt, { status, body }: Refusal): void {
-    const path = readPath(head.url);
-    const { remoteAddress } = applyTrustedProxies(head, headers, this.#settings.trustProxy);
-    const route = this.#router.match(path)?.route;
-    if (route === undefined) this.#refused++;
-    else route.counters.refused++;
-    const level = status === 403 ? "warn" : "info";
-    const isPlain = sockjs === "request";
-    this.#log[level]({ status, reason: body, path, remoteAddress }, isPlain ? "session refused" : "upgrade refused");
-    const onAccess = this.#onAccess;
-    const method = raw?.method ?? "GET";
-    const entry = { at, durationMs: this.#clock.now() - at, method, path, status, remoteAddress, reason: body };
-    if (onAccess !== undefined && !isPlain) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);
-  }
-
   async #shutDown(reason: CloseReason & { readonly drainMs: number }): Promise<void> {
+    this.#gate.close();
     this.#log.info({ ...reason }, "closing");
     this.actor.send({ type: "close" });
-    this.#slots.close();
-    this.#admissions.close();
     const free = this.#entrance.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await this.#relay?.close();

@@ -1,10 +1,11 @@
 /** The ways in from the network, for `serve` and `attach`: everything between an HTTP server and the gate. */
 
-import { onlyAddress } from "../admission/address.js";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import { createAccessLog } from "../admission/access-log.js";
+import { fixedLocalAddress } from "../admission/address.js";
+import type { Gate } from "../admission/gate.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type HttpListener, listen } from "../http/listen.js";
-import { cutRefused } from "../http/refuse.js";
+import { terminateRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
 import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
@@ -52,7 +53,7 @@ function createHttp({ settings, log, clock, actor, localAddress, isShared }: Mak
     sockjs,
     static: pages,
     onRequest: onRequest && ownedBy(optionOwner("onRequest", clock, log), onRequest),
-    onAccess: onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess),
+    accessLog: createAccessLog(onAccess, clock, log),
     hasRoute: (path) => gate.hasRoute(path),
   });
   return { upgrade, requests, sockjs };
@@ -67,15 +68,15 @@ export const createNetworkListener: Surroundings["createListener"] = (settings, 
       return listener?.address ?? { host: settings.host, port: settings.port, isSecure: settings.tls !== undefined };
     },
     async open(gate) {
-      const localAddress = onlyAddress(settings.host);
+      const localAddress = fixedLocalAddress(settings.host);
       const http = createHttp({ settings, log, clock, actor, localAddress, isShared: false }, gate);
       made = http;
       const { requests, upgrade } = http;
       listener = await listen(settings, {
         upgrade,
         request: requests.listener,
-        refused: (refusal, socket) => requests.refused(refusal, socket),
-        turns: requests.turns,
+        onRefused: (refusal, socket) => requests.onRefused(refusal, socket),
+        pipelines: requests.pipelines,
         clock,
         log,
       });
@@ -86,8 +87,8 @@ export const createNetworkListener: Surroundings["createListener"] = (settings, 
     },
     detach() {
       made?.sockjs?.stop();
-      cutRefused(clock);
-      listener?.cut();
+      terminateRefused(clock);
+      listener?.terminateConnections();
     },
     middleware: (request, response, next) => made?.requests.middleware(request, response, next),
   };
@@ -107,8 +108,8 @@ export function createAttachedListener(host: HostServer): Surroundings["createLi
         made = http;
         attachment = attachTo(host, {
           upgrade: http.upgrade,
-          isOurs: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
-          turns: http.requests.turns,
+          hasPath: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
+          pipelines: http.requests.pipelines,
           clock,
           log,
         });
@@ -116,12 +117,12 @@ export function createAttachedListener(host: HostServer): Surroundings["createLi
       // Until the server has come to rest, upgrades are answered that it is closing.
       close: async () => {
         made?.sockjs?.terminateHandshakes();
-        attachment?.retire();
+        attachment?.beginClosing();
       },
       detach() {
         made?.sockjs?.stop();
-        cutRefused(clock);
-        attachment?.close();
+        terminateRefused(clock);
+        attachment?.detach();
       },
       middleware: (request, response, next) =>
         made === undefined ? next() : made.requests.middleware(request, response, next),

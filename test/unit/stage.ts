@@ -1,8 +1,8 @@
 /** What unit tests stand a server on: wires that they hold in their own hands, and a logger that keeps its lines. */
 
+import type { Gate } from "../../src/admission/gate.js";
 import type { Head } from "../../src/admission/request-head.js";
 import { joinHeaders } from "../../src/admission/request-head.js";
-import type { Gate } from "../../src/admission/upgrade-attempt.js";
 import type { ConnectionId } from "../../src/api/connection.js";
 import type { Address } from "../../src/http/listen.js";
 import type { Logger } from "../../src/runtime/logger.js";

@@ -1,15 +1,15 @@
 /** What a connection says of its request: the part of it that never changes. */
 import type { PeerCertificate } from "node:tls";
-import type { AcceptedUpgrade } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Head } from "../../admission/request-head.js";
-import { Facts, readPath } from "../../admission/request-head.js";
+import { ParsedHead, readPath } from "../../admission/request-head.js";
 import type { Params } from "../../api/connection.js";
 
 export class ConnectionFacts {
   readonly #head: Head;
   readonly #params: Params;
   readonly #protocol: string;
-  #facts: Facts | undefined;
+  #facts: ParsedHead | undefined;
 
   constructor({ head, params, protocol }: AcceptedUpgrade) {
     this.#head = head;
@@ -58,8 +58,8 @@ export class ConnectionFacts {
   }
 
   /** Made for who asks. */
-  #read(): Facts {
-    this.#facts ??= new Facts(this.#head);
+  #read(): ParsedHead {
+    this.#facts ??= new ParsedHead(this.#head);
     return this.#facts;
   }
 }

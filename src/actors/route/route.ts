@@ -2,7 +2,8 @@
  * One route: a handler and its connections. Puts the parts together (mailbox, population, bus, handler actor, supervision), and lets
  * connections in; `route-shutdown.ts` stops the route.
  */
-import type { AcceptedUpgrade, GatedRoute } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
+import type { GatedRoute } from "../../admission/gate.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
