@@ -5,7 +5,7 @@
 import { watchInspection } from "../actors/inspection/inspection.js";
 import { Route } from "../actors/route/route.js";
 import { EVERY_PATH } from "../admission/router.js";
-import { LinkLife } from "../cluster/link.js";
+import { LinkMachine } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
 import { runHandler } from "../handlers/shape.js";
 import { createLogger, levelOf } from "../log/log.js";
@@ -26,7 +26,8 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
   const inspection = watchInspection(actor, log);
   const { cluster: adapter } = settings;
   const relay =
-    adapter && new Relay({ adapter, clock, turn, log, life: new LinkLife(actor), node: environment.newNode?.() });
+    adapter &&
+    new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
@@ -38,7 +39,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
       log,
       level: levelOf(log),
       newId,
-      outlet: relay?.outletOf(path),
+      remoteBus: relay?.busOfRoute(path),
       inspection,
       onEnded: (error) => server.routeEnded(error),
       observer: environment.observer,

@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import type { Gate } from "../admission/gate.js";
 import type { Address } from "../http/listen.js";
 
 /** Brings connections to one server. */

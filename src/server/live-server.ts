@@ -4,27 +4,20 @@
  */
 
 import { sumStats } from "../actors/route/counters.js";
+import type { UnfinishedEvent } from "../actors/route/observer.js";
 import type { Route } from "../actors/route/route.js";
-import { Slots } from "../admission/connection-limits.js";
-import { type AcceptedUpgrade, Admissions } from "../admission/gate.js";
-import { applyTrustedProxies } from "../admission/proxy.js";
-import { readPath } from "../admission/request-head.js";
-import { EVERY_PATH, Router } from "../admission/router.js";
-import type { Gate, UpgradeAttempt } from "../admission/upgrade-attempt.js";
+import { Gate } from "../admission/gate.js";
 import type { Bus } from "../api/bus.js";
 import type { CloseReason } from "../api/close-codes.js";
-import type { ConnectionId } from "../api/connection.js";
 import { SendallError } from "../api/errors.js";
 import type { CloseOptions } from "../api/options.js";
-import type { Refusal } from "../api/rejection.js";
 import type { Stats } from "../api/stats.js";
 import type { Relay } from "../cluster/relay.js";
-import { tellAccess } from "../http/requests.js";
 import { normalPath } from "../options/route-path.js";
 import { readCloseOptions, type ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { optionOwner, ownedBy, watchLeaks } from "../runtime/unhandled-rejections.js";
+import { watchLeaks } from "../runtime/unhandled-rejections.js";
 import { AllRoutesBus } from "./all-routes.js";
 import type { ServerEnvironment } from "./environment.js";
 import type { Listener } from "./listener.js";
@@ -43,9 +36,6 @@ export interface LiveServerParts {
   readonly relay: Relay | undefined;
 }
 
-/** Node's default for `backlog`. */
-const DEFAULT_BACKLOG = 511;
-
 /** A server as seen inside the package: has `start`, and more for tests to read. */
 export class LiveServer extends AllRoutesBus implements Server {
   readonly actor: ServerActor;
@@ -56,12 +46,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   readonly #listener: Listener;
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
-  readonly #router = new Router<Route>();
-  readonly #slots: Slots;
-  readonly #admissions: Admissions;
-  readonly #onAccess: ServerSettings["onAccess"];
-  /** Refusals that concern no route. */
-  #refused = 0;
+  readonly #gate: Gate;
   #unwatchLeaks: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #end: ServerEnd = { reason: "close" };
@@ -77,20 +62,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#listener = environment.createListener(settings, log, environment.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
-    for (const route of routes) this.#router.add(route.path, route);
-    const { clock } = environment;
-    const { trustProxy, backlog = DEFAULT_BACKLOG, handshakeTimeoutMs, onAccess } = settings;
-    this.#onAccess = onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess);
-    this.#slots = new Slots({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
-    this.#admissions = new Admissions({
-      clock,
-      log,
-      slots: this.#slots,
-      trustProxy,
-      isOpen: () => this.#closing === undefined,
-      match: (path) => this.#router.match(path),
-      onAccepted: (entry, id) => this.#onAccepted(entry, id),
-    });
+    this.#gate = new Gate({ routes, settings, clock: environment.clock, log });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -136,7 +108,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   stats(): Stats {
     const total = sumStats(this.#routes.map((route) => route.stats()));
     const cluster = this.#relay && { cluster: this.#relay.stats() };
-    return { ...total, refused: total.refused + this.#refused, ...cluster };
+    return { ...total, refused: total.refused + this.#gate.unroutedRefusals, ...cluster };
   }
 
   route(path: string): Bus & { stats(): Stats } {
@@ -171,13 +143,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     await this.close();
   }
 
-  /**
-   * Unfinished work: events of handlers (types of events, or `init`), pending calls of `bus.sleep`, and clients with a pending
-   * `authorize`.
-   */
-  underWay(): { readonly events: readonly string[]; readonly sleepers: number; readonly undecided: number } {
+  /** Unfinished work: events of handlers, pending calls of `bus.sleep`, and clients with a pending `authorize`. */
+  underWay(): { readonly events: readonly UnfinishedEvent[]; readonly sleepers: number; readonly undecided: number } {
     return {
-      undecided: this.#admissions.undecided,
+      undecided: this.#gate.undecided,
       events: this.#routes.flatMap((route) => route.underWay),
       sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
     };
@@ -195,43 +164,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.close();
   }
 
-  readonly #gate: Gate = {
-    admit: (asking) => this.#admissions.admit(asking),
-    takes: (path) => this.#router.match(path) !== undefined,
-    hasRoute: (path) => (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH,
-    refused: (asking, refusal) => this.#onRefused(asking, refusal),
-  };
-
-  #onAccepted({ head, askedAt, isPlain }: AcceptedUpgrade, connection: ConnectionId): void {
-    const onAccess = this.#onAccess;
-    // A plain request is told of with its answer.
-    if (onAccess === undefined || isPlain) return;
-    const { remoteAddress } = head;
-    const timing = { at: askedAt, durationMs: this.#clock.now() - askedAt };
-    const entry = { method: "GET", path: readPath(head.url), status: 101, remoteAddress, connection };
-    tellAccess(onAccess, { type: "upgrade", ...timing, ...entry }, this.#log);
-  }
-
-  #onRefused({ at, head, headers, raw, sockjs }: UpgradeAttempt, { status, body }: Refusal): void {
-    const path = readPath(head.url);
-    const { remoteAddress } = applyTrustedProxies(head, headers, this.#settings.trustProxy);
-    const route = this.#router.match(path)?.route;
-    if (route === undefined) this.#refused++;
-    else route.counters.refused++;
-    const level = status === 403 ? "warn" : "info";
-    const isPlain = sockjs === "request";
-    this.#log[level]({ status, reason: body, path, remoteAddress }, isPlain ? "session refused" : "upgrade refused");
-    const onAccess = this.#onAccess;
-    const method = raw?.method ?? "GET";
-    const entry = { at, durationMs: this.#clock.now() - at, method, path, status, remoteAddress, reason: body };
-    if (onAccess !== undefined && !isPlain) tellAccess(onAccess, { type: "upgrade", ...entry }, this.#log);
-  }
-
   async #shutDown(reason: CloseReason & { readonly drainMs: number }): Promise<void> {
+    this.#gate.close();
     this.#log.info({ ...reason }, "closing");
     this.actor.send({ type: "close" });
-    this.#slots.close();
-    this.#admissions.close();
     const free = this.#listener.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await this.#relay?.close();

@@ -3,11 +3,12 @@
  * `detach`.
  */
 
-import { onlyAddress } from "../admission/address.js";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import { createAccessLog } from "../admission/access-log.js";
+import { fixedLocalAddress } from "../admission/address.js";
+import type { Gate } from "../admission/gate.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type HttpListener, listen } from "../http/listen.js";
-import { cutRefused } from "../http/refuse.js";
+import { terminateRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
 import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
@@ -58,7 +59,7 @@ function createHttpStack(
     sockjs,
     static: pages,
     onRequest: onRequest && ownedBy(optionOwner("onRequest", clock, log), onRequest),
-    onAccess: onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess),
+    accessLog: createAccessLog(onAccess, clock, log),
     hasRoute: (path) => gate.hasRoute(path),
   });
   return { upgrade, requests, sockjs };
@@ -73,15 +74,15 @@ export const createNetworkListener: ServerEnvironment["createListener"] = (setti
       return listener?.address ?? { host: settings.host, port: settings.port, isSecure: settings.tls !== undefined };
     },
     async open(gate) {
-      const localAddress = onlyAddress(settings.host);
+      const localAddress = fixedLocalAddress(settings.host);
       const http = createHttpStack({ settings, log, clock, actor, localAddress, isShared: false }, gate);
       stack = http;
       const { requests, upgrade } = http;
       listener = await listen(settings, {
         upgrade,
         request: requests.listener,
-        refused: (refusal, socket) => requests.refused(refusal, socket),
-        turns: requests.turns,
+        onRefused: (refusal, socket) => requests.onRefused(refusal, socket),
+        pipelines: requests.pipelines,
         clock,
         log,
       });
@@ -92,8 +93,8 @@ export const createNetworkListener: ServerEnvironment["createListener"] = (setti
     },
     detach() {
       stack?.sockjs?.stop();
-      cutRefused(clock);
-      listener?.cut();
+      terminateRefused(clock);
+      listener?.terminateConnections();
     },
     middleware: (request, response, next) => stack?.requests.middleware(request, response, next),
   };
@@ -113,8 +114,8 @@ export function createAttachedListener(host: HostServer): ServerEnvironment["cre
         stack = http;
         attachment = attachTo(host, {
           upgrade: http.upgrade,
-          isOurs: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
-          turns: http.requests.turns,
+          hasPath: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
+          pipelines: http.requests.pipelines,
           clock,
           log,
         });
@@ -122,12 +123,12 @@ export function createAttachedListener(host: HostServer): ServerEnvironment["cre
       // Until the server has stopped, upgrades are refused with the reason "the server is closing".
       close: async () => {
         stack?.sockjs?.terminateHandshakes();
-        attachment?.retire();
+        attachment?.beginClosing();
       },
       detach() {
         stack?.sockjs?.stop();
-        cutRefused(clock);
-        attachment?.close();
+        terminateRefused(clock);
+        attachment?.detach();
       },
       middleware: (request, response, next) =>
         stack === undefined ? next() : stack.requests.middleware(request, response, next),

@@ -1,8 +1,8 @@
 /** The stage of unit tests: transports and a listener driven by hand, and a logger that keeps each line. */
 
+import type { Gate } from "../../src/admission/gate.js";
 import type { Head } from "../../src/admission/request-head.js";
 import { joinHeaders } from "../../src/admission/request-head.js";
-import type { Gate } from "../../src/admission/upgrade-attempt.js";
 import type { ConnectionId } from "../../src/api/connection.js";
 import type { Address } from "../../src/http/listen.js";
 import type { Logger } from "../../src/runtime/logger.js";

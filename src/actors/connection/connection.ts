@@ -3,8 +3,8 @@
  * peer; the connection ends when the transport has closed and the `closed` event has been handled.
  */
 
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Release } from "../../admission/connection-limits.js";
-import type { AcceptedUpgrade } from "../../admission/gate.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionData, ConnectionId, Data, TransportName } from "../../api/connection.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";

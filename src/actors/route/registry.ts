@@ -4,7 +4,7 @@
  */
 
 import type { ConnectionRef } from "../../api/connection.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 
 export interface Registered {
   readonly id: string;
@@ -13,11 +13,11 @@ export interface Registered {
 export class Registry<M extends Registered> {
   readonly #byId = new Map<string, M>();
   readonly #rooms = new Map<string, Set<M>>();
-  readonly #populated: Outlet["populated"] | undefined;
+  readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
-  /** @param populated told when a room, or the registry as a whole, gets the first member or loses the last */
-  constructor(populated?: Outlet["populated"]) {
-    this.#populated = populated;
+  /** @param onOccupancyChanged told when a room, or the registry as a whole, gets the first member or loses the last */
+  constructor(onOccupancyChanged?: RemoteBus["onOccupancyChanged"]) {
+    this.#onOccupancyChanged = onOccupancyChanged;
   }
 
   get size(): number {
@@ -30,12 +30,12 @@ export class Registry<M extends Registered> {
 
   add(member: M): void {
     this.#byId.set(member.id, member);
-    if (this.#byId.size === 1) this.#populated?.(undefined, true);
+    if (this.#byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
   }
 
   /** Removes a member, also from `rooms`. */
   remove(member: M, rooms: Iterable<string>): void {
-    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#populated?.(undefined, false);
+    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
   }
 
@@ -54,14 +54,14 @@ export class Registry<M extends Registered> {
       return;
     }
     this.#rooms.set(room, new Set([member]));
-    this.#populated?.(room, true);
+    this.#onOccupancyChanged?.(room, true);
   }
 
   leave(member: M, room: string): void {
     const members = this.#rooms.get(room);
     if (!members?.delete(member) || members.size > 0) return;
     this.#rooms.delete(room);
-    this.#populated?.(room, false);
+    this.#onOccupancyChanged?.(room, false);
   }
 
   members(room: string): Iterable<M> {

@@ -2,11 +2,12 @@
  * One route: a handler with connections. Puts the parts together (mailbox, population, bus, handler actor, supervision), and
  * accepts connections. The server creates the routes; `route-shutdown.ts` stops a route.
  */
-import type { AcceptedUpgrade, GatedRoute } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
+import type { GatedRoute } from "../../admission/gate.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { LevelSource, Logger } from "../../runtime/logger.js";
@@ -24,8 +25,7 @@ import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
 import { HandlerActor } from "./handler.js";
 import { Mailbox } from "./mailbox.js";
-import type { MailboxEvent } from "./mailbox-event.js";
-import type { HandlerObserver } from "./observer.js";
+import type { HandlerObserver, UnfinishedEvent } from "./observer.js";
 import { Population } from "./population.js";
 import { Restart } from "./restart.js";
 import { RouteShutdown } from "./route-shutdown.js";
@@ -43,7 +43,7 @@ export interface RouteInput {
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same route on other nodes of a cluster. */
-  readonly outlet: Outlet | undefined;
+  readonly remoteBus: RemoteBus | undefined;
   readonly inspection: Inspection;
   /** The route has ended: the handler failed too often, or without an error has finished. */
   readonly onEnded: (error: unknown) => void;
@@ -76,7 +76,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   #hasEnded = false;
 
   constructor(input: RouteInput) {
-    const { path, settings, clock, turn, log, outlet, observer } = input;
+    const { path, settings, clock, turn, log, remoteBus, observer } = input;
     const { counters } = this;
     this.#input = input;
     this.path = path;
@@ -93,7 +93,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     if (settings.heartbeat !== false) this.heartbeat = { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
     this.#supervision = new Supervision({ settings: settings.supervise, clock, log, counters, observer });
     this.mailbox = new Mailbox(settings.mailbox);
-    this.population = new Population<LiveConnection>(outlet?.populated);
+    this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
     this.runner = input.createRunner(this.#hostOfRunner());
     this.hearsPings = this.runner.hearsPings;
@@ -121,10 +121,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     });
   }
 
-  /** The unfinished events of the handler, by name. */
-  get underWay(): string[] {
-    const events = this.handler.pending.map(nameOf);
-    return this.#restart.isUnderWay ? [...events, '"init"'] : events;
+  /** The unfinished events of the handler. */
+  get underWay(): UnfinishedEvent[] {
+    const events = this.handler.pending.map(({ type, connection }) => ({ event: type, connection: connection?.id }));
+    return this.#restart.isUnderWay ? [...events, { event: "init", connection: undefined }] : events;
   }
 
   /** The handler has failed too often, or has finished: no connection is accepted. */
@@ -204,10 +204,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** The parts shared by the bus, the runner and the handler actor. */
-  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "outlet" | "encode"> {
+  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "remoteBus" | "encode"> {
     const { clock, counters, log, mailbox } = this;
-    const { level, outlet } = this.#input;
-    return { clock, counters, log, mailbox, level, outlet, encode: encodeFrame };
+    const { level, remoteBus } = this.#input;
+    return { clock, counters, log, mailbox, level, remoteBus, encode: encodeFrame };
   }
 
   #createBus(): RouteBus {
@@ -291,8 +291,4 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
 function* halvesOf(connection: LiveConnection): Generator<NamedObject> {
   yield [`receiver:${connection.id}`, connection.receiver];
   yield [`sender:${connection.id}`, connection.outbox];
-}
-
-function nameOf({ type, connection }: MailboxEvent): string {
-  return connection === undefined ? `"${type}" event` : `"${type}" event of ${connection.id}`;
 }

@@ -1,6 +1,6 @@
 /** The host of a runner: a route, or a channel. The host creates the runner, and both end together. */
 import type { Connection, ConnectionId, Data } from "../../api/connection.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { LevelSource, Logger } from "../../runtime/logger.js";
@@ -26,7 +26,7 @@ export interface RunnerHost {
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same bus on other nodes of a cluster. */
-  readonly outlet: Outlet | undefined;
+  readonly remoteBus: RemoteBus | undefined;
   /** Encodes a message for the connections of `bus`; throws `BAD_DATA`. */
   encode(data: Data): Frame;
   /** Runs the user's code outside any event: leaks are charged to the handler. */

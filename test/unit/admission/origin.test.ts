@@ -1,6 +1,6 @@
 /** Which pages may connect. */
 import { describe, expect, test } from "vitest";
-import { allowsOrigin, normalOrigin, pageOf } from "../../../src/admission/origin.js";
+import { allowsOrigin, normalOrigin, pageOrigin } from "../../../src/admission/origin.js";
 
 describe('the origins "same"', () => {
   test.each([
@@ -56,12 +56,12 @@ describe('the origins "same"', () => {
 describe("a list of origins", () => {
   const list = ["https://example.com", "http://localhost:3000"];
 
-  test("lets in those on it, also where the port is the scheme's own", () => {
+  test("lets in the listed origins, also where the port is the scheme's own", () => {
     for (const origin of [...list, "https://example.com:443", "https://EXAMPLE.com"])
       expect([origin, allowsOrigin(list, origin, "other.org")]).toEqual([origin, true]);
   });
 
-  test("lets in no other, not even the server's own", () => {
+  test("lets in no other origin, not even the server's own", () => {
     for (const origin of [
       "http://example.com",
       "https://example.com:8443",
@@ -75,7 +75,7 @@ describe("a list of origins", () => {
   });
 });
 
-test('the origins "any" are all of them', () => {
+test('the origins "any" are every origin', () => {
   for (const origin of ["https://example.com", "null", "", "nonsense"])
     expect(allowsOrigin("any", origin, "other.org")).toBe(true);
 });
@@ -104,10 +104,10 @@ test.each([
   [{ referer: "nonsense" }, "null"],
 ])("the page of a plain request with %j is %s", (headers, expected) => {
   const given: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(headers));
-  expect(pageOf({ headers: given, host: "own.example:81", secure: false })).toBe(expected);
+  expect(pageOrigin({ headers: given, host: "own.example:81", secure: false })).toBe(expected);
 });
 
 test("the page of a plain request of the same origin is at https behind TLS", () => {
   const headers = { "sec-fetch-site": "same-origin" };
-  expect(pageOf({ headers, host: "own.example", secure: true })).toBe("https://own.example");
+  expect(pageOrigin({ headers, host: "own.example", secure: true })).toBe("https://own.example");
 });

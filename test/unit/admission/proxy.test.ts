@@ -1,6 +1,6 @@
 /** How far the headers of proxies are believed. */
 import { describe, expect, test } from "vitest";
-import { applyTrustedProxies, requestedHost, speaker } from "../../../src/admission/proxy.js";
+import { applyTrustedProxies, clientAddress, requestedHost } from "../../../src/admission/proxy.js";
 
 const head = {
   url: "/",
@@ -27,11 +27,11 @@ describe("without trust", () => {
   test.each([false, 0])("nothing is believed: %s", (trustProxy) => {
     expect(applyTrustedProxies(head, headers, trustProxy)).toBe(head);
     expect(requestedHost(headers, trustProxy)).toBe("inner");
-    expect(speaker("1.1.1.1", "10.0.0.1", trustProxy)).toBe("10.0.0.1");
+    expect(clientAddress("1.1.1.1", "10.0.0.1", trustProxy)).toBe("10.0.0.1");
   });
 });
 
-describe("with trust in so many proxies", () => {
+describe("with trust in a number of proxies", () => {
   test.each<[trust: boolean | number, expected: string]>([
     [1, "3.3.3.3"],
     [2, "2.2.2.2"],
@@ -69,7 +69,7 @@ describe("with trust in so many proxies", () => {
     ["a:b:c", "a:b:c"],
   ])("an address has one spelling: %s is %s", (written, address_) => {
     expect(address(written, 1)).toBe(address_);
-    expect(speaker(`6.6.6.6, ${written}`, "10.0.0.1", 1)).toBe(address_);
+    expect(clientAddress(`6.6.6.6, ${written}`, "10.0.0.1", 1)).toBe(address_);
   });
 
   test("without a header, or with an empty one, the socket's address counts", () => {

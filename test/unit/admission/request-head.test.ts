@@ -1,12 +1,18 @@
 /** The facts of a request, read out of its head. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CommonHeaders, Facts, joinHeaders, readPath, withoutCookies } from "../../../src/admission/request-head.js";
+import {
+  CommonHeaders,
+  joinHeaders,
+  ParsedHead,
+  readPath,
+  withoutCookies,
+} from "../../../src/admission/request-head.js";
 import { decode } from "../../../src/options/route-path.js";
 import { headOf } from "../stage.js";
 
-function facts(url: string, ...rawHeaders: string[]): Facts {
-  return new Facts({ ...headOf(url), headers: joinHeaders(rawHeaders) });
+function facts(url: string, ...rawHeaders: string[]): ParsedHead {
+  return new ParsedHead({ ...headOf(url), headers: joinHeaders(rawHeaders) });
 }
 
 describe("headers", () => {
@@ -26,7 +32,7 @@ describe("headers", () => {
     expect(headers.toString).toBeUndefined();
   });
 
-  test("may be none at all", () => {
+  test("may be missing altogether", () => {
     expect({ ...facts("/").headers }).toEqual({});
   });
 
@@ -37,34 +43,34 @@ describe("headers", () => {
   });
 });
 
-describe("headers in common", () => {
+describe("headers that requests have in common", () => {
   const names = ["Host", "Cookie", "cookie", "X-Request-Id", "x-forwarded-for", "Sec-WebSocket-Key", "Accept", "X-A"];
   const rawHeaders = fc
     .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom("", "a", "b c", "d:e; f")), { maxLength: 12 })
     .map((pairs) => pairs.flat());
 
-  test("and those of one request alone are read as if they had been kept together, with cookies and without", () => {
+  test("and headers of one request alone are read as if they had been kept together, with cookies and without", () => {
     fc.assert(
       fc.property(fc.array(rawHeaders, { maxLength: 3 }), (requests) => {
         const common = new CommonHeaders();
         for (const raw of requests) {
           const whole = { ...headOf("/"), headers: joinHeaders(raw) };
           const split = { ...headOf("/"), ...common.split(raw) };
-          expect(Object.entries(new Facts(split).headers)).toEqual(Object.entries(new Facts(whole).headers));
-          const [less, wholeLess] = [split, whole].map((head) => new Facts(withoutCookies(head)));
+          expect(Object.entries(new ParsedHead(split).headers)).toEqual(Object.entries(new ParsedHead(whole).headers));
+          const [less, wholeLess] = [split, whole].map((head) => new ParsedHead(withoutCookies(head)));
           expect(Object.entries(less?.headers ?? {})).toEqual(Object.entries(wholeLess?.headers ?? {}));
         }
       }),
     );
   });
 
-  test("are the same for all requests that differ in their own alone", () => {
+  test("are one object for every request that differs only in headers of its own", () => {
     const common = new CommonHeaders();
     const [ann, bob] = ["ann", "bob"].map((user) =>
       common.split(["Host", "a", "Cookie", `user=${user}`, "Accept", "b"]),
     );
     expect(ann?.headers).toBe(bob?.headers);
-    expect([ann?.ownValues, bob?.ownValues]).toEqual(["user=ann", "user=bob"]);
+    expect([ann?.individualValues, bob?.individualValues]).toEqual(["user=ann", "user=bob"]);
   });
 });
 
@@ -98,7 +104,7 @@ describe("cookies", () => {
 
 test("a head without its cookies has all else", () => {
   const headers = joinHeaders(["Host", "a", "Cookie", "a=1", "X-A", "cookie", "cookie", "b=2", "X-Cookie", "c"]);
-  const less = new Facts(withoutCookies({ ...headOf("/x?y"), headers }));
+  const less = new ParsedHead(withoutCookies({ ...headOf("/x?y"), headers }));
   expect({ ...less.headers }).toEqual({ host: "a", "x-a": "cookie", "x-cookie": "c" });
   expect(Object.keys(less.cookies)).toEqual([]);
   expect(less.path).toBe("/x");
