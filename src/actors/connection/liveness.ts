@@ -123,12 +123,12 @@ export class Liveness extends Heartbeat {
 
   /** Messages are timed on arrival; other bytes are timed when a check of `bytesRead` finds the bytes. */
   protected heardAt(): number {
-    const { heardAt } = this.#receiver;
+    const receiver = this.#receiver;
     const { bytesRead } = this.#transport;
-    const hasMessage = heardAt > this.#heardAt;
-    if (hasMessage) this.#heardAt = heardAt;
+    if (receiver.hasHeard) this.#heardAt = Math.max(this.#heardAt, receiver.heardAt);
     else if (bytesRead !== this.#knownBytes) this.#heardAt = this.#parts.clock.now();
     this.#knownBytes = bytesRead;
+    receiver.hasHeard = false;
     return this.#heardAt;
   }
 

@@ -44,6 +44,8 @@ export class Receiver implements TransportListener {
   readonly #queue: ConnectionQueue;
   /** When the last message arrived. */
   heardAt: number;
+  /** A message has arrived since the liveness last asked. */
+  hasHeard = false;
   /** Called at each message; set while an idle alarm is active. */
   onMessage: (() => void) | undefined = undefined;
   /** Our side has closed or the server is closing: further input is ignored; `closed` still follows. */
@@ -70,6 +72,7 @@ export class Receiver implements TransportListener {
     if (this.#isStopped) return;
     const { counters, mirror, turn } = this.#parts;
     this.heardAt = turn.time();
+    this.hasHeard = true;
     this.onMessage?.();
     if (mirror.isOn) mirror.show(this, { type: "message", data, bytes });
     counters.received.messages++;
