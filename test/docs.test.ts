@@ -118,7 +118,7 @@ function isSelfEvident({ type }: Reflection): boolean {
 /** What has the shape that browsers gave it: of its members their standards tell. */
 const isStandard = ({ name }: Reflection): boolean => name.includes("WebSocket") || name === "RuntimeTimers";
 
-const isOptions = (name: string | undefined): boolean => name?.endsWith("Options") === true || name === "RoomOption";
+const isOptions = (name: string | undefined): boolean => name?.endsWith("Options") === true;
 
 function itemsOf(path: string, reflection: Reflection, owner?: string): Item[] {
   const { signatures, getSignature } = reflection;
@@ -154,6 +154,7 @@ function codesFor(parameter: Reflection): readonly string[] {
   const codes: string[] = [];
   if (types.includes("Data") || types.includes("ConnectionRef")) codes.push("BAD_DATA");
   if (types.includes("RoomOption") || parameter.name === "room") codes.push("BAD_ROOM");
+  if (types.includes("RoomOption")) codes.push("BAD_OPTION");
   if (types.some((name) => name?.endsWith("Options"))) codes.push("BAD_OPTION");
   if (parameter.name === "ms") codes.push("BAD_DURATION");
   if (parameter.name === "code" && isNumber(parameter)) codes.push("BAD_CLOSE_CODE");

@@ -20,11 +20,11 @@ export interface Receipt {
 
 /** Narrows a send to the members of a room, or of any of several rooms (each member gets the message once). */
 export interface RoomOption {
-  /** A room, or several, each named by 1 to 1,024 characters. Default: no room, which means every connection. */
-  readonly room?: string | readonly string[];
+  /** A room, or several, each named by 1 to 1,024 characters. A send without options goes to every connection. */
+  readonly room: string | readonly string[];
 }
 
-/** Cancels an alarm that `bus.after` set; does nothing after the alarm has rung. */
+/** Cancels an alarm that `bus.after` or `bus.every` set; does nothing after the alarm has ended. */
 export type Cancel = () => void;
 
 /**
@@ -39,12 +39,12 @@ export interface Verbs<D = ConnectionData, P = Params> {
   unicast(data: Data, to: ConnectionRef): Receipt;
   /**
    * Sends to every connection except the source; to every connection, if the source has gone.
-   * @throws SendallError `BAD_DATA`, `BAD_ROOM`
+   * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `BAD_OPTION` if `options` is no object or has other options than `room`
    */
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt;
   /**
    * Sends to every connection.
-   * @throws SendallError `BAD_DATA`, `BAD_ROOM`
+   * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `BAD_OPTION` if `options` is no object or has other options than `room`
    */
   sendall(data: Data, options?: RoomOption): Receipt;
   /** As {@link Connection.join}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */
@@ -67,9 +67,18 @@ export interface Verbs<D = ConnectionData, P = Params> {
   /**
    * Posts an `info` event after `ms` milliseconds of the server's clock (virtual time in tests).
    * @param to the connection that the event is about; nothing is posted if the connection has gone by then
-   * @throws SendallError `BAD_DURATION`, `BAD_DATA`
+   * @throws SendallError `BAD_DURATION`; `BAD_DATA` if `data` is a function, which nothing would call, or `to` neither a connection nor
+   * an id
    */
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel;
+  /**
+   * Posts an `info` event every `ms` milliseconds of the server's clock (virtual time in tests), first after `ms`, until the returned
+   * function is called or the server closes. The times are multiples of `ms` from the call, so a ticker does not drift; times that pass
+   * while the event loop is blocked are skipped.
+   * @param to the connection that the event is about; the alarm ends with the connection
+   * @throws SendallError `BAD_DURATION` if `ms` is not above 0; `BAD_DATA` as {@link Verbs.after}
+   */
+  every(ms: number, data: unknown, to?: ConnectionRef): Cancel;
   /**
    * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before. In a
    * `perConnection` handler a pending sleep ends when its connection goes.

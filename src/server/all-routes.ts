@@ -54,10 +54,12 @@ export class AllRoutesBus implements Verbs {
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
     if (to !== undefined) return this.#busOf(to).after(ms, data, to);
-    const cancels = this.#buses.map((bus) => bus.after(ms, data));
-    return () => {
-      for (const cancel of cancels) cancel();
-    };
+    return cancelAll(this.#buses.map((bus) => bus.after(ms, data)));
+  }
+
+  every(ms: number, data: unknown, to?: ConnectionRef): Cancel {
+    if (to !== undefined) return this.#busOf(to).every(ms, data, to);
+    return cancelAll(this.#buses.map((bus) => bus.every(ms, data)));
   }
 
   sleep(ms: number): Promise<void> {
@@ -71,6 +73,12 @@ export class AllRoutesBus implements Verbs {
   #busOf(ref: ConnectionRef): RouteBus {
     return this.#buses.find((bus) => bus.find(ref) !== undefined) ?? this.#first;
   }
+}
+
+function cancelAll(cancels: readonly Cancel[]): Cancel {
+  return () => {
+    for (const cancel of cancels) cancel();
+  };
 }
 
 function sum(receipts: readonly Receipt[]): Receipt {

@@ -237,7 +237,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
       const stage = await open({
         handler(event, bus) {
           if (event.type !== "message") return;
-          const options = rooms === undefined ? {} : { room: rooms };
+          const options = rooms === undefined ? undefined : { room: rooms };
           if (isBroadcast) bus.broadcast("hit", event.connection, options);
           else bus.sendall("hit", options);
         },

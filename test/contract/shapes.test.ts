@@ -336,7 +336,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
       async ([members, rooms, isBroadcast], open) => {
         const play = open((event, bus) => {
           if (event.type !== "message") return;
-          const options = rooms === undefined ? {} : { room: rooms };
+          const options = rooms === undefined ? undefined : { room: rooms };
           if (event.text !== "go") bus.join(event.connection, event.text);
           else if (isBroadcast) bus.broadcast("hit", event.connection, options);
           else bus.sendall("hit", options);

@@ -10,11 +10,12 @@ import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import type { Stats } from "../../api/stats.js";
 import type { LocalBus, RemoteBus } from "../../cluster/remote-bus.js";
-import type { Clock, Timer } from "../../runtime/clock.js";
+import type { Clock } from "../../runtime/clock.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
-import { checkDuration, checkRoom } from "./checks.js";
+import { BusTimers } from "./bus-timers.js";
+import { checkRoom, readRooms } from "./checks.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
 import type { Mailbox } from "./mailbox.js";
@@ -55,11 +56,19 @@ function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt 
 
 export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
-  readonly #timers = new Set<Timer>();
+  readonly #timers: BusTimers;
   #hasStopped = false;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
+    const { clock, counters, log } = parts;
+    this.#timers = new BusTimers({
+      clock,
+      counters,
+      log,
+      tell: (data, id) => this.tell(data, id),
+      has: (id) => this.has(id),
+    });
     parts.remoteBus?.attach(this);
   }
 
@@ -72,12 +81,13 @@ export class RouteBus implements Bus, LocalBus {
     return this.#sendTo(data, to, true);
   }
 
-  broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
-    return this.#multicast(data, options.room, this.find(source), idOf(source));
+  broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt {
+    const rooms = options === undefined ? undefined : readRooms("broadcast", options);
+    return this.#multicast(data, rooms, this.find(source), idOf(source));
   }
 
-  sendall(data: Data, options: RoomOption = {}): Receipt {
-    return this.#multicast(data, options.room);
+  sendall(data: Data, options?: RoomOption): Receipt {
+    return this.#multicast(data, options === undefined ? undefined : readRooms("sendall", options));
   }
 
   deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
@@ -125,42 +135,16 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
-    checkDuration("bus.after", ms);
-    // Checked now: thrown from the alarm, the error would have no caller, and would end the process.
-    if (to !== undefined) this.find(to);
-    if (this.#hasStopped) return () => {};
-    // Keep the id only: the connection may close long before the alarm rings, and must not stay in memory.
-    const id = to === undefined ? undefined : idOf(to);
-    const timer = this.#parts.clock.after(ms, () => {
-      this.#timers.delete(timer);
-      if (!this.tell(data, id) && id === undefined)
-        this.#parts.log.warn({ maxInfo: true }, "an alarm's info event is lost: mailbox.maxInfo of them wait already");
-    });
-    this.#timers.add(timer);
-    return () => {
-      this.#timers.delete(timer);
-      timer.cancel();
-    };
+    return this.#timers.after(ms, data, this.#checkedId(to));
+  }
+
+  every(ms: number, data: unknown, to?: ConnectionRef): Cancel {
+    return this.#timers.every(ms, data, this.#checkedId(to));
   }
 
   /** @param signal ends the sleep early; not aborted yet */
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    checkDuration("bus.sleep", ms);
-    return new Promise((resolve) => {
-      if (this.#hasStopped) return;
-      const { clock, counters } = this.#parts;
-      counters.sleepers++;
-      const wake = (): void => {
-        timer.cancel();
-        this.#timers.delete(timer);
-        counters.sleepers--;
-        signal?.removeEventListener("abort", wake);
-        resolve();
-      };
-      const timer = clock.after(ms, wake);
-      this.#timers.add(timer);
-      signal?.addEventListener("abort", wake);
-    });
+    return this.#timers.sleep(ms, signal);
   }
 
   /** How many calls of `sleep` are pending, in channels too. */
@@ -193,11 +177,17 @@ export class RouteBus implements Bus, LocalBus {
     return this.#parts.registry.find(ref);
   }
 
+  /** The id of an addressee. Checked now: thrown from an alarm, the error would have no caller, and would end the process. */
+  #checkedId(to: ConnectionRef | undefined): string | undefined {
+    if (to === undefined) return undefined;
+    this.find(to);
+    return idOf(to);
+  }
+
   /** Cancels every timer and sets no more: pending sleeps never resolve. */
   stop(): void {
     this.#hasStopped = true;
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
+    this.#timers.stop();
   }
 
   #tellEach(data: unknown): boolean {
@@ -236,10 +226,8 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   /** @param exceptId left out on every node, since the connection may be open on any node */
-  #multicast(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
+  #multicast(data: Data, rooms: readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
     const { encode, remoteBus } = this.#parts;
-    const rooms = room === undefined || Array.isArray(room) ? room : [room];
-    rooms?.forEach(checkRoom);
     const frame = encode(data);
     const receipt = this.#offer(frame, rooms, except);
     if (remoteBus === undefined) return receipt;

@@ -26,3 +26,34 @@ export function checkDuration(what: string, ms: unknown): asserts ms is number {
   if (typeof ms !== "number" || !(ms >= 0 && ms < Number.POSITIVE_INFINITY))
     throw new SendallError("BAD_DURATION", `${what}: expected milliseconds from 0, got ${show(ms)}`);
 }
+
+/** Throws `BAD_DURATION` unless the value is a number of milliseconds above 0. */
+export function checkInterval(what: string, ms: unknown): asserts ms is number {
+  if (typeof ms !== "number" || !(ms > 0 && ms < Number.POSITIVE_INFINITY))
+    throw new SendallError("BAD_DURATION", `${what}: expected milliseconds above 0, got ${show(ms)}`);
+}
+
+/**
+ * The rooms in the options of a send; `undefined` without a room. Strict, since whatever is not understood would reach every
+ * connection.
+ *
+ * @throws SendallError `BAD_OPTION` for anything but an object with `room`, `BAD_ROOM` for a `room` that names no room
+ */
+export function readRooms(verb: "broadcast" | "sendall", options: object): readonly string[] | undefined {
+  if (typeof options !== "object" || options === null || Array.isArray(options) || "id" in options)
+    refuseSendOptions(verb, `expected an object { room }, got ${show(options)}`);
+  const unknown = Object.keys(options).find((name) => name !== "room");
+  if (unknown !== undefined) refuseSendOptions(verb, `the option "${unknown}" is unknown: "room" is the only option`);
+  if (!("room" in options)) return undefined;
+  const { room } = options;
+  if (!Array.isArray(room)) {
+    checkRoom(room);
+    return [room];
+  }
+  for (const name of room) checkRoom(name);
+  return room;
+}
+
+function refuseSendOptions(verb: string, problem: string): never {
+  throw new SendallError("BAD_OPTION", `${verb}: ${problem}`, { option: "room" });
+}

@@ -1,5 +1,5 @@
 /**
- * The bus for the actor of a connection. By default the data of `after` goes to the connection, and the end of the connection cuts a
+ * The bus for the actor of a connection. By default the data of `after` and `every` goes to the connection, and the end of the connection cuts a
  * `sleep` short. A bus lives as long as the actor.
  */
 import type { RouteBus } from "../../actors/route/bus.js";
@@ -20,6 +20,10 @@ export class ConnectionBus implements Bus {
 
   after(ms: number, data: unknown, to: ConnectionRef = this.#connection): Cancel {
     return this.#bus.after(ms, data, to);
+  }
+
+  every(ms: number, data: unknown, to: ConnectionRef = this.#connection): Cancel {
+    return this.#bus.every(ms, data, to);
   }
 
   sleep(ms: number): Promise<void> {
