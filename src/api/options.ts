@@ -1,5 +1,5 @@
 /**
- * Every option as users write it: its type, meaning, unit and default. `settings.ts` has the same defaults as values, with the
+ * Every option as users write it: its type, meaning, unit and default. `options/server-options.ts` has the same defaults as values, with the
  * checks; the README's table is compared with those by a test.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";

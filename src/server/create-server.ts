@@ -9,7 +9,8 @@ import { LinkLife } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
 import { runHandler } from "../handlers/shape.js";
 import { createLogger } from "../log/log.js";
-import { type RouteDefinition, readOptions } from "../options/server-options.js";
+import { readServerOptions } from "../options/read-server-options.js";
+import type { RouteDefinition } from "../options/server-options.js";
 import { Turn } from "../runtime/turn.js";
 import { type LiveParts, LiveServer } from "./live-server.js";
 import type { Server } from "./server.js";
@@ -18,7 +19,7 @@ import type { Surroundings } from "./surroundings.js";
 
 /** Builds a server in the given surroundings, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, surroundings: Surroundings): LiveServer {
-  const settings = readOptions(options);
+  const settings = readServerOptions(options);
   const log = createLogger(settings.logger, settings.name);
   const { clock } = surroundings;
   const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));
