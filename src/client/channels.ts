@@ -11,7 +11,8 @@ import { Callbacks } from "./callbacks.js";
 import { Fences } from "./fences.js";
 import type { ClientClock, ClientState } from "./machine.js";
 import { Opening } from "./opening.js";
-import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
+import { type ChannelOptions, type ClientClosing, type ClientData, checkData } from "./options.js";
+import { readChannelOptions } from "./settings.js";
 import type { Message } from "./socket.js";
 import { isFenceAnswer, isRefusal, readMultiplexed, writeMessage } from "./wire.js";
 
@@ -165,7 +166,7 @@ export class Channels {
   open(name: string, options: ChannelOptions): Channel {
     checkName(name);
     if (this.#live.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
-    const channel = new LiveChannel(name, checkChannelOptions(options), {
+    const channel = new LiveChannel(name, readChannelOptions(options), {
       host: this.#host,
       fallback: this.#fallback,
       onEnded: (isSaid) => {

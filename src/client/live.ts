@@ -11,7 +11,8 @@ import { type Channel, type ChannelHost, Channels } from "./channels.js";
 import { Line } from "./line.js";
 import { type ClientActor, type ClientClock, type ClientState, startClient } from "./machine.js";
 import { Opening } from "./opening.js";
-import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
+import { type ChannelOptions, type ClientData, checkData } from "./options.js";
+import type { ClientSettings } from "./settings.js";
 import type { Message, SocketEnd, SocketFactory } from "./socket.js";
 
 /** A client that stays connected. */
@@ -156,7 +157,7 @@ export class LiveClient implements Client {
     if (!this.#isAlive) return false;
     // A socket whose peer is closing takes nothing: then it waits for the next one.
     if (this.state === "open" && this.#queue.length === 0 && this.#line.send(data)) return true;
-    if (this.#queue.length >= this.#settings.maxMessages) return false;
+    if (this.#queue.length >= this.#settings.offline.maxMessages) return false;
     this.#queue.push({ data, owner });
     return true;
   }
