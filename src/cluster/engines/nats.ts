@@ -4,12 +4,13 @@
  */
 import type { NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
+import { MAX_NATIVE_MS } from "../../options/kinds.js";
+import { checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
-import { show } from "../../runtime/show.js";
 import { Backlog } from "./backlog.js";
 import { DialledSockets, unwatched } from "./dialled.js";
-import { checkAdapterOptions, checkPrefix, checkWait, importClient, refuseOption } from "./peer.js";
+import { importClient, linkTable } from "./peer.js";
 
 /** What `nats` takes: the connection options of `@nats-io/transport-node`, and ours. */
 export interface NatsOptions extends NodeConnectionOptions {
@@ -196,20 +197,32 @@ function tlsOf({ tls }: NodeConnectionOptions, sockets: DialledSockets): Pick<No
   return { tls: signalled };
 }
 
-/** Options of the client that become native timers, and the least that each may be. */
-const WAITS = [
-  ["pingInterval", 1],
-  ["timeout", 1],
-  ["reconnectTimeWait", 0],
-  ["reconnectJitter", 0],
-  ["reconnectJitterTLS", 0],
-] as const;
-
-/** Without any the client would take the one of this machine. */
-function areServers(servers: unknown): boolean {
+function areServers(servers: unknown): servers is string | string[] {
   const list: unknown[] = Array.isArray(servers) ? servers : [servers];
   return list.length > 0 && list.every((server) => typeof server === "string" && server.trim() !== "");
 }
+
+const natsTable = {
+  ...linkTable,
+  // Without servers the client would take the engine of this machine.
+  servers: { expected: "the address of an engine, or a list of them", accepts: areServers, required: true },
+  // The client makes native timers of the waits.
+  pingInterval: { kind: "ms", max: MAX_NATIVE_MS },
+  timeout: { kind: "ms", max: MAX_NATIVE_MS },
+  reconnectTimeWait: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
+  reconnectJitter: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
+  reconnectJitterTLS: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
+} as const;
+
+/** Options of the client which are checked here. The client checks its further options itself. */
+type CheckedByUs =
+  | "servers"
+  | "pingInterval"
+  | "timeout"
+  | "reconnectTimeWait"
+  | "reconnectJitter"
+  | "reconnectJitterTLS";
+type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, CheckedByUs>>;
 
 /**
  * Joins servers over NATS (core publish and subscribe; JetStream is not needed): `cluster: nats({ servers: "nats://127.0.0.1:4222" })`.
@@ -219,13 +232,9 @@ function areServers(servers: unknown): boolean {
  * @throws SendallError `BAD_OPTION` if an option of ours, the address or a wait is none; `serve` rejects with `CLUSTER_UNAVAILABLE`
  */
 export function nats(options: NatsOptions): ClusterAdapter {
-  checkAdapterOptions(options);
-  const { prefix = "sendall", waitForLink = false, ...given } = options;
-  checkPrefix(prefix);
-  const { servers } = given;
-  if (!areServers(servers))
-    refuseOption("servers", `expected the address of an engine, or a list of them, got ${show(servers)}`);
-  for (const [name, min] of WAITS) checkWait(name, given[name], min);
+  checkOptionsObject(options);
+  const { prefix, waitForLink } = readSettings<CheckedOptions, typeof natsTable>(natsTable, { options });
+  const { prefix: _prefix, waitForLink: _waitForLink, ...given } = options;
   return {
     name: "nats",
     waitForLink,

@@ -4,11 +4,12 @@
  */
 import type { RedisOptions as ClientOptions, Redis } from "ioredis";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
-import { isRecord } from "../../options/kinds.js";
+import { isRecord, MAX_NATIVE_MS } from "../../options/kinds.js";
+import { readSettings, refuseOption } from "../../options/read-options.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
 import { Backlog } from "./backlog.js";
-import { checkAdapterOptions, checkPrefix, checkWait, importClient, refuseOption } from "./peer.js";
+import { checkAdapterNames, importClient, linkTable } from "./peer.js";
 
 /** What `redis` takes: `url` or `client`. */
 export interface RedisOptions {
@@ -256,6 +257,24 @@ function isClient(value: unknown): value is Redis {
   );
 }
 
+function isAddress(value: unknown): value is string {
+  return typeof value === "string" && URL.canParse(value) && /^rediss?:/.test(value);
+}
+
+type LinkOptions = Pick<RedisOptions, keyof typeof linkTable>;
+
+const redisTable = {
+  url: { expected: 'an address like "redis://127.0.0.1:6379"', accepts: isAddress, secret: true },
+  client: {
+    expected: "a client of ioredis, as new Redis() makes it: not a cluster's, and of no other package",
+    accepts: isClient,
+    secret: true,
+  },
+  prefix: linkTable.prefix,
+  waitForLink: linkTable.waitForLink,
+  pingIntervalMs: { kind: "ms", max: MAX_NATIVE_MS, default: 10_000 },
+} as const;
+
 /**
  * Joins servers over Redis: `cluster: redis({ url: "redis://127.0.0.1:6379" })`. Needs the package `ioredis`, whose client reconnects with
  * growing pauses. Nothing is stored in Redis. Raise its `client-output-buffer-limit pubsub` if nodes get more than 8 MB a minute ahead.
@@ -263,19 +282,11 @@ function isClient(value: unknown): value is Redis {
  * @throws SendallError `BAD_OPTION` if an option is none; `serve` rejects with `CLUSTER_UNAVAILABLE`
  */
 export function redis(options: RedisOptions): ClusterAdapter {
-  checkAdapterOptions(options, ["url", "client", "prefix", "waitForLink", "pingIntervalMs"]);
-  const { url, client, prefix = "sendall", waitForLink = false, pingIntervalMs = 10_000 } = options;
-  checkPrefix(prefix);
-  if ((url === undefined) === (client === undefined)) refuseOption("url", "expected either url or client");
-  if (client === undefined && (typeof url !== "string" || !URL.canParse(url) || !/^rediss?:/.test(url)))
-    // Not shown: there may be a password in it.
-    refuseOption("url", `expected an address like "redis://127.0.0.1:6379"`);
-  if (client !== undefined && !isClient(client))
-    refuseOption(
-      "client",
-      "expected a client of ioredis, as new Redis() makes it: not a cluster's, and of no other package",
-    );
-  checkWait("pingIntervalMs", pingIntervalMs, 1);
+  checkAdapterNames(options, redisTable);
+  const { prefix, waitForLink } = readSettings<LinkOptions, typeof linkTable>(linkTable, { options });
+  if ((options.url === undefined) === (options.client === undefined))
+    refuseOption("url", "expected either url or client");
+  const { url, client, pingIntervalMs } = readSettings<RedisOptions, typeof redisTable>(redisTable, { options });
   return {
     name: "redis",
     waitForLink,

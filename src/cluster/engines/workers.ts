@@ -5,7 +5,8 @@
 import cluster, { type Worker } from "node:cluster";
 import type { ClusterAdapter } from "../../api/cluster-adapter.js";
 import { SendallError } from "../../api/errors.js";
-import { checkAdapterOptions, checkPrefix } from "./peer.js";
+import { readSettings } from "../../options/read-options.js";
+import { checkAdapterNames, linkTable } from "./peer.js";
 import { Hub, type Port } from "./worker-hub.js";
 import { workersOver } from "./worker-node.js";
 
@@ -14,6 +15,8 @@ export interface WorkersOptions {
   /** Tells several clusters among the same workers apart. Default `"sendall"`. */
   readonly prefix?: string;
 }
+
+const workersTable = { prefix: linkTable.prefix };
 
 /** Who of this worker listens to the primary process: with one listener for all, since Node warns of eleven. */
 const heard = new Set<(message: unknown) => void>();
@@ -75,9 +78,8 @@ function serveWorkers(): void {
  * @throws SendallError `BAD_OPTION` if an option is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
-  checkAdapterOptions(options, ["prefix"]);
-  const { prefix = "sendall" } = options;
-  checkPrefix(prefix);
+  checkAdapterNames(options, workersTable);
+  const { prefix } = readSettings<WorkersOptions, typeof workersTable>(workersTable, { options });
   if (cluster.isWorker) return workersOver(primaryPort(), prefix);
   serveWorkers();
   return {
