@@ -5,13 +5,13 @@ import { SendallError } from "../../api/errors.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Failure } from "../../api/stats.js";
 import type { Logger } from "../../runtime/logger.js";
-import { show } from "../../runtime/show.js";
 import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory.js";
 import { blame } from "./blame.js";
 import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
+import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
 import { Driver, PATIENCE_MS, Patience } from "./driver.js";
 import { Random } from "./random.js";
@@ -20,16 +20,6 @@ import { TimerWatch } from "./timers.js";
 import { createWebSocketClass } from "./websocket.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
-const CONNECT_OPTIONS: readonly string[] = [
-  "path",
-  "query",
-  "headers",
-  "protocols",
-  "remoteAddress",
-  "name",
-  "latencyMs",
-  "onMessage",
-];
 const LOOPBACK = "127.0.0.1";
 
 /** What a client asks the server with. */
@@ -111,12 +101,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
 
   /** Resolves when it was let in, whatever has become of its `open`. */
   async join(options: TestConnectOptions = {}): Promise<MemoryTestClient> {
-    const { path = "/", query, headers = {}, protocols = [], remoteAddress = LOOPBACK } = options;
-    const { name, latencyMs = 0, onMessage } = options;
-    for (const option of Object.keys(options))
-      if (!CONNECT_OPTIONS.includes(option))
-        throw new SendallError("BAD_OPTION", `${option}: is no option of connect`, { option });
-    checkDuration("latencyMs", latencyMs);
+    const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
+      readTestConnectOptions(options);
     const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
     const client = new MemoryTestClient({ name, onMessage, settle: (until) => this.#settle(until) });
     const request = { url: path + search, headers: { host: "memory", ...headers }, protocols, remoteAddress };
@@ -288,10 +274,4 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       `the handler has not finished its ${what}, and waits for something outside the test runtime`,
     );
   }
-}
-
-/** Throws `BAD_OPTION` unless it can be a seed. */
-export function checkSeed(option: string, seed: unknown): asserts seed is number {
-  if (!Number.isSafeInteger(seed))
-    throw new SendallError("BAD_OPTION", `${option}: expected a whole number, got ${show(seed)}`, { option });
 }
