@@ -6,8 +6,8 @@
 
 export { SendallError, type SendallErrorCode } from "./api/errors.js";
 export type { Channel } from "./client/channels.js";
+export type { Client } from "./client/client.js";
 export { connect } from "./client/connect.js";
-export type { Client } from "./client/live.js";
 export type { ClientActor, ClientContext, ClientEvent, ClientSnapshot, ClientState } from "./client/machine.js";
 export type {
   ChannelOptions,

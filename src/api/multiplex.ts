@@ -1,7 +1,7 @@
 /**
  * The multiplex wire of SockJS: `sub,name`, `msg,name,payload` and `uns,name` from either side, `err,name,text` from ours. A
  * payload may hold anything; a binary message carries the same words as bytes, then a payload of bytes. What cannot be done is
- * answered in its turn: our client sends an `uns,` without a name to learn what the server had said by then (`client/fences.ts`).
+ * answered in its turn: our client sends an `uns,` without a name to learn what the server had said by then (`client/sync-markers.ts`).
  */
 import type { Data } from "./connection.js";
 import { MAX_NAME_LENGTH } from "./names.js";

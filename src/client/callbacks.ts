@@ -1,6 +1,7 @@
 /**
- * The one place where a client calls the user's code. What a callback throws never reaches the client or the process: it is
- * told to `onError`, and to the console when there is no `onError` or when that is what threw.
+ * Calls the user's callbacks for a client or a channel; no code of the client calls a callback directly. An exception in a callback
+ * reaches neither the client nor the process: the exception goes to `onError`, or to the console without an `onError` or if `onError`
+ * itself has thrown.
  */
 import { SendallError } from "../api/errors.js";
 import { isPromiseLike } from "../runtime/promises.js";
@@ -8,7 +9,7 @@ import { messageOf } from "../runtime/thrown.js";
 
 type OnError = (error: Error) => unknown;
 
-/** Calls callbacks for a client or a channel; `fallback` hears what there is no `onError` for. */
+/** Without an `onError`, exceptions go to `fallback`; without a `fallback`, to the console. */
 export class Callbacks {
   readonly #onError: OnError | undefined;
   readonly #fallback: ((error: Error) => void) | undefined;
@@ -20,29 +21,29 @@ export class Callbacks {
 
   run<A extends readonly unknown[]>(name: string, callback: ((...args: A) => unknown) | undefined, ...args: A): void {
     if (callback === undefined) return;
-    call(callback, args, (thrown) => this.tellFailure(failureOf(name, thrown)));
+    call(callback, args, (thrown) => this.reportFailure(failureOf(name, thrown)));
   }
 
-  /** Code of the user's has thrown that is no callback; `name` says which. */
-  failed(name: string, thrown: unknown): void {
-    this.tellFailure(failureOf(name, thrown));
+  /** Reports an exception of user code that is not a callback; `name` names the code. */
+  onThrown(name: string, thrown: unknown): void {
+    this.reportFailure(failureOf(name, thrown));
   }
 
-  /** An error of the connection: who does not listen for it need not hear of it. */
-  tell(error: Error): void {
+  /** Reports an error of the connection to `onError`, if any. */
+  report(error: Error): void {
     if (this.#onError === undefined) return;
     call(this.#onError, [error], (thrown) => print(failureOf("onError", thrown)));
   }
 
-  /** Something that the user's code threw: somebody hears of it in any case. */
-  tellFailure(error: Error): void {
-    if (this.#onError !== undefined) this.tell(error);
+  /** Reports an exception of user code, which always goes somewhere: to `onError`, to `fallback` or to the console. */
+  reportFailure(error: Error): void {
+    if (this.#onError !== undefined) this.report(error);
     else if (this.#fallback !== undefined) this.#fallback(error);
     else print(error);
   }
 }
 
-/** Calls it and hears of a throw, now or, from an async function, later. */
+/** Calls a callback. `failed` gets the exception, or later the rejection of an async callback. */
 function call<A extends readonly unknown[]>(
   callback: (...args: A) => unknown,
   args: A,
@@ -60,7 +61,7 @@ function failureOf(name: string, thrown: unknown): SendallError {
   return new SendallError("CALLBACK_FAILED", `${name} failed: ${messageOf(thrown)}`, { cause: thrown });
 }
 
-/** The console looks at the cause, too, which may be what cannot be read. */
+/** The console also formats the error's cause, which may throw on inspection. */
 function print(error: Error): void {
   try {
     console.error(error);

@@ -1,6 +1,7 @@
 /**
- * The channels of a client: many named conversations over its one socket, the client's side of `channels({...})`. The client owns
- * one {@link Channels} and shows it what comes in; the words of the wire are in `wire.ts`.
+ * The channels of a client: many named conversations over the client's socket, the client's side of `channels({...})`. Each client has
+ * a {@link ClientChannels} for its lifetime, and passes every message of the socket to it; `multiplex.ts` has the message format. A
+ * channel ends by `close`, by the server, or with its client.
  */
 
 import { ABNORMAL, NORMAL } from "../api/close-codes.js";
@@ -8,137 +9,137 @@ import { SendallError } from "../api/errors.js";
 import { MAX_NAME_LENGTH } from "../api/names.js";
 import { show } from "../runtime/show.js";
 import { Callbacks } from "./callbacks.js";
-import { Fences } from "./fences.js";
 import type { ClientClock, ClientState } from "./machine.js";
-import { Opening } from "./opening.js";
+import { isMarkerAnswer, isRefusal, readMultiplexed, writeMessage } from "./multiplex.js";
+import { OpenedPromise } from "./opened-promise.js";
 import { type ChannelOptions, type ClientClosing, type ClientData, checkData } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import type { Message } from "./socket.js";
-import { isFenceAnswer, isRefusal, readMultiplexed, writeMessage } from "./wire.js";
+import { SyncMarkers } from "./sync-markers.js";
 
-/** One named conversation over a client's socket. */
+/** A named conversation over a client's socket. */
 export interface Channel {
-  /** The name that both sides know it by. */
+  /** The name of the channel, the same on both sides. */
   readonly name: string;
-  /** The client's state, and `"closed"` once this channel has ended. */
+  /** The client's state, or `"closed"` after the end of the channel. */
   readonly state: ClientState;
   /**
-   * Resolves when the channel is open for the first time; rejects with a `SendallError` `CLOSED` if it ends before. It may be
-   * left alone.
+   * Resolves when the channel is open for the first time; rejects with a `SendallError` `CLOSED` if the channel ends before. An
+   * unhandled rejection has no effect.
    */
   readonly opened: Promise<void>;
   /**
-   * Sends a message, or keeps it while there is no connection, in one queue with the client's.
-   * @returns `false` if that queue is full or the channel has ended
+   * Sends a message, or keeps the message while there is no connection, in the client's queue.
+   * @returns `false` if the queue is full or the channel has ended
    * @throws SendallError `BAD_DATA` for anything but a string, a `Uint8Array` or an `ArrayBuffer`
    */
   send(data: ClientData): boolean;
-  /** Ends the channel, not the client; what still waits in it is not sent. @returns `false` if it has ended before */
+  /** Ends the channel, not the client; the channel's waiting messages are not sent. @returns `false` if the channel has ended already */
   close(): boolean;
 }
 
-/** What channels need of their client. */
+/** The part of a client that the client's channels use. */
 export interface ChannelHost {
   readonly state: ClientState;
   readonly clock: ClientClock;
-  /** Hands it to the socket at once; `false` if that takes none. */
+  /** Hands a message to the socket at once. @returns `false` if no open socket takes the message */
   write(data: string): boolean;
-  /** Hands it to the socket, or keeps it for the channel until there is one. */
-  post(data: Message, owner: Channel): boolean;
-  /** Forgets what was kept for the channel. */
-  forget(owner: Channel): void;
+  /** Hands a message to the socket, or keeps the message for the channel until a socket is open. */
+  send(data: Message, owner: Channel): boolean;
+  /** Discards the messages kept for the channel. */
+  cancel(owner: Channel): void;
 }
 
 const ENDED: ClientClosing = { ...NORMAL, wasClean: true, willRetry: false };
 
-class LiveChannel implements Channel {
+class ClientChannel implements Channel {
   readonly name: string;
   readonly #host: ChannelHost;
   readonly #options: ChannelOptions;
   readonly #callbacks: Callbacks;
-  readonly #opening = new Opening();
-  readonly #onEnded: (isSaid: boolean) => void;
-  /** Its `sub` has gone over the present connection, or the last one. */
+  readonly #opened = new OpenedPromise();
+  readonly #onUnregistered: (isServerTold: boolean) => void;
+  /** Whether `sub` went out over the present connection, or over the last. */
   #isSubscribed = false;
   #isAnnounced = false;
-  #isOver = false;
+  #isClosed = false;
 
   constructor(
     name: string,
     options: ChannelOptions,
-    parts: { host: ChannelHost; fallback: (error: Error) => void; onEnded: (isSaid: boolean) => void },
+    parts: { host: ChannelHost; fallback: (error: Error) => void; onUnregistered: (isServerTold: boolean) => void },
   ) {
     this.name = name;
     this.#options = options;
     this.#host = parts.host;
-    this.#onEnded = parts.onEnded;
+    this.#onUnregistered = parts.onUnregistered;
     this.#callbacks = new Callbacks(options.onError, parts.fallback);
   }
 
   get state(): ClientState {
-    return this.#isOver ? "closed" : this.#host.state;
+    return this.#isClosed ? "closed" : this.#host.state;
   }
 
   get opened(): Promise<void> {
-    return this.#opening.promise;
+    return this.#opened.promise;
   }
 
   send(data: ClientData): boolean {
     const message = writeMessage(this.name, checkData(data));
-    return !this.#isOver && this.#host.post(message, this);
+    return !this.#isClosed && this.#host.send(message, this);
   }
 
   close(): boolean {
-    if (this.#isOver) return false;
-    this.#leave(this.#host.write(`uns,${this.name}`));
+    if (this.#isClosed) return false;
+    this.#unregister(this.#host.write(`uns,${this.name}`));
     queueMicrotask(() => this.#callbacks.run("onClose", this.#options.onClose, ENDED));
     return true;
   }
 
   subscribe(): void {
-    if (!this.#isOver) this.#isSubscribed = this.#host.write(`sub,${this.name}`);
+    if (!this.#isClosed) this.#isSubscribed = this.#host.write(`sub,${this.name}`);
   }
 
-  /** Says once for each subscription that the channel is open. */
+  /** Calls `onOpen` once for each subscription. */
   announce(): void {
     if (!this.#isSubscribed || this.#isAnnounced || this.state !== "open") return;
     this.#isAnnounced = true;
-    this.#opening.opened();
+    this.#opened.resolve();
     this.#callbacks.run("onOpen", this.#options.onOpen);
   }
 
-  message(payload: string | Uint8Array): void {
-    // What comes right behind the subscription must not come before its opening.
+  onMessage(payload: string | Uint8Array): void {
+    // `onOpen` must come before the first message, which may follow the subscription at once.
     this.announce();
-    if (!this.#isOver) this.#callbacks.run("onMessage", this.#options.onMessage, payload);
+    if (!this.#isClosed) this.#callbacks.run("onMessage", this.#options.onMessage, payload);
   }
 
-  refused(reason: string): void {
+  onRefused(reason: string): void {
     const error = new SendallError("REFUSED", `the channel ${show(this.name)} was refused: ${reason}`, {
       body: reason,
     });
-    this.#callbacks.tell(error);
-    this.end({ code: ABNORMAL, reason, wasClean: false, willRetry: false });
+    this.#callbacks.report(error);
+    this.onClosed({ code: ABNORMAL, reason, wasClean: false, willRetry: false });
   }
 
-  /** The server, or the client's connection, has ended it. */
-  end(closing: ClientClosing): void {
-    if (this.#isOver) return;
+  /** Called when the server has ended the channel, or when the client's connection has ended. */
+  onClosed(closing: ClientClosing): void {
+    if (this.#isClosed) return;
     this.#isAnnounced = false;
-    if (!closing.willRetry) this.#leave(false);
+    if (!closing.willRetry) this.#unregister(false);
     this.#callbacks.run("onClose", this.#options.onClose, closing);
   }
 
-  /** @param isSaid the server is told of it */
-  #leave(isSaid: boolean): void {
-    this.#isOver = true;
-    this.#host.forget(this);
-    this.#opening.failed(new SendallError("CLOSED", `the channel ${show(this.name)} ended before it was open`));
-    this.#onEnded(isSaid);
+  /** @param isServerTold whether `uns` was sent to the server */
+  #unregister(isServerTold: boolean): void {
+    this.#isClosed = true;
+    this.#host.cancel(this);
+    this.#opened.reject(new SendallError("CLOSED", `the channel ${show(this.name)} ended before it was open`));
+    this.#onUnregistered(isServerTold);
   }
 }
 
-/** As long as a server lets the name of a channel be. */
+/** Checks the name by the rules of the server: without a comma, and of at most {@link MAX_NAME_LENGTH} characters. */
 function checkName(name: unknown): asserts name is string {
   const isName = typeof name === "string" && name !== "" && !name.includes(",");
   if (isName && name.length <= MAX_NAME_LENGTH) return;
@@ -149,75 +150,75 @@ function checkName(name: unknown): asserts name is string {
   );
 }
 
-export class Channels {
+export class ClientChannels {
   readonly #host: ChannelHost;
   readonly #fallback: (error: Error) => void;
-  readonly #live = new Map<string, LiveChannel>();
-  /** Those that ended over the present connection: what is still on its way for them is for nobody. */
-  readonly #left = new Set<string>();
-  readonly #fences: Fences<LiveChannel>;
+  readonly #open = new Map<string, ClientChannel>();
+  /** The names of channels closed over the present connection. Messages still on their way for such a channel are ignored. */
+  readonly #closed = new Set<string>();
+  readonly #markers: SyncMarkers<ClientChannel>;
 
   constructor(host: ChannelHost, fallback: (error: Error) => void) {
     this.#host = host;
     this.#fallback = fallback;
-    this.#fences = new Fences(host.clock, (name) => host.write(`uns,${name}`));
+    this.#markers = new SyncMarkers(host.clock, (name) => host.write(`uns,${name}`));
   }
 
   open(name: string, options: ChannelOptions): Channel {
     checkName(name);
-    if (this.#live.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
-    const channel = new LiveChannel(name, readChannelOptions(options), {
+    if (this.#open.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
+    const channel = new ClientChannel(name, readChannelOptions(options), {
       host: this.#host,
       fallback: this.#fallback,
-      onEnded: (isSaid) => {
-        this.#live.delete(name);
-        this.#left.add(name);
-        if (isSaid) this.#fences.parted(name);
+      onUnregistered: (isServerTold) => {
+        this.#open.delete(name);
+        this.#closed.add(name);
+        if (isServerTold) this.#markers.onUnsubscribed(name);
       },
     });
-    this.#live.set(name, channel);
+    this.#open.set(name, channel);
     const { state } = this.#host;
     if (state === "open") {
-      this.#fences.begin(channel);
+      this.#markers.sendBefore(channel);
       channel.subscribe();
     }
-    // Never from within the call: whoever called does not have the channel yet.
-    if (state === "closing" || state === "closed") queueMicrotask(() => channel.end(OVER));
+    // No callback before `open` returns: the caller does not have the channel yet.
+    if (state === "closing" || state === "closed") queueMicrotask(() => channel.onClosed(OVER));
     else queueMicrotask(() => channel.announce());
     return channel;
   }
 
-  /** A new connection: each channel, in the order of their making, subscribes before anything else is sent. */
+  /** Called for a new connection: every channel subscribes, in the order of creation, before the first message is sent. */
   subscribe(): void {
-    this.#left.clear();
-    this.#fences.clear();
-    for (const channel of this.#live.values()) channel.subscribe();
+    this.#closed.clear();
+    this.#markers.clear();
+    for (const channel of this.#open.values()) channel.subscribe();
   }
 
   announce(): void {
-    for (const channel of [...this.#live.values()]) channel.announce();
+    for (const channel of [...this.#open.values()]) channel.announce();
   }
 
-  /** The connection has ended. */
-  end(closing: ClientClosing): void {
-    this.#fences.clear();
-    for (const channel of [...this.#live.values()]) channel.end(closing);
+  /** Called when the connection has ended. */
+  onConnectionClosed(closing: ClientClosing): void {
+    this.#markers.clear();
+    for (const channel of [...this.#open.values()]) channel.onClosed(closing);
   }
 
-  /** Whether the message was for a channel. */
-  take(data: string | Uint8Array): boolean {
-    if (this.#live.size + this.#left.size === 0) return false;
+  /** @returns whether the message was for a channel */
+  onMessage(data: string | Uint8Array): boolean {
+    if (this.#open.size + this.#closed.size === 0) return false;
     const message = readMultiplexed(data);
     if (message === undefined) return false;
-    if (message.verb === "err" && isFenceAnswer(message) && this.#fences.passed()) return true;
-    const channel = this.#live.get(message.name);
-    if (channel === undefined) return this.#left.has(message.name);
-    if (message.verb === "msg") channel.message(message.payload);
-    else if (message.verb === "uns") this.#fences.conclude(channel, () => channel.end(ENDED));
-    else if (isRefusal(message.text)) this.#fences.conclude(channel, () => channel.refused(message.text));
+    if (message.verb === "err" && isMarkerAnswer(message) && this.#markers.onAnswered()) return true;
+    const channel = this.#open.get(message.name);
+    if (channel === undefined) return this.#closed.has(message.name);
+    if (message.verb === "msg") channel.onMessage(message.payload);
+    else if (message.verb === "uns") this.#markers.onClosedByServer(channel, () => channel.onClosed(ENDED));
+    else if (isRefusal(message.text)) this.#markers.onClosedByServer(channel, () => channel.onRefused(message.text));
     return true;
   }
 }
 
-/** Of a channel that was asked for when its client was closed. */
+/** The end of a channel that was opened on a closed client. */
 const OVER: ClientClosing = { code: ABNORMAL, reason: "", wasClean: false, willRetry: false };

@@ -1,20 +1,20 @@
 /**
- * `connect`: the composition root of the client. Checks the options, finds the class that makes sockets here and starts a
+ * `connect`: the composition root of the client. Checks the options, chooses the socket class of the runtime and starts a
  * {@link Client}.
  */
 import { refuseOption } from "../options/read-options.js";
-import { type Client, LiveClient } from "./live.js";
+import { type Client, ReconnectingClient } from "./client.js";
 import { type ConnectOptions, checkUrl, clockOf } from "./options.js";
 import { type ClientSettings, readConnectOptions } from "./settings.js";
 import type { SocketFactory, WebSocketClass } from "./socket.js";
 
 /**
- * Connects to a WebSocket server (RFC 6455), and again whenever the connection is lost, until `close` is called, the server says
- * that it is of no use, or `reconnect.attempts` is spent. Works in browsers, Node, Deno and Bun.
+ * Connects to a WebSocket server (RFC 6455), and reconnects after each lost connection, until `close` is called, the server answers
+ * that reconnecting is of no use, or `reconnect.attempts` is spent. Works in browsers, Node, Deno and Bun.
  *
- * Until it is closed, a client keeps a Node process alive: by its socket, or by its wait for the next attempt.
+ * Until it is closed, a client keeps a Node process alive, either by its socket or by the timer for the next attempt.
  *
- * @param url `ws://`, `wss://`, `http://` or `https://`; in a page also relative to it, for a test runtime's class also a path
+ * @param url `ws://`, `wss://`, `http://` or `https://`; in a page also a URL relative to the page, with a test runtime's class also a path
  * @param options see {@link ConnectOptions}
  * @throws SendallError `BAD_OPTION`, whose message begins with the option's dotted name (`url` for the address)
  */
@@ -22,7 +22,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Client
   const settings = readConnectOptions(options);
   const address = checkUrl(url, settings.WebSocket !== undefined);
   const factory = factoryFor(address, settings);
-  return new LiveClient({ url: address, settings, factory, clock: clockOf(settings.WebSocket) });
+  return new ReconnectingClient({ url: address, settings, factory, clock: clockOf(settings.WebSocket) });
 }
 
 function factoryFor(url: string, settings: ClientSettings): SocketFactory {
@@ -34,7 +34,7 @@ function factoryFor(url: string, settings: ClientSettings): SocketFactory {
         const { DialedSocket } = await import("./node-socket.js");
         return () => new DialedSocket(url, protocols, headers ?? {});
       } catch (error) {
-        // A runtime that only resembles Node (Cloudflare's workers), or a bundle that was made for pages, has no `ws`.
+        // A runtime that only resembles Node (Cloudflare's workers), or a bundle made for pages, has no `ws`.
         if (headers !== undefined || !isSocketClass(own)) throw error;
         return () => new own(url, [...protocols]);
       }
@@ -47,8 +47,9 @@ function factoryFor(url: string, settings: ClientSettings): SocketFactory {
 }
 
 /**
- * By values, not by what there is: a program may have set what it does not have to `undefined`. In a page of Electron there is a
- * document beside Node, and the page's own sockets know its cookies and its proxy; a page that a test has made up may have none.
+ * Checks the values of globals, not their presence: a program may set a missing global to `undefined`. A page in Electron has a
+ * `document` as well as Node, and must use the page's own sockets, with the page's cookies and proxy. The simulated page of a test may
+ * have a `document` without sockets.
  */
 function isNode(hasOwnSockets: boolean): boolean {
   const isPage = Reflect.get(globalThis, "document") !== undefined && hasOwnSockets;

@@ -1,6 +1,7 @@
 /**
- * The life of a client as a machine. `client.ts` starts one for each `connect`; `client.actor` is this actor. The machine
- * decides when to dial, how long to wait and when to give up; bytes and the user's callbacks pass beside it.
+ * The state machine of a client. `client.ts` starts an actor of the machine for each `connect`, as `client.actor`; the actor ends when
+ * the client is closed. The machine decides when to dial, how long to wait and when to stop trying; bytes and the user's callbacks do
+ * not pass through the machine.
  *
  * ```
  *                    ┌──────── after the delay ────────┐
@@ -19,19 +20,19 @@
 import { type ActorRef, assign, createActor, type Snapshot, setup } from "xstate";
 import { NORMAL } from "../api/close-codes.js";
 
-/** What a client is doing. */
+/** The state of a client. */
 export type ClientState = "connecting" | "open" | "waiting" | "closing" | "closed";
 
 /**
- * What happens to a client: its socket is open (`opened`) or gone (`ended`), the first message of a connection has come (`heard`),
- * or the user closes it (`close`).
+ * An event in the life of a client: the socket has opened (`opened`) or ended (`ended`), the first message of a connection has come
+ * (`heard`), or the user closes the client (`close`).
  */
 export type ClientEvent =
   | { readonly type: "opened" }
   | { readonly type: "heard" }
   | {
       readonly type: "ended";
-      /** Connecting again would end in the same way. */
+      /** Whether another connection would end in the same way. */
       readonly isFinal: boolean;
     }
   | {
@@ -42,19 +43,19 @@ export type ClientEvent =
       readonly reason: string;
     };
 
-/** What a client's machine remembers. */
+/** The context of a client's machine. */
 export interface ClientContext {
-  /** How many times in a row it has connected again, or tried to, without success. */
+  /** How many retries in a row the client has made without success. */
   readonly retries: number;
-  /** How long it waits, or waited last, before it connects again, in milliseconds. */
+  /** How long the client waits, or waited last, before it connects again, in milliseconds. */
   readonly delayMs: number;
 }
 
-/** The state of a client's actor. */
+/** The snapshot of a client's actor. */
 export type ClientSnapshot = Snapshot<unknown> & {
-  /** What it is doing. */
+  /** The state of the client. */
   readonly value: ClientState;
-  /** What it remembers. */
+  /** The context of the machine. */
   readonly context: ClientContext;
 };
 
@@ -70,46 +71,46 @@ export interface Backoff {
   readonly attempts: number;
 }
 
-/** What a client takes its time and its chance from. */
+/** The source of a client's timers and random numbers. */
 export interface ClientClock {
   setTimeout(ring: () => void, ms: number): unknown;
   clearTimeout(id: unknown): void;
-  /** From 0 up to, but without, 1. */
+  /** A random number from 0 up to but not including 1. */
   random(): number;
 }
 
 /**
- * The machine's hand on the socket. Each `dial` MUST be followed by one `ended`; none of the three calls may answer with an
- * event before it has returned.
+ * The machine's control of the current socket. Each `dial` MUST be followed by exactly one `ended`; none of the three methods may send
+ * an event to the machine before the method has returned.
  */
-export interface ClientLine {
+export interface SocketControl {
   dial(): void;
-  /** Starts the close handshake, or gives up dialling. */
+  /** Starts the close handshake, or cancels dialling. */
   close(code: number, reason: string): void;
-  /** Gives the socket up: its peer does not answer. */
-  drop(): void;
+  /** Cuts the socket, because the peer does not answer. */
+  terminate(): void;
 }
 
-/** What a machine needs to live. */
-export interface ClientParts {
-  readonly line: ClientLine;
+/** The dependencies of a machine. */
+export interface MachineParts {
+  readonly socket: SocketControl;
   readonly clock: ClientClock;
   /** `false`: never connect again. */
   readonly reconnect: Backoff | false;
 }
 
-/** As long as a Sendall server may take to let somebody in: 10 s each for the request, for a free place and for `authorize`. */
+/** The longest time in which a Sendall server accepts a connection: 10 s each for the request, for a free place and for `authorize`. */
 const CONNECT_TIMEOUT_MS = 30_000;
-/** As long as a Sendall server waits for the answer to its close frame. */
+/** The time that a Sendall server waits for the answer to its close frame. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
-/** How long to wait after so many retries in vain. */
+/** How long to wait after a number of failed retries, in milliseconds. */
 function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, random: number): number {
   return Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * random);
 }
 
-/** Makes the machine of one client and starts it: it dials at once. */
-export function startClient({ line, clock, reconnect }: ClientParts): ClientActor {
+/** Makes and starts the machine of a client, which dials at once. */
+export function startMachine({ socket, clock, reconnect }: MachineParts): ClientActor {
   const types = { context: {} as ClientContext, events: {} as ClientEvent };
   const retry = { target: "waiting", guard: "mayRetry", actions: "planRetry" } as const;
   const machine = setup({
@@ -119,21 +120,21 @@ export function startClient({ line, clock, reconnect }: ClientParts): ClientActo
         event.type === "ended" && !event.isFinal && reconnect !== false && context.retries < reconnect.attempts,
     },
     actions: {
-      dial: () => line.dial(),
-      drop: () => line.drop(),
-      hangUp: (_, { code, reason }: { code: number; reason: string }) => line.close(code, reason),
+      dial: () => socket.dial(),
+      terminate: () => socket.terminate(),
+      close: (_, { code, reason }: { code: number; reason: string }) => socket.close(code, reason),
       planRetry: assign(({ context: { retries } }) => ({
         retries: retries + 1,
         delayMs: reconnect === false ? 0 : delayAfter(retries, reconnect, clock.random()),
       })),
-      // Not on opening: a server that lets everybody in and closes at once is to be spared as one that does not answer.
-      forgetRetries: assign({ retries: 0 }),
+      // Not run on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
+      resetRetries: assign({ retries: 0 }),
     },
     delays: {
       connectTimeout: CONNECT_TIMEOUT_MS,
       closeTimeout: CLOSE_TIMEOUT_MS,
       backoff: ({ context }) => context.delayMs,
-      proof: reconnect === false ? 0 : reconnect.minMs,
+      stableAfter: reconnect === false ? 0 : reconnect.minMs,
     },
   }).createMachine({
     id: "client",
@@ -142,12 +143,12 @@ export function startClient({ line, clock, reconnect }: ClientParts): ClientActo
     states: {
       connecting: {
         entry: "dial",
-        after: { connectTimeout: { actions: "drop" } },
+        after: { connectTimeout: { actions: "terminate" } },
         on: { opened: "open", ended: [retry, "closed"], close: "closing" },
       },
       open: {
-        after: { proof: { actions: "forgetRetries" } },
-        on: { heard: { actions: "forgetRetries" }, ended: [retry, "closed"], close: "closing" },
+        after: { stableAfter: { actions: "resetRetries" } },
+        on: { heard: { actions: "resetRetries" }, ended: [retry, "closed"], close: "closing" },
       },
       waiting: {
         after: { backoff: "connecting" },
@@ -155,10 +156,10 @@ export function startClient({ line, clock, reconnect }: ClientParts): ClientActo
       },
       closing: {
         entry: {
-          type: "hangUp",
+          type: "close",
           params: ({ event }) => (event.type === "close" ? event : NORMAL),
         },
-        after: { closeTimeout: { actions: "drop" } },
+        after: { closeTimeout: { actions: "terminate" } },
         on: { ended: "closed" },
       },
       closed: { type: "final" },

@@ -1,22 +1,22 @@
 /**
- * The client's sockets in Node, which are those of `ws`: with headers, and with what HTTP answered when an upgrade was refused.
- * `client.ts` loads this file when it runs in Node; browsers never do.
+ * The client's socket class in Node, made from `ws`: with headers, and with the HTTP response of a refused upgrade. `connect.ts`
+ * loads this file only in Node, because browsers have no `ws`. A socket of this class ends with its connection.
  */
 import { WebSocket } from "ws";
 import { ABNORMAL } from "../api/close-codes.js";
 
-/** How long `ws` waits, once either side has closed, for the connection to end: as long as the client does when it has closed. */
+/** How long `ws` waits for the connection to end after a close frame of either side: the same time as in `machine.ts`. */
 const CLOSE_TIMEOUT_MS = 5_000;
-/** As much of a refusal's body is kept: our own servers' are one line. */
+/** The maximum of a refusal's body to keep: a Sendall server sends a body of one line. */
 const MAX_BODY_BYTES = 1_024;
 
-/** What HTTP answered instead of switching protocols. */
+/** The HTTP response to a refused upgrade. */
 interface DialRefusal {
   readonly status: number;
   readonly body: string;
 }
 
-/** A socket of `ws` that knows how it was refused, and tells what has ended it. */
+/** A socket of `ws` with the response to a refused upgrade, and with an `error` event for each cause of an end. */
 export class DialedSocket extends WebSocket {
   refusal: DialRefusal | undefined = undefined;
 
@@ -28,7 +28,7 @@ export class DialedSocket extends WebSocket {
       hasFailed = true;
     });
     this.once("upgrade", ({ socket }) => {
-      // `ws` keeps the errors of an open socket (a reset, a broken pipe) to itself.
+      // `ws` emits no `error` for the errors of an open socket (a reset, a broken pipe).
       this.prependOnceListener("close", (code) => {
         if (code === ABNORMAL && socket.errored && !hasFailed) this.emit("error", socket.errored);
       });
@@ -39,7 +39,7 @@ export class DialedSocket extends WebSocket {
       const finish = (): void => {
         const body = Buffer.concat(chunks).toString("utf8", 0, MAX_BODY_BYTES).trim();
         this.refusal = { status: response.statusCode ?? 0, body };
-        // Tells `error` and `close`, as for any attempt that fails.
+        // Emits `error` and `close`, as for any failed attempt.
         this.terminate();
       };
       response.on("data", (chunk: Buffer) => {

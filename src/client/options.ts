@@ -1,6 +1,6 @@
 /**
  * The public types of the options of a client, and the checks of addresses, messages and clocks. `settings.ts` reads the options.
- * Nothing of Node is used, in the types neither: a page's compiler may know nothing of Node.
+ * This file uses nothing of Node, not even types: the compiler of a page may not know Node.
  */
 
 import { SendallError } from "../api/errors.js";
@@ -21,7 +21,7 @@ export interface ClientClosing {
   readonly reason: string;
   /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
-  /** Whether the client connects again by itself; after `false` no callback is called any more. */
+  /** Whether the client connects again by itself; after `false` no further callback is called. */
   readonly willRetry: boolean;
 }
 
@@ -29,22 +29,22 @@ export interface ClientClosing {
 export interface ReconnectOptions {
   /** The first wait, in milliseconds. Default: 1000. */
   readonly minMs?: number;
-  /** The longest wait, in milliseconds; also when `minMs` is more. Default: 10000. */
+  /** The longest wait, in milliseconds, even if `minMs` is longer. Default: 10000. */
   readonly maxMs?: number;
-  /** What each further retry multiplies the wait with, from 1. Default: 2. */
+  /** The factor, from 1, by which each further retry multiplies the wait. Default: 2. */
   readonly factor?: number;
   /**
-   * Up to which share of itself a wait is made shorter at random, from 0 (not at all) to 1 (anything down to nothing), so that
-   * the clients of a server that restarts do not all come back at once. Default: 1.
+   * The largest share of a wait that chance may take off, from 0 (nothing) to 1 (the whole wait), so that the clients of a
+   * restarting server do not come back at the same moment. Default: 1.
    */
   readonly jitter?: number;
-  /** How many retries in a row may fail before the client gives up. Default: no limit. */
+  /** How many retries in a row may fail before the client closes for good. Default: no limit. */
   readonly attempts?: number;
 }
 
-/** What a client keeps while it has no connection. */
+/** What a client keeps while there is no connection. */
 export interface OfflineOptions {
-  /** How many messages at most; for more `send` returns `false`. 0 keeps none. Default: 256. */
+  /** The maximum number of waiting messages; beyond the maximum `send` returns `false`. 0 keeps no message. Default: 256. */
   readonly maxMessages?: number;
 }
 
@@ -52,55 +52,62 @@ export interface OfflineOptions {
 export interface ConnectOptions {
   /** The subprotocol to offer, or several in order of preference. Default: none. */
   readonly protocols?: string | readonly string[];
-  /** Headers of the handshake's request beside its own, as `{ name: value }`. In Node, Deno and Bun only, and not beside `WebSocket`. Default: none. */
+  /**
+   * Additional headers of the handshake's request, as `{ name: value }`. In Node, Deno and Bun only, and not together with `WebSocket`.
+   * Default: none.
+   */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A connection is open. What waited has been sent before. */
+  /** Called when a connection has opened. The waiting messages have been sent before. */
   readonly onOpen?: () => unknown;
-  /** A message: a string for a text frame, bytes for a binary frame. */
+  /** Called with a message: a string for a text frame, bytes for a binary frame. */
   readonly onMessage?: (data: string | Uint8Array) => unknown;
-  /** A connection, or an attempt to make one, has ended. Calling `close` here keeps the client from connecting again. */
+  /** Called when a connection, or an attempt to connect, has ended. Calling `close` here keeps the client from connecting again. */
   readonly onClose?: (closing: ClientClosing) => unknown;
   /**
-   * A `SendallError`: `REFUSED` (in Node; `status` and `body` tell more), `CONNECTION_FAILED` or `CALLBACK_FAILED`. An error of
-   * the connection is followed by `onClose`. In Node its `cause` is the socket's error: nobody there, a reset, a broken frame.
+   * Called with a `SendallError`: `REFUSED` (in Node; `status` and `body` tell more), `CONNECTION_FAILED` or `CALLBACK_FAILED`. After
+   * an error of the connection comes `onClose`. In Node the error's `cause` is the socket's error: no server there, a reset, a broken
+   * frame.
    */
   readonly onError?: (error: Error) => unknown;
-  /** When to connect again; `false`: never. What is left out keeps its default. Default: after 1 to 10 s, for ever. */
+  /** When to connect again; `false`: never. Omitted members keep their default. Default: after 1 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
-  /** What is kept while there is no connection. What is left out keeps its default. Default: 256 messages. */
+  /** What is kept while there is no connection. Omitted members keep their default. Default: 256 messages. */
   readonly offline?: OfflineOptions;
   /**
-   * The class to make sockets with, shaped as a browser's `WebSocket`: that of `ws`, Node's own, a test runtime's. Default: the
-   * browser's, in Node, Deno and Bun that of `ws`. If it has the property `Symbol.for("sendall.clock")`, an object
-   * `{ setTimeout(ring, ms), clearTimeout(id), random() }`, the client takes its time and its chance from that.
+   * The class to make sockets with, in the shape of a browser's `WebSocket`: the class of `ws`, Node's own, a test runtime's. Default: the
+   * browser's class; in Node, Deno and Bun the class of `ws`. If the class has the property `Symbol.for("sendall.clock")`, an object
+   * `{ setTimeout(ring, ms), clearTimeout(id), random() }`, the client takes timers and random numbers from the object.
    */
   readonly WebSocket?: WebSocketClass;
 }
 
 /** The options of a channel. */
 export interface ChannelOptions {
-  /** The subscription has been sent. What waited follows it and has been sent before this is called. */
+  /** Called when the subscription, and then the channel's waiting messages, have been sent. */
   readonly onOpen?: () => unknown;
-  /** A message of the channel: a string for a text frame, bytes for a binary frame. */
+  /** Called with a message of the channel: a string for a text frame, bytes for a binary frame. */
   readonly onMessage?: (data: string | Uint8Array) => unknown;
-  /** The channel or its connection has ended; after `willRetry` it subscribes again by itself. */
+  /** Called when the channel or its connection has ended; after `willRetry` the channel subscribes again by itself. */
   readonly onClose?: (closing: ClientClosing) => unknown;
-  /** `REFUSED`: the server knows no such channel. `CALLBACK_FAILED`: without an `onError` here the client's hears of it. */
+  /**
+   * Called with `REFUSED` when the server knows no such channel, and with `CALLBACK_FAILED`, which goes to the client's `onError` if the
+   * channel has no `onError`.
+   */
   readonly onError?: (error: Error) => unknown;
 }
 
-/** What is sent for a message, a copy of bytes; throws `BAD_DATA`. */
+/** The data to send for a message, with bytes copied; throws `BAD_DATA`. */
 export function checkData(data: unknown): Message {
   if (typeof data === "string") return data;
-  // Browsers refuse memory that is shared between threads, so not the buffer itself either.
+  // Always a copy: browsers refuse memory that threads share.
   if (data instanceof Uint8Array) return new Uint8Array(data).buffer;
   if (data instanceof ArrayBuffer) return data.slice(0);
   throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }
 
 /**
- * The address to dial; throws `BAD_OPTION`. A page may leave out what is as in its own address, and a path is enough for a class
- * of sockets that knows where it belongs.
+ * The address to dial; throws `BAD_OPTION`. A page may give a URL relative to its own address, and a path is enough for a socket class
+ * that knows its server (a test runtime's).
  */
 export function checkUrl(url: unknown, isClassGiven: boolean): string {
   const base = pageAddress();
@@ -118,8 +125,8 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
 }
 
 /**
- * What an address may be relative to. Deno has a `location` that is `undefined`, a test's page may be `about:blank`, and what stands in
- * for a page in other runtimes need not have an address at all.
+ * The base of relative addresses, if any. In Deno `location` is `undefined`, a test's page may be `about:blank`, and the substitute for a
+ * page in a different runtime may have no address.
  */
 function pageAddress(): string | undefined {
   const location: unknown = Reflect.get(globalThis, "location");
@@ -137,7 +144,7 @@ function canParse(text: string, base: string | undefined): boolean {
 
 const CLOCK: unique symbol = Symbol.for("sendall.clock");
 
-/** The clock that a class of sockets carries, or the real one; throws `BAD_OPTION` for what is none. */
+/** The clock of a socket class, or the real clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock {
   const clock: unknown = Class === undefined ? undefined : Reflect.get(Class, CLOCK);
   if (clock === undefined) return realClock;
@@ -153,7 +160,7 @@ function isClock(value: unknown): value is ClientClock {
   );
 }
 
-/** A wait keeps a Node process alive, as the connection would that it leads to. */
+/** The timer of a wait keeps a Node process alive, as the next connection will. */
 const realClock: ClientClock = {
   setTimeout: (ring, ms) => setTimeout(ring, ms),
   clearTimeout(id: ReturnType<typeof setTimeout>) {

@@ -8,11 +8,11 @@ import type { SettingsOf, TableFor } from "../options/table.js";
 import type { ChannelOptions, ConnectOptions } from "./options.js";
 import type { WebSocketClass } from "./socket.js";
 
-/** RFC 9110 section 5.6.2. */
+/** A token of RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
-/** RFC 9110 section 5.5. */
+/** A field value of RFC 9110 section 5.5. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** Headers which the handshake sets itself, once (RFC 6455 section 4.1), and headers of a body, which a handshake does not have. */
+/** The headers that every handshake sets, once each (RFC 6455 section 4.1), and the headers of a body, which no handshake has. */
 const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
 
 function areProtocols(value: unknown): boolean {

@@ -1,13 +1,13 @@
 /**
- * A browser's kind of socket, and what a client does with one: all that differs between the classes of browsers, of `ws`, of
- * Node and of the test runtime ends here. One {@link Attempt} is one socket; `line.ts` makes them one after the other.
+ * The socket of a client, from dialling to its end, for any class in the shape of a browser's `WebSocket`. The differences between the
+ * classes of browsers, `ws`, Node and the test runtime end here. `current-socket.ts` makes a {@link ClientSocket} for each attempt.
  */
 import { ABNORMAL, isFinalCode, isFinalStatus, protocolErrorCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import { show } from "../runtime/show.js";
 import { messageOf } from "../runtime/thrown.js";
 
-/** What a socket tells in its events; each event has some of it. */
+/** An event of a socket; each type of event has some of the properties. */
 export interface WebSocketLikeEvent {
   readonly type: string;
   readonly data?: unknown;
@@ -18,7 +18,7 @@ export interface WebSocketLikeEvent {
   readonly error?: unknown;
 }
 
-/** What a client needs of a socket: a part of the WHATWG's `WebSocket`. */
+/** The part of the WHATWG's `WebSocket` that a client needs. */
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
@@ -29,25 +29,25 @@ export interface WebSocketLike {
   addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketLikeEvent) => void): void;
 }
 
-/** What a socket is given for a message: bytes are a copy that nobody else has. */
+/** A message as handed to a socket. Bytes are a copy, which the client alone has. */
 export type Message = string | ArrayBuffer;
 
-/** A class of such sockets. */
+/** A class of {@link WebSocketLike} sockets. */
 export type WebSocketClass = new (url: string, protocols?: string[]) => WebSocketLike;
 
-/** The answer of HTTP that stood for the upgrade. */
+/** The HTTP response to a refused upgrade. */
 interface Refusal {
   readonly status: number;
   readonly body: string;
 }
 
-/** What some classes can tell or do beyond a browser's. */
-interface Extras {
+/** Members that some classes have in addition to a browser's `WebSocket`. */
+interface SocketExtensions {
   readonly refusal?: Refusal | undefined;
   terminate?(): void;
 }
 
-/** How a socket ended; `isFinal` if another one would end in the same way. */
+/** How a socket ended. `isFinal` means that another socket would end in the same way. */
 export interface SocketEnd {
   readonly code: number;
   readonly reason: string;
@@ -55,31 +55,30 @@ export interface SocketEnd {
   readonly isFinal: boolean;
 }
 
-/** Who hears of a socket. `ended` comes exactly once and last; nothing comes before the call that caused it has returned. */
+/** Listens to a socket. `onClosed` is called exactly once, as the last call. No call comes before the method that caused it has returned. */
 export interface SocketListener {
-  opened(): void;
-  message(data: string | Uint8Array): void;
-  failed(error: Error): void;
-  ended(end: SocketEnd): void;
+  onOpened(): void;
+  onMessage(data: string | Uint8Array): void;
+  onFailed(error: Error): void;
+  onClosed(end: SocketEnd): void;
 }
 
-/** Makes a socket; a promise while its class is being loaded. */
+/** Finds the function that makes a socket; a promise while the socket's class is being loaded. */
 export type SocketFactory = () => (() => WebSocketLike) | Promise<() => WebSocketLike>;
 
 const CONNECTING = 0;
 const OPEN = 1;
-/** The end of what never was a connection, or of one that said nothing. */
-export const LOST: SocketEnd = { code: ABNORMAL, reason: "", wasClean: false, isFinal: false };
+/** The end of an attempt that never connected, or of a connection that ended without a close frame. */
+export const LOST_CONNECTION: SocketEnd = { code: ABNORMAL, reason: "", wasClean: false, isFinal: false };
 
-/** One socket, from dialling to its end. */
-export class Attempt {
+export class ClientSocket {
   readonly #url: string;
   readonly #listener: SocketListener;
-  #socket: (WebSocketLike & Extras) | undefined;
+  #socket: (WebSocketLike & SocketExtensions) | undefined;
   #wasOpen = false;
-  /** Nobody wants it any more: that it fails to open is no error. */
-  #isUnwanted = false;
-  #isOver = false;
+  /** The client has closed the socket; a failure to open is no error any more. */
+  #isClosing = false;
+  #isClosed = false;
 
   constructor(url: string, listener: SocketListener) {
     this.#url = url;
@@ -92,7 +91,7 @@ export class Attempt {
     else
       create.then(
         (loaded) => this.#create(loaded),
-        (error) => this.#cannotStart(error),
+        (error) => this.#onCannotStart(error),
       );
   }
 
@@ -104,84 +103,84 @@ export class Attempt {
     return this.#wasOpen ? (this.#socket?.protocol ?? "") : "";
   }
 
-  /** Hands a message over; `false` if the socket takes none. */
+  /** Hands a message to the socket. @returns `false` if the socket is not open */
   send(data: Message): boolean {
-    if (this.#isOver || this.#socket?.readyState !== OPEN) return false;
+    if (this.#isClosed || this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(data);
     return true;
   }
 
   close(code: number, reason: string): void {
-    this.#isUnwanted = true;
-    if (this.#socket === undefined) this.#end(LOST);
-    // Before it is open there is no close frame that could carry a code.
+    this.#isClosing = true;
+    if (this.#socket === undefined) this.#reportClosed(LOST_CONNECTION);
+    // No close frame can carry a code before the socket is open.
     else if (this.#socket.readyState === CONNECTING) this.#socket.close();
     else this.#socket.close(code, reason);
   }
 
-  drop(): void {
+  terminate(): void {
     const socket = this.#socket;
-    const error = this.#isUnwanted ? undefined : this.#failure("it did not answer in time");
-    this.#end(LOST, error);
+    const error = this.#isClosing ? undefined : this.#failure("it did not answer in time");
+    this.#reportClosed(LOST_CONNECTION, error);
     if (socket?.terminate !== undefined) socket.terminate();
     else socket?.close();
   }
 
   #create(create: () => WebSocketLike): void {
-    if (this.#isOver) return;
+    if (this.#isClosed) return;
     try {
       const socket = create();
       socket.binaryType = "arraybuffer";
       socket.addEventListener("open", () => this.#onOpen());
       socket.addEventListener("message", (event) => this.#onMessage(event));
-      // Stays for good: a socket of `ws` without a listener for its errors would end the process.
+      // Never removed: an error of a `ws` socket without a listener would end the process.
       socket.addEventListener("error", (event) => this.#onError(event));
       socket.addEventListener("close", (event) => this.#onClose(event));
       this.#socket = socket;
     } catch (error) {
-      this.#cannotStart(error);
+      this.#onCannotStart(error);
     }
   }
 
-  /** There is no class, or it does not take this address or these protocols: it never will. */
-  #cannotStart(cause: unknown): void {
+  /** The runtime has no class, or the class refuses the address or the protocols; another attempt would fail in the same way. */
+  #onCannotStart(cause: unknown): void {
     const problem = messageOf(cause);
-    this.#end({ ...LOST, isFinal: true }, this.#failure(problem, cause));
+    this.#reportClosed({ ...LOST_CONNECTION, isFinal: true }, this.#failure(problem, cause));
   }
 
   #onOpen(): void {
-    if (this.#isOver || this.#isUnwanted) return;
+    if (this.#isClosed || this.#isClosing) return;
     this.#wasOpen = true;
-    this.#listener.opened();
+    this.#listener.onOpened();
   }
 
   #onMessage({ data }: WebSocketLikeEvent): void {
-    if (this.#isOver) return;
+    if (this.#isClosed) return;
     const message = typeof data === "string" ? data : bytesOf(data);
-    if (message !== undefined) this.#listener.message(message);
-    else this.#listener.failed(this.#failure(`a message came as ${show(data)}, not as an ArrayBuffer`));
+    if (message !== undefined) this.#listener.onMessage(message);
+    else this.#listener.onFailed(this.#failure(`a message came as ${show(data)}, not as an ArrayBuffer`));
   }
 
   #onError({ error, message }: WebSocketLikeEvent): void {
-    // While it closes only a broken frame is worth telling: that the peer hangs up is what was wanted.
+    // While closing, report only a broken frame: the client wanted the connection to end.
     const isBroken = error instanceof Error && protocolErrorCode(error) !== undefined;
-    if (this.#isOver || (this.#isUnwanted && !isBroken)) return;
+    if (this.#isClosed || (this.#isClosing && !isBroken)) return;
     const refusal = this.#socket?.refusal;
-    this.#listener.failed(
+    this.#listener.onFailed(
       refusal === undefined ? this.#failure(problemOf(error, message), error) : this.#refusal(refusal),
     );
   }
 
   #onClose({ code = ABNORMAL, reason = "", wasClean = false }: WebSocketLikeEvent): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     const status = this.#socket?.refusal?.status;
     const isFinal = status === undefined ? isFinalCode(code) : isFinalStatus(status);
-    this.#listener.ended({ code, reason, wasClean, isFinal });
+    this.#listener.onClosed({ code, reason, wasClean, isFinal });
   }
 
   #refusal({ status, body }: Refusal): SendallError {
-    // The body may be a page; a server of ours says it in one line.
+    // The body may be a page; a Sendall server gives the reason in the first line.
     const [line = ""] = body.split("\n", 1);
     const text = `${this.#url} refused the connection: HTTP ${status} ${line}`.trimEnd();
     return new SendallError("REFUSED", text, { status, body });
@@ -192,31 +191,31 @@ export class Attempt {
     return new SendallError("CONNECTION_FAILED", `${what}: ${problem}`, { cause });
   }
 
-  /** Ends it without its socket saying so: whoever called hears of it when the call has returned. */
-  #end(end: SocketEnd, error?: Error): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+  /** Reports an end without a `close` event of the socket, after the present call has returned. */
+  #reportClosed(end: SocketEnd, error?: Error): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     queueMicrotask(() => {
-      if (error !== undefined) this.#listener.failed(error);
-      this.#listener.ended(end);
+      if (error !== undefined) this.#listener.onFailed(error);
+      this.#listener.onClosed(end);
     });
   }
 }
 
-/** What an error of a socket says, for people. Browsers tell nothing. */
+/** A readable text for an error of a socket. Browsers give no cause. */
 export function problemOf(error: unknown, message = ""): string {
   const text = error instanceof Error ? error.message : message;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  // Each address of a host has an error of its own, and all of them together have no words.
+  // An AggregateError (one error for each address of a host) has no message.
   const parts: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
   const problems = new Set(parts.map((part) => problemOf(part)));
   if (text === "" && problems.size > 0) return [...problems].join("; ");
-  // Of zlib (RFC 7692), whose words are about tables and distances.
+  // An error of zlib (RFC 7692), whose text is about tables and distances.
   if (code.startsWith("Z_")) return `a compressed message cannot be read: ${text}`;
   return text || message || code || "no cause is known";
 }
 
-/** Not by `instanceof`, which fails for a buffer of another realm. */
+/** Does not use `instanceof`, which fails for a buffer of another realm. */
 function bytesOf(data: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return isArrayBuffer(data) ? new Uint8Array(data) : undefined;

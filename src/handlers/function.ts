@@ -1,6 +1,5 @@
-/** The single handler function, as the handler actor runs it. */
+/** The runner of the single handler function. The runner has no state, and ends with the route or channel. */
 
-import { isControl } from "../actors/route/mailbox-event.js";
 import type { Runner } from "../actors/route/runner.js";
 import type { HandlerFunction } from "../api/handler.js";
 
@@ -9,7 +8,8 @@ export function runFunction(handler: HandlerFunction): Runner {
     concurrency: "serial",
     hearsPings: false,
     init() {},
-    handle: (event, bus) => (isControl(event) ? undefined : handler(event, bus)),
+    // Itself, without a step between: control frames are posted for runners that hear pings alone.
+    handle: handler as Runner["handle"],
     stop() {},
   };
 }

@@ -1,14 +1,14 @@
-/** Any shape of handler to what the handler actor runs. */
+/** Makes the runner for a handler of any shape: for a route when the server starts, and for each channel of a `channels` handler. */
 import type { Runner } from "../actors/route/runner.js";
 import type { RunnerHost } from "../actors/route/runner-host.js";
 import { SendallError } from "../api/errors.js";
 import { type Handler, ShapedHandler } from "../api/handler.js";
 import { runFunction } from "./function.js";
-import { RunnerMaker, type Systems } from "./maker.js";
+import { type ActorSystems, RunnerFactory } from "./runner-factory.js";
 import { runStateful } from "./stateful.js";
 
-export function runHandler(handler: Handler, host: RunnerHost, systems: Systems): Runner {
-  if (handler instanceof RunnerMaker) return handler.makeRunner(host, systems);
+export function runHandler(handler: Handler, host: RunnerHost, systems: ActorSystems): Runner {
+  if (handler instanceof RunnerFactory) return handler.createRunner(host, systems);
   if (handler instanceof ShapedHandler)
     throw new SendallError("BAD_HANDLER", "handler: it is not one of Sendall's shapes");
   return typeof handler === "function" ? runFunction(handler) : runStateful(handler, host);

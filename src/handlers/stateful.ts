@@ -1,4 +1,4 @@
-/** A handler with a state of its own, as the handler actor runs it: the state changes only when an event succeeds. */
+/** The runner of a handler with a state. The state changes only after an event has succeeded, and ends with the runner. */
 
 import { isControl } from "../actors/route/mailbox-event.js";
 import type { Runner } from "../actors/route/runner.js";

@@ -97,7 +97,7 @@ export class Requests {
   /** Whose answer it is cannot be known before its turn where there are files. */
   #mayAnswer(request: IncomingMessage): boolean {
     const { sockjs, static: files, onRequest } = this.#parts;
-    return files !== undefined || onRequest !== undefined || sockjs?.has(readPath(wholeUrl(request))) === true;
+    return files !== undefined || onRequest !== undefined || sockjs?.hasPath(readPath(wholeUrl(request))) === true;
   }
 
   #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
@@ -114,7 +114,7 @@ export class Requests {
     const path = readPath(request.url ?? "/");
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (onRequest !== undefined) this.#user(request, response, onRequest);
-    else if (this.#parts.sockjs?.greet(request, response) === true) return;
+    else if (this.#parts.sockjs?.answerGreeting(request, response) === true) return;
     else if (!isRead) answer(response, 405, `${request.method} is not answered here`, { Allow: "GET, HEAD" });
     else if (this.#parts.static !== undefined && !hasRoute(path)) answer(response, 404, `there is no ${path}`);
     else answer(response, 426, "this is a WebSocket server: upgrade", { Upgrade: "websocket" });

@@ -1,39 +1,39 @@
-/** What plain HTTP and upgrades ask of SockJS, before anything else answers a request. */
+/** The contract between `http/` and SockJS, about plain requests and upgrades. Implemented by the SockJS router, once per server. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Refusal } from "../api/rejection.js";
 import type { Admission } from "../transport/transport.js";
 
-/** What an upgrade is to SockJS: turned down, or asked about with the route's path in place of its own. */
+/** The decision about an upgrade: refused, or put to the gate. `url` has the route's path in place of the request's path. */
 export type UpgradePlan =
   | { readonly url: string; readonly refusal: Refusal }
   | {
       readonly url: string;
       readonly kind: "framed" | "raw";
-      /** What the admission becomes: with SockJS's frames between the wire and the connection. */
+      /** @returns the admission to use: for `framed`, with a SockJS session between the transport and the connection */
       wrap(admission: Admission): Admission;
       /**
-       * Shakes hands in place of the usual one, for a protocol before RFC 6455; such a request is not checked. Accepts or
-       * forsakes, in its own time.
+       * Replaces the RFC 6455 handshake, for a protocol before RFC 6455; the request is then not checked against RFC 6455. MUST
+       * call `accept` or `cancel` of the admission, at once or later.
        */
-      readonly shake?: (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
+      readonly handshake?: (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
     };
 
-/** SockJS as plain HTTP and upgrades meet it, before anything else answers them. */
+/** SockJS answers requests before files, middleware of the host and `onRequest`. */
 export interface SockJsEndpoints {
-  /** Whether a plain request of this path is for SockJS to answer. */
-  has(path: string): boolean;
-  /** Answers a request below the path of a SockJS route. @returns `false` if it is none */
+  /** Whether SockJS answers a plain request with this path. */
+  hasPath(path: string): boolean;
+  /** Answers a request to a SockJS endpoint; called first. @returns `false` if SockJS does not answer */
   answer(request: IncomingMessage, response: ServerResponse): boolean;
-  /** The same after the files, for what a host has mounted at a path. @returns `false` if it is the host's */
+  /** Answers a request below a mount point of the host; called after the files. @returns `false` if the host should answer */
   answerMounted(request: IncomingMessage, response: ServerResponse): boolean;
-  /** Answers what nobody else has answered, where a SockJS route has every path. @returns `false` if none has */
-  greet(request: IncomingMessage, response: ServerResponse): boolean;
-  /** `undefined` for an upgrade that is not SockJS's. */
-  upgrade(request: IncomingMessage): UpgradePlan | undefined;
-  /** Whether an upgrade of this path is SockJS's. */
-  takes(path: string): boolean;
-  /** The path as it may be shown: without the secret of a session. */
+  /** Answers a GET with the greeting of a catch-all route or of the route `/`; called last. @returns `false` for other requests */
+  answerGreeting(request: IncomingMessage, response: ServerResponse): boolean;
+  /** @returns `undefined` for an upgrade that is not SockJS */
+  planUpgrade(request: IncomingMessage): UpgradePlan | undefined;
+  /** Whether an upgrade with this path is SockJS. */
+  takesUpgrade(path: string): boolean;
+  /** The path for logs and `onAccess`: without a session id, which is a secret. */
   shownPath(path: string): string;
 }

@@ -108,7 +108,7 @@ class PendingUpgrade implements UpgradeAttempt {
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
     // The protocols before RFC 6455 have no version.
-    const version = "wrap" in plan && plan.shake !== undefined ? 0 : VERSION;
+    const version = "wrap" in plan && plan.handshake !== undefined ? 0 : VERSION;
     this.head = { ...this.head, url: plan.url, version };
   }
 
@@ -194,7 +194,7 @@ export interface UpgradeParts {
   readonly log: Logger;
   readonly handOver: HandOver;
   /** Asked first. */
-  readonly sockjs: Pick<SockJsEndpoints, "upgrade"> | undefined;
+  readonly sockjs: Pick<SockJsEndpoints, "planUpgrade"> | undefined;
   /** The one that all sockets have at our side, if that is known: else each is asked, which takes 2 µs. */
   readonly localAddress?: string | undefined;
   /** Others are told of the same upgrades, and one of them may take a socket while it is decided here. */
@@ -207,7 +207,7 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
   return (request, socket, head) => {
     // First thing: a peer that resets its connection now must not end the process.
     socket.on("error", ignoreError);
-    const found = sockjs?.upgrade(request);
+    const found = sockjs?.planUpgrade(request);
     const asked = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
     const decision = new PendingUpgrade(request, socket, asked, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
@@ -221,10 +221,10 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
       }
       if ("accept" in answer && !hasLeft(socket)) {
         const admission = plan?.wrap(answer) ?? answer;
-        if (plan?.shake === undefined) enter(decision, socket, head, admission, parts);
+        if (plan?.handshake === undefined) enter(decision, socket, head, admission, parts);
         else {
           decision.end();
-          plan.shake(request, socket, head, admission);
+          plan.handshake(request, socket, head, admission);
         }
         return;
       }
@@ -236,7 +236,7 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
     };
     const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
     const answer =
-      isBad ?? (plan?.shake === undefined ? fault(request, decision.headers) : undefined) ?? gate.admit(decision);
+      isBad ?? (plan?.handshake === undefined ? fault(request, decision.headers) : undefined) ?? gate.admit(decision);
     if (answer instanceof Promise) answer.then(settle);
     else settle(answer);
   };

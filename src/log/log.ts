@@ -4,7 +4,7 @@
  */
 import { hostname } from "node:os";
 import { pino } from "pino";
-import type { Logger } from "../runtime/logger.js";
+import type { LevelSource, Logger } from "../runtime/logger.js";
 import { isPromiseLike } from "../runtime/promises.js";
 import { tellDetails, tellPlainly } from "./excerpt.js";
 import { type Output, outputOf } from "./output.js";
@@ -17,10 +17,12 @@ export function createLogger(option: Logger | false | undefined, name: string): 
   return option === undefined ? new Guarded(createPino(1, { name, level: "info" })) : guard(option).child({ name });
 }
 
-/** Asked before a line for each event is put together. */
-export function isDebugging(log: Logger): boolean {
-  const { level } = log;
-  return level === "debug" || level === "trace";
+/**
+ * Where the level of a logger is read for each event and frame; a program may change the level at any time. The level of a pino logger
+ * is read without the guard, since pino does not throw there.
+ */
+export function levelOf(log: Logger): LevelSource {
+  return log instanceof Guarded ? log.levelSource : log;
 }
 
 /** The words for a logger's `level`, the chattiest first. */
@@ -54,11 +56,13 @@ type Level = "debug" | "info" | "warn" | "error";
  */
 class Guarded implements Logger {
   readonly #logger: Logger;
+  readonly levelSource: LevelSource;
   /** Lines that the logger has thrown at, since it last took one. */
   #lost = 0;
 
   constructor(logger: Logger) {
     this.#logger = logger;
+    this.levelSource = isPino(logger) ? logger : this;
   }
 
   /** The program may change it at any time. */
@@ -116,6 +120,15 @@ class Guarded implements Logger {
     const lost = this.#lost;
     this.#lost = 0;
     if (!this.#write("warn", { dropped: lost }, "lines of the log are lost: the logger has thrown")) this.#lost = lost;
+  }
+}
+
+/** A proxy may throw when it is asked for a property. */
+function isPino(logger: Logger): boolean {
+  try {
+    return pino.symbols.streamSym in logger;
+  } catch {
+    return false;
   }
 }
 

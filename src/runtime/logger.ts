@@ -15,3 +15,9 @@ export interface Logger {
   /** A logger whose lines carry these bindings, too. */
   child(bindings: Record<string, unknown>): Logger;
 }
+
+/** What tells the level of a logger, at the time. */
+export type LevelSource = Pick<Logger, "level">;
+
+/** The levels at which events and frames are logged one by one. */
+export const EACH_EVENT: ReadonlySet<string> = new Set(["trace", "debug"]);

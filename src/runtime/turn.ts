@@ -25,6 +25,9 @@ export class Turn {
   #ready = new Set<Runnable>();
   #dirty: Flushable[] = [];
   #isScheduled = false;
+  /** Events are run by a pass, which flushes afterwards or schedules another. */
+  #isPassing = false;
+  #time: number | undefined;
   #number = 0;
   /** The turn is held open for a handler that awaits: most settle within the same tick, and their sends share its writes. */
   #isOpen = false;
@@ -42,6 +45,13 @@ export class Turn {
     this.#onFailure = onFailure;
   }
 
+  /** The clock's time; within a turn that is scheduled the clock is read once, since many messages arrive together. */
+  time(): number {
+    if (!this.#isScheduled) return this.#clock.now();
+    this.#time ??= this.#clock.now();
+    return this.#time;
+  }
+
   /** How many turns have ended. */
   get number(): number {
     return this.#number;
@@ -54,7 +64,8 @@ export class Turn {
 
   flushAtEnd(flushable: Flushable): void {
     this.#dirty.push(flushable);
-    this.#schedule();
+    // The pass under way flushes at its end.
+    if (!this.#isPassing) this.#schedule();
   }
 
   /** The event that `runnable` awaited is settled: it goes on within the turn if that is still open. */
@@ -66,10 +77,13 @@ export class Turn {
 
   readonly #pass = (): void => {
     this.#isScheduled = false;
+    this.#time = undefined;
+    this.#isPassing = true;
     if (this.#isOpen) this.#end();
     const ready = this.#ready;
     this.#ready = new Set();
     for (const runnable of ready) this.#run(runnable);
+    this.#isPassing = false;
     if (this.#isOpen) this.#schedule();
     else this.#end();
   };

@@ -67,14 +67,14 @@ export interface Running {
 }
 
 // The process has one list of listeners, so this is shared by all servers in it.
-const running = new AsyncLocalStorage<Running>();
+export const handlerContext: AsyncLocalStorage<Running> = new AsyncLocalStorage<Running>();
 /** In which event what was leaked began. */
 const origins = new WeakMap<object, string>();
 let watching = 0;
 
 /** Runs the user's code for `owner`, outside of events. */
 export function runFor<A extends unknown[], R>(owner: LeakOwner, code: (...args: A) => R, ...args: A): R {
-  return running.run({ owner, event: undefined }, code, ...args);
+  return handlerContext.run({ owner, event: undefined }, code, ...args);
 }
 
 /** The same code, run for `owner` at each call. */
@@ -82,19 +82,9 @@ export function ownedBy<A extends unknown[], R>(owner: LeakOwner, code: (...args
   return (...args) => runFor(owner, code, ...args);
 }
 
-/** Runs the user's code for an event of `owner`. */
-export function runEvent<E extends { readonly type: string }, A extends unknown[], R>(
-  owner: LeakOwner,
-  code: (event: E, ...args: A) => R,
-  event: E,
-  ...args: A
-): R {
-  return running.run({ owner, event: event.type }, code, event, ...args);
-}
-
 /** Whose code this is; `undefined` if it is no handler's. */
 export function whoRuns(): Running | undefined {
-  return running.getStore();
+  return handlerContext.getStore();
 }
 
 /** The type of the event whose code has leaked this error, if one is known. */
@@ -127,19 +117,19 @@ interface Mark {
   isWatching(): boolean;
 }
 
-const mark: Mark = { owns: () => running.getStore() !== undefined, isWatching: () => watching > 0 };
+const mark: Mark = { owns: () => handlerContext.getStore() !== undefined, isWatching: () => watching > 0 };
 const rejectionListener = Object.assign(onRejection, { [MARK]: mark });
 const exceptionListener = Object.assign(onException, { [MARK]: mark });
 
 function onRejection(reason: unknown): void {
-  const found = running.getStore();
+  const found = handlerContext.getStore();
   if (found !== undefined) hand(found, reason, "rejection");
   else if (isRaised() && isLeftToNode("unhandledRejection", rejectionListener))
     standAside(() => void Promise.reject(reason));
 }
 
 function onException(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): void {
-  const found = running.getStore();
+  const found = handlerContext.getStore();
   if (found === undefined) {
     if (isLeftToNode("uncaughtException", exceptionListener))
       standAside(() => {

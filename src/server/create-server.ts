@@ -8,7 +8,7 @@ import { EVERY_PATH } from "../admission/router.js";
 import { LinkLife } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
 import { runHandler } from "../handlers/shape.js";
-import { createLogger } from "../log/log.js";
+import { createLogger, levelOf } from "../log/log.js";
 import { readServerOptions } from "../options/read-server-options.js";
 import type { RouteDefinition } from "../options/server-options.js";
 import { Turn } from "../runtime/turn.js";
@@ -37,9 +37,9 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       clock,
       turn,
       log,
+      level: levelOf(log),
       newId,
       outlet: relay?.outletOf(path),
-      parent: actor,
       inspection,
       onEnded: (error) => server.routeEnded(error),
       observer: surroundings.observer,

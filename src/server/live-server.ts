@@ -120,7 +120,7 @@ export class LiveServer extends AllRoutesBus implements Server {
       for (const route of this.#routes) await route.start();
       await this.#entrance.open(this.#gate);
     } catch (error) {
-      for (const route of this.#routes) await route.stop();
+      for (const route of this.#routes) await route.shutdown.stop();
       await this.#relay?.close();
       this.#unwatchLeaks();
       this.actor.send({ type: "close" });

@@ -81,11 +81,11 @@ export const createNetworkListener: Surroundings["createListener"] = (settings, 
       });
     },
     close: async () => {
-      made?.sockjs?.close();
+      made?.sockjs?.terminateHandshakes();
       await listener?.close();
     },
     detach() {
-      made?.sockjs?.end();
+      made?.sockjs?.stop();
       cutRefused(clock);
       listener?.cut();
     },
@@ -107,7 +107,7 @@ export function createAttachedListener(host: HostServer): Surroundings["createLi
         made = http;
         attachment = attachTo(host, {
           upgrade: http.upgrade,
-          isOurs: (path) => gate.takes(path) || http.sockjs?.takes(path) === true,
+          isOurs: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
           turns: http.requests.turns,
           clock,
           log,
@@ -115,11 +115,11 @@ export function createAttachedListener(host: HostServer): Surroundings["createLi
       },
       // Until the server has come to rest, upgrades are answered that it is closing.
       close: async () => {
-        made?.sockjs?.close();
+        made?.sockjs?.terminateHandshakes();
         attachment?.retire();
       },
       detach() {
-        made?.sockjs?.end();
+        made?.sockjs?.stop();
         cutRefused(clock);
         attachment?.close();
       },

@@ -22,30 +22,30 @@ export async function shutDownRoutes(
 ): Promise<void> {
   const every = (step: (route: Route) => Promise<void>): Promise<unknown> => Promise.all(routes.map(step));
   const { drainMs, closeTimeoutMs } = settings;
-  for (const route of routes) route.stopReceiving();
+  for (const route of routes) route.shutdown.stopReceiving();
   await within(
     clock,
     drainMs,
-    every((route) => route.finished()),
+    every((route) => route.shutdown.finished()),
   );
-  const emptied = closeInSlices(routes, clock, settings).then(() => every((route) => route.emptied()));
+  const emptied = closeInSlices(routes, clock, settings).then(() => every((route) => route.shutdown.emptied()));
   await within(clock, closeTimeoutMs, emptied);
-  for (const route of routes) route.terminateAll();
+  for (const route of routes) route.shutdown.terminateAll();
   await within(
     clock,
     CUT_MS,
-    every((route) => route.emptied()),
+    every((route) => route.shutdown.emptied()),
   );
   await within(
     clock,
     closeTimeoutMs,
-    every((route) => route.stop()),
+    every((route) => route.shutdown.stop()),
   );
 }
 
 async function closeInSlices(routes: readonly Route[], clock: Clock, reason: CloseReason): Promise<void> {
   let closed = 0;
   for (const route of routes)
-    for (const _ of route.closeAll(reason))
+    for (const _ of route.shutdown.closeAll(reason))
       if (++closed % CLOSED_PER_TURN === 0) await new Promise<void>((next) => clock.soon(next));
 }

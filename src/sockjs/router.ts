@@ -1,6 +1,7 @@
 /**
- * SockJS as the network meets it: finds the route whose SockJS a path is, for plain requests and for upgrades. The composition
- * root makes one for each server and puts it before everything else that answers HTTP.
+ * The SockJS router: finds the SockJS route and endpoint for plain HTTP requests and for upgrades. The composition root creates a
+ * router for each server with a SockJS route, and asks the router before files and `onRequest`. `terminateHandshakes` and `stop`
+ * end the handshakes and the sessions when the server closes.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -16,224 +17,222 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { overshootMessages } from "../transport/paused-bytes.js";
 import type { Admission } from "../transport/transport.js";
-import { PlainAsking, routeUrl } from "./http/asking.js";
-import { cacheable } from "./http/headers.js";
-import { answerRow, answerText, NOT_FOUND, rows } from "./http/rows.js";
-import { type ServiceParts, type ServiceSettings, type SockJsRequest, SockJsRoute } from "./http/service.js";
-import { type SessionParent, SessionSupervisor } from "./http/session.js";
-import { Batch } from "./protocol/frames.js";
-import { isHixie, shakeHixie } from "./protocol/hixie.js";
-import type { Place } from "./protocol/paths.js";
+import { handshakeHixie, isHixie } from "./hixie/handshake.js";
+import { answerText, NOT_FOUND } from "./http/answers.js";
+import { answerEndpoint, endpoints } from "./http/endpoints.js";
+import { cacheHeaders } from "./http/headers.js";
+import { HttpAttempt, type SockJsRequest } from "./http/request.js";
+import { SockJsRoute, type SockJsRouteParts, type SockJsRouteSettings } from "./http/route.js";
+import { type SessionParent, SessionSupervisor } from "./http/session-supervisor.js";
+import { MessageFrameEncoder } from "./protocol/frames.js";
+import { routeUrl, type SockJsTarget } from "./protocol/paths.js";
 import { SocketSession } from "./socket-session.js";
 
-/** A route, as the composition root knows it. */
+/** A route as the composition root passes it. */
 interface RouteLike {
-  /** `undefined` is every path. */
+  /** `undefined` matches every path. */
   readonly path: string | undefined;
-  readonly settings: ServiceSettings & { readonly sockjs: SockJsOptions | false };
+  readonly settings: SockJsRouteSettings & { readonly sockjs: SockJsOptions | false };
 }
 
-export interface FrontParts {
+export interface SockJsRouterParts {
   readonly routes: readonly RouteLike[];
   readonly gate: Gate;
   readonly clock: Clock;
   readonly log: Logger;
   readonly trustProxy: boolean | number;
-  /** The actor under which sessions live. */
+  /** The parent actor of the session supervisor. */
   readonly parent: SessionParent;
 }
 
-/** Where a path leads, and whose it is. */
-interface Found {
-  readonly service: SockJsRoute;
-  readonly place: Place;
+interface RouteMatch {
+  readonly route: SockJsRoute;
+  readonly target: SockJsTarget;
 }
 
 type PlannedUpgrade = Extract<UpgradePlan, { kind: unknown }>;
 
-/** What a peer that answers no ping is given where the route's `heartbeat` does not say. */
+/** Default of `timeoutMs` for routes without `heartbeat`. */
 const PING_TIMEOUT_MS = 20_000;
 
 export class SockJsRouter implements SockJsEndpoints {
-  readonly #parts: ServiceParts;
-  readonly #services: readonly SockJsRoute[];
+  readonly #parts: SockJsRouteParts;
+  readonly #routes: readonly SockJsRoute[];
   readonly #common = new CommonHeaders();
   readonly #log: Logger;
-  /** Sockets that are let in and whose handshake of hixie-76 is not through. */
-  readonly #unproven = new Set<Duplex>();
-  #hasWarned = false;
+  /** Admitted sockets in the middle of a hixie-76 handshake. */
+  readonly #pendingHandshakes = new Set<Duplex>();
+  #hasWarnedOfMount = false;
 
-  private constructor(parts: ServiceParts, services: readonly SockJsRoute[], log: Logger) {
+  private constructor(parts: SockJsRouteParts, routes: readonly SockJsRoute[], log: Logger) {
     this.#parts = parts;
     this.#log = log;
-    this.#services = services;
+    this.#routes = routes;
   }
 
   /** @returns `undefined` if no route speaks SockJS */
-  static create({ routes, parent, log, ...others }: FrontParts): SockJsRouter | undefined {
+  static create({ routes, parent, log, ...shared }: SockJsRouterParts): SockJsRouter | undefined {
     if (routes.every(({ settings }) => settings.sockjs === false)) return undefined;
-    const family = new SessionSupervisor(parent, (error) => log.error({ err: error }, "a session failed"));
-    const parts: ServiceParts = { ...others, family, batch: new Batch() };
-    const services = [...routes]
-      .sort((a, b) => rank(a.path, b.path))
+    const supervisor = new SessionSupervisor(parent, (error) => log.error({ err: error }, "a session failed"));
+    const parts: SockJsRouteParts = { ...shared, supervisor, encoder: new MessageFrameEncoder() };
+    const sockJsRoutes = [...routes]
+      .sort((a, b) => compareSpecificity(a.path, b.path))
       .flatMap(({ path = EVERY_PATH, settings }) =>
         settings.sockjs === false ? [] : [new SockJsRoute(path, settings.sockjs, settings, parts)],
       );
-    return new SockJsRouter(parts, services, log);
+    return new SockJsRouter(parts, sockJsRoutes, log);
   }
 
-  has(path: string): boolean {
-    return this.#find(path) !== undefined;
+  hasPath(path: string): boolean {
+    return this.#match(path) !== undefined;
   }
 
   answer(request: IncomingMessage, response: ServerResponse): boolean {
-    const found = this.#find(readPath(wholeUrl(request)));
-    if (found === undefined) return false;
-    const { row } = found.place;
-    // What may be a file's, or the program's own, they answer first.
-    if (found.service.isShared && row === "greeting") return false;
-    // Below a mount point the files have their place, and the host its pages.
-    if (isMounted(request) && (row === undefined || row === "greeting")) return false;
-    const exchange = this.#exchange(request, response, found);
-    if (row !== undefined) answerRow(row, exchange);
+    const match = this.#match(readPath(wholeUrl(request)));
+    if (match === undefined) return false;
+    const { endpoint } = match.target;
+    // Files and the program come first: `answerGreeting` runs after both.
+    if (match.route.isShared && endpoint === "greeting") return false;
+    // Below a mount point, files and pages of the host come first: `answerMounted` runs after the files.
+    if (isMounted(request) && (endpoint === undefined || endpoint === "greeting")) return false;
+    if (endpoint !== undefined) answerEndpoint(endpoint, this.#createRequest(request, response, match));
     else answerText(response, 404, NOT_FOUND);
     return true;
   }
 
-  greet(request: IncomingMessage, response: ServerResponse): boolean {
+  answerGreeting(request: IncomingMessage, response: ServerResponse): boolean {
     const path = readPath(request.url ?? "/");
-    const service = this.#services.find(({ isShared }) => isShared);
-    const isIts = service?.isEverywhere ? !this.#parts.gate.hasRoute(path) : path === "/";
-    if (service === undefined || request.method !== "GET" || !isIts) return false;
-    answerRow(
-      "greeting",
-      this.#exchange(request, response, { service, place: { base: path, row: "greeting", sessionId: "" } }),
-    );
+    const route = this.#routes.find(({ isShared }) => isShared);
+    const isOwnPath = route?.isCatchAll ? !this.#parts.gate.hasRoute(path) : path === "/";
+    if (route === undefined || request.method !== "GET" || !isOwnPath) return false;
+    const target: SockJsTarget = { base: path, endpoint: "greeting", sessionId: "" };
+    answerEndpoint("greeting", this.#createRequest(request, response, { route, target }));
     return true;
   }
 
   answerMounted(request: IncomingMessage, response: ServerResponse): boolean {
     if (!isMounted(request)) return false;
-    const found = this.#find(readPath(wholeUrl(request)));
-    if (found?.place.row === "greeting" && !found.service.isShared) {
-      answerRow("greeting", this.#exchange(request, response, found));
+    const match = this.#match(readPath(wholeUrl(request)));
+    if (match?.target.endpoint === "greeting" && !match.route.isShared) {
+      answerEndpoint("greeting", this.#createRequest(request, response, match));
       return true;
     }
-    const problem = this.#misplaced(request);
+    const problem = this.#describeWrongMount(request);
     if (problem === undefined) return false;
-    if (!this.#hasWarned) this.#log.warn({}, problem);
-    this.#hasWarned = true;
+    if (!this.#hasWarnedOfMount) this.#log.warn({}, problem);
+    this.#hasWarnedOfMount = true;
     answerText(response, 404, `${problem}\n`);
     return true;
   }
 
-  /** What to say of a request that would be SockJS's if routes were found by what the host has left of its path. */
-  #misplaced(request: IncomingMessage): string | undefined {
+  /** @returns a warning when only the path below the mount point is a SockJS endpoint: routes match the whole path */
+  #describeWrongMount(request: IncomingMessage): string | undefined {
     const [path, whole] = [readPath(request.url ?? "/"), readPath(wholeUrl(request))];
-    const { row, base = "" } = this.#find(path)?.place ?? {};
-    if (row === undefined || row === "greeting" || !whole.endsWith(path)) return undefined;
+    const { endpoint, base = "" } = this.#match(path)?.target ?? {};
+    if (endpoint === undefined || endpoint === "greeting" || !whole.endsWith(path)) return undefined;
     const right = whole.slice(0, whole.length - path.length) + (base === "/" ? "" : base);
     return `SockJS is mounted where no route is: upgrades come with their whole path, so that the route "${base}" has to be "${right}"`;
   }
 
-  takes(path: string): boolean {
-    return this.#findUpgrade(path) !== undefined;
+  takesUpgrade(path: string): boolean {
+    return this.#matchUpgrade(path) !== undefined;
   }
 
   shownPath(path: string): string {
-    const { base = "", row, sessionId } = this.#find(path)?.place ?? {};
-    return sessionId === undefined || sessionId === "" ? path : `${base === "/" ? "" : base}/${row}`;
+    const { base = "", endpoint, sessionId } = this.#match(path)?.target ?? {};
+    return sessionId === undefined || sessionId === "" ? path : `${base === "/" ? "" : base}/${endpoint}`;
   }
 
-  upgrade(request: IncomingMessage): UpgradePlan | undefined {
-    const found = this.#findUpgrade(readPath(request.url ?? "/"));
-    if (found === undefined) return undefined;
-    const url = routeUrl(request.url ?? "/", found.place.base);
-    const refusal = this.#refusal(request, found);
+  planUpgrade(request: IncomingMessage): UpgradePlan | undefined {
+    const match = this.#matchUpgrade(readPath(request.url ?? "/"));
+    if (match === undefined) return undefined;
+    const url = routeUrl(request.url ?? "/", match.target.base);
+    const refusal = this.#refuseUpgrade(request, match);
     if (refusal !== undefined) return { url, refusal };
-    if (found.place.row === "raw") return { url, kind: "raw", wrap: asItIs };
-    const { service } = found;
-    const wrap = (admission: Admission): Admission => this.#frame(admission, service);
-    return { url, kind: "framed", wrap, ...(service.options.legacy && isHixie(request) && this.#shaking(service)) };
+    if (match.target.endpoint === "raw") return { url, kind: "raw", wrap: unchanged };
+    const { route } = match;
+    const wrap = (admission: Admission): Admission => this.#wrapAdmission(admission, route);
+    return { url, kind: "framed", wrap, ...(route.options.legacy && isHixie(request) && this.#hixieHandshake(route)) };
   }
 
-  /** The server is closing: a handshake that ended after its routes have closed would bring a connection that nobody closes. */
-  close(): void {
-    for (const socket of this.#unproven) socket.destroy();
+  /** Cuts unfinished handshakes when the server closes: after the routes have closed, nothing would close a new connection. */
+  terminateHandshakes(): void {
+    for (const socket of this.#pendingHandshakes) socket.destroy();
   }
 
-  /** The server has come to rest. */
-  end(): void {
-    this.#parts.family.end();
+  /** Ends the remaining sessions after the last connection of the server. */
+  stop(): void {
+    this.#parts.supervisor.stop();
   }
 
-  #find(path: string): Found | undefined {
-    const all = this.#services.flatMap((service) => {
-      const place = service.locate(path);
-      return place === undefined ? [] : [{ service, place }];
+  #match(path: string): RouteMatch | undefined {
+    const matches = this.#routes.flatMap((route) => {
+      const target = route.parsePath(path);
+      return target === undefined ? [] : [{ route, target }];
     });
-    const owners = all.filter(({ service }) => !service.isShared);
-    const found = owners.find(({ place }) => place.row !== undefined) ?? owners[0] ?? all[0];
-    if (found === undefined || (found.place.row === undefined && found.service.isShared)) return undefined;
-    // Another route has this path for itself.
-    return found.place.row !== "greeting" && this.#parts.gate.hasRoute(path) ? undefined : found;
+    const owners = matches.filter(({ route }) => !route.isShared);
+    const match = owners.find(({ target }) => target.endpoint !== undefined) ?? owners[0] ?? matches[0];
+    if (match === undefined || (match.target.endpoint === undefined && match.route.isShared)) return undefined;
+    // A route's own path is not an endpoint of another route.
+    return match.target.endpoint !== "greeting" && this.#parts.gate.hasRoute(path) ? undefined : match;
   }
 
-  /** The path of the route itself is plain WebSocket's. */
-  #findUpgrade(path: string): Found | undefined {
-    const found = this.#find(path);
-    return found?.place.row === "greeting" ? undefined : found;
+  /** An upgrade at the path of the route itself is plain WebSocket, not SockJS. */
+  #matchUpgrade(path: string): RouteMatch | undefined {
+    const match = this.#match(path);
+    return match?.target.endpoint === "greeting" ? undefined : match;
   }
 
-  #exchange(request: IncomingMessage, response: ServerResponse, { service, place }: Found): SockJsRequest {
+  #createRequest(raw: IncomingMessage, response: ServerResponse, { route, target }: RouteMatch): SockJsRequest {
     const { clock, trustProxy } = this.#parts;
-    const asking = new PlainAsking(request, response, {
-      base: place.base,
-      at: clock.now(),
-      common: this.#common,
-      trustProxy,
-    });
-    return { request, response, asking, service, place };
+    const { base } = target;
+    const attempt = new HttpAttempt(raw, response, { base, at: clock.now(), common: this.#common, trustProxy });
+    return { raw, response, attempt, route, target };
   }
 
-  /** Why an upgrade is none that SockJS can make. */
-  #refusal({ method = "" }: IncomingMessage, { service, place: { row } }: Found): Refusal | undefined {
-    if (row === undefined) return { status: 404, body: NOT_FOUND };
-    const isSocket = row === "raw" || row === "websocket";
-    if (isSocket && !service.options.websocket)
-      return { status: 404, body: NOT_FOUND, headers: cacheable(this.#parts.clock.now()) };
+  /** @returns `undefined` for an upgrade to an enabled WebSocket endpoint */
+  #refuseUpgrade({ method = "" }: IncomingMessage, { route, target: { endpoint } }: RouteMatch): Refusal | undefined {
+    if (endpoint === undefined) return { status: 404, body: NOT_FOUND };
+    const isSocket = endpoint === "raw" || endpoint === "websocket";
+    if (isSocket && !route.options.websocket)
+      return { status: 404, body: NOT_FOUND, headers: cacheHeaders(this.#parts.clock.now()) };
     if (isSocket && method === "GET") return undefined;
-    return { status: 405, body: "", headers: { Allow: rows[row].methods.join(", "), "Content-Type": "" } };
+    return { status: 405, body: "", headers: { Allow: endpoints[endpoint].methods.join(", "), "Content-Type": "" } };
   }
 
-  #shaking({ settings }: SockJsRoute): Pick<PlannedUpgrade, "shake"> {
-    const parts = { clock: this.#parts.clock, timeoutMs: settings.handshakeTimeoutMs, unproven: this.#unproven };
+  #hixieHandshake({ settings }: SockJsRoute): Pick<PlannedUpgrade, "handshake"> {
+    const parts = {
+      clock: this.#parts.clock,
+      timeoutMs: settings.handshakeTimeoutMs,
+      pending: this.#pendingHandshakes,
+    };
     return {
-      shake: (request, socket, head, admission) => shakeHixie(request, socket, head, { ...parts, admission }),
+      handshake: (request, socket, head, admission) => handshakeHixie(request, socket, head, { ...parts, admission }),
     };
   }
 
-  #frame(admission: Admission, { options, settings }: SockJsRoute): Admission {
-    const { clock, batch } = this.#parts;
-    const { timeoutMs = PING_TIMEOUT_MS } = settings.heartbeat || {};
+  #wrapAdmission(admission: Admission, { options, settings }: SockJsRoute): Admission {
+    const { clock, encoder } = this.#parts;
+    const { timeoutMs: pingTimeoutMs = PING_TIMEOUT_MS } = settings.heartbeat || {};
     const { heartbeatIntervalMs } = options;
-    const maxWaiting = overshootMessages(admission.maxPausedBytes);
+    const maxWaitingMessages = overshootMessages(admission.maxPausedBytes);
+    const parts = { clock, encoder, heartbeatIntervalMs, pingTimeoutMs, maxWaitingMessages };
     return {
       ...admission,
-      accept: (wire) => {
-        const session = new SocketSession(wire, { clock, batch, heartbeatIntervalMs, timeoutMs, maxWaiting });
-        session.begin(admission.accept(session));
+      accept: (transport) => {
+        const session = new SocketSession(transport, parts);
+        session.setListener(admission.accept(session));
         return session;
       },
     };
   }
 }
 
-function asItIs(admission: Admission): Admission {
+function unchanged(admission: Admission): Admission {
   return admission;
 }
 
-/** The longest path first, and one without parameters before one that has some, as the router chooses. */
-function rank(a: string = "", b: string = ""): number {
+/** Longest path first, and paths without parameters before paths with parameters, as in the router for upgrades. */
+function compareSpecificity(a: string = "", b: string = ""): number {
   return b.split("/").length - a.split("/").length || Number(hasParams(a)) - Number(hasParams(b));
 }

@@ -1,6 +1,6 @@
 /**
- * A SockJS session over a WebSocket: stands between the WebSocket's wire and the connection, and puts SockJS's frames around
- * messages. It has no id that anybody could share, and ends with its socket.
+ * A SockJS session over a WebSocket: the layer between the WebSocket transport and the connection, which adds and removes SockJS
+ * frames. No other request can join the session: the session id is ignored. The session ends with the socket.
  */
 
 import { ABNORMAL, BrokenFraming, type CloseReason, SESSION_CLOSED } from "../api/close-codes.js";
@@ -9,21 +9,21 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
 import type { Transport, TransportListener } from "../transport/transport.js";
-import { type Batch, closeFrame, HEARTBEAT, OPEN, readSocketMessage } from "./protocol/frames.js";
-import { Inbox } from "./protocol/inbox.js";
+import { InboundQueue } from "./inbound-queue.js";
+import { closeFrame, HEARTBEAT, type MessageFrameEncoder, OPEN, parseWebSocketMessage } from "./protocol/frames.js";
 
 const OPEN_FRAME = encodeFrame(OPEN);
 const HEARTBEAT_FRAME = encodeFrame(HEARTBEAT);
 
 export interface SocketSessionParts {
   readonly clock: Clock;
-  readonly batch: Batch;
-  /** So often the client gets an `h`; one that was silent for so long gets a ping, too. */
+  readonly encoder: MessageFrameEncoder;
+  /** The interval between heartbeat frames. A client that is silent for as long also gets a ping. */
   readonly heartbeatIntervalMs: number;
-  /** Who does not answer that for so long is given up. */
-  readonly timeoutMs: number;
-  /** How many messages may wait for a full mailbox: one frame can bring hundreds of thousands. */
-  readonly maxWaiting: number;
+  /** The connection is terminated when a ping has no answer after this time. */
+  readonly pingTimeoutMs: number;
+  /** At most this many messages wait while the mailbox is full: a single frame can carry hundreds of thousands. */
+  readonly maxWaitingMessages: number;
 }
 
 export class SocketSession implements Transport, TransportListener {
@@ -31,160 +31,163 @@ export class SocketSession implements Transport, TransportListener {
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
   readonly isTextOnly = true;
   readonly hasPings: boolean;
-  readonly #wire: Transport;
+  readonly #transport: Transport;
   readonly #parts: SocketSessionParts;
-  #peer: TransportListener | undefined;
-  #inbox: Inbox | undefined;
+  #listener: TransportListener | undefined;
+  #inbound: InboundQueue | undefined;
   #timer: Timer;
   #isOpen = true;
-  #closing: CloseReason | undefined;
-  /** The client has closed the WebSocket or broken the framing, and has no ear for a frame of SockJS any more. */
+  #closeReason: CloseReason | undefined;
+  /** The client has closed the WebSocket or broken the framing: SockJS frames are no longer written. */
   #hasConcluded = false;
 
-  /** Opens the session; `begin` follows in the same stack. */
-  constructor(wire: Transport, parts: SocketSessionParts) {
-    this.#wire = wire;
+  /** Writes the open frame. The caller MUST call `setListener` in the same stack. */
+  constructor(transport: Transport, parts: SocketSessionParts) {
+    this.#transport = transport;
     this.#parts = parts;
-    this.hasPings = wire.hasPings !== false;
-    // Without pings nobody could answer.
-    this.heartbeat = this.hasPings && { intervalMs: parts.heartbeatIntervalMs, timeoutMs: parts.timeoutMs };
-    wire.write([OPEN_FRAME]);
-    this.#timer = parts.clock.after(parts.heartbeatIntervalMs, this.#beat);
+    this.hasPings = transport.hasPings !== false;
+    // `false` for hixie-76, which has no pings.
+    this.heartbeat = this.hasPings && { intervalMs: parts.heartbeatIntervalMs, timeoutMs: parts.pingTimeoutMs };
+    transport.write([OPEN_FRAME]);
+    this.#timer = parts.clock.after(parts.heartbeatIntervalMs, this.#sendHeartbeat);
   }
 
-  begin(peer: TransportListener): void {
-    this.#peer = peer;
-    this.#inbox = new Inbox(peer);
+  setListener(listener: TransportListener): void {
+    this.#listener = listener;
+    this.#inbound = new InboundQueue(listener);
   }
 
-  // As the connection's wire.
+  // Transport: called by the connection.
 
   get isOpen(): boolean {
-    return this.#isOpen && this.#wire.isOpen;
+    return this.#isOpen && this.#transport.isOpen;
   }
   get bytesRead(): number {
-    return this.#wire.bytesRead;
+    return this.#transport.bytesRead;
   }
   get untakenBytes(): number {
-    return this.#wire.untakenBytes;
+    return this.#transport.untakenBytes;
   }
   get isDelayed(): boolean {
-    return this.#wire.isDelayed;
+    return this.#transport.isDelayed;
   }
 
   mustWait(): boolean {
-    return this.#wire.mustWait();
+    return this.#transport.mustWait();
   }
 
   write(frames: readonly Frame[]): boolean {
-    return this.isOpen && this.#wire.write([this.#parts.batch.wireOf(frames)]);
+    return this.isOpen && this.#transport.write([this.#parts.encoder.encodeMessage(frames)]);
   }
 
   ping(data: Buffer): void {
-    this.#wire.ping(data);
+    this.#transport.ping(data);
   }
 
   pong(data: Buffer): void {
-    this.#wire.pong(data);
+    this.#transport.pong(data);
   }
 
-  /** The client reads the reason in SockJS's frame; the WebSocket's own says only that it is over. */
+  /** SockJS clients read the reason from the `c[…]` frame; the close frame of the WebSocket only ends the transport. */
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.#isOpen = false;
     this.#timer.cancel();
-    this.#inbox?.end();
+    this.#inbound?.close();
     if (this.#hasConcluded) {
-      if (this.#closing !== undefined) this.#closing = { code, reason };
-      this.#wire.close(code, reason);
+      if (this.#closeReason !== undefined) this.#closeReason = { code, reason };
+      this.#transport.close(code, reason);
       return;
     }
-    this.#closing = { code, reason };
-    this.#wire.write([encodeFrame(closeFrame(this.#closing))]);
-    this.#wire.close(SESSION_CLOSED.code, SESSION_CLOSED.reason);
+    this.#closeReason = { code, reason };
+    this.#transport.write([encodeFrame(closeFrame(this.#closeReason))]);
+    this.#transport.close(SESSION_CLOSED.code, SESSION_CLOSED.reason);
   }
 
   terminate(): void {
     this.#isOpen = false;
-    this.#wire.terminate();
+    this.#transport.terminate();
   }
 
   pause(): void {
-    this.#inbox?.pause();
-    this.#wire.pause();
+    this.#inbound?.pause();
+    this.#transport.pause();
   }
 
   resume(): void {
-    this.#inbox?.resume();
-    this.#wire.resume();
+    this.#inbound?.resume();
+    this.#transport.resume();
   }
 
-  // As the WebSocket's peer.
+  // TransportListener: called by the WebSocket.
 
   get id(): ConnectionId {
-    return this.#peer?.id ?? ("" as ConnectionId);
+    return this.#listener?.id ?? ("" as ConnectionId);
   }
 
-  /** Bytes are read as text. What is none of SockJS's messages ends the session. */
+  /** Reads binary messages as text. A message that is not valid SockJS ends the session. */
   message(data: string | Buffer): void {
     if (!this.isOpen || this.#hasConcluded) return;
-    const read = readSocketMessage(data.toString());
-    if ("problem" in read) this.#breakOff(new BrokenFraming(read.problem));
-    else if (this.#inbox !== undefined && this.#inbox.waiting + read.messages.length > this.#parts.maxWaiting)
+    const parsed = parseWebSocketMessage(data.toString());
+    if ("problem" in parsed) this.#failFraming(new BrokenFraming(parsed.problem));
+    else if (
+      this.#inbound !== undefined &&
+      this.#inbound.waiting + parsed.messages.length > this.#parts.maxWaitingMessages
+    )
       this.flooded();
-    else this.#inbox?.push(read.messages);
+    else this.#inbound?.push(parsed.messages);
   }
 
   pinged(data: Buffer): void {
-    this.#peer?.pinged(data);
+    this.#listener?.pinged(data);
   }
 
   ponged(data: Buffer): void {
-    this.#peer?.ponged(data);
+    this.#listener?.ponged(data);
   }
 
   drained(): void {
-    this.#peer?.drained();
+    this.#listener?.drained();
   }
 
   flooded(): void {
-    this.#peer?.flooded();
+    this.#listener?.flooded();
   }
 
   failed(error: Error): void {
-    this.#peer?.failed(error);
+    this.#listener?.failed(error);
   }
 
   concluded(code: number, reason: string, isFault: boolean): void {
     if (this.#hasConcluded) return;
     this.#hasConcluded = true;
     this.#timer.cancel();
-    // The messages that came before are delivered before.
-    this.#inbox?.end();
-    this.#peer?.concluded(code, reason, isFault);
+    // Earlier messages are delivered first.
+    this.#inbound?.close();
+    this.#listener?.concluded(code, reason, isFault);
   }
 
-  /** After our own close frame, the code of the peer's answer is no news. */
+  /** After `close`, reports the code of the session, not the code of the peer's answer. */
   onTransportClosed(code: number, reason: string): void {
     this.#isOpen = false;
     this.#timer.cancel();
-    this.#inbox?.end();
-    const ending = code === ABNORMAL || this.#closing === undefined ? { code, reason } : this.#closing;
-    this.#peer?.onTransportClosed(ending.code, ending.reason);
+    this.#inbound?.close();
+    const ending = code === ABNORMAL || this.#closeReason === undefined ? { code, reason } : this.#closeReason;
+    this.#listener?.onTransportClosed(ending.code, ending.reason);
   }
 
   /**
-   * A peer that breaks SockJS's framing cannot be relied on to read more of SockJS: no `c[…]` frame goes out, and the WebSocket's
-   * own close frame has the code and the reason, as in sockjs-node.
+   * A peer that breaks the framing probably cannot read SockJS frames. So no `c[…]` frame is written; the close frame of the
+   * WebSocket carries the code and the reason, as in sockjs-node.
    */
-  #breakOff(error: BrokenFraming): void {
-    this.#closing = error.closing;
+  #failFraming(error: BrokenFraming): void {
+    this.#closeReason = error.closing;
     this.concluded(error.closing.code, error.closing.reason, true);
-    this.#peer?.failed(error);
+    this.#listener?.failed(error);
   }
 
-  readonly #beat = (): void => {
-    this.#timer = this.#parts.clock.after(this.#parts.heartbeatIntervalMs, this.#beat);
-    if (this.isOpen && !this.#wire.mustWait()) this.#wire.write([HEARTBEAT_FRAME]);
+  readonly #sendHeartbeat = (): void => {
+    this.#timer = this.#parts.clock.after(this.#parts.heartbeatIntervalMs, this.#sendHeartbeat);
+    if (this.isOpen && !this.#transport.mustWait()) this.#transport.write([HEARTBEAT_FRAME]);
   };
 }

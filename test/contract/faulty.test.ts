@@ -6,6 +6,7 @@ import type { ServerEvent } from "sendall";
 import { ExploreFailure, type ExploreOptions, explore, type Scenario } from "sendall/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { LiveConnection } from "../../src/actors/connection/connection.js";
+import { Receiver } from "../../src/actors/connection/receiver.js";
 import { Sender } from "../../src/actors/connection/sender.js";
 import { Registry } from "../../src/actors/route/registry.js";
 import { MemoryLink } from "../../src/testing/memory-transport/link.js";
@@ -50,9 +51,15 @@ const cases: Readonly<Record<string, Case>> = {
     },
     /** What arrives before `open` is handled is not taken. */
     spoil() {
-      const { message } = LiveConnection.prototype;
-      vi.spyOn(LiveConnection.prototype, "message").mockImplementation(function (this: LiveConnection, ...args) {
-        if (this.isTarget) message.apply(this, args);
+      const announced = new WeakSet<Receiver>();
+      const { announce } = LiveConnection.prototype;
+      vi.spyOn(LiveConnection.prototype, "announce").mockImplementation(function (this: LiveConnection) {
+        announced.add(this.receiver);
+        announce.call(this);
+      });
+      const { message } = Receiver.prototype;
+      vi.spyOn(Receiver.prototype, "message").mockImplementation(function (this: Receiver, ...args) {
+        if (announced.has(this)) message.apply(this, args);
       });
     },
   },
@@ -74,17 +81,14 @@ const cases: Readonly<Record<string, Case>> = {
     },
     /** A close frame of the peer that crosses ours counts once more than it should. */
     spoil() {
-      const closed = new WeakSet<LiveConnection>();
-      const { close, onTransportClosed } = LiveConnection.prototype;
+      const closed = new WeakSet<Receiver>();
+      const { close } = LiveConnection.prototype;
+      const { onTransportClosed } = Receiver.prototype;
       vi.spyOn(LiveConnection.prototype, "close").mockImplementation(function (this: LiveConnection, ...args) {
-        closed.add(this);
+        closed.add(this.receiver);
         return close.apply(this, args);
       });
-      vi.spyOn(LiveConnection.prototype, "onTransportClosed").mockImplementation(function (
-        this: LiveConnection,
-        code,
-        reason,
-      ) {
+      vi.spyOn(Receiver.prototype, "onTransportClosed").mockImplementation(function (this: Receiver, code, reason) {
         onTransportClosed.call(this, code, reason);
         if (closed.has(this) && code === 4_000) onTransportClosed.call(this, code, reason);
       });

@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { channels, type ServeOptions, type Server, type ServerEvent, serve } from "sendall";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import { LiveConnection } from "../../src/actors/connection/connection.js";
+import { Receiver } from "../../src/actors/connection/receiver.js";
 import { createClock } from "../../src/runtime/clock.js";
 import { clientFrame, RawPeer, until, upgradeRequest } from "./peers.js";
 
@@ -96,8 +96,8 @@ test("a peer that has answered the heartbeat is not cut", async () => {
 test("a peer whose message waits is not closed for idleTimeoutMs", async () => {
   const { seen, handler } = listen();
   let peer: RawPeer | undefined;
-  const { open: opened } = LiveConnection.prototype;
-  vi.spyOn(LiveConnection.prototype, "open").mockImplementation(function (this: LiveConnection) {
+  const { open: opened } = Receiver.prototype;
+  vi.spyOn(Receiver.prototype, "open").mockImplementation(function (this: Receiver) {
     opened.call(this);
     peer?.write(clientFrame("here I am"));
     block();

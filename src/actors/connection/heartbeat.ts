@@ -4,6 +4,9 @@
  */
 import { Alarm, type Clock } from "../../runtime/clock.js";
 
+/** What the heartbeat's pings carry, so that their pongs are told from the answers to a program's pings. */
+export const HEARTBEAT: Buffer = Buffer.from("heartbeat");
+
 export interface HeartbeatSettings {
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -24,7 +27,7 @@ export abstract class Heartbeat extends Alarm {
   abstract get pausedAt(): number | undefined;
   protected abstract sendHeartbeat(): void;
   /** It has not been heard in time. */
-  protected abstract giveUp(): void;
+  protected abstract onDead(): void;
 
   protected watch(settings: HeartbeatSettings): void {
     this.#settings = settings;
@@ -56,7 +59,7 @@ export abstract class Heartbeat extends Alarm {
     // Since then, not for so long: alarms ring a little late, and the answer came a little after the ping.
     const wasHeard = this.clock.now() - silentMs >= askedAt;
     if (wasHeard) this.clock.after(Math.max(settings.intervalMs - silentMs, 0), this);
-    else this.giveUp();
+    else this.onDead();
   }
 
   /** For how long the peer could have been heard and was not. */

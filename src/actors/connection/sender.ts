@@ -1,21 +1,13 @@
 /**
- * The sending half of a connection: an outbox, bounded, and the actor that empties it with one socket write a turn. The bus
- * offers frames, the turn flushes, the wire says when it has drained, the connection closes (contract 6 and 9).
+ * The sending half of a connection: a bounded outbox that is emptied with one socket write a turn. The bus offers frames, the turn
+ * flushes, the transport says when the socket has drained, the connection closes (contract 6 and 9).
  */
-
 import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
-import {
-  type Crashed,
-  deliver,
-  type Latent,
-  type ObjectActor,
-  type ObjectLogic,
-  objectLogic,
-} from "../inspection/object-logic.js";
+import type { RouteMirror } from "../inspection/mirror.js";
 import type { Counters } from "../route/counters.js";
-import type { Outcome } from "../route/member.js";
+import type { Outbox, Outcome } from "../route/member.js";
 
 export interface OutboxSettings {
   readonly maxBufferedBytes: number;
@@ -27,66 +19,60 @@ export interface SenderParts {
   readonly settings: { readonly outbox: OutboxSettings };
   readonly turn: Turn;
   readonly counters: Counters;
-  /** Whether somebody inspects the server's actors. */
-  readonly inspection: { readonly isOn: boolean };
+  readonly mirror: RouteMirror;
 }
 
-/** Whom a sender is for. */
+/** The connection of a sender. */
 export interface SenderOwner {
-  senderActor(): SenderActor;
-  /** It has become a slow consumer: told once until it has drained. */
-  becomeSlow(): void;
+  /** The connection has become a slow consumer: told once until the socket has drained. */
+  onSlow(): void;
+  /** Bytes were offered to a transport that carries text only. */
+  onBytesDropped(): void;
+  readonly ending: { crash(half: "sender", error: unknown): void };
 }
 
-export type SenderEvent =
-  | { readonly type: "flush" }
-  | { readonly type: "drained" }
-  | { readonly type: "close"; readonly code: number; readonly reason: string };
-
-export type SenderActor = ObjectActor<Sender, SenderEvent | Crashed>;
-
-const FLUSH: SenderEvent = { type: "flush" };
-const DRAINED: SenderEvent = { type: "drained" };
-
-/** A broadcast goes through `offer` and `flush` once for each member: they touch as little memory as they can. */
-export class Sender implements Latent<SenderEvent> {
-  actor: SenderActor | undefined = undefined;
-  readonly #wire: Transport;
+/** A broadcast calls `offer` and `flush` once for each member: both touch as little memory as they can. */
+export class Sender implements Outbox {
+  /** `false` once our side has begun to close the connection. */
+  isLive = true;
+  readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
-  /** What waits, oldest first, and its bytes; those before `#first` were dropped. */
+  /** The frames that wait, oldest first, and their bytes; frames before `#first` were dropped. */
   #outbox: Frame[] | undefined;
   #first = 0;
   #bytes = 0;
-  #isDirty = false;
-  /** The socket had taken everything when it was last written to, so that it need not be asked. */
+  #isFlushDue = false;
+  /** The socket had taken everything after the last write, so its buffer need not be asked. */
   #hasTakenAll = true;
   #isSlow = false;
-  #hasEnded = false;
-  /** The turn in which a delayed wire was last written to. */
+  #hasStopped = false;
+  #hasCrashed = false;
+  /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
   #closing: { readonly code: number; readonly reason: string } | undefined;
 
-  constructor(parts: SenderParts, owner: SenderOwner, wire: Transport) {
+  constructor(parts: SenderParts, owner: SenderOwner, transport: Transport) {
     this.#parts = parts;
     this.#owner = owner;
-    this.#wire = wire;
+    this.#transport = transport;
   }
 
-  appear(): SenderActor {
-    this.actor ??= this.#owner.senderActor();
-    return this.actor;
+  get isOpen(): boolean {
+    return this.isLive && this.#transport.isOpen;
   }
 
   get bufferedBytes(): number {
-    return this.#hasTakenAll ? this.#bytes : this.#bytes + this.#wire.untakenBytes;
+    return this.#hasTakenAll ? this.#bytes : this.#bytes + this.#transport.untakenBytes;
   }
 
   offer(frame: Frame): Outcome {
+    if (!this.isOpen) return "dead";
+    if (typeof frame.data !== "string" && this.#transport.isTextOnly === true) return this.#dropBytes();
     if (this.bufferedBytes >= this.#parts.settings.outbox.maxBufferedBytes) {
       // What one event sends is written before the turn's end if it is this much: only what the socket does not take counts.
       this.flush();
-      if (this.#isOver() && !this.#applyPolicy()) {
+      if (this.#isFull() && !this.#applyPolicy()) {
         this.#parts.counters.dropped++;
         return "dropped";
       }
@@ -94,63 +80,65 @@ export class Sender implements Latent<SenderEvent> {
     if (this.#outbox === undefined) this.#outbox = [frame];
     else this.#outbox.push(frame);
     this.#bytes += frame.wire.length;
-    if (!this.#isDirty) {
-      this.#isDirty = true;
+    if (!this.#isFlushDue) {
+      this.#isFlushDue = true;
       this.#parts.turn.flushAtEnd(this);
     }
     return "queued";
   }
 
-  /**
-   * Once for each socket and turn: through the actor only while somebody looks on, since its envelope would cost more than
-   * all else that is done here. A failure goes to the actor in any case, for supervision.
-   */
   flush(): void {
-    this.#isDirty = false;
-    if (this.#hasEnded) return;
-    if (this.#parts.inspection.isOn) {
-      this.actor?.send(FLUSH);
-      return;
-    }
-    try {
-      this.receive(FLUSH);
-    } catch (error) {
-      this.appear().send({ type: "crashed", error });
-    }
+    this.#isFlushDue = false;
+    if (this.#hasStopped) return;
+    const { mirror } = this.#parts;
+    if (mirror.isOn) mirror.show(this, { type: "flush" });
+    this.#step();
   }
 
   drained(): void {
-    if (!this.#hasEnded) deliver(this, DRAINED);
-  }
-
-  /** The wire has gone: nothing is sent any more, and the actor may be dead. */
-  end(): void {
-    this.#hasEnded = true;
-    this.#closing = undefined;
-    this.#empty();
+    if (this.#hasStopped) return;
+    const { mirror } = this.#parts;
+    if (mirror.isOn) mirror.show(this, { type: "drained" });
+    this.#isSlow = false;
+    this.#step();
   }
 
   /** Sends what waits, then a close frame. */
   close(code: number, reason: string): void {
-    if (!this.#hasEnded) deliver(this, { type: "close", code, reason });
+    if (this.#hasStopped) return;
+    const { mirror } = this.#parts;
+    if (mirror.isOn) mirror.show(this, { type: "close", code, reason });
+    this.#closing = { code, reason };
+    this.#step();
   }
 
-  receive(event: SenderEvent | Crashed): void {
-    if (event.type === "crashed") throw event.error;
-    if (event.type === "close") this.#closing = event;
-    if (event.type === "drained") this.#isSlow = false;
-    this.#write();
-    if (this.#closing !== undefined) this.#finish(this.#closing);
+  /** The transport has gone: nothing is sent from now on. */
+  stop(): void {
+    this.#hasStopped = true;
+    this.#closing = undefined;
+    this.#empty();
+  }
+
+  #step(): void {
+    if (this.#hasCrashed) return;
+    try {
+      if (this.#transport.mustWait()) return;
+      this.#write();
+      if (this.#closing !== undefined) this.#finish(this.#closing);
+    } catch (error) {
+      this.#hasCrashed = true;
+      this.#parts.mirror.crash(this, error);
+      this.#owner.ending.crash("sender", error);
+    }
   }
 
   #write(): void {
-    if (this.#wire.mustWait()) return;
     const frames = this.#first === 0 ? this.#outbox : this.#outbox?.slice(this.#first);
     if (frames === undefined) return;
     this.#empty();
-    if (!this.#wire.write(frames)) return;
-    this.#hasTakenAll = this.#wire.untakenBytes === 0;
-    if (this.#wire.isDelayed) this.#wroteIn = this.#parts.turn.number;
+    if (!this.#transport.write(frames)) return;
+    this.#hasTakenAll = this.#transport.untakenBytes === 0;
+    if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
     const { sent } = this.#parts.counters;
     sent.writes++;
@@ -160,15 +148,21 @@ export class Sender implements Latent<SenderEvent> {
 
   /** The close frame goes once the socket has taken what was sent before. */
   #finish({ code, reason }: { readonly code: number; readonly reason: string }): void {
-    if (this.#wire.mustWait()) return;
+    if (this.#transport.mustWait()) return;
     this.#closing = undefined;
-    this.#wire.close(code, reason);
+    this.#transport.close(code, reason);
     // A paused socket would not read the answer.
-    this.#wire.resume();
+    this.#transport.resume();
   }
 
-  /** A delayed wire is not judged in the turn that wrote: it has not had the time to take anything. */
-  #isOver(): boolean {
+  #dropBytes(): Outcome {
+    this.#parts.counters.dropped++;
+    this.#owner.onBytesDropped();
+    return "dropped";
+  }
+
+  /** A delayed transport is not judged in the turn of the write: it has had no time to take anything. */
+  #isFull(): boolean {
     const bytes = this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes;
     return bytes >= this.#parts.settings.outbox.maxBufferedBytes;
   }
@@ -178,10 +172,10 @@ export class Sender implements Latent<SenderEvent> {
     if (!this.#isSlow) {
       this.#isSlow = true;
       this.#parts.counters.slowConsumers++;
-      this.#owner.becomeSlow();
+      this.#owner.onSlow();
     }
     if (this.#parts.settings.outbox.slowConsumer !== "dropOldest") return false;
-    while (this.#isOver() && this.#dropOldest());
+    while (this.#isFull() && this.#dropOldest());
     return true;
   }
 
@@ -192,7 +186,7 @@ export class Sender implements Latent<SenderEvent> {
     this.#bytes -= oldest.wire.length;
     this.#parts.counters.dropped++;
     if (this.#first === this.#outbox.length) this.#empty();
-    // Not at each message: moving all that waits is what it would cost.
+    // Not for each message: moving all that waits is the cost.
     else if (this.#first * 2 >= this.#outbox.length) {
       this.#outbox = this.#outbox.slice(this.#first);
       this.#first = 0;
@@ -206,5 +200,3 @@ export class Sender implements Latent<SenderEvent> {
     this.#bytes = 0;
   }
 }
-
-export const senderLogic: ObjectLogic<Sender, SenderEvent | Crashed> = objectLogic<Sender, SenderEvent | Crashed>();

@@ -1,79 +1,79 @@
 /**
- * Who inspects the actors of a server. `server.actor.system` is the way in to all of them: beside its own it shows the systems that
- * the logic of routes has for itself. `server.ts` makes one of these for each server.
+ * Inspection of the actors of a server: `server.actor.system` is the way in to all of them. Besides the server's own system it shows
+ * the systems that the logic of routes runs in. The server makes one `Inspection`; XState does not tell whether somebody inspects, so
+ * `system.inspect` is watched.
  */
 import type { AnyActorRef, InspectionEvent, Subscription } from "xstate";
 import type { Logger } from "../../runtime/logger.js";
 import { guardInspector, guardSubscribers, type ObserverFailed } from "./observers.js";
 
-/** Whether somebody inspects the actors of a server, and which of them there are. */
+/** Whether somebody inspects the actors of a server, and which actors there are. */
 export interface Inspection {
-  readonly isOn: boolean;
-  /** `appear` is called each time that somebody begins to look on where nobody did: what is made in it was there already. */
-  beforeFirst(appear: () => void): void;
+  /** The server's own actor. */
+  readonly root: AnyActorRef;
+  /** Calls `listener` when the first inspector comes, before that inspector sees anything, and when the last has gone. */
+  onChange(listener: (isOn: boolean) => void): void;
   /**
-   * Shows the actors of another system, from its root on, as if they were the server's: to whoever inspects these, and by
-   * `get` and `getAll`.
-   * @returns what takes them out again
+   * Shows the actors of another system, from its root on, as if they were the server's: to every inspector, and by `get` and
+   * `getAll`.
+   * @returns a function that takes the system out again
    */
   include(root: AnyActorRef): () => void;
 }
 
 type Inspect = (event: InspectionEvent) => void;
 
-/**
- * Watches `system.inspect`, as XState does not tell who inspects, and actors may spare themselves what nobody would see. What an
- * observer throws is logged, once for each observer.
- */
+/** An exception thrown by an observer is logged, once for each observer, and harms nobody. */
 export function watchInspection(actor: AnyActorRef, log: Logger): Inspection {
   const failed: ObserverFailed = (error, what) =>
     log.error({ err: error, observer: what }, "an observer of the actors failed");
   guardSubscribers(actor, failed);
-  return new Watch(actor, failed);
+  return new InspectedServer(actor, failed);
 }
 
-class Watch implements Inspection {
-  readonly #rootId: string;
-  readonly #hidden: (() => void)[] = [];
+class InspectedServer implements Inspection {
+  readonly root: AnyActorRef;
+  readonly #listeners: ((isOn: boolean) => void)[] = [];
   readonly #inspectors = new Set<Inspect>();
-  /** Other systems by their roots, with who inspects them. */
-  readonly #guests = new Map<AnyActorRef, Map<Inspect, Subscription>>();
+  /** The roots of other systems, each with the subscriptions of the inspectors. */
+  readonly #included = new Map<AnyActorRef, Map<Inspect, Subscription>>();
 
-  constructor({ system, sessionId }: AnyActorRef, failed: ObserverFailed) {
-    this.#rootId = sessionId;
+  constructor(actor: AnyActorRef, failed: ObserverFailed) {
+    const { system } = actor;
+    this.root = actor;
     const [inspect, get, getAll] = [system.inspect.bind(system), system.get.bind(system), system.getAll.bind(system)];
     system.inspect = (inspector) => {
-      if (!this.isOn) for (const appear of this.#hidden) appear();
+      if (this.#inspectors.size === 0) this.#tell(true);
       return this.#add(guardInspector(inspector, failed), inspect);
     };
     system.get = (id) => get(id) ?? this.#find(String(id));
-    system.getAll = () => Object.assign({}, ...this.#systems.map((one) => one.getAll()), getAll());
+    system.getAll = () => Object.assign({}, ...this.#systems.map((included) => included.getAll()), getAll());
   }
 
-  get isOn(): boolean {
-    return this.#inspectors.size > 0;
-  }
-
-  beforeFirst(appear: () => void): void {
-    this.#hidden.push(appear);
-  }
+  onChange = (listener: (isOn: boolean) => void): void => {
+    this.#listeners.push(listener);
+  };
 
   include(root: AnyActorRef): () => void {
     const subscriptions = new Map<Inspect, Subscription>();
-    this.#guests.set(root, subscriptions);
+    this.#included.set(root, subscriptions);
     for (const inspect of this.#inspectors) {
-      // It was made before anybody could look on.
-      inspect({ type: "@xstate.actor", actorRef: root, rootId: this.#rootId });
+      // XState told of the root's creation before anybody could listen.
+      inspect({ type: "@xstate.actor", actorRef: root, rootId: this.root.sessionId });
       subscriptions.set(inspect, this.#show(root, inspect));
     }
     return () => {
-      this.#guests.delete(root);
+      this.#included.delete(root);
       for (const subscription of subscriptions.values()) subscription.unsubscribe();
     };
   }
 
   get #systems(): AnyActorRef["system"][] {
-    return Array.from(this.#guests.keys(), ({ system }) => system);
+    return Array.from(this.#included.keys(), ({ system }) => system);
+  }
+
+  #tell(isOn: boolean): void {
+    for (const listener of this.#listeners) listener(isOn);
   }
 
   #find(id: string): AnyActorRef | undefined {
@@ -87,20 +87,21 @@ class Watch implements Inspection {
   #add(inspector: Inspect, inspect: (inspector: Inspect) => Subscription): Subscription {
     const subscription = inspect(inspector);
     this.#inspectors.add(inspector);
-    for (const [root, subscriptions] of this.#guests) subscriptions.set(inspector, this.#show(root, inspector));
+    for (const [root, subscriptions] of this.#included) subscriptions.set(inspector, this.#show(root, inspector));
     return {
       unsubscribe: () => {
         if (!this.#inspectors.delete(inspector)) return;
         subscription.unsubscribe();
-        for (const subscriptions of this.#guests.values()) {
+        for (const subscriptions of this.#included.values()) {
           subscriptions.get(inspector)?.unsubscribe();
           subscriptions.delete(inspector);
         }
+        if (this.#inspectors.size === 0) this.#tell(false);
       },
     };
   }
 
   #show({ system }: AnyActorRef, inspect: Inspect): Subscription {
-    return system.inspect((event) => inspect({ ...event, rootId: this.#rootId }));
+    return system.inspect((event) => inspect({ ...event, rootId: this.root.sessionId }));
   }
 }

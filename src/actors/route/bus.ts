@@ -7,16 +7,16 @@ import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
 import { checkCloseCode, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
-import { MAX_NAME_LENGTH } from "../../api/names.js";
 import type { Stats } from "../../api/stats.js";
 import type { Inlet, Outlet } from "../../cluster/outlet.js";
-import { isDebugging } from "../../log/log.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Logger } from "../../runtime/logger.js";
+import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
+import { checkDuration, checkRoom } from "./checks.js";
+import type { ConnectionQueue } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
-import type { ConnectionQueue, Mailbox } from "./mailbox.js";
+import type { Mailbox } from "./mailbox.js";
 import type { Member, Outcome } from "./member.js";
 import type { Registry } from "./registry.js";
 
@@ -24,49 +24,24 @@ export interface BusParts {
   readonly clock: Clock;
   readonly registry: Registry<Member>;
   readonly mailbox: Mailbox;
-  /** The lane of what concerns no connection. */
+  /** The queue of events that concern no connection. */
   readonly common: ConnectionQueue;
   readonly counters: Counters;
   readonly log: Logger;
+  /** Whether each frame is logged. */
+  readonly level: LevelSource;
   /** Throws `BAD_DATA`. */
   readonly encode: (data: Data) => Frame;
-  /** Something was posted into the mailbox. */
-  readonly wake: () => void;
-  /** Whether what is told to nobody in particular is told to each connection. */
+  /** Whether an `info` event without an addressee goes to each connection. */
   readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
-  /** The way to the other nodes, if there are any. */
+  /** The way to the other nodes of a cluster. */
   readonly outlet?: Outlet | undefined;
 }
 
-/** Throws `BAD_ROOM` unless it can be the name of a room. */
-export function checkRoom(room: unknown): asserts room is string {
-  if (typeof room === "string" && room.length > 0 && room.length <= MAX_NAME_LENGTH) return;
-  const got = typeof room === "string" && room !== "" ? `one of ${room.length}` : show(room);
-  throw new SendallError("BAD_ROOM", `room: expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${got}`);
-}
-
-/** V8 copies a substring below this length; a longer one keeps the whole string that it was cut from. */
-const COPIED_BELOW = 13;
-
-/** The name as a string of its own: a name that was cut out of a message would keep that message for as long as the room. */
-export function ownName(room: string): string {
-  if (room.length < COPIED_BELOW) return room;
-  const copy = Buffer.from(room).toString();
-  // Half a character of two has no UTF-8.
-  return copy === room ? copy : Buffer.from(room, "utf16le").toString("utf16le");
-}
-
-/** Throws `BAD_DURATION` unless it is a number of milliseconds. */
-export function checkDuration(what: string, ms: unknown): asserts ms is number {
-  if (typeof ms !== "number" || !(ms >= 0 && ms < Number.POSITIVE_INFINITY))
-    throw new SendallError("BAD_DURATION", `${what}: expected milliseconds from 0, got ${show(ms)}`);
-}
-
-/** What is logged where `Member.forward` says `false`. */
+/** The line of the log for an event that `Member.forward` did not take. */
 export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";
 
-const DEAD: Receipt = { targeted: 1, queued: 0, dropped: 0, dead: 1 };
 const NOBODY: Receipt = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
 
 function idOf(ref: ConnectionRef): string {
@@ -144,11 +119,8 @@ export class RouteBus implements Bus, Inlet {
   tell(data: unknown, to?: ConnectionRef): boolean {
     if (this.#hasEnded) return false;
     if (to !== undefined) return this.find(to)?.tell(data) ?? false;
-    const { mailbox, common, wake, tellsEach } = this.#parts;
-    if (tellsEach()) return this.#tellEach(data);
-    const posted = mailbox.post(common, { type: "info", data });
-    if (posted) wake();
-    return posted;
+    const { mailbox, common, tellsEach } = this.#parts;
+    return tellsEach() ? this.#tellEach(data) : mailbox.post(common, { type: "info", data });
   }
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
@@ -221,7 +193,7 @@ export class RouteBus implements Bus, Inlet {
   }
 
   /** Ends all alarms and sets no more: whoever sleeps is never woken. */
-  end(): void {
+  stop(): void {
     this.#hasEnded = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
@@ -240,19 +212,26 @@ export class RouteBus implements Bus, Inlet {
   #sendTo(data: Data, to: ConnectionRef, anyRoute: boolean): Receipt {
     const { encode, counters, outlet } = this.#parts;
     const frame = encode(data);
-    const member = this.find(to);
+    // A reply goes to an object of ours: no need to ask the registry.
+    const member = this.#isOwn(to) ? to : this.find(to);
     if (member !== undefined) return withForwarded(this.#offerTo(frame, member), outlet && 0);
     const id = idOf(to);
     if (outlet?.isElsewhere(id)) return { ...NOBODY, forwarded: outlet.unicast(frame, id, anyRoute) };
     counters.deadLetters++;
-    return withForwarded(DEAD, outlet && 0);
+    return withForwarded(receiptOf("dead"), outlet && 0);
+  }
+
+  /** Whether this object is a connection of this bus, which a look-alike made by a program cannot be. */
+  #isOwn(ref: ConnectionRef): ref is Member & ConnectionRef {
+    return typeof ref === "object" && ref !== null && "home" in ref && ref.home === this;
   }
 
   #offerTo(frame: Frame, member: Member): Receipt {
-    this.#parts.counters.sent.frames++;
-    const tally = new Tally();
-    tally.add(member.offer(frame));
-    return this.#done(frame, tally);
+    const outcome = member.outbox.offer(frame);
+    const { counters } = this.#parts;
+    if (outcome === "dead") counters.deadLetters++;
+    else counters.sent.frames++;
+    return this.#logged(frame, receiptOf(outcome));
   }
 
   /** @param exceptId of whom is left out on other nodes, who may be here or there */
@@ -270,18 +249,28 @@ export class RouteBus implements Bus, Inlet {
     const { registry, counters } = this.#parts;
     const tally = new Tally();
     for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
-      if (member !== except && member.isTarget) tally.add(member.offer(frame));
+      if (member !== except && member.isTarget) tally.add(member.outbox.offer(frame));
     if (tally.targeted > 0) counters.sent.frames++;
-    return this.#done(frame, tally);
+    counters.deadLetters += tally.dead;
+    const { targeted, queued, dropped, dead } = tally;
+    return this.#logged(frame, { targeted, queued, dropped, dead });
   }
 
-  #done(frame: Frame, tally: Tally): Receipt {
-    const { counters, log } = this.#parts;
-    const { targeted, queued, dropped, dead } = tally;
-    counters.deadLetters += dead;
-    if (isDebugging(log)) log.debug({ bytes: frame.payloadBytes, targeted, queued, dropped, dead }, "frame");
-    return { targeted, queued, dropped, dead };
+  #logged(frame: Frame, receipt: Receipt): Receipt {
+    const { level, log } = this.#parts;
+    if (EACH_EVENT.has(level.level)) log.debug({ bytes: frame.payloadBytes, ...receipt }, "frame");
+    return receipt;
   }
+}
+
+/** Of one message to one connection. */
+function receiptOf(outcome: Outcome): Receipt {
+  return {
+    targeted: 1,
+    queued: outcome === "queued" ? 1 : 0,
+    dropped: outcome === "dropped" ? 1 : 0,
+    dead: outcome === "dead" ? 1 : 0,
+  };
 }
 
 class Tally {

@@ -1,12 +1,11 @@
 /**
- * The handler's mailbox: one for each route, with a lane for each connection. Receivers post into it, the handler actor
- * takes out of it. It decides the order of events, and tells a lane when its connection has to pause (contract 2, 5, 11).
+ * The handler's mailbox: one for each route, with a queue for each connection. Receivers post into the mailbox, the handler actor
+ * takes out of it. The mailbox decides the order of events, and tells a queue when its connection has to pause (contract 2, 5, 11).
  */
-
 import { Fifo } from "../../runtime/fifo.js";
-import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import { EVENT_BYTES } from "../../transport/paused-bytes.js";
-import { isControl, type MailboxEvent } from "./mailbox-event.js";
+import { ConnectionQueue, type Posted, type QueueOwner, SerialGroup } from "./connection-queue.js";
+import type { MailboxEvent } from "./mailbox-event.js";
 import type { Target } from "./runner.js";
 
 export interface MailboxLimits {
@@ -16,82 +15,15 @@ export interface MailboxLimits {
   readonly maxInfo: number;
 }
 
-/** Whose lane it is: told when the lane is full and when it has room again, and of its first and last event. */
-export interface QueueOwner {
-  /** Told of what the handler leaks in its events. */
-  readonly leakOwner: LeakOwner;
-  readonly isOpen: boolean;
-  pause(): void;
-  resume(): void;
-  /** Its `open` is about to be handled. */
-  announce(): void;
-  /** What waited in the lane when `Handler.catchUp` was called has been handled. */
-  caughtUp(): void;
-  /** Its `closed` has been handled. */
-  onClosedHandled(): void;
-}
-
-/** What is posted: the event and, for what the peer has sent, how many bytes it holds. */
-interface Posted {
-  readonly event: MailboxEvent;
-  readonly bytes: number;
-  /** An info event that was meant for all. */
-  readonly isForwarded: boolean;
-}
-
-/** Lanes that share one have one event under way at a time, all together. */
-export class SerialGroup {
-  isBusy = false;
-  /** Those whose places came up meanwhile. */
-  readonly blocked: Set<ConnectionQueue> = new Set();
-}
-
-/** The events of one connection that wait. Made by {@link Mailbox.lane}, filled and emptied by the mailbox alone, which counts them. */
-export class ConnectionQueue extends Fifo<Posted> {
-  readonly owner: QueueOwner | undefined;
-  /** Absent where the handler takes one event at a time anyway. */
-  readonly strand: SerialGroup | undefined;
-  /** Whose code handles its events, if not the route's handler. */
-  readonly target: Target | undefined;
-  /** What the peer has waiting: messages, and their bytes with {@link EVENT_BYTES} for each. */
-  messages = 0;
-  bytes = 0;
-  /** Info events that were meant for all. */
-  forwarded = 0;
-  isPaused = false;
-  /** Its places in the order of arrival: live ones, and older ones that no longer count. */
-  entries = 0;
-  skipped = 0;
-  /** More than `lowWaterEvents` wait: it has one place, and goes to the end after each event. */
-  isThrottled = false;
-  /** Places that came up while its strand was busy. */
-  blocked = 0;
-  /** An event of the lane is being awaited. */
-  isUnderWay = false;
-  /** How many events are still to be handled before the owner is told that it has caught up; 0 if nothing is to be told. */
-  behind = 0;
-
-  constructor(owner: QueueOwner | undefined, strand: SerialGroup | undefined, target: Target | undefined) {
-    super();
-    this.owner = owner;
-    this.strand = strand;
-    this.target = target;
-  }
-}
-
-/** An event on its way to the handler. */
-export interface Taken {
-  readonly event: MailboxEvent;
-  readonly lane: ConnectionQueue;
-}
-
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #order = new Fifo<ConnectionQueue>();
-  /** Places that have come up while their strand was busy, and may go now: they are the oldest. */
+  /** Entries that came up while their group was busy and may go now: the oldest of all. */
   readonly #released = new Fifo<ConnectionQueue>();
-  /** What concerns no connection. */
-  readonly common: ConnectionQueue = this.lane(undefined, new SerialGroup());
+  /** Events that concern no connection. */
+  readonly common: ConnectionQueue = this.createQueue(undefined, new SerialGroup());
+  /** Told of each event that is posted; set by the route once its handler is made. */
+  consumer: { wake(): void } | undefined;
   #size = 0;
   #infos = 0;
   #paused = 0;
@@ -110,137 +42,136 @@ export class Mailbox {
     return this.#paused;
   }
 
-  lane(owner: QueueOwner | undefined, strand?: SerialGroup, target?: Target): ConnectionQueue {
-    return new ConnectionQueue(owner, strand, target);
+  createQueue(owner: QueueOwner | undefined, group?: SerialGroup, target?: Target): ConnectionQueue {
+    return new ConnectionQueue(owner, group, target);
   }
 
-  /** @returns `false` if it is an info event and `maxInfo` of them wait */
-  post(lane: ConnectionQueue, event: MailboxEvent, bytes = 0): boolean {
+  /** @returns `false` for an `info` event if `maxInfo` of them wait */
+  post(queue: ConnectionQueue, event: MailboxEvent, bytes = 0): boolean {
     if (event.type === "info") {
       if (this.#infos >= this.#limits.maxInfo) return false;
       this.#infos++;
     } else if (isFromPeer(event)) {
-      lane.messages++;
-      lane.bytes += bytes + EVENT_BYTES;
+      queue.messages++;
+      queue.bytes += bytes + EVENT_BYTES;
     }
-    this.#queuePosted(lane, { event, bytes, isForwarded: false });
-    if (isFromPeer(event)) this.#press(lane);
+    this.#push({ event, queue, bytes, isForwarded: false });
+    if (isFromPeer(event)) this.#pauseIfFull(queue);
     return true;
   }
 
-  /** Posts an info event that was meant for all. @returns `false` if `maxInfo` of them wait in this lane */
-  forward(lane: ConnectionQueue, event: MailboxEvent): boolean {
-    if (lane.forwarded >= this.#limits.maxInfo) return false;
-    lane.forwarded++;
-    this.#queuePosted(lane, { event, bytes: 0, isForwarded: true });
+  /** Posts an `info` event that was meant for all connections. @returns `false` if `maxInfo` of them wait in this queue */
+  forward(queue: ConnectionQueue, event: MailboxEvent): boolean {
+    if (queue.forwarded >= this.#limits.maxInfo) return false;
+    queue.forwarded++;
+    this.#push({ event, queue, bytes: 0, isForwarded: true });
     return true;
   }
 
-  /** The next event; `undefined` if none waits, or only such as have to wait for one under way. */
-  take(): Taken | undefined {
+  /** The next event; `undefined` if none waits, or each has to wait for an event under way. */
+  take(): Posted | undefined {
     for (;;) {
-      const lane = this.#released.shift() ?? this.#order.shift();
-      if (lane === undefined) return undefined;
-      if (lane.skipped > 0) {
-        lane.skipped--;
+      const queue = this.#released.shift() ?? this.#order.shift();
+      if (queue === undefined) return undefined;
+      if (queue.skipped > 0) {
+        queue.skipped--;
         continue;
       }
-      lane.entries--;
-      if (lane.strand?.isBusy) {
-        lane.blocked++;
-        lane.strand.blocked.add(lane);
+      queue.entries--;
+      if (queue.group?.isBusy) {
+        queue.blocked++;
+        queue.group.blocked.add(queue);
         continue;
       }
-      const posted = lane.shift();
+      const posted = queue.shift();
       if (posted === undefined) continue;
-      this.#left(lane, posted);
-      this.#giveWay(lane);
-      this.#relieve(lane);
-      return { event: posted.event, lane };
+      this.#uncount(posted);
+      if (queue.isThrottled) this.#yieldToOthers(queue);
+      if (queue.isPaused) this.#resumeIfDrained(queue);
+      return posted;
     }
   }
 
-  /** The strand's event under way is settled: its next one may go. */
-  release(strand: SerialGroup): void {
-    strand.isBusy = false;
-    for (const lane of strand.blocked) {
-      lane.entries += lane.blocked;
-      for (; lane.blocked > 0; lane.blocked--) this.#released.push(lane);
+  /** The group's event under way is settled: the next one may go. */
+  release(group: SerialGroup): void {
+    group.isBusy = false;
+    for (const queue of group.blocked) {
+      queue.entries += queue.blocked;
+      for (; queue.blocked > 0; queue.blocked--) this.#released.push(queue);
     }
-    strand.blocked.clear();
+    group.blocked.clear();
   }
 
-  /** Throws away what waits, but for an `open` that the handler has not seen: `closed` must not come without it. */
-  discard(lane: ConnectionQueue): void {
-    const posted = lane.takeAll();
-    for (const one of posted) this.#left(lane, one);
-    lane.skipped += lane.entries;
-    lane.entries = 0;
-    lane.blocked = 0;
-    lane.isThrottled = false;
-    lane.behind = 0;
-    const first = posted[0];
-    if (first?.event.type === "open") this.post(lane, first.event);
-    this.#relieve(lane);
+  /** Throws away what waits, except an `open` that the handler has not seen: `closed` must not come without it. */
+  discard(queue: ConnectionQueue): void {
+    const waiting = queue.takeAll();
+    for (const posted of waiting) this.#uncount(posted);
+    queue.skipped += queue.entries;
+    queue.entries = 0;
+    queue.blocked = 0;
+    queue.isThrottled = false;
+    queue.behind = 0;
+    const first = waiting[0];
+    if (first?.event.type === "open") this.post(queue, first.event);
+    this.#resumeIfDrained(queue);
   }
 
-  /** Its socket has gone: what waits will be handled, and nothing is held back by it. */
-  unpause(lane: ConnectionQueue): void {
-    if (!lane.isPaused) return;
-    lane.isPaused = false;
+  /** The connection's socket has gone: what waits will be handled, and holds nothing back. */
+  unpause(queue: ConnectionQueue): void {
+    if (!queue.isPaused) return;
+    queue.isPaused = false;
     this.#paused--;
   }
 
-  #queuePosted(lane: ConnectionQueue, posted: Posted): void {
+  #push(posted: Posted): void {
+    const { queue } = posted;
     this.#size++;
-    lane.push(posted);
-    if (lane.owner !== undefined && lane.size > this.#limits.lowWaterEvents) lane.isThrottled = true;
-    if (!lane.isThrottled || lane.entries + lane.blocked === 0) this.#queue(lane, 1);
+    queue.push(posted);
+    if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;
+    if (!queue.isThrottled || queue.entries + queue.blocked === 0) {
+      queue.entries++;
+      this.#order.push(queue);
+    }
+    this.consumer?.wake();
   }
 
-  #queue(lane: ConnectionQueue, places: number): void {
-    lane.entries += places;
-    for (let i = 0; i < places; i++) this.#order.push(lane);
-  }
-
-  #left(lane: ConnectionQueue, { event, bytes, isForwarded }: Posted): void {
+  #uncount({ event, queue, bytes, isForwarded }: Posted): void {
     this.#size--;
-    if (isForwarded) lane.forwarded--;
+    if (isForwarded) queue.forwarded--;
     else if (event.type === "info") this.#infos--;
     else if (isFromPeer(event)) {
-      lane.messages--;
-      lane.bytes -= bytes + EVENT_BYTES;
+      queue.messages--;
+      queue.bytes -= bytes + EVENT_BYTES;
     }
   }
 
-  /** A hot lane has had its turn: whoever waits by now comes before its next event. */
-  #giveWay(lane: ConnectionQueue): void {
-    if (!lane.isThrottled) return;
-    lane.skipped += lane.entries;
-    lane.entries = 0;
-    lane.isThrottled = lane.size > this.#limits.lowWaterEvents;
-    this.#queue(lane, lane.isThrottled ? 1 : lane.size);
+  /** A throttled queue has had its turn: whatever waits by now comes before its next event. */
+  #yieldToOthers(queue: ConnectionQueue): void {
+    queue.skipped += queue.entries;
+    queue.isThrottled = queue.size > this.#limits.lowWaterEvents;
+    queue.entries = queue.isThrottled ? 1 : queue.size;
+    for (let i = 0; i < queue.entries; i++) this.#order.push(queue);
   }
 
-  #press(lane: ConnectionQueue): void {
-    if (lane.isPaused || lane.owner === undefined) return;
-    if (lane.messages < this.#limits.highWaterEvents && lane.bytes < this.#limits.maxBytes) return;
-    lane.isPaused = true;
+  #pauseIfFull(queue: ConnectionQueue): void {
+    if (queue.isPaused || queue.owner === undefined) return;
+    if (queue.messages < this.#limits.highWaterEvents && queue.bytes < this.#limits.maxBytes) return;
+    queue.isPaused = true;
     this.#paused++;
-    lane.owner.pause();
+    queue.owner.pause();
   }
 
-  #relieve(lane: ConnectionQueue): void {
-    if (!lane.isPaused || lane.owner === undefined) return;
+  #resumeIfDrained(queue: ConnectionQueue): void {
+    if (!queue.isPaused || queue.owner === undefined) return;
     const { highWaterEvents, lowWaterEvents, maxBytes } = this.#limits;
-    if (lane.messages > lowWaterEvents || lane.bytes > (maxBytes * lowWaterEvents) / highWaterEvents) return;
-    lane.isPaused = false;
+    if (queue.messages > lowWaterEvents || queue.bytes > (maxBytes * lowWaterEvents) / highWaterEvents) return;
+    queue.isPaused = false;
     this.#paused--;
-    lane.owner.resume();
+    queue.owner.resume();
   }
 }
 
-/** What the peer can send as much of as it likes. */
-function isFromPeer(event: MailboxEvent): boolean {
-  return event.type === "message" || isControl(event);
+/** Events that a peer can send in any number. */
+function isFromPeer({ type }: MailboxEvent): boolean {
+  return type === "message" || type === "ping" || type === "pong";
 }

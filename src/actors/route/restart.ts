@@ -32,7 +32,7 @@ export class Restart {
     const startedAt = clock.now();
     const ended = (error?: unknown): void => {
       if (this.#timer !== timer) return;
-      this.end();
+      this.stop();
       if (error !== undefined) onFailed(error, clock.now() - startedAt);
     };
     const tooLate = new SendallError("HANDLER_TIMEOUT", `"init": it was not finished after ${timeoutMs} ms`);
@@ -46,7 +46,7 @@ export class Restart {
   }
 
   /** It is waited for no longer. */
-  end(): void {
+  stop(): void {
     if (this.#timer === undefined) return;
     this.#timer.cancel();
     this.#timer = undefined;

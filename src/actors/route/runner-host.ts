@@ -3,12 +3,13 @@ import type { Connection, ConnectionId, Data } from "../../api/connection.js";
 import type { Outlet } from "../../cluster/outlet.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Logger } from "../../runtime/logger.js";
+import type { LevelSource, Logger } from "../../runtime/logger.js";
 import type { LeakKind } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import type { RouteBus } from "./bus.js";
+import type { ConnectionQueue } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
-import type { ConnectionQueue, Mailbox } from "./mailbox.js";
+import type { Mailbox } from "./mailbox.js";
 import type { Target } from "./runner.js";
 
 /** What a runner finds around it: its route, or the channel that it is for. */
@@ -21,13 +22,13 @@ export interface RunnerHost {
   readonly settings: RouteSettings;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether events and frames are logged. */
+  readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same bus on other nodes, if there are any. */
   readonly outlet: Outlet | undefined;
   /** A message as it goes out to the connections of `bus`; throws `BAD_DATA`. */
   encode(data: Data): Frame;
-  /** Something was posted into the mailbox. */
-  wake(): void;
   /** Runs the user's code outside any event: what it leaks is the handler's own. */
   run<R>(code: () => R): R;
   /**

@@ -1,9 +1,10 @@
 /**
- * One channel of a `channels` handler: its handler, bus, rooms and subscriptions. It shares mailbox and turn with its route, whose
- * handler actor runs its events; one at a time, unless its handler has an actor for each connection.
+ * A channel of a `channels` handler: a handler with a separate bus, rooms and subscriptions. The channel shares the mailbox and the turn
+ * of the route, whose handler actor runs the channel's events: one at a time, unless the channel's handler has an actor for each
+ * connection. A channel ends with the route, or when the channel's handler ends or fails too often.
  */
 import { RouteBus } from "../../actors/route/bus.js";
-import { type ConnectionQueue, SerialGroup } from "../../actors/route/mailbox.js";
+import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../../actors/route/connection-queue.js";
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member } from "../../actors/route/member.js";
 import { Registry } from "../../actors/route/registry.js";
@@ -17,50 +18,55 @@ import { writeEnd, writeMessage } from "../../api/multiplex.js";
 import type { Stats } from "../../api/stats.js";
 import { type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
-import type { Systems } from "../maker.js";
+import type { ActorSystems } from "../runner-factory.js";
 import { runHandler } from "../shape.js";
-import type { Subscription } from "./subscription.js";
+import type { SubscribedChannel, Subscriber } from "./subscribed-channel.js";
 
-export class ServerChannel implements Target {
+export class ServerChannel implements Target, SubscribedChannel {
   readonly name: string;
-  /** What is around the channel: the route, or the channel that this one is within. */
   readonly host: RunnerHost;
   readonly registry: Registry<Member>;
   readonly bus: RouteBus;
   readonly runner: Runner;
   readonly leakOwner: LeakOwner;
-  readonly #onEnded: (error: unknown) => void;
-  /** Shared by the lanes of all its subscriptions, unless each has an actor of its own. */
-  readonly #strand = new SerialGroup();
+  readonly #onClosed: (error: unknown) => void;
+  /** Shared by the queues of the subscriptions, unless each subscription has a separate actor. */
+  readonly #group = new SerialGroup();
   readonly #restart: Restart;
-  #hasEnded = false;
+  #isClosed = false;
 
-  constructor(name: string, handler: Handler, host: RunnerHost, systems: Systems, onEnded: (error: unknown) => void) {
+  constructor(
+    name: string,
+    handler: Handler,
+    host: RunnerHost,
+    systems: ActorSystems,
+    onClosed: (error: unknown) => void,
+  ) {
     this.name = name;
     this.host = host;
-    this.#onEnded = onEnded;
+    this.#onClosed = onClosed;
     this.leakOwner = {
       clock: host.clock,
       connection: undefined,
       leaked: (error, kind) => host.leaked(error, kind, undefined, this),
     };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
-    const { clock, mailbox, counters, log, wake, bus } = host;
+    const { clock, mailbox, counters, log, level, bus } = host;
     const outlet = host.outlet?.within(name);
     this.registry = new Registry<Member>(outlet?.populated);
     const { registry } = this;
-    const common = mailbox.lane(undefined, this.#strand, this);
+    const common = mailbox.createQueue(undefined, this.#group, this);
     const stats = (): Stats => bus.stats();
     const tellsEach = (): boolean => this.runner.tellsEach === true;
-    const parts = { clock, registry, mailbox, common, counters, log, encode, wake, tellsEach, stats, outlet };
+    const parts = { clock, registry, mailbox, common, counters, log, level, encode, tellsEach, stats, outlet };
     this.bus = new RouteBus(parts);
     this.#restart = new Restart({
       clock,
       timeoutMs: host.settings.handlerTimeoutMs,
       init: () => this.init(),
       onEnded: () => {
-        mailbox.release(this.#strand);
-        wake();
+        mailbox.release(this.#group);
+        mailbox.consumer?.wake();
       },
       onFailed: (error, tookMs) => host.failed(error, "init", undefined, this, tookMs),
     });
@@ -75,7 +81,7 @@ export class ServerChannel implements Target {
         run: (code) => runFor(this.leakOwner, code),
         failed: (error, what, connection, target = this, tookMs) =>
           host.failed(error, what, connection, target, tookMs),
-        end: (error) => this.#end(error),
+        end: (error) => this.#close(error),
       },
       systems,
     );
@@ -85,78 +91,73 @@ export class ServerChannel implements Target {
     return this.runner.concurrency;
   }
 
-  get hasEnded(): boolean {
-    return this.#hasEnded;
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
-  lane(subscription: Subscription): ConnectionQueue {
-    const strand = this.concurrency === "connection" ? new SerialGroup() : this.#strand;
-    return this.host.mailbox.lane(subscription, strand, this);
+  createQueue(owner: QueueOwner): ConnectionQueue {
+    const group = this.concurrency === "connection" ? new SerialGroup() : this.#group;
+    return this.host.mailbox.createQueue(owner, group, this);
   }
 
-  post({ lane }: Subscription, event: MailboxEvent, bytes = 0): boolean {
-    const posted = this.host.mailbox.post(lane, event, bytes);
-    if (posted) this.host.wake();
-    return posted;
+  post({ queue }: Subscriber, event: MailboxEvent, bytes = 0): boolean {
+    return this.host.mailbox.post(queue, event, bytes);
   }
 
-  forward({ lane }: Subscription, event: MailboxEvent): boolean {
-    const posted = this.host.mailbox.forward(lane, event);
-    if (posted) this.host.wake();
-    return posted;
+  forward({ queue }: Subscriber, event: MailboxEvent): boolean {
+    return this.host.mailbox.forward(queue, event);
   }
 
-  add(subscription: Subscription): void {
-    this.registry.add(subscription);
-    this.post(subscription, { type: "open", connection: subscription });
+  register(subscriber: Subscriber): void {
+    this.registry.add(subscriber);
+    this.post(subscriber, { type: "open", connection: subscriber });
   }
 
-  /** Tells the peer that the channel has ended for it. */
-  sayEnd(socket: Member): void {
-    socket.offer(this.host.encode(writeEnd(this.name)));
+  sendEnd(socket: Member): void {
+    socket.outbox.offer(this.host.encode(writeEnd(this.name)));
   }
 
-  /** It is no target any more. */
-  forget(subscription: Subscription, socket: Member, isDiscarded: boolean): void {
+  unregister(subscriber: Subscriber, socket: Member, isDiscarded: boolean): void {
+    const { queue, rooms } = subscriber;
     const { mailbox, onConnectionLeft } = this.host;
-    this.registry.remove(subscription, subscription.rooms);
-    if (isDiscarded) mailbox.discard(subscription.lane);
-    // Its socket is paused by it no longer.
-    if (!socket.isOpen) mailbox.unpause(subscription.lane);
-    this.runner.onConnectionLeft?.(subscription, isDiscarded);
-    onConnectionLeft(subscription.lane);
+    this.registry.remove(subscriber, rooms);
+    if (isDiscarded) mailbox.discard(queue);
+    // A closed socket has nothing left to pause.
+    if (!socket.isOpen) mailbox.unpause(queue);
+    this.runner.onConnectionLeft?.(subscriber, isDiscarded);
+    onConnectionLeft(queue);
   }
 
-  /** What it throws rejects. */
+  /** Rejects with whatever the handler's `init` throws. */
   async init(): Promise<void> {
     await runFor(this.leakOwner, () => this.runner.init());
   }
 
   restart(): void {
-    if (this.#hasEnded || this.#restart.isUnderWay) return;
-    // Nothing of it is under way: what has failed is over, and logic is done with an event at once.
-    this.#strand.isBusy = true;
+    if (this.#isClosed || this.#restart.isUnderWay) return;
+    // No event of the channel is under way: the failed event is over, and XState logic handles each event synchronously.
+    this.#group.isBusy = true;
     this.#restart.begin();
   }
 
   fail(error: unknown): void {
-    this.#end(error ?? new Error("the handler failed"));
+    this.#close(error ?? new Error("the handler failed"));
   }
 
   async stop(): Promise<void> {
-    this.#restart.end();
-    this.bus.end();
+    this.#restart.stop();
+    this.bus.stop();
     await runFor(this.leakOwner, () => this.runner.stop());
   }
 
-  #end(error: unknown): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+  #close(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
     for (const subscription of [...this.registry.all()]) subscription.close(code, reason);
     const { log } = this.host;
     if (error === undefined) log.info({ channel: this.name }, "a channel is closed: its handler has come to its end");
     else log.error({ err: error, channel: this.name }, "a channel is closed: its handler failed too often");
-    this.#onEnded(error);
+    this.#onClosed(error);
   }
 }

@@ -1,4 +1,8 @@
-/** `channels`: many named channels over one socket, each with a handler of any shape. What a socket sends is dealt out here. */
+/**
+ * `channels`: a handler that offers many named channels over one socket, each channel with a handler of any shape. The runner in this
+ * file dispatches the messages of each socket to the socket's subscriptions. Channels last as long as the route; the subscriptions of
+ * a socket end with the socket.
+ */
 
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member } from "../../actors/route/member.js";
@@ -13,7 +17,7 @@ import { MAX_NAME_LENGTH } from "../../api/names.js";
 import { isRecord } from "../../options/kinds.js";
 import { HANDLER_SHAPES, isHandler } from "../../options/server-kinds.js";
 import { show } from "../../runtime/show.js";
-import { type LookAtItLast, type Never, RunnerMaker, type Systems } from "../maker.js";
+import { type ActorSystems, type Impossible, type ResolvedLast, RunnerFactory } from "../runner-factory.js";
 import { ServerChannel } from "./channel.js";
 import { Subscription } from "./subscription.js";
 
@@ -22,7 +26,7 @@ export type ChannelHandlers<R, D = ConnectionData, P = Params> = {
   readonly [Name in keyof R]: Handler<D, R[Name], P>;
 };
 
-class Channels<D, P> extends RunnerMaker<D, P> {
+class ChannelsFactory<D, P> extends RunnerFactory<D, P> {
   readonly #handlers: ReadonlyMap<string, Handler>;
 
   constructor(handlers: ReadonlyMap<string, Handler>) {
@@ -30,38 +34,41 @@ class Channels<D, P> extends RunnerMaker<D, P> {
     this.#handlers = handlers;
   }
 
-  makeRunner(host: RunnerHost, systems: Systems): Runner {
+  createRunner(host: RunnerHost, systems: ActorSystems): Runner {
     return new ChannelsRunner(this.#handlers, host, systems);
   }
 }
 
-/** One socket, and its subscriptions by name: `undefined` where our side has ended one, of which the peer may not know yet. */
-interface Socket {
+/** A socket and its subscriptions by name: `undefined` after the server has ended a subscription, which the peer may not know yet. */
+interface SocketSubscriptions {
   readonly member: Member;
   readonly subscriptions: Map<string, Subscription | undefined>;
 }
 
-function live(socket: Socket | undefined): Subscription[] {
-  return [...(socket?.subscriptions.values() ?? [])].filter((one) => one !== undefined);
+function subscriptionsOf(socket: SocketSubscriptions | undefined): Subscription[] {
+  return [...(socket?.subscriptions.values() ?? [])].filter((subscription) => subscription !== undefined);
 }
 
-/** All connections that come to a runner are. */
+/** True for every connection that a runner gets. */
 function isMember(connection: Connection): connection is Member {
-  return "offer" in connection;
+  return "outbox" in connection;
 }
 
 class ChannelsRunner implements Runner {
-  /** Dealing out takes no time: it is the channels whose events may. */
+  /** Dispatching is synchronous; only the events of the channels may take time. */
   readonly concurrency = "connection";
   readonly hearsPings: boolean;
   readonly #host: RunnerHost;
   readonly #channels = new Map<string, ServerChannel>();
-  readonly #sockets = new Map<Connection, Socket>();
+  readonly #sockets = new Map<Connection, SocketSubscriptions>();
 
-  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, systems: Systems) {
+  constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, systems: ActorSystems) {
     this.#host = host;
     for (const [name, handler] of handlers)
-      this.#channels.set(name, new ServerChannel(name, handler, host, systems, (error) => this.#ended(error)));
+      this.#channels.set(
+        name,
+        new ServerChannel(name, handler, host, systems, (error) => this.#onChannelClosed(error)),
+      );
     this.hearsPings = this.#all.some(({ runner }) => runner.hearsPings);
   }
 
@@ -69,25 +76,25 @@ class ChannelsRunner implements Runner {
     return [...this.#channels.values()];
   }
 
-  /** All or none: what one throws ends all that the others have begun. */
+  /** Starts every channel or none: after a failure the channels that have started are stopped. */
   async init(): Promise<void> {
-    const begun: ServerChannel[] = [];
+    const started: ServerChannel[] = [];
     try {
       for (const channel of this.#all) {
         await channel.init();
-        begun.push(channel);
+        started.push(channel);
       }
     } catch (error) {
-      for (const { bus } of this.#all) bus.end();
-      await Promise.allSettled(begun.map((channel) => channel.stop()));
+      for (const { bus } of this.#all) bus.stop();
+      await Promise.allSettled(started.map((channel) => channel.stop()));
       throw error;
     }
   }
 
-  /** None waits for another, and what one throws keeps none from it. */
+  /** Stops the channels side by side; an exception in one channel does not keep the rest from stopping. */
   async stop(): Promise<void> {
-    const stopped = await Promise.allSettled(this.#all.map((channel) => channel.stop()));
-    for (const one of stopped) if (one.status === "rejected") throw one.reason;
+    const results = await Promise.allSettled(this.#all.map((channel) => channel.stop()));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   roomCount(): number {
@@ -105,71 +112,72 @@ class ChannelsRunner implements Runner {
       this.#sockets.set(connection, { member: connection, subscriptions: new Map() });
     const socket = this.#sockets.get(connection);
     if (socket === undefined) return;
-    if (event.type === "message") this.#deal(event.data, socket);
-    else for (const subscription of live(socket)) subscription.take(event);
+    if (event.type === "message") this.#dispatch(event.data, socket);
+    else for (const subscription of subscriptionsOf(socket)) subscription.onSocketEvent(event);
     if (event.type === "closed") this.#sockets.delete(connection);
   };
 
   caughtUp(connection: Connection, done: () => void): void {
-    const waiting = live(this.#sockets.get(connection));
-    let behind = waiting.length;
-    if (behind === 0) done();
-    for (const subscription of waiting)
+    const subscriptions = subscriptionsOf(this.#sockets.get(connection));
+    let waiting = subscriptions.length;
+    if (waiting === 0) done();
+    for (const subscription of subscriptions)
       subscription.catchUp(() => {
-        if (--behind === 0) done();
+        if (--waiting === 0) done();
       });
   }
 
   onConnectionLeft(connection: Connection, isDiscarded: boolean): void {
-    for (const subscription of live(this.#sockets.get(connection))) subscription.left(isDiscarded);
+    for (const subscription of subscriptionsOf(this.#sockets.get(connection))) subscription.unregister(isDiscarded);
   }
 
-  #deal(data: string | Buffer, socket: Socket): void {
+  #dispatch(data: string | Buffer, socket: SocketSubscriptions): void {
     const message = readMultiplexed(data);
-    if (message === undefined) this.#refuse(socket, "", "expected sub,name or msg,name,payload or uns,name");
+    if (message === undefined) this.#sendError(socket, "", "expected sub,name or msg,name,payload or uns,name");
     else if (message.verb === "sub") this.#subscribe(message.name, socket);
-    else if (!socket.subscriptions.has(message.name)) this.#refuse(socket, message.name, "not subscribed");
-    else if (message.verb === "msg") socket.subscriptions.get(message.name)?.message(message.payload);
+    else if (!socket.subscriptions.has(message.name)) this.#sendError(socket, message.name, "not subscribed");
+    else if (message.verb === "msg") socket.subscriptions.get(message.name)?.onMessage(message.payload);
     else {
-      socket.subscriptions.get(message.name)?.ended({ ...NORMAL, wasClean: true, by: "peer" });
+      socket.subscriptions.get(message.name)?.onClosed({ ...NORMAL, wasClean: true, by: "peer" });
       socket.subscriptions.delete(message.name);
     }
   }
 
-  #subscribe(name: string, socket: Socket): void {
+  #subscribe(name: string, socket: SocketSubscriptions): void {
     const { member, subscriptions } = socket;
     const channel = this.#channels.get(name);
-    if (channel === undefined) this.#refuse(socket, name, "there is no such channel");
-    else if (channel.hasEnded) this.#refuse(socket, name, "this channel is closed");
-    else if (subscriptions.get(name) !== undefined) this.#refuse(socket, name, "subscribed already");
+    if (channel === undefined) this.#sendError(socket, name, "there is no such channel");
+    else if (channel.isClosed) this.#sendError(socket, name, "this channel is closed");
+    else if (subscriptions.get(name) !== undefined) this.#sendError(socket, name, "subscribed already");
     else {
       const subscription = new Subscription(channel, member, () => subscriptions.set(name, undefined));
       subscriptions.set(name, subscription);
-      channel.add(subscription);
+      channel.register(subscription);
     }
   }
 
-  #refuse({ member }: Socket, name: string, why: string): void {
-    member.offer(this.#host.encode(writeError(name, why)));
+  #sendError({ member }: SocketSubscriptions, name: string, why: string): void {
+    member.outbox.offer(this.#host.encode(writeError(name, why)));
   }
 
-  /** With the last channel the whole handler has come to its end. */
-  #ended(error: unknown): void {
-    if (this.#all.every((channel) => channel.hasEnded)) this.#host.end(error);
+  /** The handler ends with its last channel. */
+  #onChannelClosed(error: unknown): void {
+    if (this.#all.every((channel) => channel.isClosed)) this.#host.end(error);
   }
 }
 
 /** @hidden */
-export function channels<D>(never: Never<D>): LookAtItLast<D>;
+export function channels<D>(never: Impossible<D>): ResolvedLast<D>;
 /**
- * Many named channels over one socket, each with a handler of any shape, on the multiplex wire of SockJS: a client sends
- * `sub,name`, `msg,name,payload` and `uns,name` and gets `msg,name,payload`, `uns,name` where the channel has ended for it, and
- * `err,name,text` for what cannot be done. A channel's handler sees each subscription as a connection: `open` comes with `sub`,
- * `closed` with `uns` or the end of the socket. Its bus, rooms and verbs reach the subscribers of the channel only, and `close`
- * ends the channel for the peer, not the socket. Binary messages carry the same words as bytes. The server's own verbs speak to the
- * sockets as they are.
+ * Many named channels over one socket, each with a handler of any shape, in SockJS's multiplex format. A client sends
+ * `sub,name`, `msg,name,payload` and `uns,name`. The server sends `msg,name,payload`; `uns,name` when the channel has ended for the
+ * client; and `err,name,text` for a request that the server cannot carry out. A channel's handler sees each subscription as a
+ * connection: `open` comes with `sub`, `closed` with `uns` or the end of the socket. The bus, rooms and verbs of a channel reach only
+ * the subscribers of the channel, and `close` ends the channel for the peer, not the socket. Binary messages carry the same words as
+ * bytes. The server's own verbs (`server.sendall` and so on) send to the sockets directly, outside any channel.
  *
- * @throws SendallError `BAD_HANDLER` if a name is empty, holds a comma or is longer than 1,024 characters, or a handler is none
+ * @throws SendallError `BAD_HANDLER` if a name is empty, holds a comma or is longer than 1,024 characters, or if a handler has no
+ * shape that Sendall knows
  */
 export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P>;
 export function channels(handlers: unknown): unknown {
@@ -187,5 +195,5 @@ export function channels(handlers: unknown): unknown {
       throw new SendallError("BAD_HANDLER", `channels.${name}: expected ${HANDLER_SHAPES}, got ${show(handler)}`);
     checked.set(name, handler);
   }
-  return new Channels<ConnectionData, Params>(checked);
+  return new ChannelsFactory<ConnectionData, Params>(checked);
 }

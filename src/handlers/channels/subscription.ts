@@ -1,53 +1,56 @@
 /**
- * One socket's subscription to a channel, which is what the channel's handler gets as its connection: the socket's facts, and
- * verbs and rooms of the channel's own. Ends with `uns` from either side, or with the socket.
+ * A socket's subscription to a channel, which the channel's handler gets as its connection: with the facts of the socket, and with the
+ * verbs and rooms of the channel. A subscription ends with `uns` from either side, or with its socket.
  */
 import type { PeerCertificate } from "node:tls";
 import { IdleAlarm } from "../../actors/connection/idle-alarm.js";
-import { checkDuration, checkRoom, LOST_INFO, ownName } from "../../actors/route/bus.js";
-import type { ConnectionQueue, QueueOwner } from "../../actors/route/mailbox.js";
+import { LOST_INFO } from "../../actors/route/bus.js";
+import { checkDuration, checkRoom, ownName } from "../../actors/route/checks.js";
+import type { ConnectionQueue } from "../../actors/route/connection-queue.js";
 import { isControl, type MailboxEvent } from "../../actors/route/mailbox-event.js";
-import type { Member, Outcome } from "../../actors/route/member.js";
+import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
 import type { ConnectionData, ConnectionId, Data, Params, TransportName } from "../../api/connection.js";
 import type { Ending, MessageEvent } from "../../api/events.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import { endingOf } from "../ending.js";
-import type { ServerChannel } from "./channel.js";
+import type { SubscribedChannel, Subscriber } from "./subscribed-channel.js";
 
-/** Each subscription has a record of its own, if it is one; what else `authorize` has returned they share. */
+/** Each subscription gets a copy of a plain object; the subscriptions of a socket share any other value of `authorize`. */
 function copyOf(data: ConnectionData): ConnectionData {
   return Object.getPrototypeOf(data) === Object.prototype ? { ...data } : data;
 }
 
-export class Subscription implements Member, QueueOwner {
+export class Subscription implements Subscriber, Outbox {
   readonly id: ConnectionId;
   readonly openedAt: number;
-  readonly lane: ConnectionQueue;
+  readonly queue: ConnectionQueue;
   readonly leakOwner: ReleasableOwner<Subscription>;
   data: ConnectionData;
+  readonly home: object;
   readonly #socket: Member;
-  readonly #channel: ServerChannel;
-  readonly #onEnded: () => void;
+  readonly #channel: SubscribedChannel;
+  readonly #onSubscriptionClosed: () => void;
   readonly #rooms = new Set<string>();
   #abort: AbortController | undefined;
   #alarm: IdleAlarm | undefined;
-  /** Told once, when its events are handled or it is no target any more. */
+  /** Called once: when the waiting events are handled, or when the subscription is unregistered. */
   #onCaughtUp: (() => void) | undefined;
   #isAnnounced = false;
-  #isLive = true;
-  #isOver = false;
+  #isRegistered = true;
+  #isClosed = false;
 
-  /** @param onEnded it has ended, by whomever */
-  constructor(channel: ServerChannel, socket: Member, onEnded: () => void) {
+  /** @param onClosed called once, after an end by either side */
+  constructor(channel: SubscribedChannel, socket: Member, onClosed: () => void) {
     this.#channel = channel;
-    this.#onEnded = onEnded;
+    this.#onSubscriptionClosed = onClosed;
     this.#socket = socket;
     this.id = channel.host.newId();
     this.openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
-    this.lane = channel.lane(this);
+    this.home = channel.bus;
+    this.queue = channel.createQueue(this);
     this.leakOwner = new ReleasableOwner<Subscription>(this, channel.host.clock, channel.host.leaked);
   }
 
@@ -100,13 +103,16 @@ export class Subscription implements Member, QueueOwner {
     return this.#socket.bufferedAmount;
   }
   get isOpen(): boolean {
-    return this.#isLive && this.#socket.isOpen;
+    return this.#isRegistered && this.#socket.isOpen;
   }
   get isHeld(): boolean {
     return this.#socket.isHeld;
   }
   get hasWaiting(): boolean {
-    return this.lane.messages > 0 || this.#socket.hasWaiting;
+    return this.queue.messages > 0 || this.#socket.hasWaiting;
+  }
+  get outbox(): Outbox {
+    return this;
   }
   get isTarget(): boolean {
     return this.#isAnnounced && this.isOpen;
@@ -117,7 +123,7 @@ export class Subscription implements Member, QueueOwner {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
-      if (this.#isOver) this.#abort.abort();
+      if (this.#isClosed) this.#abort.abort();
     }
     return this.#abort.signal;
   }
@@ -134,14 +140,14 @@ export class Subscription implements Member, QueueOwner {
     return this.isOpen && this.#socket.pong(data);
   }
 
-  /** Ends the channel for this socket, which stays open: the peer gets `uns`, which has no room for code and reason. */
+  /** Ends the channel for this socket only; the socket stays open. The peer gets `uns`, which has no room for a code or a reason. */
   close(code: number = NORMAL.code, reason: string = NORMAL.reason): boolean {
     checkCloseCode(code);
-    return this.#endByUs({ code, reason: cutReason(reason), wasClean: true, by: "server" });
+    return this.#closeByServer({ code, reason: cutReason(reason), wasClean: true, by: "server" });
   }
 
   terminate(): boolean {
-    return this.#endByUs({ code: ABNORMAL, reason: "", wasClean: false, by: "server" });
+    return this.#closeByServer({ code: ABNORMAL, reason: "", wasClean: false, by: "server" });
   }
 
   join(room: string): boolean {
@@ -171,7 +177,7 @@ export class Subscription implements Member, QueueOwner {
   }
 
   offer(frame: Frame): Outcome {
-    return this.isOpen ? this.#socket.offer(frame) : "dead";
+    return this.isOpen ? this.#socket.outbox.offer(frame) : "dead";
   }
 
   tell(data: unknown): boolean {
@@ -182,58 +188,58 @@ export class Subscription implements Member, QueueOwner {
     return this.isOpen && this.#channel.forward(this, { type: "info", data, connection: this });
   }
 
-  message(data: string | Buffer): void {
+  onMessage(data: string | Buffer): void {
     this.#alarm?.heard();
     this.#channel.post(this, messageEvent(this, data), Buffer.byteLength(data));
   }
 
-  /** What comes to the socket concerns all its subscriptions. */
-  take(event: MailboxEvent): void {
-    if (event.type === "closed") this.ended(endingOf(event));
+  /** Called for every subscription of a socket with each event of the socket that is not a message. */
+  onSocketEvent(event: MailboxEvent): void {
+    if (event.type === "closed") this.onClosed(endingOf(event));
     else if (event.type === "error") this.#channel.post(this, { ...event, connection: this });
-    else if (event.type === "info") this.#inform(event.data);
+    else if (event.type === "info") this.#onInfo(event.data);
     else if (isControl(event) && this.#channel.runner.hearsPings)
       this.#channel.post(this, { ...event, connection: this }, event.data.length);
   }
 
-  /** It is no target any more: its socket is not, or the channel has ended for it. */
-  left(isDiscarded: boolean): void {
-    if (!this.#isLive) return;
-    this.#isLive = false;
+  /** Takes the subscription off the bus, because the socket has closed or the channel has ended for this socket. */
+  unregister(isDiscarded: boolean): void {
+    if (!this.#isRegistered) return;
+    this.#isRegistered = false;
     this.#alarm?.cancel();
-    this.#channel.forget(this, this.#socket, isDiscarded);
-    this.#hasCaughtUp();
+    this.#channel.unregister(this, this.#socket, isDiscarded);
+    this.#reportCaughtUp();
   }
 
-  /** @param done called once what has come for it by now is handled, or it is no target any more */
+  /** @param done called once every event that waits now is handled, or once the subscription is unregistered */
   catchUp(done: () => void): void {
     this.#onCaughtUp = done;
-    this.#channel.host.catchUp(this.lane);
+    this.#channel.host.catchUp(this.queue);
   }
 
   caughtUp(): void {
     const { runner } = this.#channel;
-    if (runner.caughtUp === undefined) this.#hasCaughtUp();
-    else runner.caughtUp(this, () => this.#hasCaughtUp());
+    if (runner.caughtUp === undefined) this.#reportCaughtUp();
+    else runner.caughtUp(this, () => this.#reportCaughtUp());
   }
 
-  #hasCaughtUp(): void {
+  #reportCaughtUp(): void {
     const done = this.#onCaughtUp;
     this.#onCaughtUp = undefined;
     done?.();
   }
 
-  /** The last event: once. */
-  ended({ code, reason, wasClean, by }: Ending): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.left(false);
-    this.#onEnded();
+  /** Posts `closed`, the last event, at the first call; later calls do nothing. */
+  onClosed({ code, reason, wasClean, by }: Ending): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.unregister(false);
+    this.#onSubscriptionClosed();
     this.#channel.post(this, { type: "closed", connection: this, code, reason, wasClean, by });
     this.#abortSignal();
   }
 
-  /** What a listener of the signal throws is the handler's, as any other callback that it leaves behind. */
+  /** An exception in a listener of the signal counts as the handler's failure, like an exception in any callback of the handler. */
   #abortSignal(): void {
     const abort = this.#abort;
     if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());
@@ -255,27 +261,27 @@ export class Subscription implements Member, QueueOwner {
     this.#rooms.clear();
   }
 
-  /** The silence of a peer whose socket is held, be it by another channel, is ours; so is that of a socket whose messages wait. */
+  /** A peer is not silent while any channel has paused its socket, or while messages of the socket wait. */
   #onSilence(): void {
     if (this.isHeld || this.#socket.hasWaiting) this.#alarm?.heard();
     else this.#channel.post(this, { type: "idle", connection: this });
   }
 
-  #inform(data: unknown): void {
+  #onInfo(data: unknown): void {
     if (this.isOpen && !this.forward(data)) this.#channel.host.log.warn({ connection: this.id }, LOST_INFO);
   }
 
-  #endByUs(ending: Ending): boolean {
+  #closeByServer(ending: Ending): boolean {
     if (!this.isOpen) return false;
-    // First: what follows may be the socket's own close frame, which waits for the last of its channels.
-    this.#channel.sayEnd(this.#socket);
-    this.left(true);
-    this.ended(ending);
+    // `uns` goes first: the rest may send the socket's own close frame, which waits for the last channel of the socket.
+    this.#channel.sendEnd(this.#socket);
+    this.unregister(true);
+    this.onClosed(ending);
     return true;
   }
 }
 
-/** Bytes are read as text only if somebody asks. */
+/** `text` is a getter, so that bytes are decoded only when the handler reads `text`. */
 function messageEvent(connection: Subscription, data: string | Buffer): MessageEvent {
   return {
     type: "message",

@@ -1,4 +1,4 @@
-/** `fromLogic`: XState logic as a handler, which `logicRunner.ts` runs. */
+/** `fromLogic`: makes a handler from XState logic. `logic-runner.ts` runs the logic for each route or channel that has the handler. */
 import type { AnyActorLogic, EventFromLogic, InputFrom } from "xstate";
 import type { Runner } from "../../actors/route/runner.js";
 import type { RunnerHost } from "../../actors/route/runner-host.js";
@@ -7,21 +7,21 @@ import { SendallError } from "../../api/errors.js";
 import type { ServerEvent } from "../../api/events.js";
 import type { ShapedHandler } from "../../api/handler.js";
 import { show } from "../../runtime/show.js";
-import { type LookAtItLast, type Never, RunnerMaker, type Systems } from "../maker.js";
+import { type ActorSystems, type Impossible, type ResolvedLast, RunnerFactory } from "../runner-factory.js";
 import type { LogicInput } from "./logic-input.js";
 import { LogicRunner } from "./logic-runner.js";
 
-/** What the logic's own event types say that connections carry. */
+/** The type of `connection.data` according to the event types of the logic. */
 type DataOf<L extends AnyActorLogic> = [Extract<EventFromLogic<L>, { connection: unknown }>] extends [never]
   ? ConnectionData
   : Extract<EventFromLogic<L>, { connection: unknown }> extends { readonly connection: Connection<infer D, unknown> }
     ? D
     : ConnectionData;
 
-/** The events of ours that are of the types that the logic knows. */
+/** The events of Sendall whose types the logic knows. */
 type Sendable<E extends { type: string }, D, P> = Extract<ServerEvent<D, P>, { type: E["type"] }>;
 
-/** Refuses logic that could not take our events of its types, or asks for an input that it does not get. */
+/** Refuses logic that cannot take Sendall's events of the logic's own types, or that expects a different input. */
 type Fits<L extends AnyActorLogic, D, P> = [EventFromLogic<L>, InputFrom<L>] extends [
   infer E extends { type: string },
   infer I,
@@ -33,7 +33,7 @@ type Fits<L extends AnyActorLogic, D, P> = [EventFromLogic<L>, InputFrom<L>] ext
     : { eventsMustAccept: ServerEvent<D, P> }
   : unknown;
 
-class FromLogic<D, P> extends RunnerMaker<D, P> {
+class FromLogic<D, P> extends RunnerFactory<D, P> {
   readonly #logic: AnyActorLogic;
 
   constructor(logic: AnyActorLogic) {
@@ -41,29 +41,29 @@ class FromLogic<D, P> extends RunnerMaker<D, P> {
     this.#logic = logic;
   }
 
-  makeRunner(host: RunnerHost, systems: Systems): Runner {
+  createRunner(host: RunnerHost, systems: ActorSystems): Runner {
     return new LogicRunner(this.#logic, host, systems);
   }
 }
 
 /** @hidden */
-export function fromLogic<D>(never: Never<D>): LookAtItLast<D>;
+export function fromLogic<D>(never: Impossible<D>): ResolvedLast<D>;
 /**
- * XState logic as a handler: a machine, or what `fromTransition` or `fromCallback` has made. It gets the events as they are, and
- * `{ bus }` as its input. Its delays are timed by the server's clock; reaching a final state closes the route with 1000. After a
- * throw it is in the state of before the event, with its delays and its children: of the failed event only what its own code has
- * done is left (a message sent by the bus), not what XState would have done next (`sendTo`, a spawn, a delay).
+ * XState logic as a handler: a machine, or the logic that `fromTransition` or `fromCallback` makes. The logic gets the events
+ * unchanged, and `{ bus }` as its input. The server's clock times the logic's delays; reaching a final state closes the route with 1000.
+ * After an exception the logic is in its state from before the event, with its delays and children: of the failed event only the
+ * effects of the logic's own code remain (a message sent by the bus), not XState's next steps (`sendTo`, a spawn, a delay).
  * `supervise.strategy: "restart"` starts the logic afresh instead.
  *
- * A child that fails (spawned or invoked, at its start or later) is lost alone if nobody deals with that by `onError`: the machine
- * forgets it and goes on with the others, and its id is free again. A failure is charged to the connection whose event has caused it,
- * also when it comes later, from an invoked promise say; those of delays are the handler's own. An async action that rejects is
- * charged likewise, but cannot be awaited: invoke a promise instead.
+ * A failed child (spawned or invoked, at its start or later) without an `onError` in the logic is lost alone: the machine removes
+ * the child, frees the child's id and goes on with the remaining children. A failure is charged to the connection whose event caused
+ * the failure, even if the failure comes later, for example from an invoked promise; failures of delays are charged to the handler. A
+ * rejection in an async action is charged in the same way, but XState cannot await such an action: invoke a promise instead.
  *
- * Each route (or channel) has a system of actors of its own, so that a `systemId` may be used on several;
- * `server.actor.system` shows and finds the actors of all.
+ * Each route (or channel) has its own actor system, so that several routes may use the same `systemId`;
+ * `server.actor.system` shows and finds the actors of every route.
  *
- * @throws SendallError `BAD_HANDLER` if it is no logic
+ * @throws SendallError `BAD_HANDLER` if the argument is not XState logic
  */
 export function fromLogic<L extends AnyActorLogic, D = DataOf<L>, P = Params>(
   logic: L & Fits<L, D, P>,

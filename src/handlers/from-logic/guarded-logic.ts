@@ -1,6 +1,6 @@
 /**
- * XState logic that outlives its failures: what a step throws leaves it in the snapshot of before, and a child that has failed is
- * lost alone. `logicRunner.ts` runs it.
+ * A guard around XState logic that keeps the logic alive through its failures: an exception in a step leaves the logic in the snapshot
+ * from before the step, and a failed child is lost alone. `logic-runner.ts` makes a guard for each start of the logic.
  */
 import {
   type ActorLogic,
@@ -13,64 +13,69 @@ import {
 } from "xstate";
 import { isRecord } from "../../options/kinds.js";
 
-type State = Snapshot<unknown>;
-type Scope = ActorScope<State, EventObject>;
+type LogicSnapshot = Snapshot<unknown>;
+type LogicScope = ActorScope<LogicSnapshot, EventObject>;
 
-/** What a parent is told of a child that has failed. */
+/** XState's event to the parent of a failed child. */
 interface ChildFailed extends EventObject {
   readonly actorId: string;
   readonly error?: unknown;
 }
 
-/** @param input what the logic gets as its input */
-export type GuardedLogic<I> = ActorLogic<State, EventObject, I>;
+/** `I` is the type of the logic's input. */
+export type GuardedLogic<I> = ActorLogic<LogicSnapshot, EventObject, I>;
 
 export class LogicGuard<I> {
   readonly #logic: AnyActorLogic;
   readonly #onFailed: (error: unknown) => void;
-  /** As the logic has it within a step: what it puts off waits for the success of that step. */
-  #scope: Scope | undefined;
-  /** What the step under way has put off: to start, to stop and to tell other actors, and its delays. */
+  /** The scope that the logic gets for a step: deferred effects wait until the step has succeeded. */
+  #scope: LogicScope | undefined;
+  /** The deferred effects of the current step: starts and stops of actors, events to actors, and delays. */
   #effects: (() => void)[] = [];
 
-  /** @param onFailed told of what a step, or a child that nobody looks after, has thrown */
+  /** @param onFailed gets each error of a step, and of a child whose failure the logic does not handle */
   constructor(logic: AnyActorLogic, onFailed: (error: unknown) => void) {
     this.#logic = logic;
     this.#onFailed = onFailed;
   }
 
-  getInitialSnapshot(scope: Scope, input: I): State {
+  getInitialSnapshot(scope: LogicScope, input: I): LogicSnapshot {
     this.#scope = { ...scope, defer: (effect) => void this.#effects.push(effect) };
     return this.#logic.getInitialSnapshot(scope, input);
   }
 
-  /** One that has failed at its start leaves the actors that it has invoked running. */
-  endChildren(snapshot: State): void {
+  /** Stops the invoked actors, which XState leaves running when the logic fails at its start. */
+  stopChildren(snapshot: LogicSnapshot): void {
     for (const child of childrenOf(snapshot))
-      if (isLive(child)) this.#scope?.stopChild(child);
-      else endChildrenOf(child);
+      if (isActive(child)) this.#scope?.stopChild(child);
+      else stopChildrenOf(child);
   }
 
-  step(snapshot: State, event: EventObject, scope: Scope): State {
+  step(snapshot: LogicSnapshot, event: EventObject, scope: LogicScope): LogicSnapshot {
     const lost = isChildFailed(event) ? event : undefined;
-    const next = this.#try(snapshot, event, scope, lost);
+    const next = this.#transition(snapshot, event, scope, lost);
     if (next !== undefined) {
       if (this.#effects.length > 0)
-        for (const effect of this.#effects.splice(0)) scope.defer(() => this.#attempt(effect));
+        for (const effect of this.#effects.splice(0)) scope.defer(() => this.#runEffect(effect));
       return next;
     }
-    this.#drop(snapshot, scope);
-    return lost === undefined ? snapshot : without(snapshot, lost.actorId);
+    this.#rollBack(snapshot, scope);
+    return lost === undefined ? snapshot : withoutChild(snapshot, lost.actorId);
   }
 
-  /** @returns `undefined` if it has failed */
-  #try(snapshot: State, event: EventObject, scope: Scope, lost: ChildFailed | undefined): State | undefined {
+  /** @returns `undefined` if the step has failed */
+  #transition(
+    snapshot: LogicSnapshot,
+    event: EventObject,
+    scope: LogicScope,
+    lost: ChildFailed | undefined,
+  ): LogicSnapshot | undefined {
     let error: unknown;
     try {
-      if (lost !== undefined) endOrphans(snapshot, lost);
-      if (lost === undefined || isExpected(snapshot, lost)) {
-        const next: State = this.#logic.transition(snapshot, event, this.#scope ?? scope);
-        // As that of a promise which was rejected.
+      if (lost !== undefined) stopOrphans(snapshot, lost);
+      if (lost === undefined || handlesFailure(snapshot, lost)) {
+        const next: LogicSnapshot = this.#logic.transition(snapshot, event, this.#scope ?? scope);
+        // The logic of a promise, for example, has this status after a rejection.
         if (next.status !== "error") return next;
         error = next.error;
       } else error = lost.error;
@@ -81,7 +86,7 @@ export class LogicGuard<I> {
     return undefined;
   }
 
-  #attempt(effect: () => void): void {
+  #runEffect(effect: () => void): void {
     try {
       effect();
     } catch (error) {
@@ -90,10 +95,10 @@ export class LogicGuard<I> {
   }
 
   /**
-   * The step has failed, and what it put off is not done. An actor that it has made is never started; one with a `systemId` has
-   * that already, and gives it back only if it is started and stopped.
+   * Discards the deferred effects of a failed step. The step may have made an actor with a `systemId`. The system keeps the id until
+   * the actor stops, and only a started actor can be stopped, so start and stop each new actor.
    */
-  #drop(snapshot: State, { self, system, stopChild }: Scope): void {
+  #rollBack(snapshot: LogicSnapshot, { self, system, stopChild }: LogicScope): void {
     if (this.#effects.length === 0) return;
     this.#effects = [];
     const kept = new Set(childrenOf(snapshot));
@@ -111,27 +116,27 @@ function isChildFailed(event: EventObject): event is ChildFailed {
   return event.type.startsWith(CHILD_FAILED) && "actorId" in event && typeof event.actorId === "string";
 }
 
-/** Whether the logic deals with it. A machine that does not would stop all its other children. */
-function isExpected(snapshot: State, event: ChildFailed): boolean {
+/** Whether the logic handles the failure. A machine without a handler for the failure would stop its remaining children. */
+function handlesFailure(snapshot: LogicSnapshot, event: ChildFailed): boolean {
   return !isMachineSnapshot(snapshot) || snapshot.machine.getTransitionData(snapshot, event).length > 0;
 }
 
-/** The machine forgets the child, unless another one has its id by now. */
-function without(snapshot: State, id: string): State {
+/** Removes the failed child from the snapshot, unless the id already belongs to a new child. */
+function withoutChild(snapshot: LogicSnapshot, id: string): LogicSnapshot {
   if (!isMachineSnapshot(snapshot) || !hasFailed(snapshot.children[id])) return snapshot;
   const { [id]: _lost, ...children } = snapshot.children;
   return Object.assign({}, snapshot, { children });
 }
 
-/** XState lets the children of an actor go on that has thrown: nobody could stop them any more. */
-function endOrphans(snapshot: State, { actorId }: ChildFailed): void {
-  for (const child of childrenOf(snapshot)) if (child.id === actorId && hasFailed(child)) endChildrenOf(child);
+/** Stops the children of a failed child: XState leaves such children running, without a parent that could stop them. */
+function stopOrphans(snapshot: LogicSnapshot, { actorId }: ChildFailed): void {
+  for (const child of childrenOf(snapshot)) if (child.id === actorId && hasFailed(child)) stopChildrenOf(child);
 }
 
-function endChildrenOf(parent: AnyActorRef): void {
+function stopChildrenOf(parent: AnyActorRef): void {
   for (const child of childrenOf(parent.getSnapshot()))
-    if (isLive(child)) child.send({ type: "xstate.stop" });
-    else endChildrenOf(child);
+    if (isActive(child)) child.send({ type: "xstate.stop" });
+    else stopChildrenOf(child);
 }
 
 function childrenOf(snapshot: unknown): AnyActorRef[] {
@@ -139,7 +144,7 @@ function childrenOf(snapshot: unknown): AnyActorRef[] {
   return isRecord(children) ? Object.values(children).filter(isActorRef) : [];
 }
 
-function isLive(actor: AnyActorRef): boolean {
+function isActive(actor: AnyActorRef): boolean {
   return actor.getSnapshot().status === "active";
 }
 

@@ -1,10 +1,10 @@
-/** The input of the logic that runs as a handler. */
+/** The contract of the input that XState logic gets when the logic starts as a handler. */
 
 import type { Bus } from "../../api/bus.js";
 import type { ConnectionData, Params } from "../../api/connection.js";
 
-/** What the logic finds as its `input`. */
+/** The `input` of the logic. */
 export interface LogicInput<D = ConnectionData, P = Params> {
-  /** What the logic sends with. */
+  /** The bus of the logic's route or channel. */
   readonly bus: Bus<D, P>;
 }

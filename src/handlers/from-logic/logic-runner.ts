@@ -1,7 +1,7 @@
 /**
- * Runs XState logic as a handler: `fromLogic` makes one of these for each route or channel. Each start of the logic has a system
- * of actors to itself, timed by the server's clock, so that a `systemId` belongs to one route; what the logic and its children
- * throw is kept from ending them, so that supervision decides.
+ * The runner of XState logic as a handler. `fromLogic` makes a runner for each route or channel, and the runner ends with the route or
+ * channel. Each start of the logic gets a separate actor system, timed by the server's clock, so `systemId`s of different routes do not
+ * collide. An exception ends neither the logic nor the remaining children: supervision decides.
  */
 import { type AnyActorLogic, type AnyActorRef, createActor, type EventObject, fromTransition } from "xstate";
 import { isControl, type MailboxEvent } from "../../actors/route/mailbox-event.js";
@@ -12,12 +12,12 @@ import { SendallError } from "../../api/errors.js";
 import { createActorClock } from "../../runtime/actor-clock.js";
 import { show } from "../../runtime/show.js";
 import { whoRuns } from "../../runtime/unhandled-rejections.js";
-import type { Systems } from "../maker.js";
+import type { ActorSystems } from "../runner-factory.js";
 import { type GuardedLogic, LogicGuard } from "./guarded-logic.js";
 import type { LogicInput } from "./logic-input.js";
 
-/** Ends the logic. No plain event: what the logic sends to its parent comes the same way, and is for nobody. */
-class Release {
+/** Tells the root to stop the logic. A class, so that no event which the logic sends to its parent can be mistaken for a `StopChild`. */
+class StopChild {
   readonly type = "release";
   readonly child: AnyActorRef;
 
@@ -26,16 +26,16 @@ class Release {
   }
 }
 
-/** The root of a system. An end or a failure of its child is no concern of it, as it would be of a machine. */
+/** The root of an actor system. Unlike a machine, the root ignores the end and the failure of a child. */
 const rootLogic = fromTransition((state: undefined, event: EventObject, scope) => {
-  if (event instanceof Release) scope.stopChild(event.child);
+  if (event instanceof StopChild) scope.stopChild(event.child);
   return state;
 }, undefined);
 
-/** The logic from one start to its end. */
-interface Life {
+/** The logic between a start and the matching end. */
+interface LogicRun {
   readonly actor: AnyActorRef;
-  readonly end: () => void;
+  readonly stop: () => void;
 }
 
 export class LogicRunner implements Runner {
@@ -43,42 +43,42 @@ export class LogicRunner implements Runner {
   readonly hearsPings = false;
   readonly #logic: AnyActorLogic;
   readonly #host: RunnerHost;
-  readonly #systems: Systems;
-  #life: Life | undefined;
-  /** Failures are kept in `#failures`: the logic begins, ends or handles an event. */
-  #isKeeping = false;
+  readonly #systems: ActorSystems;
+  #current: LogicRun | undefined;
+  /** The logic starts, stops or handles an event, and `#failures` collects the failures. */
+  #isCollecting = false;
   #failures: unknown[] = [];
 
-  constructor(logic: AnyActorLogic, host: RunnerHost, systems: Systems) {
+  constructor(logic: AnyActorLogic, host: RunnerHost, systems: ActorSystems) {
     this.#logic = logic;
     this.#host = host;
     this.#systems = systems;
   }
 
   init(): void {
-    // Those of the logic before: it has ended all the same, and a restart for them would not help.
-    this.#noteAll(this.#end());
-    const life = this.#begin();
+    // Log the failures of the previous logic's stop, and nothing more: another restart would not help.
+    this.#logAll(this.#stopCurrent());
+    const started = this.#start();
     const failures = this.#failures.splice(0);
     if (failures.length > 0 && this.#host.settings.supervise.strategy === "restart") {
-      life.end();
+      started.stop();
       throw failures[0];
     }
-    this.#life = life;
-    life.actor.subscribe({ error() {}, complete: () => this.#ended(life) });
+    this.#current = started;
+    started.actor.subscribe({ error() {}, complete: () => this.#onCompleted(started) });
     for (const error of failures) this.#host.failed(error, "logic");
   }
 
   readonly handle = (event: MailboxEvent): void => {
     if (isControl(event)) return;
-    this.#isKeeping = true;
+    this.#isCollecting = true;
     try {
-      this.#life?.actor.send(event);
+      this.#current?.actor.send(event);
     } finally {
-      this.#isKeeping = false;
+      this.#isCollecting = false;
     }
     if (this.#failures.length === 0) return;
-    // The event may have cost several children.
+    // An event may fail several children.
     const failures = this.#failures.splice(0);
     const last = failures.pop();
     for (const error of failures) this.#host.failed(error, "logic", event.connection);
@@ -86,62 +86,62 @@ export class LogicRunner implements Runner {
   };
 
   stop(): void {
-    const [error, ...others] = this.#end();
-    this.#noteAll(others);
+    const [error, ...rest] = this.#stopCurrent();
+    this.#logAll(rest);
     if (error !== undefined) throw error;
   }
 
-  #begin(): Life {
+  #start(): LogicRun {
     const { bus, log, name, clock, run } = this.#host;
-    // Alarms are the handler's own, whoever has set them.
+    // Delays are the handler's own, even when the event of a connection has started the delay.
     const root = createActor(rootLogic, { id: `logic of ${name}`, clock: createActorClock(clock, run) });
     const exclude = this.#systems.include(root);
     root.start();
-    const guard = new LogicGuard<LogicInput>(this.#logic, (error) => this.#failed(error));
-    const actor = createActor(this.#guarded(guard), {
+    const guard = new LogicGuard<LogicInput>(this.#logic, (error) => this.#onFailed(error));
+    const actor = createActor(this.#guardedLogic(guard), {
       parent: root,
       id: name,
       input: { bus },
       logger: (...said: unknown[]) => log.info({ said: said.map(show) }, "the handler's logic says"),
     });
     const end = (): void => {
-      root.send(new Release(actor));
+      root.send(new StopChild(actor));
       root.stop();
       exclude();
     };
-    this.#isKeeping = true;
+    this.#isCollecting = true;
     try {
       actor.start();
     } finally {
-      this.#isKeeping = false;
+      this.#isCollecting = false;
     }
     const { status, error } = actor.getSnapshot();
-    if (status === "active") return { actor, end };
-    guard.endChildren(actor.getSnapshot());
+    if (status === "active") return { actor, stop: end };
+    guard.stopChildren(actor.getSnapshot());
     end();
-    this.#noteAll(this.#failures.splice(0));
+    this.#logAll(this.#failures.splice(0));
     if (status === "error") throw error;
     throw new SendallError("BAD_HANDLER", "fromLogic: the logic has come to its end at its start");
   }
 
-  /** @returns what it has thrown at its end */
-  #end(): unknown[] {
-    const life = this.#life;
-    this.#life = undefined;
-    this.#isKeeping = true;
+  /** @returns the errors thrown while the logic stopped */
+  #stopCurrent(): unknown[] {
+    const current = this.#current;
+    this.#current = undefined;
+    this.#isCollecting = true;
     try {
-      life?.end();
+      current?.stop();
     } finally {
-      this.#isKeeping = false;
+      this.#isCollecting = false;
     }
     return this.#failures.splice(0);
   }
 
-  #guarded(guard: LogicGuard<LogicInput>): GuardedLogic<LogicInput> {
+  #guardedLogic(guard: LogicGuard<LogicInput>): GuardedLogic<LogicInput> {
     const logic = this.#logic;
     return {
       transition: (snapshot, event, scope) =>
-        this.#isKeeping || this.#isAPeers
+        this.#isCollecting || this.#isForConnection
           ? guard.step(snapshot, event, scope)
           : this.#host.run(() => guard.step(snapshot, event, scope)),
       getInitialSnapshot: (scope, input) => guard.getInitialSnapshot(scope, input),
@@ -150,36 +150,36 @@ export class LogicRunner implements Runner {
     };
   }
 
-  /** Whether what runs was set going by an event of a connection: a promise, say, that the logic has invoked for it. */
-  get #isAPeers(): boolean {
+  /** Whether an event of a connection started the current code, for example a promise that the logic invoked for the event. */
+  get #isForConnection(): boolean {
     const owner = whoRuns()?.owner;
     return owner?.connection !== undefined && owner.clock === this.#host.clock;
   }
 
-  #failed(error: unknown): void {
-    if (this.#isKeeping) this.#failures.push(error);
-    else if (this.#isAPeers) this.#charge(error, this.#host.bus.find(whoRuns()?.owner.connection ?? ""));
+  #onFailed(error: unknown): void {
+    if (this.#isCollecting) this.#failures.push(error);
+    else if (this.#isForConnection) this.#spendFor(error, this.#host.bus.find(whoRuns()?.owner.connection ?? ""));
     else this.#host.failed(error, "logic");
   }
 
-  /** Nobody is charged for a connection that has gone. */
-  #charge(error: unknown, connection: Connection | undefined): void {
-    if (connection === undefined) this.#noteAll([error]);
+  /** Charges the failure to the connection. If the connection has closed, the failure is only logged. */
+  #spendFor(error: unknown, connection: Connection | undefined): void {
+    if (connection === undefined) this.#logAll([error]);
     else this.#host.failed(error, "logic", connection);
   }
 
-  #noteAll(errors: readonly unknown[]): void {
+  #logAll(errors: readonly unknown[]): void {
     for (const error of errors) this.#host.leaked(error, "rejection", undefined);
   }
 
-  /** Also told when it was stopped. */
-  #ended(life: Life): void {
-    if (life !== this.#life) return;
-    // Of what still comes it can hear nothing.
-    this.#life = undefined;
-    const { status } = life.actor.getSnapshot();
-    // XState tells the root of the end after this, and warns where it has stopped by then.
-    queueMicrotask(life.end);
+  /** Called after the logic's own end, and also after a stop by the runner, which the first check leaves out. */
+  #onCompleted(completed: LogicRun): void {
+    if (completed !== this.#current) return;
+    // The logic cannot handle any further event.
+    this.#current = undefined;
+    const { status } = completed.actor.getSnapshot();
+    // XState tells the root of the end after this call, and would log a warning if the root had stopped by then.
+    queueMicrotask(completed.stop);
     if (status === "done") this.#host.end();
   }
 }

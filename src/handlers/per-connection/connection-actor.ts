@@ -1,9 +1,9 @@
-/** The contract of the actors of `perConnection`. */
+/** The contract between `per-connection.ts` and the actors of connections, `ModuleActor` and `LoopActor`. */
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 
-/** What handles the events of one connection. */
+/** Handles the events of a single connection, from `open` to `closed`. */
 export interface ConnectionActor {
   handle(event: MailboxEvent): unknown;
-  /** It has failed: of what still comes it is told `closed` at most. */
+  /** Marks the actor as failed: from now on the actor handles at most `closed`. */
   crash(): void;
 }

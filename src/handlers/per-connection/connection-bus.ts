@@ -1,6 +1,6 @@
 /**
- * The bus as the actor of one connection has it: its alarms ring for that connection, and the end of that connection cuts short a
- * sleep that is under way.
+ * The bus for the actor of a connection. By default the data of `after` goes to the connection, and the end of the connection cuts a
+ * `sleep` short. A bus lives as long as the actor.
  */
 import type { RouteBus } from "../../actors/route/bus.js";
 import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
@@ -9,13 +9,13 @@ import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 export class ConnectionBus implements Bus {
   readonly #bus: RouteBus;
   readonly #connection: Connection;
-  readonly #isOnItsOwn: () => boolean;
+  readonly #isUntimed: () => boolean;
 
-  /** @param isOnItsOwn whether nobody could tell the actor of the end of its connection: it must not sleep after it */
-  constructor(bus: RouteBus, connection: Connection, isOnItsOwn: () => boolean = () => false) {
+  /** @param isUntimed whether no event could tell the actor of the connection's end, so that a `sleep` after the end must reject */
+  constructor(bus: RouteBus, connection: Connection, isUntimed: () => boolean = () => false) {
     this.#bus = bus;
     this.#connection = connection;
-    this.#isOnItsOwn = isOnItsOwn;
+    this.#isUntimed = isUntimed;
   }
 
   after(ms: number, data: unknown, to: ConnectionRef = this.#connection): Cancel {
@@ -25,10 +25,10 @@ export class ConnectionBus implements Bus {
   sleep(ms: number): Promise<void> {
     const { signal } = this.#connection;
     if (!signal.aborted) return this.#bus.sleep(ms, signal);
-    return this.#isOnItsOwn() ? Promise.reject(signal.reason) : this.#bus.sleep(ms);
+    return this.#isUntimed() ? Promise.reject(signal.reason) : this.#bus.sleep(ms);
   }
 
-  /** Sends its connection a pong. */
+  /** Sends a pong to the connection of this bus. */
   pong(data: Data | undefined): boolean {
     return this.#bus.find(this.#connection)?.pong(data) ?? false;
   }

@@ -1,6 +1,6 @@
 /**
- * The actor of one connection under a `perConnection` loop: hands the loop each message when it asks, and takes a message for
- * handled when the loop asks for the next.
+ * The actor of a connection under a `perConnection` loop. The actor hands a message to the loop when the loop asks for a message, and
+ * counts the message as handled when the loop asks for the next. The actor ends when its loop has ended.
  */
 import type { RouteBus } from "../../actors/route/bus.js";
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
@@ -16,27 +16,28 @@ import { ConnectionBus } from "./connection-bus.js";
 import { idle } from "./idle.js";
 
 /**
- * What a loop gets: a message (a string from a text frame, a Buffer from a binary one), {@link idle} for silence, or an `info`
+ * What a loop reads: a message (a string from a text frame, a Buffer from a binary frame), {@link idle} for silence, or an `info`
  * event from the rest of the program.
  */
 export type LoopMessage<D = ConnectionData, P = Params> = string | Buffer | typeof idle | InfoEvent<D, P>;
 
 /**
- * A connection that is read in a loop: `for await (const message of connection)`. The loop ends when the connection does; read by
- * hand, `next()` then tells how it ended. Leaving the loop early does not close the connection, and it can be read on.
+ * A connection that a loop reads: `for await (const message of connection)`. The loop ends when the connection ends; code that
+ * calls `next()` by hand then gets the {@link Ending} as the value. Leaving the loop early does not close the connection, and a later
+ * loop can read on.
  */
 export interface LoopConnection<D = ConnectionData, P = Params> extends Connection<D, P> {
-  /** The messages of its peer, one at a time; there is one reader for each connection. */
+  /** The messages of the peer, one at a time; each connection has one reader. */
   [Symbol.asyncIterator](): AsyncIterator<LoopMessage<D, P>, Ending | undefined>;
 }
 
 /**
- * One loop for each connection. Its end closes the connection with 1000, what it throws closes it with 1011. A message counts as
- * handled when the loop asks for the next, within `handlerTimeoutMs`. Before it first asks, and once it has left its `for await`, it
- * may take as long as it likes; when its connection goes meanwhile `connection.signal` tells it, and a new `bus.sleep` rejects with
- * that signal's `AbortError`, so that it ends. An `AbortError` after the end of the connection is no failure. What it does not read
- * waits, bounded by `mailbox`: a peer that sends more is paused, and one that is paused for longer than `handlerTimeoutMs` is given
- * up by the heartbeat, which it cannot answer.
+ * A loop that runs once for each connection. The end of the loop closes the connection with 1000; an exception closes the connection
+ * with 1011. A message counts as handled when the loop asks for the next message, which must happen within `handlerTimeoutMs`. Before
+ * its first message, and after leaving its `for await`, the loop may take any time. If the connection ends meanwhile,
+ * `connection.signal` is aborted, and a new `bus.sleep` rejects with the signal's `AbortError`, so that the loop ends. An `AbortError`
+ * after the end of the connection is no failure. Unread messages wait, bounded by `mailbox`: Sendall pauses a peer that sends more. A
+ * peer that is paused for longer than `handlerTimeoutMs` cannot answer the heartbeat, which then closes the connection.
  */
 export type ConnectionLoop<D = ConnectionData, P = Params> = (
   connection: LoopConnection<D, P>,
@@ -50,49 +51,49 @@ export class LoopActor implements ConnectionActor {
   readonly #connection: Connection;
   readonly #bus: ConnectionBus;
   readonly #onFailed: (error: unknown) => void;
-  /** Who waits for a message: one, unless somebody reads by hand and does not wait. */
-  readonly #asking: ((result: Result) => void)[] = [];
-  /** The event that the loop is at: until it asks for the next. */
-  #underWay: DeferredTimeout | undefined;
+  /** The pending calls of `next()`: at most one under `for await`; code that calls `next()` by hand can have several. */
+  readonly #readers: ((result: Result) => void)[] = [];
+  /** The event that the loop is handling, until the loop asks for the next. */
+  #current: DeferredTimeout | undefined;
   #ending: Ending | undefined;
-  /** The loop has ended, or is not waited for any more. */
-  #isOver = false;
+  /** The loop has ended, or the actor has crashed and no longer waits for the loop. */
+  #hasEnded = false;
 
-  /** @param onFailed the loop has thrown while no event was under way */
+  /** @param onFailed called with an error of the loop outside any event */
   constructor(loop: ConnectionLoop, connection: Connection, bus: RouteBus, onFailed: (error: unknown) => void) {
     this.#loop = loop;
     this.#connection = connection;
-    this.#bus = new ConnectionBus(bus, connection, () => this.#isOver || this.#underWay?.isFree === true);
+    this.#bus = new ConnectionBus(bus, connection, () => this.#hasEnded || this.#current?.isFree === true);
     this.#onFailed = onFailed;
   }
 
   handle(event: MailboxEvent): DeferredTimeout | undefined {
-    if (this.#isOver) return undefined;
+    if (this.#hasEnded) return undefined;
     switch (event.type) {
       case "open":
         return this.#start();
       case "message":
-        return this.#give(event.data);
+        return this.#deliver(event.data);
       case "idle":
-        return this.#give(idle);
+        return this.#deliver(idle);
       case "info":
-        return this.#give(event);
+        return this.#deliver(event);
       case "closed":
-        return this.#end(endingOf(event));
+        return this.#onClosed(endingOf(event));
       default:
         return undefined;
     }
   }
 
-  /** It is left to itself: what it still throws is logged when it does. */
+  /** Leaves the loop to itself; an exception that comes later is logged. */
   crash(): void {
-    this.#isOver = true;
+    this.#hasEnded = true;
   }
 
   #start(): DeferredTimeout {
-    // Until it asks it does as it likes: it may never want to hear of its peer.
-    const opening = this.#begin(true);
-    const iterator = this.#iterator();
+    // No timeout before the loop first asks for a message: a loop may ignore its peer for ever.
+    const opening = this.#defer(true);
+    const iterator = this.#createIterator();
     void this.#run(Object.assign(this.#connection, { [Symbol.asyncIterator]: () => iterator }));
     return opening;
   }
@@ -102,58 +103,58 @@ export class LoopActor implements ConnectionActor {
       await this.#loop(connection, this.#bus);
       connection.close(NORMAL.code, NORMAL.reason);
     } catch (error) {
-      this.#failed(error);
+      this.#onLoopFailed(error);
     } finally {
-      this.#isOver = true;
-      this.#handled();
+      this.#hasEnded = true;
+      this.#settleCurrent();
     }
   }
 
-  #give(message: LoopMessage): DeferredTimeout | undefined {
-    this.#asking.shift()?.({ done: false, value: message });
-    return this.#asking.length > 0 ? undefined : this.#begin(false);
+  #deliver(message: LoopMessage): DeferredTimeout | undefined {
+    this.#readers.shift()?.({ done: false, value: message });
+    return this.#readers.length > 0 ? undefined : this.#defer(false);
   }
 
-  #end(ending: Ending): DeferredTimeout {
+  #onClosed(ending: Ending): DeferredTimeout {
     this.#ending = ending;
-    for (const ask of this.#asking.splice(0)) ask({ done: true, value: ending });
-    return this.#begin(false);
+    for (const resolve of this.#readers.splice(0)) resolve({ done: true, value: ending });
+    return this.#defer(false);
   }
 
-  #iterator(): AsyncIterator<LoopMessage, Ending | undefined> {
+  #createIterator(): AsyncIterator<LoopMessage, Ending | undefined> {
     return {
       next: () => this.#next(),
-      // It has left the messages, and may come back.
+      // The loop has left its `for await`, and may start another.
       return: async () => {
-        this.#underWay?.free();
+        this.#current?.free();
         return { done: true, value: this.#ending };
       },
     };
   }
 
   async #next(): Promise<Result> {
-    // One that has been told of the end is at its goodbyes, however often it asks.
-    if (this.#isOver || this.#ending !== undefined) return { done: true, value: this.#ending };
-    this.#handled();
+    // After the ending the loop may still be cleaning up, so another call of `next()` does not settle the `closed` event.
+    if (this.#hasEnded || this.#ending !== undefined) return { done: true, value: this.#ending };
+    this.#settleCurrent();
     return new Promise((resolve) => {
-      this.#asking.push(resolve);
+      this.#readers.push(resolve);
     });
   }
 
-  #begin(isFree: boolean): DeferredTimeout {
-    this.#underWay = new DeferredTimeout(isFree);
-    return this.#underWay;
+  #defer(isFree: boolean): DeferredTimeout {
+    this.#current = new DeferredTimeout(isFree);
+    return this.#current;
   }
 
-  #handled(): void {
-    this.#underWay?.done();
-    this.#underWay = undefined;
+  #settleCurrent(): void {
+    this.#current?.done();
+    this.#current = undefined;
   }
 
-  #failed(error: unknown): void {
-    // What waited for something with `connection.signal` has been told to give up.
+  #onLoopFailed(error: unknown): void {
+    // An abort is expected where the loop waited with `connection.signal`.
     if (!this.#connection.isOpen && isError(error) && readProperty(error, "name") === "AbortError") return;
-    if (this.#underWay === undefined) this.#onFailed(error);
-    else this.#underWay.failed(error);
+    if (this.#current === undefined) this.#onFailed(error);
+    else this.#current.failed(error);
   }
 }

@@ -1,4 +1,7 @@
-/** The actor of one connection under a `perConnection` module: a state, and a callback for each kind of event. */
+/**
+ * The actor of a connection under a `perConnection` module: a state, and a callback for each kind of event. The actor ends after the
+ * `closed` event of its connection.
+ */
 
 import type { RouteBus } from "../../actors/route/bus.js";
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
@@ -15,24 +18,25 @@ import { type Reply, readReply, type SingleReply } from "./reply.js";
 type Awaitable<T> = T | Promise<T>;
 
 /**
- * A handler for one connection at a time, as a module of callbacks. Each may be async; the next event of its connection waits
- * for it, other connections do not. What it returns is sent and becomes the state once it has succeeded. The first callback
- * that throws, takes longer than `handlerTimeoutMs`, or returns no reply closes its connection with 1011, and nobody else's.
+ * A handler for one connection at a time, as a module of callbacks. A callback may be async; the next event of the same connection
+ * waits for the callback, events of different connections do not. After a callback has succeeded, its replies are sent and the last
+ * reply's state becomes the connection's state. The first callback that throws, takes longer than `handlerTimeoutMs`, or returns no
+ * reply closes only its own connection, with 1011.
  */
 export interface ConnectionModule<S = unknown, D = ConnectionData, P = Params> {
-  /** The connection has opened: makes its state. */
+  /** Called when the connection has opened; makes the connection's state. */
   init(connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<S>;
-  /** A message: a string from a text frame, a Buffer from a binary one. */
+  /** Called with a message: a string from a text frame, a Buffer from a binary frame. */
   handle(message: string | Buffer, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
-  /** Something from the rest of the program (`tell`) or an alarm (`after`), which rings for the connection that set it. */
+  /** Called with data from the rest of the program (`tell`) or from a timer (`after`), which goes to the connection that set the timer. */
   info?(data: unknown, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
-  /** The peer has been silent for as long as `connection.idle(ms)` asked. */
+  /** Called when the peer has been silent for the `ms` milliseconds of `connection.idle(ms)`. */
   idle?(silence: typeof idle, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
-  /** A ping of the peer, which has been answered (RFC 6455 section 5.5.2). */
+  /** Called after a ping of the peer, which has been answered already (RFC 6455 section 5.5.2). */
   ping?(data: Buffer, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
-  /** A pong of the peer (RFC 6455 section 5.5.3); the heartbeat's are left out. */
+  /** Called after a pong of the peer (RFC 6455 section 5.5.3), but not for pongs that answer the heartbeat. */
   pong?(data: Buffer, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
-  /** The connection has ended, if `init` had succeeded; also after a crash, with the state of before. */
+  /** Called when the connection has ended, if `init` had succeeded; also after a crash, with the state from before the crash. */
   closed?(state: S, connection: Connection<D, P>, ending: Ending, bus: Bus<D, P>): unknown;
 }
 
@@ -60,17 +64,17 @@ export class ModuleActor implements ConnectionActor {
     if (this.#hasCrashed) return undefined;
     switch (event.type) {
       case "open":
-        return this.#settle(module.init(connection, bus), (first) => this.#keep(first));
+        return this.#whenSettled(module.init(connection, bus), (first) => this.#setState(first));
       case "message":
-        return this.#obey("handle", module.handle(event.data, state, connection, bus));
+        return this.#applyReplies("handle", module.handle(event.data, state, connection, bus));
       case "info":
-        return module.info && this.#obey("info", module.info(event.data, state, connection, bus));
+        return module.info && this.#applyReplies("info", module.info(event.data, state, connection, bus));
       case "idle":
-        return module.idle && this.#obey("idle", module.idle(idle, state, connection, bus));
+        return module.idle && this.#applyReplies("idle", module.idle(idle, state, connection, bus));
       case "ping":
-        return module.ping && this.#obey("ping", module.ping(event.data, state, connection, bus));
+        return module.ping && this.#applyReplies("ping", module.ping(event.data, state, connection, bus));
       case "pong":
-        return module.pong && this.#obey("pong", module.pong(event.data, state, connection, bus));
+        return module.pong && this.#applyReplies("pong", module.pong(event.data, state, connection, bus));
       default:
         return undefined;
     }
@@ -80,33 +84,33 @@ export class ModuleActor implements ConnectionActor {
     this.#hasCrashed = true;
   }
 
-  #obey(callback: string, returned: unknown): unknown {
-    return this.#settle(returned, (value) => {
+  #applyReplies(callback: string, returned: unknown): unknown {
+    return this.#whenSettled(returned, (value) => {
       const replies = readReply(value, callback);
-      for (const one of replies) this.#carryOut(one);
+      for (const reply of replies) this.#perform(reply);
       const last = replies.at(-1);
-      if (last !== undefined) this.#keep(last.state);
+      if (last !== undefined) this.#setState(last.state);
     });
   }
 
-  /** Goes on at once with what is there at once: an event that waits for nothing holds nobody up. */
-  #settle(returned: unknown, then: (value: unknown) => void): unknown {
+  /** Calls `then` at once for any value but a promise, so that no further event has to wait for a synchronous callback. */
+  #whenSettled(returned: unknown, then: (value: unknown) => void): unknown {
     if (!isPromiseLike(returned)) return then(returned);
     return Promise.resolve(returned).then((value) => {
-      // One that has taken too long comes too late.
+      // Ignore a result that comes after the callback's timeout.
       if (!this.#hasCrashed) then(value);
     });
   }
 
-  #carryOut(one: SingleReply<unknown>): void {
+  #perform(reply: SingleReply<unknown>): void {
     const connection = this.#connection;
-    if (one.type === "reply") connection.send(one.data);
-    else if (one.type === "ping") connection.ping(one.data);
-    else if (one.type === "pong") this.#bus.pong(one.data);
-    else if (one.type === "close") connection.close(one.code, one.reason);
+    if (reply.type === "reply") connection.send(reply.data);
+    else if (reply.type === "ping") connection.ping(reply.data);
+    else if (reply.type === "pong") this.#bus.pong(reply.data);
+    else if (reply.type === "close") connection.close(reply.code, reply.reason);
   }
 
-  #keep(state: unknown): void {
+  #setState(state: unknown): void {
     this.#state = state;
     this.#hasState = true;
   }

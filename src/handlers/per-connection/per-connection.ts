@@ -1,6 +1,7 @@
 /**
- * `perConnection`: a central handler that owns one small actor for each connection and hands each event to its actor. Same
- * bus, same mailbox, same contract; an actor handles one event at a time, and the actors run side by side.
+ * `perConnection`: a handler with a small actor for each connection; the runner hands each event to the connection's actor. The bus,
+ * the mailbox and the contract are the same as for every handler. An actor handles one event at a time, and the actors run side by
+ * side. An actor ends with its connection, the runner with the route or channel.
  */
 
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
@@ -11,7 +12,7 @@ import type { Connection, ConnectionData, Params } from "../../api/connection.js
 import { SendallError } from "../../api/errors.js";
 import type { ShapedHandler } from "../../api/handler.js";
 import { show } from "../../runtime/show.js";
-import { type LookAtItLast, type Never, RunnerMaker } from "../maker.js";
+import { type Impossible, type ResolvedLast, RunnerFactory } from "../runner-factory.js";
 import type { ConnectionActor } from "./connection-actor.js";
 import { type ConnectionLoop, LoopActor } from "./loop.js";
 import { type ConnectionModule, ModuleActor } from "./module.js";
@@ -35,7 +36,7 @@ function checkDefinition(definition: unknown): asserts definition is Definition 
   }
 }
 
-class PerConnection<D, P> extends RunnerMaker<D, P> {
+class PerConnection<D, P> extends RunnerFactory<D, P> {
   readonly #definition: Definition;
 
   constructor(definition: Definition) {
@@ -43,7 +44,7 @@ class PerConnection<D, P> extends RunnerMaker<D, P> {
     this.#definition = definition;
   }
 
-  makeRunner(host: RunnerHost): Runner {
+  createRunner(host: RunnerHost): Runner {
     return new ConnectionActors(this.#definition, host);
   }
 }
@@ -74,7 +75,7 @@ class ConnectionActors implements Runner {
     return actor?.handle(event);
   };
 
-  /** Its actor is in no state that could be relied on: the connection ends, alone. */
+  /** Closes only the failed connection, because the state of its actor is no longer reliable. */
   failed(connection: Connection): true {
     this.#actors.get(connection)?.crash();
     connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
@@ -88,7 +89,7 @@ class ConnectionActors implements Runner {
     return new LoopActor(definition, connection, bus, (error) => this.#loopFailed(error, connection));
   }
 
-  /** While no event was under way: nobody else notices. */
+  /** Reports a failure outside any event, which the handler actor does not see. */
   #loopFailed(error: unknown, connection: Connection): void {
     this.#host.failed(error, "loop", connection);
     this.failed(connection);
@@ -96,14 +97,14 @@ class ConnectionActors implements Runner {
 }
 
 /** @hidden */
-export function perConnection<D>(never: Never<D>): LookAtItLast<D>;
+export function perConnection<D>(never: Impossible<D>): ResolvedLast<D>;
 /**
- * One actor for each connection, with a state of its own; the connections' events are handled side by side, one at a time for
- * each. Given a module, its callbacks return what to send: `reply(data, state)`, `noreply(state)` and so on. Given a loop, it runs
- * once for each connection and reads its messages. The first exception, rejection or timeout (`handlerTimeoutMs`) closes that
- * connection with 1011 "handler failed", and nothing else happens to anyone.
+ * A handler with an actor for each connection, and a state for each actor. The events of different connections are handled side by
+ * side, the events of one connection one at a time. The callbacks of a module return what to send: `reply(data, state)`,
+ * `noreply(state)` and so on. A loop runs once for each connection and reads the connection's messages. The first exception, rejection
+ * or timeout (`handlerTimeoutMs`) closes its connection with 1011 "handler failed", and has no effect on the rest.
  *
- * @throws SendallError `BAD_HANDLER` if it is neither
+ * @throws SendallError `BAD_HANDLER` if the definition is neither a module nor a loop
  */
 export function perConnection<D = ConnectionData, P = Params>(loop: ConnectionLoop<D, P>): ShapedHandler<D, P>;
 export function perConnection<S, D = ConnectionData, P = Params>(

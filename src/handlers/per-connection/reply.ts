@@ -1,4 +1,4 @@
-/** What a callback of a `perConnection` handler returns: what to send, and the next state. The runner carries it out. */
+/** The replies that a callback of a `perConnection` module returns: what to send, and the next state. `module.ts` carries replies out. */
 
 import type { Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
@@ -20,9 +20,9 @@ export interface MessageReply<S> {
   readonly state: S;
 }
 
-/** A ping (RFC 6455 section 5.5.2), or a pong that nobody asked for (section 5.5.3), of at most 125 bytes. */
+/** A ping (RFC 6455 section 5.5.2) or an unsolicited pong (section 5.5.3), of at most 125 bytes. */
 export interface ControlReply<S> {
-  /** Which of them. */
+  /** Whether to send a ping or a pong. */
   readonly type: "ping" | "pong";
   /** At most 125 bytes. Default none. */
   readonly data?: Data | undefined;
@@ -35,18 +35,18 @@ export interface CloseReply<S> {
   readonly type: "close";
   /** The close code. Default 1000. */
   readonly code?: number | undefined;
-  /** At most 123 bytes; what is longer is cut at a character. Default `""`. */
+  /** The reason, of at most 123 bytes; a longer reason is cut between characters. Default `""`. */
   readonly reason?: string | undefined;
   /** The next state. */
   readonly state: S;
 }
 
-/** One thing to do, and the next state. */
+/** A single reply: what to send, and the next state. */
 export type SingleReply<S> = NoReply<S> | MessageReply<S> | ControlReply<S> | CloseReply<S>;
 
 /**
- * What a callback of a `perConnection` handler returns: one thing to do or several, done in order. The state of the last is the
- * next state; with an empty list the state stays. Anything else is a failure, `BAD_REPLY`.
+ * What a callback of a `perConnection` handler returns: a single reply, or several replies to carry out in order. The state of the
+ * last reply is the next state; an empty list leaves the state as before. Any other value is a failure, `BAD_REPLY`.
  */
 export type Reply<S> = SingleReply<S> | readonly SingleReply<S>[];
 
@@ -65,19 +65,19 @@ export function ping<S>(state: S, data?: Data): ControlReply<S> {
   return { type: "ping", data, state };
 }
 
-/** Sends a pong with at most 125 bytes of data. Pings are answered without it. */
+/** Sends a pong with at most 125 bytes of data. No pong is needed for pings of the peer, which Sendall answers. */
 export function pong<S>(state: S, data?: Data): ControlReply<S> {
   return { type: "pong", data, state };
 }
 
-/** Closes the connection, with 1000 unless a code is given. */
+/** Closes the connection with `code`, or with 1000 without a code. */
 export function close<S>(state: S, code?: number, reason?: string): CloseReply<S> {
   return { type: "close", code, reason, state };
 }
 
 const TYPES: readonly unknown[] = ["noreply", "reply", "ping", "pong", "close"];
 
-/** The accepted shapes, for error messages. */
+/** The accepted replies, for error messages. */
 const REPLIES =
   "noreply(state), reply(data, state), ping(state, data?), pong(state, data?), close(state, code?, reason?), or an array of these";
 

@@ -1,45 +1,45 @@
-/** Bodies of requests that bring messages: read as a whole, and bounded. */
+/** The reader for bodies of send requests: reads a body as a whole, up to `maxPayloadBytes`. */
 import type { IncomingMessage } from "node:http";
-import { Gathered } from "../protocol/gathered.js";
+import { GrowableBuffer } from "../protocol/growable-buffer.js";
 
-/** The body, or why there is none: it is too large, or its sender has left. */
+/** The body, or the reason for its absence: more bytes than allowed, or a request cut by the network. */
 export type Body = { readonly text: string; readonly bytes: number } | "too large" | "lost";
 
-/** Whether it says of itself that it is. */
-export function isTooLarge(request: IncomingMessage, maxBytes: number): boolean {
+/** Whether `Content-Length` alone exceeds the limit. */
+export function declaresMoreThan(request: IncomingMessage, maxBytes: number): boolean {
   return Number(request.headers["content-length"] ?? 0) > maxBytes;
 }
 
-/** Reads it to its end; of one that is too large no more than shows that it is. */
+/** Reads the body to its end, or stops at the first byte beyond the limit. */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Body> {
-  if (isTooLarge(request, maxBytes)) return Promise.resolve("too large");
-  // Somebody before us, a host's own middleware, has read it.
+  if (declaresMoreThan(request, maxBytes)) return Promise.resolve("too large");
+  // Middleware of the host has already read the body.
   if (request.readableEnded) return Promise.resolve({ text: "", bytes: 0 });
   if (request.destroyed) return Promise.resolve("lost");
   return new Promise((resolve) => {
-    const gathered = new Gathered();
-    const end = (body: Body): void => {
-      request.off("data", take);
+    const buffer = new GrowableBuffer();
+    const settle = (body: Body): void => {
+      request.off("data", onData);
       resolve(body);
     };
-    const take = (chunk: Buffer): void => {
-      if (gathered.length + chunk.length > maxBytes) end("too large");
-      else gathered.add(chunk);
+    const onData = (chunk: Buffer): void => {
+      if (buffer.length + chunk.length > maxBytes) settle("too large");
+      else buffer.add(chunk);
     };
-    request.on("data", take);
+    request.on("data", onData);
     request.once("end", () => {
-      const bytes = gathered.length;
-      end({ text: gathered.take(), bytes });
+      const bytes = buffer.length;
+      settle({ text: buffer.takeText(), bytes });
     });
-    request.once("error", () => end("lost"));
-    request.once("close", () => end("lost"));
+    request.once("error", () => settle("lost"));
+    request.once("close", () => settle("lost"));
   });
 }
 
 const FORM = "application/x-www-form-urlencoded";
 
-/** The messages in a form are its field `d`; in any other type the body is the messages. */
-export function payloadOf(text: string, contentType: string | undefined): string {
+/** A form carries the messages in its field `d`; a body of any other type is the messages. */
+export function extractPayload(text: string, contentType: string | undefined): string {
   const [type = ""] = contentType?.split(";") ?? [];
   return type.trim().toLowerCase() === FORM ? (new URLSearchParams(text).get("d") ?? "") : text;
 }

@@ -1,6 +1,7 @@
 /**
- * A SockJS session over HTTP: the wire of one connection, on whatever response its client has open at the time. The front makes
- * it at the first request of its id and finds it for the others; when it does what, its machine says (`session.ts`).
+ * A SockJS session over HTTP: the transport of a connection, which writes to the receiver that the client has open at the time. The
+ * first request with a new session id creates the session; later requests find the session by the id. The machine in
+ * `session-machine.ts` decides when the session opens, closes and expires; `onClosed` frees the id at the end.
  */
 
 import { ABNORMAL, ANOTHER_OPEN, type CloseReason, INTERRUPTED } from "../../api/close-codes.js";
@@ -9,103 +10,104 @@ import type { SockJsOptions } from "../../api/options.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
-import { type Batch, closeFrame, HEARTBEAT, OPEN } from "../protocol/frames.js";
-import { Inbox } from "../protocol/inbox.js";
-import type { SessionEvent, SessionLife, SessionSupervisor } from "./session.js";
-import type { Stream, StreamOwner } from "./stream.js";
+import { InboundQueue } from "../inbound-queue.js";
+import { closeFrame, HEARTBEAT, type MessageFrameEncoder, OPEN } from "../protocol/frames.js";
+import type { ReceiverListener, ResponseReceiver } from "./response-receiver.js";
+import type { SessionActions, SessionEvent } from "./session-machine.js";
+import type { SessionSupervisor } from "./session-supervisor.js";
 
-/** What a session needs of its surroundings. */
-export interface SessionParts {
+export interface HttpSessionParts {
   readonly clock: Clock;
-  readonly batch: Batch;
+  readonly encoder: MessageFrameEncoder;
   readonly options: Pick<SockJsOptions, "heartbeatIntervalMs" | "disconnectDelayMs">;
-  readonly family: SessionSupervisor;
-  /** Its id is free again. */
-  readonly onEnd: () => void;
+  readonly supervisor: SessionSupervisor;
+  /** Called at the end of the session: the id is free again. */
+  readonly onClosed: () => void;
 }
 
-export class HttpSession implements Transport, StreamOwner, SessionLife {
+export class HttpSession implements Transport, ReceiverListener, SessionActions {
   readonly name: TransportName;
-  /** Its end is seen by its own means: a response that is lost, or none that comes. */
+  /** A session detects a dead client without pings: the receiver is lost, or the client stops polling. */
   readonly heartbeat = false;
   readonly hasPings = false;
   readonly isTextOnly = true;
-  /** A response is written when the code that wrote has come to its end. */
+  /** Node flushes a response only after the current code has run. */
   readonly isDelayed = true;
   bytesRead = 0;
-  readonly #parts: SessionParts;
-  readonly #send: (event: SessionEvent) => void;
-  #peer: TransportListener | undefined;
-  #inbox: Inbox | undefined;
-  /** The response that its client has open. */
-  #stream: Stream | undefined;
-  /** The one before it, ended, while the system has not taken all of it: a client that does not read gets nothing more. */
-  #ended: Stream | undefined;
+  readonly #parts: HttpSessionParts;
+  readonly #sendEvent: (event: SessionEvent) => void;
+  #listener: TransportListener | undefined;
+  #inbound: InboundQueue | undefined;
+  /** The response that the client has open. */
+  #receiver: ResponseReceiver | undefined;
+  /** The ended receiver, until the system has taken every byte. Writing waits meanwhile: the client may have stopped reading. */
+  #flushingReceiver: ResponseReceiver | undefined;
   #timer: Timer | undefined;
   #isOpen = false;
-  /** What the program has closed it with, or what became of it. */
-  #closing: CloseReason | undefined;
-  /** The last of its client's sends: they are read one after the other. */
-  #sends: Promise<void> = Promise.resolve();
+  /** Set when the program closes the session, or when the session is interrupted. */
+  #closeReason: CloseReason | undefined;
+  /** The end of the chain of send requests, which are read in sequence. */
+  #lastSend: Promise<void> = Promise.resolve();
 
-  constructor(parts: SessionParts, stream: Stream) {
+  constructor(parts: HttpSessionParts, receiver: ResponseReceiver) {
     this.#parts = parts;
-    this.name = stream.shape.transport;
-    this.#stream = stream;
-    stream.attach(this);
-    this.#send = parts.family.spawn(this);
+    this.name = receiver.format.transport;
+    this.#receiver = receiver;
+    receiver.setListener(this);
+    this.#sendEvent = parts.supervisor.spawn(this);
   }
 
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
-  /** Whether sends of its client are taken, be it to be dropped: not once its connection is lost. */
-  get takesSends(): boolean {
-    return this.#isOpen || (this.#closing !== undefined && this.#closing !== INTERRUPTED);
+  /** Whether send requests are read: after a close by the program, only to be dropped; after an interruption, not at all. */
+  get acceptsSends(): boolean {
+    return this.#isOpen || (this.#closeReason !== undefined && this.#closeReason !== INTERRUPTED);
   }
 
   get untakenBytes(): number {
-    return (this.#stream?.untakenBytes ?? 0) + (this.#ended?.untakenBytes ?? 0);
+    return (this.#receiver?.untakenBytes ?? 0) + (this.#flushingReceiver?.untakenBytes ?? 0);
   }
 
-  /** The gate has let it in. */
   admitted(admission: Admission): void {
-    this.#send({ type: "admitted", admission });
+    this.#sendEvent({ type: "admitted", admission });
   }
 
-  /** The gate has not: nobody knows of it, and its response is for somebody else to answer. */
+  /** The gate has refused the session: the session ends without a connection, and the caller answers the response. */
   refused(): void {
-    this.#stream = undefined;
-    this.#send({ type: "lost" });
+    this.#receiver = undefined;
+    this.#sendEvent({ type: "lost" });
   }
 
-  /** Its client has asked for frames. */
-  attach(stream: Stream): void {
-    this.#send({ type: "attach", stream });
+  /** Called when the client requests frames: the machine attaches or rejects the receiver. */
+  offerReceiver(receiver: ResponseReceiver): void {
+    this.#sendEvent({ type: "attach", receiver });
   }
 
-  /** Runs `read` when the sends before it are answered: what a full mailbox holds back is not even read (contract 5). */
-  queue(read: () => Promise<void>): void {
-    this.#sends = this.#sends.then(read).catch((error: unknown) => this.#parts.family.crashed(this, error));
+  /** Runs `read` after the earlier send requests are answered: while the mailbox is full, no further body is read (contract 5). */
+  queueSend(read: () => Promise<void>): void {
+    this.#lastSend = this.#lastSend
+      .then(read)
+      .catch((error: unknown) => this.#parts.supervisor.failSession(this, error));
   }
 
-  /** What its client has sent. @param done called when the connection has been told */
+  /** Delivers the messages of a send request. @param done called after the last message */
   deliver(messages: readonly string[], bytes: number, done: () => void): void {
     this.bytesRead += bytes;
-    if (this.#isOpen && this.#inbox !== undefined) this.#inbox.push(messages, done);
+    if (this.#isOpen && this.#inbound !== undefined) this.#inbound.push(messages, done);
     else done();
   }
 
-  // What the connection asks of its wire.
+  // Transport: called by the connection.
 
   mustWait(): boolean {
-    return this.#ended !== undefined || this.#stream === undefined || this.#stream.mustWait();
+    return this.#flushingReceiver !== undefined || this.#receiver === undefined || this.#receiver.mustWait();
   }
 
   write(frames: readonly Frame[]): boolean {
-    if (!this.#isOpen || this.#stream === undefined) return false;
-    this.#write(this.#stream, this.#parts.batch.textOf(frames));
+    if (!this.#isOpen || this.#receiver === undefined) return false;
+    this.#writeFrame(this.#receiver, this.#parts.encoder.encodeText(frames));
     return true;
   }
 
@@ -115,138 +117,139 @@ export class HttpSession implements Transport, StreamOwner, SessionLife {
   close(code: number, reason: string): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#closing = { code, reason };
-    this.#inbox?.end();
-    const stream = this.#stream;
-    if (stream !== undefined) {
-      stream.send(closeFrame(this.#closing));
-      this.#letGo(stream);
-      stream.end();
+    this.#closeReason = { code, reason };
+    this.#inbound?.close();
+    const receiver = this.#receiver;
+    if (receiver !== undefined) {
+      receiver.write(closeFrame(this.#closeReason));
+      this.#detach(receiver);
+      receiver.end();
     }
-    this.#send({ type: "close" });
+    this.#sendEvent({ type: "close" });
   }
 
   terminate(): void {
     this.#isOpen = false;
-    this.#parts.clock.soon(() => this.#send({ type: "lost" }));
+    this.#parts.clock.soon(() => this.#sendEvent({ type: "lost" }));
   }
 
   pause(): void {
-    this.#inbox?.pause();
+    this.#inbound?.pause();
   }
 
   resume(): void {
-    this.#inbox?.resume();
+    this.#inbound?.resume();
   }
 
-  // What its responses tell.
+  // ReceiverListener: called by the receivers.
 
-  drained(): void {
-    this.#peer?.drained();
+  onReceiverDrained(): void {
+    this.#listener?.drained();
   }
 
-  finished(stream: Stream): void {
-    if (stream !== this.#ended) return;
-    this.#ended = undefined;
-    if (this.#closing === undefined) this.drained();
-    else this.#leave(this.#closing);
+  onReceiverFinished(receiver: ResponseReceiver): void {
+    if (receiver !== this.#flushingReceiver) return;
+    this.#flushingReceiver = undefined;
+    if (this.#closeReason === undefined) this.onReceiverDrained();
+    else this.#notifyClosed(this.#closeReason);
   }
 
-  lost(stream: Stream): void {
-    if (stream === this.#stream || stream === this.#ended) this.#send({ type: "lost" });
+  onReceiverLost(receiver: ResponseReceiver): void {
+    if (receiver === this.#receiver || receiver === this.#flushingReceiver) this.#sendEvent({ type: "lost" });
   }
 
-  // What its machine does.
+  // SessionActions: called by the machine.
 
-  greet(admission: Admission): void {
+  open(admission: Admission): void {
     this.#isOpen = true;
-    if (this.#stream !== undefined) this.#write(this.#stream, OPEN);
-    this.#peer = admission.accept(this);
-    this.#inbox = new Inbox(this.#peer);
+    if (this.#receiver !== undefined) this.#writeFrame(this.#receiver, OPEN);
+    this.#listener = admission.accept(this);
+    this.#inbound = new InboundQueue(this.#listener);
   }
 
-  take(stream: Stream): void {
-    stream.attach(this);
-    this.#stream = stream;
-    stream.begin();
-    this.drained();
+  attachReceiver(receiver: ResponseReceiver): void {
+    receiver.setListener(this);
+    this.#receiver = receiver;
+    receiver.start();
+    this.onReceiverDrained();
   }
 
-  rejectReceiver(stream: Stream): void {
-    stream.send(closeFrame(this.#closing ?? ANOTHER_OPEN));
-    stream.end();
-    const isFirst = this.#closing !== undefined && this.#peer !== undefined && this.#ended === undefined;
-    if (!isFirst) return;
-    // None was open when the end came.
-    this.#ended = stream;
-    stream.attach(this);
+  rejectReceiver(receiver: ResponseReceiver): void {
+    receiver.write(closeFrame(this.#closeReason ?? ANOTHER_OPEN));
+    receiver.end();
+    const isAwaited =
+      this.#closeReason !== undefined && this.#listener !== undefined && this.#flushingReceiver === undefined;
+    if (!isAwaited) return;
+    // The program closed the session between two polls: this receiver is the first to carry the close frame.
+    this.#flushingReceiver = receiver;
+    receiver.setListener(this);
   }
 
-  beatLater(): void {
-    this.#after(this.#parts.options.heartbeatIntervalMs, this.#beat);
+  startHeartbeats(): void {
+    this.#startTimer(this.#parts.options.heartbeatIntervalMs, this.#sendHeartbeat);
   }
 
-  expireLater(): void {
-    this.#after(this.#parts.options.disconnectDelayMs, () => this.#send({ type: "expired" }));
+  startDisconnectTimer(): void {
+    this.#startTimer(this.#parts.options.disconnectDelayMs, () => this.#sendEvent({ type: "expired" }));
   }
 
-  endWait(): void {
+  stopTimer(): void {
     this.#timer?.cancel();
   }
 
   interrupt(): void {
-    this.#closing = INTERRUPTED;
-    this.cutOff();
+    this.#closeReason = INTERRUPTED;
+    this.terminateReceivers();
   }
 
-  cutOff(): void {
+  terminateReceivers(): void {
     this.#isOpen = false;
-    const streams = [this.#stream, this.#ended];
-    this.#stream = undefined;
-    this.#ended = undefined;
-    for (const stream of streams) stream?.destroy();
-    this.#leave({ code: ABNORMAL, reason: "" });
+    const receivers = [this.#receiver, this.#flushingReceiver];
+    this.#receiver = undefined;
+    this.#flushingReceiver = undefined;
+    for (const receiver of receivers) receiver?.terminate();
+    this.#notifyClosed({ code: ABNORMAL, reason: "" });
   }
 
-  end(): void {
-    this.cutOff();
-    this.#parts.onEnd();
+  unregister(): void {
+    this.terminateReceivers();
+    this.#parts.onClosed();
   }
 
-  crash(): void {
-    this.endWait();
-    this.end();
+  stop(): void {
+    this.stopTimer();
+    this.unregister();
   }
 
-  readonly #beat = (): void => {
-    this.beatLater();
-    if (this.#stream !== undefined && !this.mustWait()) this.#write(this.#stream, HEARTBEAT);
+  readonly #sendHeartbeat = (): void => {
+    this.startHeartbeats();
+    if (this.#receiver !== undefined && !this.mustWait()) this.#writeFrame(this.#receiver, HEARTBEAT);
   };
 
-  #after(ms: number, ring: () => void): void {
+  #startTimer(ms: number, onTimeout: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.#parts.clock.after(ms, ring);
+    this.#timer = this.#parts.clock.after(ms, onTimeout);
   }
 
-  #write(stream: Stream, frame: string): void {
-    stream.send(frame);
-    if (stream.isEnded) this.#letGo(stream);
+  #writeFrame(receiver: ResponseReceiver, frame: string): void {
+    receiver.write(frame);
+    if (receiver.isEnded) this.#detach(receiver);
   }
 
-  /** Before the client can know of it: its next request must not find the old response. */
-  #letGo(stream: Stream): void {
-    this.#stream = undefined;
-    this.#ended = stream;
-    this.#send({ type: "detached" });
+  /** Runs before the client can see the end of the response: the client's next request must not find the old receiver. */
+  #detach(receiver: ResponseReceiver): void {
+    this.#receiver = undefined;
+    this.#flushingReceiver = receiver;
+    this.#sendEvent({ type: "detached" });
   }
 
-  /** The connection hears of its end. */
-  #leave({ code, reason }: CloseReason): void {
-    const peer = this.#peer;
-    if (peer === undefined) return;
-    this.#inbox?.end();
-    this.#peer = undefined;
-    this.#inbox = undefined;
-    peer.onTransportClosed(code, reason);
+  /** Tells the connection of the end, at most once. */
+  #notifyClosed({ code, reason }: CloseReason): void {
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    this.#inbound?.close();
+    this.#listener = undefined;
+    this.#inbound = undefined;
+    listener.onTransportClosed(code, reason);
   }
 }

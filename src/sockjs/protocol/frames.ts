@@ -1,6 +1,6 @@
 /**
- * SockJS frames as text, and what clients send: `o` opens, `h` is a heartbeat, `a[…]` brings messages, `c[…]` closes. Sessions
- * of every transport write and read by these.
+ * SockJS frames as text, and the parser for messages of clients: `o` opens a session, `h` is a heartbeat, `a[…]` carries messages,
+ * `c[…]` closes. Sessions over every transport use them.
  */
 import type { CloseReason } from "../../api/close-codes.js";
 import type { Frame } from "../../transport/frame.js";
@@ -10,78 +10,78 @@ export const OPEN = "o";
 export const HEARTBEAT = "h";
 
 /**
- * What some browsers and proxies change or drop on its way, beside the control characters that JSON escapes by itself. Both
- * halves of a surrogate pair are in it: what goes out is safe in any encoding.
+ * Characters that some browsers and proxies change or drop, besides the control characters, which JSON escapes anyway. Both halves
+ * of a surrogate pair are included, so frames survive any encoding.
  */
-const FRAGILE = /[\u200c-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufff0-\uffff]/g;
+const EXTRA_ESCAPABLE = /[\u200c-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufff0-\uffff]/g;
 
-function escapeUnit(character: string): string {
+function escapeCodeUnit(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** A string in JSON, with escapes in lower case. */
 export function quote(text: string): string {
-  return JSON.stringify(text).replace(FRAGILE, escapeUnit);
+  return JSON.stringify(text).replace(EXTRA_ESCAPABLE, escapeCodeUnit);
 }
 
 export function closeFrame({ code, reason }: CloseReason): string {
   return `c[${code},${quote(reason)}]`;
 }
 
-/** Longer batches are not kept for the next session. */
-const KEEP_BELOW_LENGTH = 262_144;
+/** Longer `a[…]` frames are not cached. */
+const MAX_CACHED_LENGTH = 262_144;
 
 /**
- * Puts messages together into one `a[…]` frame, and remembers the last: a broadcast is quoted once, since the next session most
- * often holds the same list.
+ * Encodes messages as one `a[…]` frame and caches the latest result. The cache makes a broadcast cost one encoding: the next
+ * session usually writes the same messages.
  */
-export class Batch {
-  #frames: readonly Frame[] = [];
-  #text = "";
-  #wire: Frame | undefined;
+export class MessageFrameEncoder {
+  #lastFrames: readonly Frame[] = [];
+  #lastText = "";
+  #lastMessage: Frame | undefined;
 
-  textOf(frames: readonly Frame[]): string {
-    const same = this.#frames;
-    if (frames.length === same.length && frames.every((frame, i) => frame === same[i])) return this.#text;
+  encodeText(frames: readonly Frame[]): string {
+    const last = this.#lastFrames;
+    if (frames.length === last.length && frames.every((frame, i) => frame === last[i])) return this.#lastText;
     const text = `a[${frames.map(({ data }) => quote(String(data))).join(",")}]`;
-    if (text.length >= KEEP_BELOW_LENGTH) return text;
-    this.#frames = frames;
-    this.#text = text;
-    this.#wire = undefined;
+    if (text.length >= MAX_CACHED_LENGTH) return text;
+    this.#lastFrames = frames;
+    this.#lastText = text;
+    this.#lastMessage = undefined;
     return text;
   }
 
-  /** The same as a message on a WebSocket. */
-  wireOf(frames: readonly Frame[]): Frame {
-    const text = this.textOf(frames);
-    if (text !== this.#text) return encodeFrame(text);
-    this.#wire ??= encodeFrame(text);
-    return this.#wire;
+  /** Encodes the `a[…]` frame as a WebSocket message. */
+  encodeMessage(frames: readonly Frame[]): Frame {
+    const text = this.encodeText(frames);
+    if (text !== this.#lastText) return encodeFrame(text);
+    this.#lastMessage ??= encodeFrame(text);
+    return this.#lastMessage;
   }
 }
 
-/** What a client has sent: its messages, or what is wrong with them. */
-export type Read = { readonly messages: readonly string[] } | { readonly problem: string };
+/** The messages that a client has sent, or the reason why they cannot be read. */
+export type ParsedMessages = { readonly messages: readonly string[] } | { readonly problem: string };
 
-const NO_PAYLOAD: Read = { problem: "Payload expected." };
-const NO_JSON: Read = { problem: "Broken JSON encoding." };
+const PAYLOAD_EXPECTED: ParsedMessages = { problem: "Payload expected." };
+const BROKEN_JSON: ParsedMessages = { problem: "Broken JSON encoding." };
 
-/** Reads a list of strings. One with anything else in it is refused as a whole: no client of SockJS makes such a list. */
-export function readMessages(text: string): Read {
-  if (text === "") return NO_PAYLOAD;
-  const value = parse(text);
-  if (value === undefined) return NO_JSON;
-  return isStrings(value) ? { messages: value } : NO_PAYLOAD;
+/** Parses a JSON array of strings. An array with any other element is refused as a whole: no SockJS client sends such an array. */
+export function parseMessages(text: string): ParsedMessages {
+  if (text === "") return PAYLOAD_EXPECTED;
+  const value = parseJson(text);
+  if (value === undefined) return BROKEN_JSON;
+  return isStringArray(value) ? { messages: value } : PAYLOAD_EXPECTED;
 }
 
-/** Reads a message on a WebSocket, which may also be one string, or nothing. */
-export function readSocketMessage(text: string): Read {
+/** Parses a WebSocket message, which may also be a single string, or empty. */
+export function parseWebSocketMessage(text: string): ParsedMessages {
   if (text === "") return { messages: [] };
-  const value = parse(text);
-  return typeof value === "string" ? { messages: [value] } : readMessages(text);
+  const value = parseJson(text);
+  return typeof value === "string" ? { messages: [value] } : parseMessages(text);
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -89,6 +89,6 @@ function parse(text: string): unknown {
   }
 }
 
-function isStrings(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === "string");
+function isStringArray(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((element) => typeof element === "string");
 }

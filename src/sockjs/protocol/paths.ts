@@ -1,12 +1,13 @@
 /**
- * Where a path leads below the route that speaks SockJS. The part that is the route's is compared decoded, as the router does;
- * what follows is read as it was sent, since decoding it, or folding its dots and slashes, would make other paths of it.
+ * The parser for request paths below a SockJS route: finds the endpoint and the session id. The base, which is the route's own
+ * path, is compared decoded, as the router does. The rest is read as sent: decoding, or folding dots and slashes, would turn the
+ * rest into a different path.
  */
 import { EVERY_PATH } from "../../admission/router.js";
 import { decodeSegments, normalPath, type Part, readPattern } from "../../options/route-path.js";
 
-/** A row of SockJS's table, by the last part of its path. */
-export type SessionRow =
+/** The endpoints `{server}/{session}/{transport}`, by the last segment. */
+export type SessionEndpoint =
   | "websocket"
   | "xhr"
   | "xhr_send"
@@ -16,21 +17,22 @@ export type SessionRow =
   | "jsonp"
   | "jsonp_send";
 
-export type Row = "greeting" | "info" | "iframe" | "raw" | SessionRow;
+/** Every endpoint below the base; `raw` is `/websocket`, without SockJS frames. */
+export type Endpoint = "greeting" | "info" | "iframe" | "raw" | SessionEndpoint;
 
-/** Where a path leads. */
-export interface Place {
+/** The meaning of a request path. */
+export interface SockJsTarget {
   /** The path of the route. */
   readonly base: string;
-  /** `undefined`: the route's, but no row of the table. */
-  readonly row: Row | undefined;
-  /** `""` for rows without one. */
+  /** `undefined` for a path below the base that SockJS does not define. */
+  readonly endpoint: Endpoint | undefined;
+  /** `""` for endpoints without a session. */
   readonly sessionId: string;
 }
 
 const IFRAME = /^iframe[-0-9.a-z_]*\.html$/;
 const SEGMENT = /^[^/.]+$/;
-const SESSION_ROWS: Readonly<Record<string, SessionRow>> = {
+const SESSION_ENDPOINTS: Readonly<Record<string, SessionEndpoint>> = {
   websocket: "websocket",
   xhr: "xhr",
   xhr_send: "xhr_send",
@@ -41,8 +43,8 @@ const SESSION_ROWS: Readonly<Record<string, SessionRow>> = {
   jsonp_send: "jsonp_send",
 };
 
-/** A row of the base alone; one slash at the end makes no difference. */
-function baseRow(segments: readonly string[]): Row | undefined {
+/** The endpoint directly below the base. A single trailing slash makes no difference. */
+function baseEndpoint(segments: readonly string[]): Endpoint | undefined {
   const [first = "", second] = segments;
   if (second !== undefined && (second !== "" || segments.length > 2 || first === "")) return undefined;
   if (first === "") return "greeting";
@@ -51,50 +53,55 @@ function baseRow(segments: readonly string[]): Row | undefined {
   return IFRAME.test(first) ? "iframe" : undefined;
 }
 
-/** `{server}/{session}/{row}`: of the first nobody asks which it is. */
-function sessionPlace(base: string, segments: readonly string[]): Place | undefined {
+/** `{server}/{session}/{transport}`. Any server segment is valid: clients choose the segment at random. */
+function sessionTarget(base: string, segments: readonly string[]): SockJsTarget | undefined {
   const [server = "", sessionId = "", name = "", last, ...more] = segments;
   if (more.length > 0 || (last !== undefined && last !== "")) return undefined;
-  if (!SEGMENT.test(server) || !SEGMENT.test(sessionId) || !Object.hasOwn(SESSION_ROWS, name)) return undefined;
-  return { base, row: SESSION_ROWS[name], sessionId };
+  if (!SEGMENT.test(server) || !SEGMENT.test(sessionId) || !Object.hasOwn(SESSION_ENDPOINTS, name)) return undefined;
+  return { base, endpoint: SESSION_ENDPOINTS[name], sessionId };
 }
 
-function placeBelow(base: string, segments: readonly string[]): Place {
-  return sessionPlace(base, segments) ?? { base, row: baseRow(segments), sessionId: "" };
+function targetBelow(base: string, segments: readonly string[]): SockJsTarget {
+  return sessionTarget(base, segments) ?? { base, endpoint: baseEndpoint(segments), sessionId: "" };
 }
 
-/** Finds the places below one route. */
-export type Locate = (path: string) => Place | undefined;
+/** @returns `undefined` for a path that is not below the route */
+export type ParsePath = (path: string) => SockJsTarget | undefined;
 
-/** A path of more parts than this is no row. */
-const MAX_PARTS = 5;
+/** Segments below the base that are read; the longest endpoint, `{server}/{session}/{transport}/`, has four. */
+const MAX_SEGMENTS = 5;
 
-/** @param path as it stands in `routes`; of a route that has every path any beginning of a path may be the base */
-export function locator(path: string): Locate {
-  if (path === EVERY_PATH) return locateAnywhere;
-  const end = path.endsWith("/") ? "/" : "";
-  const parts = readPattern(end === "" ? path : path.slice(0, -1));
-  return (target) => {
-    const segments = target.split("/", parts.length + MAX_PARTS);
-    const own = segments.slice(0, parts.length).join("/");
-    if (segments.length < parts.length || !fits(parts, decodeSegments(own))) return undefined;
+/** @param path as written in `routes`; for a catch-all route, any leading segments of a request path may be the base */
+export function pathParser(path: string): ParsePath {
+  if (path === EVERY_PATH) return parseBelowAnyBase;
+  const trailingSlash = path.endsWith("/") ? "/" : "";
+  const parts = readPattern(trailingSlash === "" ? path : path.slice(0, -1));
+  return (requestPath) => {
+    const segments = requestPath.split("/", parts.length + MAX_SEGMENTS);
+    const base = segments.slice(0, parts.length).join("/");
+    if (segments.length < parts.length || !matchesBase(parts, decodeSegments(base))) return undefined;
     const rest = segments.slice(parts.length);
-    // In one spelling: the sessions of a base are found by it.
-    return placeBelow(normalPath(own) + end, rest.length === 0 ? [""] : rest);
+    // The base is part of the key of a session, so every spelling has to give the same base.
+    return targetBelow(normalPath(base) + trailingSlash, rest.length === 0 ? [""] : rest);
   };
 }
 
-function fits(parts: readonly Part[], segments: readonly string[]): boolean {
+function matchesBase(parts: readonly Part[], segments: readonly string[]): boolean {
   return parts.every((part, i) => ("name" in part ? segments[i] !== "" : part.literal === segments[i]));
 }
 
-/** The rows that stand at the end of a path, whatever comes before; none is unknown, since others may know it. */
-function locateAnywhere(target: string): Place | undefined {
-  const path = target.endsWith("/") ? target.slice(0, -1) : target;
-  const segments = path.split("/");
-  const session = sessionPlace(segments.slice(0, -3).join("/") || "/", segments.slice(-3));
+/** Finds an endpoint at the end of a path, below any base. Other paths are not SockJS: files or the program may answer. */
+function parseBelowAnyBase(path: string): SockJsTarget | undefined {
+  const segments = (path.endsWith("/") ? path.slice(0, -1) : path).split("/");
+  const session = sessionTarget(segments.slice(0, -3).join("/") || "/", segments.slice(-3));
   if (session !== undefined && segments.length > 3) return session;
-  const row = baseRow(segments.slice(-1));
-  if (row === undefined || row === "greeting") return undefined;
-  return { base: segments.slice(0, -1).join("/") || "/", row, sessionId: "" };
+  const endpoint = baseEndpoint(segments.slice(-1));
+  if (endpoint === undefined || endpoint === "greeting") return undefined;
+  return { base: segments.slice(0, -1).join("/") || "/", endpoint, sessionId: "" };
+}
+
+/** The request target with the route's path in place of its own path: a session id is the client's secret. */
+export function routeUrl(url: string, base: string): string {
+  const query = url.indexOf("?");
+  return query < 0 ? base : base + url.slice(query);
 }

@@ -1,5 +1,5 @@
 /** The client end of a connection in the test runtime. What it sends is on its way until the runtime is settled. */
-import { checkDuration } from "../../actors/route/bus.js";
+import { checkDuration } from "../../actors/route/checks.js";
 import { checkCloseCode, cutReason, NO_CODE } from "../../api/close-codes.js";
 import type { ConnectionId, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";

@@ -1,5 +1,5 @@
 /** Reads the options of a test client's `connect`. */
-import { checkDuration } from "../../actors/route/bus.js";
+import { checkDuration } from "../../actors/route/checks.js";
 import { checkNames, readSettings } from "../../options/read-options.js";
 import type { SettingsOf } from "../../options/table.js";
 import type { TestConnectOptions } from "./contracts.js";

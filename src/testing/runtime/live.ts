@@ -1,5 +1,5 @@
 /** The runtime behind {@link TestRuntime}: starts the server, lets the clients in, and drives all of it. */
-import { checkDuration } from "../../actors/route/bus.js";
+import { checkDuration } from "../../actors/route/checks.js";
 import { joinHeaders } from "../../admission/request-head.js";
 import { SendallError } from "../../api/errors.js";
 import type { Refusal } from "../../api/rejection.js";

@@ -34,7 +34,7 @@ class Patient extends Heartbeat {
     if (this.answersAfterMs !== undefined) this.clock.after(this.answersAfterMs, () => this.hear());
   }
 
-  giveUp(): void {
+  onDead(): void {
     this.done.push(`give up ${this.clock.now()}`);
     this.cancel();
   }

@@ -2,13 +2,8 @@
 
 import fc from "fast-check";
 import { expect } from "vitest";
-import {
-  type ConnectionQueue,
-  Mailbox,
-  type MailboxLimits,
-  type QueueOwner,
-  SerialGroup,
-} from "../../../src/actors/route/mailbox.js";
+import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../../../src/actors/route/connection-queue.js";
+import { Mailbox, type MailboxLimits } from "../../../src/actors/route/mailbox.js";
 import type { MailboxEvent } from "../../../src/actors/route/mailbox-event.js";
 import type { Connection } from "../../../src/api/connection.js";
 import type { ServerEvent } from "../../../src/api/events.js";
@@ -117,7 +112,7 @@ export class Play {
   readonly mailbox = new Mailbox(LIMITS);
   readonly model = new Model();
   readonly lanes: ConnectionQueue[] = Array.from({ length: LANES }, () =>
-    this.mailbox.lane(new Owner(), new SerialGroup()),
+    this.mailbox.createQueue(new Owner(), new SerialGroup()),
   );
   readonly #onTake: (taken: Pick<Waiting, "who" | "name"> | undefined, play: Play) => void;
   #number = 0;
@@ -142,7 +137,7 @@ export class Play {
   /** @returns whether something came out */
   take(): boolean {
     const taken = this.mailbox.take();
-    this.#onTake(taken && { who: this.lanes.indexOf(taken.lane), name: nameOf(taken.event) }, this);
+    this.#onTake(taken && { who: this.lanes.indexOf(taken.queue), name: nameOf(taken.event) }, this);
     return taken !== undefined;
   }
 
@@ -166,6 +161,6 @@ export class Play {
     } else if (what === "discard") {
       this.mailbox.discard(lane);
       this.model.discard(who);
-    } else if (lane.strand?.isBusy) this.mailbox.release(lane.strand);
+    } else if (lane.group?.isBusy) this.mailbox.release(lane.group);
   }
 }

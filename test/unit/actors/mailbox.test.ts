@@ -1,7 +1,8 @@
 /** The mailbox against a model of the order rule (contract 5), its marks, and what it throws away (contract 11). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Mailbox, SerialGroup } from "../../../src/actors/route/mailbox.js";
+import { SerialGroup } from "../../../src/actors/route/connection-queue.js";
+import { Mailbox } from "../../../src/actors/route/mailbox.js";
 import { connection, info, LIMITS, message, nameOf, Owner, open, Play, plans } from "./mailbox-model.js";
 
 describe("the order of events", () => {
@@ -24,7 +25,7 @@ describe("the order of events", () => {
       fc.property(plans, (plan) => {
         let last: { readonly who: number; readonly rivals: readonly string[] } | undefined;
         const play = new Play((taken, { model, lanes }) => {
-          const free = [...lanes.keys()].filter((who) => lanes[who]?.strand?.isBusy === false);
+          const free = [...lanes.keys()].filter((who) => lanes[who]?.group?.isBusy === false);
           const next = free.flatMap((who) => model.waitingOf(who)[0] ?? []);
           if (taken === undefined) expect(next).toEqual([]);
           if (taken === undefined) return;
@@ -37,7 +38,7 @@ describe("the order of events", () => {
           last = { who: taken.who, rivals: givesWay ? next.filter((name) => name !== taken.name) : [] };
           model.remove(taken.name);
           const lane = lanes[taken.who];
-          if (lane?.strand !== undefined) lane.strand.isBusy = true;
+          if (lane?.group !== undefined) lane.group.isBusy = true;
         });
         play.run(plan);
         play.drain();
@@ -48,7 +49,7 @@ describe("the order of events", () => {
 
   test("goes by one place after another for who has few events, however many others have", () => {
     const mailbox = new Mailbox(LIMITS);
-    const [flood, calm] = [mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    const [flood, calm] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     for (let i = 0; i < 5; i++) mailbox.post(flood, message(`flood ${i}`));
     mailbox.post(calm, message("calm 0"));
     mailbox.post(calm, message("calm 1"));
@@ -76,7 +77,7 @@ describe("a connection's marks", () => {
       fc.property(fc.array(change, { maxLength: 60, size: "max" }), (changes) => {
         const mailbox = new Mailbox(LIMITS);
         const owner = new Owner();
-        const lane = mailbox.lane(owner);
+        const lane = mailbox.createQueue(owner);
         let waiting: number[] = [];
         let isPaused = false;
         for (const change of changes) {
@@ -105,7 +106,7 @@ describe("a connection's marks", () => {
   test("pause it exactly there, once", () => {
     const mailbox = new Mailbox(LIMITS);
     const owner = new Owner();
-    const lane = mailbox.lane(owner);
+    const lane = mailbox.createQueue(owner);
     for (let i = 0; i < 5; i++) mailbox.post(lane, message("x"));
     expect(owner.isPaused).toBe(false);
     mailbox.post(lane, message("x"));
@@ -123,7 +124,7 @@ describe("a connection's marks", () => {
     for (const event of [message(""), { type: "ping" as const, connection, data }]) {
       const mailbox = new Mailbox({ highWaterEvents: 10_000, lowWaterEvents: 1_000, maxBytes: 12_800, maxInfo: 1 });
       const owner = new Owner();
-      const lane = mailbox.lane(owner);
+      const lane = mailbox.createQueue(owner);
       for (let i = 0; i < 99; i++) mailbox.post(lane, event);
       expect(owner.isPaused).toBe(false);
       mailbox.post(lane, event);
@@ -137,7 +138,7 @@ describe("a connection's marks", () => {
   test("count only what its peer sent", () => {
     const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
     const owner = new Owner();
-    const lane = mailbox.lane(owner);
+    const lane = mailbox.createQueue(owner);
     mailbox.post(lane, open());
     for (let i = 0; i < 20; i++) mailbox.post(lane, info("x"), 1_000);
     mailbox.post(lane, { type: "idle", connection });
@@ -147,8 +148,8 @@ describe("a connection's marks", () => {
   test("concern nobody else", () => {
     const mailbox = new Mailbox(LIMITS);
     const [owner, other] = [new Owner(), new Owner()];
-    const lane = mailbox.lane(owner);
-    mailbox.post(mailbox.lane(other), message("x"));
+    const lane = mailbox.createQueue(owner);
+    mailbox.post(mailbox.createQueue(other), message("x"));
     for (let i = 0; i < 6; i++) mailbox.post(lane, message("x"));
     expect([owner.isPaused, other.isPaused, mailbox.paused]).toEqual([true, false, 1]);
   });
@@ -163,7 +164,7 @@ describe("a connection's marks", () => {
 describe("info events", () => {
   test("are refused when so many of them wait, whomever they are about", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lanes = [mailbox.common, mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    const lanes = [mailbox.common, mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     const post = (i: number): boolean => mailbox.post(lanes[i % 3] ?? mailbox.common, info(String(i)));
     for (let i = 0; i < 8; i++) expect(post(i)).toBe(true);
     for (let i = 0; i < 3; i++) expect(post(i)).toBe(false);
@@ -174,7 +175,7 @@ describe("info events", () => {
 
   test("that are thrown away make room", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lane = mailbox.lane(new Owner());
+    const lane = mailbox.createQueue(new Owner());
     for (let i = 0; i < 8; i++) mailbox.post(lane, info("x"));
     mailbox.discard(lane);
     expect([mailbox.size, mailbox.post(lane, info("x"))]).toEqual([0, true]);
@@ -183,14 +184,14 @@ describe("info events", () => {
   test("leave room for everything else", () => {
     const mailbox = new Mailbox({ ...LIMITS, maxInfo: 1 });
     mailbox.post(mailbox.common, info("x"));
-    expect(mailbox.post(mailbox.lane(new Owner()), message("y"))).toBe(true);
+    expect(mailbox.post(mailbox.createQueue(new Owner()), message("y"))).toBe(true);
   });
 });
 
 describe("throwing away", () => {
   test("leaves nothing of that connection, and all of the others in their order", () => {
     const mailbox = new Mailbox(LIMITS);
-    const [lane, other] = [mailbox.lane(new Owner()), mailbox.lane(new Owner())];
+    const [lane, other] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     for (let i = 0; i < 2; i++) {
       mailbox.post(lane, message(`gone ${i}`));
       mailbox.post(other, message(`kept ${i}`));
@@ -202,7 +203,7 @@ describe("throwing away", () => {
 
   test("leaves an open that the handler has not seen, so that closed does not come without it", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lane = mailbox.lane(new Owner());
+    const lane = mailbox.createQueue(new Owner());
     mailbox.post(lane, open());
     for (let i = 0; i < 10; i++) mailbox.post(lane, message("x"));
     mailbox.discard(lane);
@@ -213,7 +214,7 @@ describe("throwing away", () => {
   test("while an event is under way leaves nothing for afterwards", () => {
     const mailbox = new Mailbox(LIMITS);
     const strand = new SerialGroup();
-    const lane = mailbox.lane(new Owner(), strand);
+    const lane = mailbox.createQueue(new Owner(), strand);
     for (let i = 0; i < 2; i++) mailbox.post(lane, message(String(i)));
     mailbox.take();
     strand.isBusy = true;

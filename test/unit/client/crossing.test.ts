@@ -237,7 +237,7 @@ test("with our server, whatever crosses, and no channel ends by what was meant f
           if (!isLeft && isEnded) expect(end).toBe("server");
           if (isLeft && end === "server" && both.opened[name].length > i + 1) crossed++;
         }
-      // The fences are answered: nothing is left to be waited for.
+      // The sync markers are answered, so no timer is left.
       expect(both.client.waits.filter((ms) => ms > 1_000)).toEqual([]);
     }),
     { numRuns: 200 },
@@ -246,7 +246,7 @@ test("with our server, whatever crosses, and no channel ends by what was meant f
   expect(crossed).toBeGreaterThan(5);
 }, 60_000);
 
-test("with a server that answers no fence, once the client has given it up", async () => {
+test("with a server that answers no sync marker, after the client's timeout", async () => {
   await fc.assert(
     fc.asyncProperty(steps("wait"), async (given) => {
       const both = new Both(new ForeignServer());
@@ -274,7 +274,7 @@ function crossing(): { stage: ClientStage; again: Channel; log: unknown[] } {
   return { stage, again, log };
 }
 
-test("an end that comes before the answer to the fence was for the channel before, one after it for this one", () => {
+test("an end before the answer to the sync marker is for the old channel, an end after the answer for the new", () => {
   const { stage, again, log } = crossing();
   expect(stage.socket.sent).toEqual(["sub,ann", "uns,ann", "uns,", "sub,ann"]);
   stage.take();
@@ -290,7 +290,7 @@ test("an end that comes before the answer to the fence was for the channel befor
   expect(stage.socket.sent.slice(4)).toEqual(["msg,ann,x"]);
 });
 
-test("a server that answers no fence is told that the channel has ended, and a refusal counts as an end", async () => {
+test("a server that answers no sync marker is told that the channel has ended, and a refusal counts as an end", async () => {
   for (const [frame, shown] of [
     ["uns,ann", [[1000, ""]]],
     ["err,ann,no", ['the channel "ann" was refused: no', [1006, "no"]]],
@@ -310,7 +310,7 @@ test("a server that answers no fence is told that the channel has ended, and a r
   }
 });
 
-test("a fence is waited for no longer than its connection and its channel are there", async () => {
+test("the timeout of a sync marker does nothing after the end of its connection or its channel", async () => {
   const lost = crossing();
   lost.stage.socket.message("uns,ann");
   lost.stage.socket.end(1001);
@@ -328,7 +328,7 @@ test("a fence is waited for no longer than its connection and its channel are th
   expect([left.log, left.stage.socket.sent.slice(4)]).toEqual([[[1000, ""]], ["uns,ann"]]);
 });
 
-test("a channel that the server has ended, or that was never left, needs no fence", () => {
+test("a channel that the server has ended, or that the client never closed, needs no sync marker", () => {
   const stage = new ClientStage();
   const client = stage.connect();
   stage.socket.accept();

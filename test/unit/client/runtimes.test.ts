@@ -5,7 +5,7 @@ import { until } from "../../e2e/peers.js";
 
 afterEach(() => {
   vi.unstubAllGlobals();
-  vi.doUnmock("../../../src/transport/dial.js");
+  vi.doUnmock("../../../src/client/node-socket.js");
 });
 
 /** A browser's class, as far as dialling goes: remembers the addresses, and never opens. */
@@ -87,7 +87,7 @@ describe("the class of sockets", () => {
 
   test("is the runtime's own where that looks like Node and cannot load ws", async () => {
     vi.resetModules();
-    vi.doMock("../../../src/transport/dial.js", () => {
+    vi.doMock("../../../src/client/node-socket.js", () => {
       throw new TypeError("Class extends value undefined is not a constructor or null");
     });
     vi.stubGlobal("WebSocket", OwnSocket);

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { type Bus, type ServeOptions, type ServerEvent, serve } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Mailbox, SerialGroup } from "../../../src/actors/route/mailbox.js";
+import { SerialGroup } from "../../../src/actors/route/connection-queue.js";
+import { Mailbox } from "../../../src/actors/route/mailbox.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { heapInUse, RawPeer, until } from "../../e2e/peers.js";
 import { HandStage } from "../stage.js";
@@ -253,7 +254,7 @@ test("with one event at a time for each connection events are handled in order o
     leakOwner,
   };
   const strand = new SerialGroup();
-  const [a, b] = [mailbox.lane(owner, strand), mailbox.lane(owner, new SerialGroup())];
+  const [a, b] = [mailbox.createQueue(owner, strand), mailbox.createQueue(owner, new SerialGroup())];
   const info = (data: string): ServerEvent => ({ type: "info", data });
   mailbox.post(a, info("a1"));
   mailbox.post(a, info("a2"));

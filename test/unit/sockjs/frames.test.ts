@@ -1,6 +1,12 @@
-/** SockJS frames: what goes out, and what is read of what comes in. */
+/** SockJS frames: the encoding of outgoing messages, and the parser for incoming messages. */
 import { describe, expect, test } from "vitest";
-import { Batch, closeFrame, quote, readMessages, readSocketMessage } from "../../../src/sockjs/protocol/frames.js";
+import {
+  closeFrame,
+  MessageFrameEncoder,
+  parseMessages,
+  parseWebSocketMessage,
+  quote,
+} from "../../../src/sockjs/protocol/frames.js";
 import { encodeFrame } from "../../../src/transport/frame.js";
 
 describe("a quoted string", () => {
@@ -29,25 +35,25 @@ describe("a batch", () => {
   const [a, b] = [encodeFrame("a"), encodeFrame("b")];
 
   test("is one frame of all its messages", () => {
-    const batch = new Batch();
-    expect(batch.textOf([a, b])).toBe('a["a","b"]');
-    expect(batch.textOf([b])).toBe('a["b"]');
-    expect(batch.wireOf([a]).data).toBe('a["a"]');
+    const batch = new MessageFrameEncoder();
+    expect(batch.encodeText([a, b])).toBe('a["a","b"]');
+    expect(batch.encodeText([b])).toBe('a["b"]');
+    expect(batch.encodeMessage([a]).data).toBe('a["a"]');
   });
 
   test("is encoded once for all that hold the same", () => {
-    const batch = new Batch();
-    const first = batch.wireOf([a, b]);
-    expect(batch.wireOf([a, b])).toBe(first);
-    expect(batch.wireOf([a])).not.toBe(first);
-    expect(batch.wireOf([a, b]).data).toBe('a["a","b"]');
+    const batch = new MessageFrameEncoder();
+    const first = batch.encodeMessage([a, b]);
+    expect(batch.encodeMessage([a, b])).toBe(first);
+    expect(batch.encodeMessage([a])).not.toBe(first);
+    expect(batch.encodeMessage([a, b]).data).toBe('a["a","b"]');
   });
 
   test("is right for long messages, which are not kept", () => {
-    const batch = new Batch();
+    const batch = new MessageFrameEncoder();
     const [long, other] = [encodeFrame("x".repeat(300_000)), encodeFrame("y".repeat(300_000))];
     for (const frame of [a, long, other, long, a])
-      expect(batch.wireOf([frame]).data).toBe(`a[${JSON.stringify(frame.data)}]`);
+      expect(batch.encodeMessage([frame]).data).toBe(`a[${JSON.stringify(frame.data)}]`);
   });
 });
 
@@ -65,7 +71,7 @@ describe("what a client sends", () => {
     ['["a', { problem: "Broken JSON encoding." }],
     [" ", { problem: "Broken JSON encoding." }],
   ])("over HTTP is a list of strings: %j", (text, read) => {
-    expect(readMessages(text)).toEqual(read);
+    expect(parseMessages(text)).toEqual(read);
   });
 
   test.each([
@@ -78,6 +84,6 @@ describe("what a client sends", () => {
     ["null", { problem: "Payload expected." }],
     ["a", { problem: "Broken JSON encoding." }],
   ])("over a websocket is a list, a string or nothing: %j", (text, read) => {
-    expect(readSocketMessage(text)).toEqual(read);
+    expect(parseWebSocketMessage(text)).toEqual(read);
   });
 });

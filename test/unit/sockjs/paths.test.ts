@@ -1,12 +1,12 @@
-/** Where paths lead below a route that speaks SockJS. */
+/** The path parser: endpoints and session ids below a SockJS route. */
 import { describe, expect, test } from "vitest";
 import { EVERY_PATH } from "../../../src/admission/router.js";
-import { locator } from "../../../src/sockjs/protocol/paths.js";
+import { pathParser } from "../../../src/sockjs/protocol/paths.js";
 
-/** The row and the session, the base in front: `"/echo xhr abc"`. */
-function locate(route: string, path: string): string | undefined {
-  const place = locator(route)(path);
-  return place && `${place.base} ${place.row ?? "-"} ${place.sessionId}`.trim();
+/** The base, the endpoint and the session id: `"/echo xhr abc"`. */
+function parse(route: string, path: string): string | undefined {
+  const target = pathParser(route)(path);
+  return target && `${target.base} ${target.endpoint ?? "-"} ${target.sessionId}`.trim();
 }
 
 describe("below /echo", () => {
@@ -37,7 +37,7 @@ describe("below /echo", () => {
     ["/", undefined],
     ["/Echo/info", undefined],
   ])("%s is %s", (path, expected) => {
-    expect(locate("/echo", path)).toBe(expected);
+    expect(parse("/echo", path)).toBe(expected);
   });
 });
 
@@ -80,11 +80,11 @@ test.each([
   [EVERY_PATH, "/b/xhr", undefined],
   [EVERY_PATH, "/any", undefined],
 ])("below %s, %s is %s", (route, path, expected) => {
-  expect(locate(route, path)).toBe(expected);
+  expect(parse(route, path)).toBe(expected);
 });
 
 test("a path of very many parts is looked at as far as it matters", () => {
   const long = `/echo${"/a".repeat(5_000)}`;
-  expect(locate("/echo", long)).toBe("/echo -");
-  expect(locate("/:name", long)).toBe("/echo -");
+  expect(parse("/echo", long)).toBe("/echo -");
+  expect(parse("/:name", long)).toBe("/echo -");
 });

@@ -1,4 +1,4 @@
-/** The front with a gate that the test holds: what becomes of a place when the client leaves at the wrong time. */
+/** The router with a gate under the control of the test: sessions of clients that leave before the decision, or during an end. */
 import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
@@ -11,7 +11,7 @@ import { SockJsRouter } from "../../../src/sockjs/router.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
 
-const peer: TransportListener = {
+const listener: TransportListener = {
   id: "c1" as ConnectionId,
   message() {},
   pinged() {},
@@ -23,11 +23,11 @@ const peer: TransportListener = {
   onTransportClosed() {},
 };
 
-/** A server whose gate answers when the test says so. */
+/** Starts a server whose gate decides when the test calls `decide`. */
 async function stage() {
   const told: string[] = [];
   let decide = (_admission: Admission): void => {};
-  let wire: Transport | undefined;
+  let transport: Transport | undefined;
   const clock = new HandClock();
   const gate: Gate = {
     admit: () =>
@@ -37,15 +37,15 @@ async function stage() {
       }),
     takes: () => true,
     hasRoute: () => false,
-    refused: (_asking, { status }) => void told.push(`refused ${status}`),
+    refused: (_attempt, { status }) => void told.push(`refused ${status}`),
   };
   const { routes } = readServerOptions({ sockjs: true, routes: { "/echo": { handler() {} } } });
   const parent = createServerActor(clock, () => told.push("failed"));
-  const front = SockJsRouter.create({ routes, gate, clock, log: createLogger(false, ""), trustProxy: false, parent });
+  const router = SockJsRouter.create({ routes, gate, clock, log: createLogger(false, ""), trustProxy: false, parent });
   const responses: ServerResponse[] = [];
   const server = createServer((asked, response) => {
     responses.push(response);
-    front?.answer(asked, response);
+    router?.answer(asked, response);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -60,12 +60,12 @@ async function stage() {
     protocol: "",
     accept: (made) => {
       told.push("accepted");
-      wire = made;
-      return { ...peer, onTransportClosed: (code) => void told.push(`gone ${code}`) };
+      transport = made;
+      return { ...listener, onTransportClosed: (code) => void told.push(`closed ${code}`) };
     },
-    cancel: () => void told.push("forsaken"),
+    cancel: () => void told.push("cancelled"),
   };
-  return { told, clock, port, responses, decide: () => decide(admission), terminate: () => wire?.terminate() };
+  return { told, clock, port, responses, decide: () => decide(admission), terminate: () => transport?.terminate() };
 }
 
 async function until(holds: () => boolean): Promise<void> {
@@ -82,11 +82,11 @@ test("a session that is let in after its client has left gives its place back", 
   await until(() => responses[0]?.closed === true);
   decide();
   await until(() => told.length === 3);
-  expect(told).toEqual(["asked", "forsaken", "refused 499"]);
+  expect(told).toEqual(["asked", "cancelled", "refused 499"]);
   expect(clock.alarms).toBe(0);
 });
 
-/** Polls, and says what came: the body, or how it failed. */
+/** Polls. @returns the body, or `"cut"` if the response was cut */
 function poll(port: number): Promise<string> {
   return new Promise((resolve) => {
     const asked = request({ port, host: "127.0.0.1", method: "POST", path: "/echo/0/0/xhr" }, (response) => {
@@ -121,6 +121,6 @@ test("a poll that comes while the session is being cut is cut with it", async ()
   await until(() => responses.length === 2);
   clock.runSteps();
   expect(await late).toBe("cut");
-  expect(told.at(-1)).toBe("gone 1006");
+  expect(told.at(-1)).toBe("closed 1006");
   expect(await poll(port)).toBe('c[1002,"Connection interrupted"]\n');
 });

@@ -1,19 +1,26 @@
-/** A plain request that SockJS answers: its facts, and who asks. What creates a session is put to the gate as this. */
+/**
+ * A plain HTTP request to a SockJS route: {@link SockJsRequest} for the endpoints, {@link HttpAttempt} for the gate, which decides
+ * about requests that create a session. Both end with the response.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PlainRequest } from "../../admission/origin.js";
 import { applyTrustedProxies, requestedHost } from "../../admission/proxy.js";
 import type { Head } from "../../admission/request-head.js";
 import { type CommonHeaders, Facts } from "../../admission/request-head.js";
 import type { UpgradeAttempt } from "../../admission/upgrade-attempt.js";
 import { readHead } from "../../http/upgrade.js";
-import type { Asker } from "./headers.js";
+import { routeUrl, type SockJsTarget } from "../protocol/paths.js";
+import type { SockJsRoute } from "./route.js";
 
-/** The target of a request with the path of its route in place of its own: the session's id is its client's secret. */
-export function routeUrl(url: string, base: string): string {
-  const query = url.indexOf("?");
-  return query < 0 ? base : base + url.slice(query);
+export interface SockJsRequest {
+  readonly raw: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly attempt: HttpAttempt;
+  readonly route: SockJsRoute;
+  readonly target: SockJsTarget;
 }
 
-export interface AskingParts {
+export interface HttpAttemptParts {
   /** The path of the route. */
   readonly base: string;
   readonly at: number;
@@ -21,7 +28,7 @@ export interface AskingParts {
   readonly trustProxy: boolean | number;
 }
 
-export class PlainAsking implements UpgradeAttempt, Asker {
+export class HttpAttempt implements UpgradeAttempt, PlainRequest {
   readonly at: number;
   readonly head: Head;
   readonly raw: IncomingMessage;
@@ -32,13 +39,13 @@ export class PlainAsking implements UpgradeAttempt, Asker {
   readonly #response: ServerResponse;
   #abort: AbortController | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, { base, at, common, trustProxy }: AskingParts) {
+  constructor(raw: IncomingMessage, response: ServerResponse, { base, at, common, trustProxy }: HttpAttemptParts) {
     this.at = at;
-    this.raw = request;
-    // Over HTTP there is no version of WebSocket.
-    this.head = { ...readHead(request, common), url: routeUrl(request.url ?? "/", base), version: 0 };
+    this.raw = raw;
+    // Plain HTTP has no WebSocket version.
+    this.head = { ...readHead(raw, common), url: routeUrl(raw.url ?? "/", base), version: 0 };
     this.headers = new Facts(this.head).headers;
-    this.host = requestedHost(this.headers, trustProxy, request.url);
+    this.host = requestedHost(this.headers, trustProxy, raw.url);
     this.secure = applyTrustedProxies(this.head, this.headers, trustProxy).secure;
     this.#response = response;
   }

@@ -1,11 +1,12 @@
 /**
- * The multiplex wire of SockJS as a client speaks it; the server's side is `channels({...})`. `sub,name` and `uns,name` begin and
- * end a channel, `msg,name,payload` belongs to one, and the server answers `err,name,text` to what it cannot do. A payload may
- * hold anything; a binary message carries the same words as bytes, then a payload of bytes.
+ * The client's side of SockJS's multiplex format, for the client's channels; the server's side is `api/multiplex.ts`. `sub,name` and
+ * `uns,name` start and end a channel, `msg,name,payload` is a message of a channel, and the server answers `err,name,text` to a
+ * request that it cannot carry out. A payload may hold anything; a binary message carries the same words as bytes, then a payload of
+ * bytes.
  */
 import type { Message } from "./socket.js";
 
-/** What a server has sent for a channel. */
+/** A message of the server in the multiplex format. */
 type Multiplexed =
   | { readonly verb: "msg"; readonly name: string; readonly payload: string | Uint8Array }
   | { readonly verb: "uns"; readonly name: string }
@@ -14,7 +15,7 @@ type Multiplexed =
 const HEAD = "msg,";
 const COMMA = 0x2c;
 
-/** @returns `undefined` for what is none of these */
+/** @returns `undefined` for a message that is not in the multiplex format */
 export function readMultiplexed(data: string | Uint8Array): Multiplexed | undefined {
   if (typeof data !== "string") return readBytes(data);
   const verb = data.slice(0, 4);
@@ -26,16 +27,16 @@ export function readMultiplexed(data: string | Uint8Array): Multiplexed | undefi
   return verb === HEAD ? { verb: "msg", name, payload: rest } : { verb: "err", name, text: rest };
 }
 
-/** Servers send nothing in bytes but payloads. */
+/** A server sends only `msg` as a binary message. */
 function readBytes(data: Uint8Array): Multiplexed | undefined {
   const end = data.indexOf(COMMA, HEAD.length);
   const decoder = new TextDecoder();
   if (end < 0 || decoder.decode(data.subarray(0, HEAD.length)) !== HEAD) return undefined;
-  // A copy, so that a small payload does not begin in the midst of somebody's buffer.
+  // `slice` copies, so that the callback's payload starts at offset 0 of its own buffer.
   return { verb: "msg", name: decoder.decode(data.subarray(HEAD.length, end)), payload: data.slice(end + 1) };
 }
 
-/** A message for a channel. */
+/** Writes a message for a channel. */
 export function writeMessage(name: string, data: Message): Message {
   const head = `${HEAD}${name},`;
   if (typeof data === "string") return head + data;
@@ -47,20 +48,20 @@ export function writeMessage(name: string, data: Message): Message {
 }
 
 /**
- * What our servers answer when the two sides have passed each other: to a message or an end for a channel that the server has
- * just ended, and to a subscription that it still has. The channel that the client has now is as it should be.
+ * The texts of a Sendall server's `err` after messages of the two sides have crossed: the client sent `msg` or `uns` for a channel that
+ * the server had just ended, or `sub` for a channel that the server still had. Neither says anything about the client's present channel.
  */
 const CROSSED: readonly string[] = ["not subscribed", "subscribed already"];
 
 /**
- * Whether it is the answer to an `uns` without a name, which ends nothing: our servers answer it in its turn, and others pass it over
- * (see `fences.ts`).
+ * Whether an `err` answers a sync marker (see `sync-markers.ts`), an `uns` without a name. The marker ends no channel: a Sendall server
+ * answers in order, and a different server may ignore the marker.
  */
-export function isFenceAnswer({ name, text }: { readonly name: string; readonly text: string }): boolean {
+export function isMarkerAnswer({ name, text }: { readonly name: string; readonly text: string }): boolean {
   return name === "" && text === "not subscribed";
 }
 
-/** Whether an `err` says that the server does not take a subscription. */
+/** Whether the text of an `err` refuses a subscription. */
 export function isRefusal(text: string): boolean {
   return !CROSSED.includes(text);
 }

@@ -1,0 +1,41 @@
+/** What all connections of a route have in common; the route makes it, and each connection reads it. */
+import type { Connection, ConnectionId } from "../../api/connection.js";
+import type { RouteSettings } from "../../options/server-options.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
+import type { Turn } from "../../runtime/turn.js";
+import type { LeakKind } from "../../runtime/unhandled-rejections.js";
+import type { RouteMirror } from "../inspection/mirror.js";
+import type { RouteBus } from "../route/bus.js";
+import type { ConnectionQueue } from "../route/connection-queue.js";
+import type { Counters } from "../route/counters.js";
+import type { Mailbox } from "../route/mailbox.js";
+import type { Population, Resident } from "../route/population.js";
+import type { HeartbeatSettings } from "./heartbeat.js";
+
+/** @typeParam C the connections of the route */
+export interface ConnectionParts<C extends Resident> {
+  readonly settings: RouteSettings;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Logger;
+  readonly newId: () => ConnectionId;
+  readonly mailbox: Mailbox;
+  readonly population: Population<C>;
+  readonly counters: Counters;
+  readonly bus: RouteBus;
+  readonly mirror: RouteMirror;
+  /** Whether the handler takes `ping` and `pong` events. */
+  readonly hearsPings: boolean;
+  readonly heartbeat: HeartbeatSettings | undefined;
+  /** Whether each connection has its events handled beside those of the others. */
+  readonly isConcurrent: boolean;
+  /** The handler has leaked a rejection or an exception, in an event of this connection. */
+  readonly leaked: (error: unknown, kind: LeakKind, connection: Connection | undefined) => void;
+  /** The connection gets no messages from now on. @param isDiscarded our side has closed: what waits of the connection is thrown away */
+  readonly onClosing: (connection: Connection, queue: ConnectionQueue, isDiscarded: boolean) => void;
+  /** Tells the queue's owner once what waits in the queue by now has been handled. */
+  readonly catchUp: (queue: ConnectionQueue) => void;
+  /** The events of the connection are handled; calls `done` once what the runner has made of them is handled, too. */
+  readonly caughtUp: (connection: Connection, done: () => void) => void;
+}

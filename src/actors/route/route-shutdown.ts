@@ -1,0 +1,86 @@
+/** How one route stops: steps that the server calls in turn, for all routes together (`server/shutdown.ts`). */
+import type { CloseReason } from "../../api/close-codes.js";
+import type { LiveConnection } from "../connection/connection.js";
+import type { RouteMirror } from "../inspection/mirror.js";
+import type { RouteBus } from "./bus.js";
+import type { HandlerActor } from "./handler.js";
+import type { Population } from "./population.js";
+import type { Restart } from "./restart.js";
+import type { Supervision } from "./supervision.js";
+
+export interface StoppingRoute {
+  readonly population: Population<LiveConnection>;
+  readonly handler: HandlerActor;
+  readonly bus: RouteBus;
+  readonly mirror: RouteMirror;
+  readonly supervision: Supervision;
+  readonly restart: Restart;
+  /** Runs the handler's `stop`, if its `init` had succeeded. */
+  readonly stopHandler: () => Promise<void>;
+}
+
+export class RouteShutdown {
+  readonly #route: StoppingRoute;
+
+  constructor(route: StoppingRoute) {
+    this.#route = route;
+  }
+
+  /** First: what has reached the mailbox by now is accepted, nothing after it. */
+  stopReceiving(): void {
+    this.#route.supervision.stop();
+    for (const connection of this.#route.population.present()) connection.stopReceiving();
+  }
+
+  /** Second: resolves when the handler has finished its mailbox. */
+  finished(): Promise<void> {
+    return this.#until(() => !this.#route.handler.isBusy);
+  }
+
+  /** Third: sends each connection what waits, then a close frame. Yields after each connection. */
+  *closeAll({ code, reason }: CloseReason): Generator<void> {
+    this.#route.handler.timeOutPending();
+    this.#route.restart.stop();
+    for (const connection of this.#route.population.present()) {
+      connection.close(code, reason);
+      yield;
+    }
+  }
+
+  /** Fourth: resolves when every `closed` has been handled. */
+  emptied(): Promise<void> {
+    return this.#until(() => this.#route.population.isEmpty && !this.#route.handler.isBusy);
+  }
+
+  /** Fifth: cuts every peer that has not answered, and no longer waits for the handler, which is still told of every end. */
+  terminateAll(): void {
+    this.#route.handler.skipWaiting();
+    for (const connection of this.#route.population.present()) connection.terminate();
+  }
+
+  /** Last: stops timers and the handler. */
+  async stop(): Promise<void> {
+    const { bus, handler, mirror, population, stopHandler, supervision } = this.#route;
+    handler.stop();
+    bus.stop();
+    try {
+      await stopHandler();
+    } catch (error) {
+      supervision.note(error, "stop");
+    }
+    for (const connection of population.present()) connection.onClosedHandled();
+    mirror.stop(handler);
+  }
+
+  #until(isSo: () => boolean): Promise<void> {
+    const { handler } = this.#route;
+    return new Promise((resolve) => {
+      handler.onIdle = () => {
+        if (!isSo()) return;
+        handler.onIdle = undefined;
+        resolve();
+      };
+      handler.onIdle();
+    });
+  }
+}

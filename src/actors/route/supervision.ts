@@ -1,0 +1,89 @@
+/**
+ * Supervision of one route: notes each failure of the user's code, and spends it from the failure budget of the connection or handler
+ * that caused the failure. A budget that is used up closes the connection, or fails the target.
+ */
+import { HANDLER_FAILED } from "../../api/close-codes.js";
+import type { Connection, ConnectionId } from "../../api/connection.js";
+import type { Failure } from "../../api/stats.js";
+import { cutText, keepThrown } from "../../log/excerpt.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
+import { show } from "../../runtime/show.js";
+import type { Counters } from "./counters.js";
+import { FailureBudget } from "./failure-budget.js";
+import type { MailboxEvent } from "./mailbox-event.js";
+import type { HandlerObserver } from "./observer.js";
+import type { Target } from "./runner.js";
+
+export interface SupervisionParts {
+  readonly settings: {
+    readonly strategy: "resume" | "restart";
+    readonly intensity: number;
+    readonly periodMs: number;
+    readonly keepData: boolean;
+  };
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly counters: Counters;
+  readonly observer: HandlerObserver | undefined;
+}
+
+const MAX_KEPT_BYTES = 1_024;
+
+export class Supervision {
+  readonly #parts: SupervisionParts;
+  readonly #budget: FailureBudget<object>;
+  #isClosing = false;
+
+  constructor(parts: SupervisionParts) {
+    this.#parts = parts;
+    this.#budget = new FailureBudget(parts.settings);
+  }
+
+  /** The server is closing: nothing is restarted from now on. */
+  stop(): void {
+    this.#isClosing = true;
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** An event has failed. @param tookMs how long the event was under way */
+  onEventFailed(error: unknown, event: MailboxEvent, target: Target, tookMs: number): void {
+    const { connection } = event;
+    this.note(error, event.type, connection?.id, event);
+    if (connection !== undefined && target.runner.failed?.(connection)) return;
+    this.spend(error, target, connection, tookMs);
+    this.restartIfAsked(target);
+  }
+
+  restartIfAsked(target: Target): void {
+    if (this.#parts.settings.strategy === "restart" && !this.#isClosing) target.restart();
+  }
+
+  /** Without a connection the target itself has failed. */
+  spend(error: unknown, target: Target, connection: Connection | undefined, tookMs = 0): void {
+    const whom = connection ?? target;
+    const line = target.concurrency === "serial" ? target : whom;
+    const isUsedUp = this.#budget.spend(whom, { now: this.#parts.clock.now(), tookMs, line });
+    if (isUsedUp && connection !== undefined) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+    else if (isUsedUp) target.fail(error);
+  }
+
+  note(error: unknown, what: string, connection?: ConnectionId, event?: MailboxEvent): void {
+    const { clock, counters, log, observer, settings } = this.#parts;
+    log.error({ err: error, event: what, connection }, "handler failed");
+    const data = event !== undefined && "data" in event && settings.keepData ? { data: cut(event.data) } : {};
+    const kept = { error: keepThrown(error), ...(connection && { connection }), ...data };
+    const failure: Failure = { at: clock.now(), event: what, ...kept };
+    counters.addFailure(failure);
+    observer?.failed(failure, error);
+  }
+}
+
+/** A copy, so that a whole message is not kept alive by its beginning. */
+function cut(data: unknown): unknown {
+  if (Buffer.isBuffer(data)) return Buffer.from(data.subarray(0, MAX_KEPT_BYTES));
+  return cutText(typeof data === "string" ? data : show(data), MAX_KEPT_BYTES);
+}
