@@ -1,6 +1,6 @@
 /**
  * `sendall/testing`: a whole server inside a test, on the memory transport, with a clock and a scheduler that the test drives.
- * What passes here is what runs in production: only the entrance, the clock and the ids are others.
+ * The server under test is the server of production: only the listener, the clock and the ids differ.
  *
  * @module sendall/testing
  */

@@ -241,7 +241,7 @@ describe("the house", () => {
     expect(findBreaches(readSources())).toEqual([]);
   });
 
-  test("is read as it stands", () => {
+  test("has its imports found by the reader", () => {
     const sources = readSources();
     const imports = Object.entries(sources).flatMap(([path, source]) =>
       readImports(source).map(({ specifier }) => `${path} ${specifier}`),

@@ -33,7 +33,7 @@ test("a reader that is slow holds nobody up", async () => {
   expect(bob.received).toEqual(["ann: hi"]);
 });
 
-test("who says nothing for a minute is asked, and no minute is waited for", async () => {
+test("a client that is silent for a minute is asked, and the test does not wait a minute", async () => {
   const ann = await runtime.connect();
   await runtime.advance(59_999);
   expect(ann.take()).toEqual([]);
@@ -59,7 +59,7 @@ test("no order of events gives one nickname to two people", async () => {
   await explore((stage) => wish(stage, "serial"), { runs: 200 });
 });
 
-test("with events of several connections side by side it would, and the seed plays that again", async () => {
+test('with concurrency "connection" two people can get one nickname, and the seed plays that order again', async () => {
   /** @type {unknown} */
   const failure = await explore((stage) => wish(stage, "connection"), { runs: 200 }).catch((error) => error);
   if (!(failure instanceof ExploreFailure)) throw failure;

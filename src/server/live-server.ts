@@ -1,6 +1,7 @@
 /** A running server: its verbs and numbers over all routes, its gate, its beginning and its end. `server.ts` builds it. */
 
 import { sumStats } from "../actors/route/counters.js";
+import type { UnfinishedEvent } from "../actors/route/observer.js";
 import type { Route } from "../actors/route/route.js";
 import { Slots } from "../admission/connection-limits.js";
 import { type AcceptedUpgrade, Admissions } from "../admission/gate.js";
@@ -170,10 +171,10 @@ export class LiveServer extends AllRoutesBus implements Server {
   }
 
   /**
-   * What handlers have not finished (types of events, or `init`), how many wait for the clock in `bus.sleep`, and for how many
+   * What handlers have not finished, how many wait for the clock in `bus.sleep`, and for how many
    * clients `authorize` is under way.
    */
-  underWay(): { readonly events: readonly string[]; readonly sleepers: number; readonly undecided: number } {
+  underWay(): { readonly events: readonly UnfinishedEvent[]; readonly sleepers: number; readonly undecided: number } {
     return {
       undecided: this.#admissions.undecided,
       events: this.#routes.flatMap((route) => route.underWay),

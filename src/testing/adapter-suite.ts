@@ -1,6 +1,6 @@
 /**
- * What a cluster adapter has to do, as tests. Whoever writes one runs them on it; ours pass them,
- * too. Nothing here waits for a time: what must not arrive is told by what arrives after it.
+ * The tests of the contract of cluster adapters, for authors of adapters; Sendall's own adapters pass the tests too. No test waits for a
+ * time: once a later packet has arrived, an earlier packet will not arrive any more. Each test closes the links that it has opened.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -8,22 +8,23 @@ import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-ad
 import { createLogger } from "../log/log.js";
 import { createClock } from "../runtime/clock.js";
 
-/** What the tests of an adapter need. */
+/** The test runner and the adapter for {@link testClusterAdapter}. */
 export interface ClusterAdapterTest {
-  /** Takes one test: `test` of vitest, `node:test` or any other runner. */
+  /** Declares one test: `test` of vitest, of `node:test` or of any other runner. */
   readonly test: (title: string, run: () => Promise<void>) => unknown;
   /**
-   * Makes an adapter for one node. Those that are made with the same name have to hear one another, and nobody else: the name can be
+   * Makes an adapter for one node. Adapters made with the same name must hear each other, and no other adapter: the name can be
    * a prefix.
    */
   readonly create: (cluster: string) => ClusterAdapter | Promise<ClusterAdapter>;
 }
 
-/** Large enough to be cut in pieces by any network; less, if the adapter takes less. */
+/** Large enough to be cut in pieces by any network; an adapter with smaller packets gets the largest packet possible. */
 const LARGE_BYTES = 900_000;
+/** The subject of the last packet: when that packet arrives, every earlier packet has arrived. */
 const END = "@end";
 
-/** A node without a server: keeps what arrives. */
+/** A node without a server: keeps every packet that arrives. */
 class TestNode implements ClusterNode {
   readonly id = randomBytes(6).toString("hex");
   readonly clock: ClusterNode["clock"] = createClock();
@@ -35,18 +36,18 @@ class TestNode implements ClusterNode {
 
   received(subject: string, packet: Uint8Array): void {
     this.arrived.push({ subject, packet: Buffer.from(packet) });
-    this.#changed("received");
+    this.#onCall("received");
   }
 
   up(): void {
-    this.#changed("up");
+    this.#onCall("up");
   }
 
   down(error: unknown): void {
-    this.#changed(`down: ${error}`);
+    this.#onCall(`down: ${error}`);
   }
 
-  /** Resolves when it holds; it is asked again with each call of the adapter. */
+  /** Resolves when `holds` returns `true`; asks at first, and after each call of the adapter. */
   async until(holds: () => boolean): Promise<void> {
     while (!holds())
       await new Promise<void>((resolve) => {
@@ -54,7 +55,7 @@ class TestNode implements ClusterNode {
       });
   }
 
-  /** All that has arrived until the end of what was published. */
+  /** The packets before the last packet. */
   async untilEnd(): Promise<{ readonly subject: string; readonly packet: Buffer }[]> {
     await this.until(() => this.arrived.some(({ subject }) => subject === END));
     return this.arrived.splice(0).filter(({ subject }) => subject !== END);
@@ -69,8 +70,8 @@ class TestNode implements ClusterNode {
     assert.equal(this.#link.publish(subject, bytes), true, "a link that is up takes a packet");
   }
 
-  /** Whoever has subscribed knows by this that all has arrived. */
-  end(): void {
+  /** Publishes the last packet, and flushes the link. */
+  publishEnd(): void {
     this.publish(END, "end");
     this.#link.flush();
   }
@@ -84,7 +85,7 @@ class TestNode implements ClusterNode {
     return this.link;
   }
 
-  #changed(call: string): void {
+  #onCall(call: string): void {
     this.calls.push(call);
     this.#wake();
   }
@@ -104,9 +105,9 @@ function texts(arrived: readonly { readonly packet: Buffer }[]): string[] {
   return arrived.map(({ packet }) => packet.toString());
 }
 
-/** Declares the tests of a cluster adapter with your test runner. */
+/** Declares the tests of a cluster adapter with the given test runner. */
 export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
-  /** Runs with nodes of one cluster, and closes them. */
+  /** Declares a test that opens nodes of one cluster; every node's link is closed at the end. */
   const declare = (title: string, run: (open: (cluster?: string) => Promise<TestNode>) => Promise<void>): void => {
     test(title, async () => {
       const name = `test-${randomBytes(6).toString("hex")}`;
@@ -129,7 +130,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     await other.subscribe("@all.a");
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     sender.publish("@all.a", bytes);
-    sender.end();
+    sender.publishEnd();
     for (const node of [one, other])
       assert.deepEqual(await node.untilEnd(), [{ subject: "@all.a", packet: bytes }], "each gets it once, unchanged");
   });
@@ -138,7 +139,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const [sender, node] = [await add(), await add()];
     await node.subscribe("@all.a");
     for (const subject of ["@all.b", "@all.a.b", "@all", "@room.a", "@all.A"]) sender.publish(subject, subject);
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(await node.untilEnd(), []);
   });
 
@@ -149,7 +150,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     sent.forEach((text, i) => {
       sender.publish(`@all.${"abc"[i % 3]}`, text);
     });
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await node.untilEnd()), sent);
   });
 
@@ -158,7 +159,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     for (let i = 0; i < 20; i++) {
       await node.subscribe(`@room.${i}`);
       sender.publish(`@room.${i}`, `${i}`);
-      sender.end();
+      sender.publishEnd();
       assert.deepEqual(texts(await node.untilEnd()), [`${i}`]);
     }
   });
@@ -167,14 +168,14 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const [sender, node] = [await add(), await add()];
     await node.subscribe("@all.a", "@all.b");
     node.unsubscribe("@all.a");
-    // Confirms what was asked before it, too.
+    // Once this subscription is confirmed, the `unsubscribe` has been handled too.
     await node.subscribe("@all.c");
     for (const subject of ["@all.a", "@all.b", "@all.c"]) sender.publish(subject, subject);
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await node.untilEnd()), ["@all.b", "@all.c"]);
     await node.subscribe("@all.a");
     sender.publish("@all.a", "again");
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await node.untilEnd()), ["again"]);
   });
 
@@ -183,7 +184,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     await node.subscribe("@all.a");
     await node.subscribe("@all.a");
     sender.publish("@all.a", "once");
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await node.untilEnd()), ["once"]);
   });
 
@@ -192,7 +193,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     await node.subscribe("@all.a");
     node.unsubscribe("@all.never");
     sender.publish("@all.a", "still heard");
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await node.untilEnd()), ["still heard"]);
   });
 
@@ -202,7 +203,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const subjects = [`@room.${characters}`, `@room.${"x".repeat(500)}.${"y".repeat(500)}`];
     await node.subscribe(...subjects);
     for (const subject of subjects) sender.publish(subject, "");
-    sender.end();
+    sender.publishEnd();
     const arrived = await node.untilEnd();
     assert.deepEqual(
       arrived.map(({ subject }) => subject),
@@ -216,7 +217,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const packet = randomBytes(Math.min(sender.link.maxPacketBytes, LARGE_BYTES));
     await node.subscribe("@all.a");
     sender.publish("@all.a", packet);
-    sender.end();
+    sender.publishEnd();
     const [arrived] = await node.untilEnd();
     assert.ok(arrived?.packet.equals(packet), "its bytes are those that were sent");
   });
@@ -227,9 +228,9 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const other = await add();
     await other.subscribe("@all.a");
     node.publish("@all.a", "own");
-    node.end();
+    node.publishEnd();
     assert.deepEqual(texts(await other.untilEnd()), ["own"]);
-    other.end();
+    other.publishEnd();
     assert.ok((await node.untilEnd()).length <= 1);
   });
 
@@ -239,14 +240,14 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     await node.subscribe("@all.a");
     await stranger.subscribe("@all.a");
     sender.publish("@all.a", "among us");
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await node.untilEnd()), ["among us"]);
     stranger.publish("@all.a", "among them");
-    stranger.end();
+    stranger.publishEnd();
     const other = await add(names[1]);
     await other.subscribe("@all.a");
     other.publish("@all.a", "among them, too");
-    other.end();
+    other.publishEnd();
     await stranger.until(() => stranger.arrived.some(({ packet }) => packet.toString() === "among them, too"));
     assert.ok(!texts(stranger.arrived).includes("among us"));
     assert.deepEqual(texts(node.arrived), []);
@@ -256,7 +257,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const [sender, node] = [await add(), await add()];
     await node.subscribe("@all.a");
     sender.publish("@all.a", "goodbye");
-    sender.end();
+    sender.publishEnd();
     await sender.link?.close();
     assert.deepEqual(texts(await node.untilEnd()), ["goodbye"]);
   });
@@ -271,7 +272,7 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     const other = await add();
     await other.subscribe("@all.a");
     sender.publish("@all.a", "hello");
-    sender.end();
+    sender.publishEnd();
     assert.deepEqual(texts(await other.untilEnd()), ["hello"]);
     assert.equal(node.calls.length, calls);
     await node.link?.close();

@@ -1,5 +1,5 @@
 /**
- * `sendall/testing/cluster-adapter`: the tests that every cluster adapter has to pass, for authors of adapters.
+ * `sendall/testing/cluster-adapter`: the tests that every cluster adapter must pass, for authors of adapters.
  *
  * @module sendall/testing/cluster-adapter
  */

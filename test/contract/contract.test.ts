@@ -65,7 +65,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
     });
   });
 
-  test("1: so it is in whatever order connections come, talk, leave, fail and are closed, several at once", async () => {
+  test("1: open comes first and closed once and last in whatever order connections come, talk, leave, fail and are closed", async () => {
     const act = fc.constantFrom("send", "send", "send", "close", "fail", "kick", "close and kick");
     const script = fc.array(fc.tuple(fc.nat({ max: 3 }), act, fc.nat({ max: 12 })), { minLength: 1, maxLength: 40 });
     const play = fc.record({ steps: script, rounds: fc.nat({ max: 2 }) });
@@ -362,7 +362,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
     });
   });
 
-  test("7: receipts add up, and sending to one that has gone never throws and is counted", async () => {
+  test("7: receipts add up, and sending to a connection that has gone never throws and is counted", async () => {
     const plan = fc.array(fc.constantFrom("stay", "close", "fail"), { minLength: 1, maxLength: 8 });
     await plays(plan, async (endings, open) => {
       const gone: Connection[] = [];
@@ -392,7 +392,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
     });
   });
 
-  test("8: a handler that throws loses that event; a connection whose events keep making it throw is closed, nobody else", async () => {
+  test("8: a handler that throws loses that event; a connection whose events keep making it throw is closed, and no other", async () => {
     await plays(fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 8 })), async ([intensity, throws], open) => {
       const closed: string[] = [];
       const stage = await open({
@@ -438,7 +438,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
     });
   });
 
-  test("10: one that was closed is no target and no member at once, and keeps its rooms and data until closed is handled", async () => {
+  test("10: a closed connection is no target and no member at once, and keeps its rooms and data until closed is handled", async () => {
     await plays(fc.constantFrom("close", "terminate"), async (verb, open) => {
       const goodbyes: unknown[] = [];
       const late: Connection[] = [];
@@ -506,7 +506,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
   });
 
   test.runIf(hasCloseFrames(name))(
-    "11: the replies to what came before the peer's close frame are read before ours, which has the peer's code",
+    "11: the peer reads the replies to its messages before our close frame, which has the code of the peer's",
     async () => {
       const shape = fc.record({ count: small, awaits: fc.nat({ max: 3 }), concurrency });
       await plays(shape, async ({ count, awaits, concurrency }, open) => {

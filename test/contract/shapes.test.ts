@@ -210,7 +210,7 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
 const FAILED = "1011 handler failed";
 
 describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
-  test("1: open, the messages in order, and closed once and last", async () => {
+  test("1: a connection's events are open, the messages in order, and closed once and last", async () => {
     const ending = fc.constantFrom("stay", "close", "fail", "server");
     const lives = fc.array(fc.record({ messages: fc.nat({ max: 20 }), ending }), { minLength: 1, maxLength: 5 });
     await plays(
@@ -268,7 +268,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
     });
 
   if (shape.awaits)
-    test("2: one event at a time, of whomever, or of each connection with the others beside it", async () => {
+    test("2: the handler runs one event at a time, or one of each connection with the other connections beside it", async () => {
       const plan = fc.array(fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 3 })), { minLength: 10, maxLength: 20 });
       await plays(
         plan,
@@ -359,7 +359,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
     );
   });
 
-  test("7: sending to one that has gone never throws, and is counted", async () => {
+  test("7: sending to a connection that has gone never throws, and is counted", async () => {
     const gone: Connection[] = [];
     const receipts: unknown[] = [];
     const play = new Play(shape, (event, bus) => {
@@ -380,7 +380,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
     await play.runtime.close();
   });
 
-  test("8: a connection whose events keep failing is closed, and nobody else", async () => {
+  test("8: a connection whose events keep failing is closed, and no other", async () => {
     const closed: ConnectionId[] = [];
     // An actor of its own is in no state that could be relied on after its first failure.
     const allowed = shape.isCentral ? 2 : 0;
@@ -432,7 +432,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
     );
   });
 
-  test("10: one that was closed is no target and no member at once, and keeps its rooms and data until closed is handled", async () => {
+  test("10: a closed connection is no target and no member at once, and keeps its rooms and data until closed is handled", async () => {
     for (const verb of ["close", "terminate"] as const) {
       const found: unknown[] = [];
       const play = new Play(shape, (event, bus) => {

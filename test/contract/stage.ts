@@ -13,7 +13,7 @@ import { joinHeaders } from "../../src/admission/request-head.js";
 import { createServer } from "../../src/server/create-server.js";
 import { createNetworkListener } from "../../src/server/network-listener.js";
 import type { Server } from "../../src/server/server.js";
-import { MemoryListener } from "../../src/testing/memory-transport/memory.js";
+import { MemoryListener } from "../../src/testing/memory-transport/memory-listener.js";
 import { MemoryTestClient } from "../../src/testing/runtime/client.js";
 import { HandClock } from "../../src/testing/runtime/clock.js";
 import { nextRound } from "../../src/testing/runtime/driver.js";
@@ -254,13 +254,13 @@ class ExploredStage implements Stage {
   }
 
   until(holds: () => boolean): Promise<void> {
-    return this.#runtime.until(holds);
+    return this.#runtime.runUntil(holds);
   }
 
   /** One step, or none if there is none. */
   async round(): Promise<void> {
     let rounds = 0;
-    await this.#runtime.until(() => rounds++ > 0);
+    await this.#runtime.runUntil(() => rounds++ > 0);
   }
 }
 
@@ -291,7 +291,11 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<L
         localAddress: "127.0.0.1",
         secure: false,
       },
-      { message: (data) => client.onMessage(data), pong() {}, closed: (code, reason) => client.onClosed(code, reason) },
+      {
+        message: (data) => client.onMessage(data),
+        pong() {},
+        onClosed: (code, reason) => client.onClosed(code, reason),
+      },
       new AbortController().signal,
     );
     if ("status" in answer) throw new Error(answer.body);

@@ -211,13 +211,13 @@ describe("onAccess", () => {
   });
 });
 
-describe("plain HTTP where nobody answers it", () => {
+describe("a plain request that nothing answers", () => {
   test.each([
     ["GET", 426],
     ["HEAD", 426],
     ["POST", 405],
     ["OPTIONS", 405],
-  ])("is %s with %d", async (method, status) => {
+  ])("by %s gets status %d", async (method, status) => {
     const { server } = await serveByHand({ routes: { "/chat": { handler() {} } } });
     for (const path of ["/", "/chat", "/missing"])
       expect([path, (await answerTo(server.port, page(path, method))).status]).toEqual([path, status]);

@@ -71,7 +71,7 @@ describe("authorize", () => {
     peer.socket.destroy();
   });
 
-  test("stands at the top for all routes, and in a route for this one", async () => {
+  test("at the top is for every route, and in a route for that route alone", async () => {
     const options: ServeOptions = {
       authorize: () => reject(401, "top"),
       routes: {
@@ -201,7 +201,7 @@ describe("authorize", () => {
     await until(() => server.stats().connections === 0 && clock.alarms === before);
   });
 
-  test("has the time of its own route", async () => {
+  test("may take as long as the handshakeTimeoutMs of its own route", async () => {
     const door = new Doorkeeper();
     const { authorize } = door;
     const { server, clock } = await serveByHand({
@@ -432,7 +432,7 @@ describe("what proxies say", () => {
     peer.socket.destroy();
   });
 
-  test("is whose host a page's origin is compared with", async () => {
+  test("names the host with which a page's origin is compared", async () => {
     const origin = { Origin: "https://outer.example" };
     for (const [trustProxy, status] of [
       [1, 101],
@@ -445,7 +445,7 @@ describe("what proxies say", () => {
     }
   });
 
-  test("is by which addresses are counted", async () => {
+  test("names the address that maxConnectionsPerAddress counts", async () => {
     const { server } = await serveByHand({ trustProxy: 1, maxConnectionsPerAddress: 1, handler() {} });
     const from = (address: string) => answerTo(server.port, upgradeWith({ "X-Forwarded-For": address }));
     const [a, b, again] = [await from("1.1.1.1"), await from("2.2.2.2"), await from("9.9.9.9, 1.1.1.1")];

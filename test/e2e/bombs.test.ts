@@ -128,7 +128,7 @@ describe("60 compressed messages of 1 MiB in one packet, to a handler that takes
     for (const { socket } of bad) socket.destroy();
   });
 
-  test("that came before the server stops leave it its order: what was taken is handled, and 1001 goes out", async () => {
+  test("do not disturb a server that stops: messages that were taken are handled, and 1001 goes out", async () => {
     const { server, clock, events, go } = await stage();
     const peer = await open(server.port);
     peer.write(times(60, packed(zeros)));
@@ -217,7 +217,7 @@ describe("nobody is closed for", () => {
     peer.socket.destroy();
   });
 
-  test("what a handler keeps up with", async () => {
+  test("messages with which the handler keeps up", async () => {
     let handled = 0;
     const { server } = await serveByHand({
       compression: true,
@@ -283,7 +283,7 @@ describe("SockJS: one frame or request with", () => {
     await until(() => /^closed 1008/.test(events.at(-1) ?? ""));
   });
 
-  test("32,768 of them is taken, and more in a request is 413", async () => {
+  test("32,768 empty messages is taken, and a request with more is 413", async () => {
     let count = 0;
     const { server } = await serveByHand({
       sockjs: true,
@@ -307,7 +307,7 @@ describe("SockJS: one frame or request with", () => {
     expect(server.stats().connections).toBe(1);
   });
 
-  test("a body of a byte at a time takes no more than its bytes", async () => {
+  test("a body in chunks of one byte takes no more memory than its bytes", async () => {
     const { server } = await serveByHand({ sockjs: true, handler() {} });
     new Wire(server.port).ask("POST", "/000/abc/xhr_streaming");
     await until(() => server.stats().connections === 1);

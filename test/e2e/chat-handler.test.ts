@@ -119,13 +119,13 @@ describe("the chat's handler", () => {
     expect(take(ada)).toMatchObject([{ type: "welcome", nick: "ADA", members: ["ADA"] }]);
   });
 
-  it("takes names that look the same for the same", async () => {
+  it("takes names that look alike for one name", async () => {
     await enter("Ada Lovelace", "Tea Time");
     const other = await enter(" ada \t love\u200blace\u0000 ", "tea  time");
     expect(take(other)).toMatchObject([{ type: "error", code: "nick-taken" }]);
   });
 
-  it("keeps the room of who is refused another one", async () => {
+  it("leaves a person in the old room when the new room refuses the nickname", async () => {
     await enter("Ada", "garden");
     const ada = await enter("Ada", "lobby");
     ada.take();

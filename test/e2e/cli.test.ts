@@ -423,7 +423,7 @@ describe("help", () => {
     expect(nothing).toMatchObject({ code: 2, stdout: [], stderr: help?.stdout });
   });
 
-  it("has the version beside it", async () => {
+  it("is not what --version prints: that is the version alone", async () => {
     const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
     expect(await sendall("--version").ended).toMatchObject({ code: 0, stdout: [version], stderr: [] });
   });

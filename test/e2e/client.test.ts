@@ -232,7 +232,7 @@ describe("a client in Node", () => {
     expect(log).toEqual(["open", { code: 1006, reason: "", wasClean: false, willRetry: false }]);
   });
 
-  test("is told of a server that hangs up without an answer, and of none at all", async () => {
+  test("is told of a server that hangs up without an answer, and of a port without a server", async () => {
     const rude = createTcpServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
     await once(rude, "listening");
     const url = urlOf(rude);

@@ -150,7 +150,7 @@ describe("sendall connect in a pipe", () => {
   });
 });
 
-describe("its exit code is", () => {
+describe("the exit code of sendall connect is", () => {
   it.each([
     ["0 after a close with 1000", "close 1000", 0, "Closed: 1000 as asked"],
     ["0 after a close with 1001", "close 1001", 0, "Closed: 1001 as asked"],
@@ -217,7 +217,7 @@ async function servePlain(onConnection: (socket: WebSocket) => void): Promise<st
   return `ws://127.0.0.1:${address.port}/`;
 }
 
-describe("a connection that breaks", () => {
+describe("sendall connect whose connection breaks", () => {
   const LENGTH_OF_256_MIB = [0, 0, 0, 0, 0x10, 0, 0, 0];
   it.each([
     ["a masked frame", clientFrame("x"), "MASK must be clear"],
@@ -259,7 +259,7 @@ describe("a connection that breaks", () => {
     expect([code, stderr.at(-1)]).toEqual([3, expect.stringMatching(/^The connection was lost: .*(ECONNRESET|EPIPE)/)]);
   });
 
-  it("while it is being closed is told with its cause, too", async () => {
+  it("during the close handshake is told with its cause, too", async () => {
     // The answer to the close frame.
     const broken = await serveRaw((socket) => socket.once("data", () => socket.write(clientFrame("x"))));
     const { code, stderr } = await pipe("", broken, "--wait", "0");
@@ -327,7 +327,7 @@ describe("sendall connect that is interrupted", () => {
   });
 });
 
-describe("its help", () => {
+describe("the help of sendall connect", () => {
   it("names every option and exit code, and sendall --help tells of it", async () => {
     const { code, stdout, stderr } = await run("--help").ended;
     expect([code, stderr, stdout[0]]).toEqual([0, [], "Usage: sendall connect <url> [options]"]);

@@ -73,7 +73,7 @@ describe("a file", () => {
     }
   });
 
-  test("is not what another target means that only looks like it", async () => {
+  test("is not served at a target that only looks like its path", async () => {
     const { root } = makeFolder(["sub/index.html", "plain.txt", "a&b.txt"]);
     const server = await open(root);
     for (const target of [
@@ -147,7 +147,7 @@ describe("no file outside of the folder", () => {
     expect((await ask(server, "/plain.txt")).status).toBe(200);
   });
 
-  test("and no hidden one inside is served, by any ending that a page may leave out", async () => {
+  test("is served, and no hidden file inside, by an ending that a page may leave out", async () => {
     const server = await open(makeFolder(["sub/.html", ".htm", ".env", "sub/.env"]).root);
     for (const target of [
       "/",
@@ -164,7 +164,7 @@ describe("no file outside of the folder", () => {
       expect([target, (await ask(server, target)).status]).toEqual([target, 404]);
   });
 
-  test("a pipe in the folder is none that waits for its other end", async () => {
+  test("a named pipe inside the folder is 404 at once, and not waited for", async () => {
     const { root } = makeFolder(["plain.txt"]);
     execFileSync("mkfifo", [join(root, "pipe.txt")]);
     const server = await open(root);

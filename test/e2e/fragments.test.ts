@@ -87,7 +87,7 @@ describe("maxFragments", () => {
     expect(peer.frames[1]).toEqual(CLOSED_1008);
   });
 
-  test("is of each route, over SockJS's WebSockets too", async () => {
+  test("is an option of each route, and holds over SockJS's WebSockets too", async () => {
     const handler = (event: { type: string; data?: unknown; connection?: unknown }): void => void event;
     const { server } = await serveByHand({
       sockjs: true,
@@ -143,7 +143,7 @@ describe("control frames between fragments", () => {
     },
   );
 
-  test("too many of them close with 1008 after the replies to earlier messages, whatever stands behind them in the same read", async () => {
+  test("close with 1008, if there are too many, after the replies to earlier messages, whatever stands behind in the same read", async () => {
     let finish = (): void => {};
     const finished = new Promise<void>((resolve) => {
       finish = resolve;
@@ -171,7 +171,7 @@ describe("control frames between fragments", () => {
     expect(peer.frames.slice(2)).toEqual([{ opcode: 1, payload: Buffer.from("a reply") }, CLOSED_1008]);
   });
 
-  test("may be 900 KiB of them, and as many again within the next message", async () => {
+  test("may be 900 KiB within one message, and as many again within the next", async () => {
     const { server } = await stage();
     const peer = await open(server.port);
     for (let i = 0; i < 3; i++) {

@@ -667,7 +667,7 @@ describe("a flood of", () => {
     await isAsBefore();
   });
 
-  test("16,384 fragments is one message, and of 100,000 is closed with 1008", async () => {
+  test("16,384 fragments is one message, and a flood of 100,000 is closed with 1008", async () => {
     const { counts, handler } = tally();
     const { server, companion, isAsBefore } = await stage({}, handler);
     const peer = new RawPeer(server.port);

@@ -109,7 +109,7 @@ describe("the tls example", () => {
   });
 });
 
-describe("each of them", () => {
+describe("each example with a host", () => {
   const PATHS = { http: "chat", fastify: "news", hono: "echo" };
 
   test.each(Object.entries(PATHS))("leaves on a signal, with everybody told: %s", async (name, path) => {

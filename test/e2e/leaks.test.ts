@@ -176,7 +176,7 @@ test("an exception that the handler throws outside its call is noted, and everyb
   ]);
 });
 
-test("what a listener of connection.signal throws is the handler's", async () => {
+test("what a listener of connection.signal throws is noted as an exception of the handler", async () => {
   const { code, output, errors } = await run(`${THROWING}
     bad.close();
     const [{ event, error }] = await noted(1);
@@ -258,7 +258,7 @@ test("a listener of the program for uncaught exceptions hears of all of them, an
 test("what one copy of the package owns does not end the process through another copy", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sendall-"));
   try {
-    copyFileSync(join(root, "dist/leaks.js"), join(folder, "copy.mjs"));
+    copyFileSync(join(root, "dist/runtime/unhandled-rejections.js"), join(folder, "copy.mjs"));
     const copy = pathToFileURL(join(folder, "copy.mjs")).href;
     const { code, output, errors } = await run(`
       import { watchLeaks } from "${copy}";

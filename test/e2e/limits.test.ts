@@ -63,7 +63,7 @@ describe("maxConnections", () => {
     await Client.open(server.url);
   });
 
-  test("counts none that the server has closed, nor any that was refused", async () => {
+  test("counts no connection that the server has closed, and no refused upgrade", async () => {
     const { server } = await serveByHand({
       maxConnections: 1,
       authorize: ({ query }) => (query.has("no") ? reject(401) : {}),
@@ -136,7 +136,7 @@ describe('whenFull: "wait"', () => {
     expect([server.stats().refused, clock.alarms]).toEqual([0, 0]);
   });
 
-  test("holds each for handshakeTimeoutMs, then refuses with 503", async () => {
+  test("holds each upgrade for handshakeTimeoutMs, then refuses with 503", async () => {
     const { server, clock } = await serveByHand({ ...waiting, handshakeTimeoutMs: 300, heartbeat: false });
     const first = await Client.open(server.url);
     const waits = watchQueue(clock);
@@ -151,7 +151,7 @@ describe('whenFull: "wait"', () => {
     await Client.open(server.url);
   });
 
-  test("holds at most backlog of them", async () => {
+  test("holds at most backlog upgrades", async () => {
     const { server, clock } = await serveByHand({ ...waiting, backlog: 2, heartbeat: false });
     const first = await Client.open(server.url);
     const waits = watchQueue(clock);

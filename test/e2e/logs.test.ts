@@ -92,7 +92,7 @@ describe("a log that is a pipe", () => {
     expect((await program.ended).code).toBe(0);
   });
 
-  test("gets all of them when the program exits in the midst", async () => {
+  test("gets every line when the program exits while lines wait", async () => {
     const program = runCode(`
       import { createLogger } from "./dist/log.js";
       const log = createLogger(undefined, "test");
@@ -166,9 +166,9 @@ describe("what a peer sends", () => {
   });
 });
 
-describe("what nobody can read", () => {
+describe("an error that cannot be read", () => {
   test.each(UNREADABLE)(
-    "costs one answer when onRequest throws it, and none when onAccess does: %s",
+    "costs one answer when onRequest throws it, and no answer when onAccess throws it: %s",
     async (_what, make) => {
       const { logger, has } = written();
       const { server } = await serveByHand({

@@ -118,7 +118,7 @@ describe.each([
     expect((await get("/chat/missing.js")).body).toContain("the host has no");
   });
 
-  test("that is none of a route is told in the answer and once in the log, and files and pages are served", async () => {
+  test("that fits no route, SockJS says so in each answer and once in the log, and files and pages are served", async () => {
     const { lines, logger } = rememberLines();
     const { host, mount } = mounting("/api");
     const folder = makeFolder(["app.js"]);
@@ -255,7 +255,7 @@ test("eleven servers at one host, each with all that a host can mount, are no re
   host.closeAllConnections();
 });
 
-test("a host whose listeners have no limit keeps it so", async () => {
+test("a host without a limit on its listeners gets no limit", async () => {
   const host = createServer().setMaxListeners(0);
   const server = await attach(host, { logger: false, handler });
   expect(host.getMaxListeners()).toBe(0);

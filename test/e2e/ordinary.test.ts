@@ -98,7 +98,7 @@ describe.each(stages)("a request with Upgrade: h2c, to %s", (_whom, open) => {
     expect((await wire.answer()).body).toBe(`POST / HTTP/1.1 ${body}`);
   });
 
-  test("is told to go on where it waits for that", async () => {
+  test("gets 100 Continue if it expects that", async () => {
     const wire = new Wire(await open());
     wire.ask("POST", "/", { headers: { ...H2C, Expect: "100-continue", "Content-Length": "5" } });
     expect((await wire.head()).status).toBe(100);

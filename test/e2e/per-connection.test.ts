@@ -395,7 +395,7 @@ test.each<[shape: string, handler: Handler]>([
   expect(client.received).toEqual(["hello", "still here", "and here", "pushing!"]);
 });
 
-test("what the program tells reaches the actor that it is for, or all of them, and an alarm the one that set it", async () => {
+test("server.tell reaches the actor of the named connection, or every actor, and an alarm reaches the actor that set it", async () => {
   const { server, clock } = await serveByHand({
     handler: perConnection({
       init: ({ path }) => path,

@@ -83,7 +83,7 @@ function slowPages(): { readonly listener: RequestListener; readonly asked: stri
 }
 
 describe("large files", () => {
-  test("that are asked for twice, by a peer that then resets, stay open in none", async () => {
+  test("that a peer asks for twice before it resets are closed, every one", async () => {
     const { folder, isOpen } = folderWithBig();
     const { server } = await serveByHand({ static: folder, handler() {} });
     for (let i = 0; i < 5; i++) {
@@ -106,7 +106,7 @@ describe("large files", () => {
     await until(() => isOpen() === 0);
   });
 
-  test("stay open in none of a host that mounts server.middleware", async () => {
+  test("are closed when a peer resets at a host that mounts server.middleware, too", async () => {
     const { folder, isOpen } = folderWithBig();
     const { port, attachTo } = await openHost((request, response) => {
       server.middleware(request, response, () => response.writeHead(418).end());
@@ -136,7 +136,7 @@ describe("sessions of SockJS", () => {
     expect(server.stats().connections).toBe(2);
   });
 
-  test("behind server.middleware leave none, either", async () => {
+  test("behind server.middleware leave no place taken, either, when the peer resets", async () => {
     const { port, attachTo } = await openHost((request, response) => {
       server.middleware(request, response, () => response.writeHead(418).end());
     });
@@ -257,7 +257,7 @@ describe("an upgrade behind a page", () => {
     wire.cut();
   });
 
-  test("is told of as one that left where the page was the last, or the peer has gone", async () => {
+  test("is told to onAccess as a peer that left if the page was the last answer, or the peer has gone", async () => {
     const { listener, asked, next } = slowPages();
     const entries: Access[] = [];
     const { server } = await serveByHand({
@@ -340,7 +340,7 @@ describe("requests behind a page that is not answered", () => {
     for (const path of paths) expect((await wire.answer()).body).toBe(`page ${path}`);
   });
 
-  test("are not read on while that answer goes on, however often it drains", async () => {
+  test("are not read while the page's answer goes on, however often the socket drains", async () => {
     let pieces = 0;
     const { server } = await serveByHand({
       onRequest: (request, response) => {
@@ -373,7 +373,7 @@ describe("requests behind a page that is not answered", () => {
     expect(socket.writableLength).toBeGreaterThan(8 * 1_048_576);
   });
 
-  test("that are no HTTP are turned down after its answer, not in the midst of it", async () => {
+  test("that are no HTTP are refused after the page's answer, not in the midst of it", async () => {
     const { listener, asked, next } = slowPages();
     const entries: Access[] = [];
     const { server } = await serveByHand({
@@ -397,7 +397,7 @@ describe("requests behind a page that is not answered", () => {
     ]);
   });
 
-  test("that break off in a body are turned down at once: that page would never have it", async () => {
+  test("whose body is broken are refused at once: the page would never get the body", async () => {
     const { server } = await serveByHand({
       async onRequest(request, response) {
         for await (const _ of request);

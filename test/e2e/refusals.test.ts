@@ -97,7 +97,7 @@ describe("a refusal", () => {
     expect(seen).toEqual([]);
   });
 
-  test("leaves a peer that keeps its side open so much time, and no more", async () => {
+  test("leaves a peer that keeps its side open a limited time", async () => {
     const { clock, reader } = await stage({ authorize: () => reject(403, "no") });
     const peer = reader();
     peer.socket.write(upgradeRequest());
@@ -115,7 +115,7 @@ describe("a refusal", () => {
     });
   });
 
-  test("is given up by whom takes nothing of it", async () => {
+  test("is cut off if the peer reads nothing", async () => {
     let asked = 0;
     const { clock, reader } = await stage({
       authorize: () => {
@@ -131,7 +131,7 @@ describe("a refusal", () => {
     expect((await peer.readAll()).length).toBeLessThan(64 * 1_048_576);
   });
 
-  test("holds no server that closes", async () => {
+  test("does not hold up a server that closes", async () => {
     const { server, clock, reader } = await stage({ authorize: () => reject(403, "no") });
     const peer = reader();
     peer.socket.write(upgradeRequest());

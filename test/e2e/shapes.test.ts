@@ -252,7 +252,7 @@ async function run(
   return { code, output: output.join("").trim(), errors: errors.join("") };
 }
 
-test("failures of every shape stay within the process's server: nothing is unhandled, and nothing keeps the process", async () => {
+test("failures of handlers of every shape stay within the server: nothing is unhandled, and nothing keeps the process alive", async () => {
   const { code, output, errors } = await run(`
     import { once } from "node:events";
     import { channels, fromLogic, perConnection, serve } from "sendall";

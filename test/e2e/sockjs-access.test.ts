@@ -168,7 +168,7 @@ describe("places", () => {
     await Poller.open(port);
   });
 
-  test("are waited for", async () => {
+  test('are waited for with whenFull: "wait"', async () => {
     const { port, server } = await openEcho({ maxConnections: 1, whenFull: "wait" });
     const first = await openFramed(server, `${newSession("/echo")}/websocket`);
     const states = watchSessions(server);
@@ -179,7 +179,7 @@ describe("places", () => {
     expect((await waiting.answer()).body).toBe("o\n");
   });
 
-  test("for one address are limited", async () => {
+  test("are limited for each address", async () => {
     const { port } = await openEcho({ maxConnectionsPerAddress: 1, trustProxy: 1 });
     const from = (address: string): Promise<Answer> =>
       new Poller(port).poll("xhr", { headers: { "X-Forwarded-For": address } });
@@ -363,7 +363,7 @@ describe("upgrades below a route", () => {
     expect(answer.body).toBe("");
   });
 
-  test("that are no good are refused as others are", async () => {
+  test("with a bad head are refused as upgrades elsewhere are", async () => {
     const { port } = await openEcho();
     const good = upgradeRequest("/echo/0/0/websocket");
     for (const [from, to, status] of [
@@ -433,7 +433,7 @@ describe("without websocket", () => {
     }
   });
 
-  test("plain WebSocket is, at the route itself", async () => {
+  test("plain WebSocket is there all the same, at the route itself", async () => {
     const { server } = await openEcho({ sockjs: { websocket: false } });
     const client = await Client.open(new URL("/echo", server.url).href);
     client.send("x");
@@ -567,7 +567,7 @@ describe("beside an HTTP server of somebody else's", () => {
     await untilOpen(server, 0);
   }
 
-  test("is in its middleware, and the rest stays the host's: Express", async () => {
+  test("SockJS is in the middleware, and the rest stays the host's: Express", async () => {
     const app = express();
     const listener = createServer(app);
     const server = await attach(listener, options);
@@ -582,7 +582,7 @@ describe("beside an HTTP server of somebody else's", () => {
     expect((await new Poller(port).poll()).status).toBe(503);
   });
 
-  test("is in its middleware, and the rest stays the host's: a bare server", async () => {
+  test("SockJS is in the middleware, and the rest stays the host's: a bare server", async () => {
     const listener = createServer((request, response) =>
       server.middleware(request, response, () => void response.end("mine")),
     );
@@ -593,7 +593,7 @@ describe("beside an HTTP server of somebody else's", () => {
     await server.close();
   });
 
-  test("takes its own upgrades and leaves the others to whoever else listens", async () => {
+  test("SockJS takes its own upgrades and leaves the others to other listeners", async () => {
     const listener = createServer((_request, response) => void response.end("mine"));
     const others: string[] = [];
     listener.on("upgrade", (request, socket) => {
@@ -612,7 +612,7 @@ describe("beside an HTTP server of somebody else's", () => {
     await server.close();
   });
 
-  test("that has read the body already is told that there is none", async () => {
+  test("that has read the body already, SockJS says that the payload is missing", async () => {
     const app = express();
     const listener = createServer(app);
     const server = await attach(listener, options);

@@ -155,7 +155,7 @@ describe("the info", () => {
     });
   });
 
-  test("has another number of 32 bits each time", async () => {
+  test("has another entropy of 32 bits each time", async () => {
     const numbers = new Set<number>();
     for (let i = 0; i < 10; i++) numbers.add(JSON.parse((await ask(port, "GET", "/echo/info")).body).entropy);
     expect(numbers.size).toBeGreaterThan(8);
@@ -201,7 +201,7 @@ describe("paths of sessions", () => {
     "/a/a/a/xhr",
     "/xhr",
     "/a/a/XHR",
-  ])("hold nothing else: %s", async (path) => {
+  ])("are 404 with anything else: %s", async (path) => {
     expect((await ask(port, "GET", `/echo${path}`)).status).toBe(404);
     expect((await ask(port, "POST", `/echo${path}`)).status).toBe(404);
   });
@@ -762,7 +762,7 @@ describe("escapes", () => {
 });
 
 describe("the end of a response", () => {
-  test("comes with the close frame, and a later request gets that, not 2010", async () => {
+  test("comes with the close frame, and a later request gets the same frame, not 2010", async () => {
     const root = newSession("/close");
     const first = new Wire(port).ask("POST", `${root}/xhr_streaming`);
     await first.head();
@@ -777,7 +777,7 @@ describe("the end of a response", () => {
     expect(await second.chunk()).toBe("");
   });
 
-  test("comes at once to a second one", async () => {
+  test("comes at once to a second receiver", async () => {
     const root = newSession("/echo");
     const first = new Wire(port).ask("POST", `${root}/xhr_streaming`);
     await first.head();

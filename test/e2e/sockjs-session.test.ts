@@ -259,7 +259,7 @@ describe("a session that was closed", () => {
     expect(kinds(events).slice(0, 2)).toEqual(["open", "closed 3000 over server true"]);
   });
 
-  test("and never asked for again has not heard of it", async () => {
+  test("and whose client never asks again has not ended cleanly", async () => {
     const { port, server, clock, events } = await openEcho();
     await Poller.open(port);
     await untilOpen(server, 1);
@@ -341,7 +341,7 @@ describe("transports of one session", () => {
     expect(connectionOf(events).transport).toBe("jsonp-polling");
   });
 
-  test("and WebSocket clients share rooms, and get what is sent to them", async () => {
+  test("may be in rooms with WebSocket clients, and get what is sent there", async () => {
     const { port, server } = await openEcho({
       handler(event, bus) {
         if (event.type === "open") event.connection.join("room");
@@ -720,7 +720,7 @@ describe("over a websocket", () => {
     await until(() => good.received.length === 3);
   });
 
-  test("raw ones have the heartbeat of plain WebSocket", async () => {
+  test("raw connections have the heartbeat of plain WebSocket", async () => {
     const { server, clock } = await openEcho({ heartbeat: { intervalMs: 1_000, timeoutMs: 1_000 } });
     const raw = await Client.open(new URL("/echo/websocket", server.url).href);
     let pings = 0;
@@ -850,7 +850,7 @@ describe("over a websocket", () => {
     expect((await client.ended()).code).toBe(1009);
   });
 
-  test("one message with many in it does not run past a full mailbox", async () => {
+  test("a frame with many messages does not run past a full mailbox", async () => {
     let go = (): void => {};
     const blocked = new Promise<void>((resolve) => {
       go = resolve;

@@ -199,7 +199,7 @@ describe("another listener that takes every upgrade", () => {
     peer.socket.destroy();
   });
 
-  test("and ends those that it does not want has ended them", async () => {
+  test("and ends the sockets that it does not want decides on the client", async () => {
     const host = await openHost();
     const { server, taken } = await attachTo(host);
     host.on("upgrade", (_request, socket) => void socket.end("HTTP/1.1 400 Theirs\r\nConnection: close\r\n\r\n"));
@@ -213,7 +213,7 @@ describe("another listener that takes every upgrade", () => {
     expect(server.stats()).toMatchObject({ connections: 0, refused: 0 });
   });
 
-  test("but not this one leaves it to us", async () => {
+  test("except the client's leaves the client to us", async () => {
     const host = await openHost();
     const { take, count } = theirs();
     host.on("upgrade", (request, socket, head) => {

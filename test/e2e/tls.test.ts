@@ -204,7 +204,7 @@ describe("a peer of a TLS port", () => {
   });
 });
 
-describe("tls that is none", () => {
+describe("a bad option tls", () => {
   test.each([
     [
       "a broken certificate",

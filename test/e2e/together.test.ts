@@ -231,7 +231,7 @@ test("a poller that does not poll is too slow for what comes from another node, 
   expect(ended).toEqual([[1013, "slow consumer", "server"]]);
 });
 
-test("silence of a poller is told to loops in its channels, over TLS, too", async () => {
+test("the silence of a SockJS poller is told to loops in its channels, also over TLS", async () => {
   const authority = makeCertificate("our authority");
   const { cert, key } = makeCertificate("our server", authority);
   const { server, clock } = await serveByHand({

@@ -24,8 +24,7 @@ import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
 import { HandlerActor } from "./handler.js";
 import { Mailbox } from "./mailbox.js";
-import type { MailboxEvent } from "./mailbox-event.js";
-import type { HandlerObserver } from "./observer.js";
+import type { HandlerObserver, UnfinishedEvent } from "./observer.js";
 import { Population } from "./population.js";
 import { Restart } from "./restart.js";
 import { RouteShutdown } from "./route-shutdown.js";
@@ -121,10 +120,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     });
   }
 
-  /** What the handler has not finished, by name. */
-  get underWay(): string[] {
-    const events = this.handler.pending.map(nameOf);
-    return this.#restart.isUnderWay ? [...events, '"init"'] : events;
+  /** What the handler has not finished. */
+  get underWay(): UnfinishedEvent[] {
+    const events = this.handler.pending.map(({ type, connection }) => ({ event: type, connection: connection?.id }));
+    return this.#restart.isUnderWay ? [...events, { event: "init", connection: undefined }] : events;
   }
 
   /** The handler has failed too often, or has come to its end: no connection is let in. */
@@ -291,8 +290,4 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
 function* halvesOf(connection: LiveConnection): Generator<Named> {
   yield [`receiver:${connection.id}`, connection.receiver];
   yield [`sender:${connection.id}`, connection.outbox];
-}
-
-function nameOf({ type, connection }: MailboxEvent): string {
-  return connection === undefined ? `"${type}" event` : `"${type}" event of ${connection.id}`;
 }

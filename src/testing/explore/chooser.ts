@@ -1,65 +1,68 @@
-/** Decides which of the things that may happen next does: by a seed, or again as it was written down. */
-import { Random } from "../runtime/random.js";
+/**
+ * Decides which possible action of a run happens next: by a seed, or again as recorded. `explore` makes a chooser for each run, which
+ * ends with the run.
+ */
+import { SeededRandom } from "../runtime/random.js";
 
 /**
- * One decision of a run: the number of what was to happen, from 0, which is what would happen if nobody decided; or, below zero, of
- * the fault that came in between.
+ * A decision of a run. From 0: the index of an action; 0 is the default action. Below zero: the fault with index `-1 - decision` comes
+ * in between.
  */
 export type Decision = number;
 
-/** More than can ever happen at once: written down, it means the last of what may happen (the server goes on, or time does). */
-export const LAST = 1_000_000;
+/** Larger than any index: in a recorded decision the number stands for the last action, a step of the server or the next alarm. */
+export const LAST_ACTION = 1_000_000;
 
 export interface Chooser {
-  /** @param options how many things may happen, at least one @param faults how many faults may come in between */
-  choose(options: number, faults: number): Decision;
-  /** What was decided so far. */
+  /** @param actions how many actions are possible, at least one @param faults how many faults are possible */
+  choose(actions: number, faults: number): Decision;
+  /** Every decision so far. */
   readonly decisions: readonly Decision[];
 }
 
-/** One decision in so many is a fault, where faults were asked for. */
-const FAULT_EVERY = 12;
+/** One in 12 decisions is a fault, if the scenario asks for faults. */
+const FAULT_ODDS = 12;
 
 export class SeededChooser implements Chooser {
   readonly decisions: Decision[] = [];
-  readonly #random: Random;
-  /** How much more likely than others the first and the last that may happen are: orders that are far from chance are tried, too. */
-  readonly #firsts: number;
-  readonly #lasts: number;
+  readonly #random: SeededRandom;
+  /** Extra weights of the first and of the last action, different for each seed: runs far from the average order are tried too. */
+  readonly #firstWeight: number;
+  readonly #lastWeight: number;
 
   constructor(seed: number) {
-    this.#random = new Random(seed);
-    this.#firsts = this.#random.below(4);
-    this.#lasts = this.#random.below(4);
+    this.#random = new SeededRandom(seed);
+    this.#firstWeight = this.#random.below(4);
+    this.#lastWeight = this.#random.below(4);
   }
 
-  choose(options: number, faults: number): Decision {
-    const decision = this.#draw(options, faults);
+  choose(actions: number, faults: number): Decision {
+    const decision = this.#draw(actions, faults);
     this.decisions.push(decision);
     return decision;
   }
 
-  #draw(options: number, faults: number): Decision {
-    if (faults > 0 && this.#random.below(FAULT_EVERY) === 0) return -1 - this.#random.below(faults);
-    if (options === 1) return 0;
-    const drawn = this.#random.below(options + this.#firsts + this.#lasts);
-    if (drawn < options) return drawn;
-    return drawn < options + this.#firsts ? 0 : options - 1;
+  #draw(actions: number, faults: number): Decision {
+    if (faults > 0 && this.#random.below(FAULT_ODDS) === 0) return -1 - this.#random.below(faults);
+    if (actions === 1) return 0;
+    const drawn = this.#random.below(actions + this.#firstWeight + this.#lastWeight);
+    if (drawn < actions) return drawn;
+    return drawn < actions + this.#firstWeight ? 0 : actions - 1;
   }
 }
 
-/** Decides as before; beyond that, as if nobody did. */
-export class WrittenChooser implements Chooser {
+/** Repeats recorded decisions; after the last of them, always takes the default action. */
+export class ReplayChooser implements Chooser {
   readonly decisions: Decision[] = [];
-  readonly #written: readonly Decision[];
+  readonly #recorded: readonly Decision[];
 
-  constructor(written: readonly Decision[]) {
-    this.#written = written;
+  constructor(recorded: readonly Decision[]) {
+    this.#recorded = recorded;
   }
 
-  choose(options: number, faults: number): Decision {
-    const written = this.#written[this.decisions.length] ?? 0;
-    const decision = -written > faults ? 0 : Math.min(written, options - 1);
+  choose(actions: number, faults: number): Decision {
+    const recorded = this.#recorded[this.decisions.length] ?? 0;
+    const decision = -recorded > faults ? 0 : Math.min(recorded, actions - 1);
     this.decisions.push(decision);
     return decision;
   }

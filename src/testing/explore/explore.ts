@@ -1,16 +1,15 @@
 /**
- * `explore`: plays a scenario under many interleavings of deliveries, turns and alarms, each out of a seed, until one fails; then
- * looks for the shortest run that fails, and tells it in words.
+ * `explore`: plays a scenario under many interleavings of deliveries, turns and alarms, each out of a seed, until a run fails; then
+ * searches for the shortest failing run, and throws a failure with its trace.
  */
 import { SendallError } from "../../api/errors.js";
 import { checkNames, readSettings, refuseOption } from "../../options/read-options.js";
 import type { SettingsOf } from "../../options/table.js";
 import { show } from "../../runtime/show.js";
 import { isError, messageOf, readProperty } from "../../runtime/thrown.js";
-import { SeededChooser, WrittenChooser } from "./chooser.js";
+import { ReplayChooser, SeededChooser } from "./chooser.js";
 import type { Fault } from "./explorer.js";
-import type { Scenario } from "./play.js";
-import { type Play, play } from "./play.js";
+import { type FailedRun, play, type Scenario } from "./play.js";
 import { shrink } from "./shrink.js";
 import type { TraceStep } from "./trace.js";
 
@@ -19,11 +18,11 @@ export interface ExploreOptions {
   /** How many interleavings are played. Default 100. */
   readonly runs?: number;
   /**
-   * The seed of the first run, a whole number; each further run has the next one. Default 1. The environment variable `SENDALL_SEED`
-   * comes before it, and plays that one seed alone.
+   * The seed of the first run, a whole number; each further run has the next number. Default 1. The environment variable `SENDALL_SEED`
+   * comes before this option, and plays a single run with the given seed.
    */
   readonly seed?: number;
-  /** A run that takes more steps than this fails. Default 10,000. */
+  /** A run with more steps fails. Default 10,000. */
   readonly maxSteps?: number;
   /** What may go wrong with clients at any time; see {@link Fault}. Default none. */
   readonly faults?: readonly Fault[];
@@ -37,23 +36,23 @@ export class ExploreFailure extends Error {
   override readonly name = "ExploreFailure";
   /** The number of the failing run: `explore(scenario, { runs: 1, seed })` plays it again, with the same trace. */
   readonly seed: number;
-  /** The shortest run that was found to fail: who did what, in order. */
+  /** The shortest failing run found: who did what, in order. */
   readonly trace: readonly TraceStep[];
 
   /**
-   * Made by `explore`; a program has no need to.
-   * @param seed that of the failing run
-   * @param trace the shortest that was found
-   * @param cause what the scenario threw in it
+   * Made by `explore`; programs need not make failures.
+   * @param seed the seed of the failing run
+   * @param trace the trace of the shortest failing run
+   * @param cause what the scenario threw in the shortest failing run
    */
   constructor(seed: number, trace: readonly TraceStep[], cause: unknown) {
-    super(tell(seed, trace, cause), { cause });
+    super(formatFailure(seed, trace, cause), { cause });
     this.seed = seed;
     this.trace = trace;
   }
 }
 
-function tell(seed: number, trace: readonly TraceStep[], cause: unknown): string {
+function formatFailure(seed: number, trace: readonly TraceStep[], cause: unknown): string {
   const [first = ""] = messageOf(cause).split("\n\n");
   const width = Math.max(0, ...trace.map(({ actor }) => actor.length));
   const digits = String(trace.length).length;
@@ -92,8 +91,8 @@ function readPlan(options: ExploreOptions): Plan {
 
 /**
  * Plays a scenario under many interleavings, each on fresh runtimes: what clients do only puts messages on their way, and a seeded
- * generator decides at each step what arrives, whether the server runs a turn, and, within `advance`, when an alarm rings. It resolves
- * when all runs have passed. A scenario fails by throwing; its handlers' failures throw in it.
+ * generator decides at each step what arrives, whether the server runs a turn, and, within `advance`, when an alarm rings. Resolves
+ * when every run has passed. A scenario fails by throwing; failures of its handlers are thrown in the scenario.
  *
  * The same seed plays the same run on every machine, as long as the scenario and its handler wait for nothing outside the runtime and
  * ask for no other randomness and time than `random`, `bus.now` and the runtime's.
@@ -116,17 +115,17 @@ export async function explore(scenario: Scenario, options: ExploreOptions = {}):
     const seed = plan.seed + run;
     const failed = await play(scenario, { ...plan, seed, chooser: new SeededChooser(seed) });
     if (failed === undefined) continue;
-    const { trace, error } = await shortest(scenario, { ...plan, seed }, failed);
+    const { trace, error } = await shrinkFailure(scenario, { ...plan, seed }, failed);
     throw new ExploreFailure(seed, trace, error);
   }
 }
 
-/** The same failure in fewer steps. */
-async function shortest(scenario: Scenario, plan: Plan, failed: Play): Promise<Play> {
-  // To play one that hangs, or does not end, takes long each time.
+/** Searches for the shortest run that fails with the same kind of error. */
+async function shrinkFailure(scenario: Scenario, plan: Plan, failed: FailedRun): Promise<FailedRun> {
+  // A run that hangs, or has too many steps, takes too long to be played again and again.
   if (failed.hangs) return failed;
   return shrink(failed, async (decisions) => {
-    const found = await play(scenario, { ...plan, chooser: new WrittenChooser(decisions) });
+    const found = await play(scenario, { ...plan, chooser: new ReplayChooser(decisions) });
     return found !== undefined && kindOf(found.error) === kindOf(failed.error) ? found : undefined;
   });
 }

@@ -1,20 +1,25 @@
 /**
- * Plays one explored run: at each step a chooser picks one of the deliveries that may happen, the next step of the server (a turn,
- * mostly), an alarm that may ring, or a fault of those that were asked for.
+ * The environment of an explored run: at each step a chooser picks a possible delivery, the next step of the server (mostly a turn), the
+ * next alarm, or a fault from the scenario's list. `play.ts` makes one for each run; its life ends with the run.
  */
 
 import type { HandlerObserver } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
-import type { CarriedLink } from "../memory-transport/carried.js";
-import type { Carrier } from "../memory-transport/memory.js";
+import type { DeliveryScheduler, ScheduledLink } from "../memory-transport/contracts.js";
 import { HandClock } from "../runtime/clock.js";
-import { createIds, createNodeNames, type Steps, type World } from "../runtime/steps.js";
+import {
+  type AdmissionObserver,
+  createIdGenerator,
+  createNodeNameGenerator,
+  type RuntimeEnvironment,
+  type Scheduler,
+} from "../runtime/environment.js";
 import type { Chooser } from "./chooser.js";
-import { readWords, sentWords, Trace } from "./trace.js";
+import { describeRead, describeSent, Trace } from "./trace.js";
 
 /**
- * What may go wrong with a client, if a scenario asks for it: it stops reading for a while, its socket ends without a close frame, or
- * its socket is reset and what was on its way is lost.
+ * What may go wrong with a client, if a scenario asks for faults: the client stops reading for a while, its socket ends without a close
+ * frame, or its socket is reset and everything on its way is lost.
  */
 export type Fault = "stall" | "disconnect" | "reset";
 
@@ -24,163 +29,166 @@ export interface ExplorerSettings {
   readonly maxSteps: number;
 }
 
-type Act = () => void;
+type Action = () => void;
 
-/** When nobody decides any more, so often an alarm rings. */
-const LET_GO_EVERY = 50;
+/** Without the chooser, every 50th step is the next alarm. */
+const ALARM_EVERY = 50;
 
-export class Explorer implements Steps, Carrier, World {
+export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironment {
   readonly clock: HandClock = new HandClock();
   readonly trace: Trace = new Trace();
-  readonly guests: Trace = this.trace;
-  readonly newId: World["newId"] = createIds();
-  readonly newNode: () => string = createNodeNames();
+  readonly newId: RuntimeEnvironment["newId"] = createIdGenerator();
+  readonly newNode: () => string = createNodeNameGenerator();
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;
-  #links: CarriedLink[] = [];
-  readonly #stalled = new Set<CarriedLink>();
+  #links: ScheduledLink[] = [];
+  readonly #stalled = new Set<ScheduledLink>();
   #drivers = 0;
-  #moves = 0;
-  #isLetGo = false;
+  #progress = 0;
+  #isChoosing = true;
 
   constructor(settings: ExplorerSettings) {
     this.#settings = settings;
   }
 
-  get steps(): Steps {
+  get scheduler(): Scheduler {
     return this;
   }
 
-  get carrier(): Carrier {
+  get deliveryScheduler(): DeliveryScheduler {
     return this;
   }
 
-  get observer(): HandlerObserver {
+  get handlerObserver(): HandlerObserver {
     return this.trace;
   }
 
-  /** Steps so far, and how often somebody has begun to wait. */
-  get moves(): number {
-    return this.#moves;
+  get admissionObserver(): AdmissionObserver {
+    return this.trace;
   }
 
-  carry(link: CarriedLink): void {
+  /** Counts steps, and calls that have begun to wait. */
+  get progress(): number {
+    return this.#progress;
+  }
+
+  add(link: ScheduledLink): void {
     this.#links = [...this.#links.filter(({ isOver }) => !isOver), link];
   }
 
-  hasAny(limit: number): boolean {
-    if (this.clock.hasSteps || this.#isDue(limit)) return true;
+  canRun(limit: number): boolean {
+    if (this.clock.hasSteps || this.#isAlarmDue(limit)) return true;
     for (const { toServer, toClient } of this.#links)
       if (toServer.next !== undefined || toClient.next !== undefined) return true;
     return false;
   }
 
-  begin(): void {
-    this.#count();
+  onDriverStarted(): void {
+    this.#countProgress();
     this.#drivers++;
   }
 
-  end(): void {
+  onDriverStopped(): void {
     this.#drivers--;
   }
 
-  /** Somebody lets things happen. */
+  /** A call of a runtime waits and lets things happen. */
   get isDriven(): boolean {
     return this.#drivers > 0;
   }
 
   run(limit: number): void {
-    const acts = this.#acts(limit);
-    if (acts.length === 0) return;
-    this.#count();
-    if (this.#isLetGo) {
-      // Time goes on for a server that would never come to rest, too.
-      if (this.#moves % LET_GO_EVERY === 0) this.clock.ringNext(Number.POSITIVE_INFINITY);
-      else acts[0]?.();
+    const actions = this.#possibleActions(limit);
+    if (actions.length === 0) return;
+    this.#countProgress();
+    if (!this.#isChoosing) {
+      // Time also passes for a server that never becomes idle.
+      if (this.#progress % ALARM_EVERY === 0) this.clock.ringNext(Number.POSITIVE_INFINITY);
+      else actions[0]?.();
       return;
     }
-    const faults = this.#faults();
-    const decision = this.#settings.chooser.choose(acts.length, faults.length);
-    const act = decision < 0 ? faults[-1 - decision] : acts[decision];
-    act?.();
+    const faults = this.#possibleFaults();
+    const decision = this.#settings.chooser.choose(actions.length, faults.length);
+    const action = decision < 0 ? faults[-1 - decision] : actions[decision];
+    action?.();
   }
 
-  ring(limit: number): boolean {
-    if (!this.#isDue(limit)) return this.clock.ringNext(limit);
-    this.#count();
-    this.#ring(limit);
+  ringNext(limit: number): boolean {
+    if (!this.#isAlarmDue(limit)) return this.clock.ringNext(limit);
+    this.#countProgress();
+    this.#ringAlarm(limit);
     return true;
   }
 
-  /** The run has ended: nobody decides any more, and nothing is counted. */
-  letGo(): void {
-    this.#isLetGo = true;
+  /** The run has ended: from now on the default action happens at each step, and no limit applies. */
+  stopChoosing(): void {
+    this.#isChoosing = false;
   }
 
-  #count(): void {
+  #countProgress(): void {
     const { maxSteps } = this.#settings;
-    if (++this.#moves <= maxSteps || this.#isLetGo) return;
+    if (++this.#progress <= maxSteps || !this.#isChoosing) return;
     throw new SendallError("NOT_SETTLED", `maxSteps: the run has not ended after ${maxSteps} steps`);
   }
 
-  #isDue(limit: number): boolean {
+  #isAlarmDue(limit: number): boolean {
     const due = this.clock.nextDue;
     return due !== undefined && due <= limit;
   }
 
-  /** What may happen. The first is what happens if nobody decides: what is on its way arrives, then the server goes on, then time. */
-  #acts(limit: number): Act[] {
-    const acts: Act[] = [];
+  /** The first action is the default: deliveries come before steps of the server, and steps before alarms. */
+  #possibleActions(limit: number): Action[] {
+    const actions: Action[] = [];
     for (const link of this.#links) {
-      if (link.toServer.next !== undefined) acts.push(() => this.#toServer(link));
-      if (link.toClient.next !== undefined) acts.push(() => this.#toClient(link));
+      if (link.toServer.next !== undefined) actions.push(() => this.#deliverToServer(link));
+      if (link.toClient.next !== undefined) actions.push(() => this.#deliverToClient(link));
     }
-    if (this.clock.hasSteps) acts.push(() => this.#goOn());
-    if (this.#isDue(limit)) acts.push(() => this.#ring(limit));
-    return acts;
+    if (this.clock.hasSteps) actions.push(() => this.#runServerStep());
+    if (this.#isAlarmDue(limit)) actions.push(() => this.#ringAlarm(limit));
+    return actions;
   }
 
-  #toServer(link: CarriedLink): void {
+  #deliverToServer(link: ScheduledLink): void {
     const { next } = link.toServer;
-    if (next !== undefined) this.trace.add(this.trace.nameOf(link.id), sentWords(next));
+    if (next !== undefined) this.trace.add(this.trace.nameOf(link.id), describeSent(next));
     link.toServer.deliver();
   }
 
-  #toClient(link: CarriedLink): void {
+  #deliverToClient(link: ScheduledLink): void {
     const { next } = link.toClient;
-    if (next !== undefined) this.trace.add(this.trace.nameOf(link.id), readWords(next));
+    if (next !== undefined) this.trace.add(this.trace.nameOf(link.id), describeRead(next));
     link.toClient.deliver();
   }
 
-  /** It may be a turn that handles nothing: what it handles is written down as it happens. */
-  #goOn(): void {
-    this.trace.endHandling();
+  /** Adds no line to the trace, since a turn may handle no event: the trace gets each event from the handler's observer. */
+  #runServerStep(): void {
+    this.trace.endServerLine();
     this.clock.runStep();
   }
 
-  #ring(limit: number): void {
+  #ringAlarm(limit: number): void {
     const due = Math.max(this.clock.nextDue ?? 0, this.clock.now());
     if (due > this.clock.now()) this.trace.add("time", ["goes on", `to ${due} ms`]);
     this.clock.ringNext(limit);
   }
 
-  #faults(): Act[] {
+  #possibleFaults(): Action[] {
     const { faults } = this.#settings;
-    const acts: Act[] = [];
-    if (faults.length === 0) return acts;
+    const actions: Action[] = [];
+    if (faults.length === 0) return actions;
     for (const link of this.#links) {
       if (!link.isClientOpen) continue;
-      for (const fault of faults) acts.push(() => this.#fault(fault, link));
+      for (const fault of faults) actions.push(() => this.#inject(fault, link));
     }
-    return acts;
+    return actions;
   }
 
-  #fault(fault: Fault, link: CarriedLink): void {
+  #inject(fault: Fault, link: ScheduledLink): void {
     const { client } = link;
     const note = (did: string): void => this.trace.add(this.trace.nameOf(link.id), [did, ""]);
     if (fault === "disconnect") {
       note("goes offline");
-      client.end();
+      client.disconnect();
     } else if (fault === "reset") {
       note("is reset");
       client.reset(new Error("reset by the client"));

@@ -1,22 +1,22 @@
-/** Plays a scenario once, for `explore`: every runtime of it on one explored world, which ends with it. */
+/** Plays one run of a scenario, for `explore`. Every runtime of the scenario shares the run's `Explorer`, and is closed when the run ends. */
 import { setImmediate } from "node:timers";
 import type { ConnectionData } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import { isError } from "../../runtime/thrown.js";
 import { buildRuntime } from "../runtime/build.js";
 import type { TestRuntime, TestRuntimeOptions } from "../runtime/contracts.js";
-import { NO_TIME, PATIENCE_MS, Patience, QUIET_ROUNDS } from "../runtime/driver.js";
+import { LazyDeadline, NO_ALARMS, OUTSIDE_WAIT_MS, QUIET_ROUNDS } from "../runtime/driver.js";
 import type { LiveRuntime } from "../runtime/live.js";
-import { Random } from "../runtime/random.js";
+import { SeededRandom } from "../runtime/random.js";
 import type { Chooser } from "./chooser.js";
 import { Explorer, type Fault } from "./explorer.js";
-import type { Failed } from "./shrink.js";
+import type { Shrinkable } from "./shrink.js";
 import type { TraceStep } from "./trace.js";
 
-/** What a scenario is played with. */
+/** The stage of a scenario: makes runtimes and random numbers. */
 export interface Stage {
   /**
-   * Makes a runtime, as `createTestRuntime`, on the clock that all of the run's runtimes share. It is closed when the run ends.
+   * Makes a runtime, as `createTestRuntime`, on a clock shared by the run's runtimes. The runtime is closed when the run ends.
    * @throws SendallError `BAD_OPTION`
    */
   runtime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
@@ -24,36 +24,36 @@ export interface Stage {
   ): TestRuntime<D>;
   /** The run's seed. */
   readonly seed: number;
-  /** From 0 up to 1, out of the seed: in place of `Math.random`. */
+  /** A number from 0 up to 1, out of the seed: in place of `Math.random`. */
   random(): number;
 }
 
-/** What `explore` plays again and again: it fails by throwing. */
+/** A test that `explore` plays again and again; a scenario fails by throwing. */
 export type Scenario = (stage: Stage) => unknown;
 
-export interface PlaySettings {
+export interface RunSettings {
   readonly seed: number;
   readonly chooser: Chooser;
   readonly faults: readonly Fault[];
   readonly maxSteps: number;
 }
 
-/** A run that has failed. */
-export interface Play extends Failed {
+/** A failed run. */
+export interface FailedRun extends Shrinkable {
   readonly trace: readonly TraceStep[];
   readonly error: unknown;
-  /** It waited for something that did not come, or took too many steps. */
+  /** The run waited for something that did not come, or took too many steps. */
   readonly hangs: boolean;
 }
 
-/** @returns how it failed; `undefined` if it has passed */
+/** @returns the failed run; `undefined` if the run has passed */
 export async function play(
   scenario: Scenario,
-  { seed, chooser, faults, maxSteps }: PlaySettings,
-): Promise<Play | undefined> {
+  { seed, chooser, faults, maxSteps }: RunSettings,
+): Promise<FailedRun | undefined> {
   const explorer = new Explorer({ chooser, faults, maxSteps });
   const runtimes: LiveRuntime<unknown>[] = [];
-  const random = new Random(seed);
+  const random = new SeededRandom(seed);
   const stage: Stage = {
     seed,
     random: () => random.fraction(),
@@ -64,15 +64,15 @@ export async function play(
     },
   };
   try {
-    await watch(explorer, (async () => scenario(stage))());
-    // Throws, too, if the scenario has swallowed that there were too many steps.
-    for (const runtime of runtimes) await runtime.end();
+    await driveUntilSettled(explorer, (async () => scenario(stage))());
+    // Also throws if the scenario has caught the error for too many steps.
+    for (const runtime of runtimes) await runtime.closeIfStarted();
     return undefined;
   } catch (error) {
     const decisions = [...chooser.decisions];
     const trace = [...explorer.trace.steps];
-    explorer.letGo();
-    for (const runtime of runtimes) await runtime.abandon();
+    explorer.stopChoosing();
+    for (const runtime of runtimes) await runtime.terminate();
     return { decisions, trace, length: trace.length, error, hangs: isHang(error) };
   }
 }
@@ -82,23 +82,23 @@ function isHang(error: unknown): boolean {
 }
 
 /**
- * Settles as the scenario does. While that waits for something else than a runtime (a promise of its own, that a handler settles),
- * things go on too; it rejects if nothing can.
+ * Settles like the scenario. Also runs steps while the scenario waits for something other than a runtime (say, a promise that a handler
+ * settles), and rejects if the scenario waits and nothing can happen.
  */
-function watch(explorer: Explorer, scenario: Promise<unknown>): Promise<void> {
+function driveUntilSettled(explorer: Explorer, scenario: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     let isOver = false;
-    let quiet = 0;
-    let moves = 0;
-    let patience = new Patience(PATIENCE_MS);
-    const look = (): void => {
+    let quietRounds = 0;
+    let progress = 0;
+    let deadline = new LazyDeadline(OUTSIDE_WAIT_MS);
+    const checkProgress = (): void => {
       if (isOver) return;
-      if (explorer.isDriven || explorer.moves !== moves) quiet = 0;
-      moves = explorer.moves;
+      if (explorer.isDriven || explorer.progress !== progress) quietRounds = 0;
+      progress = explorer.progress;
       try {
-        if (quiet++ === 0) patience = new Patience(PATIENCE_MS);
-        else if (quiet > QUIET_ROUNDS) goOn(explorer, patience);
-        setImmediate(look);
+        if (quietRounds++ === 0) deadline = new LazyDeadline(OUTSIDE_WAIT_MS);
+        else if (quietRounds > QUIET_ROUNDS) runStep(explorer, deadline);
+        setImmediate(checkProgress);
       } catch (error) {
         reject(error);
       }
@@ -108,12 +108,12 @@ function watch(explorer: Explorer, scenario: Promise<unknown>): Promise<void> {
       .finally(() => {
         isOver = true;
       });
-    setImmediate(look);
+    setImmediate(checkProgress);
   });
 }
 
-function goOn(explorer: Explorer, patience: Patience): void {
-  if (explorer.hasAny(NO_TIME)) explorer.run(NO_TIME);
-  else if (patience.isOver)
+function runStep(explorer: Explorer, deadline: LazyDeadline): void {
+  if (explorer.canRun(NO_ALARMS)) explorer.run(NO_ALARMS);
+  else if (deadline.hasPassed)
     throw new SendallError("NOT_SETTLED", "the scenario waits for something that the runtime does not bring");
 }

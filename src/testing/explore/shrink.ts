@@ -1,28 +1,31 @@
-/** Shortens the decisions of a failing run: fewer steps, and where there is a choice the one that nobody would have to make. */
-import { type Decision, LAST } from "./chooser.js";
+/**
+ * Shortens the decisions of a failing run, for `explore`: fewer lines of trace, and the default action in place of a chosen action where
+ * possible. The search ends after a bounded number of runs.
+ */
+import { type Decision, LAST_ACTION } from "./chooser.js";
 
-/** A run that failed. */
-export interface Failed {
+/** What shrinking compares of a failed run. */
+export interface Shrinkable {
   readonly decisions: readonly Decision[];
-  /** How many lines its trace has. */
+  /** How many lines the trace has. */
   readonly length: number;
 }
 
-/** So many runs are tried at most, and fewer where they are long. */
+/** At most 400 runs are tried, and fewer once the tried runs have 100,000 decisions together. */
 const MAX_TRIES = 400;
 const MAX_DECISIONS = 100_000;
 
-/** @param replay plays a run with these decisions; `undefined` if it does not fail @returns the shortest that was found */
-export async function shrink<F extends Failed>(
+/** @param replay plays a run with these decisions; `undefined` if the run passes @returns the shortest failing run found */
+export async function shrink<F extends Shrinkable>(
   failed: F,
   replay: (decisions: readonly Decision[]) => Promise<F | undefined>,
 ): Promise<F> {
   let best = failed;
   let tries = 0;
   let played = 0;
-  const isEnough = (): boolean => tries >= MAX_TRIES || played >= MAX_DECISIONS;
+  const isExhausted = (): boolean => tries >= MAX_TRIES || played >= MAX_DECISIONS;
   const improve = async (decisions: readonly Decision[]): Promise<boolean> => {
-    if (isEnough()) return false;
+    if (isExhausted()) return false;
     tries++;
     played += best.decisions.length;
     const found = await replay(decisions);
@@ -30,17 +33,17 @@ export async function shrink<F extends Failed>(
     best = found;
     return true;
   };
-  for (let hasImproved = true; hasImproved && !isEnough(); ) {
+  for (let hasImproved = true; hasImproved && !isExhausted(); ) {
     hasImproved = false;
     // Large parts first: most decisions of a long run have nothing to do with its failure.
     for (let size = best.decisions.length; size >= 1; size = Math.floor(size / 2))
-      for (let start = 0; start < best.decisions.length && !isEnough(); start += size)
+      for (let start = 0; start < best.decisions.length && !isExhausted(); start += size)
         if (await shorten(best.decisions, start, size, improve)) hasImproved = true;
   }
   return best;
 }
 
-/** Without a part of the decisions, or with nobody deciding there. */
+/** Tries to remove a part of the decisions, or to replace each of the part's decisions by the default. */
 async function shorten(
   decisions: readonly Decision[],
   start: number,
@@ -57,17 +60,17 @@ async function shorten(
     return true;
   const [only] = part;
   if (size > 1 || only === undefined) return false;
-  // What is late may have had to wait for nobody.
-  if (await improve([...before, LAST, ...after])) return true;
+  // The last action, a step of the server or an alarm, may have waited longer than the failure needs.
+  if (await improve([...before, LAST_ACTION, ...after])) return true;
   return only > 1 && (await improve([...before, only - 1, ...after]));
 }
 
-function isShorter(one: Failed, other: Failed): boolean {
-  if (one.length !== other.length) return one.length < other.length;
-  return weigh(one.decisions) < weigh(other.decisions);
+function isShorter(a: Shrinkable, b: Shrinkable): boolean {
+  if (a.length !== b.length) return a.length < b.length;
+  return weigh(a.decisions) < weigh(b.decisions);
 }
 
-/** Decisions that somebody had to make weigh; late ones more than trailing ones that nobody had to. */
+/** Default decisions weigh nothing; every other decision weighs 1,000 and the distance of its index from the default. */
 function weigh(decisions: readonly Decision[]): number {
   return decisions.reduce((sum, decision) => sum + (decision === 0 ? 0 : 1_000 + Math.abs(decision)), 0);
 }

@@ -1,69 +1,72 @@
-/** What happened in an explored run, in words: who did what, in order. Kept as plain JSON. */
+/**
+ * The trace of an explored run: who did what, in order, as plain JSON. Each `Explorer` fills a trace, kept if the run fails. The
+ * trace learns from observers what the server does, never from the log.
+ */
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { HandlerObserver } from "../../actors/route/observer.js";
 import type { Failure } from "../../api/stats.js";
 import { show } from "../../runtime/show.js";
-import type { ToClient, ToServer } from "../memory-transport/carried.js";
-import type { Guests } from "../runtime/steps.js";
+import type { ToClient, ToServer } from "../memory-transport/contracts.js";
+import type { AdmissionObserver } from "../runtime/environment.js";
 
 /** One line of a trace. */
 export interface TraceStep {
-  /** From 1. */
+  /** The line's number, from 1. */
   readonly step: number;
   /** A client by its name or its id, `"server"`, or `"time"`. */
   readonly actor: string;
-  /** What it did, as a verb: `"sends"` is told when what a client has sent arrives, `"reads"` when it has read something. */
+  /** What the actor did, as a verb: `"sends"` stands where a client's message arrives, `"reads"` where a client has read something. */
   readonly did: string;
-  /** With what: the message, the events that were handled, the time; `""` if there is nothing to say. */
+  /** The object of the verb: the message, the handled events, the time; `""` for a verb without an object. */
   readonly what: string;
 }
 
-/** Something that happened, in words: what was done, and with what. */
-export type Words = readonly [did: string, what: string];
+/** The verb and the object of a trace's line. */
+export type Wording = readonly [did: string, what: string];
 
 const SERVER = "server";
 const HANDLES = "handles";
 
-/** What a client has sent, when it arrives. */
-export function sentWords(item: ToServer): Words {
-  if (item.type === "message") return ["sends", dataWords(item.data)];
-  if (item.type === "close") return ["closes", closeWords(item.code, item.reason)];
+/** Describes an item on its arrival at the server. */
+export function describeSent(item: ToServer): Wording {
+  if (item.type === "message") return ["sends", describeData(item.data)];
+  if (item.type === "close") return ["closes", describeClose(item.code, item.reason)];
   if (item.type === "end") return ["disconnects", ""];
   if (item.type === "reset") return ["fails", item.error.message];
   return ["sends", `a ${item.type}`];
 }
 
-/** What a client reads. */
-export function readWords(item: ToClient): Words {
+/** Describes an item on its arrival at a client. */
+export function describeRead(item: ToClient): Wording {
   if (item.type === "frames")
     return [
       "reads",
       item.frames
         .slice(item.next)
-        .map(({ data }) => dataWords(data))
+        .map(({ data }) => describeData(data))
         .join(", "),
     ];
-  if (item.type === "close") return ["reads", `close ${closeWords(item.code, item.reason)}`];
+  if (item.type === "close") return ["reads", `close ${describeClose(item.code, item.reason)}`];
   if (item.type === "cut") return ["is cut off", ""];
   return ["reads", `a ${item.type}`];
 }
 
-function dataWords(data: string | Buffer): string {
+function describeData(data: string | Buffer): string {
   return typeof data === "string" ? show(data) : `${data.length} bytes`;
 }
 
-function closeWords(code: number, reason: string): string {
+function describeClose(code: number, reason: string): string {
   return `${code} ${reason}`.trimEnd();
 }
 
-export class Trace implements Guests, HandlerObserver {
+export class Trace implements AdmissionObserver, HandlerObserver {
   readonly #steps: TraceStep[] = [];
   readonly #names = new Map<string, string>();
-  /** What the server handles goes into one line until somebody does something else. */
-  #handled: string[] | undefined;
+  /** Everything that the server has handled since the last line: the next line. */
+  #handled: string[] = [];
 
   get steps(): readonly TraceStep[] {
-    this.#endHandled();
+    this.endServerLine();
     return this.#steps;
   }
 
@@ -71,39 +74,37 @@ export class Trace implements Guests, HandlerObserver {
     return this.#names.get(id) ?? id;
   }
 
-  add(actor: string, [did, what]: Words): void {
-    this.#endHandled();
-    this.#steps.push({ step: this.#steps.length + 1, actor, did, what });
+  add(actor: string, [did, what]: Wording): void {
+    this.endServerLine();
+    this.#push(actor, did, what);
   }
 
-  /** The server does something next: what it handles gets a line of its own. */
-  endHandling(): void {
-    this.#endHandled();
+  /** Ends the line of handled events: the next handled event begins a new line. */
+  endServerLine(): void {
+    const handled = this.#handled;
+    if (handled.length === 0) return;
+    this.#handled = [];
+    this.#push(SERVER, HANDLES, handled.join(", "));
   }
 
-  connected(name: string, id: string, url: string): void {
+  onConnected(name: string, id: string, url: string): void {
     this.#names.set(id, name);
     this.add(name, ["connects", url]);
   }
 
-  refused(name: string, status: number): void {
+  onRefused(name: string, status: number): void {
     this.add(name, ["is refused", String(status)]);
   }
 
   handling({ type, connection }: MailboxEvent): void {
-    this.#handled ??= [];
     this.#handled.push(connection === undefined ? type : `${type} of ${this.nameOf(connection.id)}`);
   }
 
   failed({ event }: Failure): void {
-    this.#handled ??= [];
     this.#handled.push(`"${event}" fails`);
   }
 
-  #endHandled(): void {
-    const handled = this.#handled;
-    if (handled === undefined) return;
-    this.#handled = undefined;
-    this.#steps.push({ step: this.#steps.length + 1, actor: SERVER, did: HANDLES, what: handled.join(", ") });
+  #push(actor: string, did: string, what: string): void {
+    this.#steps.push({ step: this.#steps.length + 1, actor, did, what });
   }
 }

@@ -1,101 +1,83 @@
 /**
- * Both ends of one connection without a network: the server's is a wire as any other, the client's is in a test's hands. Made by
- * `memory.ts` for each client that is let in.
+ * A connection without a network. The server sees an ordinary {@link Transport}; a test drives the client's end (`client-end.ts`).
+ * `memory-listener.ts` makes a link for each admitted client; its life ends when both ends are closed.
  */
-
 import { ABNORMAL, type CloseReason, protocolErrorCode, TooLarge } from "../../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../../api/connection.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
-import type { CarriedLink, MemoryClientEnd, MemoryClientEvents, ToClient, ToServer, Written } from "./carried.js";
-import { MemoryPipe } from "./line.js";
+import { MemoryClientEnd } from "./client-end.js";
+import type { ClientEndListener, ScheduledLink, ToClient, ToServer } from "./contracts.js";
+import { MemoryPipe } from "./pipe.js";
 
-/** As it would come out of a socket: a copy of bytes, and of text what UTF-8 can say of it. */
-function asSent(data: string | Buffer): string | Buffer {
-  if (typeof data !== "string") return Buffer.from(data);
-  return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
-}
-const LONE_SURROGATE = /\p{Surrogate}/u;
+/** How a connection ends for the server without a close frame of the client. */
+const LOST: CloseReason = { code: ABNORMAL, reason: "" };
 
-/** The end of a connection that no close frame of the client has ended. */
-const CUT_OFF: CloseReason = { code: ABNORMAL, reason: "" };
-/** A client that is not stalled reads everything. */
-const ALL = Number.POSITIVE_INFINITY;
-/** What a frame of control has beside its payload (RFC 6455 section 5.5). */
-const CONTROL_HEADER_BYTES = 2;
-
-/** Both ends of one connection. The server sees it as a {@link Transport}, a test through `client`. */
-export class MemoryLink implements Transport, CarriedLink {
+export class MemoryLink implements Transport, ScheduledLink {
   readonly name: TransportName = "memory";
   readonly isDelayed = false;
   readonly client: MemoryClientEnd;
-  readonly #clock: Clock;
-  readonly #maxPayloadBytes: number;
   readonly toServer: MemoryPipe<ToServer>;
   readonly toClient: MemoryPipe<ToClient>;
+  readonly #clock: Clock;
+  readonly #maxPayloadBytes: number;
   #id = "" as ConnectionId;
-  #peer: TransportListener | undefined;
-  #events: MemoryClientEvents | undefined;
+  /** Absent before `attach` and after the end. */
+  #listener: TransportListener | undefined;
   #isOpen = true;
-  #clientHasClosed = false;
-  /** What the server is told of the end once it has answered the client's close frame, or a message that is too large. */
-  #concluded: CloseReason | undefined;
-  #untaken = 0;
-  /** How many bytes the client still reads, and how many it has read of the frame that comes next. */
-  #window = ALL;
-  #readOfFrame = 0;
-  /** Bytes of messages on their way to the server. */
-  #unread = 0;
-  /** What has come from the client; counted in deliveries. */
-  #arrived = 0;
+  /** How the connection ends for the server once the server has answered a close frame or a message that is too large. */
+  #end: CloseReason | undefined;
+  #untakenBytes = 0;
+  #receivedItems = 0;
 
-  constructor(clock: Clock, { maxPayloadBytes }: Admission, events: MemoryClientEvents, isCarried: boolean) {
+  constructor(clock: Clock, { maxPayloadBytes }: Admission, listener: ClientEndListener, isScheduled: boolean) {
     this.#clock = clock;
     this.#maxPayloadBytes = maxPayloadBytes;
-    this.#events = events;
-    this.toServer = new MemoryPipe(clock, (item) => this.#atServer(item), isCarried);
-    this.toClient = new MemoryPipe(clock, (item) => this.#atClient(item), isCarried);
-    this.client = this.#clientEnd();
+    this.toServer = new MemoryPipe(clock, (item) => this.#receive(item), isScheduled);
+    this.toClient = new MemoryPipe(clock, (item) => this.client.receive(item), isScheduled);
+    const { toServer, toClient } = this;
+    this.client = new MemoryClientEnd({ toServer, toClient, listener, onTaken: (bytes) => this.#onTaken(bytes) });
   }
 
   get id(): ConnectionId {
     return this.#id;
   }
 
-  attach(peer: TransportListener): void {
-    this.#peer = peer;
-    this.#id = peer.id;
+  attach(listener: TransportListener): void {
+    this.#listener = listener;
+    this.#id = listener.id;
   }
 
   get isClientOpen(): boolean {
-    return this.#events !== undefined;
+    return this.client.isOpen;
   }
 
   get isOver(): boolean {
-    return this.#peer === undefined && this.#events === undefined;
+    return this.#listener === undefined && !this.client.isOpen;
   }
 
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
+  /** Counts deliveries, not bytes: the heartbeat only checks whether the number has changed. */
   get bytesRead(): number {
-    return this.#arrived;
+    return this.#receivedItems;
   }
 
   get untakenBytes(): number {
-    return this.#untaken;
+    return this.#untakenBytes;
   }
 
   mustWait(): boolean {
-    return this.#untaken > 0;
+    return this.#untakenBytes > 0;
   }
 
   write(frames: readonly Frame[]): boolean {
     if (!this.#isOpen) return false;
-    const untaken = this.#window === ALL ? 0 : frames.reduce((sum, frame) => sum + frame.wire.length, 0);
-    this.#untaken += untaken;
+    const untaken = this.client.isUnlimited ? 0 : frames.reduce((sum, frame) => sum + frame.wire.length, 0);
+    this.#untakenBytes += untaken;
     this.toClient.push({ type: "frames", frames, next: 0, untaken });
     return true;
   }
@@ -112,229 +94,90 @@ export class MemoryLink implements Transport, CarriedLink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.toClient.push({ type: "close", code, reason });
-    if (this.#concluded !== undefined) this.#goneSoon(this.#concluded);
+    if (this.#end !== undefined) this.#onClosedSoon(this.#end);
   }
 
   terminate(): void {
     this.#isOpen = false;
-    this.toServer.cut();
-    if (this.#window < ALL) this.#clientLost();
-    else this.toClient.push({ type: "cut" });
-    this.#goneSoon();
+    this.toServer.terminate();
+    if (this.client.isUnlimited) this.toClient.push({ type: "cut" });
+    else this.client.onConnectionLost();
+    this.#onClosedSoon(LOST);
   }
 
   pause(): void {
-    this.toServer.hold();
+    this.toServer.pause();
   }
 
   resume(): void {
-    this.toServer.release();
+    this.toServer.resume();
   }
 
-  #clientEnd(): MemoryClientEnd {
-    const unreadBytes = (): number => this.#unread;
-    const isCaughtUp = (): boolean => this.toClient.isEmpty;
-    return {
-      get unreadBytes() {
-        return unreadBytes();
-      },
-      get isCaughtUp() {
-        return isCaughtUp();
-      },
-      send: (data) => this.#send(asSent(data)),
-      ping: (data) => this.#fromClient({ type: "ping", data }),
-      close: (code, reason) => {
-        const isFirst = this.#fromClient({ type: "close", code, reason });
-        this.#clientHasClosed = true;
-        return isFirst;
-      },
-      end: () => this.#leave({ type: "end" }),
-      fail: (error) => this.#leave({ type: "reset", error }),
-      reset: (error) => {
-        if (this.#events !== undefined) this.toServer.clear();
-        this.#leave({ type: "reset", error });
-      },
-      vanish: () => this.#vanish(),
-      stall: () => this.#open(0),
-      read: (bytes) => this.#open((this.#window === ALL ? 0 : this.#window) + bytes),
-      resume: () => this.#open(ALL),
-      delay: (ms) => {
-        this.toServer.latencyMs = ms;
-        this.toClient.latencyMs = ms;
-      },
-    };
-  }
-
-  /** The client's socket has ended: it reads nothing more, and the server is told of it after what was sent before. */
-  #leave(how: ToServer): void {
-    if (this.#events !== undefined) this.toServer.push(how);
-    this.#clientLost();
-  }
-
-  /** Without a word to the server: what that writes is never taken. */
-  #vanish(): void {
-    if (this.#events === undefined) return;
-    this.#clientLost();
-    this.#window = 0;
-  }
-
-  /** Lets the client read so many bytes. */
-  #open(window: number): void {
-    if (this.#events === undefined) return;
-    this.#window = window;
-    if (window === 0) this.toClient.hold();
-    else this.toClient.release();
-  }
-
-  #send(data: string | Buffer): boolean {
-    const isOnItsWay = this.#fromClient({ type: "message", data });
-    if (isOnItsWay) this.#unread += Buffer.byteLength(data);
-    return isOnItsWay;
-  }
-
-  #fromClient(item: ToServer): boolean {
-    if (this.#events === undefined || this.#clientHasClosed) return false;
-    this.toServer.push(item);
-    return true;
-  }
-
-  #atServer(item: ToServer): boolean {
-    this.#arrived++;
-    this.#serverGets(item);
-    return true;
-  }
-
-  #serverGets(item: ToServer): void {
+  /** Takes an item that has arrived at the server. @returns `true`, since the server reads every item whole */
+  #receive(item: ToServer): true {
+    this.#receivedItems++;
     switch (item.type) {
       case "message":
-        this.#message(item.data);
-        return;
+        this.#receiveMessage(item.data);
+        break;
       case "ping":
         if (this.#isOpen) this.toClient.push({ type: "pong", data: item.data });
-        this.#peer?.pinged(item.data);
-        return;
+        this.#listener?.pinged(item.data);
+        break;
       case "pong":
-        this.#peer?.ponged(item.data);
-        return;
+        this.#listener?.ponged(item.data);
+        break;
       case "close":
         if (this.#isOpen) this.#conclude(item, item, false);
-        else this.#gone(item.code, item.reason);
-        return;
+        else this.#onClosed(item);
+        break;
       case "end":
-        this.#gone(ABNORMAL, "");
-        return;
+        this.#onClosed(LOST);
+        break;
       case "reset":
         this.#isOpen = false;
-        this.#peer?.failed(item.error);
-        this.#gone(ABNORMAL, "");
+        this.#listener?.failed(item.error);
+        this.#onClosed(LOST);
     }
+    return true;
   }
 
-  #message(data: string | Buffer): void {
+  #receiveMessage(data: string | Buffer): void {
     const bytes = Buffer.byteLength(data);
-    this.#unread -= bytes;
+    this.client.onServerRead(bytes);
     if (bytes > this.#maxPayloadBytes) this.#refuseMessage();
-    else this.#peer?.message(data, bytes);
+    else this.#listener?.message(data, bytes);
   }
 
-  /** As `ws` does: the error, a close frame with the code for it, and nothing more is read. */
+  /** As `ws` does: the error, a close frame with the code for the error, and nothing more is read. */
   #refuseMessage(): void {
     const error = new TooLarge("Max payload size exceeded");
-    this.toServer.cut();
-    this.#conclude({ code: protocolErrorCode(error) ?? ABNORMAL, reason: "" }, CUT_OFF, true);
-    this.#peer?.failed(error);
+    this.toServer.terminate();
+    this.#conclude({ code: protocolErrorCode(error) ?? ABNORMAL, reason: "" }, LOST, true);
+    this.#listener?.failed(error);
   }
 
-  /** @param end what the server is told once it has answered */
+  /** @param end how the connection ends for the server once the server has answered */
   #conclude({ code, reason }: CloseReason, end: CloseReason, isFault: boolean): void {
-    this.#concluded = { code: end.code, reason: end.reason };
-    this.#peer?.concluded(code, reason, isFault);
+    this.#end = { code: end.code, reason: end.reason };
+    this.#listener?.concluded(code, reason, isFault);
   }
 
-  /** @returns whether it was read whole */
-  #atClient(item: ToClient): boolean {
-    if (item.type === "frames") return this.#readFrames(item);
-    if (item.type !== "cut" && !this.#reads(CONTROL_HEADER_BYTES + controlBytes(item))) return false;
-    this.#clientGets(item);
-    return true;
-  }
-
-  #readFrames(written: Written): boolean {
-    for (; written.next < written.frames.length; written.next++) {
-      const frame = written.frames[written.next];
-      if (frame === undefined || this.#events === undefined) return true;
-      if (!this.#reads(frame.wire.length, written)) return false;
-      this.#events.message(asSent(frame.data));
-    }
-    this.#taken(written.untaken);
-    return true;
-  }
-
-  /** @returns whether the client has read so many bytes of the frame that comes next: all of it */
-  #reads(bytes: number, written?: Written): boolean {
-    if (this.#window === ALL) return true;
-    const missing = bytes - this.#readOfFrame;
-    const read = Math.min(missing, this.#window);
-    this.#window -= read;
-    const isWhole = read === missing;
-    this.#readOfFrame = isWhole ? 0 : this.#readOfFrame + read;
-    if (this.#window === 0) this.toClient.hold();
-    if (written !== undefined) {
-      const taken = Math.min(read, written.untaken);
-      written.untaken -= taken;
-      this.#taken(taken);
-    }
-    return isWhole;
-  }
-
-  #clientGets(item: Exclude<ToClient, Written>): void {
-    const events = this.#events;
-    if (events === undefined) return;
-    switch (item.type) {
-      case "ping":
-        this.toServer.push({ type: "pong", data: item.data });
-        return;
-      case "pong":
-        events.pong(item.data);
-        return;
-      case "close":
-        // The peer of a close frame answers it (RFC 6455 section 5.5.1), with the code it got, unless its own has come first.
-        if (!this.#clientHasClosed) this.toServer.push({ type: "close", code: item.code, reason: item.reason });
-        this.#events = undefined;
-        events.closed(item.code, item.reason);
-        return;
-      case "cut":
-        this.#clientLost();
-    }
-  }
-
-  #taken(bytes: number): void {
+  #onTaken(bytes: number): void {
     if (bytes === 0) return;
-    this.#untaken -= bytes;
-    if (this.#untaken === 0) this.#peer?.drained();
+    this.#untakenBytes -= bytes;
+    if (this.#untakenBytes === 0) this.#listener?.drained();
   }
 
-  #clientLost(): void {
-    this.toClient.cut();
-    const events = this.#events;
-    this.#events = undefined;
-    events?.closed(ABNORMAL, "");
+  #onClosedSoon(end: CloseReason): void {
+    this.#clock.soon(() => this.#onClosed(end));
   }
 
-  #goneSoon({ code, reason } = CUT_OFF): void {
-    this.#clock.soon(() => this.#gone(code, reason));
-  }
-
-  #gone(code: number, reason: string): void {
-    const peer = this.#peer;
-    this.#peer = undefined;
+  #onClosed({ code, reason }: CloseReason): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
     this.#isOpen = false;
-    this.toServer.cut();
-    peer?.onTransportClosed(code, reason);
+    this.toServer.terminate();
+    listener?.onTransportClosed(code, reason);
   }
-}
-
-/** The payload of a control frame: a close frame has its code in it. */
-function controlBytes(item: Exclude<ToClient, Written | { readonly type: "cut" }>): number {
-  return item.type === "close" ? 2 + Buffer.byteLength(item.reason) : item.data.length;
 }

@@ -1,9 +1,9 @@
-/** Makes the runtimes of tests and of explored runs out of the same options. */
+/** Makes the runtimes of tests (`create.ts`) and of explored runs (`explore/play.ts`) from the same options. */
 import type { ServeOptions } from "../../api/options.js";
 import { readSettings } from "../../options/read-options.js";
 import type { TestRuntimeOptions } from "./contracts.js";
+import type { RuntimeEnvironment } from "./environment.js";
 import { LiveRuntime } from "./live.js";
-import type { World } from "./steps.js";
 
 /** Options of a test runtime which `serve` does not have. */
 type OwnOptions = Pick<TestRuntimeOptions, Exclude<keyof TestRuntimeOptions, keyof ServeOptions>>;
@@ -13,13 +13,13 @@ const runtimeTable = {
   failures: { kind: "oneOf", words: ["throw", "supervise"], default: "throw" },
 } as const;
 
-/** @param preset the seed where the options have none */
+/** @param preset the seed if the options have no seed */
 export function buildRuntime<D, S, R>(
   options: TestRuntimeOptions<D, S, R>,
   preset: number,
-  world: World,
+  environment: RuntimeEnvironment,
 ): LiveRuntime<D> {
   const { seed, failures } = readSettings<OwnOptions, typeof runtimeTable>(runtimeTable, { options });
   const { seed: _seed, failures: _failures, ...serverOptions } = options;
-  return new LiveRuntime<D>(serverOptions, { throws: failures === "throw", seed: seed ?? preset }, world);
+  return new LiveRuntime<D>(serverOptions, { throws: failures === "throw", seed: seed ?? preset }, environment);
 }

@@ -1,78 +1,81 @@
-/** The client end of a connection in the test runtime. What it sends is on its way until the runtime is settled. */
+/**
+ * A client of the test runtime. What a client sends is on its way until the runtime is settled; a client ends when its connection
+ * does. `live.ts` makes a client for each call of `connect` and for each socket of `runtime.WebSocket`.
+ */
 import { checkDuration } from "../../actors/route/checks.js";
 import { checkCloseCode, cutReason, NO_CODE } from "../../api/close-codes.js";
 import type { ConnectionId, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import { show } from "../../runtime/show.js";
 import { controlPayload, encodeFrame } from "../../transport/frame.js";
-import type { MemoryClientEnd } from "../memory-transport/carried.js";
-import type { MemoryConnection } from "../memory-transport/memory.js";
+import type { ClientEnd } from "../memory-transport/contracts.js";
+import type { MemoryConnection } from "../memory-transport/memory-listener.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
-  /** The code that it has read, 1005 if there was none, 1006 without a close frame (RFC 6455 section 7.4.1). */
+  /** The code that the client has read, 1005 for a close frame without a code, 1006 without a close frame (RFC 6455 section 7.4.1). */
   readonly code: number;
-  /** The reason that it has read, `""` if there was none. */
+  /** The reason that the client has read, `""` if there was none. */
   readonly reason: string;
 }
 
 /** A client in a test. */
 export interface TestClient {
-  /** The id that the server knows it by. */
+  /** The connection's id at the server. */
   readonly id: ConnectionId;
-  /** The name that it was given, if any. */
+  /** The name given to `connect`, if any. */
   readonly name: string | undefined;
   /** The chosen subprotocol, `""` if none. */
   readonly protocol: string;
-  /** All messages so far: a string for a text frame, a Buffer for a binary one. */
+  /** Every message so far: a string for a text frame, a Buffer for a binary frame. */
   readonly received: readonly (string | Buffer)[];
-  /** Set once it has read the server's close frame or lost its transport (1006). */
+  /** Set once the client has read the server's close frame or lost its transport (1006). */
   readonly closed: ClientClose | undefined;
-  /** Sends a message. @returns `false` if it has closed @throws SendallError `BAD_DATA` */
+  /** Sends a message. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   send(data: Data): boolean;
   /** The messages since the last `take` or `next`. */
   take(): (string | Buffer)[];
   /**
-   * The next message: settles the runtime, and waits if there is none yet.
-   * @throws SendallError `CLOSED` if the connection ends before one comes
+   * The next message: settles the runtime, and waits if no message has arrived yet.
+   * @throws SendallError `CLOSED` if the connection ends before a message arrives
    */
   next(): Promise<string | Buffer>;
-  /** Sends a ping, of at most 125 bytes. @returns `false` if it has closed @throws SendallError `BAD_DATA` */
+  /** Sends a ping, of at most 125 bytes. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   ping(data?: Data): boolean;
   /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
   close(code?: number, reason?: string): boolean;
-  /** Its socket ends without a close frame: the server sees `closed` with 1006, after what it sent before. */
+  /** Ends the socket without a close frame: the server sees `closed` with 1006, after every message sent before. */
   disconnect(): void;
-  /** Its socket fails: the server sees `error`, then `closed` with 1006, after what it sent before. */
+  /** Makes the socket fail: the server sees `error`, then `closed` with 1006, after every message sent before. */
   fail(error?: Error): void;
   /**
-   * It is gone without a trace, as when a cable is pulled: the server hears nothing of it, and nothing that it sends is taken,
-   * until its heartbeat finds out.
+   * The client disappears without a trace, as when a cable is pulled: the server gets no sign of the end, and nothing that the server
+   * sends is taken, until the server's heartbeat finds out.
    */
   vanish(): void;
   /** Stops reading until `read` or `resume`: the server sees a socket that takes nothing. */
   stall(): void;
   /**
-   * Reads so many bytes on the wire (headers included), now or when they come, and then nothing until `read` or `resume`. A message
-   * is there when its last byte is.
-   * @throws SendallError `BAD_OPTION` unless it is a whole number from 0
+   * Reads at most `bytes` bytes on the wire (headers included), now or when more arrive, and then nothing until `read` or `resume`. A
+   * message arrives with its last byte.
+   * @throws SendallError `BAD_OPTION` unless `bytes` is a whole number from 0
    */
   read(bytes: number): void;
   /** Reads on. */
   resume(): void;
   /**
-   * From now on each message takes so many milliseconds of virtual time, in each direction; none overtakes another.
+   * From now on each message takes `ms` milliseconds of virtual time, in each direction; no message overtakes another.
    * @throws SendallError `BAD_DURATION`
    */
   delay(ms: number): void;
 }
 
-/** Who else is told of what a client reads: the WebSocket that it is the far end of. */
+/** Told what a client reads: a socket of `runtime.WebSocket`, whose far end the client is. */
 export interface ClientObserver {
-  /** It was let in. */
+  /** The client was let in. */
   onOpen(client: MemoryTestClient): void;
   onMessage(data: string | Buffer): void;
-  /** Its socket has failed; `onClosed` follows. */
+  /** The client's socket has failed; `onClosed` follows. */
   onFailed(): void;
   onClosed(code: number, reason: string): void;
 }
@@ -84,9 +87,9 @@ interface Waiter {
 
 export interface TestClientParts {
   readonly name?: string | undefined;
-  /** Lets everything happen, or, if somebody is in a hurry, only what it takes until `until` says so. */
+  /** Settles the runtime; an explored runtime stops as soon as `until` holds. */
   readonly settle: (until: () => boolean) => Promise<void>;
-  /** Gets the messages, which are not kept then. */
+  /** Gets each message, in place of `received`. */
   readonly onMessage?: ((data: string | Buffer) => void) | undefined;
   readonly observer?: ClientObserver;
 }
@@ -96,7 +99,7 @@ export class MemoryTestClient implements TestClient {
   readonly name: string | undefined;
   readonly #parts: TestClientParts;
   readonly #waiters: Waiter[] = [];
-  #end: MemoryClientEnd | undefined;
+  #end: ClientEnd | undefined;
   #id: ConnectionId | undefined;
   #protocol = "";
   #taken = 0;
@@ -107,7 +110,7 @@ export class MemoryTestClient implements TestClient {
     this.name = parts.name;
   }
 
-  /** Once it was let in. */
+  /** Called when the server has let the client in. */
   attach({ id, protocol, end }: MemoryConnection): void {
     this.#id = id;
     this.#protocol = protocol;
@@ -120,7 +123,7 @@ export class MemoryTestClient implements TestClient {
     return this.#end?.unreadBytes ?? 0;
   }
 
-  /** Nothing is on its way to it. */
+  /** Nothing is on its way to the client. */
   get isCaughtUp(): boolean {
     return this.#end?.isCaughtUp ?? true;
   }
@@ -156,7 +159,7 @@ export class MemoryTestClient implements TestClient {
       this.#taken++;
       return message;
     }
-    if (this.#closed !== undefined) throw this.#noMore(this.#closed);
+    if (this.#closed !== undefined) throw this.#closedError(this.#closed);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
     });
@@ -177,7 +180,7 @@ export class MemoryTestClient implements TestClient {
   }
 
   disconnect(): void {
-    this.#end?.end();
+    this.#end?.disconnect();
   }
 
   vanish(): void {
@@ -221,11 +224,11 @@ export class MemoryTestClient implements TestClient {
 
   onClosed(code: number, reason: string): void {
     this.#closed = { code, reason };
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#noMore(this.#closed));
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#closedError(this.#closed));
     this.#parts.observer?.onClosed(code, reason);
   }
 
-  #noMore({ code, reason }: ClientClose): SendallError {
+  #closedError({ code, reason }: ClientClose): SendallError {
     return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
   }
 }

@@ -1,4 +1,7 @@
-/** A clock that is driven by hand: time stands still until it is told to go on, and steps run when they are run. */
+/**
+ * A clock driven by hand: time stands still, and steps wait, until a test says otherwise. Each test runtime, or each explored run, has
+ * a clock for its whole life; tests over real sockets use such clocks too.
+ */
 import { type Alarm, Alarms, type Clock, type Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
 
@@ -8,7 +11,7 @@ export class HandClock implements Clock {
   readonly #soon: ((step: () => void) => void) | undefined;
   #now = 0;
 
-  /** @param soon who runs the steps; without one they wait for `runSteps` */
+  /** @param soon runs each step; without `soon` the steps wait for `runSteps` */
   constructor(soon?: (step: () => void) => void) {
     this.#soon = soon;
   }
@@ -36,8 +39,8 @@ export class HandClock implements Clock {
   }
 
   /**
-   * Runs what waits, and what that adds, until nothing waits. At most so many, though: one that never ends must not keep the test
-   * runner from saying so.
+   * Runs steps until no step waits, but at most `most`: steps that add steps for ever must not keep the test runner from reporting
+   * the test.
    */
   runSteps(most: number = Number.POSITIVE_INFINITY): void {
     for (let done = 0; done < most; done++) {
@@ -47,7 +50,7 @@ export class HandClock implements Clock {
     }
   }
 
-  /** Runs the first that waits. */
+  /** Runs the first waiting step. */
   runStep(): void {
     this.#steps.shift()?.();
   }
@@ -57,7 +60,7 @@ export class HandClock implements Clock {
     return this.#alarms.nextDue;
   }
 
-  /** Goes on to the next alarm, at most to `limit`, and rings it. @returns `false` if none is due by then; it is `limit` now */
+  /** Goes on to the next alarm, at most to `limit`, and rings the alarm. @returns `false` if no alarm is due by then; the time is `limit` now */
   ringNext(limit: number): boolean {
     const due = this.#alarms.nextDue;
     if (due === undefined || due > limit) {

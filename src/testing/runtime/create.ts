@@ -1,17 +1,17 @@
-/** The composition root of the test runtime: builds the surroundings of one server and what a test drives the server with. */
+/** The composition root of the test runtime: builds the environment of a server, and what a test drives the server with. */
 import type { ConnectionData } from "../../api/connection.js";
 import { buildRuntime } from "./build.js";
 import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
-import { createWorld } from "./steps.js";
+import { createEnvironment } from "./environment.js";
 
 /**
- * Makes a server that lives inside the test: no port, no timers, no sleeping. It starts with the first call that needs it,
- * which rejects with what the first `init` throws.
+ * Makes a server inside the test: no port, no timers, no sleeping. The server starts with the first call that
+ * needs a running server; if the first `init` throws, that call rejects with the thrown value.
  *
  * @throws SendallError `BAD_OPTION`
  */
 export function createTestRuntime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: TestRuntimeOptions<D, S, R>,
 ): TestRuntime<D> {
-  return buildRuntime(options, 1, createWorld());
+  return buildRuntime(options, 1, createEnvironment());
 }

@@ -1,27 +1,31 @@
-/** Lets things happen in a runtime until it is at rest, or something is done: the loops behind `settle`, `advance` and `close`. */
+/**
+ * Runs a scheduler until nothing can happen or a task is done: the loops behind `settle`, `advance` and `close`. Each test runtime has one
+ * driver; each call ends its own loop.
+ */
 import { performance } from "node:perf_hooks";
 import { setImmediate } from "node:timers";
-import type { Steps } from "./steps.js";
+import type { UnfinishedEvent } from "../../actors/route/observer.js";
+import type { Scheduler } from "./environment.js";
 
-/** So long a handler may wait for something outside the runtime. */
-export const PATIENCE_MS = 1_000;
-/** So many rounds of the event loop without a step: a handler that sleeps is taken to wait for its sleep. */
+/** How long a handler may wait for something outside the runtime. */
+export const OUTSIDE_WAIT_MS = 1_000;
+/** Rounds of the event loop without a step, after which a handler that sleeps is taken to wait for its sleep alone. */
 export const QUIET_ROUNDS = 5;
-/** No alarm is let ring. */
-export const NO_TIME: number = Number.NEGATIVE_INFINITY;
+/** A limit of virtual time before every alarm: no alarm rings. */
+export const NO_ALARMS: number = Number.NEGATIVE_INFINITY;
 
-// Taken when this file is loaded, so that a test may replace what its module gives.
+// Read when this file is loaded, because a test may replace the module's exports later.
 const readTime = performance.now.bind(performance);
 
-/** All promises that can be settled have been, when this is. */
+/** Resolves in the next round of the event loop, after every promise that can settle has settled. */
 export function nextRound(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
 }
 
-/** Real time is read only while nothing else can happen. */
-export class Patience {
+/** A deadline in real time, counted from the first check: real time is read only while nothing else can happen. */
+export class LazyDeadline {
   readonly #ms: number;
   #startedAt: number | undefined;
 
@@ -29,101 +33,106 @@ export class Patience {
     this.#ms = ms;
   }
 
-  get isOver(): boolean {
+  get hasPassed(): boolean {
     if (this.#ms === 0) return true;
     this.#startedAt ??= readTime();
     return readTime() - this.#startedAt >= this.#ms;
   }
 }
 
-/** What is under way when nothing can happen: types of events with their connections, and how many wait for what. */
-export interface UnderWay {
-  readonly events: readonly string[];
-  /** Wait for virtual time. */
+/** The unfinished work of a server. */
+export interface UnfinishedWork {
+  readonly events: readonly UnfinishedEvent[];
+  /** How many events wait for virtual time. */
   readonly sleepers: number;
-  /** Wait for `authorize`. */
+  /** How many clients wait for `authorize`. */
   readonly undecided: number;
 }
 
-export interface Rest {
-  readonly patienceMs: number;
-  /** Alarms may ring until then. */
+export interface IdleOptions {
+  /** How long to wait, in real time, for handlers that wait for something outside the runtime. */
+  readonly outsideWaitMs: number;
+  /** The virtual time up to which alarms may ring. */
   readonly limit?: number;
-  /** Asked in each round. */
-  readonly isEnough?: (() => boolean) | undefined;
+  /** Asked in each round: `true` ends the loop before the runtime is idle. */
+  readonly isDone?: (() => boolean) | undefined;
 }
 
 export class Driver {
-  readonly #steps: Steps;
-  readonly #underWay: () => UnderWay;
-  /** What is under way outside the runtime. */
-  #held = 0;
+  readonly #scheduler: Scheduler;
+  readonly #unfinishedWork: () => UnfinishedWork;
+  /** How many tasks are under way outside the runtime. */
+  #outsideTasks = 0;
 
-  constructor(steps: Steps, underWay: () => UnderWay) {
-    this.#steps = steps;
-    this.#underWay = underWay;
+  constructor(scheduler: Scheduler, unfinishedWork: () => UnfinishedWork) {
+    this.#scheduler = scheduler;
+    this.#unfinishedWork = unfinishedWork;
   }
 
-  /** Nothing is at rest until `work` is settled. */
-  hold(work: Promise<void>): void {
-    this.#held++;
-    void work.finally(() => {
-      this.#held--;
+  /** The runtime does not count as idle until `task` is settled. */
+  waitFor(task: Promise<void>): void {
+    this.#outsideTasks++;
+    void task.finally(() => {
+      this.#outsideTasks--;
     });
   }
 
-  /** @returns what handlers have not finished when patience was over; `undefined` if all have, or wait for virtual time */
-  async rest({ patienceMs, limit = NO_TIME, isEnough }: Rest): Promise<readonly string[] | undefined> {
-    const patience = new Patience(patienceMs);
-    let unfinished: readonly string[] | undefined;
-    const isAtRest = (quiet: number): boolean => {
-      if (this.#held > 0) return false;
-      const { events, sleepers, undecided } = this.#underWay();
+  /** @returns the events unfinished when the wait was over; `undefined` if every event is finished, or waits for virtual time */
+  async runUntilIdle({
+    outsideWaitMs,
+    limit = NO_ALARMS,
+    isDone,
+  }: IdleOptions): Promise<readonly UnfinishedEvent[] | undefined> {
+    const deadline = new LazyDeadline(outsideWaitMs);
+    let unfinished: readonly UnfinishedEvent[] | undefined;
+    const isIdle = (quietRounds: number): boolean => {
+      if (this.#outsideTasks > 0) return false;
+      const { events, sleepers, undecided } = this.#unfinishedWork();
       if (events.length + undecided === 0) return true;
-      if (quiet < QUIET_ROUNDS) return false;
+      if (quietRounds < QUIET_ROUNDS) return false;
       if (sleepers > 0) return true;
-      if (!patience.isOver) return false;
+      if (!deadline.hasPassed) return false;
       unfinished = events;
       return true;
     };
-    await this.#goOn(limit, isAtRest, isEnough);
+    await this.#loop(limit, isIdle, isDone);
     return unfinished;
   }
 
   /**
-   * Lets everything happen until `work` is settled, as it is.
+   * Runs until `task` is settled, and settles like the task.
    * @param mayPass asked when nothing can happen: whether virtual time goes on to the next alarm
    */
-  async until(work: Promise<void>, mayPass: (underWay: UnderWay) => boolean): Promise<void> {
-    let isOver = false;
-    const settled = work.finally(() => {
-      isOver = true;
+  async runUntilSettled(task: Promise<void>, mayPass: (work: UnfinishedWork) => boolean): Promise<void> {
+    let isDone = false;
+    const settled = task.finally(() => {
+      isDone = true;
     });
-    // Whoever awaits the result hears of its failure; here it must not count as unheard.
+    // The caller gets a rejection from the `await` below; without this handler Node would report the rejection as unhandled before.
     settled.catch(() => {});
-    const isEnough = (): boolean => isOver;
-    const isAtRest = (quiet: number): boolean => {
-      if (quiet >= QUIET_ROUNDS && mayPass(this.#underWay())) this.#steps.ring(Number.POSITIVE_INFINITY);
+    const isIdle = (quietRounds: number): boolean => {
+      if (quietRounds >= QUIET_ROUNDS && mayPass(this.#unfinishedWork()))
+        this.#scheduler.ringNext(Number.POSITIVE_INFINITY);
       return false;
     };
-    await this.#goOn(NO_TIME, isAtRest, isEnough);
+    await this.#loop(NO_ALARMS, isIdle, () => isDone);
     await settled;
   }
 
-  /** @param isAtRest asked in each round in which nothing can happen, with the number of such rounds in a row */
-  async #goOn(limit: number, isAtRest: (quiet: number) => boolean, isEnough?: () => boolean): Promise<void> {
-    const steps = this.#steps;
-    steps.begin();
+  /** @param isIdle asked in each round in which nothing can happen, with the number of such rounds in a row */
+  async #loop(limit: number, isIdle: (quietRounds: number) => boolean, isDone?: () => boolean): Promise<void> {
+    const scheduler = this.#scheduler;
+    scheduler.onDriverStarted();
     try {
-      for (let quiet = 0; ; quiet++) {
-        if (steps.hasAny(limit)) quiet = 0;
-        steps.run(limit);
+      for (let quietRounds = 0; ; quietRounds++) {
+        if (scheduler.canRun(limit)) quietRounds = 0;
+        scheduler.run(limit);
         await nextRound();
-        if (isEnough?.()) return;
-        if (!steps.hasAny(limit) && isAtRest(quiet)) return;
+        if (isDone?.()) return;
+        if (!scheduler.canRun(limit) && isIdle(quietRounds)) return;
       }
     } finally {
-      steps.end();
+      scheduler.onDriverStopped();
     }
   }
 }

@@ -1,6 +1,8 @@
-/** The runtime behind {@link TestRuntime}: starts the server, lets the clients in, and drives all of it. */
+/**
+ * The implementation of {@link TestRuntime}: starts a server on the memory transport, lets clients in, and drives server and clients.
+ * `build.ts` makes a runtime for each test, or for each call of `runtime` in an explored scenario; the runtime ends with its server.
+ */
 import { checkDuration } from "../../actors/route/checks.js";
-import { joinHeaders } from "../../admission/request-head.js";
 import { SendallError } from "../../api/errors.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Failure } from "../../api/stats.js";
@@ -8,76 +10,70 @@ import type { Logger } from "../../runtime/logger.js";
 import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
-import { MemoryListener } from "../memory-transport/memory.js";
-import { blame } from "./blame.js";
+import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
+import { type ClientRequest, LOOPBACK, toHead } from "./client-request.js";
 import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
-import { Driver, PATIENCE_MS, Patience } from "./driver.js";
-import { Random } from "./random.js";
-import type { World } from "./steps.js";
-import { TimerWatch } from "./timers.js";
+import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
+import type { RuntimeEnvironment } from "./environment.js";
+import { notSettled, withOrigin } from "./handler-errors.js";
+import { TimerLeakDetector } from "./leaked-timers.js";
+import { SeededRandom } from "./random.js";
 import { createWebSocketClass } from "./websocket.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
-const LOOPBACK = "127.0.0.1";
-
-/** What a client asks the server with. */
-interface Request {
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly protocols: readonly string[];
-  readonly remoteAddress: string;
-  readonly secure?: boolean;
-}
-
 export interface LiveSettings {
-  /** Failures of the handler are thrown by whatever is called next. */
+  /** The next call of the runtime throws the handler's failure. */
   readonly throws: boolean;
   readonly seed: number;
 }
 
 export class LiveRuntime<D> implements TestRuntime<D> {
   readonly WebSocket: RuntimeWebSocketClass;
-  readonly #world: World;
-  readonly #entrance: MemoryListener;
+  readonly #environment: RuntimeEnvironment;
+  readonly #listener: MemoryListener;
   readonly #server: LiveServer;
   readonly #throws: boolean;
   readonly #clients = new Set<MemoryTestClient>();
   readonly #names = new Map<string, string>();
   readonly #driver: Driver;
-  #timers: TimerWatch | undefined;
+  #timerLeaks: TimerLeakDetector | undefined;
   #started: Promise<void> | undefined;
-  /** The first since somebody was last told, with what the handler has thrown itself. */
+  /** The first failure that no call has thrown yet. Its `error` is the thrown value itself, not a copy. */
   #failure: Failure | undefined;
 
-  constructor(options: { readonly logger?: Logger | false }, { throws, seed }: LiveSettings, world: World) {
-    const { clock, steps, carrier, newId, newNode, observer } = world;
-    this.#world = world;
+  constructor(
+    options: { readonly logger?: Logger | false },
+    { throws, seed }: LiveSettings,
+    environment: RuntimeEnvironment,
+  ) {
+    const { clock, scheduler, deliveryScheduler, newId, newNode, handlerObserver } = environment;
+    this.#environment = environment;
     this.#throws = throws;
-    this.#entrance = new MemoryListener(clock, carrier);
+    this.#listener = new MemoryListener(clock, deliveryScheduler);
     this.#server = createServer(
       { ...options, logger: options.logger ?? false },
       {
         clock,
         newId,
         newNode,
-        createListener: () => this.#entrance,
+        createListener: () => this.#listener,
         observer: {
-          handling: (event) => observer?.handling(event),
+          handling: (event) => handlerObserver?.handling(event),
           failed: (failure, error) => {
-            observer?.failed(failure, error);
+            handlerObserver?.failed(failure, error);
             if (throws) this.#failure ??= { ...failure, error };
           },
         },
       },
     );
-    this.#driver = new Driver(steps, () => this.#server.underWay());
+    this.#driver = new Driver(scheduler, () => this.#server.underWay());
     this.WebSocket = createWebSocketClass({
       clock,
-      random: new Random(seed),
+      random: new SeededRandom(seed),
       dial: (url, protocols, observer, signal) => this.#dial(url, protocols, observer, signal),
-      hold: (work) => this.#driver.hold(work),
+      waitFor: (task) => this.#driver.waitFor(task),
     });
   }
 
@@ -90,7 +86,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   }
 
   now(): number {
-    return this.#world.clock.now();
+    return this.#environment.clock.now();
   }
 
   async connect(options: TestConnectOptions = {}): Promise<TestClient> {
@@ -99,7 +95,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return client;
   }
 
-  /** Resolves when it was let in, whatever has become of its `open`. */
+  /** Resolves when the server has let the client in; `open` may not be handled by then. */
   async join(options: TestConnectOptions = {}): Promise<MemoryTestClient> {
     const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
       readTestConnectOptions(options);
@@ -123,61 +119,63 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     checkDuration("advance", ms);
     await this.#start();
     const limit = this.now() + ms;
-    let patienceMs = PATIENCE_MS;
+    let outsideWaitMs = OUTSIDE_WAIT_MS;
+    const isDone = this.#isDoneWhenExplored();
     do {
-      // One that hangs is waited for once: it may be `handlerTimeoutMs` that the test is after.
-      if ((await this.#driver.rest({ patienceMs, limit, isEnough: this.#enough() })) !== undefined) patienceMs = 0;
-    } while (!this.#enough()?.() && this.#world.steps.ring(limit));
+      // Waits only once for a handler that hangs: the test may be about `handlerTimeoutMs`.
+      if ((await this.#driver.runUntilIdle({ outsideWaitMs, limit, isDone })) !== undefined) outsideWaitMs = 0;
+    } while (!isDone?.() && this.#environment.scheduler.ringNext(limit));
     this.#throwFailure();
   }
 
   async close(): Promise<void> {
     await this.#start();
-    await this.#shutDown(PATIENCE_MS);
-    const leak = this.#endTimers();
+    await this.#shutDown(OUTSIDE_WAIT_MS);
+    const leak = this.#stopTimerLeaks();
     this.#throwFailure();
     if (leak !== undefined) throw leak;
   }
 
-  /** Closes it without waiting for anybody, whatever has failed. */
-  async abandon(): Promise<void> {
+  /** Closes the server without waiting for unfinished handlers, and throws no failure. */
+  async terminate(): Promise<void> {
     if (this.#started === undefined) return;
     await this.#start().then(
       () => this.#shutDown(0),
       () => {},
     );
-    this.#endTimers();
+    this.#stopTimerLeaks();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // What comes after a scenario has failed does not belong into its trace.
-    if (!this.#world.isExplored) await this.close();
+    // A failed scenario disposes of its runtimes too, and closing must not add to the trace: the run closes each runtime later.
+    if (!this.#environment.isExplored) await this.close();
   }
 
-  /** Closes it, unless nobody has ever used it. */
-  async end(): Promise<void> {
+  /** Closes the server, unless the runtime was never used. */
+  async closeIfStarted(): Promise<void> {
     if (this.#started !== undefined) await this.close();
   }
 
-  /** Lets everything happen that can until `until` says that it is enough, without a word on handlers that have not finished. */
-  async until(isEnough: () => boolean): Promise<void> {
+  /** Lets things happen until `isDone` says so, and reports no unfinished handler. */
+  async runUntil(isDone: () => boolean): Promise<void> {
     await this.#start();
-    while (!isEnough()) await this.#driver.rest({ patienceMs: 0, isEnough });
+    while (!isDone()) await this.#driver.runUntilIdle({ outsideWaitMs: 0, isDone });
   }
 
-  #shutDown(patienceMs: number): Promise<void> {
-    const patience = new Patience(patienceMs);
-    return this.#driver.until(
+  #shutDown(outsideWaitMs: number): Promise<void> {
+    const deadline = new LazyDeadline(outsideWaitMs);
+    return this.#driver.runUntilSettled(
       this.#server.close(),
-      ({ events, sleepers }) => events.length <= sleepers || patience.isOver,
+      ({ events, sleepers }) => events.length <= sleepers || deadline.hasPassed,
     );
   }
 
   async #settle(until?: () => boolean): Promise<void> {
     await this.#start();
-    const unfinished = await this.#driver.rest({ patienceMs: PATIENCE_MS, isEnough: this.#enough(until) });
+    const isDone = this.#isDoneWhenExplored(until);
+    const unfinished = await this.#driver.runUntilIdle({ outsideWaitMs: OUTSIDE_WAIT_MS, isDone });
     this.#throwFailure();
-    if (unfinished !== undefined && unfinished.length > 0) throw this.#notSettled(unfinished);
+    if (unfinished !== undefined && unfinished.length > 0) throw notSettled(unfinished, (id) => this.#nameOf(id));
   }
 
   #dial(
@@ -191,87 +189,70 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return this.#admit(client, { ...request, secure: protocol === "wss:" }, signal);
   }
 
-  /** @returns why the client was not let in */
-  async #admit(client: MemoryTestClient, request: Request, signal: AbortSignal): Promise<Refusal | undefined> {
-    const { url, headers, protocols, remoteAddress, secure = false } = request;
+  /** @returns the refusal if the client was not let in */
+  async #admit(client: MemoryTestClient, request: ClientRequest, signal: AbortSignal): Promise<Refusal | undefined> {
+    const { url } = request;
     await this.#start();
-    const offer = protocols.length === 0 ? {} : { "sec-websocket-protocol": protocols.join(", ") };
-    const head = {
-      url,
-      headers: joinHeaders(Object.entries({ ...offer, ...headers }).flat()),
-      version: 13,
-      remoteAddress,
-      remotePort: 0,
-      localAddress: LOOPBACK,
-      secure,
-    };
-    const events = {
+    const listener = {
       message: (data: string | Buffer): void => client.onMessage(data),
       pong(): void {},
-      closed: (code: number, reason: string): void => {
+      onClosed: (code: number, reason: string): void => {
         this.#clients.delete(client);
         client.onClosed(code, reason);
       },
     };
-    const answer = await this.#entrance.connect(head, events, signal);
-    const { guests } = this.#world;
+    const answer = await this.#listener.connect(toHead(request), listener, signal);
+    const { admissionObserver } = this.#environment;
     if ("status" in answer) {
-      guests?.refused(client.name ?? `somebody at ${url}`, answer.status);
+      admissionObserver?.onRefused(client.name ?? `somebody at ${url}`, answer.status);
       return answer;
     }
     if (client.name !== undefined) this.#names.set(answer.id, `${client.name} (${answer.id})`);
-    guests?.connected(client.name ?? answer.id, answer.id, url);
+    admissionObserver?.onConnected(client.name ?? answer.id, answer.id, url);
     this.#clients.add(client);
     client.attach(answer);
     return undefined;
   }
 
-  /** Its `open` has been handled, and what that sent has arrived. */
+  /** Whether the client's `open` is handled, and everything that `open` sent has arrived. */
   #isGreeted({ id, closed, isCaughtUp }: MemoryTestClient): boolean {
     if (closed !== undefined) return true;
     const connection = this.#server.connections().find((one) => one.id === id);
-    const isHandled = !this.#server.underWay().events.some((event) => event.startsWith('"open"') && event.endsWith(id));
-    return connection?.bufferedAmount === 0 && isHandled && isCaughtUp;
+    const { events } = this.#server.underWay();
+    const isOpening = events.some(({ event, connection }) => event === "open" && connection === id);
+    return connection?.bufferedAmount === 0 && !isOpening && isCaughtUp;
   }
 
   #start(): Promise<void> {
-    // Not within this call: steps that run meanwhile ask for it too.
+    // Starts in a later microtask, so that `#started` is set when steps of the start call this method.
     this.#started ??= Promise.resolve().then(() => {
-      if (this.#throws) this.#timers = TimerWatch.begin(this.#world.clock);
-      // `init` may sleep; no other time passes before the server runs.
-      return this.#driver.until(this.#server.start(), ({ sleepers }) => sleepers > 0);
+      if (this.#throws) this.#timerLeaks = TimerLeakDetector.start(this.#environment.clock);
+      // `init` may sleep; virtual time passes for nothing else before the server runs.
+      return this.#driver.runUntilSettled(this.#server.start(), ({ sleepers }) => sleepers > 0);
     });
     return this.#started;
   }
 
-  /** @returns what to say of those that the handler has left */
-  #endTimers(): SendallError | undefined {
-    const timers = this.#timers;
-    this.#timers = undefined;
-    return timers?.end((id) => this.#nameOf(id));
+  /** @returns the error for a leaked timer of the handler */
+  #stopTimerLeaks(): SendallError | undefined {
+    const detector = this.#timerLeaks;
+    this.#timerLeaks = undefined;
+    return detector?.stop((id) => this.#nameOf(id));
   }
 
   #nameOf(id: string): string {
     return this.#names.get(id) ?? id;
   }
 
-  /** When an explored run goes on with its scenario: it has what it waits for, or has failed. */
-  #enough(until?: () => boolean): (() => boolean) | undefined {
-    if (!this.#world.isExplored) return undefined;
+  /** Whether an explored scenario can go on: `until` holds, or a handler has failed. `undefined` for a runtime that is not explored. */
+  #isDoneWhenExplored(until?: () => boolean): (() => boolean) | undefined {
+    if (!this.#environment.isExplored) return undefined;
     return () => until?.() === true || this.#failure !== undefined;
   }
 
   #throwFailure(): void {
     const failure = this.#failure;
     this.#failure = undefined;
-    if (failure !== undefined) throw blame(failure, (id) => this.#nameOf(id));
-  }
-
-  #notSettled(unfinished: readonly string[]): SendallError {
-    const what = unfinished.map((event) => event.replace(/\S*\bconnection-\d+$/, (id) => this.#nameOf(id))).join(", ");
-    return new SendallError(
-      "NOT_SETTLED",
-      `the handler has not finished its ${what}, and waits for something outside the test runtime`,
-    );
+    if (failure !== undefined) throw withOrigin(failure, (id) => this.#nameOf(id));
   }
 }

@@ -1,9 +1,12 @@
-/** Randomness out of a seed, the same on every machine: what a test runtime has in place of the real thing. */
-export class Random {
+/**
+ * Random numbers out of a seed, the same on every machine. A test runtime has a generator for client code, an explored run
+ * has generators for decisions and for the scenario; a generator needs no ending.
+ */
+export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {
-    // Neighbouring seeds are to have nothing in common, and zero would stay zero.
+    // Neighbouring seeds must give unrelated numbers, and a state of zero would stay zero.
     this.#state = scatter(seed) || 1;
   }
 
@@ -17,7 +20,7 @@ export class Random {
     return scatter(state);
   }
 
-  /** From 0 up to 1, as `Math.random` has it. */
+  /** From 0 up to 1, like `Math.random`. */
   fraction(): number {
     return this.bits() / 2 ** 32;
   }

@@ -1,10 +1,13 @@
-/** The shapes of `runtime.WebSocket`, after the WHATWG's "WebSockets" standard: the class, its events, and the time beside it. */
+/**
+ * The types of `runtime.WebSocket`, after the WHATWG's "WebSockets" standard: the class, its events, and the virtual time for client code.
+ * `websocket.ts` implements the class.
+ */
 import { ABNORMAL } from "../../api/close-codes.js";
 
-/** What {@link RuntimeWebSocket.send} takes; anything else is sent as text. */
+/** The data that {@link RuntimeWebSocket.send} takes; any other value is sent as text. */
 export type WebSocketData = string | ArrayBufferLike | ArrayBufferView | Blob;
 
-/** A message has come: text as a string, bytes as {@link RuntimeWebSocket.binaryType} asks. */
+/** A message has arrived: text as a string, bytes as {@link RuntimeWebSocket.binaryType} asks. */
 export interface WebSocketMessageEvent extends Event {
   readonly data: string | ArrayBuffer | Blob;
   readonly origin: string;
@@ -13,14 +16,14 @@ export interface WebSocketMessageEvent extends Event {
   readonly ports: readonly never[];
 }
 
-/** The connection has ended, or never came to be (1006). */
+/** The connection has ended, or could not be made (1006). */
 export interface WebSocketCloseEvent extends Event {
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;
 }
 
-/** The events of a WebSocket by their names. */
+/** The events of a WebSocket by name. */
 export interface WebSocketEvents {
   readonly open: Event;
   readonly message: WebSocketMessageEvent;
@@ -30,7 +33,7 @@ export interface WebSocketEvents {
 
 /** A WebSocket as in browsers, connected to the server of a test runtime. */
 export interface RuntimeWebSocket extends EventTarget {
-  /** Where it connects, absolute: `"ws://memory/"` stands for the server, whatever its host. */
+  /** The URL of the connection, absolute: `"ws://memory/"` stands for the server, whatever its host. */
   readonly url: string;
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
@@ -40,7 +43,7 @@ export interface RuntimeWebSocket extends EventTarget {
   readonly protocol: string;
   /** Always `""`. */
   readonly extensions: string;
-  /** How bytes arrive: `"blob"` (the default) or `"arraybuffer"`; anything else changes nothing. */
+  /** How bytes arrive: `"blob"` (the default) or `"arraybuffer"`; any other value changes nothing. */
   binaryType: "blob" | "arraybuffer";
   onopen: ((event: Event) => unknown) | null;
   onmessage: ((event: WebSocketMessageEvent) => unknown) | null;
@@ -51,12 +54,12 @@ export interface RuntimeWebSocket extends EventTarget {
   readonly CLOSING: 2;
   readonly CLOSED: 3;
   /**
-   * Sends a message; it is lost, and no error, once the socket is closing.
-   * @throws DOMException `InvalidStateError` while it is connecting
+   * Sends a message; once the socket is closing, a message is lost without an error.
+   * @throws DOMException `InvalidStateError` while the socket is connecting
    */
   send(data: WebSocketData): void;
   /**
-   * Starts the close handshake, or gives up connecting.
+   * Starts the close handshake, or cancels connecting.
    * @throws DOMException `InvalidAccessError` for a code other than 1000 and 3000-4999, `SyntaxError` for a reason over 123 bytes
    */
   close(code?: number, reason?: string): void;
@@ -72,26 +75,26 @@ export interface RuntimeWebSocket extends EventTarget {
   ): void;
 }
 
-/** The time of the runtime, for client code: its `WebSocket` class has it under the key `Symbol.for("sendall.clock")`. */
+/** The runtime's timers and randomness, for client code: the value of its `WebSocket` class under the key `Symbol.for("sendall.clock")`. */
 export interface RuntimeTimers {
   /** Runs `callback` after `ms` milliseconds of virtual time. */
   setTimeout(callback: () => void, ms: number): number;
   clearTimeout(id: number | undefined): void;
-  /** As `Math.random`, out of the runtime's seed. */
+  /** A number as from `Math.random`, out of the runtime's seed. */
   random(): number;
 }
 
 export const CLOCK: unique symbol = Symbol.for("sendall.clock");
 
-/** The class that a test runtime has: see {@link RuntimeWebSocket}. */
+/** The `WebSocket` class of a test runtime: see {@link RuntimeWebSocket}. */
 export interface RuntimeWebSocketClass {
   /**
    * @param url absolute (`ws:`, `wss:`, `http:`, `https:`) or a path
-   * @throws DOMException `SyntaxError` for another scheme, a fragment, or subprotocols that are none or stand there twice
+   * @throws DOMException `SyntaxError` for another scheme, a fragment, or a subprotocol that is invalid or given twice
    */
   new (url: string | URL, protocols?: string | readonly string[]): RuntimeWebSocket;
   readonly prototype: RuntimeWebSocket;
-  /** Its key is `Symbol.for("sendall.clock")`: `sendall/client` reads its time and randomness there. */
+  /** The key is `Symbol.for("sendall.clock")`: `sendall/client` takes its timers and randomness from here. */
   readonly [CLOCK]: RuntimeTimers;
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -99,7 +102,7 @@ export interface RuntimeWebSocketClass {
   readonly CLOSED: 3;
 }
 
-/** With virtual time for its `timeStamp`. */
+/** An event whose `timeStamp` is virtual time. */
 export class SocketEvent extends Event {
   readonly #at: number;
 

@@ -242,7 +242,7 @@ describe("a room", () => {
 });
 
 describe("info", () => {
-  test("is refused when maxInfo of them wait", async () => {
+  test("is refused when maxInfo info events wait", async () => {
     const told: unknown[] = [];
     const stage = await HandStage.open({
       mailbox: { maxInfo: 2 },

@@ -34,7 +34,7 @@ function ending(events: readonly ServerEvent[]): unknown {
   return last?.type === "closed" ? [last.code, last.reason, last.wasClean, last.by] : last?.type;
 }
 
-describe("the facts", () => {
+describe("the facts of a connection", () => {
   test("are those of the request", async () => {
     await using runtime = createTestRuntime({ origins: "any", routes: { "/room/:name/:part": { handler() {} } } });
     await runtime.advance(5);
@@ -139,7 +139,7 @@ describe("pings and pongs of ours", () => {
 });
 
 describe("silence", () => {
-  test("is told of after so long, once, and again after the next message", async () => {
+  test("is told of once after the time given to idle, and again after the next message", async () => {
     const { stage, events, connect } = await keeping();
     const { wire, connection } = await connect();
     const idles = (): number => events.filter(({ type }) => type === "idle").length;
@@ -176,7 +176,7 @@ describe("silence", () => {
     expect([ending(events), stage.clock.alarms, connection.idle(1)]).toEqual([[1006, "", false, "lost"], 0, false]);
   });
 
-  test("lasts for a number of milliseconds", async () => {
+  test("is a finite number of milliseconds from 0, or BAD_DURATION", async () => {
     const { connection } = await (await keeping()).connect();
     for (const ms of [-1, Number.NaN, Number.POSITIVE_INFINITY])
       expect(() => connection.idle(ms)).toThrow(expect.objectContaining({ code: "BAD_DURATION" }));
@@ -193,7 +193,7 @@ describe("rooms", () => {
     expect(stage.server.rooms()).toEqual(["b", "c"]);
   });
 
-  test("have names", async () => {
+  test("have names that are not empty, or the call is BAD_ROOM", async () => {
     const { connection } = await (await keeping()).connect();
     expect(() => connection.join("")).toThrow(expect.objectContaining({ code: "BAD_ROOM" }));
     expect(() => connection.leave("")).toThrow(expect.objectContaining({ code: "BAD_ROOM" }));
@@ -341,7 +341,7 @@ describe("a full mailbox", () => {
     expect([wire.take(), stage.server.stats().paused]).toEqual([["resume"], 0]);
   });
 
-  test("is forgotten when the connection is closed", async () => {
+  test("does not count any more once the connection is closed", async () => {
     const { stage, connect } = await keeping({ mailbox: { highWaterEvents: 4, lowWaterEvents: 1 } });
     const { wire, connection } = await connect();
     for (let i = 0; i < 4; i++) wire.peer.message(String(i), 1);

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { FailureBudget } from "../../../src/actors/route/failure-budget.js";
 
-describe("charges", () => {
-  test("are too many when more than so many fall into one period", () => {
+describe("a budget of failures", () => {
+  test("is spent when more failures than intensity fall into one period", () => {
     const charges = new FailureBudget<object>({ intensity: 2, periodMs: 10 });
     const [one, other] = [{}, {}];
     const charge = (whom: object, now: number): boolean => charges.spend(whom, { now, tookMs: 0, line: charges });
@@ -11,12 +11,12 @@ describe("charges", () => {
     expect([charge(one, 19), charge(other, 19)]).toEqual([true, false]);
   });
 
-  test("allow none with intensity 0", () => {
+  test("allows no failure with intensity 0", () => {
     const charges = new FailureBudget<object>({ intensity: 0, periodMs: 10 });
     expect(charges.spend({}, { now: 0, tookMs: 0, line: charges })).toBe(true);
   });
 
-  test("leave out the time that failing events of the same line took", () => {
+  test("leaves out the time that failing events of the same line took", () => {
     const charges = new FailureBudget<object>({ intensity: 1, periodMs: 10 });
     const [one, other, line] = [{}, {}, {}];
     expect(charges.spend(one, { now: 100, tookMs: 100, line })).toBe(false);

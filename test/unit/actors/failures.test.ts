@@ -27,7 +27,7 @@ describe("a failure", () => {
     ]);
   });
 
-  test("that rejects is one too", async () => {
+  test("may be the rejection of an async handler", async () => {
     await using runtime = createTestRuntime({
       failures: "supervise",
       async handler(event, bus) {

@@ -34,7 +34,7 @@ describe("an event that takes long", () => {
     expect(logger.at("warn").length).toBe(1);
   });
 
-  test("is not logged as slow when handlerTimeoutMs is no longer than that", async () => {
+  test("is not logged as slow when handlerTimeoutMs is a second or less", async () => {
     const logger = new Lines();
     await using runtime = createTestRuntime({
       logger,
@@ -172,7 +172,7 @@ describe("the log at debug", () => {
     expect(JSON.stringify(logger.lines)).not.toContain("secret");
   });
 
-  test("is no louder at info: a line for each connection opened and closed", async () => {
+  test("is more than the log at info, which has a line for each connection opened and closed", async () => {
     const logger = new Lines("info");
     await using runtime = createTestRuntime({ logger, handler() {} });
     const client = await runtime.connect({ path: "/chat", query: { token: "x" } });

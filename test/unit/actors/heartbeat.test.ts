@@ -133,7 +133,7 @@ describe("a peer", () => {
     expect(patient.done).toEqual(["ping 350"]);
   });
 
-  test("is not watched any more once that is cancelled", () => {
+  test("is not watched any more once the heartbeat is cancelled", () => {
     const [before, after] = [new Patient(), new Patient()];
     before.cancel();
     after.clock.pass(110);
@@ -145,7 +145,7 @@ describe("a peer", () => {
     expect([before.done, after.done]).toEqual([[], ["ping 100"]]);
   });
 
-  test("has the whole of timeoutMs also when that is longer than intervalMs", () => {
+  test("has the whole of timeoutMs also when timeoutMs is longer than intervalMs", () => {
     const patient = new Patient({ ...SETTINGS, timeoutMs: 300 });
     patient.clock.pass(399);
     expect(patient.done).toEqual(["ping 100"]);

@@ -40,13 +40,13 @@ function silence(): { readonly clock: LateClock; readonly alarm: IdleAlarm; read
   return { clock, alarm, rung };
 }
 
-test("silence is told of in time", () => {
+test("an idle alarm tells of silence in time", () => {
   const { clock, rung } = silence();
   clock.ringAt(1_050);
   expect(rung).toEqual([1_050]);
 });
 
-test("an alarm that was held up looks once more, and a message that comes meanwhile counts", () => {
+test("an idle alarm that was held up looks once more, and a message that comes meanwhile counts", () => {
   const { clock, alarm, rung } = silence();
   clock.ringAt(5_000);
   expect(rung).toEqual([]);
@@ -55,7 +55,7 @@ test("an alarm that was held up looks once more, and a message that comes meanwh
   expect(rung).toEqual([6_000]);
 });
 
-test("a peer that is still silent then is told of, however late the alarm rings again", () => {
+test("a peer that is still silent when a late idle alarm looks once more is told of, however late that is", () => {
   const { clock, alarm, rung } = silence();
   clock.ringAt(5_000);
   clock.ringAt(9_000);

@@ -6,7 +6,7 @@ import { Mailbox } from "../../../src/actors/route/mailbox.js";
 import { connection, info, LIMITS, message, nameOf, Owner, open, Play, plans } from "./mailbox-model.js";
 
 describe("the order of events", () => {
-  test("is that of arrival, and who has more than the low-water mark waiting gives way after each event", () => {
+  test("is that of arrival, and a connection with more than the low-water mark waiting gives way after each event", () => {
     fc.assert(
       fc.property(plans, (plan) => {
         const play = new Play((taken, { model }) => {
@@ -20,7 +20,7 @@ describe("the order of events", () => {
     );
   });
 
-  test("with one event at a time for each connection is that of each, and who has too much waiting gives way to all", () => {
+  test("with one event at a time for each connection is kept for each, and a connection with too much waiting gives way", () => {
     fc.assert(
       fc.property(plans, (plan) => {
         let last: { readonly who: number; readonly rivals: readonly string[] } | undefined;
@@ -47,7 +47,7 @@ describe("the order of events", () => {
     );
   });
 
-  test("goes by one place after another for who has few events, however many others have", () => {
+  test("is that of arrival for a connection with few events, however many events others have", () => {
     const mailbox = new Mailbox(LIMITS);
     const [flood, calm] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     for (let i = 0; i < 5; i++) mailbox.post(flood, message(`flood ${i}`));
@@ -103,7 +103,7 @@ describe("a connection's marks", () => {
     );
   });
 
-  test("pause it exactly there, once", () => {
+  test("pause it exactly at the high-water mark, once", () => {
     const mailbox = new Mailbox(LIMITS);
     const owner = new Owner();
     const lane = mailbox.createQueue(owner);
@@ -145,7 +145,7 @@ describe("a connection's marks", () => {
     expect(owner.isPaused).toBe(false);
   });
 
-  test("concern nobody else", () => {
+  test("do not concern other connections", () => {
     const mailbox = new Mailbox(LIMITS);
     const [owner, other] = [new Owner(), new Owner()];
     const lane = mailbox.createQueue(owner);
@@ -154,7 +154,7 @@ describe("a connection's marks", () => {
     expect([owner.isPaused, other.isPaused, mailbox.paused]).toEqual([true, false, 1]);
   });
 
-  test("are no marks of what concerns no connection", () => {
+  test("do not count events of no connection", () => {
     const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
     for (let i = 0; i < 50; i++) expect(mailbox.post(mailbox.common, info(String(i)), 1_000)).toBe(true);
     expect(mailbox.paused).toBe(0);
@@ -162,7 +162,7 @@ describe("a connection's marks", () => {
 });
 
 describe("info events", () => {
-  test("are refused when so many of them wait, whomever they are about", () => {
+  test("are refused when maxInfo of them wait, whichever connections they are about", () => {
     const mailbox = new Mailbox(LIMITS);
     const lanes = [mailbox.common, mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     const post = (i: number): boolean => mailbox.post(lanes[i % 3] ?? mailbox.common, info(String(i)));
@@ -173,7 +173,7 @@ describe("info events", () => {
     expect([post(0), post(1)]).toEqual([true, false]);
   });
 
-  test("that are thrown away make room", () => {
+  test("that are discarded make room", () => {
     const mailbox = new Mailbox(LIMITS);
     const lane = mailbox.createQueue(new Owner());
     for (let i = 0; i < 8; i++) mailbox.post(lane, info("x"));
@@ -188,8 +188,8 @@ describe("info events", () => {
   });
 });
 
-describe("throwing away", () => {
-  test("leaves nothing of that connection, and all of the others in their order", () => {
+describe("discarding the events of a connection", () => {
+  test("leaves no event of that connection, and every event of the others in order", () => {
     const mailbox = new Mailbox(LIMITS);
     const [lane, other] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     for (let i = 0; i < 2; i++) {
@@ -211,7 +211,7 @@ describe("throwing away", () => {
     expect(takeAll(mailbox)).toEqual(["open"]);
   });
 
-  test("while an event is under way leaves nothing for afterwards", () => {
+  test("while one of its events is under way leaves no event for afterwards", () => {
     const mailbox = new Mailbox(LIMITS);
     const strand = new SerialGroup();
     const lane = mailbox.createQueue(new Owner(), strand);

@@ -142,7 +142,7 @@ describe("an observer that calls back", () => {
     expect([ann.closed?.code, await runtime.server.closed]).toEqual([1001, { reason: "close" }]);
   });
 
-  test("may look on and away", async () => {
+  test("may begin and stop to observe", async () => {
     await using runtime = createTestRuntime({ handler() {} });
     const ann = await runtime.connect();
     const { system } = runtime.server.actor;

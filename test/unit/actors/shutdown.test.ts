@@ -178,7 +178,7 @@ describe("closing a server", () => {
     expect(woken).toEqual([]);
   });
 
-  test("a second time is the same promise", async () => {
+  test("a second time returns the same promise", async () => {
     const stage = await HandStage.open({ handler() {} });
     const first = stage.server.close();
     expect(stage.server.close({ drainMs: 1 })).toBe(first);

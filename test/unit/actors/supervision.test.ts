@@ -180,7 +180,7 @@ describe("an event of a connection", () => {
     expect([bad.closed, good.closed]).toEqual([FAILED, undefined]);
   });
 
-  test("counts only for so long", async () => {
+  test("that fails counts for periodMs only", async () => {
     await using runtime = createTestRuntime({
       failures: "supervise",
       supervise: { intensity: 1, periodMs: 100 },

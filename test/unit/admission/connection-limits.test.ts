@@ -37,7 +37,7 @@ function stage(limits: Partial<SlotLimits>) {
 }
 
 describe("places", () => {
-  test("are without number where there is no limit", async () => {
+  test("are unlimited without a limit", async () => {
     const { ask, answers } = stage({});
     for (let i = 0; i < 1_000; i++) ask(String(i));
     expect((await answers()).filter((answer) => answer.endsWith("in"))).toHaveLength(1_000);
@@ -84,7 +84,7 @@ describe("whoever waits for a place", () => {
     expect(clock.alarms).toBe(0);
   });
 
-  test("is one of at most so many", async () => {
+  test("is refused when maxWaiting others wait", async () => {
     const { ask, answers } = stage({ ...waiting, maxWaiting: 2 });
     const first = ask("1");
     for (const name of ["2", "3", "4"]) ask(name);
@@ -93,7 +93,7 @@ describe("whoever waits for a place", () => {
     expect(await answers()).toEqual(["2 in"]);
   });
 
-  test("is refused after so long, and takes no place then", async () => {
+  test("is refused after waitMs, and takes no place then", async () => {
     const { clock, ask, answers } = stage(waiting);
     const first = ask("1");
     ask("2");
@@ -139,7 +139,7 @@ describe("whoever waits for a place", () => {
     expect(clock.alarms).toBe(0);
   });
 
-  test("does not begin for one whose address has its share, and ends for another when a place is free", async () => {
+  test("does not come from an address with its share of places: such a peer is refused, and another address gets the free place", async () => {
     const { ask, answers } = stage({ maxConnections: 2, maxConnectionsPerAddress: 1, whenFull: "wait" });
     ask("a1", "a");
     const b = ask("b1", "b");

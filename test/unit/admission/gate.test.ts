@@ -115,7 +115,7 @@ describe("the place of whoever is not let in", () => {
       },
     ],
     ["meets an authorize that rejects", () => Promise.reject(new Error("no"))],
-  ])("is free again: one who %s", async (_how, authorize) => {
+  ])("is free again: a peer that %s", async (_how, authorize) => {
     const { ask, clock } = stage({ authorize });
     for (let i = 0; i < 3; i++) expect((await ask().answer) as object).not.toEqual(full);
     expect(clock.alarms).toBe(0);
@@ -195,8 +195,8 @@ describe("an answer that comes too late", () => {
   });
 });
 
-describe("one who has waited for a place", () => {
-  test("is let in when one comes back", async () => {
+describe("a peer that has waited for a place", () => {
+  test("is let in when a place comes back", async () => {
     const { ask } = stage({ whenFull: "wait" });
     const first = await admission(ask().answer);
     const second = ask().answer;
@@ -217,7 +217,7 @@ describe("one who has waited for a place", () => {
     }
   });
 
-  test("is said to have left if it has", async () => {
+  test("that has left meanwhile is answered with 499", async () => {
     const { ask } = stage({ whenFull: "wait" });
     await admission(ask().answer);
     const second = ask();

@@ -56,12 +56,12 @@ describe('the origins "same"', () => {
 describe("a list of origins", () => {
   const list = ["https://example.com", "http://localhost:3000"];
 
-  test("lets in those on it, also where the port is the scheme's own", () => {
+  test("lets in the listed origins, also where the port is the scheme's own", () => {
     for (const origin of [...list, "https://example.com:443", "https://EXAMPLE.com"])
       expect([origin, allowsOrigin(list, origin, "other.org")]).toEqual([origin, true]);
   });
 
-  test("lets in no other, not even the server's own", () => {
+  test("lets in no other origin, not even the server's own", () => {
     for (const origin of [
       "http://example.com",
       "https://example.com:8443",
@@ -75,7 +75,7 @@ describe("a list of origins", () => {
   });
 });
 
-test('the origins "any" are all of them', () => {
+test('the origins "any" are every origin', () => {
   for (const origin of ["https://example.com", "null", "", "nonsense"])
     expect(allowsOrigin("any", origin, "other.org")).toBe(true);
 });

@@ -31,7 +31,7 @@ describe("without trust", () => {
   });
 });
 
-describe("with trust in so many proxies", () => {
+describe("with trust in a number of proxies", () => {
   test.each<[trust: boolean | number, expected: string]>([
     [1, "3.3.3.3"],
     [2, "2.2.2.2"],

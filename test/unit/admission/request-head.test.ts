@@ -26,7 +26,7 @@ describe("headers", () => {
     expect(headers.toString).toBeUndefined();
   });
 
-  test("may be none at all", () => {
+  test("may be missing altogether", () => {
     expect({ ...facts("/").headers }).toEqual({});
   });
 
@@ -37,13 +37,13 @@ describe("headers", () => {
   });
 });
 
-describe("headers in common", () => {
+describe("headers that requests have in common", () => {
   const names = ["Host", "Cookie", "cookie", "X-Request-Id", "x-forwarded-for", "Sec-WebSocket-Key", "Accept", "X-A"];
   const rawHeaders = fc
     .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom("", "a", "b c", "d:e; f")), { maxLength: 12 })
     .map((pairs) => pairs.flat());
 
-  test("and those of one request alone are read as if they had been kept together, with cookies and without", () => {
+  test("and headers of one request alone are read as if they had been kept together, with cookies and without", () => {
     fc.assert(
       fc.property(fc.array(rawHeaders, { maxLength: 3 }), (requests) => {
         const common = new CommonHeaders();
@@ -58,7 +58,7 @@ describe("headers in common", () => {
     );
   });
 
-  test("are the same for all requests that differ in their own alone", () => {
+  test("are one object for every request that differs only in headers of its own", () => {
     const common = new CommonHeaders();
     const [ann, bob] = ["ann", "bob"].map((user) =>
       common.split(["Host", "a", "Cookie", `user=${user}`, "Accept", "b"]),

@@ -28,18 +28,18 @@ describe("a path", () => {
       expect(match(other)).toBeUndefined();
   });
 
-  test("has the route that names it before one that has parameters, whichever came first", () => {
+  test("goes to the route that names it before a route with parameters, whichever came first", () => {
     const match = router("/room/:name", "/room/lobby");
     expect(match("/room/lobby")).toEqual(["/room/lobby", {}]);
     expect(match("/room/other")).toEqual(["/room/:name", { name: "other" }]);
   });
 
-  test("has the first of several that fit", () => {
+  test("goes to the first of several routes that fit", () => {
     expect(router("/:a/x", "/:b/:c")("/1/x")).toEqual(["/:a/x", { a: "1" }]);
     expect(router("/:b/:c", "/:a/x")("/1/x")).toEqual(["/:b/:c", { b: "1", c: "x" }]);
   });
 
-  test("that no other route has is that of every path", () => {
+  test("that no other route matches goes to the route of every path", () => {
     const match = router("/chat", EVERY_PATH);
     expect([match("/chat"), match("/x/y"), match("")]).toEqual([
       ["/chat", {}],
@@ -48,7 +48,7 @@ describe("a path", () => {
     ]);
   });
 
-  test("is not matched by what an object has of its own", () => {
+  test("is not matched by the properties that every object has", () => {
     const match = router("/:name");
     expect(match("/constructor")).toEqual(["/:name", { name: "constructor" }]);
     expect(router("/chat")("toString")).toBeUndefined();

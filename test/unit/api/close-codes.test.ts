@@ -81,7 +81,7 @@ describe("an error of the WebSocket library", () => {
   });
 });
 
-describe("the reasons of the design", () => {
+describe("the close reasons of the server", () => {
   test("have their codes and texts", () => {
     const { NORMAL, GOING_AWAY, SLOW_CONSUMER, HANDLER_FAILED, NO_CODE, ABNORMAL } = closing;
     expect([NORMAL, GOING_AWAY, SLOW_CONSUMER, HANDLER_FAILED]).toEqual([
@@ -105,7 +105,7 @@ describe("a client", () => {
     );
   });
 
-  test("stays away after these codes and statuses, and no others", () => {
+  test("stays away after the final codes and statuses, and no others", () => {
     const codes = Array.from({ length: 5000 }, (_, code) => code).filter(isFinalCode);
     expect(codes).toEqual([1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 3003]);
     const statuses = Array.from({ length: 600 }, (_, status) => status).filter((status) => !isFinalStatus(status));
@@ -113,7 +113,7 @@ describe("a client", () => {
     expect(statuses).toHaveLength(600 - 97);
   });
 
-  test("knows registered codes by their words", () => {
+  test("knows the names of registered codes", () => {
     expect([closeCodeText(1001), closeCodeText(3003), closeCodeText(4000)]).toEqual(["going away", "forbidden", ""]);
   });
 });

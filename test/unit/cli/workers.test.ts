@@ -63,7 +63,7 @@ function run(count: number) {
 }
 
 describe("the primary process of workers", () => {
-  test("forks none after a signal that comes before the first", async () => {
+  test("forks no worker after a signal that comes before the first worker", async () => {
     const { workers, forked, settled } = run(2);
     workers.signal("SIGTERM");
     expect(await settled).toBe("resolved");
@@ -99,7 +99,7 @@ describe("the primary process of workers", () => {
     expect(clock.alarms).toBe(0);
   });
 
-  test("takes a first signal while it gives up for the first, not for the second", async () => {
+  test("takes the first signal for the first, not for the second, although it is ending because of dead workers", async () => {
     const { workers, clock, forked, settled } = run(1);
     await nextRound();
     for (let i = 0; i < 3; i++) {

@@ -130,7 +130,7 @@ describe("a channel", () => {
     ]);
   });
 
-  test("ends alone, and what still comes for it is for nobody", async () => {
+  test("ends alone, and messages that still come for it reach no callback", async () => {
     const ann = open("ann");
     open("bob");
     stage.socket.accept();
@@ -165,7 +165,7 @@ describe("a channel", () => {
     await again.opened;
   });
 
-  test("takes what waits in it along when it ends", () => {
+  test("discards the messages that wait in it when it ends", () => {
     const ann = open("ann");
     ann.send("a");
     client.send("b");

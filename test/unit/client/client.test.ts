@@ -469,7 +469,7 @@ describe("a callback that fails", () => {
     expect(client.state).toBe("open");
   });
 
-  test.each(UNREADABLE)("is told also when nobody can read it: %s", async (_what, make) => {
+  test.each(UNREADABLE)("is told also when its error cannot be read: %s", async (_what, make) => {
     // As the console of Node does, which looks at the cause.
     const spoken = vi.spyOn(console, "error").mockImplementation((error) => void inspect(error));
     connect("ws://server/", { WebSocket: stage.WebSocket, onOpen: () => Promise.reject(make()) });
@@ -489,7 +489,7 @@ describe("a callback that fails", () => {
     expect([codes, client.state]).toEqual([["CALLBACK_FAILED"], "open"]);
   });
 
-  test("goes to the console when there is no onError, or when that is what failed", async () => {
+  test("goes to the console when there is no onError, or when onError itself failed", async () => {
     const spoken = vi.spyOn(console, "error").mockImplementation(() => {});
     const fail = (): never => {
       throw new Error("oops");
@@ -509,7 +509,7 @@ describe("a callback that fails", () => {
     spoken.mockRestore();
   });
 
-  test("an error of the connection that nobody listens for is not spoken of", () => {
+  test("an error of the connection without an onError is not told to the console", () => {
     const spoken = vi.spyOn(console, "error").mockImplementation(() => {});
     connect("ws://server/", { WebSocket: stage.WebSocket });
     stage.socket.fail();

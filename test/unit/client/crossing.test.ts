@@ -219,7 +219,7 @@ const steps = (...others: Step["do"][]) =>
     { minLength: 5, maxLength: 40 },
   );
 
-test("with our server, whatever crosses, and no channel ends by what was meant for the one before", async () => {
+test("with our server both ends agree on a channel whatever crosses, and no channel ends by a frame for its predecessor", async () => {
   let crossed = 0;
   await fc.assert(
     fc.asyncProperty(steps(), async (given) => {
@@ -246,7 +246,7 @@ test("with our server, whatever crosses, and no channel ends by what was meant f
   expect(crossed).toBeGreaterThan(5);
 }, 60_000);
 
-test("with a server that answers no sync marker, after the client's timeout", async () => {
+test("with a server that answers no sync marker both ends agree on a channel after the client's timeout", async () => {
   await fc.assert(
     fc.asyncProperty(steps("wait"), async (given) => {
       const both = new Both(new ForeignServer());
@@ -274,7 +274,7 @@ function crossing(): { stage: ClientStage; again: Channel; log: unknown[] } {
   return { stage, again, log };
 }
 
-test("an end before the answer to the sync marker is for the old channel, an end after the answer for the new", () => {
+test("an end before the answer to the sync marker is for the old channel of that name, an end after the answer for the new", () => {
   const { stage, again, log } = crossing();
   expect(stage.socket.sent).toEqual(["sub,ann", "uns,ann", "uns,", "sub,ann"]);
   stage.take();

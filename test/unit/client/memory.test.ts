@@ -68,7 +68,7 @@ test("a client that closes says so to the server, and leaves no timer behind", a
   expect([client.state, closed]).toEqual(["closed", [[4001, "bye", "peer"]]]);
 });
 
-test("the same runtime gives the same waits", async () => {
+test("a client waits the same times in each runtime with the same seed", async () => {
   const waits = async (): Promise<number[]> => {
     await using runtime = createTestRuntime({
       authorize: () => Promise.reject(new Error("no")),

@@ -63,13 +63,13 @@ test.each([
   ["the class in place of a client", () => redis({ client: wrong(Redis) }), "client"],
   ["a client of node-redis", () => redis({ client: wrong(nodeRedis) }), "client"],
   ["a client of a Redis cluster", () => redis({ client: wrong(new Cluster([], { lazyConnect: true })) }), "client"],
-])("%s is refused by name", (_case, make, option) => {
+])("%s is an error that names the option", (_case, make, option) => {
   const refused = refusal(make);
   expect(refused.option).toBe(option);
   expect(refused.message.startsWith(`${option}: expected`)).toBe(true);
 });
 
-test("an option that there is not is refused by name", () => {
+test("an unknown option of an adapter is refused by name", () => {
   expect(refusal(() => redis(wrong({ url: "redis://127.0.0.1", prefx: "a" })))).toEqual({
     option: "prefx",
     message: "prefx: is no option; there are url, client, prefix, waitForLink, pingIntervalMs",
@@ -77,7 +77,7 @@ test("an option that there is not is refused by name", () => {
   expect(refusal(() => workers(wrong({ servers: 2 }))).option).toBe("servers");
 });
 
-test("what can work is taken", () => {
+test("an adapter takes every option that can work", () => {
   const client = new Redis({ lazyConnect: true });
   class Own extends Redis {}
   for (const make of [

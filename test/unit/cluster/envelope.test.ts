@@ -19,7 +19,7 @@ function plain({ isBinary, payload, source, target, scope, rooms }: Envelope): o
   return { isBinary, payload: Buffer.from(payload).toString("hex"), source, target, scope, rooms };
 }
 
-test("what is written is read again", () => {
+test("a packet is read as it was written", () => {
   fc.assert(
     fc.property(fc.array(envelopes, { minLength: 1, maxLength: 5 }), (some) => {
       const packet = readPacket(writePacket(head, some.map(seal)));
@@ -46,7 +46,7 @@ test("a packet that is cut off, or longer than it says, is garbage", () => {
   expect(readPacket(Buffer.concat([packet, Buffer.from([0])]))).toMatchObject({ problem: "garbage" });
 });
 
-test("another version is told apart from garbage, with who has sent it", () => {
+test("a packet of another version is told apart from garbage, with the node that has sent it", () => {
   const packet = writePacket(head, [seal({ isBinary: false, payload: Buffer.from("hello") })]);
   packet[2] = VERSION + 1;
   expect(readPacket(packet)).toEqual({ problem: "version", version: VERSION + 1, node: head.node });
@@ -61,7 +61,7 @@ test("rooms that are no list of names are garbage", () => {
   }
 });
 
-test("whatever bytes come, the reader answers", () => {
+test("the reader of packets answers whatever bytes come", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, hasHead) => {
       const start = writePacket(head, []);

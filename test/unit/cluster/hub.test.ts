@@ -81,7 +81,7 @@ test("what waits for a worker that takes nothing is bounded, and it gets more on
   expect(b.port.delivered).toHaveLength(17);
 });
 
-test("messages of the program itself are let be", () => {
+test("messages of the program itself are left alone", () => {
   const hub = new Hub();
   const { port } = join(hub, "a", "s");
   for (const message of ["hello", null, 5, { sendall: "publish" }, ["other", "hello"]]) port.say(message);

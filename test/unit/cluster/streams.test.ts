@@ -4,7 +4,7 @@ import { Incoming, Outgoing } from "../../../src/cluster/streams.js";
 
 const node = "0123456789ab";
 
-test("what is heard first is nobody's loss, and what is missing from then on is counted", () => {
+test("the first number of a stream is no loss, and numbers missing from then on are counted", () => {
   const incoming = new Incoming();
   expect(incoming.take("s", { node, stream: 1, first: 500 }, 2)).toEqual({ known: 0, missed: 0 });
   expect(incoming.take("s", { node, stream: 1, first: 502 }, 1)).toEqual({ known: 0, missed: 0 });
@@ -12,7 +12,7 @@ test("what is heard first is nobody's loss, and what is missing from then on is 
   expect(incoming.take("s", { node, stream: 1, first: 511 }, 1)).toEqual({ known: 0, missed: 0 });
 });
 
-test("what comes again, or comes too late, is known", () => {
+test("a packet that comes again, or comes too late, is found out", () => {
   const incoming = new Incoming();
   incoming.take("s", { node, stream: 1, first: 0 }, 4);
   expect(incoming.take("s", { node, stream: 1, first: 0 }, 4)).toEqual({ known: 4, missed: 0 });
@@ -29,14 +29,14 @@ test("subjects, nodes and streams are counted apart", () => {
   expect(incoming.take("s", { node, stream: 1, first: 1 }, 1)).toEqual({ known: 1, missed: 0 });
 });
 
-test("what was sent while nobody listened is nobody's loss", () => {
+test("packets sent while no node listened are no loss", () => {
   const incoming = new Incoming();
   incoming.take("s", { node, stream: 1, first: 0 }, 1);
   incoming.forget("s");
   expect(incoming.take("s", { node, stream: 1, first: 100 }, 1)).toEqual({ known: 0, missed: 0 });
 });
 
-test("only what was handed over has a number", () => {
+test("only a packet that the engine has taken has a number", () => {
   const outgoing = new Outgoing();
   expect(outgoing.next("s")).toEqual({ stream: 1, first: 0 });
   expect(outgoing.next("s")).toEqual({ stream: 1, first: 0 });
@@ -45,7 +45,7 @@ test("only what was handed over has a number", () => {
   expect(outgoing.next("t")).toEqual({ stream: 2, first: 0 });
 });
 
-test("a subject that was silent for long begins a new stream: the number of those that are counted is bounded", () => {
+test("a subject that was silent for long begins a new stream: the number of counted streams is bounded", () => {
   const outgoing = new Outgoing();
   outgoing.next("s");
   outgoing.sent("s", 3);

@@ -1025,7 +1025,7 @@ test.each<[string, unknown, string]>([
   ["an empty name", { "": echo }, "cannot be the name of a channel"],
   ["a name of 1,025 characters", { ["x".repeat(1_025)]: echo }, "expected 1 to 1024 characters without a comma"],
   ["what is no handler", { a: {} }, "channels.a: expected a function"],
-])("refuses %s", (_what, handlers, problem) => {
+])("channels() refuses %s", (_what, handlers, problem) => {
   expect(() => (channels as (handlers: unknown) => unknown)(handlers)).toThrow(
     expect.objectContaining({ code: "BAD_HANDLER", message: expect.stringContaining(problem) }),
   );

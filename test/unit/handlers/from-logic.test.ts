@@ -414,7 +414,7 @@ describe("a failure at an event", () => {
   });
 });
 
-describe("a failure of its own", () => {
+describe("a failure of the logic outside of any event", () => {
   const ticking = createMachine({
     initial: "on",
     states: {
@@ -447,7 +447,7 @@ describe("a failure of its own", () => {
     await expect(runtime.connect()).rejects.toMatchObject({ status: 503 });
   });
 
-  test("of an invoked promise that nobody deals with is one", async () => {
+  test("may come from an invoked promise without an onError", async () => {
     const machine = createMachine({
       invoke: { src: fromPromise(() => Promise.reject(new Error("not loaded"))) },
       on: { message: { actions: ({ event }) => void event.connection.send("here") } },

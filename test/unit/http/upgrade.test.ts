@@ -66,7 +66,7 @@ function goneSocket(): Socket {
 }
 
 describe("a peer that was let in", () => {
-  test("and has left leaves its place, and is told of as one that left", () => {
+  test("and has left gives its place back, and is told to onAccess as a peer that left", () => {
     const { counts, admission } = place();
     const { told, ask } = stage(
       () => admission,
@@ -78,7 +78,7 @@ describe("a peer that was let in", () => {
     expect([counts.forsaken, told]).toEqual([1, [499]]);
   });
 
-  test("and does not shake hands after all leaves its place", () => {
+  test("and does not shake hands after all gives its place back", () => {
     const { counts, admission } = place();
     let handed = 0;
     const { ask } = stage(

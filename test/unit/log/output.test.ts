@@ -131,7 +131,7 @@ describe("a line", () => {
   });
 });
 
-describe("trying again", () => {
+describe("trying to write again", () => {
   test("is soon at first, then less and less often, and soon again once something was written", () => {
     const place = new Place();
     place.room = 0;

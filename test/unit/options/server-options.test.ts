@@ -259,21 +259,21 @@ describe("no option", () => {
     new Proxy({}, {}),
   ];
 
-  test.each(names)("breaks anything by what is given for it: %s is taken or refused", (name) => {
+  test.each(names)("breaks anything by its value: %s is taken or refused", (name) => {
     for (const value of absurd) {
       const refused = refusal({ handler, ...nest(name, value) });
       if (refused !== undefined) expect(refused.option).toBe(name);
     }
   });
 
-  test.each(names.filter((name) => name.endsWith("Ms")))("is a wait that is none: %s", (name) => {
+  test.each(names.filter((name) => name.endsWith("Ms")))("takes a value that is no wait: %s", (name) => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 0.5, 2 ** 53, "1000", 1_000n, null])
       expect([value, refusal({ handler, ...nest(name, value) })?.option]).toEqual([value, name]);
   });
 });
 
 describe("the table of options", () => {
-  test("holds the defaults of the design", () => {
+  test("holds the documented defaults", () => {
     const defaults = Object.fromEntries(names.map((name) => [name, optionRows[name].default]));
     expect(defaults).toEqual({
       host: "127.0.0.1",
@@ -456,12 +456,12 @@ describe("the handler", () => {
     expect(refusal({ routes: { "/a": options } })?.message).toBe(`routes["/a"].handler: ${shapes}, got ${got}`);
   });
 
-  test("has two shapes", () => {
+  test("is a function, or an object with init and handle", () => {
     expect([handler, stateful, { ...stateful, stop() {} }].every(isHandler)).toBe(true);
     expect([undefined, null, 1, {}, { init() {} }, { handle() {} }].some(isHandler)).toBe(false);
   });
 
-  test("stands beside no routes", () => {
+  test("is refused beside routes", () => {
     expect(refusal({ handler, routes: { "/a": { handler } } })).toEqual({
       option: "handler",
       message: "handler: stands beside routes: give one or the other",

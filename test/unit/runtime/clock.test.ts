@@ -63,7 +63,7 @@ class Pair {
 }
 
 describe("alarms", () => {
-  test("of one's own ring each time that they were set, and once if they were set twice", () => {
+  test("of a subclass ring each time that they were set, and once if they were set twice", () => {
     class Own extends Alarm {
       readonly rung: number[] = [];
       override ring(): void {

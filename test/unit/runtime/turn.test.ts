@@ -48,7 +48,7 @@ class Scene {
 }
 
 describe("a turn", () => {
-  test("runs who was woken, then flushes who is dirty, and ends", () => {
+  test("runs what was woken, then flushes what is to be flushed, and ends", () => {
     const scene = new Scene();
     const runnable = scene.runnable("one", "idle");
     scene.turn.flushAtEnd(scene.flushable("a"));
@@ -60,7 +60,7 @@ describe("a turn", () => {
     expect([scene.take(), scene.clock.steps.length]).toEqual([["one 512", "flush a", "flush b"], 0]);
   });
 
-  test("in which somebody throws runs and flushes all others, and tells of each failure", () => {
+  test("in which a runnable throws runs and flushes the others, and tells of each failure", () => {
     const clock = new StepClock();
     const told: unknown[] = [];
     const turn = new Turn(clock, (error) => told.push(error));
@@ -84,7 +84,7 @@ describe("a turn", () => {
     expect([told, turn.number]).toEqual([["runnable", "flushable"], number + 1]);
   });
 
-  test("throws what it has nobody to tell of in a step of its own, after everything else", () => {
+  test("throws an error that nobody is told of in a step of its own, after everything else", () => {
     const scene = new Scene();
     scene.turn.wake({
       run: () => {
@@ -125,7 +125,7 @@ describe("a turn", () => {
     expect([scene.take(), scene.clock.steps.length]).toEqual([["one 512"], 0]);
   });
 
-  test("runs everybody once before anybody again", () => {
+  test("runs each runnable once before it runs any a second time", () => {
     const scene = new Scene();
     scene.turn.wake(scene.runnable("one", "more", "idle"));
     scene.turn.wake(scene.runnable("two", "more", "idle"));
@@ -134,7 +134,7 @@ describe("a turn", () => {
     expect(scene.take()).toEqual(["one 512", "two 512", "one 512", "two 512"]);
   });
 
-  test("leaves who becomes dirty by a flush to the next one", () => {
+  test("flushes in the next turn what a flush has added", () => {
     const scene = new Scene();
     const second = scene.flushable("second");
     scene.turn.flushAtEnd(scene.flushable("first", () => scene.turn.flushAtEnd(second)));
@@ -170,7 +170,7 @@ describe("a handler that awaits", () => {
     expect([scene.take(), scene.clock.steps.length]).toEqual([["handler 512", "flush a"], 0]);
   });
 
-  test("that settles after that goes on in a turn of its own", () => {
+  test("and settles after its turn has ended goes on in a new turn", () => {
     const scene = new Scene();
     const handler = scene.runnable("handler", "awaiting", "idle");
     scene.turn.wake(handler);
@@ -184,7 +184,7 @@ describe("a handler that awaits", () => {
     expect(scene.take()).toEqual(["handler 512", "flush a"]);
   });
 
-  test("and sends after that is written in a turn of its own", () => {
+  test("and sends after its turn has ended has its frames written in a new turn", () => {
     const scene = new Scene();
     scene.turn.wake(scene.runnable("handler", "awaiting"));
     scene.clock.step();
@@ -219,7 +219,7 @@ describe("a handler that awaits", () => {
     expect(scene.take()).toEqual(["flush a", "handler 512"]);
   });
 
-  test("goes on at once for so long only", () => {
+  test("goes on at once for a limited time only", () => {
     const scene = new Scene();
     const handler = scene.runnable("handler", "awaiting");
     scene.turn.wake(handler);

@@ -123,7 +123,7 @@ describe("init after a restart", () => {
     expect(runtime.server.stats().failures.map(({ event }) => event)).toEqual(["message", "init"]);
   });
 
-  test("and server.close: closed is delivered", async () => {
+  test("that never ends does not keep server.close from delivering closed", async () => {
     let inits = 0;
     const events: string[] = [];
     const runtime = createTestRuntime({
@@ -146,7 +146,7 @@ describe("init after a restart", () => {
     expect(runtime.now()).toBeLessThan(10_000);
   });
 
-  test("settle waits for it, or says NOT_SETTLED", async () => {
+  test("is waited for by settle, or named by NOT_SETTLED", async () => {
     let inits = 0;
     const runtime = createTestRuntime({
       failures: "supervise",
@@ -229,7 +229,7 @@ describe("after the end of a server", () => {
     expect(how).toBe("rejects");
   });
 
-  test("one who closes again out of the first close does not start a second one", async () => {
+  test("a call of close within the first close does not start a second close", async () => {
     const stage = await HandStage.open({ handler() {} });
     let again: Promise<void> | undefined;
     stage.server.actor.subscribe(({ value }) => {
@@ -316,14 +316,14 @@ test("the list of failures of a server is of 100", async () => {
   expect(runtime.server.stats().failures.length).toBe(100);
 });
 
-test("terminating twice does something once", async () => {
+test("terminating a connection twice does something once", async () => {
   const stage = await HandStage.open({ handler() {} });
   await stage.connect();
   const [connection] = stage.server.connections();
   expect([connection?.terminate(), connection?.terminate()]).toEqual([true, false]);
 });
 
-test("what is not open is in no list (contract 10)", async () => {
+test("a connection that is not open is in no list (contract 10)", async () => {
   const stage = await HandStage.open({ handler() {} });
   const wire = await stage.connect();
   wire.isOpen = false; // its close frame was read, its socket has not ended
@@ -341,7 +341,7 @@ test("a text is the same over memory as over a socket", async () => {
   expect(client.take()).toEqual(["\ufffd"]);
 });
 
-test("close called by the handler waits for that very event", async () => {
+test("server.close called by the handler waits for the event in which it was called", async () => {
   const order: string[] = [];
   const runtime = createTestRuntime({
     async handler(event, bus) {
@@ -359,7 +359,7 @@ test("close called by the handler waits for that very event", async () => {
   expect([order, client.received, client.closed?.code]).toEqual([["sent true", "closed"], ["final"], 1001]);
 });
 
-test("whoever asks for a connection and gets something else says so, and a bad room is BAD_ROOM", async () => {
+test("a verb that needs a connection refuses anything else by name, and a bad room is BAD_ROOM", async () => {
   const stage = await HandStage.open({ handler() {} });
   const { server } = stage;
   // What a program without types may do.

@@ -105,7 +105,7 @@ describe("two routes", () => {
     expect(server.leave(a.id, "room")).toBe(false);
   });
 
-  test("are both told, unless the message is about somebody", async () => {
+  test("both get what the server tells, unless it is about a connection", async () => {
     const [toA, toB]: unknown[][] = [[], []];
     await using runtime = twoRoutes(toA, toB);
     const b = await runtime.connect({ path: "/b" });

@@ -36,7 +36,7 @@ async function pair(options: () => Partial<ServeOptions>): Promise<{
 }
 
 describe("a cluster", () => {
-  test("subscriptions to a channel are reached by id, left out and in rooms over nodes", async () => {
+  test("subscriptions to a channel are reached by id and in rooms, and left out of broadcasts, across nodes", async () => {
     const receipts: Receipt[] = [];
     const { nodes, servers, settle } = await pair(() => ({
       handler: channels({
@@ -244,7 +244,7 @@ describe("a cluster", () => {
     expect(traces[0]).toBe(traces[1]);
   });
 
-  test("whoever a handler has not finished with is called by name", async () => {
+  test("NOT_SETTLED names the client whose event is unfinished", async () => {
     await using runtime = createTestRuntime({
       cluster: memory(),
       failures: "supervise",

@@ -101,7 +101,7 @@ function poll(port: number): Promise<string> {
   });
 }
 
-test("one that is let in while its client waits is opened", async () => {
+test("a session that is let in while its client waits is opened", async () => {
   const { told, port, decide } = await stage();
   const answer = poll(port);
   await until(() => told.length === 1);

@@ -119,7 +119,7 @@ test("a session that fails ends alone", () => {
   expect(server.getSnapshot().status).toBe("active");
 });
 
-test("at the server's end nothing waits any longer", () => {
+test("at the server's end a session does not wait any longer", () => {
   const { supervisor } = createSupervisor();
   const { told, actions } = stage();
   const send = supervisor.spawn(actions);

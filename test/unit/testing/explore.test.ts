@@ -1,4 +1,4 @@
-/** `explore`: what it finds, what it tells, and that a seed plays the same run again. */
+/** `explore`: which failures it finds, what a failure says, and that a seed plays the same run again. */
 import type { HandlerFunction } from "sendall";
 import { ExploreFailure, type ExploreOptions, explore, type Scenario } from "sendall/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -21,7 +21,7 @@ const sendall: HandlerFunction = (event, bus) => {
   if (event.type === "message") bus.sendall(event.text);
 };
 
-/** Fails in those orders in which bob's message is handled first. */
+/** Fails in every order in which bob's message is handled first. */
 const order: Scenario = async ({ runtime }) => {
   const chat = runtime({ handler: sendall });
   const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
@@ -51,8 +51,8 @@ const nicks: Scenario = async ({ runtime }) => {
   expect([...ann.received, ...bob.received].toSorted()).toEqual(["taken", "yours"]);
 };
 
-describe("a failure", () => {
-  test("tells the seed, what was thrown, who did what, and how to play it again", async () => {
+describe("a failure of a scenario", () => {
+  test("has the seed, the thrown error, who did what, and how to play the run again", async () => {
     const failure = await failureOf(order);
     expect(failure).toBeInstanceOf(Error);
     expect(failure.cause).toEqual(new Error("bob came first"));
@@ -91,7 +91,7 @@ describe("a failure", () => {
     expect([again.seed, again.trace, again.message]).toEqual([seed, trace, message]);
   });
 
-  test("is told by the shortest run that was found, without what has nothing to do with it", async () => {
+  test("has the trace of the shortest run found, without steps that have nothing to do with the failure", async () => {
     const scenario: Scenario = async ({ runtime }) => {
       const chat = runtime({
         handler(event, bus) {
@@ -123,7 +123,7 @@ describe("a failure", () => {
     }
   });
 
-  test("is told without what comes after it: a runtime that the scenario disposes of is closed later", async () => {
+  test("has a trace that ends with the failure: a runtime that the scenario disposes of is closed later", async () => {
     let server: { readonly isReady: boolean } | undefined;
     const { trace } = await failureOf(
       async ({ runtime }) => {
@@ -145,7 +145,7 @@ describe("a failure", () => {
     );
   });
 
-  test("of the handler is one of the scenario, also one that shows only when the server closes", async () => {
+  test("may be a failure of its handler, also a failure that shows only when the server closes", async () => {
     const handler: HandlerFunction = (event) => {
       if (event.type === "closed") throw new Error("boom");
     };
@@ -158,7 +158,7 @@ describe("a failure", () => {
     expect(leak.cause).toMatchObject({ code: "TIMER_LEAKED" });
   });
 
-  test("by hanging names what hangs, whoever it is", async () => {
+  test("that hangs names what hangs, the handler or the scenario", async () => {
     const hanging = await failureOf(async ({ runtime }) => {
       const chat = runtime({ handler: (event) => event.type === "message" && new Promise(() => {}) });
       (await chat.connect({ name: "ann" })).send("go");
@@ -171,7 +171,7 @@ describe("a failure", () => {
     expect(message).toContain("the scenario waits for something that the runtime does not bring");
   });
 
-  test("by going on for ever names maxSteps, also if the scenario would not hear of it", async () => {
+  test("that never ends names maxSteps, also if the scenario has caught the error", async () => {
     const scenario: Scenario = async ({ runtime }) => {
       const chat = runtime({
         handler(event, bus) {
@@ -186,8 +186,8 @@ describe("a failure", () => {
   });
 });
 
-describe("what may happen", () => {
-  test("is each order of deliveries, of each client's messages the one in which they were sent", async () => {
+describe("an explored run", () => {
+  test("has any order of deliveries that keeps the order of each client's messages", async () => {
     const orders = new Set<string>();
     await explore(
       async ({ runtime }) => {
@@ -207,7 +207,7 @@ describe("what may happen", () => {
     );
   });
 
-  test("is that turns come between, or not", async () => {
+  test("has turns of the server between deliveries, or not", async () => {
     const writes = new Set<number>();
     await explore(
       async ({ runtime }) => {
@@ -222,7 +222,7 @@ describe("what may happen", () => {
     expect([...writes].toSorted()).toEqual([1, 2, 3]);
   });
 
-  test("is that an alarm rings before or after what is on its way, and alarms of equal time in their order", async () => {
+  test("rings an alarm before or after deliveries, and alarms of equal time in their order", async () => {
     const seen = new Set<string>();
     await explore(
       async ({ runtime }) => {
@@ -266,7 +266,7 @@ describe("what may happen", () => {
     expect(waiting).toEqual(new Set([true, false]));
   });
 
-  test("holds for several runtimes at once, on one clock", async () => {
+  test("may have several runtimes on one clock", async () => {
     await explore(
       async ({ runtime }) => {
         const [one, other] = [runtime({ handler: sendall }), runtime({ handler: sendall })];
@@ -324,7 +324,7 @@ describe("what may happen", () => {
 });
 
 describe("faults", () => {
-  /** What becomes of bob, whose messages are read or not, whatever goes wrong. */
+  /** How bob ends, over many runs: the code with which he is closed, or how many messages he has read. */
   async function fates(faults: ExploreOptions["faults"]): Promise<Set<string>> {
     const found = new Set<string>();
     const scenario: Scenario = async ({ runtime }) => {
@@ -339,7 +339,7 @@ describe("faults", () => {
       const [ann, bob] = [await chat.connect(), await chat.connect()];
       for (const text of ["1", "2", "3"]) ann.send(text);
       await chat.settle();
-      // Whatever happens, bob reads the beginning of what was sent.
+      // In every run bob reads a prefix of the messages.
       expect(["1", "2", "3"].slice(0, bob.received.length)).toEqual(bob.received);
       found.add(`${events.join(", ")} ${bob.closed?.code ?? bob.received.length}`.trim());
     };
@@ -361,11 +361,11 @@ describe("faults", () => {
     expect([...found].filter((fate) => fate.includes("error"))).toEqual([]);
   });
 
-  test('"reset" makes them fail', async () => {
+  test('"reset" makes sockets fail', async () => {
     expect(await fates(["reset"])).toContain("error, closed 1006 1006");
   });
 
-  test("stand in the trace", async () => {
+  test("are lines of the trace", async () => {
     const { trace } = await failureOf(
       async ({ runtime }) => {
         const chat = runtime({ handler: sendall });
@@ -383,7 +383,7 @@ describe("faults", () => {
   });
 });
 
-describe("its options", () => {
+describe("the options of explore", () => {
   test.each<[object, string]>([
     [{ runs: 0 }, "runs: expected a whole number from 1, got 0"],
     [{ maxSteps: 1.5 }, "maxSteps: expected a whole number from 1, got 1.5"],
@@ -394,13 +394,13 @@ describe("its options", () => {
     await expect(explore(() => {}, options)).rejects.toMatchObject({ code: "BAD_OPTION", message });
   });
 
-  test("are 100 runs from seed 1, if there are none", async () => {
+  test("default to 100 runs from seed 1", async () => {
     const seeds: number[] = [];
     await explore(({ seed }) => void seeds.push(seed));
     expect([seeds[0], seeds.length, seeds.at(-1)]).toEqual([1, 100, 100]);
   });
 
-  test("give way to SENDALL_SEED, which plays one seed", async () => {
+  test("give way to SENDALL_SEED, which plays a single run", async () => {
     const seeds: number[] = [];
     vi.stubEnv("SENDALL_SEED", "42");
     await explore(({ seed }) => void seeds.push(seed), { runs: 5, seed: 7 });

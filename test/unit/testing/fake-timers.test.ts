@@ -1,4 +1,4 @@
-/** The runtime beside a test runner that has replaced the timers, the clock and more, before it was imported or after. */
+/** The runtime under fake timers: the test runner has replaced timers, clock and more, before the import of the runtime or after. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 
 type Testing = typeof import("sendall/testing");
@@ -8,7 +8,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** But `nextTick`, which vitest cannot replace in child processes. */
+/** Everything that vitest can replace; `nextTick` is missing because vitest cannot replace it in child processes. */
 const EVERYTHING = [
   "setTimeout",
   "clearTimeout",
@@ -22,7 +22,7 @@ const EVERYTHING = [
   "queueMicrotask",
 ] as const;
 
-/** A chat with all that waits for something: alarms, sleeps, heartbeats, an async handler, a hanging one, and a socket. */
+/** A chat with everything that waits: alarms, sleeps, heartbeats, an async handler, a hanging handler, and a socket. */
 async function play({ createTestRuntime, explore }: Testing): Promise<void> {
   const runtime = createTestRuntime({
     async handler(event, bus) {
@@ -67,13 +67,13 @@ describe.each<[string, readonly (typeof EVERYTHING)[number][] | undefined]>([
 ])("fake timers, %s", (_name, toFake) => {
   const fake = (): void => void vi.useFakeTimers(toFake === undefined ? {} : { toFake: [...toFake] });
 
-  test("switched on before the import", async () => {
+  test("may be switched on before the import of the runtime", async () => {
     fake();
     vi.resetModules();
     await play(await import("sendall/testing"));
   });
 
-  test("switched on after the import", async () => {
+  test("may be switched on after the import of the runtime", async () => {
     const testing = await import("sendall/testing");
     fake();
     await play(testing);

@@ -1,18 +1,18 @@
-/** The memory transport where somebody else decides what arrives when: as `explore` does it. */
+/** The memory transport with a scheduler of deliveries, as in `explore`: the scheduler decides what arrives when. */
 import type { ConnectionId } from "sendall";
 import { describe, expect, test } from "vitest";
 import type { Gate } from "../../../src/admission/upgrade-attempt.js";
-import type { CarriedLink } from "../../../src/testing/memory-transport/carried.js";
-import { MemoryListener } from "../../../src/testing/memory-transport/memory.js";
+import type { ScheduledLink } from "../../../src/testing/memory-transport/contracts.js";
+import { MemoryListener } from "../../../src/testing/memory-transport/memory-listener.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { encodeFrame } from "../../../src/transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
 import { headOf } from "../stage.js";
 
-/** One connection by itself: what each end hears, and the wire between. */
+/** A single connection: what each end hears, and the transport between. */
 async function connect(): Promise<{
-  readonly link: CarriedLink;
-  readonly wire: Transport;
+  readonly link: ScheduledLink;
+  readonly transport: Transport;
   readonly clock: HandClock;
   readonly server: string[];
   readonly client: string[];
@@ -20,9 +20,9 @@ async function connect(): Promise<{
   const clock = new HandClock();
   const server: string[] = [];
   const client: string[] = [];
-  const links: CarriedLink[] = [];
-  const wires: Transport[] = [];
-  const peer: TransportListener = {
+  const links: ScheduledLink[] = [];
+  const transports: Transport[] = [];
+  const transportListener: TransportListener = {
     id: "one" as ConnectionId,
     message: (data) => void server.push(`message ${data}`),
     pinged: (data) => void server.push(`ping ${data}`),
@@ -39,30 +39,30 @@ async function connect(): Promise<{
     maxPausedBytes: 1,
     compression: false,
     protocol: "",
-    accept(wire) {
-      wires.push(wire);
-      return peer;
+    accept(transport) {
+      transports.push(transport);
+      return transportListener;
     },
     cancel() {},
   };
-  const entrance = new MemoryListener(clock, { carry: (link) => void links.push(link) });
+  const listener = new MemoryListener(clock, { add: (link) => void links.push(link) });
   const gate: Gate = { admit: () => admission, takes: () => true, hasRoute: () => true, refused() {} };
-  await entrance.open(gate);
+  await listener.open(gate);
   const events = {
     message: (data: string | Buffer): void => void client.push(`message ${data}`),
     pong: (): void => void client.push("pong"),
-    closed: (code: number): void => void client.push(`closed ${code}`),
+    onClosed: (code: number): void => void client.push(`closed ${code}`),
   };
-  await entrance.connect(headOf("/"), events, new AbortController().signal);
+  await listener.connect(headOf("/"), events, new AbortController().signal);
   const [link] = links;
-  const [wire] = wires;
-  if (link === undefined || wire === undefined) throw new Error("it was not let in");
-  return { link, wire, clock, server, client };
+  const [transport] = transports;
+  if (link === undefined || transport === undefined) throw new Error("it was not let in");
+  return { link, transport, clock, server, client };
 }
 
 const frames = (...texts: string[]) => texts.map((text) => encodeFrame(text));
 
-describe("a connection that is carried", () => {
+describe("a memory connection under a scheduler of deliveries", () => {
   test("delivers one item when it is told to, and says what comes next", async () => {
     const { link, server, clock } = await connect();
     link.client.send("a");
@@ -77,16 +77,16 @@ describe("a connection that is carried", () => {
   });
 
   test("has nothing next while the reader does not read", async () => {
-    const { link, wire, server, client } = await connect();
-    wire.pause();
+    const { link, transport, server, client } = await connect();
+    transport.pause();
     link.client.send("a");
     link.client.stall();
-    wire.write(frames("b", "c"));
+    transport.write(frames("b", "c"));
     expect([link.toServer.next, link.toClient.next]).toEqual([undefined, undefined]);
     link.toServer.deliver();
     link.toClient.deliver();
     expect([server, client]).toEqual([[], []]);
-    wire.resume();
+    transport.resume();
     link.client.resume();
     link.toServer.deliver();
     link.toClient.deliver();
@@ -97,26 +97,26 @@ describe("a connection that is carried", () => {
   });
 
   test("keeps what was read in part first in line", async () => {
-    const { link, wire, server, client } = await connect();
+    const { link, transport, server, client } = await connect();
     link.client.stall();
-    wire.write(frames("first", "second"));
+    transport.write(frames("first", "second"));
     link.client.read(10);
     link.toClient.deliver();
-    expect([client, wire.untakenBytes, wire.mustWait()]).toEqual([["message first"], 5, true]);
+    expect([client, transport.untakenBytes, transport.mustWait()]).toEqual([["message first"], 5, true]);
     expect([link.toClient.next, link.client.isCaughtUp]).toEqual([undefined, false]);
     link.client.read(5);
     link.toClient.deliver();
-    expect([client, wire.untakenBytes, server]).toEqual([["message first", "message second"], 0, ["drained"]]);
+    expect([client, transport.untakenBytes, server]).toEqual([["message first", "message second"], 0, ["drained"]]);
     expect(link.client.isCaughtUp).toBe(true);
   });
 
-  test("that is reset loses what was on its way, one that fails or ends does not", async () => {
+  test("that is reset loses what was on its way; a connection that fails or ends does not", async () => {
     const results: string[][] = [];
     for (const how of ["reset", "fail", "end"] as const) {
-      const { link, wire, server, client } = await connect();
+      const { link, transport, server, client } = await connect();
       link.client.send("on its way");
-      wire.write(frames("on its way, too"));
-      if (how === "end") link.client.end();
+      transport.write(frames("on its way, too"));
+      if (how === "end") link.client.disconnect();
       else link.client[how](new Error("broken"));
       while (link.toServer.next !== undefined) link.toServer.deliver();
       while (link.toClient.next !== undefined) link.toClient.deliver();
@@ -131,24 +131,24 @@ describe("a connection that is carried", () => {
   });
 
   test("that has vanished takes nothing, and ends when our side cuts it", async () => {
-    const { link, wire, clock, server, client } = await connect();
+    const { link, transport, clock, server, client } = await connect();
     link.client.vanish();
-    wire.write(frames("lost"));
+    transport.write(frames("lost"));
     link.client.resume();
-    expect([wire.mustWait(), link.toClient.next, link.toServer.next]).toEqual([true, undefined, undefined]);
-    wire.terminate();
+    expect([transport.mustWait(), link.toClient.next, link.toServer.next]).toEqual([true, undefined, undefined]);
+    transport.terminate();
     clock.runSteps();
     expect([server, client, link.isOver]).toEqual([["gone 1006"], ["closed 1006"], true]);
   });
 
   test("that its client closes is open until our side answers, and is gone after that", async () => {
-    const { link, wire, clock, server, client } = await connect();
+    const { link, transport, clock, server, client } = await connect();
     link.client.close(4_000, "bye");
     link.toServer.deliver();
-    expect([server, wire.isOpen]).toEqual([["concluded 4000 bye false"], true]);
-    wire.write(frames("reply"));
-    wire.close(4_000, "bye");
-    expect([server.length, wire.isOpen]).toEqual([1, false]);
+    expect([server, transport.isOpen]).toEqual([["concluded 4000 bye false"], true]);
+    transport.write(frames("reply"));
+    transport.close(4_000, "bye");
+    expect([server.length, transport.isOpen]).toEqual([1, false]);
     while (link.toClient.next !== undefined) link.toClient.deliver();
     clock.runSteps();
     expect([server, client]).toEqual([
@@ -159,7 +159,7 @@ describe("a connection that is carried", () => {
   });
 
   test("whose client sends too large a message is open until our side answers", async () => {
-    const { link, wire, clock, server, client } = await connect();
+    const { link, transport, clock, server, client } = await connect();
     link.client.send("x".repeat(101));
     link.client.send("late");
     link.toServer.deliver();
@@ -167,19 +167,19 @@ describe("a connection that is carried", () => {
       ["concluded 1009  true", "failed Max payload size exceeded"],
       undefined,
     ]);
-    wire.close(1_009, "");
+    transport.close(1_009, "");
     while (link.toClient.next !== undefined) link.toClient.deliver();
     clock.runSteps();
     expect([server.at(-1), client]).toEqual(["gone 1006", ["closed 1009"]]);
   });
 
-  test("can be cut out of what it delivers", async () => {
-    const { link, wire, server } = await connect();
+  test("can be terminated by the message that it delivers", async () => {
+    const { link, transport, server } = await connect();
     link.client.send("a");
     link.client.send("b");
     const { deliver } = link.toServer;
     deliver.call(link.toServer);
-    wire.terminate();
+    transport.terminate();
     deliver.call(link.toServer);
     expect(server).toEqual(["message a"]);
   });

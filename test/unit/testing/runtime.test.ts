@@ -1,4 +1,4 @@
-/** The test runtime: its clients, its time, and what it says when something is wrong. */
+/** The test runtime: clients, time, and the errors for a handler that fails, hangs or leaks. */
 
 import { types } from "node:util";
 import type { HandlerFunction } from "sendall";
@@ -67,7 +67,7 @@ describe("connect", () => {
 });
 
 describe("a reader that is slow", () => {
-  /** Each message goes to everybody; it takes 12 bytes on the wire. */
+  /** Each message goes to every client, and takes 12 bytes on the wire. */
   const options: TestRuntimeOptions = {
     outbox: { maxBufferedBytes: 1_000 },
     handler: (event, bus) => void (event.type === "message" && bus.sendall(event.text)),
@@ -223,7 +223,7 @@ describe("latency", () => {
 });
 
 describe("time", () => {
-  test("is one for all: the server's, the handler's and the clients' alarms ring in the order in which they were set", async () => {
+  test("is shared: the server's, the handler's and the clients' alarms ring in the order in which they were set", async () => {
     const rung: string[] = [];
     await using runtime = createTestRuntime({
       heartbeat: { intervalMs: 100, timeoutMs: 50 },
@@ -279,7 +279,7 @@ describe("time", () => {
 });
 
 describe("a handler that fails", () => {
-  /** What the test that uses it fails with. */
+  /** The error with which a test of this handler fails. */
   async function failureOf(handler: HandlerFunction, options: Partial<TestRuntimeOptions> = {}): Promise<Error> {
     const runtime = createTestRuntime({ ...options, handler } as TestRuntimeOptions);
     try {
@@ -304,7 +304,7 @@ describe("a handler that fails", () => {
     expect(error.stack).toContain(error.message);
   });
 
-  test("by rejecting does so too, also when the same error comes again from elsewhere", async () => {
+  test("by rejecting gives its own error with event and connection, also when the same error comes again from another event", async () => {
     const thrown = new Error("boom");
     const handler: HandlerFunction = async (event) => {
       await null;
@@ -357,7 +357,7 @@ describe("a handler that fails", () => {
     await expect(runtime.close()).rejects.toThrow(/before it was finished \(in the "message" event of connection-1\)$/);
   });
 
-  test("in init names that", async () => {
+  test("in init after a restart is listed as a failure of init", async () => {
     const runtime = createTestRuntime({
       supervise: { strategy: "restart" },
       handler: {
@@ -378,7 +378,7 @@ describe("a handler that fails", () => {
     expect(failures[1]).toEqual(["init", expect.stringContaining("no")]);
   });
 
-  test.each(UNREADABLE)("is told also when nobody can read it: %s", async (_what, make) => {
+  test.each(UNREADABLE)("is reported also when its error cannot be read: %s", async (_what, make) => {
     const runtime = createTestRuntime({
       handler(event) {
         if (event.type === "message") throw make();
@@ -388,7 +388,7 @@ describe("a handler that fails", () => {
     client.send("go");
     await expect(runtime.settle()).rejects.toSatisfy(
       (error: unknown) =>
-        // A proxy of an error may be one itself.
+        // The thrown value may be a proxy of an error, whose message no code can read.
         /in the "message" event/.test(messageOf(error)) || types.isProxy(error),
     );
     await runtime.close();
@@ -410,7 +410,7 @@ describe("a handler that fails", () => {
     expect(String(runtime.server.stats().failures[0]?.error)).toBe("Error: boom");
   });
 
-  test.each(["throw", "resume"])("is told once: failures: %j is checked", async (failures) => {
+  test.each(["throw", "resume"])("the option failures takes or refuses %j", async (failures) => {
     const make = (): unknown => createTestRuntime({ failures, handler() {} } as TestRuntimeOptions);
     if (failures === "throw") make();
     else expect(make).toThrow('failures: expected "throw" or "supervise", got "resume"');
@@ -418,7 +418,7 @@ describe("a handler that fails", () => {
 });
 
 describe("a timer of Node that the handler leaves behind", () => {
-  /** What `close` rejects with. */
+  /** The error with which `close` rejects. */
   async function leak(
     handler: HandlerFunction,
     options: Partial<TestRuntimeOptions> = {},

@@ -35,7 +35,7 @@ class SlowBlob extends Blob {
   }
 }
 
-describe("connecting", () => {
+describe("connecting a WebSocket", () => {
   test("works before the server has started, and opens when the runtime is settled", async () => {
     let inits = 0;
     const init = (): void => void inits++;
@@ -126,7 +126,7 @@ describe("connecting", () => {
     expect(events).toEqual(["error 3", "close 1006  false"]);
   });
 
-  test("can be given up", async () => {
+  test("can be cancelled by close", async () => {
     await using runtime = createTestRuntime({ handler() {} });
     const socket = new runtime.WebSocket("/");
     const events = watch(socket);
@@ -138,7 +138,7 @@ describe("connecting", () => {
   });
 });
 
-describe("messages", () => {
+describe("messages of a WebSocket", () => {
   test("go both ways, as text, as blobs and as buffers", async () => {
     const { runtime, socket } = await open();
     const data: unknown[] = [];
@@ -208,7 +208,7 @@ describe("messages", () => {
   });
 });
 
-describe("handlers", () => {
+describe("event handlers of a WebSocket", () => {
   test("are called in the order in which they were set, keep their place and can be taken away", async () => {
     const { runtime, socket } = await open();
     const calls: string[] = [];
@@ -230,7 +230,7 @@ describe("handlers", () => {
   });
 });
 
-describe("closing", () => {
+describe("closing a WebSocket", () => {
   test("by the client is answered with its code, by the server comes with the server's", async () => {
     const { runtime, socket, events } = await open();
     const other = new runtime.WebSocket("/");

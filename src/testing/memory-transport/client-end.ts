@@ -1,0 +1,214 @@
+/**
+ * The client's end of a connection in memory, driven by a test: answers pings and close frames as a browser does, and can stall, read
+ * in part, fail or vanish. `link.ts` makes one for each connection; its life ends with the call of `onClosed`.
+ */
+import { ABNORMAL } from "../../api/close-codes.js";
+import type { ClientEnd, ClientEndListener, FrameBatch, ToClient, ToServer } from "./contracts.js";
+import type { MemoryPipe } from "./pipe.js";
+
+/** A message as a socket would deliver it: bytes are copied, and a lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. */
+function asSent(data: string | Buffer): string | Buffer {
+  if (typeof data !== "string") return Buffer.from(data);
+  return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
+}
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** The window of a client that is not stalled. */
+const UNLIMITED = Number.POSITIVE_INFINITY;
+/** The bytes of a control frame beside the payload (RFC 6455 section 5.5). */
+const CONTROL_HEADER_BYTES = 2;
+
+export interface MemoryClientEndParts {
+  readonly toServer: MemoryPipe<ToServer>;
+  readonly toClient: MemoryPipe<ToClient>;
+  readonly listener: ClientEndListener;
+  /** Told how many untaken bytes the client has read. */
+  readonly onTaken: (bytes: number) => void;
+}
+
+export class MemoryClientEnd implements ClientEnd {
+  readonly #toServer: MemoryPipe<ToServer>;
+  readonly #toClient: MemoryPipe<ToClient>;
+  readonly #onTaken: (bytes: number) => void;
+  /** Absent once the end is closed. */
+  #listener: ClientEndListener | undefined;
+  #hasSentClose = false;
+  /** How many more bytes the client reads. */
+  #windowBytes = UNLIMITED;
+  /** How much of the next frame the client has read. */
+  #partialBytes = 0;
+  #unreadBytes = 0;
+
+  constructor({ toServer, toClient, listener, onTaken }: MemoryClientEndParts) {
+    this.#toServer = toServer;
+    this.#toClient = toClient;
+    this.#listener = listener;
+    this.#onTaken = onTaken;
+  }
+
+  get isOpen(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  get isUnlimited(): boolean {
+    return this.#windowBytes === UNLIMITED;
+  }
+
+  get unreadBytes(): number {
+    return this.#unreadBytes;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#toClient.isEmpty;
+  }
+
+  send(message: string | Buffer): boolean {
+    const data = asSent(message);
+    const isOnItsWay = this.#push({ type: "message", data });
+    if (isOnItsWay) this.#unreadBytes += Buffer.byteLength(data);
+    return isOnItsWay;
+  }
+
+  ping(data: Buffer): boolean {
+    return this.#push({ type: "ping", data });
+  }
+
+  close(code: number, reason: string): boolean {
+    const isFirst = this.#push({ type: "close", code, reason });
+    this.#hasSentClose = true;
+    return isFirst;
+  }
+
+  disconnect(): void {
+    this.#endSocket({ type: "end" });
+  }
+
+  fail(error: Error): void {
+    this.#endSocket({ type: "reset", error });
+  }
+
+  reset(error: Error): void {
+    if (this.isOpen) this.#toServer.clear();
+    this.#endSocket({ type: "reset", error });
+  }
+
+  vanish(): void {
+    if (!this.isOpen) return;
+    this.onConnectionLost();
+    // What the server writes from now on is never taken.
+    this.#windowBytes = 0;
+  }
+
+  stall(): void {
+    this.#setWindow(0);
+  }
+
+  read(bytes: number): void {
+    this.#setWindow((this.isUnlimited ? 0 : this.#windowBytes) + bytes);
+  }
+
+  resume(): void {
+    this.#setWindow(UNLIMITED);
+  }
+
+  delay(ms: number): void {
+    this.#toServer.latencyMs = ms;
+    this.#toClient.latencyMs = ms;
+  }
+
+  /** Told that the server has read messages of `bytes` bytes. */
+  onServerRead(bytes: number): void {
+    this.#unreadBytes -= bytes;
+  }
+
+  /** The socket has ended without a close frame of the server. */
+  onConnectionLost(): void {
+    this.#toClient.terminate();
+    this.#onClosed(ABNORMAL, "");
+  }
+
+  /** Takes an item that has arrived. @returns whether the client has read the item whole */
+  receive(item: ToClient): boolean {
+    if (item.type === "frames") return this.#readFrames(item);
+    if (item.type !== "cut" && !this.#read(CONTROL_HEADER_BYTES + controlBytes(item))) return false;
+    this.#receiveControl(item);
+    return true;
+  }
+
+  /** The client reads nothing more; the server gets `item` after what was sent before. */
+  #endSocket(item: ToServer): void {
+    if (this.isOpen) this.#toServer.push(item);
+    this.onConnectionLost();
+  }
+
+  #setWindow(bytes: number): void {
+    if (!this.isOpen) return;
+    this.#windowBytes = bytes;
+    if (bytes === 0) this.#toClient.pause();
+    else this.#toClient.resume();
+  }
+
+  #push(item: ToServer): boolean {
+    if (!this.isOpen || this.#hasSentClose) return false;
+    this.#toServer.push(item);
+    return true;
+  }
+
+  #readFrames(batch: FrameBatch): boolean {
+    for (; batch.next < batch.frames.length; batch.next++) {
+      const frame = batch.frames[batch.next];
+      if (frame === undefined || this.#listener === undefined) return true;
+      if (!this.#read(frame.wire.length, batch)) return false;
+      this.#listener.message(asSent(frame.data));
+    }
+    this.#onTaken(batch.untaken);
+    return true;
+  }
+
+  /** @param bytes the length of the next frame @returns whether the client has read the frame whole */
+  #read(bytes: number, batch?: FrameBatch): boolean {
+    if (this.isUnlimited) return true;
+    const missing = bytes - this.#partialBytes;
+    const read = Math.min(missing, this.#windowBytes);
+    this.#windowBytes -= read;
+    const isWhole = read === missing;
+    this.#partialBytes = isWhole ? 0 : this.#partialBytes + read;
+    if (this.#windowBytes === 0) this.#toClient.pause();
+    if (batch !== undefined) {
+      const taken = Math.min(read, batch.untaken);
+      batch.untaken -= taken;
+      this.#onTaken(taken);
+    }
+    return isWhole;
+  }
+
+  #receiveControl(item: Exclude<ToClient, FrameBatch>): void {
+    if (!this.isOpen) return;
+    switch (item.type) {
+      case "ping":
+        this.#toServer.push({ type: "pong", data: item.data });
+        return;
+      case "pong":
+        this.#listener?.pong(item.data);
+        return;
+      case "close":
+        // The receiver of a close frame answers with the same code, unless its own close frame came first (RFC 6455 section 5.5.1).
+        if (!this.#hasSentClose) this.#toServer.push({ type: "close", code: item.code, reason: item.reason });
+        this.#onClosed(item.code, item.reason);
+        return;
+      case "cut":
+        this.onConnectionLost();
+    }
+  }
+
+  #onClosed(code: number, reason: string): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.onClosed(code, reason);
+  }
+}
+
+/** The length of a control frame's payload; a close frame's payload begins with the code. */
+function controlBytes(item: Exclude<ToClient, FrameBatch | { readonly type: "cut" }>): number {
+  return item.type === "close" ? 2 + Buffer.byteLength(item.reason) : item.data.length;
+}

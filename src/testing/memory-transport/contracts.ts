@@ -1,0 +1,91 @@
+/**
+ * The contracts of the memory transport: what travels between the two ends of a connection, what a test does at the client's end, and
+ * what a scheduler of deliveries sees. Serves `link.ts`, `memory-listener.ts` and the test runtime.
+ */
+import type { ConnectionId } from "../../api/connection.js";
+import type { Frame } from "../../transport/frame.js";
+
+/** Told what a client's end reads. No call follows `onClosed`. */
+export interface ClientEndListener {
+  message(data: string | Buffer): void;
+  pong(data: Buffer): void;
+  onClosed(code: number, reason: string): void;
+}
+
+/** What goes from a client to the server. `"end"` is the end of the socket without a close frame, `"reset"` its failure. */
+export type ToServer =
+  | { readonly type: "message"; readonly data: string | Buffer }
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
+  | { readonly type: "close"; readonly code: number; readonly reason: string }
+  | { readonly type: "end" }
+  | { readonly type: "reset"; readonly error: Error };
+
+/** The frames of one write of the server, read by the client in order. */
+export interface FrameBatch {
+  readonly type: "frames";
+  readonly frames: readonly Frame[];
+  /** The index of the first frame not yet read whole. */
+  next: number;
+  /** How many bytes of the batch still count as untaken. */
+  untaken: number;
+}
+
+/** What goes from the server to a client. `"cut"` is the end of the socket without a close frame. */
+export type ToClient =
+  | FrameBatch
+  | { readonly type: "ping" | "pong"; readonly data: Buffer }
+  | { readonly type: "close"; readonly code: number; readonly reason: string }
+  | { readonly type: "cut" };
+
+/** One direction of a connection, for a {@link DeliveryScheduler}. */
+export interface DeliveryQueue<T> {
+  /** The next item to arrive; `undefined` if no item can arrive. */
+  readonly next: T | undefined;
+  /** Delivers `next`. */
+  deliver(): void;
+}
+
+/** Both directions of a connection, for a {@link DeliveryScheduler}. */
+export interface ScheduledLink {
+  readonly id: ConnectionId;
+  readonly toServer: DeliveryQueue<ToServer>;
+  readonly toClient: DeliveryQueue<ToClient>;
+  readonly client: ClientEnd;
+  /** The client's end is open; a stalled client counts as open. */
+  readonly isClientOpen: boolean;
+  /** Nothing will arrive at either end any more. */
+  readonly isOver: boolean;
+}
+
+/** Decides in which order items arrive, in place of the clock's steps. */
+export interface DeliveryScheduler {
+  /** A connection was let in: from now on the scheduler triggers each of its deliveries. */
+  add(link: ScheduledLink): void;
+}
+
+/** What a test does at the client's end. Sending only puts an item on its way. */
+export interface ClientEnd {
+  /** How many bytes of sent messages the server has not read. */
+  readonly unreadBytes: number;
+  /** Nothing is on its way to the client. */
+  readonly isCaughtUp: boolean;
+  /** @returns `false` once this end is closed; so do `ping` and `close` */
+  send(data: string | Buffer): boolean;
+  ping(data: Buffer): boolean;
+  close(code: number, reason: string): boolean;
+  /** Ends the socket without a close frame; what was sent before arrives. */
+  disconnect(): void;
+  /** The socket fails under both ends; what was sent before arrives. */
+  fail(error: Error): void;
+  /** As `fail`, but everything on its way is lost. */
+  reset(error: Error): void;
+  /** The client disappears, and the server gets no sign of the end. */
+  vanish(): void;
+  /** Reads nothing until `read` or `resume`. */
+  stall(): void;
+  /** Reads at most `bytes` bytes, now or when more arrive, and then nothing. */
+  read(bytes: number): void;
+  resume(): void;
+  /** From now on each item takes `ms` milliseconds, in both directions. */
+  delay(ms: number): void;
+}

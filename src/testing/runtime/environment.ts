@@ -1,0 +1,94 @@
+/**
+ * What a test runtime runs in: a clock, a scheduler and the observers of a run. `create.ts` makes an environment for each
+ * runtime; the runtimes of an explored run share an `Explorer`. An environment's life ends with its last runtime.
+ */
+
+import type { HandlerObserver } from "../../actors/route/observer.js";
+import type { ConnectionId } from "../../api/connection.js";
+import type { DeliveryScheduler } from "../memory-transport/contracts.js";
+import { HandClock } from "./clock.js";
+
+/** Decides what happens next in a run. */
+export interface Scheduler {
+  /** A caller waits: things happen until `onDriverStopped`. */
+  onDriverStarted(): void;
+  onDriverStopped(): void;
+  /** Whether anything can happen while the clock stays within `limit`. */
+  canRun(limit: number): boolean;
+  /** Runs at least one step, if any can run. */
+  run(limit: number): void;
+  /** Goes on to the next alarm, at most to `limit`, and rings the alarm. @returns `false` if no alarm is due by then; the time is `limit` now */
+  ringNext(limit: number): boolean;
+}
+
+/** The environment of a single runtime, or of every runtime of an explored run. */
+export interface RuntimeEnvironment {
+  readonly clock: HandClock;
+  readonly scheduler: Scheduler;
+  /** Makes the id of the next connection. */
+  readonly newId: () => ConnectionId;
+  /** Names the next node of a cluster, where each run has to give the same names. */
+  readonly newNode?: () => string;
+  /** Decides what arrives when; without a scheduler the clock's steps deliver in order. */
+  readonly deliveryScheduler?: DeliveryScheduler;
+  /** Observes the handlers of every server. */
+  readonly handlerObserver?: HandlerObserver;
+  readonly admissionObserver?: AdmissionObserver;
+  /**
+   * Whether the run is explored: `connect` and `next` return as soon as the awaited item has arrived, while further items may still be on
+   * their way, and a runtime is closed at the end of the run.
+   */
+  readonly isExplored: boolean;
+}
+
+/** Told which clients are let in and which are refused. */
+export interface AdmissionObserver {
+  onConnected(name: string, id: ConnectionId, url: string): void;
+  onRefused(name: string, status: number): void;
+}
+
+/** Steps per round of the event loop: few enough that the test runner's own timers ring in between. */
+const STEPS_PER_ROUND = 256;
+
+/** Runs steps in the order in which they were added, as in production, and rings alarms when no step is left. */
+class InOrderScheduler implements Scheduler {
+  readonly #clock: HandClock;
+
+  constructor(clock: HandClock) {
+    this.#clock = clock;
+  }
+
+  onDriverStarted(): void {}
+
+  onDriverStopped(): void {}
+
+  canRun(): boolean {
+    return this.#clock.hasSteps;
+  }
+
+  run(): void {
+    this.#clock.runSteps(STEPS_PER_ROUND);
+  }
+
+  ringNext(limit: number): boolean {
+    return this.#clock.ringNext(limit);
+  }
+}
+
+/** Makes the environment of a runtime that is not explored. */
+export function createEnvironment(): RuntimeEnvironment {
+  const clock = new HandClock();
+  return { clock, scheduler: new InOrderScheduler(clock), newId: createIdGenerator(), isExplored: false };
+}
+
+/** Ids of connections, numbered in the order of arrival. */
+export function createIdGenerator(): () => ConnectionId {
+  let last = 0;
+  return () => `connection-${++last}` as ConnectionId;
+}
+
+/** Names of a cluster's nodes, numbered in the order in which the nodes start. */
+export function createNodeNameGenerator(): () => string {
+  let last = 0;
+  return () => (++last).toString(16).padStart(12, "0");
+}

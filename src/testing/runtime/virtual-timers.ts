@@ -1,0 +1,26 @@
+/** Timers and randomness of a test runtime, for client code under test: `sendall/client` finds both at the runtime's `WebSocket` class. */
+import type { Clock } from "../../runtime/clock.js";
+import type { SeededRandom } from "./random.js";
+import type { RuntimeTimers } from "./whatwg.js";
+
+export function createVirtualTimers(clock: Clock, random: SeededRandom): RuntimeTimers {
+  const cancels = new Map<number, () => void>();
+  let last = 0;
+  return {
+    setTimeout(callback, ms) {
+      const id = ++last;
+      const timer = clock.after(Math.max(0, ms || 0), () => {
+        cancels.delete(id);
+        callback();
+      });
+      cancels.set(id, () => timer.cancel());
+      return id;
+    },
+    clearTimeout(id) {
+      if (id === undefined) return;
+      cancels.get(id)?.();
+      cancels.delete(id);
+    },
+    random: () => random.fraction(),
+  };
+}
