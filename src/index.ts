@@ -1,5 +1,5 @@
 /**
- * The public names of Sendall, one by one.
+ * The public names of Sendall, for programs with a server.
  *
  * @module sendall
  */

@@ -1,20 +1,23 @@
-/** The option `authorize`: decides on each request to connect. */
+/** The option `authorize`: the user's decision on each request to connect. The admission gate calls it before the upgrade. */
 
 import type { IncomingMessage } from "node:http";
 import type { ConnectionData, Params, RequestFacts } from "./connection.js";
 import type { Rejection } from "./rejection.js";
 
-/** What `authorize` is asked about: a request to connect, before the upgrade. */
+/** A request to connect, before the upgrade: the argument of `authorize`. */
 export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
-  /** The subprotocols that the peer offers, in its order. */
+  /** The subprotocols that the peer offers, in the peer's order. */
   readonly protocols: readonly string[];
-  /** Aborted when the peer leaves before it is let in, or `handshakeTimeoutMs` is over. */
+  /** Aborted when the peer leaves before the upgrade, or when `handshakeTimeoutMs` is over. */
   readonly signal: AbortSignal;
   /** Node's request; `undefined` in the test runtime. */
   readonly raw: IncomingMessage | undefined;
 }
 
-/** Decides who is let in: returns what becomes `connection.data`, or `reject(…)`, which may be thrown as well. Any other throw is answered with 500. */
+/**
+ * Decides which peers are let in: returns the value of `connection.data`, or `reject(…)`, which may be thrown as well. Any other throw
+ * is answered with 500.
+ */
 export type Authorize<D = ConnectionData, P = Params> = (
   request: UpgradeRequest<P>,
 ) => D | Rejection | Promise<D | Rejection>;

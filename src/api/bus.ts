@@ -1,49 +1,49 @@
-/** What a handler sends with: the verbs, their receipts and their options. */
+/** The verbs of a handler for sending, with receipts and options. The bus of each route and the server implement the verbs. */
 import type { Connection, ConnectionData, ConnectionRef, Data, Params } from "./connection.js";
 
 /** What became of one message: `targeted = queued + dropped + dead`. */
 export interface Receipt {
-  /** For how many connections it was meant. */
+  /** The number of connections for which the message was meant. */
   readonly targeted: number;
-  /** How many outboxes took it. */
+  /** The number of outboxes that took the message. */
   readonly queued: number;
-  /** How many slow consumers do not get it. */
+  /** The number of slow consumers without the message. */
   readonly dropped: number;
-  /** How many of them have gone (a dead letter). */
+  /** The number of targets already gone (dead letters). */
   readonly dead: number;
   /**
-   * With `cluster`: 1 if the message is also on its way to the other nodes, 0 if not (the link is down, or none of them is
-   * meant). The other numbers speak of this node alone. Absent without `cluster`.
+   * With `cluster`: 1 if the message is also on its way to other nodes, 0 if not (the link is down, or the message is meant for no
+   * other node). The other numbers count this node alone. Absent without `cluster`.
    */
   readonly forwarded?: 0 | 1;
 }
 
-/** Narrows a send to the members of a room, or of any of several (each gets the message once). */
+/** Narrows a send to the members of a room, or of any of several rooms (each member gets the message once). */
 export interface RoomOption {
-  /** A room, or several, each named by 1 to 1,024 characters. Default: no room, but all connections. */
+  /** A room, or several, each named by 1 to 1,024 characters. Default: no room, which means every connection. */
   readonly room?: string | readonly string[];
 }
 
-/** Ends an alarm that `bus.after` set; does nothing once it has rung. */
+/** Cancels an alarm that `bus.after` set; does nothing after the alarm has rung. */
 export type Cancel = () => void;
 
 /**
  * Sending, rooms and alarms: the verbs that the bus and the server share. With `cluster`, `unicast`, `broadcast` and `sendall` reach the
- * connections of all nodes; everything else is about those of this node.
+ * connections of every node; the other verbs concern only the connections of this node.
  */
 export interface Verbs<D = ConnectionData, P = Params> {
   /**
-   * Sends to one connection. One that has gone is no error: the receipt says `dead: 1`.
-   * @throws SendallError `BAD_DATA` if it is neither a string nor bytes, or `to` neither a connection nor an id
+   * Sends to a single connection. A connection that has gone is no error: the receipt says `dead: 1`.
+   * @throws SendallError `BAD_DATA` if `data` is neither a string nor bytes, or `to` neither a connection nor an id
    */
   unicast(data: Data, to: ConnectionRef): Receipt;
   /**
-   * Sends to all but the source; to all, if the source has gone.
+   * Sends to every connection except the source; to every connection, if the source has gone.
    * @throws SendallError `BAD_DATA`, `BAD_ROOM`
    */
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt;
   /**
-   * Sends to all.
+   * Sends to every connection.
    * @throws SendallError `BAD_DATA`, `BAD_ROOM`
    */
   sendall(data: Data, options?: RoomOption): Receipt;
@@ -53,26 +53,26 @@ export interface Verbs<D = ConnectionData, P = Params> {
   leave(connection: ConnectionRef, room: string): boolean;
   /** The open members of a room, in order of joining; a copy. @throws SendallError `BAD_ROOM` */
   members(room: string): Connection<D, P>[];
-  /** The names of all rooms; a copy. */
+  /** The names of the rooms that have members; a copy. */
   rooms(): string[];
-  /** All open connections, in order of opening; a copy. */
+  /** Every open connection, in order of opening; a copy. */
   connections(): Connection<D, P>[];
   /**
    * Posts an `info` event to the handler.
-   * @param to whom it is about
-   * @returns `false` if `mailbox.maxInfo` of them wait already, or the connection has gone
+   * @param to the connection that the event is about
+   * @returns `false` if `mailbox.maxInfo` such events wait already, or the connection has gone
    * @throws SendallError `BAD_DATA` if `to` is neither a connection nor an id
    */
   tell(data: unknown, to?: ConnectionRef): boolean;
   /**
    * Posts an `info` event after `ms` milliseconds of the server's clock (virtual time in tests).
-   * @param to whom it is about; nothing is posted if it has gone by then
+   * @param to the connection that the event is about; nothing is posted if the connection has gone by then
    * @throws SendallError `BAD_DURATION`, `BAD_DATA`
    */
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel;
   /**
    * Resolves after `ms` milliseconds of the server's clock (virtual time in tests); never, if the server closes before. In a
-   * `perConnection` handler a sleep that is under way ends when its connection goes.
+   * `perConnection` handler a pending sleep ends when its connection goes.
    * @throws SendallError `BAD_DURATION`
    */
   sleep(ms: number): Promise<void>;
@@ -80,7 +80,7 @@ export interface Verbs<D = ConnectionData, P = Params> {
   now(): number;
 }
 
-/** What a handler sends with: its second argument. Works at any time, also after an `await`. */
+/** The verbs for sending: the second argument of a handler. Usable at any time, also after an `await`. */
 export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
   /** As {@link Connection.close}. @throws SendallError `BAD_DATA`, `BAD_CLOSE_CODE` */
   close(to: ConnectionRef, code?: number, reason?: string): boolean;

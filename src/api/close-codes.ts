@@ -1,21 +1,21 @@
 /**
- * Reason to close code and text: the only place with close-code numbers (RFC 6455 section 7.4). The client asks here too, in
- * browsers, so nothing of Node is used.
+ * Close codes with their reasons and meanings: the only file with close-code numbers (RFC 6455 section 7.4). Server and client use the
+ * file, the client in browsers too, so nothing of Node is imported.
  */
 
 import { show } from "../runtime/show.js";
 import { isError, readProperty } from "../runtime/thrown.js";
 import { SendallError } from "./errors.js";
 
-/** Why a connection is closed, as it goes into the close frame. */
+/** Why a connection is closed, as the close frame says. */
 export interface CloseReason {
   readonly code: number;
   readonly reason: string;
 }
 
-/** A close frame without a code arrived (never sent). */
+/** Stands for a close frame without a code (never sent). */
 export const NO_CODE = 1005;
-/** The connection ended without a close frame (never sent). */
+/** Stands for an end without a close frame (never sent). */
 export const ABNORMAL = 1006;
 
 export const NORMAL: CloseReason = { code: 1000, reason: "" };
@@ -24,37 +24,37 @@ export const IDLE: CloseReason = { code: 1000, reason: "idle" };
 export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
 export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
 
-/** No single message is too big (1009) and no frame is wrong (1002): RFC 6455 section 7.4.1 leaves the policy violation. */
+/** No single message is too big (1009) and no frame is invalid (1002): RFC 6455 section 7.4.1 leaves 1008, policy violation. */
 export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
 
-/** Each of its messages is small enough for 1009, and trying again later (1013) would end in the same way. */
+/** Every single message is short enough, which rules out 1009; trying again later (1013) would end in the same way. */
 export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
 
-/** What SockJS has beside these: a second receiver at a session, one that was cut, and a message that is no list of strings. */
+/** Codes of SockJS: a second receiver at a session, a session that was cut, and a message that is not a list of strings. */
 export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
 export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };
 export const BROKEN_FRAMING: CloseReason = { code: 3000, reason: "Broken framing." };
-/** Closes the WebSocket below a SockJS session after a `c[…]` frame has told the client why. */
+/** Closes the WebSocket below a SockJS session after a `c[…]` frame has told the client the reason. */
 export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure" };
 
-/** A message is longer than may be, on a connection that `ws` does not read. */
+/** A message is longer than allowed, on a connection that `ws` does not read. */
 export class TooLarge extends RangeError {
   readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 }
 
-/** What a peer has sent of one message holds too much beside the message, where `ws` does not count. */
+/** An unfinished message keeps too much in memory besides its own bytes, where `ws` does not count. */
 export class TooManyParts extends RangeError {
   readonly code = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
   readonly closing: CloseReason = TOO_MANY_PARTS;
 }
 
-/** A peer of a SockJS session has sent what is none of its messages. */
+/** A peer of a SockJS session has sent something that is not a SockJS message. */
 export class BrokenFraming extends Error {
   readonly code = "SOCKJS_BROKEN_FRAMING";
   readonly closing: CloseReason = BROKEN_FRAMING;
 }
 
-/** The codes that the WebSocket library answers a broken frame with, by the library's error code. */
+/** The codes with which `ws` answers a broken frame, by the error code of `ws`. */
 const protocolErrors: Readonly<Record<string, number>> = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
   WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
@@ -64,11 +64,11 @@ const protocolErrors: Readonly<Record<string, number>> = {
 const PROTOCOL_ERROR = 1002;
 const INVALID_PAYLOAD = 1007;
 
-/** The code with which a protocol error closed the connection; `undefined` if the error is one of the socket. */
+/** The code with which a protocol error closed the connection; `undefined` for an error of the socket. */
 export function protocolErrorCode(error: Error): number | undefined {
   const said = readProperty(error, "code");
   const code = typeof said === "string" ? said : "";
-  // What a compressed message holds is no deflate stream (RFC 7692): the library closes with this.
+  // The content of a compressed message is not a deflate stream (RFC 7692): `ws` closes with 1007.
   if (code.startsWith("Z_")) return INVALID_PAYLOAD;
   if (isError(error) && error instanceof BrokenFraming) return BROKEN_FRAMING.code;
   if (!code.startsWith("WS_ERR_")) return undefined;
@@ -93,21 +93,21 @@ export function isBrowserCode(code: number): boolean {
   return code === NORMAL.code || (code >= 3000 && code <= 4999);
 }
 
-/** A close frame holds 125 bytes (RFC 6455 section 5.5), two of them the code. */
+/** A close frame holds 125 bytes (RFC 6455 section 5.5), of which the code takes two. */
 export const MAX_REASON_BYTES = 123;
 
-/** Cuts a reason to what fits into a close frame, at a character. */
+/** Cuts a reason, at a character, to the length that fits into a close frame. */
 export function cutReason(reason: string): string {
   const text = String(reason);
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= MAX_REASON_BYTES) return text;
   let end = MAX_REASON_BYTES;
-  // A byte of the form 10xxxxxx continues a character: step back to where one begins.
+  // A byte of the form 10xxxxxx continues a character: step back to the character's first byte.
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, end));
 }
 
-/** Throws `BAD_CLOSE_CODE` unless a browser lets a page send this code, so that a client does the same everywhere. */
+/** Throws `BAD_CLOSE_CODE` unless a browser lets a page send the code: a client accepts the same codes in browsers and in Node. */
 export function checkClientCloseCode(code: unknown): asserts code is number {
   if (typeof code !== "number" || !Number.isInteger(code) || !isBrowserCode(code))
     throw new SendallError("BAD_CLOSE_CODE", `close code: a client may send 1000 or 3000-4999, got ${show(code)}`);
@@ -116,14 +116,15 @@ export function checkClientCloseCode(code: unknown): asserts code is number {
 /** What a close code says to a client. */
 interface CloseMeaning {
   readonly text: string;
-  /** Connecting again would end in the same way: a client that is told this stays away. */
+  /** Connecting again would end in the same way: a client that gets the code stays away. */
   readonly isFinal: boolean;
 }
 
 /**
- * What the registered codes say (RFC 6455 section 7.4.1 and IANA's registry). A client stays away when its peer is done with it,
- * does not want it, or cannot take what it sends. It comes back when the peer speaks of itself, or nobody said anything. All
- * other codes are the application's own: it comes back after them too, since only the application knows better.
+ * The registered codes (RFC 6455 section 7.4.1 and IANA's registry). A client stays away if the server is done with the client, does
+ * not want it, or cannot take what the client sends. A client comes back if the code is about the server itself, or if there was no
+ * code. Codes that are not listed here are the application's own: a client comes back after such a code, since only the application
+ * knows better.
  */
 const meanings: Readonly<Record<number, CloseMeaning>> = {
   1000: { text: "normal closure", isFinal: true },
@@ -145,25 +146,25 @@ const meanings: Readonly<Record<number, CloseMeaning>> = {
   3008: { text: "timeout", isFinal: false },
 };
 
-/** Whether a client that was closed with this code stays away. */
+/** Whether a client stays away after a close with this code. */
 export function isFinalCode(code: number): boolean {
   return meanings[code]?.isFinal ?? false;
 }
 
-/** Whether a connection that was closed with this code came to its end, not to grief. */
+/** Whether a close with this code is an ordinary end, not a failure. */
 export function isNormalEnd(code: number): boolean {
   return code === NORMAL.code || code === GOING_AWAY.code || code === NO_CODE;
 }
 
-/** What a registered close code says, in words; `""` for one of an application's own. */
+/** A registered close code in words; `""` for an application's own code. */
 export function closeCodeText(code: number): string {
   return meanings[code]?.text ?? "";
 }
 
-/** Answers of HTTP that blame the moment, not the request (RFC 9110, 8470, 6585). */
+/** HTTP statuses that blame the moment, not the request (RFC 9110, 8470, 6585). */
 const PASSING_STATUSES: readonly number[] = [408, 425, 429];
 
-/** Whether a client whose upgrade was refused with this HTTP status stays away: asking again would be answered in the same way. */
+/** Whether a client stays away after an upgrade refused with this HTTP status: another request would get the same answer. */
 export function isFinalStatus(status: number): boolean {
   return status >= 400 && status < 500 && !PASSING_STATUSES.includes(status);
 }

@@ -1,76 +1,82 @@
-/** The contract of a cluster adapter, for its authors. */
+/**
+ * The contract of a cluster adapter, for authors of adapters. The room `cluster` calls an adapter when a server starts, and ends the link
+ * when the server closes.
+ */
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 
-/** What an adapter is told of the node that it serves, and tells it. */
+/** The node that an adapter serves: its facts, and the calls by which the adapter reports to the node. */
 export interface ClusterNode {
   /** Names the node: 12 hexadecimal digits, chosen anew for each server. */
   readonly id: string;
-  /** The server's clock, for whatever the adapter times itself. */
+  /** The server's clock, for the adapter's own timers. */
   readonly clock: Clock;
   /** The server's log. */
   readonly log: Logger;
-  /** A packet has arrived. The bytes are read before this returns. Never throws. */
+  /** A packet has arrived. The node reads the bytes before the call returns. Never throws. */
   received(subject: string, packet: Uint8Array): void;
   /** The engine is reached and takes packets. */
   up(): void;
-  /** The engine cannot be reached, or not any more. */
+  /** The engine cannot be reached, or can no longer be reached. */
   down(error: unknown): void;
 }
 
 /**
  * Carries packets between the nodes of a cluster: what the option `cluster` of `serve` takes. `nats()`, `redis()` and `workers()`
- * make one; whoever writes another runs `testClusterAdapter` of `sendall/testing/cluster-adapter` on it.
+ * make an adapter; an author of another adapter tests it with `testClusterAdapter` of `sendall/testing/cluster-adapter`.
  *
- * A packet is bytes, a subject a string of the characters `A`-`Z` `a`-`z` `0`-`9` `%` `@` `#` `_` `-` and `.`, at most 1,024 of them and
- * without empty parts between dots. The adapter looks into neither.
+ * A packet is bytes. A subject is a string of at most 1,024 of the characters `A`-`Z` `a`-`z` `0`-`9` `%` `@` `#` `_` `-` and `.`,
+ * without empty parts between dots. The adapter interprets neither packets nor subjects.
  */
 export interface ClusterAdapter {
   /** Names the engine in errors and logs: `"nats"`. */
   readonly name: string;
-  /** Whether `serve` resolves without the engine, and the link comes up once it is there. Default `false`. */
+  /** Whether `serve` resolves without the engine, and the link comes up once the engine is there. Default `false`. */
   readonly waitForLink?: boolean;
   /**
-   * Makes a node's link; called once for each server, and one adapter MAY be asked by several servers.
+   * Makes a node's link; called once for each server. Several servers MAY open the same adapter.
    *
-   * It MUST begin to connect, and MUST NOT call the node before it has returned (or its promise has resolved). It MUST throw or reject
-   * if no link can ever come, with an error that says what to do.
+   * `open` MUST begin to connect, and MUST NOT call the node before `open` has returned (or its promise has resolved). If no link can
+   * ever come, `open` MUST throw or reject, with an error that says what to do.
    *
-   * Once the engine takes packets and subscriptions the adapter MUST call `node.up()`; when that is no longer so, or a first attempt
-   * has failed, `node.down(error)`; and it MUST go on trying, with growing or random pauses, until `close`. An engine that falls
-   * silent without closing its connection MUST be noticed, too.
+   * Once the engine takes packets and subscriptions, the adapter MUST call `node.up()`. When the engine no longer does, or a first
+   * attempt has failed, the adapter MUST call `node.down(error)`, and MUST go on trying, with growing or random pauses, until `close`.
+   * An engine that falls silent without closing its connection MUST be noticed, too.
    */
   open(node: ClusterNode): ClusterLink | Promise<ClusterLink>;
 }
 
 /** One node's link to its engine. */
 export interface ClusterLink {
-  /** A packet of more bytes is never handed over. */
+  /** The size limit of a packet, in bytes: a larger packet is never handed over. */
   readonly maxPacketBytes: number;
   /**
-   * Hands a packet to the engine, for all nodes that subscribe to the subject. Called while the link is up only.
+   * Hands a packet to the engine, for every node that subscribes to the subject. Called only while the link is up.
    *
-   * The bytes are the adapter's from then on. It MUST NOT throw or wait. It MUST return `false`, and forget the packet, if it cannot be
-   * written now: because the link has gone, or more bytes wait for the engine than the adapter is ready to hold. What one node publishes MUST
-   * reach each subscriber in that order, over all subjects, at most once. Nothing that is published while the link is down may be
-   * kept and sent later. The node's own packets MAY come back to it.
+   * The bytes are the adapter's from then on. `publish` MUST NOT throw or wait. It MUST return `false`, and drop the packet, if the
+   * packet cannot be written now: because the link has gone, or more bytes wait for the engine than the adapter is ready to hold. The
+   * packets of a node MUST reach each subscriber in the order of publishing, across subjects, at most once. A packet that is published
+   * while the link is down MUST NOT be kept and sent later. The node's own packets MAY come back to the node.
    */
   publish(subject: string, packet: Uint8Array): boolean;
-  /** Ends a run of `publish`: what was handed over MUST now be on its way, with no other call to wait for. */
+  /** Ends a run of `publish` calls: the packets handed over MUST now be on their way, without waiting for another call. */
   flush(): void;
   /**
-   * Asks for all packets on these subjects, to be handed to `node.received` in the order of their arrival.
+   * Asks for every packet on the given subjects, to be handed to `node.received` in order of arrival.
    *
-   * It MUST resolve when the engine has confirmed: what any node publishes from then on arrives. It MUST reject if the engine refuses,
-   * or the link goes down before. Called again for the same subjects after each `node.up()`; what the engine's client has renewed by
-   * itself MUST NOT be delivered twice.
+   * The promise MUST resolve when the engine has confirmed: packets that any node publishes from then on arrive. The promise MUST reject
+   * if the engine refuses, or the link goes down before. Called again for the same subjects after each `node.up()`; for subscriptions
+   * that the engine's client has renewed by itself, packets MUST NOT be delivered twice.
    */
   subscribe(subjects: readonly string[]): Promise<void>;
-  /** Ends subscriptions, also those that the engine's client has renewed by itself. It MUST NOT throw, also if there is none. */
+  /**
+   * Ends subscriptions, also those that the engine's client has renewed by itself. MUST NOT throw, also if there is no such
+   * subscription.
+   */
   unsubscribe(subjects: readonly string[]): void;
   /**
-   * Ends the link: what was published before is still sent if the link is up. It MUST resolve, leave no timer and no socket behind,
-   * and call the node no more.
+   * Ends the link: packets published before are still sent if the link is up. The promise MUST resolve, and the adapter MUST leave no
+   * timer and no socket behind and call the node no more.
    */
   close(): Promise<void>;
 }

@@ -1,29 +1,29 @@
-/** The events of a handler. */
+/** The events that a handler gets: for each connection from `open` to `closed`, and `info` events of the program. */
 import type { ClosedBy, Connection, ConnectionData, Params } from "./connection.js";
 
 /** How a connection ended. */
 export interface Ending {
-  /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
+  /** The code of the peer's close frame, else of the server's close frame, else 1006 (RFC 6455 section 7.1.5). */
   readonly code: number;
   /** The reason that goes with the code. */
   readonly reason: string;
   /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
-  /** Who ended it. */
+  /** Which side ended the connection. */
   readonly by: ClosedBy;
 }
 
-/** A connection has opened: the first event of each. */
+/** A connection has opened: the first event of each connection. */
 export interface OpenEvent<D = ConnectionData, P = Params> {
   readonly type: "open";
-  /** Who has come; a target and a member from now on. */
+  /** The new connection; a target and a member from now on. */
   readonly connection: Connection<D, P>;
 }
 
 /** A message has arrived. */
 export interface MessageEvent<D = ConnectionData, P = Params> {
   readonly type: "message";
-  /** Who has sent it. */
+  /** The sender. */
   readonly connection: Connection<D, P>;
   /** A string from a text frame, a Buffer from a binary one. The Buffer may be kept. */
   readonly data: string | Buffer;
@@ -31,47 +31,47 @@ export interface MessageEvent<D = ConnectionData, P = Params> {
   readonly text: string;
 }
 
-/** A connection has ended: the last event of each. */
+/** A connection has ended: the last event of each connection. */
 export interface ClosedEvent<D = ConnectionData, P = Params> {
   readonly type: "closed";
-  /** Who has gone; its `rooms` and `data` are those of before. */
+  /** The connection that has gone; `rooms` and `data` are as before the end. */
   readonly connection: Connection<D, P>;
-  /** The code of the peer's close frame, else of the one we sent, else 1006 (RFC 6455 section 7.1.5). */
+  /** The code of the peer's close frame, else of the server's close frame, else 1006 (RFC 6455 section 7.1.5). */
   readonly code: number;
   /** The reason beside that code, `""` if there was none. */
   readonly reason: string;
   /** Whether both sides sent a close frame. */
   readonly wasClean: boolean;
-  /** Who ended it. */
+  /** Which side ended the connection. */
   readonly by: ClosedBy;
 }
 
 /** The socket or the protocol failed; `closed` follows. */
 export interface ErrorEvent<D = ConnectionData, P = Params> {
   readonly type: "error";
-  /** Whose socket it is. */
+  /** The connection whose socket or protocol failed. */
   readonly connection: Connection<D, P>;
-  /** What the socket or the protocol says. */
+  /** The error that the socket or the protocol reports. */
   readonly error: Error;
 }
 
 /** Something from the rest of the program (`tell`) or a timer (`after`). */
 export interface InfoEvent<D = ConnectionData, P = Params> {
   readonly type: "info";
-  /** What `tell` or `after` was given, as it is. */
+  /** The value that `tell` or `after` was given, unchanged. */
   readonly data: unknown;
-  /** Whom it is about, if it was addressed. */
+  /** The connection that the event is about, if `to` was given. */
   readonly connection?: Connection<D, P>;
 }
 
 /** A connection has been silent for as long as `connection.idle(ms)` asked. */
 export interface IdleEvent<D = ConnectionData, P = Params> {
   readonly type: "idle";
-  /** Who is silent. */
+  /** The silent connection. */
   readonly connection: Connection<D, P>;
 }
 
-/** What a handler gets; tell them apart by `type`. */
+/** Any event that a handler gets; `type` tells events apart. */
 export type ServerEvent<D = ConnectionData, P = Params> =
   | OpenEvent<D, P>
   | MessageEvent<D, P>

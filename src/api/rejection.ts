@@ -1,4 +1,7 @@
-/** How an upgrade is turned down before it happens: by us, or by the user's `authorize`. */
+/**
+ * Refusals of an upgrade: HTTP answers in place of the upgrade. The server makes a `Refusal` for its own reasons; the user's `authorize`
+ * makes a `Rejection`, by `reject`.
+ */
 
 import { show } from "../runtime/show.js";
 import { SendallError } from "./errors.js";
@@ -11,7 +14,7 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What `reject` returns; `authorize` hands it on, or throws it. */
+/** The result of `reject`, which `authorize` returns or throws. */
 export class Rejection {
   /** The answer in place of the upgrade. */
   readonly refusal: Refusal;
@@ -22,15 +25,17 @@ export class Rejection {
   }
 }
 
-/** A token and a field value (RFC 9110 section 5): a line break in one would let its author write the rest of the answer. */
+/**
+ * A token and a field value (RFC 9110 section 5): a line break in either would let the author of a header write the rest of the answer.
+ */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
- * For `authorize`, to return or to throw: turns the peer down with this status, body and these headers, unchanged.
+ * Refuses an upgrade with the given status, body and headers, unchanged. `authorize` has to return or throw the result.
  *
  * @param status an HTTP status from 400 to 599, or a redirect from 300
- * @throws SendallError `BAD_DATA` for any other status, a body that is no string, or a header that HTTP does not allow
+ * @throws SendallError `BAD_DATA` for any other status, a body that is not a string, or a header that HTTP does not allow
  */
 export function reject(status: number, body = "", headers: Readonly<Record<string, string>> = {}): Rejection {
   if (!Number.isInteger(status) || status < 300 || status > 599)

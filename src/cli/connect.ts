@@ -1,6 +1,6 @@
 /**
- * The command `sendall connect <url>`: a client in the shell, for people at a terminal and for scripts. Messages go to standard
- * output, all else to standard error. It runs on `sendall/client`, without its reconnecting: a tool ends with its connection.
+ * The command `sendall connect <url>`: a WebSocket client in the shell, for people at a terminal and for scripts. Messages go to standard
+ * output, everything else to standard error. Uses `sendall/client` without reconnecting: the command exits when the connection closes.
  */
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
@@ -12,7 +12,7 @@ import type { ClientClosing } from "../client/options.js";
 import { problemOf } from "../client/socket.js";
 import { createClock, type Timer } from "../runtime/clock.js";
 import { messageOf } from "../runtime/thrown.js";
-import { complain, leave, wrongUsage } from "./exit.js";
+import { exitCodeOf, exitWithError, exitWithText, usageError } from "./exit.js";
 import { createScreen, type Screen } from "./screen.js";
 
 const USAGE = `Usage: sendall connect <url> [options]
@@ -49,8 +49,8 @@ const FLAGS = {
 
 const EXIT = { done: 0, notConnected: 1, badInput: 2, lost: 3, closedWithError: 4 } as const;
 
-/** What `sendall connect` was asked to do, checked. */
-interface Task {
+/** The checked command line of `sendall connect`. */
+interface ConnectTask {
   readonly url: string;
   readonly protocols: readonly string[];
   readonly headers: Readonly<Record<string, string>>;
@@ -61,11 +61,11 @@ interface Task {
 
 export async function connectCommand(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args);
-  if (values.help) return leave(EXIT.done, USAGE);
+  if (values.help) return exitWithText(EXIT.done, USAGE);
   const [url, ...rest] = positionals;
-  if (url === undefined) throw misuse("connect needs a URL");
-  if (rest.length > 0) throw misuse(`connect takes one URL, got ${positionals.length}`);
-  const task: Task = {
+  if (url === undefined) throw connectUsageError("connect needs a URL");
+  if (rest.length > 0) throw connectUsageError(`connect takes one URL, got ${positionals.length}`);
+  const task: ConnectTask = {
     url,
     protocols: values.protocol,
     headers: readHeaders(values.header),
@@ -73,27 +73,27 @@ export async function connectCommand(args: readonly string[]): Promise<void> {
     isBinary: values.binary,
     waitMs: readWait(values.wait),
   };
-  leave(await new Talk(task).run(), "");
+  exitWithText(await new ConnectSession(task).run(), "");
 }
 
 function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
   } catch (error) {
-    throw misuse(messageOf(error));
+    throw connectUsageError(messageOf(error));
   }
 }
 
-function misuse(problem: string): SendallError {
-  return wrongUsage(problem, "sendall connect --help");
+function connectUsageError(problem: string): SendallError {
+  return usageError(problem, "sendall connect --help");
 }
 
-/** Headers of one name are one header, as HTTP has it (RFC 9110 section 5.2). */
+/** Repeated headers are joined into a single header, as in HTTP (RFC 9110 section 5.2). */
 function readHeaders(lines: readonly string[]): Record<string, string> {
   const headers = new Map<string, string>();
   for (const line of lines) {
     const [, name = "", value = ""] = /^([^:]+):\s*(.*?)\s*$/.exec(line) ?? [];
-    if (name === "") throw misuse(`--header: expected "name: value", got ${JSON.stringify(line)}`);
+    if (name === "") throw connectUsageError(`--header: expected "name: value", got ${JSON.stringify(line)}`);
     const before = headers.get(name);
     headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
@@ -102,30 +102,30 @@ function readHeaders(lines: readonly string[]): Record<string, string> {
 
 function readWait(text: string): number {
   if (!/^\d{1,6}(\.\d+)?$/.test(text))
-    throw misuse(`--wait: expected a number of seconds, got ${JSON.stringify(text)}`);
+    throw connectUsageError(`--wait: expected a number of seconds, got ${JSON.stringify(text)}`);
   return Number(text) * 1000;
 }
 
-/** So many bytes may wait for the network before no more is read from a pipe. */
+/** A pipe is not read further while more than 1 MiB waits for the network. */
 const HIGH_WATER_BYTES = 1_048_576;
-/** How often to look whether they have left: a socket of a client does not say. */
-const LOOK_MS = 20;
+/** How often the waiting bytes are checked: the client has no event for a drained socket. */
+const POLL_MS = 20;
 
-/** One connection, from dialling to the exit code. */
-class Talk {
-  readonly #task: Task;
+/** A connection, from the handshake to the exit code. */
+class ConnectSession {
+  readonly #task: ConnectTask;
   readonly #screen: Screen;
   readonly #client: Client;
   readonly #clock = createClock();
   readonly #closing: Promise<ClientClosing>;
-  #quiet: Timer | undefined;
+  #quietTimer: Timer | undefined;
   #hasInputEnded = false;
   #hasBadInput = false;
   #signal: "SIGINT" | "SIGTERM" | undefined;
-  /** What the connection broke by, if its socket has said so. */
+  /** The error of the socket, if a socket error broke the connection. */
   #cause: unknown;
 
-  constructor(task: Task) {
+  constructor(task: ConnectTask) {
     this.#task = task;
     const { url, protocols, headers } = task;
     let onClose: (closing: ClientClosing) => void = () => {};
@@ -144,10 +144,10 @@ class Talk {
     });
     this.#screen = createScreen({
       onLine: (line) => this.#sendLine(line, "this line"),
-      onLeave: () => this.#onSignal("SIGINT"),
-      onEnd: () => void this.#client.close(),
-      // Whoever read the messages has had enough.
-      onBroken: () => leave(EXIT.done, ""),
+      onInterrupt: () => this.#onSignal("SIGINT"),
+      onInputClosed: () => void this.#client.close(),
+      // The reader of the messages, such as `head`, has closed the pipe.
+      onOutputClosed: () => exitWithText(EXIT.done, ""),
     });
   }
 
@@ -156,17 +156,17 @@ class Talk {
     try {
       await this.#client.opened;
     } catch (error) {
-      if (this.#signal !== undefined) return signalCode(this.#signal);
+      if (this.#signal !== undefined) return exitCodeOf(this.#signal);
       this.#screen.failure(messageOf(error));
       return EXIT.notConnected;
     }
     const { protocol } = this.#client;
-    // First, so that whoever reads that we are connected can type: before, Ctrl-C was the terminal's, and a signal.
-    const isAsking = this.#screen.ask();
+    // Before the status line, so that a user who reads "Connected" can type at once. Until now Ctrl-C was a signal from the terminal.
+    const isPrompting = this.#screen.startPrompt();
     this.#screen.status(`Connected to ${this.#task.url}${protocol === "" ? "" : ` (${protocol})`}`);
-    if (!isAsking) this.#sendPipe().catch((error) => complain(new Error(`cannot read: ${messageOf(error)}`)));
+    if (!isPrompting) this.#sendPipe().catch((error) => exitWithError(new Error(`cannot read: ${messageOf(error)}`)));
     const closing = await this.#closing;
-    this.#quiet?.cancel();
+    this.#quietTimer?.cancel();
     this.#screen.stop();
     return this.#exitCode(closing);
   }
@@ -175,10 +175,10 @@ class Talk {
     let count = 0;
     for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
       this.#sendLine(line, `line ${++count}`);
-      if (this.#client.bufferedAmount > HIGH_WATER_BYTES) await this.#drained();
+      if (this.#client.bufferedAmount > HIGH_WATER_BYTES) await this.#untilDrained();
     }
     this.#hasInputEnded = true;
-    this.#awaitQuiet();
+    this.#restartQuietTimer();
   }
 
   #sendLine(line: string, name: string): void {
@@ -190,34 +190,34 @@ class Talk {
     }
   }
 
-  #drained(): Promise<void> {
+  #untilDrained(): Promise<void> {
     return new Promise((resolve) => {
-      const look = (): void => {
+      const poll = (): void => {
         if (this.#client.bufferedAmount <= HIGH_WATER_BYTES) resolve();
-        else this.#clock.after(LOOK_MS, look);
+        else this.#clock.after(POLL_MS, poll);
       };
-      look();
+      poll();
     });
   }
 
   #onMessage(data: string | Uint8Array): void {
     const text = typeof data === "string" ? data : Buffer.from(data).toString("hex");
     this.#screen.message(this.#task.isJson && typeof data === "string" ? indent(text) : text);
-    this.#awaitQuiet();
+    this.#restartQuietTimer();
   }
 
-  /** A WebSocket has no half-close, and no answer says that it is the last: only silence does. */
-  #awaitQuiet(): void {
+  /** Closes after a time without messages: a WebSocket has no half-close, and no answer is marked as the last. */
+  #restartQuietTimer(): void {
     if (!this.#hasInputEnded) return;
-    this.#quiet?.cancel();
-    this.#quiet = this.#clock.after(this.#task.waitMs, () => {
-      if (this.#client.bufferedAmount > 0) this.#awaitQuiet();
+    this.#quietTimer?.cancel();
+    this.#quietTimer = this.#clock.after(this.#task.waitMs, () => {
+      if (this.#client.bufferedAmount > 0) this.#restartQuietTimer();
       else this.#client.close();
     });
   }
 
   #onSignal(signal: "SIGINT" | "SIGTERM"): void {
-    if (this.#signal !== undefined) process.exit(signalCode(signal));
+    if (this.#signal !== undefined) process.exit(exitCodeOf(signal));
     this.#signal = signal;
     if (this.#client.state === "open") this.#screen.status(`Closing (${signal} once more leaves at once)`);
     this.#client.close();
@@ -225,22 +225,17 @@ class Talk {
 
   #exitCode({ code, reason, wasClean }: ClientClosing): number {
     const words = [String(code), reason || closeCodeText(code)].join(" ").trimEnd();
-    this.#screen.status(wasClean ? `Closed: ${words}` : this.#loss());
+    this.#screen.status(wasClean ? `Closed: ${words}` : this.#lossText());
     if (code === ABNORMAL || !wasClean) return EXIT.lost;
     if (!isNormalEnd(code)) return EXIT.closedWithError;
     return this.#hasBadInput && !this.#screen.isInteractive ? EXIT.badInput : EXIT.done;
   }
 
-  /** A socket that ends without a word has no cause. */
-  #loss(): string {
+  /** Names the cause if the socket reported an error. */
+  #lossText(): string {
     const lost = "The connection was lost";
     return this.#cause === undefined ? lost : `${lost}: ${problemOf(this.#cause).replace(/\s*\n\s*/g, " ")}`;
   }
-}
-
-/** What a shell reports for a program that a signal ended. */
-function signalCode(signal: "SIGINT" | "SIGTERM"): number {
-  return signal === "SIGINT" ? 130 : 143;
 }
 
 function jsonProblem(line: string): string | undefined {
@@ -252,7 +247,7 @@ function jsonProblem(line: string): string | undefined {
   }
 }
 
-/** Text that is not JSON stays as it is. */
+/** Text which is not JSON stays unchanged. */
 function indent(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);

@@ -1,32 +1,32 @@
 /**
- * The command `sendall`: `sendall serve [file]` serves the handler that a file exports by default. People start it in a
- * shell, process managers with `PORT` and `HOST`. Standard output has one line, the address; the log and every complaint go
- * to standard error. `sendall connect <url>` is in `cli/connect.ts`.
+ * The command `sendall`, started in a shell or, with `PORT` and `HOST`, by a process manager: `sendall serve [file]` serves the handler
+ * that a file exports by default, until a signal. Standard output gets a single line with the address; the log and error messages go to
+ * standard error. For `sendall connect <url>` see `connect.ts`.
  */
-import { spawnSync } from "node:child_process";
 import cluster from "node:cluster";
 import { readFileSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { relative, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SendallError } from "../api/errors.js";
 import type { Handler } from "../api/handler.js";
 import { workers } from "../cluster/engines/workers.js";
 import { createStderrLogger, LOG_LEVELS } from "../log/log.js";
 import { checkOf, type OptionRow, type ValueOf } from "../options/kinds.js";
-import { HANDLER_SHAPES, isHandler } from "../options/server-kinds.js";
 import { serverTable } from "../options/server-options.js";
 import { createClock } from "../runtime/clock.js";
 import { show } from "../runtime/show.js";
-import { isError, messageOf, readProperty } from "../runtime/thrown.js";
+import { isError, messageOf } from "../runtime/thrown.js";
 import { serve } from "../server/serve.js";
 import type { Server } from "../server/server.js";
 import { connectCommand } from "./connect.js";
-import { ProcessEnd } from "./ending.js";
-import { complain, leave, wrongUsage } from "./exit.js";
-import { endWithWatcher, Watcher, watchAlso } from "./watch.js";
-import { awaitPrimary, forkWorker, obeyPrimary, tellStarted, Workers, workerPort } from "./workers.js";
+import { exitWithError, exitWithText, usageError } from "./exit.js";
+import { explain, loadHandler } from "./load-handler.js";
+import { ProcessShutdown } from "./process-shutdown.js";
+import { shutDownWithWatcher, Watcher } from "./watch.js";
+import { keepChannelOpen, listenToPrimary, reportStarted, workerPort } from "./worker-process.js";
+import { forkWorker, WorkerSupervisor } from "./worker-supervisor.js";
 
 const USAGE = `Usage: sendall serve [file] [options]
 
@@ -63,17 +63,14 @@ const FLAGS = {
   version: { type: "boolean", short: "v", default: false },
 } as const;
 
-/** Where our own code lies, for telling it from the user's. */
-const OUR_FOLDER = new URL("..", import.meta.url).href;
-
-/** What `sendall serve` was asked to do, checked. */
-interface Task {
+/** The checked command line of `sendall serve`. */
+interface ServeTask {
   readonly file: string | undefined;
   readonly port: number;
   readonly host: string;
   readonly static: string | undefined;
   readonly sockjs: boolean;
-  /** 0: all in this process. */
+  /** 0: no workers, the server runs in this process. */
   readonly workers: number;
   readonly level: string;
 }
@@ -81,12 +78,12 @@ interface Task {
 export async function main(args: readonly string[]): Promise<void> {
   if (args[0] === "connect") return connectCommand(args.slice(1));
   const { values, positionals } = parse(args);
-  if (values.help) return leave(0, USAGE);
-  if (values.version) return leave(0, `${readVersion()}\n`);
+  if (values.help) return exitWithText(0, USAGE);
+  if (values.version) return exitWithText(0, `${readVersion()}\n`);
   const [command, file, ...rest] = positionals;
-  if (command === undefined) return leave(2, USAGE);
-  if (command !== "serve") throw wrongUsage(`there is no command "${command}"`);
-  if (rest.length > 0) throw wrongUsage(`serve takes one file, got ${positionals.length - 1}`);
+  if (command === undefined) return exitWithText(2, USAGE);
+  if (command !== "serve") throw usageError(`there is no command "${command}"`);
+  if (rest.length > 0) throw usageError(`serve takes one file, got ${positionals.length - 1}`);
   const task = check(values, file);
   if (values.watch) watch(args, task);
   else if (task.workers > 0 && cluster.isPrimary) await runWorkers(task);
@@ -99,21 +96,21 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
   } catch (error) {
-    throw wrongUsage(messageOf(error));
+    throw usageError(messageOf(error));
   }
 }
 
-/** All that can be known before anything is loaded, so that `--watch` does not wait for a command line to change. */
-function check(flags: Values, file: string | undefined): Task {
-  // An empty variable counts as none: that is what `PORT= command` means in a shell.
+/** Checks the command line before anything is loaded, so that `--watch` does not wait for a change after a mistake there. */
+function check(flags: Values, file: string | undefined): ServeTask {
+  // An empty variable counts as unset: `PORT= command` means so in a shell.
   const { PORT, HOST } = process.env;
   const port = workerPort() ?? flags.port ?? (PORT || "8080");
   const level = flags["log-level"];
   if (!LOG_LEVELS.includes(level))
-    throw wrongUsage(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
-  if (flags.workers !== undefined && flags.watch) throw wrongUsage("--workers: does not go with --watch");
+    throw usageError(`--log-level: expected one of ${LOG_LEVELS.join(", ")}, got ${show(level)}`);
+  if (flags.workers !== undefined && flags.watch) throw usageError("--workers: does not go with --watch");
   if (flags.workers !== undefined && flags.sockjs)
-    throw wrongUsage("--workers: does not go with --sockjs, whose sessions have to stay in one process");
+    throw usageError("--workers: does not go with --sockjs, whose sessions have to stay in one process");
   if (file !== undefined && !isFile(file)) throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
   return {
     file,
@@ -130,7 +127,7 @@ function countWorkers(given: string | undefined): number {
   if (given === undefined) return 0;
   if (given === "auto") return availableParallelism();
   if (!/^[1-9]\d{0,2}$/.test(given))
-    throw wrongUsage(`--workers: expected a whole number from 1 to 999, or auto, got ${show(given)}`);
+    throw usageError(`--workers: expected a whole number from 1 to 999, or auto, got ${show(given)}`);
   return Number(given);
 }
 
@@ -144,51 +141,53 @@ function isFile(path: string): boolean {
 
 function accept<R extends OptionRow>(row: R, name: string, value: unknown): ValueOf<R> {
   const { expected, accepts } = checkOf(row);
-  if (!accepts(value)) throw wrongUsage(`${name}: expected ${expected}, got ${show(value)}`);
+  if (!accepts(value)) throw usageError(`${name}: expected ${expected}, got ${show(value)}`);
   return value;
 }
 
-async function runWorkers(task: Task): Promise<void> {
+async function runWorkers(task: ServeTask): Promise<void> {
   const { workers: count, host, port, level } = task;
   const print = (line: string): void => console.log(line);
   const log = createStderrLogger(level);
-  const all = new Workers({ count, host, port, clock: createClock(), log, fork: forkWorker, print });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => all.signal(signal));
+  const supervisor = new WorkerSupervisor({ count, host, port, clock: createClock(), log, fork: forkWorker, print });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => supervisor.onSignal(signal));
   workers();
-  await all.run();
+  await supervisor.run();
   process.exit(0);
 }
 
-/** Runs again after each change, in a process of its own. */
-function watch(args: readonly string[], { file }: Task): void {
+/** Runs the command in a child process, and again after each change of a file. */
+function watch(args: readonly string[], { file }: ServeTask): void {
   const command = [fileURLToPath(new URL("../cli.js", import.meta.url)), ...args.filter((arg) => arg !== "--watch")];
   new Watcher({ command, file: file === undefined ? undefined : resolve(file), clock: createClock() }).run();
 }
 
-async function run(task: Task): Promise<void> {
-  const ending = new ProcessEnd();
-  if (isWorker(task)) obeyPrimary(ending.ask);
-  else ending.obeySignals();
-  endWithWatcher(ending.ask);
-  // The loop has nothing left to do, so what is awaited here can never come.
+async function run(task: ServeTask): Promise<void> {
+  const shutdown = new ProcessShutdown();
+  if (isWorker(task)) listenToPrimary(shutdown.request);
+  else shutdown.listenToSignals();
+  shutDownWithWatcher(shutdown.request);
+  // `beforeExit` means an empty event loop: the `await` below would wait forever.
   const onStuck = (): void =>
-    complain(new SendallError("BAD_HANDLER", `${task.file} waits, at its top level or in init, for what cannot come`));
+    exitWithError(
+      new SendallError("BAD_HANDLER", `${task.file} waits, at its top level or in init, for what cannot come`),
+    );
   process.once("beforeExit", onStuck);
   const handler = task.file === undefined ? echo : await loadHandler(task.file);
-  if (isWorker(task)) awaitPrimary();
+  if (isWorker(task)) keepChannelOpen();
   const server = await start(handler, task);
-  ending.drain(server);
+  shutdown.attach(server);
   process.off("beforeExit", onStuck);
   const line = `Listening on ${server.url}${task.static === undefined ? "" : `, pages at ${pageUrl(server)}`}`;
-  if (isWorker(task)) tellStarted(line);
+  if (isWorker(task)) reportStarted(line);
   else console.log(line);
   const end = await server.closed;
   if (end.reason === "handler") throw new SendallError("BAD_HANDLER", `the handler failed: ${explain(end.error)}`);
-  // The handler's own timers and sockets would keep the process alive.
+  // Explicit, since timers and sockets of the handler may keep the process alive.
   process.exit(0);
 }
 
-function isWorker(task: Task): boolean {
+function isWorker(task: ServeTask): boolean {
   return task.workers > 0 && cluster.isWorker;
 }
 
@@ -196,7 +195,7 @@ const echo: Handler = (event, bus) => {
   if (event.type === "message") bus.unicast(event.data, event.connection);
 };
 
-async function start(handler: Handler, task: Task): Promise<Server> {
+async function start(handler: Handler, task: ServeTask): Promise<Server> {
   const { file, port, host, static: folder, sockjs, level } = task;
   const logger = createStderrLogger(level);
   const joined = isWorker(task) && { cluster: workers() };
@@ -210,69 +209,13 @@ async function start(handler: Handler, task: Task): Promise<Server> {
       ["LISTEN_FAILED", "CLUSTER_UNAVAILABLE"].includes(error.code)
     )
       throw error;
-    // The options are checked, so it is what `init` threw.
+    // The options were checked before, so `init` is the only other source of errors.
     throw new SendallError("BAD_HANDLER", `init of ${file} failed: ${explain(error)}`, { cause: error });
   }
 }
 
 function pageUrl(server: Server): string {
   return server.url.replace(/^ws/, "http");
-}
-
-async function loadHandler(file: string): Promise<Handler> {
-  const { href } = pathToFileURL(resolve(file));
-  let module: { readonly default?: unknown };
-  try {
-    module = await import(href);
-  } catch (error) {
-    const place = placeOf(error) ?? placeOfSyntaxError(error, href);
-    watchAlso([resolve(file), ...(place === undefined ? [] : [place.path])]);
-    throw new SendallError("BAD_HANDLER", `cannot load ${file}: ${explain(error, place)}`, { cause: error });
-  }
-  if (isHandler(module.default)) return module.default;
-  const found = "default" in module ? show(module.default) : "no default export";
-  throw new SendallError("BAD_HANDLER", `${file} exports no handler: expected ${HANDLER_SHAPES}, got ${found}`);
-}
-
-/** A line of the user's code. */
-interface Place {
-  readonly path: string;
-  readonly line: string;
-}
-
-/** The first line of code that is not ours in an error's stack. */
-function placeOf(error: unknown): Place | undefined {
-  const stack = isError(error) ? readProperty(error, "stack") : undefined;
-  return typeof stack === "string" ? placeIn(stack) : undefined;
-}
-
-/**
- * Node keeps the place of a syntax error in an ES module to itself until the error ends a process: so let it end one. None of
- * the user's code runs there, unless it was an `import()` in the midst of running that failed.
- */
-function placeOfSyntaxError(error: unknown, href: string): Place | undefined {
-  if (!isError(error) || !(error instanceof SyntaxError)) return undefined;
-  const command = [...process.execArgv, "--input-type=module", "--eval", `import ${JSON.stringify(href)}`];
-  return placeIn(spawnSync(process.execPath, command, { encoding: "utf8", timeout: 10_000 }).stderr);
-}
-
-function placeIn(report: string): Place | undefined {
-  for (const text of report.split("\n")) {
-    const [, at = "", line = ""] = /(?:^|[\s(])((?:file:\/\/|\/|[A-Z]:\\)[^()]*?):(\d+)(?::\d+)?\)?$/.exec(text) ?? [];
-    if (line !== "" && !at.startsWith(OUR_FOLDER))
-      return { path: at.startsWith("file:") ? fileURLToPath(at) : at, line };
-  }
-  return undefined;
-}
-
-/** What went wrong in the user's code and where, in one sentence. */
-function explain(error: unknown, place = placeOf(error)): string {
-  const isUnknown = isError(error) && readProperty(error, "code") === "ERR_UNKNOWN_FILE_EXTENSION";
-  if (isUnknown && /\.[cm]?ts"/.test(messageOf(error)))
-    return `Node ${process.version} does not run TypeScript: compile it first, or use Node 22.18 or later`;
-  const name = isError(error) ? readProperty(error, "name") : undefined;
-  const kind = typeof name === "string" && name !== "Error" ? `${name}: ` : "";
-  return `${kind}${messageOf(error)}${place === undefined ? "" : ` (${relative("", place.path)}:${place.line})`}`;
 }
 
 function readVersion(): string {

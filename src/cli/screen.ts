@@ -1,30 +1,31 @@
 /**
- * What `sendall connect` shows and asks: messages on standard output, status lines and the prompt on standard error. Colours,
- * a prompt and care for control characters only where a terminal is; into a pipe goes every message as it came.
+ * Output and prompt of `sendall connect`: messages on standard output, status lines and the prompt on standard error. Colours, the prompt
+ * and the escaping of control characters are for terminals only; a pipe gets every message unchanged. The command makes the screen, and
+ * stops the prompt when the connection has closed.
  */
 import { clearScreenDown, createInterface, cursorTo, type Interface } from "node:readline";
 import type { WriteStream } from "node:tty";
 
-export interface ScreenEvents {
-  /** A line was typed. */
+export interface ScreenListener {
+  /** The user has typed a line. */
   onLine(line: string): void;
-  /** Ctrl-C was typed. */
-  onLeave(): void;
-  /** Ctrl-D was typed, or the screen was stopped. */
-  onEnd(): void;
-  /** Nobody reads standard output any more. */
-  onBroken(): void;
+  /** The user has typed Ctrl-C at the prompt. */
+  onInterrupt(): void;
+  /** The user has typed Ctrl-D, or the screen was stopped. */
+  onInputClosed(): void;
+  /** The reader of standard output has closed the pipe. */
+  onOutputClosed(): void;
 }
 
 export interface Screen {
-  /** Somebody sits there and types. */
+  /** Whether standard input is a terminal. */
   readonly isInteractive: boolean;
   message(text: string): void;
   status(text: string): void;
   failure(text: string): void;
-  /** Takes lines from now on, and asks for the first after the next status; `false` if nobody could type any. */
-  ask(): boolean;
-  /** Asks no more. */
+  /** Reads lines from now on, and shows the prompt after the next status line. @returns `false` if standard input is no terminal */
+  startPrompt(): boolean;
+  /** Ends the prompt. */
   stop(): void;
 }
 
@@ -32,17 +33,17 @@ const GREEN = 32;
 const RED = 31;
 const GREY = 90;
 
-export function createScreen(events: ScreenEvents): Screen {
+export function createScreen(listener: ScreenListener): Screen {
   const { stdin, stdout, stderr } = process;
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    events.onBroken();
+    listener.onOutputClosed();
   });
-  // With nobody there to read a status line there is nobody to tell.
+  // A closed standard error has no reader, so nothing is left to report.
   stderr.on("error", () => {});
   let lines: Interface | undefined;
 
-  /** Writes a line above the one that is being typed. */
+  /** Writes a line above the prompt. */
   function write(stream: WriteStream, text: string, color: number): void {
     const shown = stream.isTTY ? paint(stream, showControls(text), color) : text;
     if (lines !== undefined) clearPrompt();
@@ -61,20 +62,20 @@ export function createScreen(events: ScreenEvents): Screen {
     message: (text) => write(stdout, text, GREEN),
     status: (text) => write(stderr, text, GREY),
     failure: (text) => write(stderr, `sendall: ${text}`, RED),
-    ask() {
+    startPrompt() {
       if (!stdin.isTTY) return false;
       const isShown = stderr.isTTY === true;
       lines = createInterface({ input: stdin, ...(isShown && { output: stderr }), prompt: "> ", terminal: isShown });
       lines.on("line", (line) => {
-        // Enter alone is how people look whether somebody is still there.
-        if (line !== "") events.onLine(line);
+        // Not an empty line: people press Enter to see whether the program still answers.
+        if (line !== "") listener.onLine(line);
         lines?.prompt();
       });
-      lines.on("SIGINT", () => events.onLeave());
+      lines.on("SIGINT", () => listener.onInterrupt());
       lines.on("close", () => {
         clearPrompt();
         lines = undefined;
-        events.onEnd();
+        listener.onInputClosed();
       });
       return true;
     },
@@ -86,10 +87,10 @@ function paint(stream: WriteStream, text: string, color: number): string {
   return stream.hasColors() ? `\x1b[${color}m${text}\x1b[39m` : text;
 }
 
-/** What could move the cursor or worse is shown, not obeyed: all control characters but tab and line feed. */
+/** Escapes every control character except tab and line feed, so that a message cannot move the cursor or worse. */
 function showControls(text: string): string {
   return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the function escapes control characters
     /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );

@@ -1,44 +1,44 @@
 /**
- * `sendall serve --watch`: runs the command as a child process and starts it anew when a file that it has loaded changes. Node's
- * own watch mode follows inodes on Linux, so that it is blind after the first file that is saved by a rename.
+ * `sendall serve --watch`: runs the command as a child process, and restarts the child when a loaded file changes. Node's own watch mode
+ * follows inodes on Linux, and misses every change after the first save by a rename. The watcher lasts until a signal.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { type FSWatcher, statSync, watch as watchFolder } from "node:fs";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../runtime/clock.js";
-import { ENDING_MS, exitCodeOf } from "./ending.js";
-import { complain } from "./exit.js";
+import { exitCodeOf, exitWithError } from "./exit.js";
+import { SHUTDOWN_MS } from "./process-shutdown.js";
 
-/** Node's loaders, also those of TypeScript, tell a parent process that sets this which files they read. */
+/** In a child with this variable, Node's loaders (of TypeScript, too) report each file that is read to the parent process. */
 const REPORT = "WATCH_REPORT_DEPENDENCIES";
 
-/** In the child: what Node's loaders do not tell, as Node 22 of a module that does not parse. */
-export function watchAlso(paths: readonly string[]): void {
+/** In the child: reports files which Node's loaders leave out, such as a module that does not parse (Node 22). */
+export function reportFiles(paths: readonly string[]): void {
   if (isWatched()) process.send?.({ "watch:require": paths });
 }
 
-/** In the child: a watcher that was killed would leave it behind, and its port taken. */
-export function endWithWatcher(end: () => void): void {
-  if (isWatched()) process.once("disconnect", end);
+/** In the child: shuts down after a watcher that was killed, which would otherwise leave the child behind and the port in use. */
+export function shutDownWithWatcher(shutDown: () => void): void {
+  if (isWatched()) process.once("disconnect", shutDown);
 }
 
 function isWatched(): boolean {
   return process.env[REPORT] !== undefined && process.connected;
 }
 
-/** From an event to the look at the files: an editor saves in several steps. */
-const QUIET_MS = 100;
+/** The time between an event and the check of the files: an editor saves in several steps. */
+const SETTLE_MS = 100;
 /**
- * How often the files are looked at without any event. Folders tell of nothing that happens behind a symbolic link, in a mount
- * of another machine, or after they were themselves replaced.
+ * How often the files are checked without an event. A watched folder reports no change behind a symbolic link, in a mount of another
+ * machine, or after the folder itself was replaced.
  */
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 
 interface FileState {
-  /** Differs from that of an earlier state, and of a file that has taken this one's place; `""` if there is no file. */
-  readonly mark: string;
-  /** When it was written, or put in its place. */
+  /** Changes with each change of the file, and when another file takes its place; `""` without a file. */
+  readonly fingerprint: string;
+  /** When the file was written, or moved to the path. */
   readonly changedAt: number;
 }
 
@@ -46,13 +46,13 @@ interface FileState {
 function stateOf(path: string): FileState {
   try {
     const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
-    return { mark: [dev, ino, size, mtimeMs, ctimeMs].join(" "), changedAt: Math.max(mtimeMs, ctimeMs) };
+    return { fingerprint: [dev, ino, size, mtimeMs, ctimeMs].join(" "), changedAt: Math.max(mtimeMs, ctimeMs) };
   } catch {
-    return { mark: "", changedAt: 0 };
+    return { fingerprint: "", changedAt: 0 };
   }
 }
 
-/** The paths in a report of the child: of CommonJS as they are, of ES modules as addresses, also of modules that are no files. */
+/** Reads the paths in a report of the child: plain for CommonJS, as URLs for ES modules. Modules without a file are left out. */
 function readReport(message: unknown): readonly string[] {
   if (typeof message !== "object" || message === null) return [];
   const lists = ["watch:require", "watch:import"].map((name) => Reflect.get(message, name));
@@ -68,22 +68,22 @@ function readReport(message: unknown): readonly string[] {
 export interface WatcherParts {
   /** The script and its arguments. */
   readonly command: readonly string[];
-  /** The handler's file: its path may be a symbolic link, which the loaders do not tell. */
+  /** The handler's file: the loaders do not report a path that is a symbolic link. */
   readonly file: string | undefined;
   readonly clock: Clock;
 }
 
 export class Watcher {
   readonly #parts: WatcherParts;
-  /** By path, the mark of the file that the child has read. */
+  /** By path: the fingerprint of the file that the child has read. */
   readonly #files = new Map<string, string>();
   readonly #folders = new Map<string, FSWatcher>();
   #child: ChildProcess | undefined;
   #timer: Timer | undefined;
-  #isSoon = false;
+  #isCheckPending = false;
   #deadline: Timer | undefined;
   #isRestarting = false;
-  /** A signal has come for this process. */
+  /** The watcher itself got a signal. */
   #hasSignal = false;
 
   constructor(parts: WatcherParts) {
@@ -93,34 +93,34 @@ export class Watcher {
   run(): void {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => this.#onSignal(signal));
     this.#start();
-    this.#lookLater();
+    this.#schedulePoll();
   }
 
   #start(): void {
     const { command, file } = this.#parts;
-    // A folder may be another one by now.
-    for (const folder of [...this.#folders.keys()]) this.#forget(folder);
+    // Watches every folder anew, since another folder may have taken the place.
+    for (const folder of [...this.#folders.keys()]) this.#unwatch(folder);
     for (const path of this.#files.keys()) this.#add(path);
     if (file !== undefined) this.#add(file);
     const startedAt = this.#parts.clock.now();
     const child = spawn(process.execPath, [...process.execArgv, ...command], {
       stdio: ["inherit", "inherit", "inherit", "ipc"],
       env: { ...process.env, [REPORT]: "1" },
-      // A process group of its own: a Ctrl-C in the terminal would reach everybody in ours, and be passed on a second time.
+      // A process group of its own: Ctrl-C in the terminal signals the whole group of the watcher, which passes the signal on once more.
       detached: process.platform !== "win32",
     });
     this.#child = child;
     child.on("message", (message) => {
-      for (const path of readReport(message)) if (!this.#files.has(path)) this.#addNew(path, startedAt);
+      for (const path of readReport(message)) if (!this.#files.has(path)) this.#addReported(path, startedAt);
     });
-    child.once("error", complain);
+    child.once("error", exitWithError);
     child.once("exit", (code, signal) => this.#onExit(code, signal));
   }
 
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     this.#child = undefined;
     this.#deadline?.cancel();
-    // A signal ends a child that does not listen yet, which is what was asked for.
+    // A signal kills a child that does not listen yet: a success, as requested.
     if (this.#hasSignal) process.exit(signal === null ? (code ?? 1) : signal === "SIGKILL" ? 1 : 0);
     if (this.#isRestarting) {
       this.#isRestarting = false;
@@ -128,7 +128,7 @@ export class Watcher {
     } else process.stderr.write("sendall: waiting for a change\n");
   }
 
-  /** Not left to the child, which the handler's code may block: the second signal leaves at once. */
+  /** The second signal kills the child, which the handler's code may block, and exits. */
   #onSignal(signal: NodeJS.Signals): void {
     if (this.#hasSignal) {
       this.#child?.kill("SIGKILL");
@@ -136,26 +136,26 @@ export class Watcher {
     }
     this.#hasSignal = true;
     if (this.#child === undefined) process.exit(0);
-    // A child that drains already would take this for the second signal.
-    if (!this.#isRestarting) this.#end(this.#child, signal === "SIGHUP" ? "SIGTERM" : signal);
+    // A child draining for a restart would take a further signal for the second.
+    if (!this.#isRestarting) this.#stopChild(this.#child, signal === "SIGHUP" ? "SIGTERM" : signal);
   }
 
-  #end(child: ChildProcess, signal: NodeJS.Signals): void {
+  #stopChild(child: ChildProcess, signal: NodeJS.Signals): void {
     child.kill(signal);
-    this.#deadline = this.#parts.clock.after(ENDING_MS, () => child.kill("SIGKILL"));
+    this.#deadline = this.#parts.clock.after(SHUTDOWN_MS, () => child.kill("SIGKILL"));
   }
 
-  /** The child may have read another state of the file before its report came: then it has to read it again. */
-  #addNew(path: string, startedAt: number): void {
+  /** If the file changed after the child's start, the child may have read the earlier state, and has to restart. */
+  #addReported(path: string, startedAt: number): void {
     const { changedAt } = this.#add(path);
     if (changedAt <= startedAt) return;
     this.#files.set(path, "");
-    this.#onEvent();
+    this.#checkSoon();
   }
 
   #add(path: string): FileState {
     const state = stateOf(path);
-    this.#files.set(path, state.mark);
+    this.#files.set(path, state.fingerprint);
     this.#watch(dirname(path));
     return state;
   }
@@ -163,46 +163,46 @@ export class Watcher {
   #watch(folder: string): void {
     if (this.#folders.has(folder)) return;
     try {
-      const watcher = watchFolder(folder, this.#onEvent);
-      watcher.on("error", () => this.#forget(folder));
+      const watcher = watchFolder(folder, this.#checkSoon);
+      watcher.on("error", () => this.#unwatch(folder));
       this.#folders.set(folder, watcher);
     } catch {
-      // There is no such folder, or the system watches no more: looking finds the change, only later.
+      // The folder does not exist, or the system allows no more watches: polling finds a change later.
     }
   }
 
-  #forget(folder: string): void {
+  #unwatch(folder: string): void {
     this.#folders.get(folder)?.close();
     this.#folders.delete(folder);
   }
 
-  /** Looks soon, also where a log file in the same folder never rests. */
-  readonly #onEvent = (): void => {
-    if (this.#isSoon) return;
-    this.#isSoon = true;
+  /** Does not wait for the last event: a log file in the same folder may change without a pause. */
+  readonly #checkSoon = (): void => {
+    if (this.#isCheckPending) return;
+    this.#isCheckPending = true;
     this.#timer?.cancel();
-    this.#timer = this.#parts.clock.after(QUIET_MS, () => this.#look());
+    this.#timer = this.#parts.clock.after(SETTLE_MS, () => this.#check());
   };
 
-  #lookLater(): void {
-    this.#isSoon = false;
-    this.#timer = this.#parts.clock.after(LOOK_MS, () => {
-      if (this.#changed() === undefined) this.#lookLater();
-      else this.#onEvent();
+  #schedulePoll(): void {
+    this.#isCheckPending = false;
+    this.#timer = this.#parts.clock.after(POLL_MS, () => {
+      if (this.#findChanged() === undefined) this.#schedulePoll();
+      else this.#checkSoon();
     });
   }
 
-  #look(): void {
-    const path = this.#changed();
-    this.#lookLater();
+  #check(): void {
+    const path = this.#findChanged();
+    this.#schedulePoll();
     if (path !== undefined && !this.#hasSignal && !this.#isRestarting) this.#restart(path);
   }
 
-  /** A file that is not there is being saved, or of no use any more: nothing would be gained by starting without it. */
-  #changed(): string | undefined {
+  /** Skips a missing file, which is being saved or was deleted: a restart without the file would gain nothing. */
+  #findChanged(): string | undefined {
     for (const [path, before] of this.#files) {
-      const { mark } = stateOf(path);
-      if (mark !== before && mark !== "") return path;
+      const { fingerprint } = stateOf(path);
+      if (fingerprint !== before && fingerprint !== "") return path;
     }
     return undefined;
   }
@@ -212,7 +212,7 @@ export class Watcher {
     if (this.#child === undefined) this.#start();
     else {
       this.#isRestarting = true;
-      this.#end(this.#child, "SIGTERM");
+      this.#stopChild(this.#child, "SIGTERM");
     }
   }
 }

@@ -1,18 +1,19 @@
 /**
- * The life of a node's link to its engine, as a machine: `connecting → subscribing → up ⇄ down → … → closed`. The relay tells it what
- * the adapter says, and acts on its states; it is a child of the server's root actor, so that `inspect` sees it.
+ * The state of a node's link to the engine, as a state machine: `connecting → subscribing → up ⇄ down → … → closed`. The relay sends
+ * the events that the adapter reports, and acts on the states. The machine is a child of the server's root actor, for the sake of
+ * `inspect`, and ends with the event `close`.
  */
 import { type ActorRefFrom, type AnyActorRef, createActor, setup } from "xstate";
 import type { LinkState } from "../api/stats.js";
 
-/** What the relay tells the link; `up` and `down` are the adapter's words. */
+/** `up` and `down` come from the adapter, `confirmed` and `close` from the relay. */
 export type LinkEvent = { readonly type: "up" | "confirmed" | "down" | "close" };
 
 const machine = setup({ types: { events: {} as LinkEvent } }).createMachine({
   id: "cluster",
   initial: "connecting",
   states: {
-    // A first attempt that has failed changes nothing: whoever waits for the link goes on waiting.
+    // A failed first attempt changes nothing: with `waitForLink` the server goes on waiting for the link.
     connecting: { on: { up: "subscribing" } },
     subscribing: { on: { confirmed: "up", down: "down" } },
     up: { on: { down: "down" } },
@@ -22,7 +23,7 @@ const machine = setup({ types: { events: {} as LinkEvent } }).createMachine({
   on: { close: ".closed" },
 });
 
-export class LinkLife {
+export class LinkMachine {
   readonly #actor: ActorRefFrom<typeof machine>;
 
   constructor(parent: AnyActorRef) {
@@ -34,8 +35,8 @@ export class LinkLife {
     return this.#actor.getSnapshot().value;
   }
 
-  /** @returns the state that this has led to, `undefined` if it has changed nothing */
-  tell(type: LinkEvent["type"]): LinkState | undefined {
+  /** @returns the new state, or `undefined` if the event has changed nothing */
+  send(type: LinkEvent["type"]): LinkState | undefined {
     const before = this.state;
     if (before === "closed") return undefined;
     this.#actor.send({ type });

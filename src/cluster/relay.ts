@@ -1,7 +1,7 @@
 /**
- * A server's part in its cluster: hands what its buses send to the other nodes, and what arrives from those to its buses. One envelope
- * for each message, however many it goes to; what one turn sends on a subject is one packet. The server makes it if it has the
- * option `cluster`, starts it first and closes it last.
+ * A server's part in its cluster: publishes what the buses of this node send, and delivers what arrives from the other nodes. However
+ * many receivers a message has, it travels as one envelope, and a turn's messages on a subject share a packet. A server with the option
+ * `cluster` makes the relay, opens the relay before anything else and closes the relay last.
  */
 import { randomBytes } from "node:crypto";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
@@ -14,97 +14,85 @@ import { isPromiseLike, within } from "../runtime/promises.js";
 import { isError, messageOf } from "../runtime/thrown.js";
 import type { Flushable, Turn } from "../runtime/turn.js";
 import type { Frame } from "../transport/frame.js";
-import { Arrivals } from "./arrivals.js";
-import { type Envelope, packetBytes, type Sealed, seal, writePacket } from "./envelope.js";
-import { Interest } from "./interest.js";
-import type { LinkLife } from "./link.js";
-import type { Inlet, Outlet } from "./outlet.js";
-import { RelayOutlet, type Sending } from "./outlet.js";
-import { Outgoing } from "./streams.js";
+import type { LinkMachine } from "./link.js";
+import type { EnvelopeAddress } from "./packet.js";
+import { PacketReceiver } from "./packet-receiver.js";
+import { PacketSender } from "./packet-sender.js";
+import { type BusRelay, RelayedBus } from "./relayed-bus.js";
+import type { LocalBus, RemoteBus } from "./remote-bus.js";
 import { scopeOf, subjectOf, subjectOfNode } from "./subject.js";
+import { Subscriptions } from "./subscriptions.js";
 
 export interface RelayParts {
   readonly adapter: ClusterAdapter;
   readonly clock: Clock;
   readonly turn: Turn;
   readonly log: Logger;
-  readonly life: LinkLife;
-  /** What this node is called: 12 hexadecimal digits. Default random. */
+  readonly linkMachine: LinkMachine;
+  /** The node's id: 12 hexadecimal digits. Default random. */
   readonly node?: string | undefined;
 }
 
-/** Engines that neither answer nor refuse are given up at the start. */
+/** `open` fails if the engine has neither answered nor refused by then. */
 const START_MS = 30_000;
-/** An engine that does not let go of us. */
+/** The longest time that `close` waits for the engine. */
 const CLOSE_MS = 2_000;
-/** A subscription that the engine has refused is tried again. */
+/** The pause before a refused subscription is tried again. */
 const RETRY_MS = 1_000;
-/** A packet takes no more envelopes from this size on. */
-const PACKET_BYTES = 65_536;
-/** What waits for the end of a turn is sent earlier from this size on. */
-const QUEUE_BYTES = 1_048_576;
 
-/** An id that names its node. */
+/** A connection's id within the cluster: the id of the node, a dot, the id within the node. */
 const ID = /^([0-9a-f]{12})\.[!-~]{1,200}$/;
 
-interface Queued {
-  readonly subject: string;
-  readonly sealed: Sealed;
-}
-
-export class Relay implements Flushable, Sending {
-  /** Names this node. */
+export class Relay implements Flushable, BusRelay {
+  /** The node's id: 12 hexadecimal digits. */
   readonly node: string;
   readonly #parts: RelayParts;
-  readonly #life: LinkLife;
-  readonly #interest: Interest;
-  readonly #arrivals: Arrivals;
-  readonly #outgoing = new Outgoing();
+  readonly #linkMachine: LinkMachine;
+  readonly #subscriptions: Subscriptions;
+  readonly #sender: PacketSender;
+  readonly #receiver: PacketReceiver;
   #link: ClusterLink | undefined;
-  #queue: Queued[] = [];
-  #queuedBytes = 0;
-  #isDirty = false;
-  /** Counts how often the link came up or went down: an answer that belongs to the past is not heard. */
-  #era = 0;
-  #started: { resolve(): void; reject(error: unknown): void } | undefined;
+  #isFlushPending = false;
+  /** Goes up with each change of the link: an engine's answer to a request of an earlier epoch is ignored. */
+  #epoch = 0;
+  #opening: { resolve(): void; reject(error: unknown): void } | undefined;
   #lastProblem = "";
-  #published = 0;
-  #unsent = 0;
 
   constructor(parts: RelayParts) {
     this.node = parts.node ?? randomBytes(6).toString("hex");
     this.#parts = parts;
-    this.#life = parts.life;
-    this.#interest = new Interest(subjectOfNode(this.node), {
-      onOver: (subject) => this.#arrivals.forget(subject),
-      onRefused: (error, subjects) => this.#refused(error, subjects),
+    this.#linkMachine = parts.linkMachine;
+    this.#subscriptions = new Subscriptions(subjectOfNode(this.node), {
+      onUnsubscribed: (subject) => this.#receiver.onUnsubscribed(subject),
+      onRefused: (error, subjects) => this.#onRefused(error, subjects),
     });
-    const { clock, log } = parts;
-    this.#arrivals = new Arrivals({ node: this.node, clock, log, interest: this.#interest });
+    const { adapter, clock, log } = parts;
+    this.#sender = new PacketSender({ node: this.node, engine: adapter.name, log });
+    this.#receiver = new PacketReceiver({ node: this.node, clock, log, subscriptions: this.#subscriptions });
   }
 
   /** Whether messages reach the other nodes. */
   get isUp(): boolean {
-    return this.#life.state === "up";
+    return this.#linkMachine.state === "up";
   }
 
-  /** An id for a connection of this node. */
+  /** @returns the id of a connection within the cluster */
   idOf(id: ConnectionId): ConnectionId {
     return `${this.node}.${id}` as ConnectionId;
   }
 
-  /** The way of a route's bus. */
-  outletOf(path: string): Outlet {
-    return new RelayOutlet(this, scopeOf(path));
+  /** @returns the counterparts of a route's bus */
+  busOfRoute(path: string): RemoteBus {
+    return new RelayedBus(this, scopeOf(path));
   }
 
   stats(): ClusterStats {
-    const { received, missed, rejected } = this.#arrivals;
-    const [published, unsent] = [this.#published, this.#unsent];
+    const { published, unsent } = this.#sender;
+    const { received, missed, rejected } = this.#receiver;
     return {
       node: this.node,
-      link: this.#life.state,
-      subscriptions: this.#interest.confirmed,
+      link: this.#linkMachine.state,
+      subscriptions: this.#subscriptions.confirmed,
       published,
       received,
       unsent,
@@ -114,18 +102,21 @@ export class Relay implements Flushable, Sending {
     };
   }
 
-  /** Resolves when the engine has confirmed that we are heard, or at once if the adapter waits. Rejects with `CLUSTER_UNAVAILABLE`. */
+  /**
+   * Resolves when the engine has confirmed the subscriptions, or as soon as there is a link if the adapter has `waitForLink`. Rejects with
+   * `CLUSTER_UNAVAILABLE`.
+   */
   async open(): Promise<void> {
     const { adapter, clock } = this.#parts;
     const tooLate = new Error(`it did not answer within ${START_MS} ms`);
-    const timer = clock.after(START_MS, () => this.#started?.reject(tooLate));
+    const timer = clock.after(START_MS, () => this.#opening?.reject(tooLate));
     const started = new Promise<void>((resolve, reject) => {
-      this.#started = { resolve, reject };
+      this.#opening = { resolve, reject };
     });
-    // It may fail before it is awaited, or never be.
+    // `started` may reject before the `await` below, or without an `await`.
     started.catch(() => {});
     try {
-      // The link may come up in the very next step: it is there by then.
+      // A link that is no promise is taken without `await`: the link may come up in the very next step, which needs `#link`.
       const link = adapter.open(this.#host());
       this.#link = isPromiseLike(link) ? await link : link;
       if (adapter.waitForLink !== true) await started;
@@ -137,12 +128,12 @@ export class Relay implements Flushable, Sending {
     }
   }
 
-  /** Sends what waits and leaves. */
+  /** Sends the queue, then closes the link. */
   async close(): Promise<void> {
     this.flush();
-    this.#life.tell("close");
-    this.#era++;
-    this.#interest.lost();
+    this.#linkMachine.send("close");
+    this.#epoch++;
+    this.#subscriptions.onLinkDown();
     const link = this.#link;
     this.#link = undefined;
     if (link !== undefined) {
@@ -151,85 +142,47 @@ export class Relay implements Flushable, Sending {
     }
   }
 
-  /** The end of a turn. */
   flush(): void {
-    this.#isDirty = false;
-    const queue = this.#queue;
-    this.#queue = [];
-    this.#queuedBytes = 0;
-    const link = this.#link;
-    if (!this.isUp || link === undefined) {
-      this.#unsent += queue.length;
-      return;
-    }
-    this.#interest.update(link);
-    for (let start = 0; start < queue.length; ) start = this.#publish(link, queue, start);
-    if (queue.length > 0) link.flush();
+    this.#isFlushPending = false;
+    const link = this.isUp ? this.#link : undefined;
+    if (link !== undefined) this.#subscriptions.applyChanges(link);
+    this.#sender.flush(link);
   }
 
-  isElsewhere(id: string): boolean {
+  isRemote(id: string): boolean {
     const [, node] = ID.exec(id) ?? [];
     return node !== undefined && node !== this.node;
   }
 
-  attach(scope: string, inlet: Inlet): void {
-    this.#arrivals.attach(scope, inlet);
+  attach(scope: string, bus: LocalBus): void {
+    this.#receiver.attach(scope, bus);
   }
 
-  want(scope: string, room: string | undefined, inlet: Inlet | undefined): void {
-    this.#interest.set(subjectOf(scope, room), inlet && { inlet, room });
-    this.#wake();
+  setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void {
+    this.#subscriptions.want(subjectOf(scope, room), bus && { bus, room });
+    this.#scheduleFlush();
   }
 
-  post(frame: Frame, envelope: Omit<Envelope, "isBinary" | "payload">, subject?: string): 0 | 1 {
+  send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1 {
     if (!this.isUp) {
-      this.#unsent++;
+      this.#sender.unsent++;
       return 0;
     }
-    const { data, wire, payloadBytes } = frame;
-    const payload = wire.subarray(wire.length - payloadBytes);
-    const sealed = seal({ ...envelope, isBinary: typeof data !== "string", payload });
-    if (packetBytes(sealed) > (this.#link?.maxPacketBytes ?? 0)) {
-      this.#unsent++;
-      const { name } = this.#parts.adapter;
-      this.#parts.log.warn({ bytes: payloadBytes }, `a message is too large for ${name}: other nodes do not get it`);
-      return 0;
-    }
-    const [node = ""] = envelope.target?.split(".") ?? [];
-    this.#queue.push({ subject: subject ?? subjectOfNode(node), sealed });
-    this.#queuedBytes += sealed.bytes;
-    if (this.#queuedBytes >= QUEUE_BYTES) this.flush();
-    else this.#wake();
+    const [node = ""] = address.target?.split(".") ?? [];
+    const maxPacketBytes = this.#link?.maxPacketBytes ?? 0;
+    if (!this.#sender.enqueue(frame, address, subject ?? subjectOfNode(node), maxPacketBytes)) return 0;
+    if (this.#sender.isFull) this.flush();
+    else this.#scheduleFlush();
     return 1;
   }
 
-  #wake(): void {
-    if (this.#isDirty) return;
-    this.#isDirty = true;
+  #scheduleFlush(): void {
+    if (this.#isFlushPending) return;
+    this.#isFlushPending = true;
     this.#parts.turn.flushAtEnd(this);
   }
 
-  /** Sends one packet: as many of the queue, in its order, as are for the same subject. @returns where the next one begins */
-  #publish(link: ClusterLink, queue: readonly Queued[], start: number): number {
-    const subject = queue[start]?.subject ?? "";
-    const envelopes: Sealed[] = [];
-    let bytes = 0;
-    const limit = Math.min(PACKET_BYTES, link.maxPacketBytes);
-    for (let next = queue[start]; next !== undefined; next = queue[start + envelopes.length]) {
-      const isFull = envelopes.length > 0 && bytes + packetBytes(next.sealed) > limit;
-      if (next.subject !== subject || isFull) break;
-      envelopes.push(next.sealed);
-      bytes += next.sealed.bytes;
-    }
-    const count = envelopes.length;
-    const packet = writePacket({ node: this.node, ...this.#outgoing.next(subject) }, envelopes);
-    if (link.publish(subject, packet)) {
-      this.#outgoing.sent(subject, count);
-      this.#published += count;
-    } else this.#unsent += count;
-    return start + count;
-  }
-
+  /** The node as the adapter sees it. */
   #host(): ClusterNode {
     const { clock, log } = this.#parts;
     return {
@@ -237,59 +190,62 @@ export class Relay implements Flushable, Sending {
       clock,
       log,
       received: (subject, packet) => {
-        // An engine's client may be inside its parser: what is thrown at it would end the link.
+        // The engine's client may call from within a parser, where an exception would end the link.
         try {
-          if (this.#life.state !== "closed") this.#arrivals.take(subject, packet);
+          if (this.#linkMachine.state !== "closed") this.#receiver.receive(subject, packet);
         } catch (error) {
           log.error({ err: error, subject }, "a packet could not be delivered");
         }
       },
-      up: () => this.#up(),
-      down: (error) => this.#down(error),
+      up: () => this.#onUp(),
+      down: (error) => this.#onDown(error),
     };
   }
 
-  #up(): void {
-    if (this.#life.tell("up") === "subscribing") this.#subscribe();
+  #onUp(): void {
+    if (this.#linkMachine.send("up") === "subscribing") this.#subscribe();
   }
 
   #subscribe(): void {
     const link = this.#link;
     if (link === undefined) return;
-    const era = ++this.#era;
-    this.#interest.renew(link).then(
+    const epoch = ++this.#epoch;
+    this.#subscriptions.resubscribe(link).then(
       () => {
-        if (era === this.#era) this.#confirmed();
+        if (epoch === this.#epoch) this.#onConfirmed();
       },
       (error: unknown) => {
-        if (era !== this.#era) return;
-        this.#down(error);
+        if (epoch !== this.#epoch) return;
+        this.#onDown(error);
         const { clock } = this.#parts;
-        const retry = this.#era;
+        const retryEpoch = this.#epoch;
         clock.after(RETRY_MS, () => {
-          if (retry === this.#era) this.#up();
+          if (retryEpoch === this.#epoch) this.#onUp();
         });
       },
     );
   }
 
-  #confirmed(): void {
-    this.#life.tell("confirmed");
+  #onConfirmed(): void {
+    this.#linkMachine.send("confirmed");
     this.#lastProblem = "";
     const { adapter, log } = this.#parts;
-    log.info({ engine: adapter.name, node: this.node, subscriptions: this.#interest.confirmed }, "cluster link up");
-    this.#started?.resolve();
-    // What has changed meanwhile.
-    this.#wake();
+    log.info(
+      { engine: adapter.name, node: this.node, subscriptions: this.#subscriptions.confirmed },
+      "cluster link up",
+    );
+    this.#opening?.resolve();
+    // Subscriptions may have changed while the engine was asked.
+    this.#scheduleFlush();
   }
 
-  #down(error: unknown): void {
-    const hasChanged = this.#life.tell("down") !== undefined;
-    if (this.#life.state === "closed") return;
-    this.#era++;
-    this.#interest.lost();
-    this.#started?.reject(error);
-    // An outage may bring the same refusal again and again.
+  #onDown(error: unknown): void {
+    const hasChanged = this.#linkMachine.send("down") !== undefined;
+    if (this.#linkMachine.state === "closed") return;
+    this.#epoch++;
+    this.#subscriptions.onLinkDown();
+    this.#opening?.reject(error);
+    // During an outage every attempt may fail with the same error, which is logged once.
     const problem = messageOf(error);
     if (!hasChanged && problem === this.#lastProblem) return;
     this.#lastProblem = problem;
@@ -297,7 +253,7 @@ export class Relay implements Flushable, Sending {
     log.warn({ engine: adapter.name, node: this.node, err: error }, "cluster link down");
   }
 
-  #refused(error: unknown, subjects: readonly string[]): void {
+  #onRefused(error: unknown, subjects: readonly string[]): void {
     if (!this.isUp) return;
     const { adapter, log } = this.#parts;
     log.error(

@@ -1,20 +1,22 @@
 /**
- * Logs: the only importer of pino. `server.ts` makes one logger per server and hands it down. All of them are guarded: no line
- * costs more than itself, whatever is told in it and whatever the user's logger does.
+ * Loggers, made with pino; no other file imports pino. Each server has a logger, and the command has a logger for standard error. Every
+ * logger is guarded: a failure costs a single line, whatever the details are and whatever the user's logger does.
  */
 import { hostname } from "node:os";
 import { pino } from "pino";
 import type { LevelSource, Logger } from "../runtime/logger.js";
 import { isPromiseLike } from "../runtime/promises.js";
-import { tellDetails, tellPlainly } from "./excerpt.js";
+import { copyDetails, shortenDetails } from "./excerpt.js";
 import { type Output, outputOf } from "./output.js";
 
 const silent: Logger = { level: "silent", debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
-/** The logger of one server: the given pino logger, a new one at `info`, or one that says nothing (`false`). */
+/** Makes the logger of a server: the given pino logger, a new pino logger at `info`, or a silent logger (`false`). */
 export function createLogger(option: Logger | false | undefined, name: string): Logger {
   if (option === false) return silent;
-  return option === undefined ? new Guarded(createPino(1, { name, level: "info" })) : guard(option).child({ name });
+  return option === undefined
+    ? new GuardedLogger(createPino(1, { name, level: "info" }))
+    : guard(option).child({ name });
 }
 
 /**
@@ -22,27 +24,27 @@ export function createLogger(option: Logger | false | undefined, name: string): 
  * is read without the guard, since pino does not throw there.
  */
 export function levelOf(log: Logger): LevelSource {
-  return log instanceof Guarded ? log.levelSource : log;
+  return log instanceof GuardedLogger ? log.levelSource : log;
 }
 
-/** The words for a logger's `level`, the chattiest first. */
+/** The values of a logger's `level`, from most to fewest lines. */
 export const LOG_LEVELS: readonly string[] = [...Object.keys(pino.levels.values), "silent"];
 
-/** For a program whose standard output is its own: lines go to standard error. */
+/** Makes a logger that writes to standard error, for a program that needs standard output for itself. */
 export function createStderrLogger(level: string): Logger {
-  return new Guarded(createPino(2, { level }));
+  return new GuardedLogger(createPino(2, { level }));
 }
 
 function createPino(fd: 1 | 2, options: { readonly name?: string; readonly level: string }): Logger {
-  // Where somebody has replaced the stream's `write`, to capture what is printed, lines go there, as pino has it.
+  // If the program has replaced the stream's `write` to capture output, lines go there, as with pino's defaults.
   if (fd === 1 && process.stdout.write !== Reflect.get(process.stdout.constructor.prototype, "write"))
     return pino(options, process.stdout);
-  const output: Output = outputOf(fd, notice);
+  const output: Output = outputOf(fd, dropNotice);
   return pino(options, output);
 }
 
-/** The line for those that are missing, in pino's form. */
-function notice(dropped: number): string {
+/** The line that stands for dropped lines, in pino's form. */
+function dropNotice(dropped: number): string {
   const { pid } = process;
   const msg = "lines of the log are lost: they could not be written";
   return `${JSON.stringify({ level: 40, time: Date.now(), pid, hostname: hostname(), name: "sendall", dropped, msg })}\n`;
@@ -51,10 +53,10 @@ function notice(dropped: number): string {
 type Level = "debug" | "info" | "warn" | "error";
 
 /**
- * The one door to a logger of pino's or the user's. What it throws ends here; a line whose details it cannot read is written
- * again with what can be said of them. Details are cut, so that no peer decides how long a line is.
+ * Wraps pino's or the user's logger. Throws of the logger end here; a line with details that the logger cannot read is written again with
+ * readable copies. Details are cut, so that no peer decides how long a line is.
  */
-class Guarded implements Logger {
+class GuardedLogger implements Logger {
   readonly #logger: Logger;
   readonly levelSource: LevelSource;
   /** Lines that the logger has thrown at, since it last took one. */
@@ -65,7 +67,7 @@ class Guarded implements Logger {
     this.levelSource = isPino(logger) ? logger : this;
   }
 
-  /** The program may change it at any time. */
+  /** Read each time: the program may change the level at any time. */
   get level(): string {
     try {
       return this.#logger.level;
@@ -75,39 +77,39 @@ class Guarded implements Logger {
   }
 
   debug(details: object, line: string): void {
-    this.#tell("debug", details, line);
+    this.#log("debug", details, line);
   }
   info(details: object, line: string): void {
-    this.#tell("info", details, line);
+    this.#log("info", details, line);
   }
   warn(details: object, line: string): void {
-    this.#tell("warn", details, line);
+    this.#log("warn", details, line);
   }
   error(details: object, line: string): void {
-    this.#tell("error", details, line);
+    this.#log("error", details, line);
   }
 
   child(bindings: Record<string, unknown>): Logger {
     try {
-      return new Guarded(this.#logger.child(bindings));
+      return new GuardedLogger(this.#logger.child(bindings));
     } catch {
       return this;
     }
   }
 
-  #tell(level: Level, details: object, line: string): void {
+  #log(level: Level, details: object, line: string): void {
     const isWritten =
-      this.#write(level, tellDetails(details), line) ||
-      this.#write(level, tellPlainly(details), line) ||
+      this.#write(level, shortenDetails(details), line) ||
+      this.#write(level, copyDetails(details), line) ||
       this.#write(level, {}, line);
     if (!isWritten) this.#lost++;
-    else if (this.#lost > 0) this.#tellLost();
+    else if (this.#lost > 0) this.#reportLost();
   }
 
   /** @returns `false` if the logger has thrown */
   #write(level: Level, details: object, line: string): boolean {
     try {
-      // A logger is not asked to return anything; one that is an async function may reject.
+      // The result of a logger is ignored, but the promise of an async logger may reject.
       const result: unknown = this.#logger[level](details, line);
       if (isPromiseLike(result)) result.then(undefined, () => this.#lost++);
       return true;
@@ -116,7 +118,7 @@ class Guarded implements Logger {
     }
   }
 
-  #tellLost(): void {
+  #reportLost(): void {
     const lost = this.#lost;
     this.#lost = 0;
     if (!this.#write("warn", { dropped: lost }, "lines of the log are lost: the logger has thrown")) this.#lost = lost;
@@ -132,6 +134,6 @@ function isPino(logger: Logger): boolean {
   }
 }
 
-function guard(logger: Logger): Guarded {
-  return logger instanceof Guarded ? logger : new Guarded(logger);
+function guard(logger: Logger): GuardedLogger {
+  return logger instanceof GuardedLogger ? logger : new GuardedLogger(logger);
 }

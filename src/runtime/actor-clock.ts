@@ -1,13 +1,13 @@
-/** Our clock as XState asks for one, for the server's actors and for logic that runs as a handler. */
+/** Adapts a `Clock` to the clock that XState takes, for the server's actors and for logic that runs as a handler. */
 import type { Clock, Timer } from "./clock.js";
 
-/** What `createActor` takes as its `clock`. */
+/** The type of the option `clock` of `createActor`. */
 export interface ActorClock {
   setTimeout(ring: () => void, ms: number): number;
   clearTimeout(id: number): void;
 }
 
-/** @param run runs what rings; as it is unless given */
+/** @param run runs the callback of each alarm; default: a plain call */
 export function createActorClock(clock: Clock, run: (ring: () => void) => void = (ring) => ring()): ActorClock {
   const timers = new Map<number, Timer>();
   let ids = 0;

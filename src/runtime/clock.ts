@@ -1,44 +1,44 @@
 /**
- * Time, handed in. Every other file asks its clock; this one and the test runtime's are the only ones that know the real
- * thing. `composition roots` make one per server, so that nothing is shared between servers.
+ * The clock of a server: the time, alarms, and steps that run soon. Every other file takes a clock as a parameter; only this file and the
+ * clock of the test runtime ask for the real time. Each server has a clock of its own, so that servers share nothing.
  */
 
-/** One alarm that was set; ends when it rings or is cancelled. */
+/** An alarm that was set; ends when the alarm rings or is cancelled. */
 export interface Timer {
-  /** It does not ring any more; does nothing once it has rung. */
+  /** Keeps the alarm from ringing; does nothing after the alarm has rung. */
   cancel(): void;
 }
 
-/** The time that a server lives in: real, or driven by a test. */
+/** The time of a server: real, or driven by a test. */
 export interface Clock {
   /** Milliseconds since 1970, never going backwards. */
   now(): number;
-  /** Rings once, `ms` from now. Alarms of equal time ring in the order in which they were set. */
+  /** Rings once, `ms` from now. Alarms of equal time ring in the order of setting. */
   after(ms: number, ring: (() => void) | Alarm): Timer;
-  /** Runs `step` as soon as what has arrived by now has been taken in. */
+  /** Runs `step` once the event loop has read the data that has arrived by now. */
   soon(step: () => void): void;
 }
 
 /**
- * What a clock keeps of each alarm. Whoever is woken again and again is one, and sets itself anew: that spares two objects for
- * each connection.
+ * An alarm as the heap keeps it. An object that is woken again and again extends `Alarm` and sets itself anew, which saves two objects
+ * per connection.
  */
 export abstract class Alarm implements Timer {
-  /** When it rings, and its place among those of the same time. */
+  /** The time at which the alarm rings, and the rank among alarms of the same time. */
   due = 0;
   order = 0;
-  /** Where it stands among the alarms of its clock; -1 while it is not set. */
+  /** The index in the heap; -1 while the alarm is not set. */
   index = -1;
-  alarms: Alarms | undefined;
+  heap: AlarmHeap | undefined;
 
   abstract ring(): void;
 
   cancel(): void {
-    this.alarms?.remove(this);
+    this.heap?.remove(this);
   }
 }
 
-class Bell extends Alarm {
+class CallbackAlarm extends Alarm {
   readonly ring: () => void;
 
   constructor(ring: () => void) {
@@ -47,48 +47,48 @@ class Bell extends Alarm {
   }
 }
 
-function before(a: Alarm, b: Alarm): boolean {
+function isBefore(a: Alarm, b: Alarm): boolean {
   return a.due < b.due || (a.due === b.due && a.order < b.order);
 }
 
 /**
- * The alarms of one clock: a binary heap, so that one native timer serves any number of connections and the virtual clock
- * of the tests keeps the very same order as the real one.
+ * The alarms of a clock, in a binary heap: a single native timer serves any number of connections, and the virtual clock of the tests
+ * keeps exactly the order of the real clock.
  */
-export class Alarms {
+export class AlarmHeap {
   readonly #heap: Alarm[] = [];
-  readonly #changed: () => void;
+  readonly #onEarliestChanged: () => void;
   #order = 0;
 
-  /** @param changed called when the earliest alarm may have become another one */
-  constructor(changed: () => void = () => {}) {
-    this.#changed = changed;
+  /** @param onEarliestChanged called when another alarm may have become the earliest */
+  constructor(onEarliestChanged: () => void = () => {}) {
+    this.#onEarliestChanged = onEarliestChanged;
   }
 
   get size(): number {
     return this.#heap.length;
   }
 
-  /** When the next alarm rings; `undefined` if none is set. */
+  /** The time at which the next alarm rings; `undefined` if no alarm is set. */
   get nextDue(): number | undefined {
     return this.#heap[0]?.due;
   }
 
-  /** @param ring what it does, or an alarm; one that is set is set anew */
+  /** @param ring the callback, or an alarm; an alarm that is set already is set anew */
   set(due: number, ring: (() => void) | Alarm): Timer {
-    const alarm = typeof ring === "function" ? new Bell(ring) : ring;
+    const alarm = typeof ring === "function" ? new CallbackAlarm(ring) : ring;
     alarm.cancel();
-    alarm.alarms = this;
+    alarm.heap = this;
     alarm.due = due;
     alarm.order = this.#order++;
     alarm.index = this.#heap.length;
     this.#heap.push(alarm);
-    this.#up(alarm);
-    if (alarm.index === 0) this.#changed();
+    this.#siftUp(alarm);
+    if (alarm.index === 0) this.#onEarliestChanged();
     return alarm;
   }
 
-  /** Takes out the first alarm that is due at `now`. */
+  /** Removes and returns the first alarm that is due at `now`. */
   take(now: number): Alarm | undefined {
     const first = this.#heap[0];
     if (first === undefined || first.due > now) return undefined;
@@ -96,7 +96,7 @@ export class Alarms {
     return first;
   }
 
-  /** Takes it out, if it is there still. */
+  /** Removes the alarm, if it is set. */
   remove(alarm: Alarm): void {
     const hole = alarm.index;
     if (hole < 0) return;
@@ -104,10 +104,10 @@ export class Alarms {
     const last = this.#heap.pop();
     if (last !== undefined && last !== alarm) {
       this.#put(last, hole);
-      this.#up(last);
-      this.#down(last);
+      this.#siftUp(last);
+      this.#siftDown(last);
     }
-    if (hole === 0) this.#changed();
+    if (hole === 0) this.#onEarliestChanged();
   }
 
   #put(alarm: Alarm, index: number): void {
@@ -115,22 +115,22 @@ export class Alarms {
     alarm.index = index;
   }
 
-  #up(alarm: Alarm): void {
+  #siftUp(alarm: Alarm): void {
     while (alarm.index > 0) {
       const parent = this.#heap[(alarm.index - 1) >> 1];
-      if (parent === undefined || !before(alarm, parent)) return;
+      if (parent === undefined || !isBefore(alarm, parent)) return;
       const { index } = parent;
       this.#put(parent, alarm.index);
       this.#put(alarm, index);
     }
   }
 
-  #down(alarm: Alarm): void {
+  #siftDown(alarm: Alarm): void {
     for (;;) {
       const left = this.#heap[2 * alarm.index + 1];
       const right = this.#heap[2 * alarm.index + 2];
-      const child = left !== undefined && right !== undefined && before(right, left) ? right : left;
-      if (child === undefined || !before(child, alarm)) return;
+      const child = left !== undefined && right !== undefined && isBefore(right, left) ? right : left;
+      if (child === undefined || !isBefore(child, alarm)) return;
       const { index } = child;
       this.#put(child, alarm.index);
       this.#put(alarm, index);
@@ -138,50 +138,50 @@ export class Alarms {
   }
 }
 
-// Taken when this file is loaded: a test runner that later replaces the globals must not stop a running server.
+// Captured when the file is loaded: a test runner that later replaces the globals must not stop a running server.
 const { setTimeout, clearTimeout, setImmediate, performance } = globalThis;
 
-/** `setTimeout` counts in 32 bits; a longer wait is taken in several. */
+/** `setTimeout` counts in 32 bits; a longer wait is split into several timers. */
 const LONGEST_MS = 2_147_483_647;
 
 /**
- * The real clock. Its one native timer is gone when no alarm is set, so it never keeps a process alive by itself.
+ * The real clock. The single native timer is cleared when no alarm is set, so the clock never keeps a process alive by itself.
  *
- * An alarm rings only after the event loop has read what had arrived when the alarm was due. Timers come before sockets in the loop: after
- * a handler that blocked it, or a process that was stopped, an alarm for a silent peer would else ring while the peer's answer waits in
- * the kernel.
+ * An alarm rings only after the event loop has read the data that had arrived when the alarm was due. Timers come before sockets in the
+ * loop: if a handler has blocked the loop, or the process was stopped, an alarm for a silent peer would otherwise ring while the peer's
+ * answer waits in the kernel.
  */
 export function createClock(): Clock {
-  let timer: NodeJS.Timeout | undefined;
-  let isReading = false;
-  let timerDue = Number.POSITIVE_INFINITY;
+  let nativeTimer: NodeJS.Timeout | undefined;
+  let isWaitingForReads = false;
+  let nativeTimerDue = Number.POSITIVE_INFINITY;
   const now = (): number => performance.timeOrigin + performance.now();
-  const alarms = new Alarms(arm);
+  const alarms = new AlarmHeap(arm);
 
   function arm(): void {
-    if (isReading) return;
+    if (isWaitingForReads) return;
     const due = alarms.nextDue;
     if (due === undefined) {
-      clearTimeout(timer);
-      timer = undefined;
+      clearTimeout(nativeTimer);
+      nativeTimer = undefined;
       return;
     }
-    // An earlier native timer only looks and is set anew: cheaper than replacing it each time an alarm is cancelled.
-    if (timer !== undefined && timerDue <= due) return;
-    clearTimeout(timer);
-    timerDue = due;
-    timer = setTimeout(read, Math.min(Math.max(Math.ceil(due - now()), 1), LONGEST_MS));
+    // An earlier native timer stays: firing once in vain and being set anew is cheaper than a new timer for each cancelled alarm.
+    if (nativeTimer !== undefined && nativeTimerDue <= due) return;
+    clearTimeout(nativeTimer);
+    nativeTimerDue = due;
+    nativeTimer = setTimeout(waitForReads, Math.min(Math.max(Math.ceil(due - now()), 1), LONGEST_MS));
   }
 
-  function read(): void {
-    timer = undefined;
-    isReading = true;
-    // Immediates run when the sockets have been read, which is all that has arrived by now; what is due later waits for another reading.
-    setImmediate(ring, now());
+  function waitForReads(): void {
+    nativeTimer = undefined;
+    isWaitingForReads = true;
+    // Immediates run after the sockets have been read, with the data that has arrived by now. Alarms due later wait for the next read.
+    setImmediate(ringDue, now());
   }
 
-  function ring(readAt: number): void {
-    isReading = false;
+  function ringDue(readAt: number): void {
+    isWaitingForReads = false;
     try {
       for (let next = alarms.take(readAt); next !== undefined; next = alarms.take(readAt)) next.ring();
     } finally {

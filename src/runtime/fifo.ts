@@ -1,26 +1,26 @@
-/** A first-in first-out queue, for mailboxes and outboxes: constant time at both ends, and no memory while it is empty. */
+/** A first-in first-out queue, for mailboxes and outboxes: constant time at both ends, and no memory while empty. */
 
-/** Below this many, closing the gap at the front costs more than it frees. */
+/** With fewer items removed, closing the gap at the front costs more than it frees. */
 const COMPACT_FROM = 64;
 
-/** What all that are empty have: a list for each lane of each silent connection would be a lot. Nothing is ever put into it. */
-const NONE: never[] = [];
+/** The shared list of every empty queue: a list for each queue of each silent connection would cost too much. Nothing is ever added. */
+const EMPTY: never[] = [];
 
 export class Fifo<T> {
-  #items: T[] = NONE;
+  #items: T[] = EMPTY;
   #head = 0;
 
   get size(): number {
     return this.#items.length - this.#head;
   }
 
-  /** The item that `shift` would take out. */
+  /** The item that `shift` would remove. */
   get first(): T | undefined {
     return this.#items[this.#head];
   }
 
   push(item: T): void {
-    if (this.#items === NONE) this.#items = [item];
+    if (this.#items === EMPTY) this.#items = [item];
     else this.#items.push(item);
   }
 
@@ -28,14 +28,14 @@ export class Fifo<T> {
     const item = this.#items[this.#head];
     const last = this.#items.at(-1);
     if (item === undefined || last === undefined) return undefined;
-    // The slot lets go of what left it: the last item is kept alive by its own slot anyway.
+    // The slot must not keep the removed item alive; the last item is alive anyway, in its own slot.
     this.#items[this.#head++] = last;
     if (this.#head === this.#items.length) this.clear();
     else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#items.length) this.#items = this.takeAll();
     return item;
   }
 
-  /** All items in order; the queue is empty afterwards. */
+  /** Returns the items in order and empties the queue. */
   takeAll(): T[] {
     const items = this.#items.slice(this.#head);
     this.clear();
@@ -43,7 +43,7 @@ export class Fifo<T> {
   }
 
   clear(): void {
-    this.#items = NONE;
+    this.#items = EMPTY;
     this.#head = 0;
   }
 }

@@ -1,8 +1,8 @@
-/** What Sendall asks of a logger. */
+/** The contract of a logger, which the option `logger` takes and every room writes to. */
 
-/** What Sendall asks of a logger; every pino logger has it. Details are cut, so that a line has about 2 KB at most. */
+/** The methods that Sendall calls on a logger; every pino logger has them. Details are cut, so that a line has about 2 KB at most. */
 export interface Logger {
-  /** The least of the levels that are written: at `"debug"` each frame is logged, too. */
+  /** The lowest level that is written: at `"debug"` each frame is logged, too. */
   readonly level: string;
   /** Each event and each frame. */
   debug(details: object, line: string): void;
@@ -12,7 +12,7 @@ export interface Logger {
   warn(details: object, line: string): void;
   /** Failures of the handler. */
   error(details: object, line: string): void;
-  /** A logger whose lines carry these bindings, too. */
+  /** A logger whose lines carry the bindings, too. */
   child(bindings: Record<string, unknown>): Logger;
 }
 

@@ -1,11 +1,12 @@
+/** Helpers for promises: of user code, which may be of any kind, and with a time limit. */
 import type { Clock } from "./clock.js";
 
-/** What user code has returned: a promise of any kind, or the thing itself. */
+/** Tells a promise of any kind from a plain value that user code has returned. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
-/** Resolves when `done` does, at the latest after `ms`. */
+/** Resolves when `done` resolves, after `ms` at the latest. */
 export function within(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.after(ms, resolve);

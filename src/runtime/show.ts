@@ -1,9 +1,9 @@
-/** Shows a wrong value in an error message. */
+/** Describes a wrong value for an error message, everywhere that Sendall refuses a value. */
 
-/** What is shown fits on a line. */
+/** Characters of a description: short enough for a line. */
 const MAX_SHOWN = 60;
 
-/** Shows a wrong value in an error message: its kind, and as much of it as fits on a line. Never throws, whatever the value. */
+/** Describes a wrong value: the kind, and as much of the value as fits on a line. Never throws, whatever the value. */
 export function show(value: unknown): string {
   try {
     return describe(value);
@@ -23,7 +23,7 @@ function describe(value: unknown): string {
     Object.getPrototypeOf(value) !== Object.prototype
   )
     return shorten(`an object of class ${value.constructor?.name ?? "null"}`);
-  // No more of a long string is turned into JSON than is shown.
+  // Only the shown part of a long string is turned into JSON.
   if (typeof value === "string") return shorten(JSON.stringify(value.slice(0, MAX_SHOWN)));
   let text: string | undefined;
   try {

@@ -1,10 +1,10 @@
 /**
- * Reads what somebody's code has thrown, which may be anything: an error whose getters throw, a proxy that was revoked. Nothing
- * here throws. Asked by whatever words a failure: logs, the client, the command, the test runtime.
+ * Reads values thrown by foreign code, which may be anything: an error whose getters throw, a revoked proxy. No function here throws.
+ * Used wherever a failure is put into words: logs, the client, the command, the test runtime.
  */
 import { show } from "./show.js";
 
-/** A property; `undefined` if it cannot be read. */
+/** A property; `undefined` if reading throws. */
 export function readProperty(from: object, name: string): unknown {
   try {
     return Reflect.get(from, name);
@@ -22,7 +22,7 @@ export function isError(thrown: unknown): thrown is Error {
   }
 }
 
-/** What an error says; of what is no error, what it is. */
+/** The message of an error; a description of any other value. */
 export function messageOf(thrown: unknown): string {
   if (!isError(thrown)) return show(thrown);
   const message = readProperty(thrown, "message");

@@ -1,12 +1,12 @@
 /**
- * The turn loop of one server. A turn runs waiting events until none waits, the budget is spent or the handler awaits; then
- * it flushes each dirty sender once. Whoever has work says so (`wake`, `dirty`), and a turn is scheduled.
+ * The turn loop of a server. A turn runs waiting events until no event waits, the budget is spent or the handler awaits, and then flushes
+ * once each sender that has something to write. `wake` and `flushAtEnd` announce work and schedule a turn.
  */
 import type { Clock } from "./clock.js";
 
 /** Has events to run: a route's handler. */
 export interface Runnable {
-  /** Runs up to `budget` events. Says whether it stopped with more to run, or because it awaits one. */
+  /** Runs up to `budget` events. The result says whether more events wait, or the handler awaits. */
   run(budget: number): "idle" | "more" | "awaiting";
 }
 
@@ -15,30 +15,33 @@ export interface Flushable {
   flush(): void;
 }
 
-/** So many events go into one turn: enough to share one write, few enough that sockets are read in between. */
-const BUDGET = 512;
-/** A turn that has taken so long ends with the event under way, so that sockets are served. */
+/** Events per turn: enough for many sends to share a write, few enough that sockets are read in between. */
+const MAX_EVENTS = 512;
+/** A turn that has taken longer ends with the current event, so that sockets are served. */
 export const LONG_TURN_MS = 10;
 
 export class Turn {
   readonly #clock: Clock;
   #ready = new Set<Runnable>();
-  #dirty: Flushable[] = [];
+  #toFlush: Flushable[] = [];
   #isScheduled = false;
   /** Events are run by a pass, which flushes afterwards or schedules another. */
   #isPassing = false;
   #time: number | undefined;
   #number = 0;
-  /** The turn is held open for a handler that awaits: most settle within the same tick, and their sends share its writes. */
+  /**
+   * The turn is held open for a handler that awaits: most promises settle within the same tick, and the sends then share the turn's
+   * writes.
+   */
   #isOpen = false;
   #openedAt = 0;
-  /** Events that have run since, one for each that settled. */
-  #continued = 0;
+  /** Runs that have resumed within the open turn, each after a settled event. */
+  #resumed = 0;
   readonly #onFailure: (error: unknown) => void;
 
   /**
-   * @param onFailure told of what somebody has thrown, which is a fault of ours: all others are run and flushed all the same.
-   * Default: it is thrown again in a step of its own.
+   * @param onFailure called with an error that a runnable or flushable has thrown, which is a fault of Sendall's own code: the rest is
+   * run and flushed all the same. Default: throws the error again in a step of its own.
    */
   constructor(clock: Clock, onFailure: (error: unknown) => void = (error) => rethrow(clock, error)) {
     this.#clock = clock;
@@ -63,35 +66,36 @@ export class Turn {
   }
 
   flushAtEnd(flushable: Flushable): void {
-    this.#dirty.push(flushable);
+    this.#toFlush.push(flushable);
     // The pass under way flushes at its end.
     if (!this.#isPassing) this.#schedule();
   }
 
-  /** The event that `runnable` awaited is settled: it goes on within the turn if that is still open. */
+  /** The event that `runnable` awaited is settled: `runnable` goes on within the turn, if the turn is still open. */
   settled(runnable: Runnable): void {
-    const goesOn = this.#isOpen && this.#continued++ < BUDGET && this.#clock.now() - this.#openedAt < LONG_TURN_MS;
-    if (goesOn) this.#run(runnable);
+    const isSameTurn =
+      this.#isOpen && this.#resumed++ < MAX_EVENTS && this.#clock.now() - this.#openedAt < LONG_TURN_MS;
+    if (isSameTurn) this.#run(runnable);
     else this.wake(runnable);
   }
 
-  readonly #pass = (): void => {
+  readonly #runTurn = (): void => {
     this.#isScheduled = false;
     this.#time = undefined;
     this.#isPassing = true;
-    if (this.#isOpen) this.#end();
+    if (this.#isOpen) this.#finishTurn();
     const ready = this.#ready;
     this.#ready = new Set();
     for (const runnable of ready) this.#run(runnable);
     this.#isPassing = false;
     if (this.#isOpen) this.#schedule();
-    else this.#end();
+    else this.#finishTurn();
   };
 
   #run(runnable: Runnable): void {
     let state: ReturnType<Runnable["run"]>;
     try {
-      state = runnable.run(BUDGET);
+      state = runnable.run(MAX_EVENTS);
     } catch (error) {
       this.#onFailure(error);
       return;
@@ -100,15 +104,15 @@ export class Turn {
     else if (state === "awaiting" && !this.#isOpen) {
       this.#isOpen = true;
       this.#openedAt = this.#clock.now();
-      this.#continued = 0;
+      this.#resumed = 0;
     }
   }
 
-  #end(): void {
+  #finishTurn(): void {
     this.#isOpen = false;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const flushable of dirty) this.#flush(flushable);
+    const toFlush = this.#toFlush;
+    this.#toFlush = [];
+    for (const flushable of toFlush) this.#flush(flushable);
     this.#number++;
   }
 
@@ -123,7 +127,7 @@ export class Turn {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#clock.soon(this.#pass);
+    this.#clock.soon(this.#runTurn);
   }
 }
 

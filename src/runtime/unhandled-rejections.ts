@@ -1,32 +1,33 @@
 /**
- * What the user's code leaves behind and fails later: rejections of promises that nothing awaits, and exceptions of timers, streams and
- * other callbacks. Left alone, either ends the process. The user's code runs in an async context that names the owner of the event, and
- * two listeners of the process, present while servers run, hand what fails to that owner. What has no owner here takes its usual course.
+ * Leaks of user code, that is, failures after the call: rejections of promises that nothing awaits, and exceptions of timers, streams
+ * and other callbacks. By default either would end the process. User code therefore runs in an async context that names the owner of
+ * the event, and two listeners of the process, present while servers run, report each failure to the owner. A failure without an owner
+ * takes the usual course.
  *
- * Node 20 and 22 lose the context in `queueMicrotask`: an exception thrown there ends the process, as it would without this file.
+ * Node 20 and 22 lose the context in `queueMicrotask`: an exception thrown there ends the process, as in any program without Sendall.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock } from "./clock.js";
 import type { Logger } from "./logger.js";
 
-/** How left-behind code failed: by a promise that nothing awaits, or by a throw outside the event's own call. */
+/** How code failed after the call: by a promise that nothing awaits, or by a throw outside the event's own call. */
 export type LeakKind = "rejection" | "exception";
 
 /**
- * Told of what code run for this owner has leaked. Whatever that code has made and left behind (a timer, a pool) keeps the owner
- * for as long as itself, so an owner must not hold on to more than it has to.
+ * The party to which leaks of its code are reported. Anything that the code has made and left behind (a timer, a pool) keeps the owner
+ * alive, so an owner must refer to as little as possible.
  */
 export interface LeakOwner {
-  /** That of its server, which it names. */
+  /** The clock of the server, which also identifies the server. */
   readonly clock: Clock;
-  /** Whose events they are; none for those of the handler itself. */
+  /** The id of the connection whose events the code handles; none for events of the handler itself. */
   readonly connection: string | undefined;
-  /** Names the option whose code runs (`"authorize"`); absent for a handler. */
+  /** The option whose code runs (`"authorize"`); absent for a handler. */
   readonly option?: string;
   leaked(error: unknown, kind: LeakKind): void;
 }
 
-/** The owner of code that is no handler's: a leak is logged and charged to nobody, as a throw of such code is. */
+/** The owner of an option's code: a leak is logged and charged to no connection, like a throw of such code. */
 export function optionOwner(option: string, clock: Clock, log: Pick<Logger, "error">): LeakOwner {
   return {
     clock,
@@ -36,65 +37,66 @@ export function optionOwner(option: string, clock: Clock, log: Pick<Logger, "err
   };
 }
 
-/** An owner that is told who it is for, until that one has ended. */
+/** An owner that refers to a target (a connection, a subscription) until `release`, at the end of the target. */
 export class ReleasableOwner<T extends { readonly id: string }> implements LeakOwner {
   readonly clock: Clock;
   readonly connection: string;
-  readonly #report: (error: unknown, kind: LeakKind, whose: T | undefined) => void;
-  #whose: T | undefined;
+  readonly #report: (error: unknown, kind: LeakKind, target: T | undefined) => void;
+  #target: T | undefined;
 
-  constructor(whose: T, clock: Clock, report: (error: unknown, kind: LeakKind, whose: T | undefined) => void) {
+  constructor(target: T, clock: Clock, report: (error: unknown, kind: LeakKind, target: T | undefined) => void) {
     this.clock = clock;
-    this.connection = whose.id;
+    this.connection = target.id;
     this.#report = report;
-    this.#whose = whose;
+    this.#target = target;
   }
 
   leaked(error: unknown, kind: LeakKind): void {
-    this.#report(error, kind, this.#whose);
+    this.#report(error, kind, this.#target);
   }
 
   release(): void {
-    this.#whose = undefined;
+    this.#target = undefined;
   }
 }
 
-/** For whom code of the user runs: at the moment, or when it set going what goes on now. */
-export interface Running {
+/** The context of running user code; timers, promises and callbacks inherit the context in which they were made. */
+export interface RunContext {
   readonly owner: LeakOwner;
   /** The type of the event; `undefined` outside of events. */
   readonly event: string | undefined;
 }
 
-// The process has one list of listeners, so this is shared by all servers in it.
-export const handlerContext: AsyncLocalStorage<Running> = new AsyncLocalStorage<Running>();
-/** In which event what was leaked began. */
+// The process has a single list of listeners, so every server in the process shares these variables.
+/** The handler actor enters a context for each event itself: no call of this file stands on the road of a message. */
+export const runContexts: AsyncLocalStorage<RunContext> = new AsyncLocalStorage<RunContext>();
+/** The type of the event in which a leaked error began. */
 const origins = new WeakMap<object, string>();
-let watching = 0;
+let watchers = 0;
 
-/** Runs the user's code for `owner`, outside of events. */
+/** Runs user code for `owner`, outside of events. */
 export function runFor<A extends unknown[], R>(owner: LeakOwner, code: (...args: A) => R, ...args: A): R {
-  return handlerContext.run({ owner, event: undefined }, code, ...args);
+  return runContexts.run({ owner, event: undefined }, code, ...args);
 }
 
-/** The same code, run for `owner` at each call. */
+/** Wraps user code so that each call runs for `owner`. */
 export function ownedBy<A extends unknown[], R>(owner: LeakOwner, code: (...args: A) => R): (...args: A) => R {
   return (...args) => runFor(owner, code, ...args);
 }
 
-/** Whose code this is; `undefined` if it is no handler's. */
-export function whoRuns(): Running | undefined {
-  return handlerContext.getStore();
+/** The context of the running code; `undefined` outside user code. */
+export function currentRunContext(): RunContext | undefined {
+  return runContexts.getStore();
 }
 
-/** The type of the event whose code has leaked this error, if one is known. */
+/** The type of the event whose code has leaked the error, if known. */
 export function originOf(error: unknown): string | undefined {
   return Object(error) === error ? origins.get(error as object) : undefined;
 }
 
 /** Watches for leaks until the returned function is called. */
 export function watchLeaks(): () => void {
-  if (watching++ === 0) {
+  if (watchers++ === 0) {
     process.on("unhandledRejection", rejectionListener);
     process.on("uncaughtException", exceptionListener);
   }
@@ -102,46 +104,46 @@ export function watchLeaks(): () => void {
   return () => {
     if (!isWatching) return;
     isWatching = false;
-    if (--watching > 0) return;
+    if (--watchers > 0) return;
     process.off("unhandledRejection", rejectionListener);
     process.off("uncaughtException", exceptionListener);
   };
 }
 
-/** Known to other copies of this package in the process, which put the same on their listeners. */
+/** Marks the listeners of every copy of this package in the process; a copy recognizes the listeners of the others by the mark. */
 const MARK = Symbol.for("sendall.leaks");
 
 interface Mark {
-  /** Whether the code that has failed runs for an owner of that copy. */
+  /** Whether the failed code runs for an owner of the copy that set the mark. */
   owns(): boolean;
   isWatching(): boolean;
 }
 
-const mark: Mark = { owns: () => handlerContext.getStore() !== undefined, isWatching: () => watching > 0 };
+const mark: Mark = { owns: () => runContexts.getStore() !== undefined, isWatching: () => watchers > 0 };
 const rejectionListener = Object.assign(onRejection, { [MARK]: mark });
 const exceptionListener = Object.assign(onException, { [MARK]: mark });
 
 function onRejection(reason: unknown): void {
-  const found = handlerContext.getStore();
-  if (found !== undefined) hand(found, reason, "rejection");
-  else if (isRaised() && isLeftToNode("unhandledRejection", rejectionListener))
-    standAside(() => void Promise.reject(reason));
+  const found = runContexts.getStore();
+  if (found !== undefined) reportLeak(found, reason, "rejection");
+  else if (doesNodeRaiseRejections() && isForNode("unhandledRejection", rejectionListener))
+    leaveToNode(() => void Promise.reject(reason));
 }
 
 function onException(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): void {
-  const found = handlerContext.getStore();
+  const found = runContexts.getStore();
   if (found === undefined) {
-    if (isLeftToNode("uncaughtException", exceptionListener))
-      standAside(() => {
+    if (isForNode("uncaughtException", exceptionListener))
+      leaveToNode(() => {
         throw error;
       });
     return;
   }
-  // A rejection comes here first under --unhandled-rejections=strict, and then to its own listener.
-  if (origin === "uncaughtException") hand(found, error, "exception");
+  // Under --unhandled-rejections=strict a rejection comes here first, and then to `onRejection`.
+  if (origin === "uncaughtException") reportLeak(found, error, "exception");
 }
 
-function hand({ owner, event }: Running, error: unknown, kind: LeakKind): void {
+function reportLeak({ owner, event }: RunContext, error: unknown, kind: LeakKind): void {
   if (event !== undefined && Object(error) === error) origins.set(error as object, event);
   owner.leaked(error, kind);
 }
@@ -157,31 +159,31 @@ function isMark(value: unknown): value is Mark {
   return typeof value === "object" && value !== null && "owns" in value && "isWatching" in value;
 }
 
-/** Whether no copy of this package owns what has failed, no listener of the program decides, and this listener is the one to act. */
-function isLeftToNode(event: LeakEvent, listener: unknown): boolean {
+/** Whether no copy of this package owns the failure, the program has no listener to decide, and `listener` is the first, which acts. */
+function isForNode(event: LeakEvent, listener: unknown): boolean {
   const listeners: unknown[] = process.listeners(event as "uncaughtException");
   return listeners[0] === listener && listeners.every((other) => markOf(other)?.owns() === false);
 }
 
-/** Lets Node take its usual course with what `raise` brings up: a listener of ours would keep Node from it. */
-function standAside(raise: () => void): void {
+/** Lets Node handle the failure that `raise` causes: with a listener of Sendall present, Node would not. */
+function leaveToNode(raise: () => void): void {
   const events: readonly LeakEvent[] = ["unhandledRejection", "uncaughtException"];
-  const ours = events.flatMap((event) =>
+  const ownListeners = events.flatMap((event) =>
     process
       .listeners(event as "uncaughtException")
       .filter((listener) => markOf(listener) !== undefined)
       .map((listener) => ({ event: event as "uncaughtException", listener })),
   );
-  for (const { event, listener } of ours) process.off(event, listener);
+  for (const { event, listener } of ownListeners) process.off(event, listener);
   process.nextTick(raise);
   // Another listener of the program may have kept the process alive.
   setImmediate(() => {
-    for (const { event, listener } of ours) if (markOf(listener)?.isWatching()) process.on(event, listener);
+    for (const { event, listener } of ownListeners) if (markOf(listener)?.isWatching()) process.on(event, listener);
   });
 }
 
-/** Whether Node would raise a rejection that nothing listens to; the program may have been told to warn, or to do nothing. */
-function isRaised(): boolean {
+/** Whether Node raises unhandled rejections; the program may have been told to warn instead, or to do nothing. */
+function doesNodeRaiseRejections(): boolean {
   const flags = `${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`;
   return !/--unhandled-rejections[= ](?:none|warn)\b/.test(flags);
 }

@@ -5,7 +5,7 @@
 import { watchInspection } from "../actors/inspection/inspection.js";
 import { Route } from "../actors/route/route.js";
 import { EVERY_PATH } from "../admission/router.js";
-import { LinkLife } from "../cluster/link.js";
+import { LinkMachine } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
 import { runHandler } from "../handlers/shape.js";
 import { createLogger, levelOf } from "../log/log.js";
@@ -27,7 +27,8 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
   const inspection = watchInspection(actor, log);
   const { cluster: adapter } = settings;
   const relay =
-    adapter && new Relay({ adapter, clock, turn, log, life: new LinkLife(actor), node: surroundings.newNode?.() });
+    adapter &&
+    new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: surroundings.newNode?.() });
   const newId = relay === undefined ? surroundings.newId : () => relay.idOf(surroundings.newId());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
@@ -39,7 +40,7 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       log,
       level: levelOf(log),
       newId,
-      outlet: relay?.outletOf(path),
+      remoteBus: relay?.busOfRoute(path),
       inspection,
       onEnded: (error) => server.routeEnded(error),
       observer: surroundings.observer,

@@ -1,27 +1,27 @@
 /**
- * One message to one frame (RFC 6455 section 5.2): unmasked, unfragmented, header and payload in one allocation. The bus
- * encodes here once for all that a message goes to.
+ * The encoder of frames: a message becomes a single frame (RFC 6455 section 5.2), unmasked and unfragmented, with header and payload in a
+ * single allocation. The bus encodes a message once, and every recipient shares the frame.
  */
 import { constants, deflateRawSync } from "node:zlib";
 import type { Data } from "../api/connection.js";
 import { SendallError } from "../api/errors.js";
 import { show } from "../runtime/show.js";
 
-/** A message as the transports carry it: encoded once, shared by all that it goes to. */
+/** A message as the transports carry it: encoded once, shared by every recipient. */
 export interface Frame {
-  /** As the user gave it: the string, or a copy of the bytes. */
+  /** The message as the user gave it: the string, or a copy of the bytes. */
   readonly data: string | Buffer;
   /** The bytes on a WebSocket (RFC 6455 section 5.2). */
   readonly wire: Buffer;
-  /** How many of them are the message itself. */
+  /** The number of bytes of the message itself, at the end of `wire`. */
   readonly payloadBytes: number;
-  /** The bytes for sockets that take permessage-deflate (RFC 7692), once one of them has needed it. */
+  /** The bytes for sockets with permessage-deflate (RFC 7692); made when the first such socket needs them. */
   deflated?: Buffer;
 }
 
 const FIN_TEXT = 0x81;
 const FIN_BINARY = 0x82;
-/** Lengths from here on stand in 2 bytes, and from 65,536 on in 8. */
+/** Lengths of 126 and more take 2 more bytes in the header, lengths of 65,536 and more take 8. */
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
@@ -48,14 +48,14 @@ function allocate(opcode: number, header: number, payloadBytes: number): Buffer 
   return wire;
 }
 
-/** The bytes of anything a message may be, without a copy; throws `BAD_DATA` for what it may not be. */
+/** The bytes of a binary message, without a copy; throws `BAD_DATA` for anything that is not bytes. */
 function bytesOf(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }
 
-/** Encodes a message. The frame holds a copy: bytes may be changed afterwards. */
+/** Encodes a message. The frame has a copy of the bytes, so the caller may change the bytes afterwards. */
 export function encodeFrame(data: Data): Frame {
   if (typeof data === "string") {
     const payloadBytes = Buffer.byteLength(data);
@@ -71,16 +71,21 @@ export function encodeFrame(data: Data): Frame {
   return { data: wire.subarray(header), wire, payloadBytes: bytes.length };
 }
 
-/** Smaller messages gain nothing. */
+/** Compressing smaller messages gains nothing. */
 const DEFLATE_FROM_BYTES = 1_024;
 /** The first reserved bit marks a compressed message (RFC 7692 section 6). */
 const RSV1 = 0x40;
-/** The bytes that end a flushed block, and are left out on the wire (RFC 7692 section 7.2.1). */
+/** The bytes that end a flushed block, and are left out of the frame (RFC 7692 section 7.2.1). */
 const FLUSH_TAIL_BYTES = 4;
 
+/** The bytes for sockets without compression. */
+export function plainWire(frame: Frame): Buffer {
+  return frame.wire;
+}
+
 /**
- * The frame for sockets that take permessage-deflate with a 15-bit window: compressed once, without context, so that the same
- * bytes are right for all of them. Synchronous, since the order of frames is the order of writes.
+ * The bytes for sockets with permessage-deflate and a 15-bit window: compressed once, without context takeover, so that every such socket
+ * can share the bytes. Synchronous, since the order of frames is the order of writes.
  */
 export function deflatedWire(frame: Frame): Buffer {
   if (frame.payloadBytes < DEFLATE_FROM_BYTES) return frame.wire;
@@ -90,15 +95,15 @@ export function deflatedWire(frame: Frame): Buffer {
 
 function deflate({ wire, payloadBytes }: Frame): Buffer {
   const payload = wire.subarray(wire.length - payloadBytes);
-  const packed = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -FLUSH_TAIL_BYTES);
-  if (packed.length >= payloadBytes) return wire;
-  const header = headerBytes(packed.length);
-  const frame = allocate((wire[0] ?? FIN_TEXT) | RSV1, header, packed.length);
-  frame.set(packed, header);
+  const deflated = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -FLUSH_TAIL_BYTES);
+  if (deflated.length >= payloadBytes) return wire;
+  const header = headerBytes(deflated.length);
+  const frame = allocate((wire[0] ?? FIN_TEXT) | RSV1, header, deflated.length);
+  frame.set(deflated, header);
   return frame;
 }
 
-/** The payload of a ping; throws `BAD_DATA` if it is none or too long. */
+/** The payload of a ping; throws `BAD_DATA` for data that is neither a string nor bytes, or longer than 125 bytes. */
 export function controlPayload(data: Data): Buffer {
   const payload = typeof data === "string" ? Buffer.from(data) : Buffer.from(bytesOf(data));
   if (payload.length > MAX_CONTROL_BYTES)

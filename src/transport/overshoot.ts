@@ -1,6 +1,7 @@
 /**
- * What a compressed connection brings while it is paused: `ws` cannot be kept from inflating the rest of what it has read, and one
- * read of 64 KiB may inflate to a thousand times its length. Made by `websocket.ts` for each connection that has agreed on compression.
+ * Counts the bytes of messages that a compressed connection brings while paused: `ws` inflates the rest of its last read even then, and
+ * a read of 64 KiB may inflate to a thousand times its length. `websocket.ts` makes an `Overshoot` for each connection with
+ * compression; the overshoot lives as long as the socket.
  */
 import type { Admission } from "./transport.js";
 
@@ -12,11 +13,12 @@ export class Overshoot {
     this.#maxBytes = maxPausedBytes;
   }
 
+  /** Starts the count anew, at the beginning of a pause. */
   restart(): void {
     this.#bytes = 0;
   }
 
-  /** @returns whether it is too much */
+  /** @returns whether the limit is exceeded */
   add(bytes: number): boolean {
     this.#bytes += bytes;
     return this.#bytes > this.#maxBytes;

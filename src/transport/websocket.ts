@@ -1,6 +1,8 @@
 /**
- * WebSockets over TCP: the only importer of `ws`. It shakes hands and reads frames with `ws` and writes its own, encoded
- * once by `frame.ts`, straight to the socket: in order with the pings and close frames of `ws`, several in one write.
+ * WebSockets over TCP, on top of `ws`; on the server's side no other file imports `ws`. `ws` shakes hands and reads frames. Frames to
+ * send are encoded once by `frame.ts` and written straight to the TCP socket: in order with the pings and close frames of `ws`, several
+ * frames per write. The network listener makes a `WebSocketTransport`; each upgrade makes a `Socket`, which ends when `ws` emits
+ * "close".
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
@@ -11,54 +13,54 @@ import { WebSocket, WebSocketServer } from "ws";
 import { ABNORMAL, NO_CODE, TooManyParts } from "../api/close-codes.js";
 import type { TransportName } from "../api/connection.js";
 import { messageOf } from "../runtime/thrown.js";
+import { hasFullWindow, isValidOffer } from "./compression-offer.js";
+import { CONTROL_HEADER_BYTES, ControlFrameBudget } from "./control-frame-budget.js";
 import type { Frame } from "./frame.js";
-import { deflatedWire } from "./frame.js";
-import { CONTROL_HEADER_BYTES, Interlude } from "./interlude.js";
+import { deflatedWire, plainWire } from "./frame.js";
+import { FrameConcatenator } from "./frame-concatenator.js";
 import { Overshoot } from "./overshoot.js";
 import type { Admission, Transport, TransportListener } from "./transport.js";
 
-/** A timer of Node counts in 32 bits. */
+/** The longest time of a timer of Node, which counts in 32 bits. */
 const LONGEST_MS = 2_147_483_647;
 
-/** A binary message up to this long is copied out of the 64 KiB that the socket read, which it would keep alive. */
+/** A shorter binary message is copied out of the read of up to 64 KiB, which the message would otherwise keep alive. */
 const COPY_BELOW_BYTES = 16_384;
 
-/**
- * Frames that go to many sockets in the same turn are put together once: each of these sockets holds the same list. Lists
- * of more bytes are written as they are, since copying them costs more than handing over the parts.
- */
-const JOIN_BELOW_BYTES = 262_144;
-
-/** A peer that sends so many bytes of control frames and no whole message is watched from then on, at a small cost for each read. */
+/** A peer that has sent 1 MiB of control frames without a whole message gets a budget from then on, at a small cost for each read. */
 const WATCH_FROM_BYTES = 1_048_576;
 
 /**
- * `ws` keeps each read of an unfinished frame, and one of a single byte takes a kilobyte of memory. Frames in reads of half a KiB
- * on average (the least that TCP sends of a long one), or in few reads, arrive; others close their connection with 1008.
+ * `ws` keeps each read of an unfinished frame, and a read of a single byte takes a kilobyte of memory. A frame arrives if its reads
+ * have half a KiB on average (TCP sends at least 512 bytes of a long frame at a time) or are few; otherwise the connection is closed
+ * with 1008.
  */
 const MIN_READ_BYTES = 512;
 const MIN_READS = 16_384;
 
-function plainWire(frame: Frame): Buffer {
-  return frame.wire;
-}
+/**
+ * At most 16,384 pongs may wait to be written, which is at most 2 MiB; a peer that goes on pinging and reads no pong is then cut. A read
+ * of 64 KiB holds up to 10,922 pings, and each is answered.
+ */
+const MAX_PENDING_PONGS = 16_384;
 
+/** The server's end of a WebSocket, from the upgrade until `ws` emits "close". */
 class Socket extends WebSocket implements Transport {
-  /** These are set before anything can arrive. */
-  peer: TransportListener | undefined = undefined;
+  // The public fields are set before any data can arrive.
+  listener: TransportListener | undefined = undefined;
   raw: NetSocket | undefined = undefined;
-  joiner: FrameConcatenator | undefined = undefined;
+  concatenator: FrameConcatenator | undefined = undefined;
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
-  #isWaiting = false;
-  /** The peer has closed, or broken a rule: nothing that still comes counts. */
-  #hasConcluded = false;
+  #isWaitingForDrain = false;
+  /** The peer has closed, or broken the protocol: anything that still arrives is ignored. */
+  #hasStoppedReceiving = false;
   #pendingPongs = 0;
-  /** Made for who pings, which no browser does. */
-  #onPongTaken: (() => void) | undefined;
+  /** Made at the first ping of a peer; browsers never ping. */
+  #onPongWritten: (() => void) | undefined;
   /** Bytes of control frames since the last message. */
   #controlBytes = 0;
-  #interlude: Interlude | undefined;
+  #controlBudget: ControlFrameBudget | undefined;
 
   get name(): TransportName {
     return "websocket";
@@ -83,12 +85,12 @@ class Socket extends WebSocket implements Transport {
   mustWait(): boolean {
     const { raw } = this;
     if (raw === undefined || !raw.writableNeedDrain) return false;
-    if (!this.#isWaiting) {
-      this.#isWaiting = true;
-      // Rare, so a closure made now is better than one kept for each socket.
+    if (!this.#isWaitingForDrain) {
+      this.#isWaitingForDrain = true;
+      // Waiting is rare, so making a closure now is cheaper than keeping a closure for each socket.
       raw.once("drain", () => {
-        this.#isWaiting = false;
-        this.peer?.drained();
+        this.#isWaitingForDrain = false;
+        this.listener?.drained();
       });
     }
     return true;
@@ -100,43 +102,44 @@ class Socket extends WebSocket implements Transport {
   }
 
   write(frames: readonly Frame[]): boolean {
-    const { raw, joiner } = this;
+    const { raw, concatenator } = this;
     const first = frames[0];
-    // After a close frame nothing may follow (RFC 6455 section 5.5.1), and `ws` does not watch what goes past it.
-    if (raw === undefined || joiner === undefined || first === undefined || !this.isOpen) return false;
-    if (frames.length === 1) raw.write(joiner.wireOf(first));
-    else writeAll(raw, joiner, frames);
+    // Nothing may follow a close frame (RFC 6455 section 5.5.1), and `ws` does not see the frames written here.
+    if (raw === undefined || concatenator === undefined || first === undefined || !this.isOpen) return false;
+    if (frames.length === 1) raw.write(concatenator.wireOf(first));
+    else concatenator.writeAll(raw, frames);
     return true;
   }
 
   /**
-   * Our verb, and what `ws` calls by itself when a close frame of the peer (then `data` is its bytes) or a broken frame (no `data`) has
-   * come. `ws` would answer at once, past the replies to what came before: the connection answers, once these are written.
+   * Called by the connection, with a string as `data`; and by `ws` itself, after a close frame of the peer (then `data` has the reason's
+   * bytes) or a broken frame (then without `data`). `ws` would answer at once, ahead of the replies to earlier messages: instead the
+   * connection answers, after the replies are written.
    */
   override close(code?: number, data?: string | Buffer): void {
     const isOurs = typeof data === "string";
-    if (!isOurs && this.peer !== undefined && this.isOpen) {
+    if (!isOurs && this.listener !== undefined && this.isOpen) {
       const isFault = code !== undefined && data === undefined;
-      // `ws` reads on behind what we have refused: the first reason counts.
-      if (!this.#hasConcluded) this.#conclude(code ?? NO_CODE, String(data ?? ""), isFault);
+      // `ws` goes on reading after a refused frame: the first reason counts.
+      if (!this.#hasStoppedReceiving) this.#stopReceiving(code ?? NO_CODE, String(data ?? ""), isFault);
       return;
     }
     if (code === NO_CODE) super.close();
     else super.close(code, data);
-    // No answer is read.
-    if (this.#hasConcluded) this.raw?.end();
+    // Nothing more is read, so there is no answer to wait for.
+    if (this.#hasStoppedReceiving) this.raw?.end();
   }
 
-  #conclude(code: number, reason: string, isFault: boolean): void {
-    this.#hasConcluded = true;
-    // `ws` would end our side with the peer's, and the replies with it: `close` ends it behind our close frame.
+  #stopReceiving(code: number, reason: string, isFault: boolean): void {
+    this.#hasStoppedReceiving = true;
+    // At the peer's end of the stream `ws` would end this side too and lose the replies: `close` ends this side, after the close frame.
     this.raw?.removeAllListeners("end");
-    this.peer?.concluded(code, reason, isFault);
+    this.listener?.concluded(code, reason, isFault);
   }
 
   /**
-   * What `ws` tells of the socket, in place of listeners: their table would be 250 bytes of each silent connection, and a closure
-   * among them would keep its request alive.
+   * Receives the events of `ws` without a table of listeners, which would take 250 bytes of each silent connection; a closure among the
+   * listeners would keep the connection's request alive.
    */
   override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
     switch (event) {
@@ -144,14 +147,14 @@ class Socket extends WebSocket implements Transport {
         this.#onMessage(first, second === true);
         return true;
       case "ping":
-        if (Buffer.isBuffer(first) && this.#takesControl(first)) this.#onPing(first);
+        if (Buffer.isBuffer(first) && this.#acceptsControlFrame(first)) this.#onPing(first);
         return true;
       case "pong":
-        if (Buffer.isBuffer(first) && this.#takesControl(first)) this.peer?.ponged(first);
+        if (Buffer.isBuffer(first) && this.#acceptsControlFrame(first)) this.listener?.ponged(first);
         return true;
       case "error":
-        // Not `instanceof`: a test runner may have given us an Error of its own.
-        this.peer?.failed(isNativeError(first) ? first : new Error(messageOf(first)));
+        // Not `instanceof`: a test runner may have replaced the global `Error`.
+        this.listener?.failed(isNativeError(first) ? first : new Error(messageOf(first)));
         return true;
       case "close":
         this.#onClose(Number(first), String(second));
@@ -162,163 +165,108 @@ class Socket extends WebSocket implements Transport {
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
-    if (!Buffer.isBuffer(data) || this.#hasConcluded) return;
-    if (this.#controlBytes > 0) this.#endInterlude();
-    if (this.isPaused && this.overshoot?.add(data.length) === true) this.peer?.flooded();
-    else if (!isBinary) this.peer?.message(data.toString(), data.length);
-    else this.peer?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
+    if (!Buffer.isBuffer(data) || this.#hasStoppedReceiving) return;
+    if (this.#controlBytes > 0) this.#stopControlBudget();
+    if (this.isPaused && this.overshoot?.add(data.length) === true) this.listener?.flooded();
+    else if (!isBinary) this.listener?.message(data.toString(), data.length);
+    else this.listener?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
   }
 
-  #takesControl(data: Buffer): boolean {
-    if (this.#hasConcluded) return false;
+  #acceptsControlFrame(data: Buffer): boolean {
+    if (this.#hasStoppedReceiving) return false;
     const bytes = CONTROL_HEADER_BYTES + data.length;
     this.#controlBytes += bytes;
     if (this.#controlBytes < WATCH_FROM_BYTES || this.raw === undefined) return true;
-    this.#interlude ??= new Interlude(this.raw);
-    if (!this.#interlude.add(bytes)) return true;
-    this.#refuse(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
+    this.#controlBudget ??= new ControlFrameBudget(this.raw);
+    if (!this.#controlBudget.spend(bytes)) return true;
+    this.#failConnection(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
     return false;
   }
 
-  #endInterlude(): void {
+  #stopControlBudget(): void {
     this.#controlBytes = 0;
-    this.#interlude?.end();
-    this.#interlude = undefined;
+    this.#controlBudget?.stop();
+    this.#controlBudget = undefined;
   }
 
-  /** As `ws` does with a frame that it refuses: the rest is thrown away, a close frame goes out, then the socket ends. */
-  #refuse(raw: NetSocket, error: TooManyParts): void {
+  /**
+   * Fails the connection (RFC 6455 section 7.1.7) as `ws` does after an invalid frame: the remaining input is discarded, a close frame
+   * is sent, and the socket ends.
+   */
+  #failConnection(raw: NetSocket, error: TooManyParts): void {
     raw.removeAllListeners("data");
     raw.resume();
-    this.#conclude(error.closing.code, error.closing.reason, true);
-    this.peer?.failed(error);
+    this.#stopReceiving(error.closing.code, error.closing.reason, true);
+    this.listener?.failed(error);
   }
 
   #onPing(data: Buffer): void {
-    if (this.isOpen) this.#answer(data);
-    this.peer?.pinged(data);
+    if (this.isOpen) this.#sendPong(data);
+    this.listener?.pinged(data);
   }
 
-  #answer(data: Buffer): void {
+  #sendPong(data: Buffer): void {
     if (this.#pendingPongs >= MAX_PENDING_PONGS) {
       this.terminate();
       return;
     }
     this.#pendingPongs++;
-    this.#onPongTaken ??= () => {
+    this.#onPongWritten ??= () => {
       this.#pendingPongs--;
     };
-    this.pong(data, false, this.#onPongTaken);
+    this.pong(data, false, this.#onPongWritten);
   }
 
   #onClose(code: number, reason: string): void {
-    const { peer, raw } = this;
-    this.peer = undefined;
-    // `ws` keeps the errors of the socket (a reset, a broken pipe) to itself.
-    if (code === ABNORMAL && raw?.errored) peer?.failed(raw.errored);
-    peer?.onTransportClosed(code, reason);
+    const { listener, raw } = this;
+    this.listener = undefined;
+    // `ws` does not emit errors of the TCP socket (a reset, a broken pipe).
+    if (code === ABNORMAL && raw?.errored) listener?.failed(raw.errored);
+    listener?.onTransportClosed(code, reason);
   }
 }
 
-/** Remembers the last list of frames it has put together, since the next socket most often holds the same. */
-class FrameConcatenator {
-  readonly wireOf: (frame: Frame) => Buffer;
-  #frames: readonly Frame[] = [];
-  #bytes: Buffer | undefined;
-
-  constructor(wireOf: (frame: Frame) => Buffer) {
-    this.wireOf = wireOf;
-  }
-
-  /** @returns `undefined` if the frames are too large to be copied */
-  join(frames: readonly Frame[]): Buffer | undefined {
-    const same = this.#frames;
-    if (frames.length === same.length && frames.every((frame, i) => frame === same[i])) return this.#bytes;
-    const parts = frames.map(this.wireOf);
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    if (bytes >= JOIN_BELOW_BYTES) return undefined;
-    this.#frames = frames;
-    this.#bytes = Buffer.concat(parts, bytes);
-    return this.#bytes;
-  }
-}
-
-function writeAll(raw: Duplex, joiner: FrameConcatenator, frames: readonly Frame[]): void {
-  const joined = joiner.join(frames);
-  if (joined !== undefined) {
-    raw.write(joined);
-    return;
-  }
-  raw.cork();
-  for (const frame of frames) raw.write(joiner.wireOf(frame));
-  raw.uncork();
-}
-
-/**
- * So many pongs may wait to be written, 2 MiB at most; a peer that pings on and reads none is then cut. One read of 64 KiB holds
- * up to 10,922 pings, and all of them are answered.
- */
-const MAX_PENDING_PONGS = 16_384;
-
-/** A parameter of permessage-deflate (RFC 7692 section 7.1). */
-const PARAMETER =
-  /^(?:(?:server|client)_no_context_takeover|(?:server|client)_max_window_bits(?:=(?:"(?:8|9|1[0-5])"|8|9|1[0-5]))?)$/;
-
-/** Whether `ws` can answer the offer; one that it cannot make sense of it would refuse, with the whole upgrade. */
-function isGoodOffer(header: string | undefined): boolean {
-  const offers = header?.split(",").map((offer) => offer.split(";").map((part) => part.trim())) ?? [];
-  return offers.every(
-    ([name, ...parameters]) => name !== "permessage-deflate" || parameters.every((one) => PARAMETER.test(one)),
-  );
-}
-
-/** What was agreed, as the answer's header says: frames are compressed once, for the window that nearly all have. */
-function hasFullWindow(headers: readonly string[]): boolean {
-  const agreed = headers.find((line) => line.startsWith("Sec-WebSocket-Extensions: permessage-deflate"));
-  return agreed !== undefined && !/server_max_window_bits=(?!15)/.test(agreed);
-}
-
-/** Completes upgrades of one server. */
+/** Completes the upgrades of a server. */
 export class WebSocketTransport {
-  /** `ws` takes its settings from the server that shook hands: one for each pair of limits, with compression and without. */
-  readonly #compressing = new Map<string, WebSocketServer>();
-  readonly #others = new Map<string, WebSocketServer>();
-  readonly #plain = new FrameConcatenator(plainWire);
-  readonly #deflated = new FrameConcatenator(deflatedWire);
+  /** `ws` reads settings from the `WebSocketServer` of the handshake: a server per pair of limits, with compression and without. */
+  readonly #compressingServers = new Map<string, WebSocketServer>();
+  readonly #plainServers = new Map<string, WebSocketServer>();
+  readonly #plainConcatenator = new FrameConcatenator(plainWire);
+  readonly #deflatedConcatenator = new FrameConcatenator(deflatedWire);
   #admission: Admission | undefined;
   #isDeflated = false;
 
-  /** Shakes hands; the connection is accepted within this call, before the first byte is read. */
+  /** Shakes hands; the connection is accepted within the call, before the first byte is read. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission): void {
     this.#admission = admission;
     this.#isDeflated = false;
-    if (admission.compression && !isGoodOffer(request.headers["sec-websocket-extensions"]))
+    if (admission.compression && !isValidOffer(request.headers["sec-websocket-extensions"]))
       delete request.headers["sec-websocket-extensions"];
     try {
-      this.#serverFor(admission).handleUpgrade(request, socket, head, this.#opened);
+      this.#serverFor(admission).handleUpgrade(request, socket, head, this.#onUpgraded);
     } finally {
       this.#admission = undefined;
     }
   }
 
   #serverFor({ maxPayloadBytes, maxFragments, compression }: Admission): WebSocketServer {
-    const servers = compression ? this.#compressing : this.#others;
+    const servers = compression ? this.#compressingServers : this.#plainServers;
     const limits = `${maxPayloadBytes} ${maxFragments}`;
     const known = servers.get(limits);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
       clientTracking: false,
-      // No window size: with one, ws would refuse clients that ask for another.
+      // Without a window size: `ws` would refuse clients that ask for a different size.
       perMessageDeflate: compression && { serverNoContextTakeover: true },
       maxPayload: maxPayloadBytes,
       maxFragments,
       maxBufferedChunks: MIN_READS + Math.ceil(maxPayloadBytes / MIN_READ_BYTES),
-      // Closing is timed by our clock, which reads what has come before it cuts anybody.
+      // The connection times the close by the server's clock, which reads the data that has arrived before a peer is cut.
       closeTimeout: LONGEST_MS,
-      // We answer pings: `ws` keeps a closure for each socket to do so.
+      // `#onPing` answers pings: `ws` would keep a closure for each socket.
       autoPong: false,
-      // The gate has chosen.
+      // The admission gate has chosen the subprotocol.
       handleProtocols: () => this.#admission?.protocol || false,
       WebSocket: Socket,
     };
@@ -331,11 +279,11 @@ export class WebSocketTransport {
     return server;
   }
 
-  readonly #opened = (ws: WebSocket, request: IncomingMessage): void => {
+  readonly #onUpgraded = (ws: WebSocket, request: IncomingMessage): void => {
     if (!(ws instanceof Socket)) return;
     ws.raw = request.socket;
-    ws.joiner = this.#isDeflated ? this.#deflated : this.#plain;
+    ws.concatenator = this.#isDeflated ? this.#deflatedConcatenator : this.#plainConcatenator;
     if (this.#admission !== undefined && ws.extensions !== "") ws.overshoot = new Overshoot(this.#admission);
-    ws.peer = this.#admission?.accept(ws);
+    ws.listener = this.#admission?.accept(ws);
   };
 }

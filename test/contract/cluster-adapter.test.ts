@@ -4,8 +4,9 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { ClusterAdapter } from "sendall";
 import { memory, testClusterAdapter } from "sendall/testing/cluster-adapter";
 import { afterEach, describe, test } from "vitest";
-import { Hub, type Port } from "../../src/cluster/engines/worker-hub.js";
-import { workersOver } from "../../src/cluster/engines/worker-node.js";
+import { WorkerHub } from "../../src/cluster/engines/worker-hub.js";
+import { workersOver } from "../../src/cluster/engines/worker-link.js";
+import type { Port } from "../../src/cluster/engines/worker-protocol.js";
 import { Engine, KINDS } from "../e2e/engines.js";
 import { requires } from "../e2e/requires.js";
 
@@ -36,7 +37,7 @@ describe.each(KINDS)("$name", (kind) => {
 
 /** Each node is a worker with a channel of its own, as between processes: what goes through it is copied. */
 describe("workers", () => {
-  const clusters = new Map<string, Hub>();
+  const clusters = new Map<string, WorkerHub>();
   const channels: MessageChannel[] = [];
   afterEach(() => {
     for (const { port1 } of channels.splice(0)) port1.close();
@@ -44,7 +45,7 @@ describe("workers", () => {
   testClusterAdapter({
     test,
     create: (name) => {
-      const hub = clusters.get(name) ?? new Hub();
+      const hub = clusters.get(name) ?? new WorkerHub();
       clusters.set(name, hub);
       const channel = new MessageChannel();
       channels.push(channel);

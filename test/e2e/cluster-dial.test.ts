@@ -5,7 +5,7 @@ import { type ClusterAdapter, serve } from "sendall";
 import { nats } from "sendall/nats";
 import { redis } from "sendall/redis";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { DialledSockets, unwatched } from "../../src/cluster/engines/dialled.js";
+import { SocketTracker, untracked } from "../../src/cluster/engines/socket-tracker.js";
 import { until } from "./peers.js";
 import { runCode, stopPrograms } from "./programs.js";
 
@@ -111,29 +111,29 @@ describe("redis() at a port that", () => {
   });
 });
 
-describe("sockets that a client has dialled", () => {
+describe("sockets that a client has opened", () => {
   test("end with their attempt or their link, and those of code that the client calls back do not", async () => {
     const { port, sockets } = await listen(() => {});
-    const dialled = new DialledSockets();
+    const tracker = new SocketTracker();
     const dial = (): Socket => connect(port, "127.0.0.1").on("error", () => {});
-    const callBack = unwatched(() => {
+    const callBack = untracked(() => {
       own = dial();
     });
     let own: Socket | undefined;
     const later = new Promise<void>((resolve) => setImmediate(resolve));
-    const [first, second] = await dialled.watch(async () => {
+    const [first, second] = await tracker.track(async () => {
       callBack();
       const now = dial();
       await later;
       return [now, dial()] as const;
     });
     await until(() => sockets.length === 3);
-    dialled.end();
+    tracker.terminate();
     expect([first.destroyed, second.destroyed, own?.destroyed]).toEqual([true, true, false]);
-    dialled.close();
-    const late = dialled.watch(dial);
+    tracker.stop();
+    const late = tracker.track(dial);
     await until(() => late.destroyed);
-    expect(dialled.nextSignal().aborted).toBe(true);
+    expect(tracker.handshakeSignal().aborted).toBe(true);
     expect(own?.destroyed).toBe(false);
     own?.destroy();
   });

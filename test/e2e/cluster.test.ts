@@ -4,7 +4,7 @@
  */
 import { SendallError, type Server, serve } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { seal, VERSION, writePacket } from "../../src/cluster/envelope.js";
+import { measure, VERSION, writePacket } from "../../src/cluster/packet.js";
 import { Lines } from "../unit/stage.js";
 import { Engine, KINDS, Network } from "./engines.js";
 import { Client, heapInUse, nextRound, until } from "./peers.js";
@@ -293,7 +293,7 @@ describe.each(KINDS)("$name", (kind) => {
       const { client } = await enter(server);
       await untilHeard([server], 2);
       const foreign = writePacket({ node: "0123456789ab", stream: 1, first: 0 }, [
-        seal({ isBinary: false, payload: Buffer.from("from the future") }),
+        measure({ isBinary: false, payload: Buffer.from("from the future") }),
       ]);
       foreign[2] = VERSION + 1;
       for (const packet of [Buffer.from("{}"), foreign, Buffer.alloc(0), foreign, Buffer.from("SA\x01garbage")])

@@ -94,7 +94,7 @@ describe("a log that is a pipe", () => {
 
   test("gets every line when the program exits while lines wait", async () => {
     const program = runCode(`
-      import { createLogger } from "./dist/log.js";
+      import { createLogger } from "./dist/log/log.js";
       const log = createLogger(undefined, "test");
       for (let i = 0; i < 4_000; i++) log.info({ i }, "x".repeat(100));
       process.exit(0);

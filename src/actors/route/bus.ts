@@ -8,7 +8,7 @@ import { checkCloseCode, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import type { Stats } from "../../api/stats.js";
-import type { Inlet, Outlet } from "../../cluster/outlet.js";
+import type { LocalBus, RemoteBus } from "../../cluster/remote-bus.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
@@ -36,7 +36,7 @@ export interface BusParts {
   readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
   /** The way to the other nodes of a cluster. */
-  readonly outlet?: Outlet | undefined;
+  readonly remoteBus?: RemoteBus | undefined;
 }
 
 /** The line of the log for an event that `Member.forward` did not take. */
@@ -52,14 +52,14 @@ function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt 
   return forwarded === undefined ? receipt : { ...receipt, forwarded };
 }
 
-export class RouteBus implements Bus, Inlet {
+export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
   #hasEnded = false;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
-    parts.outlet?.attach(this);
+    parts.remoteBus?.attach(this);
   }
 
   unicast(data: Data, to: ConnectionRef): Receipt {
@@ -210,15 +210,15 @@ export class RouteBus implements Bus, Inlet {
   }
 
   #sendTo(data: Data, to: ConnectionRef, anyRoute: boolean): Receipt {
-    const { encode, counters, outlet } = this.#parts;
+    const { encode, counters, remoteBus } = this.#parts;
     const frame = encode(data);
     // A reply goes to an object of ours: no need to ask the registry.
     const member = this.#isOwn(to) ? to : this.find(to);
-    if (member !== undefined) return withForwarded(this.#offerTo(frame, member), outlet && 0);
+    if (member !== undefined) return withForwarded(this.#offerTo(frame, member), remoteBus && 0);
     const id = idOf(to);
-    if (outlet?.isElsewhere(id)) return { ...NOBODY, forwarded: outlet.unicast(frame, id, anyRoute) };
+    if (remoteBus?.isRemote(id)) return { ...NOBODY, forwarded: remoteBus.unicast(frame, id, anyRoute) };
     counters.deadLetters++;
-    return withForwarded(receiptOf("dead"), outlet && 0);
+    return withForwarded(receiptOf("dead"), remoteBus && 0);
   }
 
   /** Whether this object is a connection of this bus, which a look-alike made by a program cannot be. */
@@ -236,13 +236,13 @@ export class RouteBus implements Bus, Inlet {
 
   /** @param exceptId of whom is left out on other nodes, who may be here or there */
   #fan(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
-    const { encode, outlet } = this.#parts;
+    const { encode, remoteBus } = this.#parts;
     const rooms = room === undefined || Array.isArray(room) ? room : [room];
     rooms?.forEach(checkRoom);
     const frame = encode(data);
     const receipt = this.#offer(frame, rooms, except);
-    if (outlet === undefined) return receipt;
-    return { ...receipt, forwarded: outlet.publish(frame, rooms, exceptId) };
+    if (remoteBus === undefined) return receipt;
+    return { ...receipt, forwarded: remoteBus.publish(frame, rooms, exceptId) };
   }
 
   #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined): Receipt {

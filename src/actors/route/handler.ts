@@ -7,7 +7,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
-import { handlerContext } from "../../runtime/unhandled-rejections.js";
+import { runContexts } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { ConnectionQueue, Posted } from "./connection-queue.js";
 import { EventsUnderWay } from "./events-under-way.js";
@@ -160,7 +160,7 @@ export class HandlerActor implements Runnable {
     const owner = queue.owner?.leakOwner ?? leakOwner;
     this.#isInside = true;
     try {
-      const result = handlerContext.run({ owner, event: event.type }, runner.handle, event, bus);
+      const result = runContexts.run({ owner, event: event.type }, runner.handle, event, bus);
       if (result === undefined) this.#done(result, event, queue);
       else if (result instanceof DeferredTimeout) this.#underWay.defer(result, event, queue);
       else if (isPromiseLike(result)) this.#underWay.await(result, event, queue);

@@ -1,7 +1,7 @@
 /** Who is there: the connections of one route by id, from the handshake on, and the rooms they are in. Open ones only. */
 
 import type { ConnectionRef } from "../../api/connection.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 
 export interface Registered {
   readonly id: string;
@@ -10,11 +10,11 @@ export interface Registered {
 export class Registry<M extends Registered> {
   readonly #byId = new Map<string, M>();
   readonly #rooms = new Map<string, Set<M>>();
-  readonly #populated: Outlet["populated"] | undefined;
+  readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
-  /** @param populated told of the first member, in a room or at all, and of the end of the last one */
-  constructor(populated?: Outlet["populated"]) {
-    this.#populated = populated;
+  /** @param onOccupancyChanged told of the first member, in a room or at all, and of the end of the last one */
+  constructor(onOccupancyChanged?: RemoteBus["onOccupancyChanged"]) {
+    this.#onOccupancyChanged = onOccupancyChanged;
   }
 
   get size(): number {
@@ -27,12 +27,12 @@ export class Registry<M extends Registered> {
 
   add(member: M): void {
     this.#byId.set(member.id, member);
-    if (this.#byId.size === 1) this.#populated?.(undefined, true);
+    if (this.#byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
   }
 
   /** Forgets a member and takes it out of `rooms`. */
   remove(member: M, rooms: Iterable<string>): void {
-    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#populated?.(undefined, false);
+    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
   }
 
@@ -51,14 +51,14 @@ export class Registry<M extends Registered> {
       return;
     }
     this.#rooms.set(room, new Set([member]));
-    this.#populated?.(room, true);
+    this.#onOccupancyChanged?.(room, true);
   }
 
   leave(member: M, room: string): void {
     const members = this.#rooms.get(room);
     if (!members?.delete(member) || members.size > 0) return;
     this.#rooms.delete(room);
-    this.#populated?.(room, false);
+    this.#onOccupancyChanged?.(room, false);
   }
 
   members(room: string): Iterable<M> {

@@ -6,7 +6,7 @@ import type { AcceptedUpgrade, GatedRoute } from "../../admission/gate.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { LevelSource, Logger } from "../../runtime/logger.js";
@@ -42,7 +42,7 @@ export interface RouteInput {
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same route on the other nodes of a cluster. */
-  readonly outlet: Outlet | undefined;
+  readonly remoteBus: RemoteBus | undefined;
   readonly inspection: Inspection;
   /** The route is closed: its handler has failed too often, or without an error has come to its end. */
   readonly onEnded: (error: unknown) => void;
@@ -75,7 +75,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   #hasEnded = false;
 
   constructor(input: RouteInput) {
-    const { path, settings, clock, turn, log, outlet, observer } = input;
+    const { path, settings, clock, turn, log, remoteBus, observer } = input;
     const { counters } = this;
     this.#input = input;
     this.path = path;
@@ -92,7 +92,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     if (settings.heartbeat !== false) this.heartbeat = { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
     this.#supervision = new Supervision({ settings: settings.supervise, clock, log, counters, observer });
     this.mailbox = new Mailbox(settings.mailbox);
-    this.population = new Population<LiveConnection>(outlet?.populated);
+    this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
     this.runner = input.createRunner(this.#hostOfRunner());
     this.hearsPings = this.runner.hearsPings;
@@ -203,10 +203,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** What the bus, the runner and the handler actor share. */
-  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "outlet" | "encode"> {
+  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "remoteBus" | "encode"> {
     const { clock, counters, log, mailbox } = this;
-    const { level, outlet } = this.#input;
-    return { clock, counters, log, mailbox, level, outlet, encode: encodeFrame };
+    const { level, remoteBus } = this.#input;
+    return { clock, counters, log, mailbox, level, remoteBus, encode: encodeFrame };
   }
 
   #createBus(): RouteBus {

@@ -1,6 +1,6 @@
 /** What surrounds a runner: its route, or its channel. */
 import type { Connection, ConnectionId, Data } from "../../api/connection.js";
-import type { Outlet } from "../../cluster/outlet.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { LevelSource, Logger } from "../../runtime/logger.js";
@@ -26,7 +26,7 @@ export interface RunnerHost {
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** The way to the same bus on other nodes, if there are any. */
-  readonly outlet: Outlet | undefined;
+  readonly remoteBus: RemoteBus | undefined;
   /** A message as it goes out to the connections of `bus`; throws `BAD_DATA`. */
   encode(data: Data): Frame;
   /** Runs the user's code outside any event: what it leaks is the handler's own. */

@@ -5,7 +5,7 @@
 import { HANDLER_FAILED } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Failure } from "../../api/stats.js";
-import { cutText, keepThrown } from "../../log/excerpt.js";
+import { copyThrown, cutText } from "../../log/excerpt.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
@@ -75,7 +75,7 @@ export class Supervision {
     const { clock, counters, log, observer, settings } = this.#parts;
     log.error({ err: error, event: what, connection }, "handler failed");
     const data = event !== undefined && "data" in event && settings.keepData ? { data: cut(event.data) } : {};
-    const kept = { error: keepThrown(error), ...(connection && { connection }), ...data };
+    const kept = { error: copyThrown(error), ...(connection && { connection }), ...data };
     const failure: Failure = { at: clock.now(), event: what, ...kept };
     counters.addFailure(failure);
     observer?.failed(failure, error);

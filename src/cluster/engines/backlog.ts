@@ -1,12 +1,15 @@
-/** How much an engine has been sent and has not confirmed: what bounds memory while an engine is silent and not yet given up. */
+/**
+ * The bytes that an engine was sent and has not confirmed. The limit bounds memory while an engine is silent but not yet given up. Each
+ * link to an engine has a backlog, which needs no closing.
+ */
 
-/** More is not taken: a message that the engine does not get is lost, as while the link is down. */
+/** A full backlog takes no more: the engine does not get the message, and the message is lost, as while the link is down. */
 const MAX_BYTES = 16 * 1_048_576;
 
 export class Backlog {
   #bytes = 0;
   /** Confirmations of an earlier connection do not count. */
-  #era = 0;
+  #epoch = 0;
 
   get isFull(): boolean {
     return this.#bytes >= MAX_BYTES;
@@ -16,23 +19,23 @@ export class Backlog {
     return this.#bytes;
   }
 
-  /** @returns to be called once the engine has them */
+  /** @returns a function to call when the engine has confirmed the bytes */
   add(bytes: number): () => void {
     this.#bytes += bytes;
     return this.confirmation(bytes);
   }
 
-  /** For bytes that were added before. */
+  /** For bytes added before. @returns a function to call when the engine has confirmed the bytes */
   confirmation(bytes: number): () => void {
-    const era = this.#era;
+    const epoch = this.#epoch;
     return () => {
-      if (era === this.#era) this.#bytes -= bytes;
+      if (epoch === this.#epoch) this.#bytes -= bytes;
     };
   }
 
-  /** The connection has gone, and all that was under way with it. */
+  /** The connection is closed, and every byte under way is lost. */
   clear(): void {
     this.#bytes = 0;
-    this.#era++;
+    this.#epoch++;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Clusters over NATS, by core publish and subscribe. The only file that loads `@nats-io/transport-node`, an optional
- * peer dependency; its client reconnects and renews subscriptions by itself.
+ * The cluster adapter `nats()`, over core publish and subscribe. The only file that loads `@nats-io/transport-node`, an optional peer
+ * dependency, whose client reconnects and renews subscriptions. The relay of each server opens and closes a link here.
  */
 import type { NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
@@ -8,23 +8,23 @@ import { MAX_NATIVE_MS } from "../../options/kinds.js";
 import { checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
+import { importClient, linkTable } from "./adapter-setup.js";
 import { Backlog } from "./backlog.js";
-import { DialledSockets, unwatched } from "./dialled.js";
-import { importClient, linkTable } from "./peer.js";
+import { SocketTracker, untracked } from "./socket-tracker.js";
 
-/** What `nats` takes: the connection options of `@nats-io/transport-node`, and ours. */
+/** What `nats` takes: the connection options of `@nats-io/transport-node`, and two more. */
 export interface NatsOptions extends NodeConnectionOptions {
-  /** Stands before all subjects: programs with different prefixes do not hear each other. Default `"sendall"`. */
+  /** Begins every subject: programs with different prefixes do not hear each other. Default `"sendall"`. */
   readonly prefix?: string;
-  /** Whether `serve` resolves without the engine; the server is not ready until it is there. Default `false`. */
+  /** Whether `serve` resolves before the engine is reached; until then the server is not ready. Default `false`. */
   readonly waitForLink?: boolean;
 }
 
-/** An engine that falls silent is given up after two of these, and one that is not there is asked again after one of those. */
+/** A silent engine is given up after two ping intervals. Attempts to connect, `reconnectTimeWait` apart, never end. */
 const DEFAULTS = { pingInterval: 20_000, maxPingOut: 2, maxReconnectAttempts: -1, reconnectTimeWait: 1_000 } as const;
-/** Our own messages need not come back, and bad credentials may be good again once they are changed. */
+/** A node needs no echo of its own messages, and bad credentials may be good again after a change of the engine's configuration. */
 const FIXED = { noEcho: true, reconnect: true, ignoreAuthErrorAbort: true, waitOnFirstConnect: false } as const;
-/** So often the engine is asked whether it has what we sent. */
+/** After each 256 KiB the engine is asked to confirm what was sent. */
 const CONFIRM_BYTES = 262_144;
 const CLOSE_MS = 1_000;
 
@@ -32,28 +32,28 @@ class NatsLink implements ClusterLink {
   readonly #node: ClusterNode;
   readonly #received: ClusterNode["received"];
   readonly #prefix: string;
-  readonly #connect: (sockets: DialledSockets) => Promise<NatsConnection>;
+  readonly #dial: (sockets: SocketTracker) => Promise<NatsConnection>;
   readonly #retryMs: number;
-  readonly #sockets = new DialledSockets();
+  readonly #sockets = new SocketTracker();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #refusals = new Map<string, Error>();
   readonly #backlog = new Backlog();
   #connection: NatsConnection | undefined;
   #confirming: Promise<void> | undefined;
-  #retry: Timer | undefined;
+  #retryTimer: Timer | undefined;
   #lastError: Error | undefined;
   #isClosed = false;
 
   constructor(
     node: ClusterNode,
     prefix: string,
-    connect: (sockets: DialledSockets) => Promise<NatsConnection>,
+    dial: (sockets: SocketTracker) => Promise<NatsConnection>,
     retryMs: number,
   ) {
     this.#node = node;
-    this.#received = unwatched((subject, packet) => node.received(subject, packet));
+    this.#received = untracked((subject, packet) => node.received(subject, packet));
     this.#prefix = prefix;
-    this.#connect = connect;
+    this.#dial = dial;
     this.#retryMs = retryMs;
   }
 
@@ -61,15 +61,15 @@ class NatsLink implements ClusterLink {
     return this.#connection?.info?.max_payload ?? 0;
   }
 
-  /** The client tries once at first; from then on it reconnects by itself. */
-  async begin(): Promise<void> {
+  /** The client makes a single first attempt, so that the link retries; a client that was connected reconnects without help. */
+  async connect(): Promise<void> {
     try {
-      const connection = await this.#sockets.watch(() => this.#connect(this.#sockets));
+      const connection = await this.#sockets.track(() => this.#dial(this.#sockets));
       if (this.#isClosed) await connection.close();
-      else this.#use(connection);
+      else this.#onConnected(connection);
     } catch (error) {
-      this.#sockets.end();
-      this.#failed(error);
+      this.#sockets.terminate();
+      this.#reconnectLater(error);
     }
   }
 
@@ -84,17 +84,17 @@ class NatsLink implements ClusterLink {
     return true;
   }
 
-  /** The client writes at the end of the tick, once. */
+  /** Only asks for a confirmation: the client sends what was published at the end of the tick, in a single write. */
   flush(): void {
     if (this.#confirming !== undefined || this.#backlog.bytes < CONFIRM_BYTES) return;
-    const confirm = this.#backlog.confirmation(this.#backlog.bytes);
+    const confirmed = this.#backlog.confirmation(this.#backlog.bytes);
     const confirming = this.#connection?.flush();
     this.#confirming = confirming;
-    const over = (): void => {
+    const onSettled = (): void => {
       if (this.#confirming === confirming) this.#confirming = undefined;
     };
-    // One that is never answered goes with its connection.
-    confirming?.then(confirm, over).then(over);
+    // A confirmation that never comes ends with the connection: see `#onDown`.
+    confirming?.then(confirmed, onSettled).then(onSettled);
   }
 
   async subscribe(subjects: readonly string[]): Promise<void> {
@@ -102,9 +102,9 @@ class NatsLink implements ClusterLink {
     if (connection === undefined) throw new Error("not connected");
     for (const subject of subjects) {
       this.#refusals.delete(subject);
-      if (!this.#subscriptions.has(subject)) this.#subscriptions.set(subject, this.#listen(connection, subject));
+      if (!this.#subscriptions.has(subject)) this.#subscriptions.set(subject, this.#subscribe(connection, subject));
     }
-    // What the engine refuses it says before it answers this.
+    // The engine sends refusals before the answer to `flush`.
     await connection.flush();
     for (const subject of subjects) {
       const refusal = this.#refusals.get(subject);
@@ -122,10 +122,10 @@ class NatsLink implements ClusterLink {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#retry?.cancel();
+    this.#retryTimer?.cancel();
     const connection = this.#connection;
     if (connection !== undefined) {
-      // Without a link there is nobody to wait for; the rejection is the answer, too.
+      // Without a connection `flush` rejects at once, and there is nothing to wait for.
       await within(
         this.#node.clock,
         CLOSE_MS,
@@ -133,11 +133,11 @@ class NatsLink implements ClusterLink {
       );
       await connection.close();
     }
-    // What is still being dialled would go on for the client's `timeout`.
-    this.#sockets.close();
+    // A socket still connecting would stay open for the client's `timeout`.
+    this.#sockets.stop();
   }
 
-  #listen(connection: NatsConnection, subject: string): Subscription {
+  #subscribe(connection: NatsConnection, subject: string): Subscription {
     const callback = (error: Error | null, message: { readonly data: Uint8Array }): void => {
       if (error !== null) {
         this.#refusals.set(subject, error);
@@ -147,22 +147,22 @@ class NatsLink implements ClusterLink {
     return connection.subscribe(`${this.#prefix}.${subject}`, { callback });
   }
 
-  #use(connection: NatsConnection): void {
+  #onConnected(connection: NatsConnection): void {
     this.#connection = connection;
-    void this.#watch(connection);
+    void this.#followStatus(connection);
     connection.closed().then((error) => {
-      // The client has given up; we do not.
-      if (!this.#isClosed) this.#failed(error ?? new Error("the connection was closed"));
+      // The client has stopped reconnecting; the link goes on with a new client.
+      if (!this.#isClosed) this.#reconnectLater(error ?? new Error("the connection was closed"));
     });
     this.#node.up();
   }
 
-  async #watch(connection: NatsConnection): Promise<void> {
+  async #followStatus(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (this.#isClosed) return;
       if (status.type === "error") this.#lastError = status.error;
       else if (status.type === "staleConnection") this.#lastError = new Error("it does not answer pings");
-      else if (status.type === "disconnect") this.#down(this.#lastError ?? new Error("the connection was lost"));
+      else if (status.type === "disconnect") this.#onDown(this.#lastError ?? new Error("the connection was lost"));
       else if (status.type === "reconnect") {
         this.#lastError = undefined;
         this.#node.up();
@@ -170,28 +170,28 @@ class NatsLink implements ClusterLink {
     }
   }
 
-  #down(error: unknown): void {
+  #onDown(error: unknown): void {
     this.#backlog.clear();
     this.#confirming = undefined;
     this.#node.down(error);
   }
 
-  #failed(error: unknown): void {
+  #reconnectLater(error: unknown): void {
     if (this.#isClosed) return;
     this.#connection = undefined;
     this.#subscriptions.clear();
-    this.#down(error);
-    this.#retry = this.#node.clock.after(this.#retryMs, () => void this.begin());
+    this.#onDown(error);
+    this.#retryTimer = this.#node.clock.after(this.#retryMs, () => void this.connect());
   }
 }
 
-/** The client hands its options for TLS on to Node, each time that it dials. */
-function tlsOf({ tls }: NodeConnectionOptions, sockets: DialledSockets): Pick<NodeConnectionOptions, "tls"> {
+/** The client passes the options for TLS on to Node for each attempt to connect, so that each socket gets a signal of its own. */
+function tlsOf({ tls }: NodeConnectionOptions, sockets: SocketTracker): Pick<NodeConnectionOptions, "tls"> {
   if (tls?.handshakeFirst !== true) return {};
   const signalled = {
     ...tls,
     get signal() {
-      return sockets.nextSignal();
+      return sockets.handshakeSignal();
     },
   };
   return { tls: signalled };
@@ -204,9 +204,9 @@ function areServers(servers: unknown): servers is string | string[] {
 
 const natsTable = {
   ...linkTable,
-  // Without servers the client would take the engine of this machine.
+  // Without an address the client would connect to an engine on this machine.
   servers: { expected: "the address of an engine, or a list of them", accepts: areServers, required: true },
-  // The client makes native timers of the waits.
+  // The waits become native timers of the client.
   pingInterval: { kind: "ms", max: MAX_NATIVE_MS },
   timeout: { kind: "ms", max: MAX_NATIVE_MS },
   reconnectTimeWait: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
@@ -214,22 +214,23 @@ const natsTable = {
   reconnectJitterTLS: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
 } as const;
 
-/** Options of the client which are checked here. The client checks its further options itself. */
-type CheckedByUs =
+/** Options of the client with a row in the table. The client checks further options. */
+type ClientOption =
   | "servers"
   | "pingInterval"
   | "timeout"
   | "reconnectTimeWait"
   | "reconnectJitter"
   | "reconnectJitterTLS";
-type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, CheckedByUs>>;
+type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, ClientOption>>;
 
 /**
  * Joins servers over NATS (core publish and subscribe; JetStream is not needed): `cluster: nats({ servers: "nats://127.0.0.1:4222" })`.
- * Needs the package `@nats-io/transport-node`, whose connection options it takes; reconnecting never ends, unless you say otherwise.
- * Messages are at most as large as the engine's `max_payload` (1 MB unless configured).
+ * Needs the package `@nats-io/transport-node`, and takes the connection options of the package; reconnecting never ends, unless an option
+ * says otherwise. Messages are at most as large as the engine's `max_payload` (1 MB unless configured).
  *
- * @throws SendallError `BAD_OPTION` if an option of ours, the address or a wait is none; `serve` rejects with `CLUSTER_UNAVAILABLE`
+ * @throws SendallError `BAD_OPTION` if the address, a wait, `prefix` or `waitForLink` is invalid; `serve` rejects with
+ * `CLUSTER_UNAVAILABLE`
  */
 export function nats(options: NatsOptions): ClusterAdapter {
   checkOptionsObject(options);
@@ -245,9 +246,9 @@ export function nats(options: NatsOptions): ClusterAdapter {
         () => import("@nats-io/transport-node"),
       );
       const connection = { name: `sendall ${node.id}`, ...DEFAULTS, ...given, ...FIXED };
-      const dial = (sockets: DialledSockets) => connect({ ...connection, ...tlsOf(given, sockets) });
+      const dial = (sockets: SocketTracker) => connect({ ...connection, ...tlsOf(given, sockets) });
       const link = new NatsLink(node, prefix, dial, connection.reconnectTimeWait);
-      node.clock.soon(() => void link.begin());
+      node.clock.soon(() => void link.connect());
       return link;
     },
   };

@@ -1,115 +1,92 @@
 /**
- * The engine of `workers()`: stands in the primary process and passes packets on between its workers, to those that have asked for
- * the subject. Packets travel as base64, since the channel between processes is JSON unless the program chooses otherwise.
+ * The engine of `workers()`: runs in the primary process and passes packets between the nodes of the workers, by subject. `workers.ts`
+ * makes the hub, which lasts as long as the process; a worker is unregistered when its channel closes.
  */
+import { type EncodedPacket, isPortMessage, type Port, type PortMessage, TAG } from "./worker-protocol.js";
 
-/** One end of the channel between the primary process and a worker. */
-export interface Port {
-  /** @param sent called when the message is on its way, or lost */
-  send(message: PortMessage, sent: () => void): void;
-  /** @returns what ends it */
-  listen(listener: (message: unknown) => void): () => void;
-}
+/** What a worker that reads nothing may keep waiting; further packets for the worker are lost, and counted there as missed. */
+const MAX_WAITING_BYTES = 16 * 1_048_576;
 
-/** A subject and a packet in base64. */
-export type Post = readonly [subject: string, packet: string];
-
-/** What goes through a port, both ways; `node` is the node in the worker that it is from or for. */
-export type PortMessage =
-  | readonly [tag: typeof TAG, verb: "hello" | "welcome" | "bye", node: string]
-  | readonly [tag: typeof TAG, verb: "subscribe", node: string, subjects: readonly string[], round: number]
-  | readonly [tag: typeof TAG, verb: "subscribed", node: string, round: number]
-  | readonly [tag: typeof TAG, verb: "unsubscribe", node: string, subjects: readonly string[]]
-  | readonly [tag: typeof TAG, verb: "publish" | "deliver", node: string, posts: readonly Post[]];
-
-/** Tells our messages from the program's own. */
-export const TAG = "sendall";
-/** A worker that takes nothing is not waited for: what is more is lost to it, and it counts that. */
-const MAX_WAITING = 16 * 1_048_576;
-
-export function isPortMessage(message: unknown): message is PortMessage {
-  return Array.isArray(message) && message[0] === TAG;
-}
-
-/** One node of a worker. */
+/** A node in a worker: each server with `workers()` is a node. */
 interface WorkerNode {
-  readonly worker: Guesthouse;
-  readonly node: string;
+  readonly worker: ConnectedWorker;
+  readonly id: string;
 }
 
-/** One worker. */
-interface Guesthouse {
+/** A worker process. */
+interface ConnectedWorker {
   readonly port: Port;
-  readonly guests: Map<string, WorkerNode>;
-  waiting: number;
+  readonly nodes: Map<string, WorkerNode>;
+  /** Bytes of packets handed to the port and not yet sent. */
+  waitingBytes: number;
 }
 
-export class Hub {
+export class WorkerHub {
   readonly #subscribers = new Map<string, Set<WorkerNode>>();
 
-  /** @returns to be called when the worker has gone */
+  /** @returns unregisters the worker: MUST be called when its channel has closed */
   add(port: Port): () => void {
-    const worker: Guesthouse = { port, guests: new Map(), waiting: 0 };
+    const worker: ConnectedWorker = { port, nodes: new Map(), waitingBytes: 0 };
     const unlisten = port.listen((message) => {
-      if (isPortMessage(message)) this.#take(worker, message);
+      if (isPortMessage(message)) this.#onMessage(worker, message);
     });
     return () => {
       unlisten();
-      for (const guest of worker.guests.values()) this.#forget(guest);
+      for (const node of worker.nodes.values()) this.#unregister(node);
     };
   }
 
-  #take(worker: Guesthouse, message: PortMessage): void {
-    const [, verb, node] = message;
-    const guest = worker.guests.get(node) ?? { worker, node };
+  #onMessage(worker: ConnectedWorker, message: PortMessage): void {
+    const [, verb, id] = message;
+    const node = worker.nodes.get(id) ?? { worker, id };
     if (verb === "hello") {
-      worker.guests.set(node, guest);
-      this.#send(worker, [TAG, "welcome", node], 0);
+      worker.nodes.set(id, node);
+      this.#send(worker, [TAG, "welcome", id], 0);
     } else if (verb === "subscribe") {
       const [, , , subjects, round] = message;
-      for (const subject of subjects) this.#subscribe(subject, guest);
-      this.#send(worker, [TAG, "subscribed", node, round], 0);
-    } else if (verb === "unsubscribe") for (const subject of message[3]) this.#unsubscribe(subject, guest);
-    else if (verb === "publish") this.#publish(message[3], guest);
-    else if (verb === "bye") this.#forget(guest);
+      for (const subject of subjects) this.#subscribe(subject, node);
+      this.#send(worker, [TAG, "subscribed", id, round], 0);
+    } else if (verb === "unsubscribe") for (const subject of message[3]) this.#unsubscribe(subject, node);
+    else if (verb === "publish") this.#publish(message[3], node);
+    else if (verb === "bye") this.#unregister(node);
   }
 
-  /** One message for each node, with all that it has asked for. */
-  #publish(posts: readonly Post[], from: WorkerNode): void {
-    const mail = new Map<WorkerNode, Post[]>();
-    for (const post of posts)
-      for (const guest of this.#subscribers.get(post[0]) ?? []) {
-        const letters = mail.get(guest);
-        if (guest === from) continue;
-        if (letters === undefined) mail.set(guest, [post]);
-        else letters.push(post);
+  /** Sends each subscriber a single message, with the packets of every subject that the subscriber has asked for. */
+  #publish(packets: readonly EncodedPacket[], from: WorkerNode): void {
+    const batches = new Map<WorkerNode, EncodedPacket[]>();
+    for (const packet of packets)
+      for (const node of this.#subscribers.get(packet[0]) ?? []) {
+        if (node === from) continue;
+        const batch = batches.get(node);
+        if (batch === undefined) batches.set(node, [packet]);
+        else batch.push(packet);
       }
-    for (const [{ worker, node }, letters] of mail) {
-      const bytes = letters.reduce((sum, [, packet]) => sum + packet.length, 0);
-      if (worker.waiting + bytes <= MAX_WAITING) this.#send(worker, [TAG, "deliver", node, letters], bytes);
+    for (const [{ worker, id }, batch] of batches) {
+      const bytes = batch.reduce((sum, [, packet]) => sum + packet.length, 0);
+      if (worker.waitingBytes + bytes <= MAX_WAITING_BYTES) this.#send(worker, [TAG, "deliver", id, batch], bytes);
     }
   }
 
-  #send(worker: Guesthouse, message: PortMessage, bytes: number): void {
-    worker.waiting += bytes;
+  #send(worker: ConnectedWorker, message: PortMessage, bytes: number): void {
+    worker.waitingBytes += bytes;
     worker.port.send(message, () => {
-      worker.waiting -= bytes;
+      worker.waitingBytes -= bytes;
     });
   }
 
-  #subscribe(subject: string, guest: WorkerNode): void {
-    const guests = this.#subscribers.get(subject);
-    if (guests === undefined) this.#subscribers.set(subject, new Set([guest]));
-    else guests.add(guest);
+  #subscribe(subject: string, node: WorkerNode): void {
+    const nodes = this.#subscribers.get(subject);
+    if (nodes === undefined) this.#subscribers.set(subject, new Set([node]));
+    else nodes.add(node);
   }
 
-  #unsubscribe(subject: string, guest: WorkerNode): void {
-    const guests = this.#subscribers.get(subject);
-    if (guests?.delete(guest) && guests.size === 0) this.#subscribers.delete(subject);
+  #unsubscribe(subject: string, node: WorkerNode): void {
+    const nodes = this.#subscribers.get(subject);
+    if (nodes?.delete(node) && nodes.size === 0) this.#subscribers.delete(subject);
   }
 
-  #forget(guest: WorkerNode): void {
-    guest.worker.guests.delete(guest.node);
-    for (const subject of [...this.#subscribers.keys()]) this.#unsubscribe(subject, guest);
+  #unregister(node: WorkerNode): void {
+    node.worker.nodes.delete(node.id);
+    for (const subject of [...this.#subscribers.keys()]) this.#unsubscribe(subject, node);
   }
 }

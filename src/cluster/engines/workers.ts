@@ -1,14 +1,15 @@
 /**
- * Clusters of the workers of one machine (`node:cluster`), without an engine: the primary process passes messages
- * on. `sendall serve --workers` and programs that fork themselves use it.
+ * The cluster adapter `workers()`, for the worker processes of a machine (`node:cluster`): the primary process passes messages on in
+ * place of an engine. For `sendall serve --workers` and for programs that fork themselves. The hub lasts as long as the primary process.
  */
 import cluster, { type Worker } from "node:cluster";
 import type { ClusterAdapter } from "../../api/cluster-adapter.js";
 import { SendallError } from "../../api/errors.js";
 import { readSettings } from "../../options/read-options.js";
-import { checkAdapterNames, linkTable } from "./peer.js";
-import { Hub, type Port } from "./worker-hub.js";
-import { workersOver } from "./worker-node.js";
+import { checkAdapterNames, linkTable } from "./adapter-setup.js";
+import { WorkerHub } from "./worker-hub.js";
+import { workersOver } from "./worker-link.js";
+import type { Port } from "./worker-protocol.js";
 
 /** What `workers` takes. */
 export interface WorkersOptions {
@@ -18,34 +19,36 @@ export interface WorkersOptions {
 
 const workersTable = { prefix: linkTable.prefix };
 
-/** Who of this worker listens to the primary process: with one listener for all, since Node warns of eleven. */
-const heard = new Set<(message: unknown) => void>();
+/** The links of this worker's nodes share a single listener on `process`, since Node warns of more than ten. */
+const listeners = new Set<(message: unknown) => void>();
 
-function hear(message: unknown): void {
-  for (const listener of [...heard]) listener(message);
+function dispatch(message: unknown): void {
+  for (const listener of [...listeners]) listener(message);
 }
 
+/** In a worker: the port to the primary process. */
 function primaryPort(): Port {
   return {
     send(message, sent) {
-      // The channel ends with the primary process, and the worker with the channel.
+      // Disconnected: the primary process has exited, and the worker is about to exit.
       if (process.connected) process.send?.(message, undefined, {}, () => sent());
       else sent();
     },
     listen(listener) {
-      if (heard.size === 0) process.on("message", hear);
-      heard.add(listener);
+      if (listeners.size === 0) process.on("message", dispatch);
+      listeners.add(listener);
       return () => {
-        if (heard.delete(listener) && heard.size === 0) process.off("message", hear);
+        if (listeners.delete(listener) && listeners.size === 0) process.off("message", dispatch);
       };
     },
   };
 }
 
+/** In the primary process: the port to a worker. */
 function workerPort(worker: Worker): Port {
   return {
     send(message, sent) {
-      // `send` takes more than arrays of JSON; which is what ours are.
+      // A copy, since the type of `send` takes no readonly array.
       if (worker.isConnected()) worker.send([...message], undefined, () => sent());
       else sent();
     },
@@ -56,12 +59,12 @@ function workerPort(worker: Worker): Port {
   };
 }
 
-/** One for the process, whoever asks: each worker is served once. */
-let hub: Hub | undefined;
+/** However often the program calls `workers()`, a single hub serves each worker once. */
+let hub: WorkerHub | undefined;
 
 function serveWorkers(): void {
   if (hub !== undefined) return;
-  const shared = new Hub();
+  const shared = new WorkerHub();
   hub = shared;
   const add = (worker: Worker): void => {
     const remove = shared.add(workerPort(worker));
@@ -72,10 +75,10 @@ function serveWorkers(): void {
 }
 
 /**
- * Joins the workers of `node:cluster`: call it in the primary process, which then passes messages on and has no server itself, and give
- * what it returns to `serve` in each worker: `cluster: workers()`. A message takes two hops between processes of one machine.
+ * Joins the workers of `node:cluster`: pass `cluster: workers()` to `serve` in each worker, and call `workers()` in the primary process,
+ * too, which then passes messages on and has no server itself. A message takes two hops between processes of the same machine.
  *
- * @throws SendallError `BAD_OPTION` if an option is none; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
+ * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
   checkAdapterNames(options, workersTable);

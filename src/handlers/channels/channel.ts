@@ -14,7 +14,7 @@ import type { RunnerHost } from "../../actors/route/runner-host.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Data } from "../../api/connection.js";
 import type { Handler } from "../../api/handler.js";
-import { writeEnd, writeMessage } from "../../api/multiplex.js";
+import { writeMessage, writeUnsubscribe } from "../../api/multiplex.js";
 import type { Stats } from "../../api/stats.js";
 import { type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
@@ -52,13 +52,13 @@ export class ServerChannel implements Target, SubscribedChannel {
     };
     const encode = (data: Data): Frame => host.encode(writeMessage(name, data));
     const { clock, mailbox, counters, log, level, bus } = host;
-    const outlet = host.outlet?.within(name);
-    this.registry = new Registry<Member>(outlet?.populated);
+    const remoteBus = host.remoteBus?.forChannel(name);
+    this.registry = new Registry<Member>(remoteBus?.onOccupancyChanged);
     const { registry } = this;
     const common = mailbox.createQueue(undefined, this.#group, this);
     const stats = (): Stats => bus.stats();
     const tellsEach = (): boolean => this.runner.tellsEach === true;
-    const parts = { clock, registry, mailbox, common, counters, log, level, encode, tellsEach, stats, outlet };
+    const parts = { clock, registry, mailbox, common, counters, log, level, encode, tellsEach, stats, remoteBus };
     this.bus = new RouteBus(parts);
     this.#restart = new Restart({
       clock,
@@ -76,7 +76,7 @@ export class ServerChannel implements Target, SubscribedChannel {
         ...host,
         name: `${host.name}/${name}`,
         bus: this.bus,
-        outlet,
+        remoteBus,
         encode,
         run: (code) => runFor(this.leakOwner, code),
         failed: (error, what, connection, target = this, tookMs) =>
@@ -114,7 +114,7 @@ export class ServerChannel implements Target, SubscribedChannel {
   }
 
   sendEnd(socket: Member): void {
-    socket.outbox.offer(this.host.encode(writeEnd(this.name)));
+    socket.outbox.offer(this.host.encode(writeUnsubscribe(this.name)));
   }
 
   unregister(subscriber: Subscriber, socket: Member, isDiscarded: boolean): void {

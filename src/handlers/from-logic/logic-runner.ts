@@ -11,7 +11,7 @@ import type { Connection } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import { createActorClock } from "../../runtime/actor-clock.js";
 import { show } from "../../runtime/show.js";
-import { whoRuns } from "../../runtime/unhandled-rejections.js";
+import { currentRunContext } from "../../runtime/unhandled-rejections.js";
 import type { ActorSystems } from "../runner-factory.js";
 import { type GuardedLogic, LogicGuard } from "./guarded-logic.js";
 import type { LogicInput } from "./logic-input.js";
@@ -152,13 +152,14 @@ export class LogicRunner implements Runner {
 
   /** Whether an event of a connection started the current code, for example a promise that the logic invoked for the event. */
   get #isForConnection(): boolean {
-    const owner = whoRuns()?.owner;
+    const owner = currentRunContext()?.owner;
     return owner?.connection !== undefined && owner.clock === this.#host.clock;
   }
 
   #onFailed(error: unknown): void {
     if (this.#isCollecting) this.#failures.push(error);
-    else if (this.#isForConnection) this.#spendFor(error, this.#host.bus.find(whoRuns()?.owner.connection ?? ""));
+    else if (this.#isForConnection)
+      this.#spendFor(error, this.#host.bus.find(currentRunContext()?.owner.connection ?? ""));
     else this.#host.failed(error, "logic");
   }
 

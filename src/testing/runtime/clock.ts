@@ -2,11 +2,11 @@
  * A clock driven by hand: time stands still, and steps wait, until a test says otherwise. Each test runtime, or each explored run, has
  * a clock for its whole life; tests over real sockets use such clocks too.
  */
-import { type Alarm, Alarms, type Clock, type Timer } from "../../runtime/clock.js";
+import { type Alarm, AlarmHeap, type Clock, type Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
 
 export class HandClock implements Clock {
-  readonly #alarms = new Alarms();
+  readonly #alarms = new AlarmHeap();
   readonly #steps = new Fifo<() => void>();
   readonly #soon: ((step: () => void) => void) | undefined;
   #now = 0;

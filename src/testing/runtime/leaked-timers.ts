@@ -8,11 +8,11 @@ import { createHook } from "node:async_hooks";
 import { clearTimeout } from "node:timers";
 import { SendallError } from "../../api/errors.js";
 import type { Clock } from "../../runtime/clock.js";
-import { type Running, whoRuns } from "../../runtime/unhandled-rejections.js";
+import { currentRunContext, type RunContext } from "../../runtime/unhandled-rejections.js";
 
 interface FoundTimer {
   readonly timer: NodeJS.Timeout;
-  readonly by: Running;
+  readonly by: RunContext;
 }
 
 const detectors = new Map<Clock, TimerLeakDetector>();
@@ -20,7 +20,7 @@ const detectors = new Map<Clock, TimerLeakDetector>();
 const hook = createHook({
   init(_id, type, _trigger, resource) {
     if (type !== "Timeout") return;
-    const by = whoRuns();
+    const by = currentRunContext();
     if (by !== undefined) detectors.get(by.owner.clock)?.add({ timer: resource as NodeJS.Timeout, by });
   },
 });
@@ -50,7 +50,7 @@ export class TimerLeakDetector {
   add(found: FoundTimer): void {
     this.#found.push(found);
     if (this.#found.length < this.#sweepAt) return;
-    this.#found = this.#found.filter(isRunning);
+    this.#found = this.#found.filter(isRunContext);
     this.#sweepAt = this.#found.length + SWEEP_EVERY;
   }
 
@@ -59,7 +59,7 @@ export class TimerLeakDetector {
     if (--this.#runtimes > 0) return undefined;
     detectors.delete(this.#clock);
     if (detectors.size === 0) hook.disable();
-    const leaked = this.#found.filter(isRunning);
+    const leaked = this.#found.filter(isRunContext);
     this.#found = [];
     for (const { timer } of leaked) clearTimeout(timer);
     const first = leaked[0];
@@ -76,7 +76,7 @@ export class TimerLeakDetector {
 }
 
 /** A timer that was told not to keep the process alive (`unref`) is not leaked. */
-function isRunning({ timer }: FoundTimer): boolean {
+function isRunContext({ timer }: FoundTimer): boolean {
   // Node has no public API to ask whether a timer has ended, and the `destroy` hook would cost every promise a microsecond.
   return timer.hasRef() && Reflect.get(timer, "_destroyed") === false;
 }

@@ -1,20 +1,20 @@
-/** What the adapters of engines refuse before there is an engine. */
+/** The options that the cluster adapters refuse, before any connection to an engine. */
 import { Cluster, Redis } from "ioredis";
 import { SendallError } from "sendall";
 import { nats } from "sendall/nats";
 import { redis } from "sendall/redis";
 import { workers } from "sendall/workers";
 import { expect, test } from "vitest";
-import { importClient } from "../../../src/cluster/engines/peer.js";
+import { importClient } from "../../../src/cluster/engines/adapter-setup.js";
 
-/** What a program in JavaScript may give. */
+/** Options of a wrong type, as a program in JavaScript may pass them. */
 function wrong<T>(value: unknown): T {
   return value as T;
 }
 
 const none = wrong<never>(undefined);
 
-/** What a client of node-redis has: much of it by the same names. */
+/** A client of node-redis: many methods have the same names as in ioredis. */
 const nodeRedis = Object.fromEntries(
   ["duplicate", "connect", "disconnect", "quit", "ping", "on", "publish", "subscribe", "unsubscribe", "multi"].map(
     (name) => [name, () => {}],

@@ -1,9 +1,9 @@
-/** Several servers over the cluster in memory: the verbs reach all nodes, and what does not belong there does no harm. */
+/** The relay: several servers over the cluster in memory, then a single server over an engine controlled by the test. */
 import { channels, SendallError, type ServeOptions, type Server } from "sendall";
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/api/cluster-adapter.js";
-import { seal, VERSION, writePacket } from "../../../src/cluster/envelope.js";
+import { measure, VERSION, writePacket } from "../../../src/cluster/packet.js";
 import { scopeOf, subjectOf } from "../../../src/cluster/subject.js";
 import { memory } from "../../../src/testing/memory-cluster.js";
 import { heapInUse } from "../../e2e/peers.js";
@@ -13,7 +13,7 @@ const handler = (): void => {};
 const LONGEST = "é".repeat(1_024);
 type Options = Partial<ServeOptions>;
 
-/** Servers of one cluster, each in a runtime of its own. */
+/** The servers of a cluster, each in a test runtime of its own. */
 class Nodes {
   readonly runtimes: TestRuntime[];
 
@@ -35,7 +35,7 @@ class Nodes {
     return this.runtimes.map(({ server }) => server);
   }
 
-  /** What one sends another has to go out and to come in. */
+  /** Several rounds, since a message has to leave the runtime of its sender and then arrive in another runtime. */
   async settle(): Promise<void> {
     for (let round = 0; round < 3; round++) for (const runtime of this.runtimes) await runtime.settle();
   }
@@ -253,7 +253,7 @@ describe("a cluster", () => {
   });
 });
 
-/** An engine in the hands of the test. */
+/** An engine controlled by the test. */
 class HandEngine implements ClusterAdapter {
   readonly name = "hand";
   readonly waitForLink: boolean;
@@ -261,7 +261,7 @@ class HandEngine implements ClusterAdapter {
   readonly calls: string[] = [];
   maxPacketBytes = 1_000;
   takes = true;
-  /** Told once the adapter is opened. */
+  /** Resolves when the relay opens the adapter. */
   readonly opened: Promise<ClusterNode>;
   node: ClusterNode | undefined;
   #onOpened: (node: ClusterNode) => void = () => {};
@@ -471,10 +471,10 @@ describe("the link", () => {
     engine.confirm();
     const all = subjectOf(scopeOf("*"), undefined);
     const head = { node: "0123456789ab", stream: 1, first: 0 };
-    const good = seal({ isBinary: false, payload: Buffer.from("good") });
+    const good = measure({ isBinary: false, payload: Buffer.from("good") });
     const old = writePacket(head, [good]);
     old[2] = VERSION + 1;
-    const misplaced = seal({ isBinary: false, payload: Buffer.from("x"), target: "y", scope: "" });
+    const misplaced = measure({ isBinary: false, payload: Buffer.from("x"), target: "y", scope: "" });
     const packet = writePacket(head, [good]);
     for (let i = 0; i < 3; i++) {
       engine.node?.received(all, Buffer.from('{"hello":"world"}'));
@@ -498,7 +498,7 @@ describe("the link", () => {
     const engine = new HandEngine();
     const { runtime } = await startUp(engine);
     const client = await runtime.connect();
-    const bad = seal({ isBinary: false, payload: Buffer.from([0x61, 0xff]) });
+    const bad = measure({ isBinary: false, payload: Buffer.from([0x61, 0xff]) });
     engine.node?.received(
       subjectOf(scopeOf("*"), undefined),
       writePacket({ node: "0123456789ab", stream: 1, first: 0 }, [bad]),
@@ -512,7 +512,7 @@ describe("the link", () => {
     const { runtime, logger } = await startUp(engine);
     await runtime.connect();
     const all = subjectOf(scopeOf("*"), undefined);
-    const good = seal({ isBinary: false, payload: Buffer.from("good") });
+    const good = measure({ isBinary: false, payload: Buffer.from("good") });
     for (const first of [0, 5, 6])
       engine.node?.received(all, writePacket({ node: "0123456789ab", stream: 1, first }, [good]));
     expect(runtime.server.stats().cluster).toMatchObject({ received: 3, missed: 4, lost: 4 });
@@ -533,7 +533,7 @@ describe("the link", () => {
       engine.node?.received(
         room,
         writePacket({ node: "0123456789ab", stream: 1, first }, [
-          seal({ isBinary: false, payload: Buffer.from(`${first}`) }),
+          measure({ isBinary: false, payload: Buffer.from(`${first}`) }),
         ]),
       );
     arrive(0);

@@ -1,4 +1,4 @@
-/** Subjects: made of what every engine takes, short enough, and different for different names. */
+/** Subjects: only characters that every engine takes, not too long, and different for different names. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PREFIX, scopeOf, subjectOf, subjectOfNode } from "../../../src/cluster/subject.js";

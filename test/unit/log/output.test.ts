@@ -21,11 +21,11 @@ class Place {
         this.text += bytes.toString("latin1", 0, taken);
         return taken;
       },
-      later: (again, ms) => {
+      schedule: (again, ms) => {
         this.waits.push(ms);
         this.#again.push(again);
       },
-      notice: (dropped) => `[${dropped} lost]\n`,
+      dropNotice: (dropped) => `[${dropped} lost]\n`,
     });
   }
 
@@ -149,7 +149,7 @@ describe("at the exit of the process", () => {
     const place = new Place();
     place.room = 0;
     place.output.write("one\n");
-    place.output.end(() => {
+    place.output.flushAtExit(() => {
       place.room = 1;
     });
     expect(place.take()).toEqual(["one"]);
@@ -160,7 +160,7 @@ describe("at the exit of the process", () => {
     place.room = 0;
     place.output.write("one\n");
     let waited = 0;
-    place.output.end((ms) => {
+    place.output.flushAtExit((ms) => {
       waited += ms;
     }, 100);
     expect([waited, place.text]).toEqual([100, ""]);
@@ -171,10 +171,10 @@ describe("at the exit of the process", () => {
     Object.assign(place, { room: 0, problem: "ENOSPC" });
     place.output.write("one\n");
     place.room = 1_000;
-    place.output.end(() => expect.fail());
+    place.output.flushAtExit(() => expect.fail());
     expect(place.take()).toEqual(["[1 lost]"]);
     place.room = 0;
     place.output.write("two\n");
-    place.output.end(() => expect.fail());
+    place.output.flushAtExit(() => expect.fail());
   });
 });

@@ -1,7 +1,7 @@
 /** Alarms against a sorted list, and the real clock by its own bell. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Alarm, Alarms, createClock, type Timer } from "../../../src/runtime/clock.js";
+import { Alarm, AlarmHeap, createClock, type Timer } from "../../../src/runtime/clock.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 
 interface Set {
@@ -28,7 +28,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 class Pair {
   readonly rung: number[] = [];
   changes = 0;
-  readonly alarms = new Alarms(() => void this.changes++);
+  readonly alarms = new AlarmHeap(() => void this.changes++);
   model: Set[] = [];
   readonly #all: Set[] = [];
 
@@ -70,7 +70,7 @@ describe("alarms", () => {
         this.rung.push(this.due);
       }
     }
-    const alarms = new Alarms();
+    const alarms = new AlarmHeap();
     const own = new Own();
     const ringAll = (now: number): void => {
       for (let next = alarms.take(now); next !== undefined; next = alarms.take(now)) next.ring();

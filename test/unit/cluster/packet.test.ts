@@ -1,9 +1,9 @@
-/** Packets: what is written is read again, whole or not at all, and nothing that comes can break the reader. */
+/** The packet format: a written packet is read back completely, a damaged packet is rejected, and no input makes the reader throw. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Envelope, packetBytes, readPacket, seal, VERSION, writePacket } from "../../../src/cluster/envelope.js";
+import { type Envelope, measure, packetBytes, readPacket, VERSION, writePacket } from "../../../src/cluster/packet.js";
 
-const head = { node: "00a1b2c3d4ff", stream: 7, first: 2 ** 40 };
+const header = { node: "00a1b2c3d4ff", stream: 7, first: 2 ** 40 };
 const ids = fc.stringMatching(/^[!-~]{0,200}$/);
 const envelopes: fc.Arbitrary<Envelope> = fc
   .record({
@@ -22,10 +22,10 @@ function plain({ isBinary, payload, source, target, scope, rooms }: Envelope): o
 test("a packet is read as it was written", () => {
   fc.assert(
     fc.property(fc.array(envelopes, { minLength: 1, maxLength: 5 }), (some) => {
-      const packet = readPacket(writePacket(head, some.map(seal)));
+      const packet = readPacket(writePacket(header, some.map(measure)));
       if ("problem" in packet) throw new Error(packet.problem);
-      const { envelopes: read, ...readHead } = packet;
-      expect(readHead).toEqual(head);
+      const { envelopes: read, ...readHeader } = packet;
+      expect(readHeader).toEqual(header);
       expect(read.map(plain)).toEqual(some.map(plain));
     }),
   );
@@ -34,38 +34,40 @@ test("a packet is read as it was written", () => {
 test("the length of a packet is known before it is written", () => {
   fc.assert(
     fc.property(envelopes, (one) => {
-      expect(writePacket(head, [seal(one)])).toHaveLength(packetBytes(seal(one)));
+      expect(writePacket(header, [measure(one)])).toHaveLength(packetBytes(measure(one)));
     }),
   );
 });
 
 test("a packet that is cut off, or longer than it says, is garbage", () => {
-  const packet = writePacket(head, [seal({ isBinary: false, payload: Buffer.from("hello"), target: "t", scope: "s" })]);
+  const packet = writePacket(header, [
+    measure({ isBinary: false, payload: Buffer.from("hello"), target: "t", scope: "s" }),
+  ]);
   for (let length = 0; length < packet.length; length++)
     expect(readPacket(packet.subarray(0, length))).toMatchObject({ problem: "garbage" });
   expect(readPacket(Buffer.concat([packet, Buffer.from([0])]))).toMatchObject({ problem: "garbage" });
 });
 
 test("a packet of another version is told apart from garbage, with the node that has sent it", () => {
-  const packet = writePacket(head, [seal({ isBinary: false, payload: Buffer.from("hello") })]);
+  const packet = writePacket(header, [measure({ isBinary: false, payload: Buffer.from("hello") })]);
   packet[2] = VERSION + 1;
-  expect(readPacket(packet)).toEqual({ problem: "version", version: VERSION + 1, node: head.node });
+  expect(readPacket(packet)).toEqual({ problem: "version", version: VERSION + 1, node: header.node });
 });
 
 test("rooms that are no list of names are garbage", () => {
   for (const rooms of ['{"a":1}', "[1]", "x", ""]) {
-    const good = seal({ isBinary: false, payload: Buffer.from("hello"), rooms: ["a"] });
+    const good = measure({ isBinary: false, payload: Buffer.from("hello"), rooms: ["a"] });
     const bytes = good.bytes - (good.rooms?.length ?? 0) + rooms.length;
-    const packet = writePacket(head, [{ ...good, rooms: Buffer.from(rooms), bytes }]);
+    const packet = writePacket(header, [{ ...good, rooms: Buffer.from(rooms), bytes }]);
     expect(readPacket(packet)).toMatchObject({ problem: "garbage" });
   }
 });
 
 test("the reader of packets answers whatever bytes come", () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, hasHead) => {
-      const start = writePacket(head, []);
-      readPacket(hasHead ? Buffer.concat([start, bytes]) : bytes);
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, hasHeader) => {
+      const start = writePacket(header, []);
+      readPacket(hasHeader ? Buffer.concat([start, bytes]) : bytes);
     }),
   );
 });

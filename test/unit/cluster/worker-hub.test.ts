@@ -1,8 +1,9 @@
-/** The hub of `workers()`: who gets what, and how much waits for a worker that takes nothing. */
+/** The hub of `workers()`: which worker gets which packets, and how much may wait for a worker that reads nothing. */
 import { expect, test } from "vitest";
-import { Hub, type Port, type PortMessage, TAG } from "../../../src/cluster/engines/worker-hub.js";
+import { WorkerHub } from "../../../src/cluster/engines/worker-hub.js";
+import { type Port, type PortMessage, TAG } from "../../../src/cluster/engines/worker-protocol.js";
 
-/** A worker in the hands of the test. */
+/** A port to a worker controlled by the test. */
 class HandPort implements Port {
   readonly got: PortMessage[] = [];
   readonly waiting: (() => void)[] = [];
@@ -26,7 +27,7 @@ class HandPort implements Port {
   }
 }
 
-function join(hub: Hub, node: string, ...subjects: string[]): { port: HandPort; remove: () => void } {
+function join(hub: WorkerHub, node: string, ...subjects: string[]): { port: HandPort; remove: () => void } {
   const port = new HandPort();
   const remove = hub.add(port);
   port.say([TAG, "hello", node]);
@@ -35,7 +36,7 @@ function join(hub: Hub, node: string, ...subjects: string[]): { port: HandPort; 
 }
 
 test("a subscriber gets what others publish, one message for each publishing, and nothing of its own", () => {
-  const hub = new Hub();
+  const hub = new WorkerHub();
   const [a, b] = [join(hub, "a", "s", "t"), join(hub, "b", "s", "t")];
   a.port.say([
     TAG,
@@ -62,7 +63,7 @@ test("a subscriber gets what others publish, one message for each publishing, an
 });
 
 test("a worker that has gone gets nothing more, nor does one that has said goodbye", () => {
-  const hub = new Hub();
+  const hub = new WorkerHub();
   const [a, b, c] = [join(hub, "a"), join(hub, "b", "s"), join(hub, "c", "s")];
   b.remove();
   c.port.say([TAG, "bye", "c"]);
@@ -71,7 +72,7 @@ test("a worker that has gone gets nothing more, nor does one that has said goodb
 });
 
 test("what waits for a worker that takes nothing is bounded, and it gets more once it takes", () => {
-  const hub = new Hub();
+  const hub = new WorkerHub();
   const [a, b] = [join(hub, "a"), join(hub, "b", "s")];
   const packet = "x".repeat(1_048_576);
   for (let i = 0; i < 40; i++) a.port.say([TAG, "publish", "a", [["s", packet]]]);
@@ -82,7 +83,7 @@ test("what waits for a worker that takes nothing is bounded, and it gets more on
 });
 
 test("messages of the program itself are left alone", () => {
-  const hub = new Hub();
+  const hub = new WorkerHub();
   const { port } = join(hub, "a", "s");
   for (const message of ["hello", null, 5, { sendall: "publish" }, ["other", "hello"]]) port.say(message);
   expect(port.got.map(([, verb]) => verb)).toEqual(["welcome", "subscribed"]);

@@ -1,11 +1,13 @@
-/** What the adapters of engines have in common before there is a connection: the engine's client, and the prefix of all subjects. */
-
+/**
+ * What the cluster adapters do before they connect: check the options, and import the engine's client, an optional peer dependency.
+ * `nats()`, `redis()` and `workers()` use the functions here.
+ */
 import { SendallError } from "../../api/errors.js";
 import { checkNames, checkOptionsObject } from "../../options/read-options.js";
 import type { OptionTable } from "../../options/table.js";
 import { PREFIX } from "../subject.js";
 
-/** Loads an optional peer dependency; throws `CLUSTER_UNAVAILABLE` with what to install if it is not there. */
+/** Loads an optional peer dependency; throws `CLUSTER_UNAVAILABLE`, with the command to install the package, if there is none. */
 export async function importClient<M>(adapter: string, name: string, load: () => Promise<M>): Promise<M> {
   try {
     return await load();

@@ -1,13 +1,15 @@
-/** A worker's link of `workers()`, over a port that leads to the hub in the primary process. */
-
+/**
+ * A node's link to the hub of `workers()`, over a port between the worker and the primary process. The relay of the node's server
+ * opens and closes the link.
+ */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
 import type { Timer } from "../../runtime/clock.js";
 import { Backlog } from "./backlog.js";
-import { isPortMessage, type Port, type PortMessage, type Post, TAG } from "./worker-hub.js";
+import { type EncodedPacket, isPortMessage, type Port, type PortMessage, TAG } from "./worker-protocol.js";
 
 const MAX_PACKET_BYTES = 8 * 1_048_576;
-/** A primary process that has not answered is asked again. */
-const ASK_MS = 1_000;
+/** A primary process without an answer gets another `hello` after this time. */
+const HELLO_MS = 1_000;
 
 class WorkerLink implements ClusterLink {
   readonly maxPacketBytes = MAX_PACKET_BYTES;
@@ -16,10 +18,11 @@ class WorkerLink implements ClusterLink {
   readonly #port: Port;
   readonly #unlisten: () => void;
   readonly #backlog = new Backlog();
-  readonly #rounds = new Map<number, () => void>();
-  #posts: Post[] = [];
+  /** By round: resolves a call of `subscribe`. */
+  readonly #pendingSubscriptions = new Map<number, () => void>();
+  #batch: EncodedPacket[] = [];
   #round = 0;
-  #asking: Timer | undefined;
+  #helloTimer: Timer | undefined;
   #isUp = false;
   #isClosed = false;
 
@@ -28,31 +31,31 @@ class WorkerLink implements ClusterLink {
     this.#prefix = `${prefix}.`;
     this.#port = port;
     this.#unlisten = port.listen((message) => {
-      if (isPortMessage(message) && message[2] === node.id && !this.#isClosed) this.#take(message);
+      if (isPortMessage(message) && message[2] === node.id && !this.#isClosed) this.#onMessage(message);
     });
-    this.#ask();
+    this.#sayHello();
   }
 
   publish(subject: string, packet: Uint8Array): boolean {
     if (!this.#isUp || this.#isClosed || this.#backlog.isFull) return false;
     const { buffer, byteOffset, byteLength } = packet;
-    this.#posts.push([this.#prefix + subject, Buffer.from(buffer, byteOffset, byteLength).toString("base64")]);
+    this.#batch.push([this.#prefix + subject, Buffer.from(buffer, byteOffset, byteLength).toString("base64")]);
     return true;
   }
 
   flush(): void {
-    if (this.#posts.length === 0) return;
-    const posts = this.#posts;
-    this.#posts = [];
-    const confirm = this.#backlog.add(posts.reduce((sum, [, packet]) => sum + packet.length, 0));
-    this.#port.send([TAG, "publish", this.#node.id, posts], confirm);
+    if (this.#batch.length === 0) return;
+    const batch = this.#batch;
+    this.#batch = [];
+    const confirmed = this.#backlog.add(batch.reduce((sum, [, packet]) => sum + packet.length, 0));
+    this.#port.send([TAG, "publish", this.#node.id, batch], confirmed);
   }
 
   subscribe(subjects: readonly string[]): Promise<void> {
     const round = ++this.#round;
     const named = subjects.map((subject) => this.#prefix + subject);
     return new Promise((resolve) => {
-      this.#rounds.set(round, resolve);
+      this.#pendingSubscriptions.set(round, resolve);
       this.#send([TAG, "subscribe", this.#node.id, named, round]);
     });
   }
@@ -67,33 +70,33 @@ class WorkerLink implements ClusterLink {
     if (this.#isClosed) return;
     this.flush();
     this.#isClosed = true;
-    this.#asking?.cancel();
+    this.#helloTimer?.cancel();
     this.#unlisten();
-    this.#rounds.clear();
-    // Resolves when all before it is on its way, so that the process may end.
+    this.#pendingSubscriptions.clear();
+    // `bye` goes out after every earlier message, so that the process may exit when `sent` is called.
     await new Promise<void>((sent) => this.#port.send([TAG, "bye", this.#node.id], sent));
   }
 
-  #ask(): void {
+  #sayHello(): void {
     this.#send([TAG, "hello", this.#node.id]);
-    this.#asking = this.#node.clock.after(ASK_MS, () => {
+    this.#helloTimer = this.#node.clock.after(HELLO_MS, () => {
       this.#node.down(new Error("the primary process does not answer: it has to call workers(), too"));
-      this.#ask();
+      this.#sayHello();
     });
   }
 
-  #take(message: PortMessage): void {
-    if (message[1] === "welcome") this.#welcomed();
+  #onMessage(message: PortMessage): void {
+    if (message[1] === "welcome") this.#onWelcome();
     else if (message[1] === "subscribed") {
-      this.#rounds.get(message[3])?.();
-      this.#rounds.delete(message[3]);
+      this.#pendingSubscriptions.get(message[3])?.();
+      this.#pendingSubscriptions.delete(message[3]);
     } else if (message[1] === "deliver")
       for (const [subject, packet] of message[3])
         this.#node.received(subject.slice(this.#prefix.length), Buffer.from(packet, "base64"));
   }
 
-  #welcomed(): void {
-    this.#asking?.cancel();
+  #onWelcome(): void {
+    this.#helloTimer?.cancel();
     if (this.#isUp) return;
     this.#isUp = true;
     this.#node.up();
@@ -104,7 +107,7 @@ class WorkerLink implements ClusterLink {
   }
 }
 
-/** The adapter over any port. */
+/** @param port leads to the hub */
 export function workersOver(port: Port, prefix: string): ClusterAdapter {
   return { name: "workers", open: (node) => new WorkerLink(node, prefix, port) };
 }

@@ -1,12 +1,12 @@
-/** The primary process of `--workers` with workers in the test's hands: what it does when they do not end. */
+/** The supervisor of `--workers`, with workers controlled by the test: signals, deaths, and workers that do not exit. */
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
-import { type WorkerHandle, Workers } from "../../../src/cli/workers.js";
+import { type WorkerHandle, WorkerSupervisor } from "../../../src/cli/worker-supervisor.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { nextRound } from "../../e2e/peers.js";
 
-/** A worker that hears and does nothing by itself. */
+/** A worker that records every message and signal, and only acts on behalf of the test. */
 class HandWorker extends EventEmitter implements WorkerHandle {
   readonly heard: string[] = [];
   isUp = true;
@@ -41,7 +41,7 @@ function run(count: number) {
   const clock = new HandClock((step) => queueMicrotask(step));
   const forked: HandWorker[] = [];
   const lines: string[] = [];
-  const workers = new Workers({
+  const workers = new WorkerSupervisor({
     count,
     host: "127.0.0.1",
     port: 1,
@@ -65,7 +65,7 @@ function run(count: number) {
 describe("the primary process of workers", () => {
   test("forks no worker after a signal that comes before the first worker", async () => {
     const { workers, forked, settled } = run(2);
-    workers.signal("SIGTERM");
+    workers.onSignal("SIGTERM");
     expect(await settled).toBe("resolved");
     expect(forked).toEqual([]);
   });
@@ -75,7 +75,7 @@ describe("the primary process of workers", () => {
     await nextRound();
     forked[0]?.emit("message", "sendall hears");
     expect(forked[0]?.heard).toEqual([]);
-    workers.signal("SIGTERM");
+    workers.onSignal("SIGTERM");
     forked[0]?.emit("message", "sendall hears");
     expect(forked[0]?.heard).toEqual(["sendall stop", "sendall stop"]);
     forked[0]?.end(0);
@@ -87,7 +87,7 @@ describe("the primary process of workers", () => {
     await nextRound();
     forked[0]?.start();
     forked[1]?.start();
-    workers.signal("SIGTERM");
+    workers.onSignal("SIGTERM");
     expect(forked.map(({ heard }) => heard)).toEqual([["sendall stop"], ["sendall stop"]]);
     forked[0]?.end(0);
     clock.pass(29_999);
@@ -109,7 +109,7 @@ describe("the primary process of workers", () => {
     const [last] = forked.slice(-1);
     last?.end(1);
     expect(await settled).toMatch(/workers die too often: 3 of them within 30 s/);
-    workers.signal("SIGTERM");
+    workers.onSignal("SIGTERM");
     expect(clock.alarms).toBe(0);
   });
 });

@@ -1,67 +1,73 @@
 /**
- * The packets that nodes send each other: a head that says who has sent it and the how manieth it is, then one envelope for each
- * message. The relay writes and reads them. All numbers are big-endian.
+ * The format of the packets between nodes: a header with the sender and the sequence number, then one envelope for each message. The
+ * sender and the receiver of the relay use the functions here. Numbers are big-endian.
  *
  * ```
- * head      "SA" · version 1 · node 6 · stream 4 · number of the first envelope 6
+ * header    "SA" · version 1 · node 6 · stream 4 · number of the first envelope 6
  * envelope  flags 1 · payload length 4 · [length 1 · id] · [length 2 · scope] · [length 4 · rooms as JSON] · payload
  * ```
  */
 
-/** A packet of another version is not read. */
+/** Packets of other versions are rejected. */
 export const VERSION = 1;
 
-const HEAD_BYTES = 19;
-/** The flags of an envelope, and the lengths of what they announce. */
+const HEADER_BYTES = 19;
+/** The flags of an envelope: whether the payload is binary, and which of the optional fields follow. */
 const BINARY = 1;
 const SOURCE = 2;
 const TARGET = 4;
 const ROOMS = 8;
 const KNOWN_FLAGS = BINARY | SOURCE | TARGET | ROOMS;
+/** The flags and the payload length. */
 const FIXED_BYTES = 5;
 
-/** One message on its way between nodes. */
-export interface Envelope {
-  readonly isBinary: boolean;
-  readonly payload: Uint8Array;
-  /** The connection that a broadcast leaves out, or the one that a unicast is for. */
+/** The receivers of a message, as far as the subject leaves open. */
+export interface EnvelopeAddress {
+  /** The connection that a broadcast leaves out. */
   readonly source?: string | undefined;
+  /** The connection that a unicast is for. */
   readonly target?: string | undefined;
   /** The scope of the target; `""` is any route. */
   readonly scope?: string | undefined;
-  /** The members of any of these. Absent: all that the subject stands for. */
+  /** The message is for the members of any of the rooms. Absent: for every member that the subject stands for. */
   readonly rooms?: readonly string[] | undefined;
 }
 
-/** Where a packet stands in what its node has sent. */
-export interface PacketHead {
+/** A message between nodes. */
+export interface Envelope extends EnvelopeAddress {
+  readonly isBinary: boolean;
+  readonly payload: Uint8Array;
+}
+
+/** The place of a packet among the packets of its node. */
+export interface PacketHeader {
   /** 12 hexadecimal digits. */
   readonly node: string;
   readonly stream: number;
-  /** The number of the first envelope in that stream; the others follow. */
+  /** The number of the first envelope within the stream; the numbers of further envelopes follow without a gap. */
   readonly first: number;
 }
 
-export interface Packet extends PacketHead {
+export interface Packet extends PacketHeader {
   readonly envelopes: readonly Envelope[];
 }
 
 /** Why a packet cannot be read. */
-export interface Unreadable {
+export interface UnreadablePacket {
   readonly problem: "version" | "garbage";
-  /** What there was to read of the version and of who has sent it. */
+  /** The version and the sender, as far as the packet could be read. */
   readonly version?: number;
   readonly node?: string;
 }
 
-/** An envelope with its length, so that it is written in one go. */
-export interface Sealed {
+/** An envelope and its length, which is measured once and used for filling and for writing a packet. */
+export interface MeasuredEnvelope {
   readonly envelope: Envelope;
   readonly rooms: Buffer | undefined;
   readonly bytes: number;
 }
 
-export function seal(envelope: Envelope): Sealed {
+export function measure(envelope: Envelope): MeasuredEnvelope {
   const { source, target, scope, payload } = envelope;
   const rooms = envelope.rooms && Buffer.from(JSON.stringify(envelope.rooms));
   let bytes = FIXED_BYTES + payload.length;
@@ -72,24 +78,24 @@ export function seal(envelope: Envelope): Sealed {
   return { envelope, rooms, bytes };
 }
 
-/** How long the packet of one envelope is. */
-export function packetBytes({ bytes }: Sealed): number {
-  return HEAD_BYTES + bytes;
+/** The length of a packet with a single envelope. */
+export function packetBytes({ bytes }: MeasuredEnvelope): number {
+  return HEADER_BYTES + bytes;
 }
 
-export function writePacket(head: PacketHead, envelopes: readonly Sealed[]): Buffer {
-  const packet = Buffer.allocUnsafe(envelopes.reduce((sum, { bytes }) => sum + bytes, HEAD_BYTES));
+export function writePacket(header: PacketHeader, envelopes: readonly MeasuredEnvelope[]): Buffer {
+  const packet = Buffer.allocUnsafe(envelopes.reduce((sum, { bytes }) => sum + bytes, HEADER_BYTES));
   packet.write("SA", 0, "latin1");
   packet[2] = VERSION;
-  packet.write(head.node, 3, "hex");
-  packet.writeUInt32BE(head.stream, 9);
-  packet.writeUIntBE(head.first, 13, 6);
-  let at = HEAD_BYTES;
-  for (const sealed of envelopes) at = write(sealed, packet, at);
+  packet.write(header.node, 3, "hex");
+  packet.writeUInt32BE(header.stream, 9);
+  packet.writeUIntBE(header.first, 13, 6);
+  let at = HEADER_BYTES;
+  for (const envelope of envelopes) at = writeEnvelope(envelope, packet, at);
   return packet;
 }
 
-function write({ envelope, rooms }: Sealed, packet: Buffer, start: number): number {
+function writeEnvelope({ envelope, rooms }: MeasuredEnvelope, packet: Buffer, start: number): number {
   const { isBinary, source, target, scope = "", payload } = envelope;
   packet[start] =
     (isBinary ? BINARY : 0) |
@@ -116,34 +122,34 @@ function write({ envelope, rooms }: Sealed, packet: Buffer, start: number): numb
   return at + payload.length;
 }
 
-/** Reads a whole packet or nothing of it. Payloads are views of its bytes. */
-export function readPacket(bytes: Uint8Array): Packet | Unreadable {
+/** Reads a packet completely or not at all. Payloads are views of `bytes`. */
+export function readPacket(bytes: Uint8Array): Packet | UnreadablePacket {
   const packet = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (packet.length < 3 || packet.toString("latin1", 0, 2) !== "SA") return { problem: "garbage" };
   const version = packet.readUInt8(2);
   const node = packet.toString("hex", 3, 9);
   if (version !== VERSION) return { problem: "version", version, node };
-  if (packet.length <= HEAD_BYTES) return { problem: "garbage", node };
-  const head = { node, stream: packet.readUInt32BE(9), first: packet.readUIntBE(13, 6) };
-  const reader = new Reader(packet, HEAD_BYTES);
+  if (packet.length <= HEADER_BYTES) return { problem: "garbage", node };
+  const header = { node, stream: packet.readUInt32BE(9), first: packet.readUIntBE(13, 6) };
+  const reader = new ByteReader(packet, HEADER_BYTES);
   try {
     const envelopes: Envelope[] = [];
     while (!reader.isAtEnd) envelopes.push(readEnvelope(reader));
-    return { ...head, envelopes };
+    return { ...header, envelopes };
   } catch {
     return { problem: "garbage", node };
   }
 }
 
-function readEnvelope(reader: Reader): Envelope {
-  const flags = reader.number(1);
+function readEnvelope(reader: ByteReader): Envelope {
+  const flags = reader.readUInt(1);
   if ((flags & ~KNOWN_FLAGS) !== 0) throw new RangeError("unknown flags");
-  const payloadBytes = reader.number(4);
-  const source = flags & SOURCE ? reader.take(reader.number(1)).toString("latin1") : undefined;
-  const target = flags & TARGET ? reader.take(reader.number(1)).toString("latin1") : undefined;
-  const scope = flags & TARGET ? reader.take(reader.number(2)).toString("latin1") : undefined;
-  const rooms = flags & ROOMS ? readRooms(reader.take(reader.number(4))) : undefined;
-  return { isBinary: (flags & BINARY) !== 0, source, target, scope, rooms, payload: reader.take(payloadBytes) };
+  const payloadBytes = reader.readUInt(4);
+  const source = flags & SOURCE ? reader.readBytes(reader.readUInt(1)).toString("latin1") : undefined;
+  const target = flags & TARGET ? reader.readBytes(reader.readUInt(1)).toString("latin1") : undefined;
+  const scope = flags & TARGET ? reader.readBytes(reader.readUInt(2)).toString("latin1") : undefined;
+  const rooms = flags & ROOMS ? readRooms(reader.readBytes(reader.readUInt(4))) : undefined;
+  return { isBinary: (flags & BINARY) !== 0, source, target, scope, rooms, payload: reader.readBytes(payloadBytes) };
 }
 
 function readRooms(json: Buffer): readonly string[] {
@@ -155,8 +161,8 @@ function readRooms(json: Buffer): readonly string[] {
   });
 }
 
-/** Reads on from where it stands; throws beyond the end. */
-class Reader {
+/** Reads bytes in order; throws beyond the end. */
+class ByteReader {
   readonly #bytes: Buffer;
   #at: number;
 
@@ -169,13 +175,13 @@ class Reader {
     return this.#at === this.#bytes.length;
   }
 
-  number(bytes: 1 | 2 | 4): number {
+  readUInt(bytes: 1 | 2 | 4): number {
     const value = this.#bytes.readUIntBE(this.#at, bytes);
     this.#at += bytes;
     return value;
   }
 
-  take(bytes: number): Buffer {
+  readBytes(bytes: number): Buffer {
     const end = this.#at + bytes;
     if (end > this.#bytes.length) throw new RangeError("cut off");
     const taken = this.#bytes.subarray(this.#at, end);

@@ -1,0 +1,126 @@
+/**
+ * The receiving side of the relay: reads each packet, counts losses and rejects, and delivers the messages to the buses of this node.
+ * The receiver belongs to the relay, lasts as long as the relay and needs no closing.
+ */
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import type { Frame } from "../transport/frame.js";
+import { encodeFrame } from "../transport/frame.js";
+import { type Envelope, readPacket } from "./packet.js";
+import type { LocalBus } from "./remote-bus.js";
+import { IncomingSequences } from "./sequences.js";
+import { isScopeOfRoute, subjectOfNode } from "./subject.js";
+import type { Destination, Subscriptions } from "./subscriptions.js";
+
+export interface PacketReceiverParts {
+  /** The node's id. */
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly subscriptions: Subscriptions;
+}
+
+/** Missed messages are logged at most once a second. */
+const MISSED_LOG_MS = 1_000;
+/** At most 100 sources of bad packets are logged, each source once. */
+const MAX_LOGGED_SOURCES = 100;
+
+export class PacketReceiver {
+  received = 0;
+  missed = 0;
+  rejected = 0;
+  readonly #parts: PacketReceiverParts;
+  readonly #sequences = new IncomingSequences();
+  /** By scope: the buses of routes and of channels. */
+  readonly #buses = new Map<string, LocalBus>();
+  readonly #routeBuses: LocalBus[] = [];
+  readonly #loggedSources = new Set<string>();
+  #lastMissedLog = { at: Number.NEGATIVE_INFINITY, missed: 0 };
+
+  constructor(parts: PacketReceiverParts) {
+    this.#parts = parts;
+  }
+
+  attach(scope: string, bus: LocalBus): void {
+    this.#buses.set(scope, bus);
+    if (isScopeOfRoute(scope)) this.#routeBuses.push(bus);
+  }
+
+  onUnsubscribed(subject: string): void {
+    this.#sequences.unregister(subject);
+  }
+
+  /** Delivers the messages of a packet. A packet or message which is repeated, unreadable or misplaced only counts as rejected. */
+  receive(subject: string, bytes: Uint8Array): void {
+    const packet = readPacket(bytes);
+    if ("problem" in packet) {
+      const { problem, node, version } = packet;
+      this.#reject(problem, subject, problem === "version" ? { node, version } : {});
+      return;
+    }
+    if (packet.node === this.#parts.node) return;
+    const destination = this.#parts.subscriptions.find(subject);
+    const isOwn = subject === subjectOfNode(this.#parts.node);
+    if (destination === undefined && !isOwn) {
+      // The last member left while the packet was on its way. A new member may join before the engine hears of either change,
+      // and the packet must not count as missed then.
+      this.onUnsubscribed(subject);
+      return;
+    }
+    const { envelopes, node } = packet;
+    const { known, missed } = this.#sequences.register(subject, packet, envelopes.length);
+    if (known > 0) this.#reject("repeated", subject, { node });
+    if (missed > 0) this.#countMissed(missed, node);
+    for (const envelope of envelopes.slice(known)) {
+      const isGood = destination === undefined ? this.#deliverToTarget(envelope) : deliver(envelope, destination);
+      if (isGood) this.received++;
+      else this.#reject("garbage", subject, { node });
+    }
+  }
+
+  /** @returns `false` unless the target is a connection of this node */
+  #deliverToTarget(envelope: Envelope): boolean {
+    const { target, scope } = envelope;
+    if (target === undefined || !target.startsWith(this.#parts.node)) return false;
+    const frame = frameOf(envelope);
+    const buses = scope === "" ? this.#routeBuses : [this.#buses.get(scope ?? "")];
+    const bus = buses.find((candidate) => candidate?.has(target)) ?? buses[0];
+    // A closed connection, or a route which exists on other nodes only: both are dead letters.
+    bus?.deliverTo(frame, target);
+    return true;
+  }
+
+  #countMissed(missed: number, node: string): void {
+    this.missed += missed;
+    const { clock, log } = this.#parts;
+    if (clock.now() - this.#lastMissedLog.at < MISSED_LOG_MS) return;
+    const since = this.missed - this.#lastMissedLog.missed;
+    this.#lastMissedLog = { at: clock.now(), missed: this.missed };
+    log.warn({ from: node, missed: since }, "messages of other nodes were lost on their way");
+  }
+
+  #reject(problem: string, subject: string, details: object): void {
+    this.rejected++;
+    const source = JSON.stringify([problem, "node" in details ? details.node : subject]);
+    if (this.#loggedSources.has(source) || this.#loggedSources.size >= MAX_LOGGED_SOURCES) return;
+    this.#loggedSources.add(source);
+    const { log } = this.#parts;
+    log.warn(
+      { subject, problem, ...details },
+      "a packet that does not belong here was rejected; more of its kind are counted",
+    );
+  }
+}
+
+/** @returns `false` if the envelope names a target, which belongs on the subject of a node */
+function deliver(envelope: Envelope, { bus, room }: Destination): boolean {
+  const { target, source, rooms } = envelope;
+  if (target !== undefined) return false;
+  bus.deliver(frameOf(envelope), rooms ?? (room === undefined ? undefined : [room]), source);
+  return true;
+}
+
+/** Text is decoded and encoded again, so that clients never get bytes which are not valid UTF-8. */
+function frameOf({ isBinary, payload }: Envelope): Frame {
+  return encodeFrame(isBinary ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString());
+}

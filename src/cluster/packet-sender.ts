@@ -1,0 +1,95 @@
+/**
+ * The sending side of the relay: queues the messages of a turn, packs consecutive messages for the same subject into packets, and
+ * hands the packets to the engine. The sender belongs to the relay, lasts as long as the relay and needs no closing.
+ */
+import type { ClusterLink } from "../api/cluster-adapter.js";
+import type { Logger } from "../runtime/logger.js";
+import type { Frame } from "../transport/frame.js";
+import { type EnvelopeAddress, type MeasuredEnvelope, measure, packetBytes, writePacket } from "./packet.js";
+import { OutgoingSequences } from "./sequences.js";
+
+export interface PacketSenderParts {
+  /** The node's id. */
+  readonly node: string;
+  /** Names the engine in the log. */
+  readonly engine: string;
+  readonly log: Logger;
+}
+
+/** An envelope which would make a packet larger begins the next packet. */
+const PACKET_BYTES = 65_536;
+/** From 1 MiB on, the queue is sent before the end of the turn. */
+const QUEUE_BYTES = 1_048_576;
+
+interface QueuedMessage {
+  readonly subject: string;
+  readonly envelope: MeasuredEnvelope;
+}
+
+export class PacketSender {
+  published = 0;
+  /** Messages that the engine did not get, because the link was down, the engine's client took no more, or the message was too large. */
+  unsent = 0;
+  readonly #parts: PacketSenderParts;
+  readonly #sequences = new OutgoingSequences();
+  #queue: QueuedMessage[] = [];
+  #queuedBytes = 0;
+
+  constructor(parts: PacketSenderParts) {
+    this.#parts = parts;
+  }
+
+  get isFull(): boolean {
+    return this.#queuedBytes >= QUEUE_BYTES;
+  }
+
+  /** @returns `false` if the message is too large for the engine */
+  enqueue(frame: Frame, address: EnvelopeAddress, subject: string, maxPacketBytes: number): boolean {
+    const { data, wire, payloadBytes } = frame;
+    const payload = wire.subarray(wire.length - payloadBytes);
+    const envelope = measure({ ...address, isBinary: typeof data !== "string", payload });
+    if (packetBytes(envelope) > maxPacketBytes) {
+      this.unsent++;
+      const { engine, log } = this.#parts;
+      log.warn({ bytes: payloadBytes }, `a message is too large for ${engine}: other nodes do not get it`);
+      return false;
+    }
+    this.#queue.push({ subject, envelope });
+    this.#queuedBytes += envelope.bytes;
+    return true;
+  }
+
+  /** Sends the queue; without a link every queued message is lost, and counted. */
+  flush(link: ClusterLink | undefined): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    if (link === undefined) {
+      this.unsent += queue.length;
+      return;
+    }
+    for (let start = 0; start < queue.length; ) start += this.#publishPacket(link, queue, start);
+    if (queue.length > 0) link.flush();
+  }
+
+  /** Packs messages from `start` on, in order, until the subject changes or the packet is full. @returns the number of messages */
+  #publishPacket(link: ClusterLink, queue: readonly QueuedMessage[], start: number): number {
+    const subject = queue[start]?.subject ?? "";
+    const envelopes: MeasuredEnvelope[] = [];
+    let bytes = 0;
+    const limit = Math.min(PACKET_BYTES, link.maxPacketBytes);
+    for (let next = queue[start]; next !== undefined; next = queue[start + envelopes.length]) {
+      const isFull = envelopes.length > 0 && bytes + packetBytes(next.envelope) > limit;
+      if (next.subject !== subject || isFull) break;
+      envelopes.push(next.envelope);
+      bytes += next.envelope.bytes;
+    }
+    const count = envelopes.length;
+    const packet = writePacket({ node: this.#parts.node, ...this.#sequences.next(subject) }, envelopes);
+    if (link.publish(subject, packet)) {
+      this.#sequences.advance(subject, count);
+      this.published += count;
+    } else this.unsent += count;
+    return count;
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * A `RemoteBus` over the relay: turns what a bus sends into envelopes on the right subject. Each route and each channel has a
+ * `RelayedBus`, which needs no closing.
+ */
+import type { Frame } from "../transport/frame.js";
+import type { EnvelopeAddress } from "./packet.js";
+import type { LocalBus, RemoteBus } from "./remote-bus.js";
+import { scopeOf, subjectOf } from "./subject.js";
+
+/** What a `RelayedBus` needs of the relay. */
+export interface BusRelay {
+  isRemote(id: string): boolean;
+  /** Names the receiver of what arrives for a scope. */
+  attach(scope: string, bus: LocalBus): void;
+  /** Subscribes the bus to a scope, or to a room within the scope; without a bus, unsubscribes. */
+  setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void;
+  /** @param subject absent: the subject of the node in the id of the target */
+  send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1;
+}
+
+export class RelayedBus implements RemoteBus {
+  readonly #relay: BusRelay;
+  readonly #scope: string;
+  #localBus: LocalBus | undefined;
+
+  constructor(relay: BusRelay, scope: string) {
+    this.#relay = relay;
+    this.#scope = scope;
+  }
+
+  attach(bus: LocalBus): void {
+    this.#localBus = bus;
+    this.#relay.attach(this.#scope, bus);
+  }
+
+  isRemote(id: string): boolean {
+    return this.#relay.isRemote(id);
+  }
+
+  publish(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): 0 | 1 {
+    if (rooms?.length === 0) return 0;
+    // A connection of this node has no place on the other nodes, so there is nothing to leave out.
+    const source = except !== undefined && this.isRemote(except) ? except : undefined;
+    const [first, second] = rooms ?? [];
+    // Several rooms share an envelope on the subject of the whole bus, so that a member of two rooms gets the message once.
+    if (second !== undefined) return this.#relay.send(frame, { source, rooms }, subjectOf(this.#scope, undefined));
+    return this.#relay.send(frame, { source }, subjectOf(this.#scope, first));
+  }
+
+  unicast(frame: Frame, to: string, anyRoute: boolean): 0 | 1 {
+    return this.#relay.send(frame, { target: to, scope: anyRoute ? "" : this.#scope });
+  }
+
+  readonly onOccupancyChanged = (room: string | undefined, hasMembers: boolean): void => {
+    this.#relay.setInterest(this.#scope, room, hasMembers ? this.#localBus : undefined);
+  };
+
+  forChannel(name: string): RemoteBus {
+    return new RelayedBus(this.#relay, scopeOf(name, this.#scope));
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The subjects that a node wants to hear, and the subjects that the engine was asked for. The relay reports changes at any time and
+ * calls `applyChanges` once a turn, so that a room which fills and empties within a turn costs the engine nothing. The table belongs to
+ * the relay and lasts as long.
+ */
+import type { ClusterLink } from "../api/cluster-adapter.js";
+import type { LocalBus } from "./remote-bus.js";
+
+/** Where the messages of a subject are delivered. */
+export interface Destination {
+  readonly bus: LocalBus;
+  /** Absent: every member of the bus. */
+  readonly room: string | undefined;
+}
+
+export interface SubscriptionsListener {
+  /** From now on nothing arrives on the subject. */
+  onUnsubscribed(subject: string): void;
+  /** The engine refuses subscriptions although the link is up, or the link went down before the engine confirmed. */
+  onRefused(error: unknown, subjects: readonly string[]): void;
+}
+
+export class Subscriptions {
+  /** Subscribed as long as the link is up, whatever the buses want. */
+  readonly #nodeSubject: string;
+  readonly #wanted = new Map<string, Destination>();
+  /** What the engine, or its client, may believe that this node wants; kept while the link is down. */
+  readonly #asked = new Set<string>();
+  readonly #confirmed = new Set<string>();
+  /** Wanted but not asked for, or asked for but no longer wanted. */
+  readonly #changed = new Set<string>();
+  readonly #onUnsubscribed: (subject: string) => void;
+  readonly #onRefused: (error: unknown, subjects: readonly string[]) => void;
+
+  constructor(nodeSubject: string, { onUnsubscribed, onRefused }: SubscriptionsListener) {
+    this.#nodeSubject = nodeSubject;
+    this.#onUnsubscribed = onUnsubscribed;
+    this.#onRefused = onRefused;
+  }
+
+  /** How many subjects the engine has confirmed. */
+  get confirmed(): number {
+    return this.#confirmed.size;
+  }
+
+  /** @returns `undefined` for a subject without members on this node */
+  find(subject: string): Destination | undefined {
+    return this.#wanted.get(subject);
+  }
+
+  /** @param destination absent: the subject is no longer wanted */
+  want(subject: string, destination: Destination | undefined): void {
+    if (destination === undefined) this.#wanted.delete(subject);
+    else this.#wanted.set(subject, destination);
+    // A subject wanted and given up again is no change: an unlimited number of rooms may come and go while the link is down.
+    if (this.#wanted.has(subject) === this.#asked.has(subject)) this.#changed.delete(subject);
+    else this.#changed.add(subject);
+  }
+
+  /** Asks the engine for every wanted subject: MUST be called each time the link comes up. Ends unwanted subscriptions first. */
+  async resubscribe(link: ClusterLink): Promise<void> {
+    this.#confirmed.clear();
+    this.#unsubscribe(link);
+    this.#changed.clear();
+    await this.#subscribe(link, [this.#nodeSubject, ...this.#wanted.keys()]);
+  }
+
+  /** Tells the engine what has changed since the last call. */
+  applyChanges(link: ClusterLink): void {
+    if (this.#changed.size === 0) return;
+    this.#unsubscribe(link);
+    const fresh = [...this.#changed].filter((subject) => this.#wanted.has(subject));
+    this.#changed.clear();
+    if (fresh.length > 0)
+      this.#subscribe(link, fresh).catch((error: unknown) => {
+        for (const subject of fresh) this.#unregister(subject);
+        this.#onRefused(error, fresh);
+      });
+  }
+
+  onLinkDown(): void {
+    this.#confirmed.clear();
+  }
+
+  #unsubscribe(link: ClusterLink): void {
+    const unwanted = [...this.#changed].filter((subject) => !this.#wanted.has(subject));
+    if (unwanted.length === 0) return;
+    link.unsubscribe(unwanted);
+    for (const subject of unwanted) {
+      this.#unregister(subject);
+      this.#onUnsubscribed(subject);
+    }
+  }
+
+  async #subscribe(link: ClusterLink, subjects: readonly string[]): Promise<void> {
+    for (const subject of subjects) this.#asked.add(subject);
+    await link.subscribe(subjects);
+    for (const subject of subjects) if (this.#asked.has(subject)) this.#confirmed.add(subject);
+  }
+
+  #unregister(subject: string): void {
+    this.#asked.delete(subject);
+    this.#confirmed.delete(subject);
+  }
+}
