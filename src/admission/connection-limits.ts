@@ -1,86 +1,95 @@
-/** Places for connections: `maxConnections`, `maxConnectionsPerAddress`, and who waits for one (`whenFull`). */
+/**
+ * Connection limits: counts the connections of a server and of each address (`maxConnections`, `maxConnectionsPerAddress`), and keeps the
+ * queue of attempts that wait for a free slot (`whenFull: "wait"`). The gate acquires a slot for each attempt.
+ */
 import type { Clock } from "../runtime/clock.js";
 
-export interface SlotLimits {
-  /** 0 is no limit; so is it in the next. */
+export interface ConnectionLimitSettings {
+  /** 0 is no limit. */
   readonly maxConnections: number;
+  /** 0 is no limit. */
   readonly maxConnectionsPerAddress: number;
   readonly whenFull: "reject" | "wait";
-  /** How many may wait. */
+  /** How many attempts may wait. */
   readonly maxWaiting: number;
-  /** How long each may wait. */
+  /** How long each attempt may wait. */
   readonly waitMs: number;
 }
 
-/** A taken place: given back once, whoever does it first. */
+/** Frees an acquired slot. Only the first call counts. */
 export type Release = () => void;
 
-/** Where there is no limit nothing is counted: that would be a closure for each connection. */
-const UNCOUNTED: Release = () => {};
+/** Without limits nothing is counted, which saves a closure per connection. */
+const UNLIMITED: Release = () => {};
 
-interface Waiting {
+/** An attempt that waits for a free slot. */
+interface Waiter {
   readonly address: string;
-  readonly decide: (release: Release | undefined) => void;
+  /** Ends the wait: with a slot, or without. */
+  readonly settle: (release: Release | undefined) => void;
 }
 
-export class Slots {
-  readonly #limits: SlotLimits;
+export class ConnectionLimits {
+  readonly #settings: ConnectionLimitSettings;
   readonly #clock: Clock;
-  readonly #perAddress = new Map<string, number>();
-  readonly #waiting = new Set<Waiting>();
-  #taken = 0;
+  readonly #countByAddress = new Map<string, number>();
+  readonly #waiters = new Set<Waiter>();
+  #count = 0;
 
-  constructor(limits: SlotLimits, clock: Clock) {
-    this.#limits = limits;
+  constructor(settings: ConnectionLimitSettings, clock: Clock) {
+    this.#settings = settings;
     this.#clock = clock;
   }
 
-  /** @returns what gives the place back; `undefined` if there is none, and none has become free in time */
-  take(address: string, signal: () => AbortSignal): Release | undefined | Promise<Release | undefined> {
-    const { maxConnections, maxConnectionsPerAddress } = this.#limits;
-    if (maxConnections === 0 && maxConnectionsPerAddress === 0) return UNCOUNTED;
-    if (this.#hasRoom(address)) return this.#occupy(address);
-    const { whenFull, maxWaiting } = this.#limits;
-    // One address may have its share of the places, not of the queue.
-    if (whenFull === "reject" || !this.#hasShare(address) || this.#waiting.size >= maxWaiting) return undefined;
+  /**
+   * @param signal asked for only if the attempt has to wait; its abort ends the wait
+   * @returns what frees the slot; `undefined` if no slot is free, or none became free in time
+   */
+  acquire(address: string, signal: () => AbortSignal): Release | undefined | Promise<Release | undefined> {
+    const { maxConnections, maxConnectionsPerAddress, whenFull, maxWaiting } = this.#settings;
+    if (maxConnections === 0 && maxConnectionsPerAddress === 0) return UNLIMITED;
+    if (this.#hasSlot(address)) return this.#occupy(address);
+    // An address at its own limit does not wait, since a single address could fill the queue.
+    if (whenFull === "reject" || !this.#isBelowAddressLimit(address) || this.#waiters.size >= maxWaiting)
+      return undefined;
     return this.#wait(address, signal());
   }
 
-  /** Nobody waits any longer: the server is closing. */
-  close(): void {
-    for (const waiting of [...this.#waiting]) waiting.decide(undefined);
+  /** Ends every wait without a slot. Called when the server closes. */
+  cancelWaiters(): void {
+    for (const waiter of [...this.#waiters]) waiter.settle(undefined);
   }
 
-  #hasRoom(address: string): boolean {
-    const { maxConnections } = this.#limits;
-    if (maxConnections > 0 && this.#taken >= maxConnections) return false;
-    return this.#hasShare(address);
+  #hasSlot(address: string): boolean {
+    const { maxConnections } = this.#settings;
+    if (maxConnections > 0 && this.#count >= maxConnections) return false;
+    return this.#isBelowAddressLimit(address);
   }
 
-  #hasShare(address: string): boolean {
-    const { maxConnectionsPerAddress } = this.#limits;
-    return maxConnectionsPerAddress === 0 || (this.#perAddress.get(address) ?? 0) < maxConnectionsPerAddress;
+  #isBelowAddressLimit(address: string): boolean {
+    const { maxConnectionsPerAddress } = this.#settings;
+    return maxConnectionsPerAddress === 0 || (this.#countByAddress.get(address) ?? 0) < maxConnectionsPerAddress;
   }
 
   #occupy(address: string): Release {
-    this.#taken++;
-    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
-    let isTaken = true;
+    this.#count++;
+    this.#countByAddress.set(address, (this.#countByAddress.get(address) ?? 0) + 1);
+    let isReleased = false;
     return () => {
-      if (!isTaken) return;
-      isTaken = false;
+      if (isReleased) return;
+      isReleased = true;
       this.#free(address);
     };
   }
 
   #free(address: string): void {
-    this.#taken--;
-    const left = (this.#perAddress.get(address) ?? 1) - 1;
-    if (left === 0) this.#perAddress.delete(address);
-    else this.#perAddress.set(address, left);
-    for (const waiting of this.#waiting) {
-      if (!this.#hasRoom(waiting.address)) continue;
-      waiting.decide(this.#occupy(waiting.address));
+    this.#count--;
+    const left = (this.#countByAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.#countByAddress.delete(address);
+    else this.#countByAddress.set(address, left);
+    for (const waiter of this.#waiters) {
+      if (!this.#hasSlot(waiter.address)) continue;
+      waiter.settle(this.#occupy(waiter.address));
       return;
     }
   }
@@ -88,17 +97,17 @@ export class Slots {
   #wait(address: string, signal: AbortSignal): Promise<Release | undefined> | undefined {
     if (signal.aborted) return undefined;
     return new Promise((resolve) => {
-      const giveUp = (): void => decide(undefined);
-      const decide = (release: Release | undefined): void => {
+      const cancel = (): void => settle(undefined);
+      const settle = (release: Release | undefined): void => {
         timer.cancel();
-        signal.removeEventListener("abort", giveUp);
-        this.#waiting.delete(waiting);
+        signal.removeEventListener("abort", cancel);
+        this.#waiters.delete(waiter);
         resolve(release);
       };
-      const waiting: Waiting = { address, decide };
-      const timer = this.#clock.after(this.#limits.waitMs, giveUp);
-      signal.addEventListener("abort", giveUp);
-      this.#waiting.add(waiting);
+      const waiter: Waiter = { address, settle };
+      const timer = this.#clock.after(this.#settings.waitMs, cancel);
+      signal.addEventListener("abort", cancel);
+      this.#waiters.add(waiter);
     });
   }
 }

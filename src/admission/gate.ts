@@ -1,29 +1,34 @@
 /**
- * The gate of a server: decides on each request to connect, before the upgrade. In this order: is there a route, is the server
- * open, is the page's origin allowed, is there a place, does the user's `authorize` let it in.
+ * The gate of a server: decides on every request to connect, before the upgrade, and reports refusals to the log and every decision to
+ * `onAccess`. Each attempt passes five checks in order: a route has the path, the server and the route are open, the page's origin is
+ * allowed, a connection slot is free, the user's `authorize` agrees. Listeners call the gate; the server closes the gate before any other
+ * part.
  */
-
-import type { Authorize, UpgradeRequest } from "../api/authorize.js";
+import type { Authorize } from "../api/authorize.js";
 import type { ConnectionId } from "../api/connection.js";
-import { type Refusal, Rejection } from "../api/rejection.js";
+import type { AccessEntry } from "../api/options.js";
+import type { Refusal } from "../api/rejection.js";
 import { cutText } from "../log/excerpt.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { type LeakOwner, optionOwner, runFor } from "../runtime/unhandled-rejections.js";
 import { overshootBytes } from "../transport/paused-bytes.js";
 import type { Admission, Transport, TransportListener } from "../transport/transport.js";
-import type { Release, Slots } from "./connection-limits.js";
-import { allowsOrigin, type Origins, pageOf } from "./origin.js";
+import type { AcceptedUpgrade } from "./accepted-upgrade.js";
+import { type AccessLog, createAccessLog } from "./access-log.js";
+import { Authorization } from "./authorization.js";
+import { ConnectionLimits, type Release } from "./connection-limits.js";
+import { allowsOrigin, type Origins, pageOrigin } from "./origin.js";
 import { applyTrustedProxies, requestedHost } from "./proxy.js";
-import type { Head } from "./request-head.js";
-import { Facts, readPath, withoutCookies } from "./request-head.js";
-import type { Match } from "./router.js";
-import type { Gate, UpgradeAttempt } from "./upgrade-attempt.js";
-import { LEFT } from "./upgrade-attempt.js";
+import { type Head, readPath, withoutCookies } from "./request-head.js";
+import { EVERY_PATH, type Match, Router } from "./router.js";
+import { chooseProtocol } from "./subprotocol.js";
+import { LEFT, type UpgradeAttempt } from "./upgrade-attempt.js";
 
 /** A route as the gate sees it. */
 export interface GatedRoute {
-  /** Nobody is let in any more. */
+  /** The path from `routes`, or {@link EVERY_PATH}. */
+  readonly path: string;
+  /** `true` once the route accepts no connections any more. */
   readonly hasEnded: boolean;
   readonly settings: {
     readonly authorize: Authorize<unknown> | undefined;
@@ -35,234 +40,200 @@ export interface GatedRoute {
     readonly mailbox: { readonly maxBytes: number };
     readonly compression: boolean;
   };
-  accept(wire: Transport, entry: AcceptedUpgrade): TransportListener;
+  /** The gate counts the route's refusals here. */
+  readonly counters: { refused: number };
+  accept(transport: Transport, accepted: AcceptedUpgrade): TransportListener;
 }
 
-/** What a connection begins with. */
-export interface AcceptedUpgrade {
-  readonly head: Head;
-  readonly params: Readonly<Record<string, string>>;
-  readonly protocol: string;
-  /** What `authorize` returned. */
-  readonly data: unknown;
-  /** Gives its place back: to be called when the connection is gone. */
-  readonly release: Release;
-  /** When the request came. */
-  readonly askedAt: number;
-  /** No upgrade, but a plain request of SockJS. */
-  readonly isPlain: boolean;
-}
-
-/** The route that a request has come to, what is believed of its head, and the subprotocol that both sides know. */
-interface MatchedAttempt extends Match<GatedRoute> {
-  readonly head: Head;
-  readonly protocol: string;
+/** The settings of the server, as far as the gate reads them. */
+export interface GateSettings {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly whenFull: "reject" | "wait";
+  /** How many attempts may wait for a slot. */
+  readonly backlog: number | undefined;
+  /** How long an attempt may wait for a slot. */
+  readonly handshakeTimeoutMs: number;
+  readonly trustProxy: boolean | number;
+  readonly onAccess: ((entry: AccessEntry) => void) | undefined;
 }
 
 export interface GateParts {
+  readonly routes: readonly GatedRoute[];
+  readonly settings: GateSettings;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly slots: Slots;
-  readonly trustProxy: boolean | number;
-  readonly isOpen: () => boolean;
-  readonly onAccepted: (entry: AcceptedUpgrade, id: ConnectionId) => void;
-  readonly match: (path: string) => Match<GatedRoute> | undefined;
 }
+
+/** An attempt whose route is known; `head` has what trusted proxies report. */
+interface MatchedAttempt extends Match<GatedRoute> {
+  readonly attempt: UpgradeAttempt;
+  readonly head: Head;
+}
+
+/** The operating system's `backlog` where the option is missing. */
+const DEFAULT_BACKLOG = 511;
 
 const CLOSING: Refusal = { status: 503, body: "the server is closing" };
 const FULL: Refusal = { status: 503, body: "the server is full" };
 const ROUTE_CLOSED: Refusal = { status: 503, body: "this route is closed" };
-const FAILED: Refusal = { status: 500, body: "authorize failed" };
-const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
 
-/** So much of what a peer has sent stands in an answer, and from there in the log. */
+/** At most 256 bytes of a peer's text are quoted in an answer, and from there in the log. */
 const MAX_QUOTED_BYTES = 256;
 
-export class Admissions implements Pick<Gate, "admit"> {
-  readonly #parts: GateParts;
-  /** Told of what `authorize` leaves behind. */
-  readonly #owner: LeakOwner;
-  /** Those whose `authorize` is under way, by what ends their wait. */
-  readonly #undecided = new Set<(refusal: Refusal) => void>();
+export class Gate {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #trustProxy: boolean | number;
+  readonly #router = new Router<GatedRoute>();
+  readonly #limits: ConnectionLimits;
+  readonly #authorization: Authorization;
+  readonly #accessLog: AccessLog | undefined;
+  #unroutedRefusals = 0;
+  #isClosing = false;
 
-  constructor(parts: GateParts) {
-    this.#parts = parts;
-    this.#owner = optionOwner("authorize", parts.clock, parts.log);
+  constructor({ routes, settings, clock, log }: GateParts) {
+    const { backlog = DEFAULT_BACKLOG, handshakeTimeoutMs, trustProxy, onAccess } = settings;
+    this.#clock = clock;
+    this.#log = log;
+    this.#trustProxy = trustProxy;
+    for (const route of routes) this.#router.add(route.path, route);
+    this.#limits = new ConnectionLimits({ ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs }, clock);
+    this.#authorization = new Authorization(clock, log);
+    this.#accessLog = createAccessLog(onAccess, clock, log);
   }
 
-  admit(asking: UpgradeAttempt): Admission | Refusal | Promise<Admission | Refusal> {
-    const { trustProxy, match, slots } = this.#parts;
-    const { headers } = asking;
-    const path = readPath(asking.head.url);
-    const head = applyTrustedProxies(asking.head, headers, trustProxy);
-    const found = match(path);
+  /** Decides on an attempt. The caller MUST report a refusal back with {@link refused}. */
+  admit(attempt: UpgradeAttempt): Admission | Refusal | Promise<Admission | Refusal> {
+    const path = readPath(attempt.head.url);
+    const found = this.#router.match(path);
     if (found === undefined) return { status: 404, body: `there is no route ${quote(path)}` };
-    const shut = this.#shut(found.route);
-    if (shut !== undefined) return shut;
-    const host = requestedHost(headers, trustProxy, asking.raw?.url ?? asking.head.url);
-    const isPlain = asking.sockjs === "request";
-    const origin = isPlain ? pageOf({ headers, host, secure: head.secure }) : headers.origin;
-    if (!allowsOrigin(found.route.settings.origins, origin, host))
-      return { status: 403, body: `the origin ${quote(String(origin))} is not allowed (option origins)` };
-    const place = slots.take(head.remoteAddress, () => asking.signal);
-    if (place === undefined) return FULL;
-    // SockJS's frames are no subprotocol.
-    const hasProtocol = asking.sockjs === undefined || asking.sockjs === "raw";
-    const protocol = hasProtocol ? choose(found.route, headers) : "";
-    if (!(place instanceof Promise)) return this.#authorize(asking, { head, protocol, ...found }, place);
-    return place.then((release) => {
-      const refusal = this.#shut(found.route);
-      if (release !== undefined && refusal === undefined)
-        return this.#authorize(asking, { head, protocol, ...found }, release);
+    const { route } = found;
+    const head = applyTrustedProxies(attempt.head, attempt.headers, this.#trustProxy);
+    const matched = { ...found, attempt, head };
+    const refusal = this.#closedRefusal(route) ?? this.#originRefusal(matched);
+    if (refusal !== undefined) return refusal;
+    const slot = this.#limits.acquire(head.remoteAddress, () => attempt.signal);
+    if (slot === undefined) return FULL;
+    if (!(slot instanceof Promise)) return this.#authorize(matched, slot);
+    return slot.then((release) => {
+      const late = this.#closedRefusal(route);
+      if (release !== undefined && late === undefined) return this.#authorize(matched, release);
       release?.();
-      return asking.signal.aborted ? LEFT : (refusal ?? FULL);
+      return attempt.signal.aborted ? LEFT : (late ?? FULL);
     });
   }
 
-  /** How many wait for their `authorize`. */
+  /** Whether any route matches this path. */
+  takes(path: string): boolean {
+    return this.#router.match(path) !== undefined;
+  }
+
+  /** Whether a route matches this path, apart from the fallback route for every path. */
+  hasRoute(path: string): boolean {
+    return (this.#router.match(path)?.route.path ?? EVERY_PATH) !== EVERY_PATH;
+  }
+
+  /** Counts and reports a refusal. A listener MUST call this for every refusal, its own included. */
+  refused({ at, head, headers, raw, sockjs }: UpgradeAttempt, { status, body }: Refusal): void {
+    const path = readPath(head.url);
+    const { remoteAddress } = applyTrustedProxies(head, headers, this.#trustProxy);
+    const route = this.#router.match(path)?.route;
+    if (route === undefined) this.#unroutedRefusals++;
+    else route.counters.refused++;
+    const level = status === 403 ? "warn" : "info";
+    const isPlainRequest = sockjs === "request";
+    const message = isPlainRequest ? "session refused" : "upgrade refused";
+    this.#log[level]({ status, reason: body, path, remoteAddress }, message);
+    // `Requests` reports a plain request when its response closes.
+    if (isPlainRequest) return;
+    const timing = { at, durationMs: this.#clock.now() - at };
+    const method = raw?.method ?? "GET";
+    this.#accessLog?.({ type: "upgrade", ...timing, method, path, status, remoteAddress, reason: body });
+  }
+
+  /** How many refusals concerned a path without a route. */
+  get unroutedRefusals(): number {
+    return this.#unroutedRefusals;
+  }
+
+  /** How many attempts wait for `authorize`. */
   get undecided(): number {
-    return this.#undecided.size;
+    return this.#authorization.pending;
   }
 
-  /** Nobody's `authorize` is waited for any longer: the server is closing. */
+  /** Refuses every undecided and every future attempt. Called when the server begins to close. */
   close(): void {
-    for (const giveUp of [...this.#undecided]) giveUp(CLOSING);
+    this.#isClosing = true;
+    this.#limits.cancelWaiters();
+    this.#authorization.cancelAll(CLOSING);
   }
 
-  /** Why nobody is let in at all. */
-  #shut(route: GatedRoute): Refusal | undefined {
-    if (!this.#parts.isOpen()) return CLOSING;
+  #closedRefusal(route: GatedRoute): Refusal | undefined {
+    if (this.#isClosing) return CLOSING;
     return route.hasEnded ? ROUTE_CLOSED : undefined;
   }
 
-  #authorize(
-    asking: UpgradeAttempt,
-    { head, route, params, protocol }: MatchedAttempt,
-    release: Release,
-  ): Admission | Refusal | Promise<Admission | Refusal> {
-    const { authorize } = route.settings;
-    const admission = (data: unknown): Admission =>
-      this.#admission(route, {
-        // A page's cookies may belong to whoever frames it: over SockJS `authorize` sees them, nobody after it.
-        head: asking.sockjs === undefined ? head : withoutCookies(head),
-        params,
-        protocol,
-        data,
-        release,
-        askedAt: asking.at,
-        isPlain: asking.sockjs === "request",
-      });
-    if (authorize === undefined) return admission(undefined);
-    return this.#ask(authorize, route.settings.handshakeTimeoutMs, asking, new Facts(head), params).then((answer) => {
-      const refusal = "data" in answer ? this.#shut(route) : answer;
-      if ("data" in answer && refusal === undefined) return admission(answer.data);
+  #originRefusal({ attempt, head: { secure }, route }: MatchedAttempt): Refusal | undefined {
+    const { headers, raw, sockjs } = attempt;
+    const host = requestedHost(headers, this.#trustProxy, raw?.url ?? attempt.head.url);
+    const origin = sockjs === "request" ? pageOrigin({ headers, host, secure }) : headers.origin;
+    if (allowsOrigin(route.settings.origins, origin, host)) return undefined;
+    return { status: 403, body: `the origin ${quote(String(origin))} is not allowed (option origins)` };
+  }
+
+  #authorize(matched: MatchedAttempt, release: Release): Admission | Refusal | Promise<Admission | Refusal> {
+    const { attempt, head, route, params } = matched;
+    const { authorize, handshakeTimeoutMs: timeoutMs } = route.settings;
+    if (authorize === undefined) return this.#admission(matched, undefined, release);
+    return this.#authorization.ask(authorize, { attempt, head, params, timeoutMs }).then((answer) => {
+      if (answer.refusal !== undefined) {
+        release();
+        return answer.refusal;
+      }
+      const refusal = this.#closedRefusal(route);
+      if (refusal === undefined) return this.#admission(matched, answer.data, release);
       release();
-      return refusal ?? CLOSING;
+      return refusal;
     });
   }
 
-  #admission(route: GatedRoute, entry: AcceptedUpgrade): Admission {
+  #admission({ attempt, head, route, params }: MatchedAttempt, data: unknown, release: Release): Admission {
+    const { settings } = route;
+    const { sockjs } = attempt;
+    // The frames of SockJS are no subprotocol.
+    const hasProtocol = sockjs === undefined || sockjs === "raw";
+    const protocol = hasProtocol ? chooseProtocol(settings.protocols, attempt.headers) : "";
+    const accepted: AcceptedUpgrade = {
+      // Any site may frame the iframe page of SockJS and use its cookies: over SockJS only `authorize` sees cookies.
+      head: sockjs === undefined ? head : withoutCookies(head),
+      params,
+      protocol,
+      data,
+      release,
+    };
     return {
-      maxPayloadBytes: route.settings.maxPayloadBytes,
-      maxFragments: route.settings.maxFragments,
-      maxPausedBytes: overshootBytes(route.settings.mailbox),
-      compression: route.settings.compression,
-      protocol: entry.protocol,
-      accept: (wire) => {
-        const peer = route.accept(wire, entry);
-        this.#parts.onAccepted(entry, peer.id);
-        return peer;
+      maxPayloadBytes: settings.maxPayloadBytes,
+      maxFragments: settings.maxFragments,
+      maxPausedBytes: overshootBytes(settings.mailbox),
+      compression: settings.compression,
+      protocol,
+      accept: (transport) => {
+        const listener = route.accept(transport, accepted);
+        if (sockjs !== "request") this.#reportUpgrade(attempt.at, head, listener.id);
+        return listener;
       },
-      cancel: entry.release,
+      cancel: release,
     };
   }
 
-  /** Runs the user's code, guarded, for a limited time, and for as long as the peer is there. */
-  #ask(
-    authorize: Authorize<unknown>,
-    timeoutMs: number,
-    asking: UpgradeAttempt,
-    facts: Facts,
-    params: Match<GatedRoute>["params"],
-  ): Promise<{ readonly data: unknown } | Refusal> {
-    const { clock, log } = this.#parts;
-    const { signal } = asking;
-    if (signal.aborted) return Promise.resolve(LEFT);
-    const over = new AbortController();
-    const request = toRequest(asking, facts, params, over.signal);
-    return new Promise((resolve) => {
-      const decide = (answer: { readonly data: unknown } | Refusal): void => {
-        timer.cancel();
-        signal.removeEventListener("abort", leave);
-        this.#undecided.delete(giveUp);
-        resolve(answer);
-      };
-      const giveUp = (refusal: Refusal): void => {
-        decide(refusal);
-        runFor(this.#owner, () => over.abort());
-      };
-      const leave = (): void => giveUp(LEFT);
-      const timer = clock.after(timeoutMs, () => giveUp(TOO_SLOW));
-      signal.addEventListener("abort", leave);
-      this.#undecided.add(giveUp);
-      (async () => runFor(this.#owner, authorize, request))().then(
-        (answer) => decide(isRejection(answer) ? answer.refusal : { data: answer }),
-        (error: unknown) => {
-          if (isRejection(error)) {
-            decide(error.refusal);
-            return;
-          }
-          // One that gives up when it is told to has not failed.
-          if (!over.signal.aborted) log.error({ err: error, path: facts.path }, "authorize failed");
-          decide(FAILED);
-        },
-      );
-    });
+  #reportUpgrade(at: number, { url, remoteAddress }: Head, connection: ConnectionId): void {
+    const timing = { at, durationMs: this.#clock.now() - at };
+    const entry = { method: "GET", path: readPath(url), status: 101, remoteAddress, connection };
+    this.#accessLog?.({ type: "upgrade", ...timing, ...entry });
   }
 }
 
 function quote(text: string): string {
   return text.length <= MAX_QUOTED_BYTES ? text : `${cutText(text, MAX_QUOTED_BYTES)}...`;
-}
-
-/** What `authorize` returns or throws may be a proxy that throws when it is asked for its prototype: that is no rejection. */
-function isRejection(answer: unknown): answer is Rejection {
-  try {
-    return answer instanceof Rejection;
-  } catch {
-    return false;
-  }
-}
-
-/** The first of ours that the peer offers too (RFC 6455 section 4.2.2). */
-function choose(route: GatedRoute, headers: Facts["headers"]): string {
-  const offered = offeredProtocols(headers);
-  return route.settings.protocols.find((protocol) => offered.includes(protocol)) ?? "";
-}
-
-function offeredProtocols(headers: Facts["headers"]): string[] {
-  return headers["sec-websocket-protocol"]?.split(",").map((text) => text.trim()) ?? [];
-}
-
-function toRequest(
-  asking: UpgradeAttempt,
-  facts: Facts,
-  params: Match<GatedRoute>["params"],
-  signal: AbortSignal,
-): UpgradeRequest {
-  const { path, query, headers, cookies, head } = facts;
-  const { remoteAddress, secure } = head;
-  return {
-    path,
-    params,
-    query,
-    headers,
-    cookies,
-    origin: headers.origin,
-    protocols: offeredProtocols(headers),
-    remoteAddress,
-    secure,
-    signal,
-    raw: asking.raw,
-  };
 }

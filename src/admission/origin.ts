@@ -1,27 +1,33 @@
-/** Whether a page of this origin may connect: the option `origins`. Browsers send the header, other programs need not. */
+/**
+ * Origin check: whether the option `origins` lets a page connect. Browsers send `Origin` with every upgrade; other programs need not, so a
+ * request without the header passes.
+ */
 
-/** Which origins may connect: the server's own, these, or any. */
+/** The allowed origins: only the server's own, any, or a list. */
 export type Origins = "same" | "any" | readonly string[];
 
 export function allowsOrigin(origins: Origins, origin: string | undefined, host: string | undefined): boolean {
   if (origins === "any" || origin === undefined) return true;
-  if (origins === "same") return isSame(origin, host ?? "");
+  if (origins === "same") return isSameOrigin(origin, host ?? "");
   return origins.includes(normalOrigin(origin) ?? "");
 }
 
-/** What a browser says of the page that a plain request comes from, and whom the request asks. */
+/** A plain request, as far as its headers name the page behind the request. */
 export interface PlainRequest {
   /** The headers by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The host that the request asked for. */
   readonly host: string | undefined;
   readonly secure: boolean;
 }
 
 /**
- * The page that a plain request comes from. Without an Origin header, which browsers leave out of many requests, it is what
- * `Sec-Fetch-Site` says, then `Referer`. @returns `undefined` if no page has sent it, `"null"` if it does not want to be known
+ * The origin of the page behind a plain request. Browsers leave the `Origin` header out of many requests; `Sec-Fetch-Site` and then
+ * `Referer` stand in for the header.
+ *
+ * @returns `undefined` if no page sent the request, `"null"` if the page hides its origin
  */
-export function pageOf({ headers, host, secure }: PlainRequest): string | undefined {
+export function pageOrigin({ headers, host, secure }: PlainRequest): string | undefined {
   const { origin, referer, "sec-fetch-site": site } = headers;
   if (origin !== undefined) return origin;
   if (site === "none") return undefined;
@@ -30,18 +36,18 @@ export function pageOf({ headers, host, secure }: PlainRequest): string | undefi
   return site === undefined ? undefined : "null";
 }
 
-/** As a browser writes it (RFC 6454 section 6.2); `undefined` if it is none. */
+/** The origin of a URL, as a browser writes origins (RFC 6454 section 6.2); `undefined` for text without an origin. */
 export function normalOrigin(text: string): string | undefined {
   const url = parse(text);
   return url === undefined || url.host === "" ? undefined : `${url.protocol}//${url.host}`;
 }
 
-/** A host as it stands in URLs, and perhaps a port. */
+/** A host name in the spelling of URLs, with an optional port. */
 const PLAIN_HOST = /^[a-z\d-]+(?:\.[a-z\d-]+)*(?::\d{1,5})?$/;
 
-/** Host and port are equal, or both are this machine: a page of one local server may talk to another. */
-function isSame(origin: string, host: string): boolean {
-  // As nearly all browsers have it; reading two URLs takes 3 µs.
+/** Host and port are equal, or both hosts are loopback: a page of a local server may talk to another local server. */
+function isSameOrigin(origin: string, host: string): boolean {
+  // The usual case first: parsing two URLs takes 3 µs.
   if (PLAIN_HOST.test(host) && (origin === `http://${host}` || origin === `https://${host}`)) return true;
   const from = parse(origin);
   const to = parse(`${from?.protocol}//${host}`);

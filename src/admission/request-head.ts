@@ -1,29 +1,32 @@
-/** The head of a request: how its headers are kept, and its facts, read when somebody asks for them. */
+/**
+ * The head of a request: stored in a compact form, since each connection keeps a head until the end, and parsed on demand. Also reads paths
+ * and hosts out of request targets.
+ */
 
 import type { PeerCertificate } from "node:tls";
 import { decode } from "../options/route-path.js";
 
-/** The facts of a request, as the transport read them before the upgrade. */
+/** The head of a request and the addresses of its socket, as read before the upgrade. */
 export interface Head {
   /** Path and query, as sent. */
   readonly url: string;
-  /** Names and values in turn, one a line: kept in this form because few handlers ever read them. */
+  /** Alternating names and values, one per line. A single string is cheapest, and few handlers ever read headers. */
   readonly headers: string;
-  /** The values that are missing there, one a line: of headers that differ, so that many requests can share the rest. */
-  readonly ownValues?: string;
-  /** Whether its cookies are left out; then their values are not in {@link ownValues} either. */
+  /** The values of headers that differ per client, one per line; `headers` has empty values there, so that clients can share the string. */
+  readonly individualValues?: string;
+  /** Whether cookies are hidden; {@link individualValues} then has no values of cookies. */
   readonly hasNoCookies?: boolean;
   readonly version: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
   readonly secure: boolean;
-  /** The TLS certificate that the peer has shown. */
+  /** The TLS certificate of the peer. */
   readonly peerCertificate?: PeerCertificate;
 }
 
-/** The headers that decide who is let in, by lower-case name. */
-export type AskedHeaders = {
+/** The headers that the gate needs for its decision, by lower-case name. */
+export type AdmissionHeaders = {
   readonly [name in
     | "host"
     | "origin"
@@ -35,15 +38,15 @@ export type AskedHeaders = {
     | "x-forwarded-proto"]?: string;
 };
 
-/** Names and values in turn, as Node gives them, in the one string that a head keeps. */
+/** Joins Node's `rawHeaders` into the form of {@link Head.headers}. */
 export function joinHeaders(rawHeaders: readonly string[]): string {
   return rawHeaders.join("\n");
 }
 
-/** Names of headers, asked for those of a request as they were sent. */
-class Names {
+/** A set of header names that matches in any case. */
+class HeaderNames {
   readonly #names: ReadonlySet<string>;
-  /** Length and first letter: they tell most others apart without a copy in lower case. */
+  /** Length and first letter of each name: most other names differ in these, and need no lower-case copy. */
   readonly #shapes: ReadonlySet<number>;
 
   constructor(names: readonly string[]) {
@@ -60,10 +63,10 @@ function shapeOf(name: string): number {
   return (name.length << 8) | name.charCodeAt(0) | 0x20;
 }
 
-const COOKIE = new Names(["cookie"]);
+const COOKIE = new HeaderNames(["cookie"]);
 
-/** Headers that are others in each request, or for each user. Most requests of one kind of browser agree in the rest. */
-const OWN = new Names([
+/** Headers that differ per request or per user. Browsers of the same version send equal values in most other headers. */
+const INDIVIDUAL = new HeaderNames([
   "authorization",
   "cookie",
   "forwarded",
@@ -75,63 +78,69 @@ const OWN = new Names([
   "x-request-id",
 ]);
 
-/** So many sets of headers are remembered, if they are no longer than this; then it is begun anew. */
-const MAX_SETS = 1_000;
-const MAX_SET_LENGTH = 2_048;
+/** At most 1,000 strings of at most 2,048 characters are interned; then the table is cleared. */
+const MAX_INTERNED = 1_000;
+const MAX_INTERNED_LENGTH = 2_048;
 
 /**
- * The headers that many requests have in common, once for all of them: half a kilobyte for each connection of a browser would be
- * the largest part of what a silent one holds.
+ * Interns the headers that many requests have in common. Without sharing, half a kilobyte of headers would be the largest part of an idle
+ * connection.
  */
 export class CommonHeaders {
-  readonly #sets = new Map<string, string>();
+  readonly #interned = new Map<string, string>();
 
-  /** @param rawHeaders names and values in turn, as Node gives them */
-  split(rawHeaders: readonly string[]): Pick<Head, "headers" | "ownValues"> {
+  /** @param rawHeaders alternating names and values, from Node */
+  split(rawHeaders: readonly string[]): Pick<Head, "headers" | "individualValues"> {
     const own: string[] = [];
     const common: string[] = [];
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] ?? "";
       const value = rawHeaders[i + 1] ?? "";
-      const isCommon = !OWN.has(name);
+      const isCommon = !INDIVIDUAL.has(name);
       if (!isCommon) own.push(value);
       common.push(name, isCommon ? value : "");
     }
-    return { headers: this.#shared(joinHeaders(common)), ownValues: own.join("\n") };
+    return { headers: this.#intern(joinHeaders(common)), individualValues: own.join("\n") };
   }
 
-  #shared(headers: string): string {
-    const known = this.#sets.get(headers);
+  #intern(headers: string): string {
+    const known = this.#interned.get(headers);
     if (known !== undefined) return known;
-    if (headers.length > MAX_SET_LENGTH) return headers;
-    if (this.#sets.size >= MAX_SETS) this.#sets.clear();
-    this.#sets.set(headers, headers);
+    if (headers.length > MAX_INTERNED_LENGTH) return headers;
+    if (this.#interned.size >= MAX_INTERNED) this.#interned.clear();
+    this.#interned.set(headers, headers);
     return headers;
   }
 }
 
-/** Names and values in turn, as they were sent. */
-function listHeaders({ headers, ownValues, hasNoCookies }: Head): string[] {
+/** Alternating names and values, as sent. */
+function listHeaders({ headers, individualValues, hasNoCookies }: Head): string[] {
   const parts = headers.split("\n");
-  const own = ownValues?.split("\n").values();
+  const own = individualValues?.split("\n").values();
   const list: string[] = [];
   for (let i = 0; i + 1 < parts.length; i += 2) {
     const name = parts[i] ?? "";
     if (hasNoCookies && COOKIE.has(name)) continue;
-    const value = own !== undefined && OWN.has(name) ? own.next().value : parts[i + 1];
+    const value = own !== undefined && INDIVIDUAL.has(name) ? own.next().value : parts[i + 1];
     list.push(name, value ?? "");
   }
   return list;
 }
 
-/** The facts of a request less its cookies. */
+/** The head of a request without its cookies. */
 export function withoutCookies(head: Head): Head {
   const list = listHeaders(head);
-  const own = list.filter((_part, i) => i % 2 === 1 && OWN.has(list[i - 1] ?? "") && !COOKIE.has(list[i - 1] ?? ""));
-  return { ...head, ...(head.ownValues !== undefined && { ownValues: own.join("\n") }), hasNoCookies: true };
+  const own = list.filter(
+    (_part, i) => i % 2 === 1 && INDIVIDUAL.has(list[i - 1] ?? "") && !COOKIE.has(list[i - 1] ?? ""),
+  );
+  return {
+    ...head,
+    ...(head.individualValues !== undefined && { individualValues: own.join("\n") }),
+    hasNoCookies: true,
+  };
 }
 
-/** Repeated ones are joined, cookies with `"; "` (RFC 6265), others with `", "` (RFC 9110). */
+/** Joins repeated headers: cookies with `"; "` (RFC 6265), any other header with `", "` (RFC 9110). */
 function addHeader(headers: Record<string, string>, name: string, value: string): void {
   const key = name.toLowerCase();
   const before = headers[key];
@@ -146,8 +155,7 @@ function readHeaders(head: Head): Record<string, string> {
   return headers;
 }
 
-/** All that decides who is let in. */
-const ASKED: readonly (keyof AskedHeaders)[] = [
+const ADMISSION: readonly (keyof AdmissionHeaders)[] = [
   "host",
   "origin",
   "referer",
@@ -157,19 +165,22 @@ const ASKED: readonly (keyof AskedHeaders)[] = [
   "x-forwarded-host",
   "x-forwarded-proto",
 ];
-const ASKED_NAMES = new Names(ASKED);
+const ADMISSION_NAMES = new HeaderNames(ADMISSION);
 
-/** Those by lower-case name, read as {@link Facts.headers}: all of them as an object are 4 kB, and take longer than the rest of the asking. */
-export function pickHeaders(rawHeaders: readonly string[]): AskedHeaders {
+/**
+ * Reads the headers that the gate needs, joined as in {@link ParsedHead.headers}. An object with every header would take 4 kB, and more
+ * time than the rest of the decision.
+ */
+export function readAdmissionHeaders(rawHeaders: readonly string[]): AdmissionHeaders {
   const picked: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
-    if (ASKED_NAMES.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");
+    if (ADMISSION_NAMES.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");
   }
   return picked;
 }
 
-/** The pairs of a `Cookie` header (RFC 6265 section 4.2), decoded; of two with one name the first counts. */
+/** The decoded pairs of a `Cookie` header (RFC 6265 section 4.2). Of two pairs with the same name the first counts. */
 function readCookies(header: string | undefined): Record<string, string> {
   const cookies: Record<string, string> = Object.create(null);
   for (const pair of header?.split(";") ?? []) {
@@ -187,17 +198,17 @@ function readCookies(header: string | undefined): Record<string, string> {
   return cookies;
 }
 
-/** What stands before the path in a target of the form for proxies (RFC 9112 section 3.2.2): scheme and authority. */
+/** Scheme and authority before the path of a target in absolute form (RFC 9112 section 3.2.2). */
 const AUTHORITY = /^[a-z][a-z\d+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
 
-/** The path and query of a request's target, as they were sent, in whichever form it came. */
+/** The path and query of a request's target, as sent, for a target in origin form or absolute form. */
 export function originForm(url: string): string {
   if (url.startsWith("/")) return url;
   const rest = url.slice(AUTHORITY.exec(url)?.[0].length ?? 0);
   return rest.length === url.length || rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** The host in a request's target, which then counts in place of the `Host` header; `undefined` if there is none. */
+/** The host in a request's target, which overrides the `Host` header; `undefined` for a target without a host. */
 export function hostOf(url: string): string | undefined {
   return url.startsWith("/") ? undefined : AUTHORITY.exec(url)?.[1] || undefined;
 }
@@ -214,8 +225,8 @@ function readQuery(url: string): URLSearchParams {
   return new URLSearchParams(start < 0 ? "" : url.slice(start + 1));
 }
 
-/** The facts of one request, each read when first asked for. */
-export class Facts {
+/** A request head that is parsed lazily: each property is computed on first access. */
+export class ParsedHead {
   readonly head: Head;
   #query: URLSearchParams | undefined;
   #headers: Record<string, string> | undefined;

@@ -1,9 +1,9 @@
-/** Finds the route for a path: `"/chat"` as it stands, `"/room/:name"` with a part for each name. */
+/** Path router: finds the route for the path of a request. `"/chat"` is matched exactly, `"/room/:name"` with any segment for `:name`. */
 import { decodeSegments, hasParams, normalPath, type Part, readPattern } from "../options/route-path.js";
 
 export interface Match<R> {
   readonly route: R;
-  /** The decoded parts by name; has no prototype. */
+  /** The decoded parts of the path by name; the object has no prototype. */
   readonly params: Readonly<Record<string, string>>;
 }
 
@@ -14,17 +14,17 @@ interface Pattern<R> {
 
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
 
-/** The path of a route that takes whatever no other route has. */
+/** The path of the fallback route, which matches every path without a route. */
 export const EVERY_PATH = "*";
 
 export class Router<R> {
-  /** By the spelling that browsers send. */
+  /** Routes by their path in the spelling of browsers. */
   readonly #exact = new Map<string, R>();
   readonly #patterns: Pattern<R>[] = [];
-  #everywhere: R | undefined;
+  #fallback: R | undefined;
 
   add(path: string, route: R): void {
-    if (path === EVERY_PATH) this.#everywhere = route;
+    if (path === EVERY_PATH) this.#fallback = route;
     else if (hasParams(path)) this.#patterns.push({ parts: readPattern(path), route });
     else this.#exact.set(normalPath(path), route);
   }
@@ -35,15 +35,15 @@ export class Router<R> {
     if (this.#patterns.length > 0) {
       const segments = decodeSegments(path);
       for (const { parts, route } of this.#patterns) {
-        const params = bind(parts, segments);
+        const params = bindParams(parts, segments);
         if (params !== undefined) return { route, params };
       }
     }
-    return this.#everywhere === undefined ? undefined : { route: this.#everywhere, params: NO_PARAMS };
+    return this.#fallback === undefined ? undefined : { route: this.#fallback, params: NO_PARAMS };
   }
 }
 
-function bind(parts: readonly Part[], segments: readonly string[]): Record<string, string> | undefined {
+function bindParams(parts: readonly Part[], segments: readonly string[]): Record<string, string> | undefined {
   if (parts.length !== segments.length) return undefined;
   const params: Record<string, string> = Object.create(null);
   for (const [i, part] of parts.entries()) {

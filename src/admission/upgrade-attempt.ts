@@ -1,32 +1,27 @@
-/** A request to connect, from its arrival to the decision. */
+/**
+ * A request to connect, before the gate has decided: an upgrade, or a plain request for a new SockJS session. An attempt ends with the
+ * decision of the gate, or when the peer leaves.
+ */
 import type { IncomingMessage } from "node:http";
 import type { Refusal } from "../api/rejection.js";
-import type { Admission } from "../transport/transport.js";
-import type { AskedHeaders, Head } from "./request-head.js";
+import type { AdmissionHeaders, Head } from "./request-head.js";
 
-/** What becomes of an upgrade whose peer has gone before it was decided: nobody reads the answer, the log and `onAccess` do. */
+/** The refusal of an attempt whose peer left before the decision: only the log and `onAccess` see the refusal. */
 export const LEFT: Refusal = { status: 499, body: "the peer left before it was let in" };
 
-/** A request that is being decided, which may take a while. */
 export interface UpgradeAttempt {
-  /** When it came. */
+  /** When the request came. */
   readonly at: number;
+  /** The head of the request, before trusted proxies are applied. */
   readonly head: Head;
-  readonly headers: AskedHeaders;
+  readonly headers: AdmissionHeaders;
+  /** Node's request; `undefined` in the test runtime. */
   readonly raw: IncomingMessage | undefined;
-  /** Aborted when the peer leaves before the answer. Made when first asked for. */
+  /** Aborted when the peer leaves before the decision. Created on first access. */
   readonly signal: AbortSignal;
-  /** It comes over SockJS: for a WebSocket with its frames or without, or as a plain request. Its head has the route's path. */
+  /**
+   * How a SockJS client connects: by a WebSocket with SockJS frames or without, or by a plain request. The URL in `head` then has the
+   * route's path. `undefined` for a plain WebSocket.
+   */
   readonly sockjs?: "framed" | "raw" | "request";
-}
-
-/** What an entrance asks for each request to connect. */
-export interface Gate {
-  admit(asking: UpgradeAttempt): Admission | Refusal | Promise<Admission | Refusal>;
-  /** Whether any route takes this path. */
-  takes(path: string): boolean;
-  /** Whether a route has this path for itself. */
-  hasRoute(path: string): boolean;
-  /** MUST be told of every refusal, the entrance's own too. */
-  refused(asking: UpgradeAttempt, refusal: Refusal): void;
 }

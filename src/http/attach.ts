@@ -1,4 +1,7 @@
-/** Upgrades on somebody else's HTTP server: `attach`. The host keeps its own routes, other upgrades and its life. */
+/**
+ * Attachment to a host, an HTTP server of the program: takes the upgrades for our routes. The host keeps running its own routes and other
+ * upgrades. Several servers of this package may share a host. An attachment ends with `detach`.
+ */
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,56 +9,55 @@ import type { Duplex } from "node:stream";
 import { readPath } from "../admission/request-head.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
+import { declineUpgradesWithBody, namesWebSocket, replayRequest } from "./ignored-upgrade.js";
 import type { Address } from "./listen.js";
-import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
+import { afterResponses, type Pipelines } from "./pipelining.js";
 import { ignoreError } from "./refuse.js";
-import { afterAnswers, type Turns } from "./turns.js";
-import { isTaken, tellTaken, type UpgradeListener, writtenTo } from "./upgrade.js";
+import { isTaken, logTaken, writtenTo } from "./shared-socket.js";
+import type { UpgradeListener } from "./upgrade.js";
 
-/** What `attach` needs of a host: the `Server` of `node:http` or `node:https`, or another one that tells of upgrades as they do. */
+/** What `attach` needs of a host: the `Server` of `node:http` or `node:https`, or any server that emits upgrades the same way. */
 export interface HostServer {
-  /** Has the listener told of each upgrade. */
+  /** Registers a listener that is called for each upgrade. */
   on(event: "upgrade", listener: UpgradeListener): unknown;
   /** Undoes `on`. */
   off(event: "upgrade", listener: UpgradeListener): unknown;
-  /** Takes a request back whose `Upgrade` names no WebSocket: as a new connection, which brings it as an ordinary one. */
+  /** Takes back a request whose `Upgrade` does not name WebSocket: as a new connection with a plain request. */
   emit(event: string, socket: Duplex): boolean;
-  /** Who is told of upgrades: an upgrade that no route takes is left to the others. */
+  /** The listeners for upgrades: an upgrade without a route is left to other listeners. */
   listeners(event: "upgrade"): readonly unknown[];
-  /** Where it listens, for `server.port` and `server.url`. */
+  /** Where the host listens, for `server.port` and `server.url`. */
   address(): AddressInfo | string | null;
 }
 
 export interface Attachment {
   readonly address: Address;
-  /** The server is closing: upgrades go to another one on the same host that has the path, or are told so. */
-  retire(): void;
-  /** Takes no upgrades any more. */
-  close(): void;
+  /** From now on leaves upgrades to an open attached server with the same path, if there is one. The gate refuses the rest. */
+  beginClosing(): void;
+  /** Unregisters from the host: takes no upgrades any more. */
+  detach(): void;
 }
 
-/** What `attach` makes of a host's upgrades. */
 export interface AttachParts {
   readonly upgrade: UpgradeListener;
   /** Whether a route has this path. */
-  readonly isOurs: (path: string) => boolean;
-  readonly turns: Turns;
+  readonly hasPath: (path: string) => boolean;
+  readonly pipelines: Pipelines;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** What servers like ours know of each other, by their listeners. */
-interface Share {
+/** What attached servers on the same host know about each other. */
+interface AttachedServer {
   /** Whether a route has this path. */
-  readonly takes: (path: string) => boolean;
-  /** It lets nobody in any more. */
+  readonly hasPath: (path: string) => boolean;
   isClosing: boolean;
 }
 
-/** Where a listener has its {@link Share}; no other listener has one. */
-const SHARE = Symbol("share");
+/** The property with the {@link AttachedServer} of an upgrade listener. Foreign listeners lack the property. */
+const SERVER = Symbol("server");
 
-/** On a request that a server like ours has taken, be it of another copy of this package: the host tells all of them. */
+/** Marks a request as taken by an attached server. The symbol is global, since a second copy of the package may share the host. */
 const CLAIMED = Symbol.for("sendall.claimed");
 
 /** @returns `false` if another server was first */
@@ -65,28 +67,30 @@ function claim(request: IncomingMessage): boolean {
 }
 
 export function attachTo(host: HostServer, parts: AttachParts): Attachment {
-  const share: Share = { takes: parts.isOurs, isClosing: false };
+  const own: AttachedServer = { hasPath: parts.hasPath, isClosing: false };
   const onUpgrade: UpgradeListener = (request, socket, head) => {
-    parts.turns.leave(socket);
+    parts.pipelines.releaseSocket(socket);
     const path = readPath(request.url ?? "/");
     const listeners = host.listeners("upgrade");
-    const shares = listeners.map(shareOf);
-    const isAmongUs = !shares.includes(undefined);
-    // Node leaves an upgrade that nobody takes hanging once there is a listener: then it is for us to turn it down.
-    const isNobodys = isAmongUs && listeners[0] === listener && !shares.some((one) => one?.takes(path));
-    const isOurs = share.takes(path) && !(share.isClosing && shares.some((one) => one?.takes(path) && !one.isClosing));
-    if (!isOurs && !isNobodys) return;
-    const arrival = new Arrival(request, socket, head);
-    if (isAmongUs) arrival.take(host, parts);
-    // The others come first, whatever their place in the list: what they do to a socket of ours would be an error of theirs.
-    else parts.clock.soon(() => arrival.take(host, parts));
+    const servers = listeners.map(serverOf);
+    const hasForeignListener = servers.includes(undefined);
+    const takers = servers.filter((server) => server?.hasPath(path));
+    // An upgrade without a taker would stay open forever: the first attached server refuses such an upgrade.
+    const isUnhandled = !hasForeignListener && listeners[0] === listener && takers.length === 0;
+    const isLeftToOther = own.isClosing && takers.some((server) => server?.isClosing === false);
+    const isOurs = own.hasPath(path) && !isLeftToOther;
+    if (!isOurs && !isUnhandled) return;
+    const upgrade = new HostUpgrade(request, socket, head);
+    // Foreign listeners go first, whatever the order of registration: their access to a socket of ours would fail.
+    if (hasForeignListener) parts.clock.soon(() => upgrade.take(host, parts));
+    else upgrade.take(host, parts);
   };
-  const listener = Object.assign(onUpgrade, { [SHARE]: share });
-  allow(host, 1);
+  const listener = Object.assign(onUpgrade, { [SERVER]: own });
+  raiseListenerLimit(host, 1);
   host.on("upgrade", listener);
-  const undo = keepBodies(host, (request) => {
-    const isOurs = share.takes(readPath(request.url ?? "/"));
-    return !namesWebSocket(request) && (isOurs || !host.listeners("upgrade").map(shareOf).includes(undefined));
+  const undo = declineUpgradesWithBody(host, (request) => {
+    const isOurs = own.hasPath(readPath(request.url ?? "/"));
+    return !namesWebSocket(request) && (isOurs || !host.listeners("upgrade").map(serverOf).includes(undefined));
   });
   return {
     get address() {
@@ -98,27 +102,27 @@ export function attachTo(host: HostServer, parts: AttachParts): Attachment {
         isSecure: "setSecureContext" in host,
       };
     },
-    retire: () => {
-      share.isClosing = true;
+    beginClosing: () => {
+      own.isClosing = true;
     },
-    close: () => {
+    detach: () => {
       undo();
       host.off("upgrade", listener);
-      allow(host, -1);
+      raiseListenerLimit(host, -1);
     },
   };
 }
 
-/** Ours is no listener that somebody has forgotten to remove, of which Node warns at the eleventh. */
-function allow(host: HostServer, more: number): void {
+/** Raises the limit above which Node warns of a listener leak (10 by default), since the attached listener is no leak. */
+function raiseListenerLimit(host: HostServer, by: number): void {
   if (!(host instanceof EventEmitter)) return;
   const limit = host.getMaxListeners();
   // 0 is no limit.
-  if (limit > 0) host.setMaxListeners(limit + more);
+  if (limit > 0) host.setMaxListeners(limit + by);
 }
 
-/** An upgrade that the host has told of, until somebody takes it. */
-class Arrival {
+/** An upgrade of the host, until we take the socket or find the socket taken by another listener. */
+class HostUpgrade {
   readonly #request: IncomingMessage;
   readonly #socket: Duplex;
   readonly #head: Buffer;
@@ -136,24 +140,24 @@ class Arrival {
     const socket = this.#socket;
     if (isTaken(socket, this.#written) || !claim(this.#request)) {
       socket.off("error", ignoreError);
-      // Another server like ours may have given an ordinary request back.
-      if (namesWebSocket(this.#request)) tellTaken(parts.log, this.#request);
+      // For an ignored upgrade there is nothing to log: another attached server may have replayed the request.
+      if (namesWebSocket(this.#request)) logTaken(parts.log, this.#request);
       return;
     }
-    afterAnswers(this.#request.socket, () => {
-      this.#goOn(host, parts);
+    afterResponses(this.#request.socket, () => {
+      this.#upgrade(host, parts);
       socket.off("error", ignoreError);
     });
   }
 
-  #goOn(host: HostServer, { upgrade }: AttachParts): void {
+  #upgrade(host: HostServer, { upgrade }: AttachParts): void {
     const request = this.#request;
-    // What cannot be given back is turned down as an upgrade.
-    if (namesWebSocket(request) || !giveBack(host, request, this.#socket, this.#head))
+    // Without a replay, the request is refused as an upgrade.
+    if (namesWebSocket(request) || !replayRequest(host, request, this.#socket, this.#head))
       upgrade(request, this.#socket, this.#head);
   }
 }
 
-function shareOf(listener: unknown): Share | undefined {
-  return typeof listener === "function" && SHARE in listener ? (listener[SHARE] as Share) : undefined;
+function serverOf(listener: unknown): AttachedServer | undefined {
+  return typeof listener === "function" && SERVER in listener ? (listener[SERVER] as AttachedServer) : undefined;
 }

@@ -1,4 +1,7 @@
-/** The HTTP server under `serve`: one port for pages and upgrades. Opens it, has the heads of requests timed, and closes it. */
+/**
+ * The HTTP server of `serve`, with pages and upgrades on the same port. `listen` builds the server, opens the port and connects the events
+ * of the server with head timeouts, pipelines, requests and upgrades. Ends with `HttpListener.close`.
+ */
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
@@ -8,11 +11,11 @@ import type { Refusal } from "../api/rejection.js";
 import { MAX_NATIVE_MS } from "../options/kinds.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { Heads } from "./heads.js";
-import { giveBack, keepBodies, namesWebSocket } from "./ordinary.js";
+import { HeadTimeouts } from "./head-timeouts.js";
+import { declineUpgradesWithBody, namesWebSocket, replayRequest } from "./ignored-upgrade.js";
+import { afterResponses, currentResponse, type Pipelines } from "./pipelining.js";
 import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
-import { afterAnswers, answerOn, type Turns } from "./turns.js";
 import type { UpgradeListener } from "./upgrade.js";
 
 /** Where a server listens. */
@@ -33,9 +36,9 @@ export interface ListenSettings {
 export interface ListenHooks {
   readonly upgrade: UpgradeListener;
   readonly request: RequestListener;
-  readonly turns: Turns;
-  /** Told of bytes that made no request. */
-  readonly refused: (refusal: Refusal, socket: Duplex) => void;
+  readonly pipelines: Pipelines;
+  /** Called after bytes that are no request were refused. */
+  readonly onRefused: (refusal: Refusal, socket: Duplex) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -43,128 +46,129 @@ export interface ListenHooks {
 /** An open port. */
 export interface HttpListener {
   readonly address: Address;
-  /** Resolves when the last socket that came in here is gone; the port is free at once. */
+  /** Frees the port at once; resolves when the last accepted socket has closed. */
   close(): Promise<void>;
-  /** Cuts the connections whose answers are under way: those of SockJS have been told goodbye. */
-  cut(): void;
+  /** Terminates the connections with pending responses. SockJS sessions have sent their close frames by then. */
+  terminateConnections(): void;
 }
 
 const TOO_SLOW: Refusal = { status: 408, body: "the request's head took too long" };
 
-/** What is wrong with bytes that are no HTTP request, by Node's error code. */
-function faultOf(code: unknown): Refusal {
+/** The refusal for bytes that are no HTTP request, by Node's error code. */
+function refusalFor(code: unknown): Refusal {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, body: "the request's head is too large" };
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return TOO_SLOW;
   return { status: 400, body: "this is no HTTP request" };
 }
 
-/** Rejects with `LISTEN_FAILED`, or `BAD_OPTION` for TLS material that is none; nothing is left listening then. */
+/** Rejects with `LISTEN_FAILED`, or with `BAD_OPTION` for invalid TLS material; nothing listens then. */
 export async function listen(settings: ListenSettings, hooks: ListenHooks): Promise<HttpListener> {
   const { log } = hooks;
   const server = build(settings);
-  // Their size is limited. Node would leave out those behind, and with them what a trusted proxy has added.
+  // 0 is no limit: Node drops headers beyond the limit, perhaps a trusted proxy's. The size of a head is limited anyway.
   server.maxHeadersCount = 0;
-  const heads = new Heads(settings, {
+  const headTimeouts = new HeadTimeouts(settings, {
     clock: hooks.clock,
-    onLate: (socket, isHttp) => {
+    onTimeout: (socket, isHttp) => {
       log.info({ ...TOO_SLOW, remoteAddress: socket.remoteAddress }, "request refused");
-      hooks.refused(TOO_SLOW, socket);
+      hooks.onRefused(TOO_SLOW, socket);
       if (isHttp) refuseSocket(socket, TOO_SLOW, hooks.clock);
       else socket.destroy();
     },
   });
-  const clientErrors = new ClientErrors(heads, hooks);
-  /** Sockets of upgrades that wait for the answers before them: they are the HTTP server's no more, and nobody else's yet. */
-  const behindAnswers = new Set<Duplex>();
-  server.on("connection", heads.begin);
-  server.on("secureConnection", heads.secured);
+  const clientErrors = new ClientErrors(headTimeouts, hooks);
+  /** Sockets of upgrades that wait for pending responses: the HTTP server no longer knows the socket, and no connection has it yet. */
+  const behindResponses = new Set<Duplex>();
+  server.on("connection", headTimeouts.onConnection);
+  server.on("secureConnection", headTimeouts.onSecureConnection);
   server.on("request", (request, response) => {
-    heads.end(request.socket);
-    response.once("close", () => heads.answered(request));
+    headTimeouts.cancel(request.socket);
+    response.once("close", () => headTimeouts.onAnswered(request));
     hooks.request(request, response);
   });
-  keepBodies(server, (request) => !namesWebSocket(request));
+  declineUpgradesWithBody(server, (request) => !namesWebSocket(request));
   server.on("upgrade", (request, socket, head) => {
-    heads.end(request.socket);
-    hooks.turns.leave(socket);
-    behindAnswers.add(socket);
-    afterAnswers(request.socket, () => {
-      behindAnswers.delete(socket);
-      // The end of an answer before it has begun the wait for another head.
-      heads.end(request.socket);
-      // What cannot be given back is turned down as an upgrade.
-      if (namesWebSocket(request) || !giveBack(server, request, socket, head)) hooks.upgrade(request, socket, head);
+    headTimeouts.cancel(request.socket);
+    hooks.pipelines.releaseSocket(socket);
+    behindResponses.add(socket);
+    afterResponses(request.socket, () => {
+      behindResponses.delete(socket);
+      // The end of a pending response has registered a timeout for a next head.
+      headTimeouts.cancel(request.socket);
+      // Without a replay, the request is refused as an upgrade.
+      if (namesWebSocket(request) || !replayRequest(server, request, socket, head))
+        hooks.upgrade(request, socket, head);
     });
   });
-  server.on("clientError", (error, socket) => clientErrors.take(error, socket));
+  server.on("clientError", (error, socket) => clientErrors.onClientError(error, socket));
   await bind(server, settings);
-  // From here on an error is one of accepting a connection (too many open files): the listener goes on.
+  // An error after this point concerns a single connection (too many open files, for example): the server listens on.
   server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : settings.port;
   return {
     address: { host: settings.host, port, isSecure: settings.tls !== undefined },
-    close: () => close(server, heads),
-    cut() {
+    close: () => close(server, headTimeouts),
+    terminateConnections() {
       server.closeAllConnections();
-      for (const socket of behindAnswers) socket.destroy();
+      for (const socket of behindResponses) socket.destroy();
     },
   };
 }
 
-/** Sockets that have failed, and bytes that are no request. */
+/** Handles `clientError` events: failed sockets, failed TLS handshakes, and bytes that are no request. */
 class ClientErrors {
-  readonly #heads: Heads;
+  readonly #headTimeouts: HeadTimeouts;
   readonly #hooks: ListenHooks;
-  /** Each piece of what follows such bytes is another error. */
+  /** Sockets with a refusal under way: every further chunk of bytes is another error. */
   readonly #refused = new WeakSet<Duplex>();
 
-  constructor(heads: Heads, hooks: ListenHooks) {
-    this.#heads = heads;
+  constructor(headTimeouts: HeadTimeouts, hooks: ListenHooks) {
+    this.#headTimeouts = headTimeouts;
     this.#hooks = hooks;
   }
 
-  take(error: Error, socket: Duplex): void {
-    const { log, refused } = this.#hooks;
-    // What a peer sends after it was refused is read by nobody.
+  onClientError(error: Error, socket: Duplex): void {
+    const { log, onRefused } = this.#hooks;
+    // Bytes after a refusal are ignored.
     if (wasRefused(socket)) return;
     socket.on("error", ignoreError);
-    if (!this.#heads.knows(socket)) {
+    if (!this.#headTimeouts.isHttp(socket)) {
       log.info({ err: error }, "TLS handshake failed");
       socket.destroy();
       return;
     }
-    // A reset, say: there is nobody to answer, and what was under way hears of it by its own socket.
+    // An error of the system, such as a reset: no peer is left to answer, and pending responses notice the close of the socket.
     if ("syscall" in error) {
       socket.destroy();
       return;
     }
     if (this.#refused.has(socket)) return;
     this.#refused.add(socket);
-    const refusal = faultOf("code" in error ? error.code : undefined);
+    const refusal = refusalFor("code" in error ? error.code : undefined);
     log.info({ ...refusal, err: error }, "request refused");
-    this.#heads.end(socket);
-    refused(refusal, socket);
+    this.#headTimeouts.cancel(socket);
+    onRefused(refusal, socket);
     this.#refuse(socket, refusal);
   }
 
-  /** In its turn: bytes behind good requests are answered after these. */
+  /** Answers in order: after the responses to the good requests before. */
   #refuse(socket: Duplex, refusal: Refusal): void {
-    const answer = socket.destroyed ? undefined : answerOn(socket);
-    if (answer?.req.complete === true) answer.once("close", () => this.#refuse(socket, refusal));
-    else if (socket.writable && answer?.headersSent !== true) refuseSocket(socket, refusal, this.#hooks.clock);
+    const response = socket.destroyed ? undefined : currentResponse(socket);
+    if (response?.req.complete === true) response.once("close", () => this.#refuse(socket, refusal));
+    else if (socket.writable && response?.headersSent !== true) refuseSocket(socket, refusal, this.#hooks.clock);
     else socket.destroy();
   }
 }
 
-/** Each of these lets a server say who it is. */
+/** TLS options that give a server an identity, besides `cert` with a key. */
 const IDENTITIES = ["pfx", "SNICallback", "secureContext", "pskCallback"] as const;
 
 function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null && !(Object(value).length === 0 && typeof value !== "function");
 }
 
-/** Whether any client could shake hands with it. */
+/** Whether any client could complete a TLS handshake with these options. */
 function hasIdentity(tls: TlsOptions): boolean {
   if (IDENTITIES.some((name) => isGiven(tls[name]))) return true;
   return isGiven(tls.cert) && (isGiven(tls.key) || isGiven(tls.privateKeyIdentifier));
@@ -174,11 +178,11 @@ function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   if (tls === undefined) return createServer();
   if (!hasIdentity(tls))
     throw new SendallError("BAD_OPTION", "tls: expected a certificate: { key, cert } or { pfx }", { option: "tls" });
-  // Their names are in the order of their age.
+  // The names of TLS versions sort by age.
   if (tls.minVersion !== undefined && tls.maxVersion !== undefined && tls.minVersion > tls.maxVersion)
     throw new SendallError("BAD_OPTION", "tls: expected a minVersion that is not above maxVersion", { option: "tls" });
   try {
-    // Node's timer counts in 32 bits; ours ends a longer wait.
+    // Node's timer counts in 32 bits; `HeadTimeouts` ends a longer wait.
     return createTlsServer({ handshakeTimeout: Math.min(handshakeTimeoutMs, MAX_NATIVE_MS), ...tls });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -200,11 +204,11 @@ function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<
   });
 }
 
-function close(server: Server, heads: Heads): Promise<void> {
+function close(server: Server, headTimeouts: HeadTimeouts): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    // Upgraded sockets are no longer the HTTP server's and are closed by their route, as are the sessions of SockJS.
+    // Routes close upgraded sockets, which the HTTP server no longer knows, and the sessions of SockJS.
     server.closeIdleConnections();
-    heads.cut();
+    headTimeouts.terminateHandshakes();
   });
 }

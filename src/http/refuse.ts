@@ -1,38 +1,41 @@
-/** Turning down a connection that speaks HTTP, or was meant to: a status and one line that names the cause, then the end of it. */
+/**
+ * Refusals on raw sockets, for upgrades and for invalid requests: writes a status and a line with the cause, then closes the socket
+ * gracefully. A refused socket ends when the peer has closed its side, or after a time limit.
+ */
 import { STATUS_CODES } from "node:http";
 import { type Duplex, Readable } from "node:stream";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
-import { watchProgress } from "./progress.js";
+import { detectStall } from "./stall.js";
 
-/** For sockets that nobody else listens to: an error nobody hears ends the process. */
+/** A listener for `error` events of sockets without an owner: an `error` event without a listener ends the process. */
 export function ignoreError(): void {}
 
 /**
- * How long a refused peer may take nothing of its answer, and how long it may leave its own side open afterwards. Closed at once, a
- * socket whose peer is still sending would be reset, and the peer would lose what it has not read yet (RFC 9112 section 9.6).
+ * How long a refused peer may read nothing of the answer, and how long the peer may then leave its own side open. An immediate close while
+ * the peer still sends would reset the socket, and the peer would lose the unread part of the answer (RFC 9112 section 9.6).
  */
 const LINGER_MS = 10_000;
-/** A peer that is near has ended its side within so many rounds of the event loop: only the others are timed. */
+/** A near peer closes its side within 20 rounds of the event loop. Only slower peers get a timer. */
 const GRACE_ROUNDS = 20;
-/** A longer answer goes out in pieces, so that the peer is seen to take them. */
+/** A longer answer is written in pieces, so that stall detection sees progress. */
 const PIECE_BYTES = 65_536;
 
-/** What closes each of the sockets that are refused and still open, by the clock of their server. */
-const leaving = new WeakMap<Clock, Set<() => void>>();
+/** For each server, by clock: what terminates the refused sockets that are still open. */
+const lingering = new WeakMap<Clock, Set<() => void>>();
 const refused = new WeakSet<Duplex>();
 
-/** Whether it has been refused: whatever else comes from it, or goes wrong with it, is nobody's business any more. */
+/** Whether a socket has been refused. Callers then ignore further bytes and errors. */
 export function wasRefused(socket: Duplex): boolean {
   return refused.has(socket);
 }
 
-/** The server has come to rest: who is refused has had time enough. */
-export function cutRefused(clock: Clock): void {
-  for (const close of [...(leaving.get(clock) ?? [])]) close();
+/** Terminates the refused sockets of a server, whose other connections have ended. */
+export function terminateRefused(clock: Clock): void {
+  for (const terminate of [...(lingering.get(clock) ?? [])]) terminate();
 }
 
-/** Answers, ends our side, and closes the socket when the peer has ended its own or has had time enough. */
+/** Writes the answer, closes our side, and destroys the socket when the peer has closed its side or the time is up. */
 export function refuseSocket(socket: Duplex, refusal: Refusal, clock: Clock): void {
   if (wasRefused(socket)) return;
   refused.add(socket);
@@ -56,7 +59,7 @@ function answerOf({ status, body, headers = {} }: Refusal): Buffer {
     ["Connection", "close"],
     ["Content-Length", String(Buffer.byteLength(body))],
   ]
-    // An empty type is none: SockJS refuses methods without one.
+    // An empty value removes a header: SockJS refuses methods without a `Content-Type`.
     .filter(([, value]) => value !== "")
     .map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`);
@@ -66,42 +69,42 @@ function* piecesOf(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 
-/** Reads on, since unread bytes make a reset of the end, and sees to it that the socket is closed. */
+/** Reads and discards further bytes, since unread bytes would turn the close into a reset, until the socket can be destroyed. */
 function linger(socket: Duplex, clock: Clock): void {
-  const closers = leaving.get(clock) ?? new Set();
-  let untime = (): void => {};
-  const close = (): void => {
-    untime();
-    closers.delete(close);
+  const open = lingering.get(clock) ?? new Set();
+  let cancelTimer = (): void => {};
+  const terminate = (): void => {
+    cancelTimer();
+    open.delete(terminate);
     socket.destroy();
   };
-  leaving.set(clock, closers.add(close));
+  lingering.set(clock, open.add(terminate));
   const isOver = (): boolean => socket.readableEnded && socket.writableFinished;
   for (const event of ["end", "finish"])
     socket.once(event, () => {
-      if (isOver()) close();
+      if (isOver()) terminate();
     });
-  socket.once("close", close);
+  socket.once("close", terminate);
   afterRounds(GRACE_ROUNDS, clock, () => {
-    if (closers.has(close)) untime = timeLingering(socket, clock, close);
+    if (open.has(terminate)) cancelTimer = timeLingering(socket, clock, terminate);
   });
-  // A parser of HTTP that still reads here would go on finding requests, or faults.
+  // Node's HTTP parser must not find further requests or errors.
   socket.removeAllListeners("data");
   socket.on("data", discard).resume();
 }
 
-/** A bound for each step: for the taking of the answer, and then for the peer's own end. @returns what ends it */
-function timeLingering(socket: Duplex, clock: Clock, close: () => void): () => void {
-  const awaitEnd = (): (() => void) => {
-    const timer = clock.after(LINGER_MS, close);
+/** Times both steps: first the reading of the answer by the peer, then the close of the peer's side. @returns what cancels the timer */
+function timeLingering(socket: Duplex, clock: Clock, terminate: () => void): () => void {
+  const timeClose = (): (() => void) => {
+    const timer = clock.after(LINGER_MS, terminate);
     return () => timer.cancel();
   };
-  let untime = socket.writableFinished ? awaitEnd() : watchProgress(socket, clock, LINGER_MS, close);
+  let cancelTimer = socket.writableFinished ? timeClose() : detectStall(socket, clock, LINGER_MS, terminate);
   socket.once("finish", () => {
-    untime();
-    untime = socket.destroyed ? untime : awaitEnd();
+    cancelTimer();
+    cancelTimer = socket.destroyed ? cancelTimer : timeClose();
   });
-  return () => untime();
+  return () => cancelTimer();
 }
 
 function afterRounds(rounds: number, clock: Clock, step: () => void): void {

@@ -1,19 +1,22 @@
-/** Plain HTTP on the server's port: SockJS, then files, then the user's `onRequest`, then one line that says what this is. */
+/**
+ * Plain HTTP requests: offers each request to SockJS, then to the static files, then to the user's `onRequest`, and else answers with a
+ * line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or when the peer leaves.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { AccessLog } from "../admission/access-log.js";
 import { plainAddress } from "../admission/address.js";
-import { speaker } from "../admission/proxy.js";
+import { clientAddress } from "../admission/proxy.js";
 import { readPath } from "../admission/request-head.js";
 import { LEFT } from "../admission/upgrade-attempt.js";
-import type { AccessEntry } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { watchBody } from "./bodies.js";
+import { watchBody } from "./body-timeouts.js";
 import { wholeUrl } from "./mount.js";
+import { Pipelines } from "./pipelining.js";
 import type { SockJsEndpoints } from "./sockjs-endpoints.js";
 import type { StaticHandler } from "./static.js";
-import { Turns } from "./turns.js";
 
 export type Next = () => void;
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
@@ -25,24 +28,24 @@ export interface RequestParts {
   readonly sockjs: SockJsEndpoints | undefined;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
-  readonly onAccess: ((entry: AccessEntry) => void) | undefined;
-  /** Whether this path is a route's: then what is missing is an upgrade, not a file. */
+  readonly accessLog: AccessLog | undefined;
+  /** Whether a route has this path; the answer then is 426 in place of 404. */
   readonly hasRoute: (path: string) => boolean;
 }
 
-/** How a request is watched until it is answered. */
-interface Watch {
-  /** Tells that nobody was there to be answered. */
-  left(): void;
-  /** The answer is somebody else's. */
-  end(): void;
+/** The pending access entry of a request; reported when the response closes. */
+interface PendingEntry {
+  /** Reports a peer that left before the answer. */
+  reportLeft(): void;
+  /** Reports nothing, since the host answers the request. */
+  cancel(): void;
 }
 
-const UNWATCHED: Watch = { left() {}, end() {} };
+const NO_ENTRY: PendingEntry = { reportLeft() {}, cancel() {} };
 
+/** Answers plain requests. */
 export class Requests {
-  /** Of the connections that these requests come on. */
-  readonly turns: Turns = new Turns();
+  readonly pipelines: Pipelines = new Pipelines();
   readonly #parts: RequestParts;
 
   constructor(parts: RequestParts) {
@@ -51,56 +54,56 @@ export class Requests {
 
   /** Answers every request. */
   readonly listener: RequestListener = (request, response) => {
-    const watch = this.#watch(request, response);
-    this.turns.take(request, response, {
+    const entry = this.#expectEntry(request, response);
+    this.pipelines.run(request, response, {
       run: () => {
         watchBody(request, response, this.#parts);
-        this.#files(request, response, () => this.#rest(request, response));
+        this.#answerOurs(request, response, () => this.#answerRest(request, response));
       },
-      gone: watch.left,
+      onConnectionClosed: entry.reportLeft,
     });
   };
 
-  /** Answers what is ours and passes the rest on, as Express and others call it. */
+  /** Answers our requests and passes the rest to `next`: the signature of Express middleware. */
   readonly middleware = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
     const { onRequest } = this.#parts;
-    // A host's own requests wait for nobody.
+    // A pipelined request of the host must not wait in our queue.
     if (response.socket === null && !this.#mayAnswer(request)) {
       next();
       return;
     }
-    const watch = this.#watch(request, response);
+    const entry = this.#expectEntry(request, response);
     const run = (): void => {
       const unwatchBody = watchBody(request, response, this.#parts);
-      this.#files(request, response, () => {
+      this.#answerOurs(request, response, () => {
         if (onRequest !== undefined) {
-          this.#user(request, response, onRequest);
+          this.#runOnRequest(request, response, onRequest);
           return;
         }
         unwatchBody();
-        watch.end();
+        entry.cancel();
         next();
       });
     };
-    this.turns.take(request, response, { run, gone: watch.left });
+    this.pipelines.run(request, response, { run, onConnectionClosed: entry.reportLeft });
   };
 
-  /** Bytes that made no request, and were answered all the same. */
-  refused({ status, body }: Refusal, socket: Duplex): void {
-    const { onAccess, clock, log } = this.#parts;
-    if (onAccess === undefined) return;
+  /** Reports the refusal of bytes that are no request. */
+  onRefused({ status, body }: Refusal, socket: Duplex): void {
+    const { accessLog, clock } = this.#parts;
+    if (accessLog === undefined) return;
     const remoteAddress = "remoteAddress" in socket ? plainAddress(String(socket.remoteAddress ?? "")) : "";
     const entry = { at: clock.now(), durationMs: 0, method: "", path: "", status, remoteAddress, reason: body };
-    tellAccess(onAccess, { type: "request", ...entry }, log);
+    accessLog({ type: "request", ...entry });
   }
 
-  /** Whose answer it is cannot be known before its turn where there are files. */
+  /** Whether the request may be ours. With files or `onRequest`, only the attempt to answer will tell. */
   #mayAnswer(request: IncomingMessage): boolean {
     const { sockjs, static: files, onRequest } = this.#parts;
     return files !== undefined || onRequest !== undefined || sockjs?.hasPath(readPath(wholeUrl(request))) === true;
   }
 
-  #files(request: IncomingMessage, response: ServerResponse, next: Next): void {
+  #answerOurs(request: IncomingMessage, response: ServerResponse, next: Next): void {
     if (this.#parts.sockjs?.answer(request, response) === true) return;
     const rest = (): void => {
       if (this.#parts.sockjs?.answerMounted(request, response) !== true) next();
@@ -109,32 +112,36 @@ export class Requests {
     else this.#parts.static(request, response, rest);
   }
 
-  #rest(request: IncomingMessage, response: ServerResponse): void {
+  #answerRest(request: IncomingMessage, response: ServerResponse): void {
     const { onRequest, hasRoute } = this.#parts;
     const path = readPath(request.url ?? "/");
     const isRead = request.method === "GET" || request.method === "HEAD";
-    if (onRequest !== undefined) this.#user(request, response, onRequest);
+    if (onRequest !== undefined) this.#runOnRequest(request, response, onRequest);
     else if (this.#parts.sockjs?.answerGreeting(request, response) === true) return;
     else if (!isRead) answer(response, 405, `${request.method} is not answered here`, { Allow: "GET, HEAD" });
     else if (this.#parts.static !== undefined && !hasRoute(path)) answer(response, 404, `there is no ${path}`);
     else answer(response, 426, "this is a WebSocket server: upgrade", { Upgrade: "websocket" });
   }
 
-  /** The user's code, guarded: what it throws costs this request alone. */
-  #user(request: IncomingMessage, response: ServerResponse, onRequest: NonNullable<RequestParts["onRequest"]>): void {
-    // A host may have set some before.
-    const before = Object.entries(response.getHeaders());
+  /** Runs the user's code. A throw fails only the request. */
+  #runOnRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onRequest: NonNullable<RequestParts["onRequest"]>,
+  ): void {
+    // A host may have set headers before.
+    const hostHeaders = Object.entries(response.getHeaders());
     const failed = (error: unknown): void => {
       this.#parts.log.error({ err: error, path: readPath(request.url ?? "/") }, "onRequest failed");
       if (response.headersSent) {
         response.destroy();
         return;
       }
-      // It may have replaced what the response is asked with.
+      // The user's code may have replaced methods of the response.
       try {
-        // Those that it has set belong to the answer that it did not give.
+        // Headers from `onRequest` belong to an answer that was never sent.
         for (const name of response.getHeaderNames()) response.removeHeader(name);
-        for (const [name, value] of before) if (value !== undefined) response.setHeader(name, value);
+        for (const [name, value] of hostHeaders) if (value !== undefined) response.setHeader(name, value);
         answer(response, 500, "onRequest failed");
       } catch {
         request.socket.destroy();
@@ -147,29 +154,29 @@ export class Requests {
     }
   }
 
-  #watch(request: IncomingMessage, response: ServerResponse): Watch {
-    const tell = this.#teller(request);
-    if (tell === undefined) return UNWATCHED;
-    const onClose = (): void => tell(response.statusCode);
-    const end = (): void => void response.off("close", onClose);
+  #expectEntry(request: IncomingMessage, response: ServerResponse): PendingEntry {
+    const report = this.#reporter(request);
+    if (report === undefined) return NO_ENTRY;
+    const onClose = (): void => report(response.statusCode);
+    const cancel = (): void => void response.off("close", onClose);
     response.once("close", onClose);
     return {
-      left() {
-        end();
-        tell(LEFT.status);
+      reportLeft() {
+        cancel();
+        report(LEFT.status);
       },
-      end,
+      cancel,
     };
   }
 
-  /** Tells of a request, which has just come, how it was answered. */
-  #teller(request: IncomingMessage): ((status: number) => void) | undefined {
-    const { onAccess, clock, log, trustProxy, sockjs } = this.#parts;
-    if (onAccess === undefined) return undefined;
+  /** Notes the facts of a new request. @returns what reports the request with a status */
+  #reporter(request: IncomingMessage): ((status: number) => void) | undefined {
+    const { accessLog, clock, trustProxy, sockjs } = this.#parts;
+    if (accessLog === undefined) return undefined;
     const at = clock.now();
     const { method = "", socket, headers } = request;
     const url = wholeUrl(request);
-    const remoteAddress = speaker(
+    const remoteAddress = clientAddress(
       headers["x-forwarded-for"]?.toString(),
       plainAddress(socket.remoteAddress),
       trustProxy,
@@ -178,17 +185,8 @@ export class Requests {
       const path = readPath(url);
       const shown = sockjs?.shownPath(path) ?? path;
       const entry = { at, durationMs: clock.now() - at, method, path: shown, remoteAddress };
-      tellAccess(onAccess, { type: "request", ...entry, status }, log);
+      accessLog({ type: "request", ...entry, status });
     };
-  }
-}
-
-/** The user's code, guarded. */
-export function tellAccess(onAccess: (entry: AccessEntry) => void, entry: AccessEntry, log: Logger): void {
-  try {
-    onAccess(entry);
-  } catch (error) {
-    log.error({ err: error }, "onAccess failed");
   }
 }
 

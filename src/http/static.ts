@@ -1,4 +1,7 @@
-/** A folder over HTTP: the only importer of sirv. Types, HEAD and 304 are sirv's; which file a path means is ours to say. */
+/**
+ * Static files: serves the folder of the option `static`. The only importer of sirv, which handles content types, HEAD and 304; the choice
+ * of the file for a path is made here. An open file is closed at the end of the response.
+ */
 import { realpathSync, statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join, sep } from "node:path";
@@ -7,32 +10,32 @@ import sirv from "sirv";
 import { readPath } from "../admission/request-head.js";
 import { decodeSegments } from "../options/route-path.js";
 import type { Clock } from "../runtime/clock.js";
-import { watchProgress } from "./progress.js";
+import { detectStall } from "./stall.js";
 
 export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
-/** A segment that begins with a dot: `..`, and files that are nobody's business. */
+/** A segment with a leading dot: `..`, or a hidden file. */
 const HIDDEN = /(^|[\\/])\.(?!well-known([\\/]|$))/;
 
-/** What a path may be answered with, in sirv's order: the file itself, the index of a folder, a page of that name. */
+/** The files that may answer a path, in sirv's order: the file itself, the index of a folder, a page with the name. */
 const ENDINGS = ["", "/index", ".html", "/index.html", ".htm", "/index.htm"];
 
 /**
- * A peer that takes nothing of a file for so long is cut off: the open file would be lost for as long as the peer stays. Node counts a
- * file's bytes in pieces of 64 KiB, and the system may hold back a few of these, so that this is much longer than a network needs.
+ * A peer that reads nothing of a file for 120 s is cut off, since the file stays open as long as the response. Node counts the bytes of a
+ * file in pieces of 64 KiB, and the operating system may hold back a few pieces, so the limit is much longer than a network needs.
  */
 const STALL_MS = 120_000;
 
-/** The name of a file as a request has it; `undefined` if no file of the folder can have that name. */
+/** The name of the requested file; `undefined` if no file in the folder can have such a name. */
 function readName(path: string): string | undefined {
   const segments = decodeSegments(path);
-  // A slash that was sent as `%2F` is a part of a name, and no name has one.
+  // A slash sent as `%2F` would be part of a file name, and no file name has a slash.
   if (segments.some((segment) => segment.includes("/") || segment.includes("\0"))) return undefined;
   const name = segments.join("/");
   return name.startsWith("/") && !HIDDEN.test(name) ? name : undefined;
 }
 
-/** The file that answers; `undefined` if there is none, or a symbolic link to it leads out of the folder. */
+/** The file that answers a name; `undefined` without such a file, or if a symbolic link leads out of the folder. */
 function findFile(root: string, name: string): string | undefined {
   const stem = name.replace(/\/$/, "");
   const found = ENDINGS.map((ending) => stem + ending).find(
@@ -42,7 +45,7 @@ function findFile(root: string, name: string): string | undefined {
   return realpathSync(join(root, found)).startsWith(root + sep) ? found : undefined;
 }
 
-/** A folder is answered with its index, and opening a pipe would wait for its other end. */
+/** Excludes folders, which are answered with their index, and pipes: opening a pipe would wait for a writer. */
 function isFile(path: string): boolean {
   try {
     const stats = statSync(path);
@@ -52,11 +55,11 @@ function isFile(path: string): boolean {
   }
 }
 
-/** The file is closed when its answer has ended, however that comes about: pipes do not end their source. */
+/** Closes the file when the response has ended in any way, since `pipe` does not destroy its source. */
 function watchFile(source: Readable, { socket }: IncomingMessage, response: ServerResponse, clock: Clock): void {
-  // The file cannot be read after all (its rights, or it has just gone), which nobody else hears.
+  // Reading failed (missing rights, or the file was just deleted): no other code listens for the error.
   source.once("error", () => response.destroy());
-  const unwatch = watchProgress(socket, clock, STALL_MS, () => {
+  const unwatch = detectStall(socket, clock, STALL_MS, () => {
     source.destroy();
     socket.destroy();
   });
@@ -66,10 +69,10 @@ function watchFile(source: Readable, { socket }: IncomingMessage, response: Serv
   });
 }
 
-/** The request as sirv is to see it: for this file, whatever the target says, and as a whole. */
+/** The request that sirv gets: for the chosen file in place of the target, and without ranges. */
 function requestFor(request: IncomingMessage, file: string): IncomingMessage {
   const { range: _range, ...headers } = request.headers;
-  // Where sirv looks first for what it has read of a target. It decodes what has a "%" in it once more.
+  // sirv caches the parsed target in `_parsedUrl`, and decodes a pathname with "%" once more.
   const target = { raw: file, pathname: file.replaceAll("%", "%25"), search: "", query: undefined, hash: undefined };
   return Object.create(request, {
     url: { value: file },
@@ -78,10 +81,10 @@ function requestFor(request: IncomingMessage, file: string): IncomingMessage {
   });
 }
 
-/** Serves the files of the folder as they are at the time of each request; what is none of them goes to `next`. */
+/** Serves the files of a folder in their state at the time of each request; calls `next` for a path without a file. */
 export function serveStatic(folder: string, clock: Clock): StaticHandler {
   const root = realpathSync(folder);
-  // `dev` looks at the file at each request: a file that was changed or added is served as it is now.
+  // With `dev` sirv reads the file system at each request, and so serves changed and new files.
   const serve = sirv(root, { dev: true, etag: true });
   return (request, response, next) => {
     const name =
@@ -99,7 +102,7 @@ export function serveStatic(folder: string, clock: Clock): StaticHandler {
       response.once("pipe", (source: Readable) => watchFile(source, request, response, clock));
       serve(requestFor(request, file), response, next);
     } catch {
-      // The file system said no between two looks at the file.
+      // The file became inaccessible after the first check.
       response.writeHead(500, { "Content-Type": "text/plain; charset=utf-8" }).end("the file cannot be read\n");
     }
   };

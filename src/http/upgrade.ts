@@ -1,24 +1,25 @@
 /**
- * Upgrades: checks the request (RFC 6455 section 4.2.1), asks the gate, and either hands the socket over or refuses with a
- * status and one line that names the cause. Nothing here outlives the handshake.
+ * Upgrades: checks the handshake request (RFC 6455 section 4.2.1), asks the gate, and either hands the socket to the transport or refuses
+ * the upgrade with a status and a line with the cause. `serve` and `attach` share the listener. Nothing here outlives the handshake.
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { plainAddress } from "../admission/address.js";
-import type { AskedHeaders, Head } from "../admission/request-head.js";
-import { CommonHeaders, pickHeaders, readPath } from "../admission/request-head.js";
-import type { Gate, UpgradeAttempt } from "../admission/upgrade-attempt.js";
-import { LEFT } from "../admission/upgrade-attempt.js";
+import type { Gate } from "../admission/gate.js";
+import type { AdmissionHeaders, Head } from "../admission/request-head.js";
+import { CommonHeaders, readAdmissionHeaders, readPath } from "../admission/request-head.js";
+import { LEFT, type UpgradeAttempt } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Admission } from "../transport/transport.js";
-import { hasBody, namesWebSocket } from "./ordinary.js";
+import { hasBody, namesWebSocket } from "./ignored-upgrade.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
+import { isTaken, logTaken, writtenTo } from "./shared-socket.js";
 import type { SockJsEndpoints, UpgradePlan } from "./sockjs-endpoints.js";
 
-/** Completes the handshake on the socket and accepts the connection. */
+/** Completes the handshake on the socket and accepts the admission. */
 export type HandOver = (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
 
 /** The listener of an HTTP server's `upgrade` event. */
@@ -27,13 +28,17 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 /** 16 bytes in base64 (RFC 6455 section 4.1). */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const VERSION = 13;
-/** Names with commas between them (RFC 6455 section 4.1). */
+/** Names separated by commas (RFC 6455 section 4.1). */
 const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*)*$/;
 
-/** Node forgets those behind, unless it is told not to: among them could be what a trusted proxy has added. */
+/** Requests with 1,000 headers are refused: Node drops headers beyond its default limit of 1,000, among them perhaps a trusted proxy's. */
 const MAX_HEADERS = 1_000;
 
-/** The facts of a request, as they stand on its socket. @param localAddress the socket's at our side, if that is known */
+/**
+ * Reads the head of a request and the addresses of its socket.
+ *
+ * @param localAddress the local address of the socket, if known
+ */
 export function readHead(
   request: IncomingMessage,
   common: CommonHeaders = new CommonHeaders(),
@@ -50,13 +55,13 @@ export function readHead(
     remotePort: socket.remotePort ?? 0,
     localAddress: localAddress ?? plainAddress(socket.localAddress),
     secure: isSecure,
-    // Node gives an empty object for a peer that has shown none.
+    // Node returns an empty object for a peer without a certificate.
     ...(certificate?.subject !== undefined && { peerCertificate: certificate }),
   };
 }
 
-/** What is wrong with the request itself; `undefined` if nothing. */
-function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | undefined {
+/** The refusal for an invalid handshake request; `undefined` for a valid request. */
+function checkHandshake(request: IncomingMessage, { host }: AdmissionHeaders): Refusal | undefined {
   const { method, httpVersion, headers, rawHeaders } = request;
   if (rawHeaders.length >= 2 * MAX_HEADERS) return { status: 431, body: "the request has too many headers" };
   if (httpVersion === "1.0") return { status: 400, body: "an upgrade needs HTTP/1.1" };
@@ -72,22 +77,22 @@ function fault(request: IncomingMessage, { host }: AskedHeaders): Refusal | unde
       body: `the Sec-WebSocket-Version header is not ${VERSION}`,
       headers: { Upgrade: "websocket", "Sec-WebSocket-Version": String(VERSION) },
     };
-  if (!areProtocols(headers["sec-websocket-protocol"]))
+  if (!isProtocolList(headers["sec-websocket-protocol"]))
     return { status: 400, body: "the Sec-WebSocket-Protocol header is not a list of different names" };
   if (hasBody(request)) return { status: 400, body: "an upgrade has no body" };
   return undefined;
 }
 
-function areProtocols(header: string | undefined): boolean {
+function isProtocolList(header: string | undefined): boolean {
   if (header === undefined) return true;
   const names = header.split(",").map((name) => name.trim());
   return PROTOCOLS.test(header) && new Set(names).size === names.length;
 }
 
-/** One request while it is being decided. */
+/** An upgrade until the decision of the gate. */
 class PendingUpgrade implements UpgradeAttempt {
   readonly head: Head;
-  readonly headers: AskedHeaders;
+  readonly headers: AdmissionHeaders;
   readonly raw: IncomingMessage;
   readonly at: number;
   readonly sockjs?: "framed" | "raw";
@@ -103,11 +108,11 @@ class PendingUpgrade implements UpgradeAttempt {
     this.at = at;
     this.raw = raw;
     this.head = head;
-    this.headers = pickHeaders(raw.rawHeaders);
+    this.headers = readAdmissionHeaders(raw.rawHeaders);
     this.#socket = socket;
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
-    // The protocols before RFC 6455 have no version.
+    // Protocols older than RFC 6455 have no version.
     const version = "wrap" in plan && plan.handshake !== undefined ? 0 : VERSION;
     this.head = { ...this.head, url: plan.url, version };
   }
@@ -116,15 +121,15 @@ class PendingUpgrade implements UpgradeAttempt {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (hasLeft(this.#socket)) this.#abort.abort();
-      // A peer that only ends its side will not speak WebSocket either, and Node leaves its socket open.
+      // A peer that has ended its side cannot speak WebSocket, but Node keeps the socket half-open: `end` counts as leaving.
       this.#socket.once("end", this.#onLeft);
       this.#socket.once("close", this.#onLeft);
     }
     return this.#abort.signal;
   }
 
-  /** It is decided: the socket is somebody else's. */
-  end(): void {
+  /** Removes the listeners from the socket, which has a new owner after the decision. */
+  release(): void {
     if (this.#abort !== undefined) {
       this.#socket.removeListener("end", this.#onLeft);
       this.#socket.removeListener("close", this.#onLeft);
@@ -139,65 +144,42 @@ function hasLeft(socket: Duplex): boolean {
   return !socket.readable || !socket.writable;
 }
 
-/** How much has been written to a socket, and is to be; `undefined` for a stream that does not count. */
-export function writtenTo(socket: Duplex): unknown {
-  return Reflect.get(socket, "bytesWritten");
-}
-
-/**
- * Whether somebody else has taken a socket that is nobody's: reads it, or has written to it.
- *
- * @param written how much had been written when it was nobody's
- */
-export function isTaken(socket: Duplex, written: unknown): boolean {
-  const isRead = socket.listenerCount("data") > 0 || socket.listenerCount("readable") > 0;
-  const isEnded = socket.writableEnded && !socket.destroyed;
-  return isRead || isEnded || writtenTo(socket) !== written;
-}
-
-/** Says what became of an upgrade that is for a route of ours, and that another listener of the host has taken. */
-export function tellTaken(log: Logger, request: IncomingMessage): void {
-  const path = readPath(request.url ?? "/");
-  log.warn({ path }, "upgrade left alone: another upgrade listener of this HTTP server has taken its socket");
-}
-
-/** Hands a socket over; its place is free again if the handshake comes to nothing after all. */
-function enter(
-  decision: PendingUpgrade,
+/** Hands a socket to the transport. Cancels the admission if the handshake fails. */
+function handOverSocket(
+  attempt: PendingUpgrade,
   socket: Duplex,
   head: Buffer,
   admission: Admission,
   parts: UpgradeParts,
 ): void {
   let isAccepted = false;
-  const accept: Admission["accept"] = (wire) => {
+  const accept: Admission["accept"] = (transport) => {
     isAccepted = true;
-    return admission.accept(wire);
+    return admission.accept(transport);
   };
-  decision.end();
-  // `ws` knows no list.
-  decision.raw.headers.upgrade = "websocket";
+  attempt.release();
+  // `ws` does not accept a list.
+  attempt.raw.headers.upgrade = "websocket";
   try {
-    parts.handOver(decision.raw, socket, head, { ...admission, accept });
+    parts.handOver(attempt.raw, socket, head, { ...admission, accept });
   } catch (error) {
     if (isAccepted) throw error;
-    // `ws` says so of a socket that it has shaken hands on before.
-    parts.log.error({ err: error, path: readPath(decision.head.url) }, "handshake failed");
+    // `ws` throws for a socket with an earlier handshake.
+    parts.log.error({ err: error, path: readPath(attempt.head.url) }, "handshake failed");
   }
   if (!isAccepted) admission.cancel();
 }
 
-/** What an upgrade needs beside its own. */
 export interface UpgradeParts {
-  readonly gate: Gate;
+  readonly gate: Pick<Gate, "admit" | "refused">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly handOver: HandOver;
-  /** Asked first. */
+  /** Plans SockJS upgrades; asked first. */
   readonly sockjs: Pick<SockJsEndpoints, "planUpgrade"> | undefined;
-  /** The one that all sockets have at our side, if that is known: else each is asked, which takes 2 µs. */
+  /** The local address of every socket, if known. Otherwise each socket is asked, which takes 2 µs. */
   readonly localAddress?: string | undefined;
-  /** Others are told of the same upgrades, and one of them may take a socket while it is decided here. */
+  /** Whether other listeners see the same upgrades, and may take a socket before the decision. */
   readonly isShared: boolean;
 }
 
@@ -205,38 +187,39 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
   const { gate, sockjs, log, isShared } = parts;
   const common = new CommonHeaders();
   return (request, socket, head) => {
-    // First thing: a peer that resets its connection now must not end the process.
+    // Must come first: without a listener, a reset by the peer would end the process.
     socket.on("error", ignoreError);
     const found = sockjs?.planUpgrade(request);
-    const asked = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
-    const decision = new PendingUpgrade(request, socket, asked, found);
+    const received = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
+    const attempt = new PendingUpgrade(request, socket, received, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
     const written = isShared ? writtenTo(socket) : undefined;
     const settle = (answer: Admission | Refusal): void => {
       if (isShared && isTaken(socket, written)) {
         if ("accept" in answer) answer.cancel();
-        decision.end();
-        tellTaken(log, request);
+        attempt.release();
+        logTaken(log, request);
         return;
       }
       if ("accept" in answer && !hasLeft(socket)) {
         const admission = plan?.wrap(answer) ?? answer;
-        if (plan?.handshake === undefined) enter(decision, socket, head, admission, parts);
+        if (plan?.handshake === undefined) handOverSocket(attempt, socket, head, admission, parts);
         else {
-          decision.end();
+          attempt.release();
           plan.handshake(request, socket, head, admission);
         }
         return;
       }
-      // `ws` would never call back for a peer that has left.
+      // `ws` never calls back for a socket that has ended, so the admission is cancelled here.
       if ("accept" in answer) answer.cancel();
       const refusal = "accept" in answer ? LEFT : answer;
-      gate.refused(decision, refusal);
+      gate.refused(attempt, refusal);
       refuseSocket(socket, refusal, parts.clock);
     };
-    const isBad = found !== undefined && "refusal" in found ? found.refusal : undefined;
-    const answer =
-      isBad ?? (plan?.handshake === undefined ? fault(request, decision.headers) : undefined) ?? gate.admit(decision);
+    const sockjsRefusal = found !== undefined && "refusal" in found ? found.refusal : undefined;
+    const isChecked = plan?.handshake === undefined;
+    const refusal = sockjsRefusal ?? (isChecked ? checkHandshake(request, attempt.headers) : undefined);
+    const answer = refusal ?? gate.admit(attempt);
     if (answer instanceof Promise) answer.then(settle);
     else settle(answer);
   };

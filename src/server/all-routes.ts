@@ -1,4 +1,4 @@
-/** The bus's verbs over all routes of a server, for the rest of the program. */
+/** The verbs of the bus across every route of a server, for the rest of the program. Base class of `LiveServer`. */
 
 import type { RouteBus } from "../actors/route/bus.js";
 import type { Cancel, Receipt, RoomOption, Verbs } from "../api/bus.js";
@@ -6,7 +6,7 @@ import type { Connection, ConnectionRef, Data } from "../api/connection.js";
 
 export class AllRoutesBus implements Verbs {
   readonly #buses: readonly RouteBus[];
-  /** Answers for connections that no route knows. */
+  /** Answers for connections unknown to every route. */
   readonly #first: RouteBus;
 
   constructor(buses: readonly [RouteBus, ...RouteBus[]]) {
@@ -46,7 +46,7 @@ export class AllRoutesBus implements Verbs {
     return this.#buses.flatMap((bus) => bus.connections());
   }
 
-  /** Without an addressee the handlers of all routes are told; `false` if one of them could not be. */
+  /** Without an addressee, tells the handlers of every route; `false` if any handler could not be told. */
   tell(data: unknown, to?: ConnectionRef): boolean {
     if (to !== undefined) return this.#busOf(to).tell(data, to);
     return this.#buses.map((bus) => bus.tell(data)).every((told) => told);

@@ -1,4 +1,4 @@
-/** `attach`: a server on the upgrades of an HTTP server that the program runs. */
+/** `attach`: creates a server on the upgrades of an HTTP server run by the program. */
 import { EventEmitter } from "node:events";
 import type { ConnectionData } from "../api/connection.js";
 import type { AttachOptions, ServerOptions } from "../api/options.js";
@@ -11,7 +11,7 @@ import { createServer, typed } from "./create-server.js";
 import { createAttachedListener } from "./network-listener.js";
 import type { Server } from "./server.js";
 
-/** An application of Express or Fastify is no server, and would be silent. */
+/** An Express or Fastify application is not a server: no upgrade would ever arrive. */
 function checkHost(host: unknown): void {
   const isServer = host instanceof EventEmitter && "address" in host && typeof host.address === "function";
   if (isServer) return;
@@ -33,10 +33,10 @@ function refuseHostOptions(options: object): void {
 }
 
 /**
- * Takes the upgrades of an HTTP server that somebody else runs: those that a route matches. Others are left alone if the host
- * has another `upgrade` listener, else answered 404. An upgrade whose socket another listener takes is left alone and logged; a request
- * whose `Upgrade` does not name WebSocket is given back to the host. Plain HTTP (`sockjs`, `static`, `onRequest`) is `server.middleware`, for the
- * host to mount. `close` leaves the host running.
+ * Takes the upgrades of an HTTP server run by other code, if a route matches. Unmatched upgrades are left alone if the host has
+ * another `upgrade` listener, else answered 404. An upgrade whose socket another listener takes is left alone and logged; a
+ * request whose `Upgrade` does not name WebSocket is given back to the host. Plain HTTP (`sockjs`, `static`, `onRequest`) is
+ * `server.middleware`, for the host to mount. `close` leaves the host running.
  *
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and
  * `CLUSTER_UNAVAILABLE`
@@ -46,7 +46,7 @@ export async function attach<D = ConnectionData, S = unknown, R = Record<string,
   options: AttachOptions<D, S, R>,
 ): Promise<Server<D>> {
   checkHost(host);
-  // The reader of options refuses a value which is no object.
+  // `createServer` rejects options other than an object.
   if (Object(options) === options) refuseHostOptions(options);
   const server = createServer(options, {
     clock: createClock(),

@@ -1,19 +1,22 @@
-/** Names of connections: random, so that nobody guesses one, and never the same twice. `server.ts` takes one source for each server. */
+/**
+ * The ids of connections: random, so an id cannot be guessed, and never repeated. `serve` and `attach` create one source for each
+ * server.
+ */
 import { randomFillSync } from "node:crypto";
 import type { ConnectionId } from "../api/connection.js";
 
 const ID_BYTES = 16;
-/** So many are drawn at once. */
-const AT_ONCE = 256;
+/** Random bytes for this many ids are drawn at once. */
+const IDS_PER_DRAW = 256;
 
 const DIGITS = Buffer.from("0123456789abcdef");
-/** A UUID of random bits (RFC 9562 section 5.4), and where its bytes stand in it. */
+/** A UUID of random bits (RFC 9562 section 5.4), and the offset of each byte in the text. */
 const PATTERN = "00000000-0000-4000-8000-000000000000";
-const PLACES: readonly number[] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+const OFFSETS: readonly number[] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
-/** Node's `randomUUID` takes longer, and keeps half a kilobyte for each: the 15 strings that it joins. */
+/** Node's `randomUUID` takes longer, and keeps half a kilobyte for each id: the 15 joined strings. */
 export function createIds(): () => ConnectionId {
-  const random = Buffer.alloc(ID_BYTES * AT_ONCE);
+  const random = Buffer.alloc(ID_BYTES * IDS_PER_DRAW);
   const text = Buffer.from(PATTERN);
   let used = random.length;
   return () => {
@@ -21,21 +24,21 @@ export function createIds(): () => ConnectionId {
       randomFillSync(random);
       used = 0;
     }
-    for (const place of PLACES) writeByte(text, place, take());
+    for (const offset of OFFSETS) writeByte(text, offset, takeByte());
     return text.toString("latin1") as ConnectionId;
   };
 
-  /** What has been given out is kept nowhere else. */
-  function take(): number {
+  /** Zeroes each byte after use, so an id is kept nowhere else. */
+  function takeByte(): number {
     const byte = random[used] ?? 0;
     random[used++] = 0;
     return byte;
   }
 }
 
-function writeByte(text: Buffer, place: number, byte: number): void {
-  // The version and the variant have their places at the beginning of a byte.
-  const bits = place === 14 ? (byte & 0x0f) | 0x40 : place === 19 ? (byte & 0x3f) | 0x80 : byte;
-  text[place] = DIGITS[bits >> 4] ?? 0;
-  text[place + 1] = DIGITS[bits & 0x0f] ?? 0;
+function writeByte(text: Buffer, offset: number, byte: number): void {
+  // The version and the variant occupy the first bits of a byte.
+  const bits = offset === 14 ? (byte & 0x0f) | 0x40 : offset === 19 ? (byte & 0x3f) | 0x80 : byte;
+  text[offset] = DIGITS[bits >> 4] ?? 0;
+  text[offset + 1] = DIGITS[bits & 0x0f] ?? 0;
 }

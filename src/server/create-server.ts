@@ -1,6 +1,6 @@
 /**
- * The composition root: builds the rooms of a server and wires them. `serve`, `attach` and the test runtime come here, each with
- * surroundings of its own.
+ * The composition root: creates and connects the parts of a server. `serve`, `attach` and the test runtime call `createServer`,
+ * each with a different environment.
  */
 import { watchInspection } from "../actors/inspection/inspection.js";
 import { Route } from "../actors/route/route.js";
@@ -12,24 +12,24 @@ import { createLogger, levelOf } from "../log/log.js";
 import { readServerOptions } from "../options/read-server-options.js";
 import type { RouteDefinition } from "../options/server-options.js";
 import { Turn } from "../runtime/turn.js";
-import { type LiveParts, LiveServer } from "./live-server.js";
+import type { ServerEnvironment } from "./environment.js";
+import { LiveServer, type LiveServerParts } from "./live-server.js";
 import type { Server } from "./server.js";
 import { createServerActor } from "./server-actor.js";
-import type { Surroundings } from "./surroundings.js";
 
-/** Builds a server in the given surroundings, not yet started; throws `BAD_OPTION`. */
-export function createServer(options: unknown, surroundings: Surroundings): LiveServer {
+/** Builds a server in the given environment, not yet started; throws `BAD_OPTION`. */
+export function createServer(options: unknown, environment: ServerEnvironment): LiveServer {
   const settings = readServerOptions(options);
   const log = createLogger(settings.logger, settings.name);
-  const { clock } = surroundings;
+  const { clock } = environment;
   const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));
   const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor, log);
   const { cluster: adapter } = settings;
   const relay =
     adapter &&
-    new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: surroundings.newNode?.() });
-  const newId = relay === undefined ? surroundings.newId : () => relay.idOf(surroundings.newId());
+    new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
+  const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -43,15 +43,15 @@ export function createServer(options: unknown, surroundings: Surroundings): Live
       remoteBus: relay?.busOfRoute(path),
       inspection,
       onEnded: (error) => server.routeEnded(error),
-      observer: surroundings.observer,
+      observer: environment.observer,
     });
   const [first, ...others] = settings.routes;
-  const routes: LiveParts["routes"] = [build(first), ...others.map(build)];
-  const server = new LiveServer({ routes, settings, surroundings, actor, log, relay });
+  const routes: LiveServerParts["routes"] = [build(first), ...others.map(build)];
+  const server = new LiveServer({ routes, settings, environment, actor, log, relay });
   return server;
 }
 
-/** What a connection carries is known to the compiler alone. */
+/** Gives `connection.data` a type, known to the compiler alone. */
 export function typed<D>(server: LiveServer): Server<D> {
   return server as unknown as Server<D>;
 }

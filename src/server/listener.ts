@@ -1,19 +1,22 @@
-/** The contract of the ways into a server. */
+/**
+ * The contract of a server's listener: the network, the host of `attach`, or memory. Each server has a single listener, from
+ * `open` to `close`.
+ */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import type { Gate } from "../admission/gate.js";
 import type { Address } from "../http/listen.js";
 
-/** Where connections come in: the network, or memory. One for each server. */
+/** Brings connections to one server. */
 export interface Listener {
-  /** Where it is now; meaningful once it is open. */
+  /** The current address; meaningful after `open`. */
   readonly address: Address;
   /** Rejects with `LISTEN_FAILED`; nothing is left listening then. */
   open(gate: Gate): Promise<void>;
-  /** Lets nobody in any more; resolves when the address is free again. */
+  /** Accepts no more connections; resolves when the address is free again. */
   close(): Promise<void>;
-  /** The server has come to rest: lets go of a host, and of all that is still under way. */
+  /** The server has stopped: detaches from the host, and cuts whatever is still under way. */
   detach?(): void;
-  /** Plain HTTP, for a host that mounts us. */
+  /** Plain HTTP, for a host to mount. */
   readonly middleware?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 }

@@ -1,10 +1,14 @@
-/** The ways in from the network, for `serve` and `attach`: everything between an HTTP server and the gate. */
+/**
+ * The network listeners of `serve` and `attach`, with everything between an HTTP server and the gate. A listener ends with
+ * `detach`.
+ */
 
-import { onlyAddress } from "../admission/address.js";
-import type { Gate } from "../admission/upgrade-attempt.js";
+import { createAccessLog } from "../admission/access-log.js";
+import { fixedLocalAddress } from "../admission/address.js";
+import type { Gate } from "../admission/gate.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
 import { type HttpListener, listen } from "../http/listen.js";
-import { cutRefused } from "../http/refuse.js";
+import { terminateRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
 import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
@@ -14,31 +18,34 @@ import type { Logger } from "../runtime/logger.js";
 import { optionOwner, ownedBy } from "../runtime/unhandled-rejections.js";
 import { SockJsRouter } from "../sockjs/router.js";
 import { WebSocketTransport } from "../transport/websocket.js";
+import type { ServerEnvironment } from "./environment.js";
 import type { Listener } from "./listener.js";
 import type { ServerActor } from "./server-actor.js";
-import type { Surroundings } from "./surroundings.js";
 
-/** What an entrance from the network is made for. */
-interface Making {
+/** The parts of an HTTP stack. */
+interface HttpStackParts {
   readonly settings: ServerSettings;
   readonly log: Logger;
   readonly clock: Clock;
   readonly actor: ServerActor;
-  /** Our side of every socket, if it is known beforehand. */
+  /** Our side of every socket, if known beforehand. */
   readonly localAddress?: string | undefined;
-  /** Others listen for upgrades of the same server. */
+  /** Whether other code listens for upgrades of the same HTTP server. */
   readonly isShared: boolean;
 }
 
-interface Http {
+interface HttpStack {
   readonly upgrade: UpgradeListener;
   readonly requests: Requests;
-  /** `undefined` if no route speaks it. */
+  /** `undefined` if no route speaks SockJS. */
   readonly sockjs: SockJsRouter | undefined;
 }
 
-/** Everything between an HTTP server and the gate, for `serve` and `attach`. */
-function createHttp({ settings, log, clock, actor, localAddress, isShared }: Making, gate: Gate): Http {
+/** Creates everything between an HTTP server and the gate. */
+function createHttpStack(
+  { settings, log, clock, actor, localAddress, isShared }: HttpStackParts,
+  gate: Gate,
+): HttpStack {
   const { routes, onRequest, onAccess, trustProxy } = settings;
   const sockjs = SockJsRouter.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport();
@@ -52,79 +59,79 @@ function createHttp({ settings, log, clock, actor, localAddress, isShared }: Mak
     sockjs,
     static: pages,
     onRequest: onRequest && ownedBy(optionOwner("onRequest", clock, log), onRequest),
-    onAccess: onAccess && ownedBy(optionOwner("onAccess", clock, log), onAccess),
+    accessLog: createAccessLog(onAccess, clock, log),
     hasRoute: (path) => gate.hasRoute(path),
   });
   return { upgrade, requests, sockjs };
 }
 
-/** The entrance of `serve`: one port for pages and WebSockets. */
-export const createNetworkListener: Surroundings["createListener"] = (settings, log, clock, actor): Listener => {
+/** The listener of `serve`: a single port for pages and WebSockets. */
+export const createNetworkListener: ServerEnvironment["createListener"] = (settings, log, clock, actor): Listener => {
   let listener: HttpListener | undefined;
-  let made: Http | undefined;
+  let stack: HttpStack | undefined;
   return {
     get address() {
       return listener?.address ?? { host: settings.host, port: settings.port, isSecure: settings.tls !== undefined };
     },
     async open(gate) {
-      const localAddress = onlyAddress(settings.host);
-      const http = createHttp({ settings, log, clock, actor, localAddress, isShared: false }, gate);
-      made = http;
+      const localAddress = fixedLocalAddress(settings.host);
+      const http = createHttpStack({ settings, log, clock, actor, localAddress, isShared: false }, gate);
+      stack = http;
       const { requests, upgrade } = http;
       listener = await listen(settings, {
         upgrade,
         request: requests.listener,
-        refused: (refusal, socket) => requests.refused(refusal, socket),
-        turns: requests.turns,
+        onRefused: (refusal, socket) => requests.onRefused(refusal, socket),
+        pipelines: requests.pipelines,
         clock,
         log,
       });
     },
     close: async () => {
-      made?.sockjs?.terminateHandshakes();
+      stack?.sockjs?.terminateHandshakes();
       await listener?.close();
     },
     detach() {
-      made?.sockjs?.stop();
-      cutRefused(clock);
-      listener?.cut();
+      stack?.sockjs?.stop();
+      terminateRefused(clock);
+      listener?.terminateConnections();
     },
-    middleware: (request, response, next) => made?.requests.middleware(request, response, next),
+    middleware: (request, response, next) => stack?.requests.middleware(request, response, next),
   };
 };
 
-/** The entrance of `attach`: the upgrades of a host, and our plain HTTP where the host mounts it. */
-export function createAttachedListener(host: HostServer): Surroundings["createListener"] {
+/** The listener of `attach`: the upgrades of a host, and our plain HTTP if mounted by the host. */
+export function createAttachedListener(host: HostServer): ServerEnvironment["createListener"] {
   return (settings, log, clock, actor) => {
     let attachment: Attachment | undefined;
-    let made: Http | undefined;
+    let stack: HttpStack | undefined;
     return {
       get address() {
         return attachment?.address ?? { host: "", port: 0, isSecure: false };
       },
       async open(gate) {
-        const http = createHttp({ settings, log, clock, actor, isShared: true }, gate);
-        made = http;
+        const http = createHttpStack({ settings, log, clock, actor, isShared: true }, gate);
+        stack = http;
         attachment = attachTo(host, {
           upgrade: http.upgrade,
-          isOurs: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
-          turns: http.requests.turns,
+          hasPath: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
+          pipelines: http.requests.pipelines,
           clock,
           log,
         });
       },
-      // Until the server has come to rest, upgrades are answered that it is closing.
+      // Until the server has stopped, upgrades are refused with the reason "the server is closing".
       close: async () => {
-        made?.sockjs?.terminateHandshakes();
-        attachment?.retire();
+        stack?.sockjs?.terminateHandshakes();
+        attachment?.beginClosing();
       },
       detach() {
-        made?.sockjs?.stop();
-        cutRefused(clock);
-        attachment?.close();
+        stack?.sockjs?.stop();
+        terminateRefused(clock);
+        attachment?.detach();
       },
       middleware: (request, response, next) =>
-        made === undefined ? next() : made.requests.middleware(request, response, next),
+        stack === undefined ? next() : stack.requests.middleware(request, response, next),
     };
   };
 }

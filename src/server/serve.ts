@@ -1,4 +1,4 @@
-/** `serve`: a server with a port of its own. */
+/** `serve`: starts a server with a port of its own. */
 
 import type { ConnectionData } from "../api/connection.js";
 import type { ServeOptions } from "../api/options.js";
@@ -11,8 +11,9 @@ import type { Server } from "./server.js";
 /**
  * Starts a server: resolves once the handler's `init` has run and the port is open. Installs no signal handlers.
  *
- * @throws SendallError `BAD_OPTION` (its message begins with the option's dotted name), `LISTEN_FAILED` (its `cause` is the
- * system's error), `CLUSTER_UNAVAILABLE` (likewise the engine's), or whatever the handler's first `init` throws; nothing is left listening then.
+ * @throws SendallError `BAD_OPTION` (the message begins with the option's dotted name), `LISTEN_FAILED` (`cause` is the system's
+ * error), `CLUSTER_UNAVAILABLE` (likewise the engine's), or whatever the handler's first `init` throws; nothing is left listening
+ * then.
  */
 export async function serve<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
   options: ServeOptions<D, S, R>,

@@ -1,12 +1,13 @@
 /**
- * The root of a server's actors: a machine for its life, `starting → listening → draining → closed`. `server.actor` is this
- * actor; the routes' actors are its children, so that `inspect` and `system` see them all (see `inspection.ts`).
+ * The root actor of a server: a state machine for the server's life, `starting → listening → draining → closed`, public as
+ * `server.actor`. The mirrored actors of routes are children of the root, so `inspect` and `system` see every actor (see
+ * `actors/inspection/inspection.ts`).
  */
 import { type ActorRef, createActor, type Snapshot, setup } from "xstate";
 import { createActorClock } from "../runtime/actor-clock.js";
 import type { Clock } from "../runtime/clock.js";
 
-/** What the server tells its root actor. */
+/** An event from the server to the root actor. */
 export type ServerLifeEvent = { readonly type: "listening" | "close" | "closed" };
 
 /** The state of a server's root actor. */

@@ -1,4 +1,4 @@
-/** A running server as programs see it. */
+/** The public interface of a running server. */
 
 import type { Bus, Verbs } from "../api/bus.js";
 import type { ConnectionData } from "../api/connection.js";
@@ -7,15 +7,17 @@ import type { Stats } from "../api/stats.js";
 import type { Listener } from "./listener.js";
 import type { ServerActor } from "./server-actor.js";
 
-/** How a server came to its end. */
+/** How a server ended. */
 export interface ServerEnd {
-  /** `"close"`: somebody called `close`. `"handler"`: the handlers of all routes failed too often, or an actor of ours did. */
+  /**
+   * `"close"`: the program called `close`. `"handler"`: the handlers of every route failed too often, or an actor of ours did.
+   */
   readonly reason: "close" | "handler";
   /** What the handler threw (`"handler"`). */
   readonly error?: unknown;
 }
 
-/** A running server. Its verbs reach the connections of all routes. */
+/** A running server. The verbs reach the connections of every route. */
 export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   /** Where clients connect: `"ws://127.0.0.1:8080/"`. */
   readonly url: string;
@@ -26,25 +28,27 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   /** Resolves when the server has ended; never rejects. */
   readonly closed: Promise<ServerEnd>;
   /**
-   * The root of the actors, an XState machine: `subscribe` and `system.inspect` work. An observer that throws harms nobody and goes on
-   * being called; its first failure is logged. What an inspector causes itself (it sends a message, say) is not shown to it.
+   * The root of the actors, an XState machine: `subscribe` and `system.inspect` work. An observer that throws does no harm and is
+   * still called; the observer's first failure is logged. Events caused by an inspector itself (by sending a message, say) are
+   * not shown to the inspector.
    */
   readonly actor: ServerActor;
   /**
-   * Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; what is not ours goes to `next`. Mounted at a path, it
-   * finds SockJS by the whole path (`request.originalUrl`), as upgrades are found, and files by what the host has left of it.
+   * Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; requests for anything else go to `next`.
+   * Mounted at a path, the middleware finds SockJS by the whole path (`request.originalUrl`), as upgrades are found, and files by
+   * the part of the path left by the host.
    */
   readonly middleware: NonNullable<Listener["middleware"]>;
-  /** Numbers of all routes together. */
+  /** The numbers of every route together. */
   stats(): Stats;
   /**
-   * One route by the path it has in `routes`: its verbs, and its numbers.
-   * @throws SendallError `BAD_OPTION` if there is none
+   * A route by the path given in `routes`: the verbs and the numbers of the route.
+   * @throws SendallError `BAD_OPTION` if there is no such route
    */
   route(path: string): Bus & { stats(): Stats };
   /**
-   * Stops listening, lets the handler finish what has arrived, sends everyone what waits for them and a close frame, delivers
-   * every `closed`, and resolves when nothing is left. A second call returns the same promise.
+   * Stops listening, lets the handler finish the events received so far, sends each connection the waiting messages and a close
+   * frame, delivers every `closed`, and resolves when nothing is left. A second call returns the same promise.
    * @throws SendallError `BAD_OPTION`, `BAD_CLOSE_CODE`; as a rejection, and nothing is closed then
    */
   close(options?: CloseOptions): Promise<void>;

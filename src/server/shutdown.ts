@@ -1,4 +1,7 @@
-/** The steps in which the routes of a server come to rest (design, supervision): each goes on when it is done or out of time. */
+/**
+ * The shutdown of a server's routes, in steps (ARCHITECTURE.md): each step ends when finished or out of time. Called when the
+ * server closes.
+ */
 
 import type { Route } from "../actors/route/route.js";
 import type { CloseReason } from "../api/close-codes.js";
@@ -10,9 +13,9 @@ export interface ShutdownSettings extends CloseReason {
   readonly closeTimeoutMs: number;
 }
 
-/** So many connections get their close frame in one turn: thousands of them do not hold up everything else. */
+/** At most 256 connections get a close frame in one turn, so thousands do not hold up everything else. */
 const CLOSED_PER_TURN = 256;
-/** A socket that was cut has said so by then. */
+/** A terminated socket reports the end within this time. */
 const CUT_MS = 100;
 
 export async function shutDownRoutes(

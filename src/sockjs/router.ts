@@ -7,7 +7,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { CommonHeaders, readPath } from "../admission/request-head.js";
 import { EVERY_PATH } from "../admission/router.js";
-import type { Gate } from "../admission/upgrade-attempt.js";
 import type { SockJsOptions } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
 import { isMounted, wholeUrl } from "../http/mount.js";
@@ -37,7 +36,7 @@ interface RouteLike {
 
 export interface SockJsRouterParts {
   readonly routes: readonly RouteLike[];
-  readonly gate: Gate;
+  readonly gate: SockJsRouteParts["gate"];
   readonly clock: Clock;
   readonly log: Logger;
   readonly trustProxy: boolean | number;

@@ -16,7 +16,7 @@ import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/te
 import { describe, expect, test } from "vitest";
 import { fromCallback, fromTransition } from "xstate";
 import { nextRound } from "../../src/testing/runtime/driver.js";
-import { HandStage, HandWire } from "../unit/stage.js";
+import { HandStage, HandTransport } from "../unit/stage.js";
 
 type Code = (event: ServerEvent, bus: Bus) => unknown;
 
@@ -257,9 +257,9 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
         }),
       });
       const wire = await stage.admit("/");
-      if (!(wire instanceof HandWire)) throw new Error("it was not let in");
+      if (!(wire instanceof HandTransport)) throw new Error("it was not let in");
       const said = shape.isChannel ? ["sub,c", "msg,c,a", "msg,c,b"] : ["a", "b"];
-      for (const text of said) wire.peer.message(text, text.length);
+      for (const text of said) wire.listener.message(text, text.length);
       await stage.settle();
       expect(events).toEqual([]);
       opening.open();

@@ -96,9 +96,9 @@ test("a peer that has answered the heartbeat is not cut", async () => {
 test("a peer whose message waits is not closed for idleTimeoutMs", async () => {
   const { seen, handler } = listen();
   let peer: RawPeer | undefined;
-  const { open: opened } = Receiver.prototype;
-  vi.spyOn(Receiver.prototype, "open").mockImplementation(function (this: Receiver) {
-    opened.call(this);
+  const { postOpen } = Receiver.prototype;
+  vi.spyOn(Receiver.prototype, "postOpen").mockImplementation(function (this: Receiver) {
+    postOpen.call(this);
     peer?.write(clientFrame("here I am"));
     block();
   });

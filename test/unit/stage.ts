@@ -1,8 +1,8 @@
-/** What unit tests stand a server on: wires that they hold in their own hands, and a logger that keeps its lines. */
+/** The stage of unit tests: transports and a listener driven by hand, and a logger that keeps each line. */
 
+import type { Gate } from "../../src/admission/gate.js";
 import type { Head } from "../../src/admission/request-head.js";
 import { joinHeaders } from "../../src/admission/request-head.js";
-import type { Gate } from "../../src/admission/upgrade-attempt.js";
 import type { ConnectionId } from "../../src/api/connection.js";
 import type { Address } from "../../src/http/listen.js";
 import type { Logger } from "../../src/runtime/logger.js";
@@ -19,7 +19,7 @@ interface Line {
   readonly text: string;
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps every line. */
 export class Lines implements Logger {
   readonly level: string;
   readonly lines: Line[] = [];
@@ -54,8 +54,8 @@ export class Lines implements Logger {
   }
 }
 
-/** A wire that does what the test says, and notes what it was asked for. */
-export class HandWire implements Transport {
+/** A transport driven by the test, which records each call. */
+export class HandTransport implements Transport {
   readonly name = "memory";
   readonly calls: string[] = [];
   isOpen = true;
@@ -67,15 +67,15 @@ export class HandWire implements Transport {
   onWrite: (frames: readonly Frame[]) => void = () => {};
   /** Called by each `pause`; it may throw. */
   onPause: () => void = () => {};
-  #peer: TransportListener | undefined;
+  #listener: TransportListener | undefined;
 
-  /** What the server gave for it. */
-  get peer(): TransportListener {
-    if (this.#peer === undefined) throw new Error("this wire was not let in");
-    return this.#peer;
+  /** The listener returned by the server when the transport was accepted. */
+  get listener(): TransportListener {
+    if (this.#listener === undefined) throw new Error("this transport was not accepted");
+    return this.#listener;
   }
-  set peer(peer: TransportListener) {
-    this.#peer = peer;
+  set listener(peer: TransportListener) {
+    this.#listener = peer;
   }
 
   mustWait(): boolean {
@@ -113,10 +113,10 @@ export class HandWire implements Transport {
   /** The socket has ended. */
   end(code = 1006, reason = ""): void {
     this.isOpen = false;
-    this.peer.onTransportClosed(code, reason);
+    this.listener.onTransportClosed(code, reason);
   }
 
-  /** What it was asked for since the last time. */
+  /** The calls since the last `take`. */
   take(): string[] {
     return this.calls.splice(0);
   }
@@ -124,7 +124,7 @@ export class HandWire implements Transport {
 
 type Refusal = Exclude<Awaited<ReturnType<Gate["admit"]>>, Admission>;
 
-class HandEntrance implements Listener {
+class HandListener implements Listener {
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
   gate: Gate | undefined;
 
@@ -147,11 +147,11 @@ export function headOf(url: string, headers: Readonly<Record<string, string>> = 
   return head;
 }
 
-/** A server whose connections are {@link HandWire}s. */
+/** A server whose connections are {@link HandTransport}s. */
 export class HandStage {
   readonly clock = new HandClock();
   readonly server: LiveServer;
-  readonly #entrance = new HandEntrance();
+  readonly #listener = new HandListener();
   #ids = 0;
 
   private constructor(options: object) {
@@ -160,7 +160,7 @@ export class HandStage {
       {
         clock: this.clock,
         newId: () => `c${++this.#ids}` as ConnectionId,
-        createListener: () => this.#entrance,
+        createListener: () => this.#listener,
       },
     );
   }
@@ -171,10 +171,10 @@ export class HandStage {
     return stage;
   }
 
-  /** A connection that has just been let in, or why it was not. */
-  async admit(url: string): Promise<HandWire | Refusal> {
-    if (this.#entrance.gate === undefined) throw new Error("the server is not listening");
-    const answer = await this.#entrance.gate.admit({
+  /** A connection just accepted, or the reason for the refusal. */
+  async admit(url: string): Promise<HandTransport | Refusal> {
+    if (this.#listener.gate === undefined) throw new Error("the server is not listening");
+    const answer = await this.#listener.gate.admit({
       at: this.clock.now(),
       head: headOf(url),
       headers: {},
@@ -182,17 +182,17 @@ export class HandStage {
       signal: new AbortController().signal,
     });
     if ("status" in answer) return answer;
-    const wire = new HandWire();
-    wire.peer = answer.accept(wire);
-    return wire;
+    const transport = new HandTransport();
+    transport.listener = answer.accept(transport);
+    return transport;
   }
 
   /** A connection whose `open` has been handled. */
-  async connect(url = "/"): Promise<HandWire> {
-    const wire = await this.admit(url);
-    if ("status" in wire) throw new Error(wire.body);
+  async connect(url = "/"): Promise<HandTransport> {
+    const transport = await this.admit(url);
+    if ("status" in transport) throw new Error(transport.body);
     await this.settle();
-    return wire;
+    return transport;
   }
 
   /** Everything that can go on without time passing has done so. */

@@ -1,6 +1,7 @@
 /**
- * How one connection ends: which side closed first and with what, the close frame that answers the peer's, the time limit, and the
- * `closed` event that follows (RFC 6455 section 7.1). Made at the first sign of an end; over when the transport has closed.
+ * The end of a connection: records which side closed first and with which code, answers the peer's close frame, enforces the time
+ * limit, and posts the `closed` event (RFC 6455 section 7.1). The connection creates a `ConnectionEnd` at the first sign of
+ * closing; the work is done when the transport has closed.
  */
 import type { Release } from "../../admission/connection-limits.js";
 import { ABNORMAL, type CloseReason, HANDLER_FAILED, protocolErrorCode } from "../../api/close-codes.js";
@@ -20,11 +21,11 @@ export interface ConnectionEndParts {
   readonly log: Logger;
   readonly mailbox: Mailbox;
   readonly settings: { readonly closeTimeoutMs: number };
-  /** Tells the queue's owner once what waits in the queue by now has been handled. */
+  /** Calls the queue owner's `caughtUp` after the events waiting in the queue now have been handled. */
   readonly catchUp: (queue: ConnectionQueue) => void;
 }
 
-/** What an end takes apart. */
+/** The parts of the closing connection. */
 export interface EndingConnection {
   readonly connection: Connection;
   readonly transport: Transport;
@@ -32,7 +33,7 @@ export interface EndingConnection {
   readonly receiver: Receiver;
   readonly liveness: Liveness;
   readonly queue: ConnectionQueue;
-  /** Takes the connection out of its route. @param isDiscarded whether what still waits of the connection is thrown away */
+  /** Removes the connection from the route. @param isDiscarded whether waiting events of the connection are discarded */
   readonly unregister: (isDiscarded: boolean) => void;
   readonly abortSignal: () => void;
   readonly releasePlace: Release;
@@ -42,7 +43,7 @@ export class ConnectionEnd {
   readonly #parts: ConnectionEndParts;
   readonly #ending: EndingConnection;
   #closedWith: (CloseReason & { readonly by: ClosedBy }) | undefined;
-  /** The close frame that is to answer the peer's, or the peer's broken bytes, once what came before is handled. */
+  /** Our answer to the peer's close frame or broken bytes; sent after the earlier events are handled. */
   #answer: CloseReason | undefined;
   #deadline: Timer | undefined;
   /** The socket or the protocol has failed. */
@@ -55,14 +56,17 @@ export class ConnectionEnd {
     this.#ending = ending;
   }
 
-  /** Our side closes: what waits is sent, then a close frame. @returns `false` if the connection is closed already */
+  /**
+   * Starts closing from our side: sends the waiting frames, then a close frame. @returns `false` if the connection is closed
+   * already
+   */
   close(code: number, reason: string): boolean {
-    if (!this.#begin(code, reason, "server")) return false;
+    if (!this.#beginClosing(code, reason, "server")) return false;
     this.#sendClose(code, reason);
     return true;
   }
 
-  /** @returns `false` if the socket has gone or was cut before */
+  /** @returns `false` if the transport has closed or was terminated before */
   terminate(): boolean {
     if (this.#hasTransportClosed || this.#isTerminated) return false;
     this.#terminateAs("server");
@@ -70,17 +74,19 @@ export class ConnectionEnd {
     return true;
   }
 
-  /** The peer gives no sign of life. */
+  /** The heartbeat has found the peer dead. */
   onDead(): void {
     this.#terminateAs("lost");
   }
 
-  /** A half of the connection has thrown, a fault of ours: the end does without the sender, which may be that half. */
+  /**
+   * The receiver or the sender has thrown, a fault of ours. The close frame bypasses the sender, which may be the crashed half.
+   */
   crash(half: "receiver" | "sender", error: unknown): void {
     const { connection, transport } = this.#ending;
     this.#parts.log.error({ err: error, actor: `${half}:${connection.id}` }, "an actor failed");
     const { code, reason } = HANDLER_FAILED;
-    if (!this.#begin(code, reason, "server")) return;
+    if (!this.#beginClosing(code, reason, "server")) return;
     this.#awaitClose();
     transport.close(code, reason);
     transport.resume();
@@ -90,31 +96,31 @@ export class ConnectionEnd {
   onTransportFailed(error: Error): void {
     const code = protocolErrorCode(error);
     this.#hasFailed = true;
-    // A fault that the transport does not conclude with.
+    // The transport does not call `concluded` for every protocol error.
     if (code !== undefined) this.#closedWith ??= { code, reason: "", by: "server" };
   }
 
   /**
-   * The peer has closed, or broken the protocol. What came before is handled first and the replies are written (contract 11), for
-   * `closeTimeoutMs` at most; then our close frame answers.
+   * The peer has closed, or broken the protocol. Earlier events are handled first, and the replies are written (contract 11), for
+   * at most `closeTimeoutMs`; then our close frame answers.
    */
   onConcluded(code: number, reason: string, isFault: boolean): void {
     const { connection, liveness, queue, transport } = this.#ending;
     liveness.stop();
-    // Our own close frame is on its way, and is the answer.
+    // Our own close frame is already under way and serves as the answer.
     if (!connection.isOpen) return;
     this.#answer = { code, reason };
     this.#closedWith = { code, reason, by: isFault ? "server" : "peer" };
-    this.#time(() => {
-      // The transport can no longer answer: the peer has ended its half, and takes nothing of what was sent before.
+    this.#setDeadline(() => {
+      // The transport can no longer answer: the peer has half-closed the socket and reads nothing.
       if (!connection.isOpen) transport.terminate();
-      this.answer();
+      this.answerClose();
     });
     this.#parts.catchUp(queue);
   }
 
-  /** What came before the peer's close frame is handled: our own answers. */
-  answer(): void {
+  /** Sends our close frame in answer to the peer's, once the earlier events are handled. */
+  answerClose(): void {
     const { connection, outbox, unregister } = this.#ending;
     const answer = this.#answer;
     if (answer === undefined || !connection.isOpen) return;
@@ -123,7 +129,7 @@ export class ConnectionEnd {
     this.#sendClose(answer.code, answer.reason);
   }
 
-  /** @param code that of the peer's close frame, 1006 without a close frame */
+  /** @param code from the peer's close frame; 1006 without a close frame */
   onTransportClosed(code: number, reason: string): void {
     const { abortSignal, liveness, outbox, queue, receiver, releasePlace, unregister } = this.#ending;
     outbox.isLive = false;
@@ -134,24 +140,24 @@ export class ConnectionEnd {
     outbox.stop();
     this.#parts.mailbox.unpause(queue);
     const closed = this.#closedEvent(code, reason);
-    this.#log(closed);
-    receiver.closed(closed);
+    this.#logClosed(closed);
+    receiver.postClosed(closed);
     abortSignal();
     releasePlace();
   }
 
   #terminateAs(by: ClosedBy): void {
-    // The socket of a connection that is being closed is still there to be cut: a peer that has ended its half and reads nothing keeps it.
-    this.#begin(ABNORMAL, "", by);
+    // Terminate even after closing has begun: a peer can half-close and read nothing, which keeps the socket open.
+    this.#beginClosing(ABNORMAL, "", by);
     this.#ending.transport.terminate();
   }
 
-  /** From here on the connection is neither a target nor a member, and what still waits of it is discarded. */
-  #begin(code: number, reason: string, by: ClosedBy): boolean {
+  /** From here on the connection is neither a target nor a member. Waiting events are discarded. */
+  #beginClosing(code: number, reason: string, by: ClosedBy): boolean {
     const { connection, outbox, receiver, unregister } = this.#ending;
     if (!connection.isOpen) return false;
     outbox.isLive = false;
-    // A peer that has closed first has ended the connection, whatever our side does then.
+    // If the peer closed first, the peer counts as the closing side, whatever our side does later.
     if (this.#closedWith?.by !== "peer") this.#closedWith = { code, reason, by };
     receiver.stop();
     unregister(true);
@@ -163,27 +169,27 @@ export class ConnectionEnd {
     this.#ending.outbox.close(code, reason);
   }
 
-  /** Our close frame goes out: from now on the peer has `closeTimeoutMs` to end the connection. */
+  /** Limits the time between our close frame and the end of the socket to `closeTimeoutMs`. */
   #awaitClose(): void {
     this.#answer = undefined;
-    this.#time(() => this.#ending.transport.terminate());
+    this.#setDeadline(() => this.#ending.transport.terminate());
   }
 
-  #time(onTimeout: () => void): void {
+  #setDeadline(onTimeout: () => void): void {
     const { clock, settings } = this.#parts;
     this.#deadline?.cancel();
     this.#deadline = clock.after(settings.closeTimeoutMs, onTimeout);
   }
 
   #closedEvent(code: number, reason: string): Ending {
-    // A close frame of the peer that our side has not answered makes no clean end.
+    // If our side never answered the peer's close frame, the end is not clean.
     const wasClean = code !== ABNORMAL && this.#answer === undefined;
     const by = this.#closedWith?.by ?? (wasClean ? "peer" : "lost");
     if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by };
     return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by };
   }
 
-  #log(closed: Ending): void {
+  #logClosed(closed: Ending): void {
     const { log } = this.#parts;
     const details = { connection: this.#ending.connection.id, ...closed };
     if (closed.by === "lost") log.warn(details, "connection lost");

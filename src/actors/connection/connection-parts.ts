@@ -1,4 +1,4 @@
-/** What all connections of a route have in common; the route makes it, and each connection reads it. */
+/** The parts shared by every connection of a route. Implemented by `Route`, which lives as long as the server. */
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -13,7 +13,7 @@ import type { Mailbox } from "../route/mailbox.js";
 import type { Population, Resident } from "../route/population.js";
 import type { HeartbeatSettings } from "./heartbeat.js";
 
-/** @typeParam C the connections of the route */
+/** @typeParam C the type of the route's connections */
 export interface ConnectionParts<C extends Resident> {
   readonly settings: RouteSettings;
   readonly clock: Clock;
@@ -28,14 +28,19 @@ export interface ConnectionParts<C extends Resident> {
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
   readonly heartbeat: HeartbeatSettings | undefined;
-  /** Whether each connection has its events handled beside those of the others. */
+  /** Whether events of different connections are handled concurrently. */
   readonly isConcurrent: boolean;
-  /** The handler has leaked a rejection or an exception, in an event of this connection. */
+  /**
+   * The handler has leaked a rejection or an exception in an event of `connection`, which is absent after the connection's end.
+   */
   readonly leaked: (error: unknown, kind: LeakKind, connection: Connection | undefined) => void;
-  /** The connection gets no messages from now on. @param isDiscarded our side has closed: what waits of the connection is thrown away */
+  /**
+   * The connection gets no messages from now on. @param isDiscarded our side has closed: waiting events of the connection are
+   * discarded
+   */
   readonly onClosing: (connection: Connection, queue: ConnectionQueue, isDiscarded: boolean) => void;
-  /** Tells the queue's owner once what waits in the queue by now has been handled. */
+  /** Calls the queue owner's `caughtUp` after the events waiting in the queue now have been handled. */
   readonly catchUp: (queue: ConnectionQueue) => void;
-  /** The events of the connection are handled; calls `done` once what the runner has made of them is handled, too. */
+  /** The events of the connection are handled; calls `done` once the runner has finished the resulting work, too. */
   readonly caughtUp: (connection: Connection, done: () => void) => void;
 }

@@ -1,10 +1,10 @@
 /**
- * One connection: the object that handlers get, with its receiver and its sender. The route makes a connection when a transport brings
- * a peer; it ends when the transport has closed and its `closed` has been handled.
+ * One connection: the object given to handlers, with a receiver and a sender. The route creates a connection for each accepted
+ * peer; the connection ends when the transport has closed and the `closed` event has been handled.
  */
 
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Release } from "../../admission/connection-limits.js";
-import type { AcceptedUpgrade } from "../../admission/gate.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionData, ConnectionId, Data, TransportName } from "../../api/connection.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
@@ -25,7 +25,7 @@ type Parts = ConnectionParts<LiveConnection>;
 
 const NO_PAYLOAD = Buffer.alloc(0);
 
-/** The program has set no data: an empty object is made when the program asks. */
+/** Marks unset data: an empty object is created when the program reads `data`. */
 const NO_DATA = Symbol("no data");
 
 export class LiveConnection
@@ -37,7 +37,10 @@ export class LiveConnection
   readonly home: object;
   readonly outbox: Sender;
   readonly receiver: Receiver;
-  /** Outlives the connection in what the handler leaves behind, and keeps no reference to the connection after its end. */
+  /**
+   * Timers and promises of the handler may keep `leakOwner` in memory, so `leakOwner` drops the connection at the connection's
+   * end.
+   */
   readonly leakOwner: ReleasableOwner<LiveConnection>;
   readonly #parts: Parts;
   readonly #transport: Transport;
@@ -52,7 +55,7 @@ export class LiveConnection
   #hasStoppedReceiving = false;
   #hasDroppedBytes = false;
   /** How many callers have paused the socket. */
-  #holds = 0;
+  #pauses = 0;
 
   constructor(parts: Parts, accepted: AcceptedUpgrade, transport: Transport) {
     super(accepted);
@@ -65,13 +68,13 @@ export class LiveConnection
     this.home = parts.bus;
     this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
     this.#queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
-    // No closures here, and what all connections share is in `parts`: each of these objects exists for every silent connection.
+    // No closures here, and shared state is in `parts`: each of these objects exists for every silent connection.
     this.outbox = new Sender(parts, this, transport);
     this.receiver = new Receiver(parts, this, this.#queue);
     this.#liveness = new Liveness(parts, this, transport, this.receiver, this.#queue);
   }
 
-  // What the user's `authorize` has returned; its type is between the options and the handler.
+  // The value returned by the user's `authorize`; only the options and the handler know the type.
   get data(): ConnectionData {
     if (this.#data === NO_DATA) this.#data = {};
     return this.#data as ConnectionData;
@@ -91,10 +94,10 @@ export class LiveConnection
   get isOpen(): boolean {
     return this.outbox.isOpen;
   }
-  get isHeld(): boolean {
-    return this.#holds > 0;
+  get isPaused(): boolean {
+    return this.#pauses > 0;
   }
-  get hasWaiting(): boolean {
+  get hasWaitingMessages(): boolean {
     return this.#queue.messages > 0;
   }
   get isTarget(): boolean {
@@ -134,7 +137,7 @@ export class LiveConnection
     const payload = controlPayload(data);
     if (!this.#takesControlFrames) return false;
     this.#liveness.onPing();
-    // The ping bypasses the outbox: it follows what was sent before, unless that has to wait for the socket.
+    // The ping bypasses the outbox: flush first, so earlier messages precede the ping unless the socket is full.
     this.outbox.flush();
     this.#transport.ping(payload);
     return true;
@@ -190,13 +193,13 @@ export class LiveConnection
   }
 
   pause(): void {
-    if (this.#holds++ > 0) return;
+    if (this.#pauses++ > 0) return;
     this.#liveness.onPaused();
     this.#transport.pause();
   }
 
   resume(): void {
-    if (--this.#holds > 0) return;
+    if (--this.#pauses > 0) return;
     this.#liveness.onResumed();
     if (!this.#hasStoppedReceiving) this.#transport.resume();
   }
@@ -206,7 +209,7 @@ export class LiveConnection
   }
 
   caughtUp(): void {
-    this.#parts.caughtUp(this, () => this.ending.answer());
+    this.#parts.caughtUp(this, () => this.ending.answerClose());
   }
 
   onClosedHandled(): void {
@@ -223,7 +226,7 @@ export class LiveConnection
   }
 
   onDrained(): void {
-    this.outbox.drained();
+    this.outbox.onDrained();
   }
 
   onFlooded(): void {
@@ -232,14 +235,14 @@ export class LiveConnection
     log.warn({ connection: this.id, maxBytes: settings.mailbox.maxBytes }, "too much at once while paused");
   }
 
-  onSlow(): void {
+  onSlowConsumer(): void {
     const { log, settings } = this.#parts;
     const { slowConsumer } = settings.outbox;
     log.warn({ connection: this.id, bufferedAmount: this.bufferedAmount, policy: slowConsumer }, "slow consumer");
     if (slowConsumer === "close") this.close(SLOW_CONSUMER.code, SLOW_CONSUMER.reason);
   }
 
-  /** Logs the first drop only: a handler that sends bytes sends many. */
+  /** Logs the first drop only: a handler that sends bytes to a text-only transport does so again and again. */
   onBytesDropped(): void {
     if (!this.#hasDroppedBytes)
       this.#parts.log.warn({ connection: this.id, transport: this.transport }, "bytes cannot be sent here");
@@ -250,21 +253,21 @@ export class LiveConnection
     this.ping(HEARTBEAT);
   }
 
-  onSilent(): void {
-    this.receiver.idle();
+  onIdle(): void {
+    this.receiver.postIdle();
   }
 
-  onSilentTooLong(): void {
+  onIdleTimeout(): void {
     this.close(IDLE.code, IDLE.reason);
   }
 
-  /** The server stops: takes no more from the peer. */
+  /** The server is closing: accepts nothing more from the peer. */
   stopReceiving(): void {
     this.#hasStoppedReceiving = true;
-    // From here on closing is timed instead: what a paused peer answers is not seen.
+    // From here on the close timeout applies in place of the heartbeat: answers of a paused peer are not read.
     this.#liveness.cancel();
     this.receiver.stop();
-    // A connection that is being closed must still read its peer's close frame.
+    // A closing connection must still read the peer's close frame.
     if (this.#transport.isOpen) this.#transport.pause();
   }
 
@@ -272,7 +275,7 @@ export class LiveConnection
     return this.isOpen && this.#transport.hasPings !== false;
   }
 
-  /** What a listener of the signal throws is the handler's, like any other callback that the handler leaves behind. */
+  /** Exceptions of the signal's listeners belong to the handler, like exceptions of any callback left behind by the handler. */
   #abortSignal(): void {
     const abort = this.#abort;
     if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());

@@ -1,32 +1,33 @@
 /**
- * Finds dead peers: pings a connection that has been silent for `intervalMs`, and gives it up when nothing at all came for
- * `timeoutMs` after that. Anything that arrives is a sign of life, so a busy connection is never pinged.
+ * Detects dead peers: pings a connection after `intervalMs` of silence, and reports the peer dead if nothing arrives within
+ * `timeoutMs` after the ping. Any received data is a sign of life, so a busy connection is never pinged. Base class of
+ * `Liveness`; runs until `cancel`.
  */
 import { Alarm, type Clock } from "../../runtime/clock.js";
 
-/** What the heartbeat's pings carry, so that their pongs are told from the answers to a program's pings. */
+/** The payload of heartbeat pings, which tells their pongs from answers to a program's own pings. */
 export const HEARTBEAT: Buffer = Buffer.from("heartbeat");
 
 export interface HeartbeatSettings {
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  /** A peer that we have paused cannot answer: it is let off for so long. */
+  /** While our side has paused the socket, the peer cannot answer: silence counts only after a pause of `maxPauseMs`. */
   readonly maxPauseMs: number;
 }
 
-/** One peer that is watched, from `watch` to `cancel`. What it is, and its clock, say those who extend this. */
+/** Watches one peer, from `watch` to `cancel`. Subclasses supply the peer and the clock. */
 export abstract class Heartbeat extends Alarm {
   #settings: HeartbeatSettings | undefined;
-  /** When it was asked for a sign of life; absent unless it has yet to give one. */
+  /** When the heartbeat ping was sent; absent while no answer is due. */
   #askedAt: number | undefined;
 
   protected abstract get clock(): Clock;
-  /** When something last arrived, as far as that is known now. */
+  /** The latest known time at which data arrived. */
   protected abstract heardAt(): number;
-  /** Since when we have paused it. */
+  /** When our side paused the socket; absent while the socket is read. */
   abstract get pausedAt(): number | undefined;
   protected abstract sendHeartbeat(): void;
-  /** It has not been heard in time. */
+  /** The peer has sent nothing in time. */
   protected abstract onDead(): void;
 
   protected watch(settings: HeartbeatSettings): void {
@@ -37,11 +38,11 @@ export abstract class Heartbeat extends Alarm {
   ring(): void {
     // Only `watch` sets the alarm.
     if (this.#settings === undefined) return;
-    if (this.#askedAt === undefined) this.#beat(this.#settings);
-    else this.#judge(this.#askedAt, this.#settings);
+    if (this.#askedAt === undefined) this.#checkSilence(this.#settings);
+    else this.#checkAnswer(this.#askedAt, this.#settings);
   }
 
-  #beat(settings: HeartbeatSettings): void {
+  #checkSilence(settings: HeartbeatSettings): void {
     const { intervalMs, timeoutMs } = settings;
     const silentMs = this.#silentMs(settings);
     if (silentMs < intervalMs) {
@@ -53,16 +54,17 @@ export abstract class Heartbeat extends Alarm {
     this.sendHeartbeat();
   }
 
-  #judge(askedAt: number, settings: HeartbeatSettings): void {
+  #checkAnswer(askedAt: number, settings: HeartbeatSettings): void {
     const silentMs = this.#silentMs(settings);
     this.#askedAt = undefined;
-    // Since then, not for so long: alarms ring a little late, and the answer came a little after the ping.
+    // Compare with the time of the ping, not with a duration: alarms ring slightly late, and the answer came slightly after the
+    // ping.
     const wasHeard = this.clock.now() - silentMs >= askedAt;
     if (wasHeard) this.clock.after(Math.max(settings.intervalMs - silentMs, 0), this);
     else this.onDead();
   }
 
-  /** For how long the peer could have been heard and was not. */
+  /** How long the peer has been silent although our side was reading. */
   #silentMs({ maxPauseMs }: HeartbeatSettings): number {
     const { pausedAt } = this;
     const now = this.clock.now();

@@ -1,6 +1,7 @@
 /**
- * The signs of life of one connection: the heartbeat that finds the peer dead, when the peer was last heard, the round trip of pings,
- * and the alarms for silence. The connection owns a `Liveness` from its opening to the end of the transport.
+ * The liveness of a connection: the heartbeat against dead peers, the time of the last sign of life, the round trip of pings, and
+ * the idle alarms. The connection creates a `Liveness` at opening, and stops the alarms when the peer or the transport has
+ * closed.
  */
 import type { Clock } from "../../runtime/clock.js";
 import type { Transport } from "../../transport/transport.js";
@@ -9,26 +10,26 @@ import { Heartbeat, type HeartbeatSettings } from "./heartbeat.js";
 import { IdleAlarm } from "./idle-alarm.js";
 import type { Receiver } from "./receiver.js";
 
-/** What all connections of a route have in common. */
+/** The parts shared by every connection of a route. */
 export interface LivenessParts {
   readonly clock: Clock;
   readonly settings: { readonly idleTimeoutMs: number | false; readonly handlerTimeoutMs: number };
-  /** How peers are watched, if at all. */
+  /** The heartbeat of the route; absent if switched off. */
   readonly heartbeat: HeartbeatSettings | undefined;
 }
 
-/** The connection, told what its signs of life say. */
+/** The callbacks of the connection. */
 export interface LivenessOwner {
   sendHeartbeat(): void;
-  /** Told that the peer gave no sign of life in time. */
+  /** Called when the peer has given no sign of life in time. */
   readonly ending: { onDead(): void };
-  /** The peer has sent no message for as long as `connection.idle` asked. */
-  onSilent(): void;
-  /** The peer has sent no message for as long as `idleTimeoutMs` allows. */
-  onSilentTooLong(): void;
+  /** The peer has sent no message for the duration given to `connection.idle`. */
+  onIdle(): void;
+  /** The peer has sent no message for `idleTimeoutMs`. */
+  onIdleTimeout(): void;
 }
 
-/** The transport's own way of watching the peer, or the route's. */
+/** A heartbeat of the transport overrides the heartbeat of the route. */
 function heartbeatOf({ heartbeat, settings }: LivenessParts, transport: Transport): HeartbeatSettings | undefined {
   if (transport.heartbeat === undefined) return heartbeat;
   if (transport.heartbeat === false) return undefined;
@@ -41,8 +42,8 @@ export class Liveness extends Heartbeat {
   readonly #transport: Transport;
   readonly #receiver: Receiver;
   readonly #queue: ConnectionQueue;
-  readonly #limit: IdleAlarm | undefined;
-  #alarm: IdleAlarm | undefined;
+  readonly #idleTimeout: IdleAlarm | undefined;
+  #idleAlarm: IdleAlarm | undefined;
   #heardAt: number;
   #knownBytes: number;
   #pingedAt: number | undefined;
@@ -69,7 +70,7 @@ export class Liveness extends Heartbeat {
     if (heartbeat !== undefined) this.watch(heartbeat);
     const { idleTimeoutMs } = settings;
     if (idleTimeoutMs === false) return;
-    this.#limit = new IdleAlarm(clock, idleTimeoutMs, () => this.#onLimit());
+    this.#idleTimeout = new IdleAlarm(clock, idleTimeoutMs, () => this.#onIdleTimeout());
     this.#watchMessages();
   }
 
@@ -85,7 +86,7 @@ export class Liveness extends Heartbeat {
     return this.#pausedAt;
   }
 
-  /** A ping has gone out. */
+  /** A ping was sent. */
   onPing(): void {
     this.#pingedAt ??= this.#parts.clock.now();
   }
@@ -106,21 +107,21 @@ export class Liveness extends Heartbeat {
     this.#pausedAt = undefined;
   }
 
-  /** Sets the alarm for silence; 0 ends it. */
+  /** Replaces the idle alarm of `connection.idle`; 0 sets none. */
   setIdle(ms: number): void {
-    this.#alarm?.cancel();
-    this.#alarm = ms === 0 ? undefined : new IdleAlarm(this.#parts.clock, ms, () => this.#onAlarm());
+    this.#idleAlarm?.cancel();
+    this.#idleAlarm = ms === 0 ? undefined : new IdleAlarm(this.#parts.clock, ms, () => this.#onIdleAlarm());
     this.#watchMessages();
   }
 
-  /** The connection has gone. */
+  /** Cancels every alarm: the peer or the transport has closed. */
   stop(): void {
     this.cancel();
-    this.#alarm?.cancel();
-    this.#limit?.cancel();
+    this.#idleAlarm?.cancel();
+    this.#idleTimeout?.cancel();
   }
 
-  /** A message tells its own time; other bytes count as heard when they are noticed. */
+  /** Messages are timed on arrival; other bytes are timed when a check of `bytesRead` finds the bytes. */
   protected heardAt(): number {
     const { heardAt } = this.#receiver;
     const { bytesRead } = this.#transport;
@@ -139,9 +140,9 @@ export class Liveness extends Heartbeat {
     this.#owner.ending.onDead();
   }
 
-  /** A closure for the few connections with an alarm, none for the others. */
+  /** Sets a closure only for the few connections with an alarm. */
   #watchMessages(): void {
-    const [alarm, limit] = [this.#alarm, this.#limit];
+    const [alarm, limit] = [this.#idleAlarm, this.#idleTimeout];
     const heard = (): void => {
       alarm?.heard();
       limit?.heard();
@@ -149,15 +150,15 @@ export class Liveness extends Heartbeat {
     this.#receiver.onMessage = alarm === undefined && limit === undefined ? undefined : heard;
   }
 
-  /** The silence of a peer that our side has paused is ours. */
-  #onAlarm(): void {
-    if (this.#pausedAt === undefined) this.#owner.onSilent();
-    else this.#alarm?.heard();
+  /** A peer is not idle while our side has paused the socket. */
+  #onIdleAlarm(): void {
+    if (this.#pausedAt === undefined) this.#owner.onIdle();
+    else this.#idleAlarm?.heard();
   }
 
-  /** A peer is not silent while its messages wait, or our side has paused the socket. */
-  #onLimit(): void {
-    if (this.#pausedAt === undefined && this.#queue.messages === 0) this.#owner.onSilentTooLong();
-    else this.#limit?.heard();
+  /** A peer is not idle while messages from the peer wait, or our side has paused the socket. */
+  #onIdleTimeout(): void {
+    if (this.#pausedAt === undefined && this.#queue.messages === 0) this.#owner.onIdleTimeout();
+    else this.#idleTimeout?.heard();
   }
 }

@@ -1,19 +1,19 @@
 /**
- * The receiving half of a connection, and what its transport calls: turns what arrives into events and posts them into the handler's
- * mailbox, so that the handler sees `open` first, at most one `error`, and `closed` once and last (contract 1 and 11). Everything that
- * concerns the connection as a whole goes on to its owner.
+ * The receiving half of a connection, called by the transport: turns received frames into events and posts the events into the
+ * handler's mailbox. The handler sees `open` first, at most one `error`, and `closed` once and last (contract 1 and 11). Whatever
+ * concerns the connection as a whole goes to the owner. Nothing follows `closed`, which is posted when the transport has closed.
  */
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
 import type { Turn } from "../../runtime/turn.js";
 import type { TransportListener } from "../../transport/transport.js";
-import type { RouteMirror, Shown } from "../inspection/mirror.js";
+import type { RouteMirror, ShownEvent } from "../inspection/mirror.js";
 import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { MailboxEvent } from "../route/mailbox-event.js";
 
-/** What the receivers of a route have in common. */
+/** The parts shared by every receiver of a route. */
 export interface ReceiverParts {
   readonly mailbox: Mailbox;
   readonly counters: Counters;
@@ -23,13 +23,13 @@ export interface ReceiverParts {
   readonly hearsPings: boolean;
 }
 
-/** The connection of a receiver, told what is no event of the handler. */
+/** The connection of a receiver: takes whatever is not an event for the handler. */
 export interface ReceiverOwner extends Connection {
   /** @returns whether the pong answers a ping of the program */
   onPong(data: Buffer): boolean;
   onDrained(): void;
   onFlooded(): void;
-  /** Told what ends the connection. */
+  /** Called for whatever ends the connection. */
   readonly ending: {
     onConcluded(code: number, reason: string, isFault: boolean): void;
     onTransportClosed(code: number, reason: string): void;
@@ -44,9 +44,9 @@ export class Receiver implements TransportListener {
   readonly #queue: ConnectionQueue;
   /** When the last message arrived. */
   heardAt: number;
-  /** Called at each message; set while an alarm watches for silence. */
+  /** Called at each message; set while an idle alarm is active. */
   onMessage: (() => void) | undefined = undefined;
-  /** Our side has closed or the server stops: nothing that arrives is accepted; `closed` still follows. */
+  /** Our side has closed or the server is closing: further input is ignored; `closed` still follows. */
   #isStopped = false;
   #hasFailed = false;
   #hasCrashed = false;
@@ -62,8 +62,8 @@ export class Receiver implements TransportListener {
     return this.#connection.id;
   }
 
-  open(): void {
-    this.#run({ type: "opened" }, () => this.#post({ type: "open", connection: this.#connection }));
+  postOpen(): void {
+    this.#runGuarded({ type: "opened" }, () => this.#post({ type: "open", connection: this.#connection }));
   }
 
   message(data: string | Buffer, bytes: number): void {
@@ -105,7 +105,9 @@ export class Receiver implements TransportListener {
     this.#connection.ending.onTransportFailed(error);
     if (this.#isStopped || this.#hasFailed) return;
     this.#hasFailed = true;
-    this.#run({ type: "failed", error }, () => this.#post({ type: "error", connection: this.#connection, error }));
+    this.#runGuarded({ type: "failed", error }, () =>
+      this.#post({ type: "error", connection: this.#connection, error }),
+    );
   }
 
   concluded(code: number, reason: string, isFault: boolean): void {
@@ -116,9 +118,10 @@ export class Receiver implements TransportListener {
     this.#connection.ending.onTransportClosed(code, reason);
   }
 
-  /** The peer has sent no message for as long as `connection.idle` asked. */
-  idle(): void {
-    if (!this.#isStopped) this.#run({ type: "idle" }, () => this.#post({ type: "idle", connection: this.#connection }));
+  /** The peer has sent no message for the duration given to `connection.idle`. */
+  postIdle(): void {
+    if (!this.#isStopped)
+      this.#runGuarded({ type: "idle" }, () => this.#post({ type: "idle", connection: this.#connection }));
   }
 
   stop(): void {
@@ -127,25 +130,25 @@ export class Receiver implements TransportListener {
     this.#isStopped = true;
   }
 
-  /** The last event. A receiver that has crashed posts it too: the handler is told of the end, whatever happens. */
-  closed(ending: Ending): void {
+  /** Posts the last event, even if the receiver has crashed: the handler is told of the end, whatever happens. */
+  postClosed(ending: Ending): void {
     this.#isStopped = true;
     const { code, reason, wasClean, by } = ending;
     const connection = this.#connection;
     const post = (): void => this.#post({ type: "closed", connection, code, reason, wasClean, by });
     if (this.#hasCrashed) post();
-    else this.#run({ type: "gone", ending }, post);
+    else this.#runGuarded({ type: "gone", ending }, post);
   }
 
   #postControl(type: "ping" | "pong", data: Buffer): void {
     if (this.#isStopped) return;
     const connection = this.#connection;
-    // The bytes are the transport's again after this call.
+    // Copied, since the transport reuses the bytes afterwards.
     const event: MailboxEvent = { type, connection, data: Buffer.from(data) };
-    this.#run(event, () => this.#post(event, data.length));
+    this.#runGuarded(event, () => this.#post(event, data.length));
   }
 
-  #run(shown: Shown | MailboxEvent, step: () => void): void {
+  #runGuarded(shown: ShownEvent | MailboxEvent, step: () => void): void {
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, shown);
     try {
@@ -167,7 +170,7 @@ export class Receiver implements TransportListener {
   }
 }
 
-/** Bytes are read as text only when the handler asks. */
+/** Decodes bytes to text only when the handler reads `text`. */
 function binaryMessage(connection: Connection, data: Buffer): MailboxEvent {
   return {
     type: "message",

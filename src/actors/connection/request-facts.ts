@@ -1,15 +1,17 @@
-/** What a connection says of its request: the part of it that never changes. */
+/**
+ * The immutable facts of a connection's request: path, parameters, headers, addresses, protocol. Base class of `LiveConnection`.
+ */
 import type { PeerCertificate } from "node:tls";
-import type { AcceptedUpgrade } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Head } from "../../admission/request-head.js";
-import { Facts, readPath } from "../../admission/request-head.js";
+import { ParsedHead, readPath } from "../../admission/request-head.js";
 import type { Params } from "../../api/connection.js";
 
 export class ConnectionFacts {
   readonly #head: Head;
   readonly #params: Params;
   readonly #protocol: string;
-  #facts: Facts | undefined;
+  #facts: ParsedHead | undefined;
 
   constructor({ head, params, protocol }: AcceptedUpgrade) {
     this.#head = head;
@@ -57,9 +59,9 @@ export class ConnectionFacts {
     return this.#head.peerCertificate;
   }
 
-  /** Made for who asks. */
-  #read(): Facts {
-    this.#facts ??= new Facts(this.#head);
+  /** Parses the request on first use only. */
+  #read(): ParsedHead {
+    this.#facts ??= new ParsedHead(this.#head);
     return this.#facts;
   }
 }

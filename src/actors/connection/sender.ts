@@ -1,6 +1,7 @@
 /**
- * The sending half of a connection: a bounded outbox that is emptied with one socket write a turn. The bus offers frames, the turn
- * flushes, the transport says when the socket has drained, the connection closes (contract 6 and 9).
+ * The sending half of a connection: a bounded outbox, flushed with one socket write per turn. The bus offers frames, the turn
+ * flushes, the transport reports when the socket has drained, the connection closes (contract 6 and 9). Stopped when the
+ * transport has closed.
  */
 import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
@@ -14,7 +15,7 @@ export interface OutboxSettings {
   readonly slowConsumer: "close" | "dropOldest" | "dropNewest";
 }
 
-/** What the senders of a route have in common. */
+/** The parts shared by every sender of a route. */
 export interface SenderParts {
   readonly settings: { readonly outbox: OutboxSettings };
   readonly turn: Turn;
@@ -24,33 +25,33 @@ export interface SenderParts {
 
 /** The connection of a sender. */
 export interface SenderOwner {
-  /** The connection has become a slow consumer: told once until the socket has drained. */
-  onSlow(): void;
-  /** Bytes were offered to a transport that carries text only. */
+  /** The connection has become a slow consumer; called once until the socket has drained. */
+  onSlowConsumer(): void;
+  /** Bytes were offered to a text-only transport. */
   onBytesDropped(): void;
   readonly ending: { crash(half: "sender", error: unknown): void };
 }
 
-/** A broadcast calls `offer` and `flush` once for each member: both touch as little memory as they can. */
+/** A broadcast calls `offer` and `flush` once for each member, so both methods touch as little memory as possible. */
 export class Sender implements Outbox {
   /** `false` once our side has begun to close the connection. */
   isLive = true;
   readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
-  /** The frames that wait, oldest first, and their bytes; frames before `#first` were dropped. */
+  /** The waiting frames, oldest first, with a total of `#bytes`; frames before `#first` were dropped. */
   #outbox: Frame[] | undefined;
   #first = 0;
   #bytes = 0;
   #isFlushDue = false;
-  /** The socket had taken everything after the last write, so its buffer need not be asked. */
+  /** The socket had taken everything after the last write, so reading `untakenBytes` is unnecessary. */
   #hasTakenAll = true;
   #isSlow = false;
   #hasStopped = false;
   #hasCrashed = false;
   /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
-  #closing: { readonly code: number; readonly reason: string } | undefined;
+  #closeReason: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(parts: SenderParts, owner: SenderOwner, transport: Transport) {
     this.#parts = parts;
@@ -70,7 +71,7 @@ export class Sender implements Outbox {
     if (!this.isOpen) return "dead";
     if (typeof frame.data !== "string" && this.#transport.isTextOnly === true) return this.#dropBytes();
     if (this.bufferedBytes >= this.#parts.settings.outbox.maxBufferedBytes) {
-      // What one event sends is written before the turn's end if it is this much: only what the socket does not take counts.
+      // Write before the turn ends: of a large burst, only the bytes left untaken by the socket count as buffered.
       this.flush();
       if (this.#isFull() && !this.#applyPolicy()) {
         this.#parts.counters.dropped++;
@@ -95,7 +96,7 @@ export class Sender implements Outbox {
     this.#step();
   }
 
-  drained(): void {
+  onDrained(): void {
     if (this.#hasStopped) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "drained" });
@@ -103,20 +104,20 @@ export class Sender implements Outbox {
     this.#step();
   }
 
-  /** Sends what waits, then a close frame. */
+  /** Sends the waiting frames, then a close frame. */
   close(code: number, reason: string): void {
     if (this.#hasStopped) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "close", code, reason });
-    this.#closing = { code, reason };
+    this.#closeReason = { code, reason };
     this.#step();
   }
 
-  /** The transport has gone: nothing is sent from now on. */
+  /** The transport has closed: nothing is sent from now on. */
   stop(): void {
     this.#hasStopped = true;
-    this.#closing = undefined;
-    this.#empty();
+    this.#closeReason = undefined;
+    this.#clear();
   }
 
   #step(): void {
@@ -124,7 +125,7 @@ export class Sender implements Outbox {
     try {
       if (this.#transport.mustWait()) return;
       this.#write();
-      if (this.#closing !== undefined) this.#finish(this.#closing);
+      if (this.#closeReason !== undefined) this.#sendClose(this.#closeReason);
     } catch (error) {
       this.#hasCrashed = true;
       this.#parts.mirror.crash(this, error);
@@ -135,7 +136,7 @@ export class Sender implements Outbox {
   #write(): void {
     const frames = this.#first === 0 ? this.#outbox : this.#outbox?.slice(this.#first);
     if (frames === undefined) return;
-    this.#empty();
+    this.#clear();
     if (!this.#transport.write(frames)) return;
     this.#hasTakenAll = this.#transport.untakenBytes === 0;
     if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
@@ -146,10 +147,10 @@ export class Sender implements Outbox {
     for (const frame of frames) sent.bytes += frame.payloadBytes;
   }
 
-  /** The close frame goes once the socket has taken what was sent before. */
-  #finish({ code, reason }: { readonly code: number; readonly reason: string }): void {
+  /** Sends the close frame once the socket has taken the earlier frames. */
+  #sendClose({ code, reason }: { readonly code: number; readonly reason: string }): void {
     if (this.#transport.mustWait()) return;
-    this.#closing = undefined;
+    this.#closeReason = undefined;
     this.#transport.close(code, reason);
     // A paused socket would not read the answer.
     this.#transport.resume();
@@ -161,7 +162,10 @@ export class Sender implements Outbox {
     return "dropped";
   }
 
-  /** A delayed transport is not judged in the turn of the write: it has had no time to take anything. */
+  /**
+   * In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the written
+   * frames.
+   */
   #isFull(): boolean {
     const bytes = this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes;
     return bytes >= this.#parts.settings.outbox.maxBufferedBytes;
@@ -172,7 +176,7 @@ export class Sender implements Outbox {
     if (!this.#isSlow) {
       this.#isSlow = true;
       this.#parts.counters.slowConsumers++;
-      this.#owner.onSlow();
+      this.#owner.onSlowConsumer();
     }
     if (this.#parts.settings.outbox.slowConsumer !== "dropOldest") return false;
     while (this.#isFull() && this.#dropOldest());
@@ -185,8 +189,8 @@ export class Sender implements Outbox {
     this.#first++;
     this.#bytes -= oldest.wire.length;
     this.#parts.counters.dropped++;
-    if (this.#first === this.#outbox.length) this.#empty();
-    // Not for each message: moving all that waits is the cost.
+    if (this.#first === this.#outbox.length) this.#clear();
+    // Compact only once half the array is empty: moving the waiting frames at each message would be costly.
     else if (this.#first * 2 >= this.#outbox.length) {
       this.#outbox = this.#outbox.slice(this.#first);
       this.#first = 0;
@@ -194,7 +198,7 @@ export class Sender implements Outbox {
     return true;
   }
 
-  #empty(): void {
+  #clear(): void {
     this.#outbox = undefined;
     this.#first = 0;
     this.#bytes = 0;

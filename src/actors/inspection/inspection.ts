@@ -1,29 +1,29 @@
 /**
- * Inspection of the actors of a server: `server.actor.system` is the way in to all of them. Besides the server's own system it shows
- * the systems that the logic of routes runs in. The server makes one `Inspection`; XState does not tell whether somebody inspects, so
- * `system.inspect` is watched.
+ * Inspection of a server's actors: `server.actor.system` gives access to every actor, both in the server's own XState system and
+ * in the systems of logic handlers. The server has one `Inspection`, for life. XState does not report whether an inspector is
+ * present, so `system.inspect` is wrapped.
  */
 import type { AnyActorRef, InspectionEvent, Subscription } from "xstate";
 import type { Logger } from "../../runtime/logger.js";
 import { guardInspector, guardSubscribers, type ObserverFailed } from "./observers.js";
 
-/** Whether somebody inspects the actors of a server, and which actors there are. */
+/** Reports whether a server's actors are inspected, and adds actors of other systems. */
 export interface Inspection {
   /** The server's own actor. */
   readonly root: AnyActorRef;
-  /** Calls `listener` when the first inspector comes, before that inspector sees anything, and when the last has gone. */
+  /** Calls `listener` with `true` before the first inspector sees anything, and with `false` when the last inspector has left. */
   onChange(listener: (isOn: boolean) => void): void;
   /**
-   * Shows the actors of another system, from its root on, as if they were the server's: to every inspector, and by `get` and
+   * Shows the actors of another system, from the root on, as if part of the server's system: to every inspector, and by `get` and
    * `getAll`.
-   * @returns a function that takes the system out again
+   * @returns a function for removing the system
    */
   include(root: AnyActorRef): () => void;
 }
 
 type Inspect = (event: InspectionEvent) => void;
 
-/** An exception thrown by an observer is logged, once for each observer, and harms nobody. */
+/** An exception thrown by an observer is logged, once for each observer, and does no other harm. */
 export function watchInspection(actor: AnyActorRef, log: Logger): Inspection {
   const failed: ObserverFailed = (error, what) =>
     log.error({ err: error, observer: what }, "an observer of the actors failed");
@@ -35,7 +35,7 @@ class InspectedServer implements Inspection {
   readonly root: AnyActorRef;
   readonly #listeners: ((isOn: boolean) => void)[] = [];
   readonly #inspectors = new Set<Inspect>();
-  /** The roots of other systems, each with the subscriptions of the inspectors. */
+  /** The roots of included systems, each with the subscriptions of the inspectors. */
   readonly #included = new Map<AnyActorRef, Map<Inspect, Subscription>>();
 
   constructor(actor: AnyActorRef, failed: ObserverFailed) {
@@ -43,7 +43,7 @@ class InspectedServer implements Inspection {
     this.root = actor;
     const [inspect, get, getAll] = [system.inspect.bind(system), system.get.bind(system), system.getAll.bind(system)];
     system.inspect = (inspector) => {
-      if (this.#inspectors.size === 0) this.#tell(true);
+      if (this.#inspectors.size === 0) this.#notify(true);
       return this.#add(guardInspector(inspector, failed), inspect);
     };
     system.get = (id) => get(id) ?? this.#find(String(id));
@@ -58,7 +58,7 @@ class InspectedServer implements Inspection {
     const subscriptions = new Map<Inspect, Subscription>();
     this.#included.set(root, subscriptions);
     for (const inspect of this.#inspectors) {
-      // XState told of the root's creation before anybody could listen.
+      // XState announced the root before any inspector could subscribe.
       inspect({ type: "@xstate.actor", actorRef: root, rootId: this.root.sessionId });
       subscriptions.set(inspect, this.#show(root, inspect));
     }
@@ -72,7 +72,7 @@ class InspectedServer implements Inspection {
     return Array.from(this.#included.keys(), ({ system }) => system);
   }
 
-  #tell(isOn: boolean): void {
+  #notify(isOn: boolean): void {
     for (const listener of this.#listeners) listener(isOn);
   }
 
@@ -96,7 +96,7 @@ class InspectedServer implements Inspection {
           subscriptions.get(inspector)?.unsubscribe();
           subscriptions.delete(inspector);
         }
-        if (this.#inspectors.size === 0) this.#tell(false);
+        if (this.#inspectors.size === 0) this.#notify(false);
       },
     };
   }

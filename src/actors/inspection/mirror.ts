@@ -1,16 +1,17 @@
 /**
- * The actors of a route as XState's inspection shows them: a parent for each route, and beneath the parent the handler, and a receiver
- * and a sender for each connection. They exist only while somebody inspects the server, and only reflect: the route's objects do the
- * work, and show each event here if `isOn`. An XState actor for each object would be 1.4 kB, and would take part in each message.
+ * Mirrors the actors of a route for XState's inspection: a parent for each route, and as children the handler, and a receiver and
+ * a sender for each connection. Mirror actors exist only while the server is inspected, and only reflect: the route's objects do
+ * the work, and show each event here if `isOn`. Real XState actors would take 1.4 kB for each object, and would take part in each
+ * message.
  */
 import { type ActorLogic, type AnyActorRef, createActor, type EventObject, type Snapshot } from "xstate";
 import type { Inspection } from "./inspection.js";
 
-/** An object of ours by the name of its actor. */
-export type Named = readonly [id: string, object: object];
+/** An object of ours, with the id of the mirroring actor. */
+export type NamedObject = readonly [id: string, object: object];
 
-/** An event as it is shown, with whatever it carries. */
-export interface Shown extends EventObject {
+/** An event for inspectors, with any payload. */
+export interface ShownEvent extends EventObject {
   readonly [detail: string]: unknown;
 }
 
@@ -31,7 +32,7 @@ function stopped(snapshot: Reflection): Reflection {
   return { ...snapshot, status: "stopped", output: undefined, error: undefined };
 }
 
-/** Takes any event and stays as it is; the object is the actor's context. */
+/** Accepts any event without a change of state; the context is the mirrored object. */
 const reflection: ActorLogic<Reflection, EventObject, object> = {
   getInitialSnapshot: (_scope, object) => snapshotOf(object),
   getPersistedSnapshot: (snapshot) => snapshot,
@@ -46,7 +47,7 @@ interface Release extends EventObject {
   readonly child: AnyActorRef;
 }
 
-/** The parent: an actor ends its children only from within. A machine would copy its list of children at each spawn. */
+/** The parent, since an actor stops children only from within. A machine would copy the list of children at each spawn. */
 const parentLogic: ActorLogic<Reflection, EventObject, object> = {
   ...reflection,
   transition(snapshot, event, scope) {
@@ -64,7 +65,7 @@ function isRelease(event: EventObject): event is Release {
 }
 
 export class RouteMirror {
-  /** Whether somebody inspects the server. A field, since each message asks. */
+  /** Whether the server is inspected. A field, read at each message. */
   isOn = false;
   readonly #root: AnyActorRef;
   readonly #id: string;
@@ -73,9 +74,13 @@ export class RouteMirror {
 
   /**
    * @param id names the parent
-   * @param present lists what is there when somebody begins to inspect
+   * @param present lists the existing objects when inspection begins
    */
-  constructor({ root, onChange }: Pick<Inspection, "root" | "onChange">, id: string, present: () => Iterable<Named>) {
+  constructor(
+    { root, onChange }: Pick<Inspection, "root" | "onChange">,
+    id: string,
+    present: () => Iterable<NamedObject>,
+  ) {
     this.#root = root;
     this.#id = id;
     onChange((isOn) => {
@@ -84,7 +89,7 @@ export class RouteMirror {
     });
   }
 
-  /** Shows the object from now on, if somebody inspects. */
+  /** Shows the object from now on, if the server is inspected. */
   appear(id: string, object: object): void {
     if (!this.isOn || this.#actors.has(object)) return;
     this.#parent ??= createActor(parentLogic, { parent: this.#root, id: this.#id, input: this }).start();
@@ -93,17 +98,17 @@ export class RouteMirror {
     actor.start();
   }
 
-  /** Shows an event that the object handles next. */
-  show(object: object, event: EventObject | Shown): void {
+  /** Shows an event just before the object handles the event. */
+  show(object: object, event: EventObject | ShownEvent): void {
     this.#actors.get(object)?.send(event);
   }
 
-  /** Shows that the object has failed. */
+  /** Shows the object as failed. */
   crash(object: object, error: unknown): void {
     this.#actors.get(object)?.send({ type: "crashed", error } satisfies Crashed);
   }
 
-  /** Shows that the objects have stopped. */
+  /** Shows the objects as stopped. */
   stop(...objects: readonly object[]): void {
     if (this.#actors.size === 0) return;
     for (const object of objects) {

@@ -1,18 +1,18 @@
 /**
- * Observers of our actors, guarded. XState calls whoever inspects a system within the step of the actor that is seen, so what an
- * observer throws would end that step; what a subscriber of an actor throws, XState raises outside of everything, which ends a
- * Node process. Used by the server for `server.actor` and by the client for `client.actor`.
+ * Guards against observers of our actors. XState calls inspectors within the step of the inspected actor, so an exception from an
+ * inspector would end the step; XState raises an exception from a subscriber as uncaught, which ends a Node process. The server
+ * guards `server.actor`, the client guards `client.actor`, each for as long as the actor lives.
  */
 import type { AnyActorRef, InspectionEvent, Observer, Subscription } from "xstate";
 import { isPromiseLike } from "../../runtime/promises.js";
 
-/** Told of the first failure of each observer; `what` is the call that has let the observer in. */
+/** Called at the first failure of each observer; `what` is the method by which the observer came in. */
 export type ObserverFailed = (error: unknown, what: "inspect" | "subscribe") => void;
 
-/** What `system.inspect` takes. */
+/** The argument of `system.inspect`. */
 export type Inspector = Parameters<AnyActorRef["system"]["inspect"]>[0];
 
-/** One method of an observer, which goes on being called after a failure. */
+/** Wraps a method of an observer; the method is still called after a failure. */
 type Guard = <A extends unknown[]>(method: ((...args: A) => unknown) | undefined) => ((...args: A) => void) | undefined;
 
 function createGuard(what: "inspect" | "subscribe", onFailed: ObserverFailed, self: unknown): Guard {
@@ -35,8 +35,8 @@ function createGuard(what: "inspect" | "subscribe", onFailed: ObserverFailed, se
 }
 
 /**
- * An inspector that never throws. What it causes itself (it sends a message, say) is not shown to it: each event would cause the
- * next, without end.
+ * Wraps an inspector so as never to throw. Events caused by the inspector itself (by sending a message, say) are not shown to the
+ * inspector: each event would cause the next, without end.
  */
 export function guardInspector(inspector: Inspector, onFailed: ObserverFailed): (event: InspectionEvent) => void {
   const isFunction = typeof inspector === "function";
@@ -54,7 +54,7 @@ export function guardInspector(inspector: Inspector, onFailed: ObserverFailed): 
   };
 }
 
-/** From now on nothing that a subscriber of the actor throws is raised. */
+/** From now on, exceptions from subscribers of the actor are reported and not raised. */
 export function guardSubscribers(actor: AnyActorRef, onFailed: ObserverFailed): void {
   const subscribe: (observer: Observer<unknown>) => Subscription = actor.subscribe.bind(actor);
   actor.subscribe = (
@@ -72,7 +72,9 @@ export function guardSubscribers(actor: AnyActorRef, onFailed: ObserverFailed): 
   };
 }
 
-/** From now on nothing that anybody throws who inspects the actor's system, or subscribes to the actor, harms anyone. */
+/**
+ * From now on, exceptions from inspectors of the actor's system and from subscribers of the actor are reported and not raised.
+ */
 export function guardObservers(actor: AnyActorRef, onFailed: ObserverFailed): void {
   const { system } = actor;
   const inspect = system.inspect.bind(system);

@@ -1,6 +1,7 @@
 /**
- * The bus of one route: what a handler sends and asks with. Encodes each message once and offers the frame to the outbox of
- * each that it goes to; who is there it reads from the registry.
+ * The bus of one route: the verbs by which a handler sends messages and asks about connections. Encodes each message once, and
+ * offers the frame to the outbox of each target; the registry supplies the targets. The route creates the bus; `stop` cancels
+ * every timer.
  */
 
 import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
@@ -24,7 +25,7 @@ export interface BusParts {
   readonly clock: Clock;
   readonly registry: Registry<Member>;
   readonly mailbox: Mailbox;
-  /** The queue of events that concern no connection. */
+  /** The queue of events without a connection. */
   readonly common: ConnectionQueue;
   readonly counters: Counters;
   readonly log: Logger;
@@ -35,14 +36,14 @@ export interface BusParts {
   /** Whether an `info` event without an addressee goes to each connection. */
   readonly tellsEach: () => boolean;
   readonly stats: () => Stats;
-  /** The way to the other nodes of a cluster. */
+  /** The way to other nodes of a cluster. */
   readonly remoteBus?: RemoteBus | undefined;
 }
 
-/** The line of the log for an event that `Member.forward` did not take. */
+/** The log line for an event rejected by `Member.forward`. */
 export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";
 
-const NOBODY: Receipt = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
+const NO_TARGET: Receipt = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
 
 function idOf(ref: ConnectionRef): string {
   return typeof ref === "string" ? ref : ref.id;
@@ -55,7 +56,7 @@ function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt 
 export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
   readonly #timers = new Set<Timer>();
-  #hasEnded = false;
+  #hasStopped = false;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
@@ -66,17 +67,17 @@ export class RouteBus implements Bus, LocalBus {
     return this.#sendTo(data, to, false);
   }
 
-  /** As `unicast`; on another node it may be a connection of any route. */
+  /** Like `unicast`, but reaches connections of any route on other nodes. */
   unicastToAnyRoute(data: Data, to: ConnectionRef): Receipt {
     return this.#sendTo(data, to, true);
   }
 
   broadcast(data: Data, source: ConnectionRef, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room, this.find(source), idOf(source));
+    return this.#multicast(data, options.room, this.find(source), idOf(source));
   }
 
   sendall(data: Data, options: RoomOption = {}): Receipt {
-    return this.#fan(data, options.room);
+    return this.#multicast(data, options.room);
   }
 
   deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
@@ -117,7 +118,7 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   tell(data: unknown, to?: ConnectionRef): boolean {
-    if (this.#hasEnded) return false;
+    if (this.#hasStopped) return false;
     if (to !== undefined) return this.find(to)?.tell(data) ?? false;
     const { mailbox, common, tellsEach } = this.#parts;
     return tellsEach() ? this.#tellEach(data) : mailbox.post(common, { type: "info", data });
@@ -125,10 +126,10 @@ export class RouteBus implements Bus, LocalBus {
 
   after(ms: number, data: unknown, to?: ConnectionRef): Cancel {
     checkDuration("bus.after", ms);
-    // Now: when the alarm rings there is nobody to throw at, and the process would end.
+    // Checked now: thrown from the alarm, the error would have no caller, and would end the process.
     if (to !== undefined) this.find(to);
-    if (this.#hasEnded) return () => {};
-    // A connection may go long before its alarm rings, and is not kept for it.
+    if (this.#hasStopped) return () => {};
+    // Keep the id only: the connection may close long before the alarm rings, and must not stay in memory.
     const id = to === undefined ? undefined : idOf(to);
     const timer = this.#parts.clock.after(ms, () => {
       this.#timers.delete(timer);
@@ -146,7 +147,7 @@ export class RouteBus implements Bus, LocalBus {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     checkDuration("bus.sleep", ms);
     return new Promise((resolve) => {
-      if (this.#hasEnded) return;
+      if (this.#hasStopped) return;
       const { clock, counters } = this.#parts;
       counters.sleepers++;
       const wake = (): void => {
@@ -162,7 +163,7 @@ export class RouteBus implements Bus, LocalBus {
     });
   }
 
-  /** How many wait for the clock, in channels too. */
+  /** How many calls of `sleep` are pending, in channels too. */
   get sleepers(): number {
     return this.#parts.counters.sleepers;
   }
@@ -180,21 +181,21 @@ export class RouteBus implements Bus, LocalBus {
     return this.#parts.stats();
   }
 
-  /** All that get messages, in order of opening. */
+  /** Every connection that gets messages, in order of opening. */
   targets(): Member[] {
     return targets(this.#parts.registry.all());
   }
 
-  /** The open connection of this route that is meant. */
+  /** Looks up an open connection of the route. */
   find(ref: ConnectionRef): Member | undefined {
     if (typeof ref !== "string" && typeof ref?.id !== "string")
       throw new SendallError("BAD_DATA", `connection: expected a connection or its id, got ${show(ref)}`);
     return this.#parts.registry.find(ref);
   }
 
-  /** Ends all alarms and sets no more: whoever sleeps is never woken. */
+  /** Cancels every timer and sets no more: pending sleeps never resolve. */
   stop(): void {
-    this.#hasEnded = true;
+    this.#hasStopped = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
   }
@@ -212,16 +213,16 @@ export class RouteBus implements Bus, LocalBus {
   #sendTo(data: Data, to: ConnectionRef, anyRoute: boolean): Receipt {
     const { encode, counters, remoteBus } = this.#parts;
     const frame = encode(data);
-    // A reply goes to an object of ours: no need to ask the registry.
+    // A reply goes to an object of ours: skip the look-up in the registry.
     const member = this.#isOwn(to) ? to : this.find(to);
     if (member !== undefined) return withForwarded(this.#offerTo(frame, member), remoteBus && 0);
     const id = idOf(to);
-    if (remoteBus?.isRemote(id)) return { ...NOBODY, forwarded: remoteBus.unicast(frame, id, anyRoute) };
+    if (remoteBus?.isRemote(id)) return { ...NO_TARGET, forwarded: remoteBus.unicast(frame, id, anyRoute) };
     counters.deadLetters++;
     return withForwarded(receiptOf("dead"), remoteBus && 0);
   }
 
-  /** Whether this object is a connection of this bus, which a look-alike made by a program cannot be. */
+  /** Tells a connection of this bus from a look-alike made by a program. */
   #isOwn(ref: ConnectionRef): ref is Member & ConnectionRef {
     return typeof ref === "object" && ref !== null && "home" in ref && ref.home === this;
   }
@@ -234,8 +235,8 @@ export class RouteBus implements Bus, LocalBus {
     return this.#logged(frame, receiptOf(outcome));
   }
 
-  /** @param exceptId of whom is left out on other nodes, who may be here or there */
-  #fan(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
+  /** @param exceptId left out on every node, since the connection may be open on any node */
+  #multicast(data: Data, room: string | readonly string[] | undefined, except?: Member, exceptId?: string): Receipt {
     const { encode, remoteBus } = this.#parts;
     const rooms = room === undefined || Array.isArray(room) ? room : [room];
     rooms?.forEach(checkRoom);
@@ -263,7 +264,7 @@ export class RouteBus implements Bus, LocalBus {
   }
 }
 
-/** Of one message to one connection. */
+/** The receipt for a message to a single connection. */
 function receiptOf(outcome: Outcome): Receipt {
   return {
     targeted: 1,

@@ -1,4 +1,4 @@
-/** Checks of what a program hands to the verbs: names of rooms, durations. */
+/** Validates arguments of the bus and of connections: names of rooms, durations. */
 import { SendallError } from "../../api/errors.js";
 import { MAX_NAME_LENGTH } from "../../api/names.js";
 import { show } from "../../runtime/show.js";
@@ -10,14 +10,14 @@ export function checkRoom(room: unknown): asserts room is string {
   throw new SendallError("BAD_ROOM", `room: expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${got}`);
 }
 
-/** V8 copies a substring below this length; a longer substring keeps the whole string from which it was cut. */
+/** V8 copies shorter substrings; a longer substring keeps the whole source string in memory. */
 const COPIED_BELOW = 13;
 
-/** The name as a separate string: a name cut out of a message would keep that message alive as long as the room. */
+/** Copies the name: a name cut out of a message would keep the message in memory as long as the room. */
 export function ownName(room: string): string {
   if (room.length < COPIED_BELOW) return room;
   const copy = Buffer.from(room).toString();
-  // Half of a surrogate pair has no UTF-8.
+  // A lone surrogate has no UTF-8.
   return copy === room ? copy : Buffer.from(room, "utf16le").toString("utf16le");
 }
 

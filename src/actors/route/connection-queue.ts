@@ -1,6 +1,6 @@
 /**
- * The queue of one connection in a mailbox: its events in order, with what the mailbox counts of them. A mailbox makes one for each
- * connection, and is the only code that fills and empties a queue.
+ * The event queue of one connection in a mailbox, with the counters of the mailbox. The mailbox creates a queue for each
+ * connection, and is the only code to fill and empty queues. A queue ends with the connection.
  */
 import { Fifo } from "../../runtime/fifo.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
@@ -9,30 +9,30 @@ import type { Target } from "./runner.js";
 
 /** The connection of a queue: told when the queue is full, when there is room again, and of the first and last event. */
 export interface QueueOwner {
-  /** Told of what the handler leaks in the connection's events. */
+  /** Receives what the handler leaks in the connection's events. */
   readonly leakOwner: LeakOwner;
   readonly isOpen: boolean;
   pause(): void;
   resume(): void;
   /** The connection's `open` is handled next. */
   announce(): void;
-  /** What waited in the queue when `HandlerActor.catchUp` was called has been handled. */
+  /** The events waiting when `HandlerActor.catchUp` was called have been handled. */
   caughtUp(): void;
   /** The connection's `closed` has been handled. */
   onClosedHandled(): void;
 }
 
-/** An event on its way to the handler. */
+/** An event waiting for the handler. */
 export interface Posted {
   readonly event: MailboxEvent;
   readonly queue: ConnectionQueue;
-  /** How many bytes of the peer the event holds. */
+  /** The size of the peer's data in the event. */
   readonly bytes: number;
-  /** An `info` event that was meant for all connections. */
+  /** An `info` event for every connection. */
   readonly isForwarded: boolean;
 }
 
-/** Queues of one group have at most one event under way, all together. */
+/** A group of queues with at most one event under way at a time. */
 export class SerialGroup {
   isBusy = false;
   /** Queues whose turn came while the group was busy. */
@@ -41,17 +41,17 @@ export class SerialGroup {
 
 export class ConnectionQueue extends Fifo<Posted> {
   readonly owner: QueueOwner | undefined;
-  /** Absent where the handler takes one event at a time in any case. */
+  /** Absent if the handler takes a single event at a time in any case. */
   readonly group: SerialGroup | undefined;
-  /** The code that handles these events, if not the route's handler. */
+  /** The code for the queue's events, if not the route's handler. */
   readonly target: Target | undefined;
-  /** What waits of the peer: messages, and their bytes with `EVENT_BYTES` for each. */
+  /** Waiting messages of the peer, and their bytes with `EVENT_BYTES` for each message. */
   messages = 0;
   bytes = 0;
-  /** `info` events that were meant for all connections. */
+  /** Waiting `info` events for every connection. */
   forwarded = 0;
   isPaused = false;
-  /** Entries in the mailbox's order: valid ones, and older ones to be skipped. */
+  /** Entries in the mailbox's order: `entries` are valid, and `skipped` older entries are to be skipped. */
   entries = 0;
   skipped = 0;
   /** More than `lowWaterEvents` wait: the queue has a single entry, which goes to the end after each event. */
@@ -60,7 +60,7 @@ export class ConnectionQueue extends Fifo<Posted> {
   blocked = 0;
   /** An event of the queue is being awaited. */
   isUnderWay = false;
-  /** How many events are to be handled before the owner is told that it has caught up; 0 if nothing is to be told. */
+  /** How many events must be handled before `owner.caughtUp` is called; 0 if no call is due. */
   behind = 0;
 
   constructor(owner: QueueOwner | undefined, group: SerialGroup | undefined, target: Target | undefined) {

@@ -1,4 +1,7 @@
-/** What one route has done since its start; `stats()` reads it. Counted where it happens. */
+/**
+ * The counters of one route since the start of the server. Each part of the route increments a counter where an event occurs;
+ * `stats()` reads the counters.
+ */
 import type { Failure, Stats } from "../../api/stats.js";
 
 const MAX_FAILURES = 100;
@@ -10,7 +13,7 @@ export class Counters {
   deadLetters = 0;
   refused = 0;
   slowConsumers = 0;
-  /** How many wait for the clock in `bus.sleep`, now. */
+  /** How many calls of `bus.sleep` are pending. */
   sleepers = 0;
   readonly failures: Failure[] = [];
 
@@ -20,7 +23,7 @@ export class Counters {
   }
 }
 
-/** The numbers of several routes together. */
+/** Adds up the numbers of several routes. */
 export function sumStats(all: readonly Stats[]): Stats {
   const sum = (count: (stats: Stats) => number): number => all.reduce((total, stats) => total + count(stats), 0);
   return {

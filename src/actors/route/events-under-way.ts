@@ -1,6 +1,6 @@
 /**
- * The events of a route whose promises are not settled: times each by `handlerTimeoutMs`, reports slow ones to the log, and gives the
- * result to the handler actor, which makes one of these. An entry ends when the promise settles, or the time is up.
+ * The events of a route with unsettled promises: limits each event to `handlerTimeoutMs`, logs slow events, and gives each result
+ * to the handler actor. The handler actor creates one `EventsUnderWay`; an event ends when the promise settles or the time is up.
  */
 import { SendallError } from "../../api/errors.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
@@ -15,17 +15,17 @@ export interface EventsUnderWayParts {
   readonly timeoutMs: number;
   readonly onDone: (result: unknown, event: MailboxEvent, queue: ConnectionQueue) => void;
   readonly onFailed: (error: unknown, event: MailboxEvent, queue: ConnectionQueue, startedAt: number) => void;
-  /** An event has ended, before its result is given. */
+  /** Called when an event has ended, before `onDone` or `onFailed`. */
   readonly onEnded: (queue: ConnectionQueue) => void;
-  /** An event need not be waited for any longer, so long as its connection is there. */
-  readonly onFreed: (queue: ConnectionQueue) => void;
+  /** The time limit of an event was lifted: the event need not be awaited while the connection is open. */
+  readonly onUntimed: (queue: ConnectionQueue) => void;
 }
 
 export interface PendingEvent {
   readonly event: MailboxEvent;
   readonly queue: ConnectionQueue;
   readonly startedAt: number;
-  /** Absent while the event may take any time. */
+  /** Absent while the event has no time limit. */
   timer: Timer | undefined;
 }
 
@@ -35,9 +35,9 @@ const TOO_LATE = "the server closed before it was finished";
 
 export class EventsUnderWay {
   readonly #parts: EventsUnderWayParts;
-  /** A field, since the handler asks for its size before each event. */
+  /** A field, since the handler reads the size before each event. */
   readonly pending: Set<PendingEvent> = new Set();
-  /** The pending events that may take any time as long as their connection is there. */
+  /** Pending events without a time limit, each while the connection is open. */
   readonly #untimed = new Map<ConnectionQueue, PendingEvent>();
   #isWaitingSkipped = false;
 
@@ -45,7 +45,7 @@ export class EventsUnderWay {
     this.#parts = parts;
   }
 
-  /** Whether an event is under way that has to end in time. */
+  /** Whether an event with a time limit is under way. */
   get isAwaiting(): boolean {
     return this.pending.size > this.#untimed.size;
   }
@@ -55,46 +55,46 @@ export class EventsUnderWay {
     return Array.from(this.pending, ({ event }) => event);
   }
 
-  /** Whether the queue's event under way may take any time. */
+  /** Whether the queue's event under way has no time limit. */
   isUntimed(queue: ConnectionQueue): boolean {
     return this.#untimed.has(queue);
   }
 
   await(result: PromiseLike<unknown>, event: MailboxEvent, queue: ConnectionQueue): void {
-    this.#time(this.#follow(result, event, queue));
+    this.#startTimer(this.#follow(result, event, queue));
   }
 
-  /** As `await`, for an event whose runner may lift the time limit. */
+  /** Like `await`, for an event whose runner may lift the time limit. */
   defer(deferred: DeferredTimeout, event: MailboxEvent, queue: ConnectionQueue): void {
     const pending = this.#follow(deferred.until, event, queue);
-    if (deferred.isFree) {
-      this.#free(pending);
+    if (deferred.isUntimed) {
+      this.#setUntimed(pending);
       return;
     }
-    this.#time(pending);
-    deferred.onFree = () => {
+    this.#startTimer(pending);
+    deferred.onLifted = () => {
       if (!this.pending.has(pending)) return;
       pending.timer?.cancel();
       pending.timer = undefined;
-      this.#free(pending);
-      this.#parts.onFreed(queue);
+      this.#setUntimed(pending);
+      this.#parts.onUntimed(queue);
     };
   }
 
-  /** The queue's connection has gone: its event has to end in time like any other. */
+  /** The queue's connection is closing: from now on the event under way has the usual time limit. */
   onConnectionLeft(queue: ConnectionQueue): void {
     const pending = this.#untimed.get(queue);
     if (pending === undefined) return;
     this.#untimed.delete(queue);
-    this.#time(pending);
+    this.#startTimer(pending);
   }
 
-  /** The time of every timed event is up: the server is closing. */
+  /** Times out every event with a time limit: the server is closing. */
   timeOutTimed(): void {
     for (const pending of this.pending) if (pending.timer !== undefined) this.#timeOut(pending, TOO_LATE);
   }
 
-  /** The time of every event is up, and so is that of each later one at its start. */
+  /** Times out every event now, and each later event at its start. */
   skipWaiting(): void {
     this.timeOutAll();
     this.#isWaitingSkipped = true;
@@ -104,13 +104,13 @@ export class EventsUnderWay {
     for (const pending of this.pending) this.#timeOut(pending, TOO_LATE);
   }
 
-  #free(pending: PendingEvent): void {
+  #setUntimed(pending: PendingEvent): void {
     const { owner } = pending.queue;
-    if (owner === undefined || !owner.isOpen || this.#isWaitingSkipped) this.#time(pending);
+    if (owner === undefined || !owner.isOpen || this.#isWaitingSkipped) this.#startTimer(pending);
     else this.#untimed.set(pending.queue, pending);
   }
 
-  #time(pending: PendingEvent): void {
+  #startTimer(pending: PendingEvent): void {
     const { clock, timeoutMs } = this.#parts;
     if (this.#isWaitingSkipped) this.#timeOut(pending, TOO_LATE);
     else pending.timer = clock.after(Math.min(SLOW_MS, timeoutMs), () => this.#onSlow(pending));
@@ -123,17 +123,17 @@ export class EventsUnderWay {
     queue.isUnderWay = true;
     if (queue.group !== undefined) queue.group.isBusy = true;
     const done = (value: unknown): void => {
-      if (this.#end(pending)) onDone(value, event, queue);
+      if (this.#remove(pending)) onDone(value, event, queue);
     };
     const failed = (error: unknown): void => {
-      if (this.#end(pending)) onFailed(error, event, queue, pending.startedAt);
+      if (this.#remove(pending)) onFailed(error, event, queue, pending.startedAt);
       else
         log.warn(
           { err: error, event: event.type, connection: event.connection?.id },
           "a handler failed after its timeout",
         );
     };
-    // A promise of another library may throw where it should reject, also when `then` is read.
+    // A promise of another library may throw instead of rejecting, even when `then` is read.
     try {
       Promise.resolve(result).then(done, failed);
     } catch (error) {
@@ -153,13 +153,13 @@ export class EventsUnderWay {
   }
 
   #timeOut(pending: PendingEvent, why: string): void {
-    if (!this.#end(pending)) return;
+    if (!this.#remove(pending)) return;
     const error = new SendallError("HANDLER_TIMEOUT", `the "${pending.event.type}" event: ${why}`);
     this.#parts.onFailed(error, pending.event, pending.queue, pending.startedAt);
   }
 
-  /** @returns `false` if the event had ended already: its time was up, or the server has stopped */
-  #end(pending: PendingEvent): boolean {
+  /** @returns `false` if the event had ended already: by timeout, or because the server has stopped */
+  #remove(pending: PendingEvent): boolean {
     pending.timer?.cancel();
     if (!this.pending.delete(pending)) return false;
     const { queue } = pending;

@@ -1,6 +1,6 @@
 /**
- * Counts failures against the connection or handler that caused them: more than `intensity` within `periodMs` are too many (design,
- * supervision). The route asks at each failure.
+ * The failure budget of each connection or handler: more than `intensity` failures within `periodMs` exceed the budget.
+ * `Supervision` spends from a budget at each failure; a budget lasts as long as the connection or handler.
  */
 
 export interface Intensity {
@@ -8,37 +8,37 @@ export interface Intensity {
   readonly periodMs: number;
 }
 
-/** When an event failed, and what time it took from the events behind it. */
+/** When an event failed, and how long the event delayed the events behind. */
 export interface FailedAt {
   readonly now: number;
   /** How long the failed event was under way. */
   readonly tookMs: number;
-  /** Stands for the events that are handled one after another with the failed one. */
-  readonly line: object;
+  /** Stands for the serial sequence to which the failed event belongs. */
+  readonly sequence: object;
 }
 
 /**
- * The period leaves out the time that failing events took, since nothing else of their line could fail meanwhile: a message that hangs
- * until `handlerTimeoutMs`, which is longer than the period, counts as much as a message that throws at once.
+ * The period leaves out the time taken by failing events, since nothing else of the sequence could fail meanwhile: a message that
+ * hangs until `handlerTimeoutMs`, which is longer than the period, counts as much as a message that throws at once.
  */
 export class FailureBudget<K extends object> {
   readonly #limits: Intensity;
   readonly #times = new WeakMap<K, number[]>();
-  /** How much time failing events have taken, by line. */
+  /** How much time failing events have taken, by sequence. */
   readonly #lostMs = new WeakMap<object, number>();
 
   constructor(limits: Intensity) {
     this.#limits = limits;
   }
 
-  /** @returns whether that was one too many */
-  spend(whom: K, { now, tookMs, line }: FailedAt): boolean {
-    const lostMs = (this.#lostMs.get(line) ?? 0) + tookMs;
-    this.#lostMs.set(line, lostMs);
+  /** @returns whether the budget is exceeded */
+  spend(culprit: K, { now, tookMs, sequence }: FailedAt): boolean {
+    const lostMs = (this.#lostMs.get(sequence) ?? 0) + tookMs;
+    this.#lostMs.set(sequence, lostMs);
     const at = now - lostMs;
-    const recent = (this.#times.get(whom) ?? []).filter((earlier) => at - earlier < this.#limits.periodMs);
+    const recent = (this.#times.get(culprit) ?? []).filter((earlier) => at - earlier < this.#limits.periodMs);
     recent.push(at);
-    this.#times.set(whom, recent);
+    this.#times.set(culprit, recent);
     return recent.length > this.#limits.intensity;
   }
 }

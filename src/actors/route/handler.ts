@@ -1,7 +1,7 @@
 /**
- * The handler actor of a route: takes events out of the mailbox and runs the user's code for each, guarded; no other code does so.
- * One event at a time, or one for each connection (contract 2). A failure is handed to the route's supervision, which also runs
- * `init` and `stop`.
+ * The handler actor of a route: takes events out of the mailbox, and is the only code to run the user's code for events, guarded.
+ * Handles a single event at a time, or one for each connection (contract 2). Failures go to the route's supervision. The route
+ * creates the actor, runs `init` before the first event, and stops the actor at shutdown.
  */
 import type { Clock } from "../../runtime/clock.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
@@ -17,7 +17,7 @@ import type { HandlerObserver } from "./observer.js";
 import { DeferredTimeout, type Target } from "./runner.js";
 
 export interface HandlerActorParts {
-  /** The code that runs, except for queues that have a target themselves. */
+  /** The code for every queue without a `target`. */
   readonly target: Target;
   readonly mailbox: Mailbox;
   readonly turn: Turn;
@@ -35,19 +35,19 @@ export interface HandlerActorParts {
   readonly onCrash: (error: unknown) => void;
 }
 
-/** The time is looked at after this many events. */
+/** The clock is read after this many events. */
 const CHECK_EVERY = 32;
 
 export class HandlerActor implements Runnable {
   readonly #parts: HandlerActorParts;
   readonly #underWay: EventsUnderWay;
-  /** Called when no event waits and none is under way; set while a step of stopping waits for that. */
+  /** Called when no event waits and none is under way; set while a step of the shutdown waits. */
   onIdle: (() => void) | undefined = undefined;
   #isHeld = true;
-  /** When the events that are handled now began, or the last of them failed: the next failure has taken no longer. */
+  /** When the current batch of events began or last failed: no later event of the batch can have taken longer. */
   #runningSince = 0;
-  /** The user's code is on the stack: the caller may be that code. */
-  #isInside = false;
+  /** The user's code is on the stack, and may be the caller. */
+  #isRunningUserCode = false;
 
   constructor(parts: HandlerActorParts) {
     this.#parts = parts;
@@ -60,20 +60,20 @@ export class HandlerActor implements Runnable {
       onFailed: (error, event, queue, startedAt) => this.#failed(error, event, queue, startedAt),
       onEnded: (queue) => {
         if (queue.group !== undefined) mailbox.release(queue.group);
-        // Runs what waits in a microtask, so that what settles here is done first.
+        // Waiting events run in a microtask, after the settled event is finished here.
         Promise.resolve().then(() => turn.settled(this));
       },
-      onFreed: (queue) => {
+      onUntimed: (queue) => {
         if (queue.behind === 1) this.#countDown(queue);
-        // `finished` may have waited for this event alone.
+        // `RouteShutdown.finished` may be waiting for this event only.
         this.wake();
       },
     });
   }
 
-  /** Whether an event is awaited or waits. */
+  /** Whether an event is awaited or waiting. */
   get isBusy(): boolean {
-    return this.#isInside || this.#underWay.isAwaiting || this.#parts.mailbox.size > 0;
+    return this.#isRunningUserCode || this.#underWay.isAwaiting || this.#parts.mailbox.size > 0;
   }
 
   /** The events under way, oldest first. */
@@ -85,7 +85,7 @@ export class HandlerActor implements Runnable {
     this.#parts.turn.wake(this);
   }
 
-  /** No event is taken until `init` has run, and while `init` runs again. */
+  /** Takes no event until `init` has run, for the first time or again. */
   hold(): void {
     this.#isHeld = true;
   }
@@ -104,7 +104,7 @@ export class HandlerActor implements Runnable {
       if (concurrency === "serial" && this.#underWay.pending.size > 0) return "awaiting";
       if (done > 0 && done % CHECK_EVERY === 0 && clock.now() - startedAt >= LONG_TURN_MS) return "more";
       const posted = mailbox.take();
-      if (posted === undefined) return this.#rest();
+      if (posted === undefined) return this.#onMailboxEmpty();
       try {
         this.#handle(posted);
       } catch (error) {
@@ -115,37 +115,37 @@ export class HandlerActor implements Runnable {
     return "more";
   }
 
-  /** What is under way is given up now: the server is closing and goes on to the goodbyes. */
+  /** Times out the awaited events: the server goes on to close the connections. */
   timeOutPending(): void {
     this.#underWay.timeOutTimed();
   }
 
-  /** The connection of a queue has gone. */
+  /** The connection of a queue is closing. */
   onConnectionLeft(queue: ConnectionQueue): void {
     this.#underWay.onConnectionLeft(queue);
   }
 
-  /** Tells the queue's owner (`caughtUp`) once what waits in the queue by now has been handled. */
+  /** Calls the queue owner's `caughtUp` after the events waiting in the queue now have been handled. */
   catchUp(queue: ConnectionQueue): void {
-    // Code that takes its time without a message to answer may do so for ever.
+    // With an empty queue, do not wait for an event without a time limit: such an event may last for ever.
     const isAwaited = queue.isUnderWay && !(queue.size === 0 && this.#underWay.isUntimed(queue));
     queue.behind = queue.size + (isAwaited ? 1 : 0);
     if (queue.behind === 0) queue.owner?.caughtUp();
   }
 
-  /** From now on events are handled one after another without waiting for any. */
+  /** From now on, handles events without awaiting any result. */
   skipWaiting(): void {
     this.#underWay.skipWaiting();
     this.wake();
   }
 
-  /** Takes no event any more. */
+  /** Times out the pending events, and takes no more. */
   stop(): void {
     this.#underWay.timeOutAll();
     this.#isHeld = true;
   }
 
-  #rest(): "idle" | "awaiting" {
+  #onMailboxEmpty(): "idle" | "awaiting" {
     if (this.onIdle !== undefined && !this.#underWay.isAwaiting) this.onIdle();
     return this.#underWay.pending.size > 0 ? "awaiting" : "idle";
   }
@@ -158,7 +158,7 @@ export class HandlerActor implements Runnable {
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
     const owner = queue.owner?.leakOwner ?? leakOwner;
-    this.#isInside = true;
+    this.#isRunningUserCode = true;
     try {
       const result = runContexts.run({ owner, event: event.type }, runner.handle, event, bus);
       if (result === undefined) this.#done(result, event, queue);
@@ -169,7 +169,7 @@ export class HandlerActor implements Runnable {
       this.#failed(error, event, queue, this.#runningSince);
       this.#runningSince = this.#parts.clock.now();
     } finally {
-      this.#isInside = false;
+      this.#isRunningUserCode = false;
     }
   }
 

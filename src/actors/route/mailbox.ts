@@ -1,6 +1,7 @@
 /**
- * The handler's mailbox: one for each route, with a queue for each connection. Receivers post into the mailbox, the handler actor
- * takes out of it. The mailbox decides the order of events, and tells a queue when its connection has to pause (contract 2, 5, 11).
+ * The mailbox of a handler, with a queue for each connection. Receivers post events; the handler actor takes events out. The
+ * mailbox decides the order of events, and tells a queue when the connection has to pause (contract 2, 5, 11). Each route has one
+ * mailbox, for the life of the route.
  */
 import { Fifo } from "../../runtime/fifo.js";
 import { EVENT_BYTES } from "../../transport/paused-bytes.js";
@@ -18,11 +19,11 @@ export interface MailboxLimits {
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #order = new Fifo<ConnectionQueue>();
-  /** Entries that came up while their group was busy and may go now: the oldest of all. */
+  /** Entries once blocked by a busy group and free now; older than every entry in `#order`. */
   readonly #released = new Fifo<ConnectionQueue>();
-  /** Events that concern no connection. */
+  /** The queue of events without a connection. */
   readonly common: ConnectionQueue = this.createQueue(undefined, new SerialGroup());
-  /** Told of each event that is posted; set by the route once its handler is made. */
+  /** Woken at each posted event; set by the route after creating the handler. */
   consumer: { wake(): void } | undefined;
   #size = 0;
   #infos = 0;
@@ -46,7 +47,7 @@ export class Mailbox {
     return new ConnectionQueue(owner, group, target);
   }
 
-  /** @returns `false` for an `info` event if `maxInfo` of them wait */
+  /** @returns `false` for an `info` event if `maxInfo` such events wait */
   post(queue: ConnectionQueue, event: MailboxEvent, bytes = 0): boolean {
     if (event.type === "info") {
       if (this.#infos >= this.#limits.maxInfo) return false;
@@ -60,7 +61,7 @@ export class Mailbox {
     return true;
   }
 
-  /** Posts an `info` event that was meant for all connections. @returns `false` if `maxInfo` of them wait in this queue */
+  /** Posts an `info` event for every connection. @returns `false` if `maxInfo` such events wait in the queue */
   forward(queue: ConnectionQueue, event: MailboxEvent): boolean {
     if (queue.forwarded >= this.#limits.maxInfo) return false;
     queue.forwarded++;
@@ -68,7 +69,7 @@ export class Mailbox {
     return true;
   }
 
-  /** The next event; `undefined` if none waits, or each has to wait for an event under way. */
+  /** The next event; `undefined` if no event waits, or each waits for an event under way. */
   take(): Posted | undefined {
     for (;;) {
       const queue = this.#released.shift() ?? this.#order.shift();
@@ -92,7 +93,7 @@ export class Mailbox {
     }
   }
 
-  /** The group's event under way is settled: the next one may go. */
+  /** The group's event under way is settled: unblocks the queues of the group. */
   release(group: SerialGroup): void {
     group.isBusy = false;
     for (const queue of group.blocked) {
@@ -102,7 +103,7 @@ export class Mailbox {
     group.blocked.clear();
   }
 
-  /** Throws away what waits, except an `open` that the handler has not seen: `closed` must not come without it. */
+  /** Discards the waiting events, except an `open` not yet handled: `closed` must not come without `open`. */
   discard(queue: ConnectionQueue): void {
     const waiting = queue.takeAll();
     for (const posted of waiting) this.#uncount(posted);
@@ -116,7 +117,7 @@ export class Mailbox {
     this.#resumeIfDrained(queue);
   }
 
-  /** The connection's socket has gone: what waits will be handled, and holds nothing back. */
+  /** The transport has closed: waiting events are still handled, but there is nothing left to pause. */
   unpause(queue: ConnectionQueue): void {
     if (!queue.isPaused) return;
     queue.isPaused = false;
@@ -145,7 +146,7 @@ export class Mailbox {
     }
   }
 
-  /** A throttled queue has had its turn: whatever waits by now comes before its next event. */
+  /** Moves a throttled queue to the end of the order: everything waiting now precedes the queue's next event. */
   #yieldToOthers(queue: ConnectionQueue): void {
     queue.skipped += queue.entries;
     queue.isThrottled = queue.size > this.#limits.lowWaterEvents;
@@ -171,7 +172,7 @@ export class Mailbox {
   }
 }
 
-/** Events that a peer can send in any number. */
+/** Events which a peer can send in any number. */
 function isFromPeer({ type }: MailboxEvent): boolean {
   return type === "message" || type === "ping" || type === "pong";
 }

@@ -1,8 +1,11 @@
-/** A connection as the bus of its route sees the connection. */
+/**
+ * The view of a connection for a bus: `Member` is what the bus of a route needs of a connection. Implemented by `LiveConnection`,
+ * and by the subscriptions of channels.
+ */
 import type { Connection, Data } from "../../api/connection.js";
 import type { Frame } from "../../transport/frame.js";
 
-/** What became of a message at one connection's outbox. */
+/** The result of offering a message to a connection's outbox. */
 export type Outcome = "queued" | "dropped" | "dead";
 
 export interface Outbox {
@@ -11,22 +14,22 @@ export interface Outbox {
 }
 
 export interface Member extends Connection {
-  /** The bus that the member belongs to. */
+  /** The bus of the member. */
   readonly home: object;
-  /** The connection is open and its `open` event has come to the handler: no message arrives before `open` could greet the peer. */
+  /** The connection is open and the handler has seen `open`: no message arrives before the handler could greet the peer. */
   readonly isTarget: boolean;
   readonly outbox: Outbox;
   /** Posts an `info` event about the connection. */
   tell(data: unknown): boolean;
-  /** Posts an `info` event that was meant for all connections: the event counts as waiting for this connection alone. */
+  /** Posts an `info` event for every connection: counts as waiting for this connection alone. */
   forward(data: unknown): boolean;
-  /** Sends a pong that no ping has asked for (RFC 6455 section 5.5.3). */
+  /** Sends an unsolicited pong (RFC 6455 section 5.5.3). */
   pong(data?: Data): boolean;
   /** Stops reading the socket until `resume` has been called as often as `pause`. */
   pause(): void;
   resume(): void;
-  /** The socket is paused, so the peer's silence is ours. */
-  readonly isHeld: boolean;
+  /** The socket is paused by our side, so the peer's silence means nothing. */
+  readonly isPaused: boolean;
   /** Messages of the peer wait for the handler: the peer is not silent. */
-  readonly hasWaiting: boolean;
+  readonly hasWaitingMessages: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * The connections of one route: those that are open, by id and by room, and those that are closing and whose `closed` event has not been
- * handled. Connections register here; the route, the bus and the explorer of tests read.
+ * The connections of one route: open connections, by id and by room, and closing connections, each until the `closed` event has
+ * been handled. Connections register here; the route and the bus read.
  */
 import { type Registered, Registry } from "./registry.js";
 
@@ -11,13 +11,9 @@ export interface Resident extends Registered {
 export class Population<R extends Resident> extends Registry<R> {
   readonly #closing = new Set<R>();
 
-  /** Every connection whose `closed` has not been handled, open ones first. */
+  /** Every connection without a handled `closed`, open connections first. */
   present(): R[] {
     return [...this.all(), ...this.#closing];
-  }
-
-  findPresent(id: string): R | undefined {
-    return this.find(id) ?? [...this.#closing].find((resident) => resident.id === id);
   }
 
   get isEmpty(): boolean {

@@ -1,4 +1,7 @@
-/** Who is there: the connections of one route by id, from the handshake on, and the rooms they are in. Open ones only. */
+/**
+ * The open connections of a route or a channel, by id and by room. Connections are added at the handshake, and removed when
+ * closing begins.
+ */
 
 import type { ConnectionRef } from "../../api/connection.js";
 import type { RemoteBus } from "../../cluster/remote-bus.js";
@@ -12,7 +15,7 @@ export class Registry<M extends Registered> {
   readonly #rooms = new Map<string, Set<M>>();
   readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
-  /** @param onOccupancyChanged told of the first member, in a room or at all, and of the end of the last one */
+  /** @param onOccupancyChanged told when a room, or the registry as a whole, gets the first member or loses the last */
   constructor(onOccupancyChanged?: RemoteBus["onOccupancyChanged"]) {
     this.#onOccupancyChanged = onOccupancyChanged;
   }
@@ -30,7 +33,7 @@ export class Registry<M extends Registered> {
     if (this.#byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
   }
 
-  /** Forgets a member and takes it out of `rooms`. */
+  /** Removes a member, also from `rooms`. */
   remove(member: M, rooms: Iterable<string>): void {
     if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);

@@ -1,4 +1,7 @@
-/** Runs a handler's `init` again after a failure: for a route, or for one of its channels. Its events wait meanwhile. */
+/**
+ * Runs a handler's `init` again after a failure, for a route or for a channel, while events wait. A run ends when `init` settles
+ * or the time is up.
+ */
 
 import { SendallError } from "../../api/errors.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
@@ -8,15 +11,15 @@ export interface RestartParts {
   /** How long `init` may take. */
   readonly timeoutMs: number;
   readonly init: () => Promise<void>;
-  /** Events need not wait any more. */
+  /** Called when events need no longer wait. */
   readonly onEnded: () => void;
-  /** Told after that. @param tookMs how long `init` ran */
+  /** Called after `onEnded`. @param tookMs how long `init` ran */
   readonly onFailed: (error: unknown, tookMs: number) => void;
 }
 
 export class Restart {
   readonly #parts: RestartParts;
-  /** For as long as `init` runs: another run, or the end, makes its result count no more. */
+  /** Set while `init` runs; after another run or `stop`, the result of the earlier run is ignored. */
   #timer: Timer | undefined;
 
   constructor(parts: RestartParts) {
@@ -45,7 +48,7 @@ export class Restart {
     );
   }
 
-  /** It is waited for no longer. */
+  /** Stops waiting for `init`. */
   stop(): void {
     if (this.#timer === undefined) return;
     this.#timer.cancel();

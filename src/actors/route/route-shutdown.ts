@@ -1,4 +1,4 @@
-/** How one route stops: steps that the server calls in turn, for all routes together (`server/shutdown.ts`). */
+/** The shutdown of one route, in steps. `server/shutdown.ts` calls the steps in order, each for every route. */
 import type { CloseReason } from "../../api/close-codes.js";
 import type { LiveConnection } from "../connection/connection.js";
 import type { RouteMirror } from "../inspection/mirror.js";
@@ -15,7 +15,7 @@ export interface StoppingRoute {
   readonly mirror: RouteMirror;
   readonly supervision: Supervision;
   readonly restart: Restart;
-  /** Runs the handler's `stop`, if its `init` had succeeded. */
+  /** Runs the handler's `stop`, if `init` had succeeded. */
   readonly stopHandler: () => Promise<void>;
 }
 
@@ -26,18 +26,18 @@ export class RouteShutdown {
     this.#route = route;
   }
 
-  /** First: what has reached the mailbox by now is accepted, nothing after it. */
+  /** First: accepts the events already in the mailbox, and nothing later. */
   stopReceiving(): void {
     this.#route.supervision.stop();
     for (const connection of this.#route.population.present()) connection.stopReceiving();
   }
 
-  /** Second: resolves when the handler has finished its mailbox. */
+  /** Second: resolves when the handler has emptied the mailbox. */
   finished(): Promise<void> {
     return this.#until(() => !this.#route.handler.isBusy);
   }
 
-  /** Third: sends each connection what waits, then a close frame. Yields after each connection. */
+  /** Third: sends each connection the waiting messages, then a close frame. Yields after each connection. */
   *closeAll({ code, reason }: CloseReason): Generator<void> {
     this.#route.handler.timeOutPending();
     this.#route.restart.stop();
@@ -52,7 +52,7 @@ export class RouteShutdown {
     return this.#until(() => this.#route.population.isEmpty && !this.#route.handler.isBusy);
   }
 
-  /** Fifth: cuts every peer that has not answered, and no longer waits for the handler, which is still told of every end. */
+  /** Fifth: terminates every remaining connection, and no longer awaits the handler, which is still told of every end. */
   terminateAll(): void {
     this.#route.handler.skipWaiting();
     for (const connection of this.#route.population.present()) connection.terminate();
@@ -66,7 +66,7 @@ export class RouteShutdown {
     try {
       await stopHandler();
     } catch (error) {
-      supervision.note(error, "stop");
+      supervision.record(error, "stop");
     }
     for (const connection of population.present()) connection.onClosedHandled();
     mirror.stop(handler);

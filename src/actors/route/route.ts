@@ -1,8 +1,9 @@
 /**
- * One route: a handler and its connections. Puts the parts together (mailbox, population, bus, handler actor, supervision), and lets
- * connections in; `route-shutdown.ts` stops the route.
+ * One route: a handler with connections. Puts the parts together (mailbox, population, bus, handler actor, supervision), and
+ * accepts connections. The server creates the routes; `route-shutdown.ts` stops a route.
  */
-import type { AcceptedUpgrade, GatedRoute } from "../../admission/gate.js";
+import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
+import type { GatedRoute } from "../../admission/gate.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
@@ -18,7 +19,7 @@ import { LiveConnection } from "../connection/connection.js";
 import type { ConnectionParts } from "../connection/connection-parts.js";
 import type { HeartbeatSettings } from "../connection/heartbeat.js";
 import type { Inspection } from "../inspection/inspection.js";
-import { type Named, RouteMirror } from "../inspection/mirror.js";
+import { type NamedObject, RouteMirror } from "../inspection/mirror.js";
 import { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
@@ -41,10 +42,10 @@ export interface RouteInput {
   readonly log: Logger;
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
-  /** The way to the same route on the other nodes of a cluster. */
+  /** The way to the same route on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;
   readonly inspection: Inspection;
-  /** The route is closed: its handler has failed too often, or without an error has come to its end. */
+  /** The route has ended: the handler failed too often, or without an error has finished. */
   readonly onEnded: (error: unknown) => void;
   readonly observer: HandlerObserver | undefined;
 }
@@ -104,7 +105,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       onEnded: () => this.handler.release(),
       onFailed: (error, tookMs) => this.#onInitFailed(error, tookMs),
     });
-    this.mirror = new RouteMirror(input.inspection, `route:${path}`, () => this.#named());
+    this.mirror = new RouteMirror(input.inspection, `route:${path}`, () => this.#namedObjects());
     this.handler = this.#createHandler();
     this.mailbox.consumer = this.handler;
     this.shutdown = new RouteShutdown({
@@ -120,13 +121,13 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     });
   }
 
-  /** What the handler has not finished. */
+  /** The unfinished events of the handler. */
   get underWay(): UnfinishedEvent[] {
     const events = this.handler.pending.map(({ type, connection }) => ({ event: type, connection: connection?.id }));
     return this.#restart.isUnderWay ? [...events, { event: "init", connection: undefined }] : events;
   }
 
-  /** The handler has failed too often, or has come to its end: no connection is let in. */
+  /** The handler has failed too often, or has finished: no connection is accepted. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
@@ -135,27 +136,27 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     return this.settings.concurrency === "connection" ? "connection" : this.runner.concurrency;
   }
 
-  /** Runs the handler's `init`; what `init` throws rejects. */
+  /** Runs the handler's `init`; rejects with whatever `init` throws. */
   async start(): Promise<void> {
     await this.#init();
     this.#hasStarted = true;
     this.handler.release();
   }
 
-  /** A connection that the gate has let in. */
+  /** Adds a connection accepted by the gate. */
   accept(transport: Transport, accepted: AcceptedUpgrade): TransportListener {
     const connection = new LiveConnection(this, accepted, transport);
     this.population.add(connection);
     if (this.mirror.isOn) for (const [id, half] of halvesOf(connection)) this.mirror.appear(id, half);
-    connection.receiver.open();
+    connection.receiver.postOpen();
     const { id: connectionId, path, remoteAddress } = connection;
     this.log.info({ connection: connectionId, path, remoteAddress }, "connection opened");
     return connection.receiver;
   }
 
   readonly leaked = (error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void => {
-    this.#supervision.note(error, kind, connection?.id);
-    // A connection that has ended cannot be charged, and the handler is not charged for a peer's event.
+    this.#supervision.record(error, kind, connection?.id);
+    // An ended connection cannot be charged, and the handler is not charged for a peer's event.
     if (connection !== undefined || target !== undefined) this.#supervision.spend(error, target ?? this, connection);
   };
 
@@ -190,19 +191,19 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     };
   }
 
-  /** Connections stay, and events wait for `init`, at most `handlerTimeoutMs`. */
+  /** Connections stay open, and events wait for `init`, for at most `handlerTimeoutMs`. */
   restart(): void {
     if (this.#hasEnded) return;
     this.handler.hold();
     this.#restart.begin();
   }
 
-  /** The handler itself is broken: the route is closed, others go on. */
+  /** The handler itself is broken: the route is closed, but the server goes on with the remaining routes. */
   fail(error: unknown): void {
     this.#end(error ?? new Error("the handler failed"));
   }
 
-  /** What the bus, the runner and the handler actor share. */
+  /** The parts shared by the bus, the runner and the handler actor. */
   #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "remoteBus" | "encode"> {
     const { clock, counters, log, mailbox } = this;
     const { level, remoteBus } = this.#input;
@@ -231,7 +232,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       onConnectionLeft: (queue) => this.handler.onConnectionLeft(queue),
       catchUp: this.catchUp,
       failed: (error, what, connection, target = this, tookMs = 0) => {
-        this.#supervision.note(error, what, connection?.id);
+        this.#supervision.record(error, what, connection?.id);
         this.#supervision.spend(error, target, connection, tookMs);
         if (connection === undefined) this.#supervision.restartIfAsked(target);
       },
@@ -253,18 +254,18 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     });
   }
 
-  *#named(): Generator<Named> {
+  *#namedObjects(): Generator<NamedObject> {
     yield ["handler", this.handler];
     for (const connection of this.population.present()) yield* halvesOf(connection);
   }
 
-  /** What `init` leaves behind (an interval, say) and leaks a rejection later is charged to the handler. */
+  /** Runs `init` in the name of the handler: a rejection leaked later, by an interval for example, is charged to the handler. */
   async #init(): Promise<void> {
     await runFor(this.leakOwner, () => this.runner.init());
   }
 
   #onInitFailed(error: unknown, tookMs: number): void {
-    this.#supervision.note(error, "init");
+    this.#supervision.record(error, "init");
     this.#supervision.spend(error, this, undefined, tookMs);
     if (!this.#supervision.isClosing) this.restart();
   }
@@ -275,19 +276,19 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.fail(error);
   }
 
-  /** Without an error the handler has come to its end, as a machine does in a final state. */
+  /** Without an error the handler has finished, as a machine does in a final state. */
   #end(error: unknown): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
     for (const connection of this.population.present()) connection.close(code, reason);
-    // If `init` held the handler and never succeeded: the goodbyes are still said, with the state of before.
+    // If `init` still holds the handler, the `closed` events are handled with the state from before.
     this.#restart.stop();
     this.#input.onEnded(error);
   }
 }
 
-function* halvesOf(connection: LiveConnection): Generator<Named> {
+function* halvesOf(connection: LiveConnection): Generator<NamedObject> {
   yield [`receiver:${connection.id}`, connection.receiver];
   yield [`sender:${connection.id}`, connection.outbox];
 }

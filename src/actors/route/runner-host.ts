@@ -1,4 +1,4 @@
-/** What surrounds a runner: its route, or its channel. */
+/** The host of a runner: a route, or a channel. The host creates the runner, and both end together. */
 import type { Connection, ConnectionId, Data } from "../../api/connection.js";
 import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
@@ -12,9 +12,9 @@ import type { Counters } from "./counters.js";
 import type { Mailbox } from "./mailbox.js";
 import type { Target } from "./runner.js";
 
-/** What a runner finds around it: its route, or the channel that it is for. */
+/** What a route or a channel provides to a runner. */
 export interface RunnerHost {
-  /** Names it in the log and among the actors. */
+  /** The name in the log and among the actors. */
   readonly name: string;
   readonly bus: RouteBus;
   readonly mailbox: Mailbox;
@@ -25,23 +25,26 @@ export interface RunnerHost {
   /** Whether events and frames are logged. */
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
-  /** The way to the same bus on other nodes, if there are any. */
+  /** The way to the same bus on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;
-  /** A message as it goes out to the connections of `bus`; throws `BAD_DATA`. */
+  /** Encodes a message for the connections of `bus`; throws `BAD_DATA`. */
   encode(data: Data): Frame;
-  /** Runs the user's code outside any event: what it leaks is the handler's own. */
+  /** Runs the user's code outside any event: leaks are charged to the handler. */
   run<R>(code: () => R): R;
   /**
-   * The user's code has leaked a rejection or an exception: in an event of this connection; without one, outside any event of this
-   * target; without either in an event of a connection that has ended since, so that nobody is charged.
+   * The user's code has leaked a rejection or an exception. With `connection`: in an event of the connection. With `target` only:
+   * outside any event of the target. With neither: in an event of a connection that has ended since, so no budget is charged.
    */
   leaked(error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void;
-  /** A connection with a lane of its own is no target any more: no patience with what is under way. */
-  onConnectionLeft(lane: ConnectionQueue): void;
-  /** Tells the lane's owner once what waits in the lane by now has been handled. */
-  catchUp(lane: ConnectionQueue): void;
-  /** The user's code has failed outside any event, `what` names where: charged to the connection, or without one to the handler. */
+  /** A connection with a separate queue is closing: the event under way gets the usual time limit. */
+  onConnectionLeft(queue: ConnectionQueue): void;
+  /** Calls the queue owner's `caughtUp` after the events waiting in the queue now have been handled. */
+  catchUp(queue: ConnectionQueue): void;
+  /**
+   * The user's code has failed outside any event, at the place named by `what`. Charged to the connection if given, else to the
+   * handler.
+   */
   failed(error: unknown, what: string, connection?: Connection, target?: Target, tookMs?: number): void;
-  /** The handler has come to its end, or with an error has failed too often: everybody is closed, and nobody let in any more. */
+  /** The handler has finished, or with an error has failed too often: closes every connection, and accepts no more. */
   end(error?: unknown): void;
 }

@@ -1,6 +1,6 @@
 /**
- * What stands between the handler actor and the user's code: each shape of handler is turned into a {@link Runner}, by
- * `handlers/`, for the host that `actors/` gives it.
+ * The contract between the handler actor and the user's code: `handlers/` turns each shape of handler into a {@link Runner}, for
+ * a host from `actors/`. A runner ends with its host.
  */
 
 import type { Bus } from "../../api/bus.js";
@@ -8,78 +8,82 @@ import type { Connection } from "../../api/connection.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { MailboxEvent } from "./mailbox-event.js";
 
-/** What the handler actor runs. */
+/** The user's code in the form run by the handler actor. */
 export interface Runner {
-  /** `"connection"`: one event at a time for each connection; else one at a time. */
+  /** `"serial"`: a single event at a time; `"connection"`: a single event at a time for each connection. */
   readonly concurrency: "serial" | "connection";
-  /** Whether it takes `ping` and `pong` events. */
+  /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
-  /** Whether what is told to nobody in particular is told to each connection. */
+  /** Whether an `info` event without an addressee goes to each connection. */
   readonly tellsEach?: boolean;
   /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
   init(): void | Promise<void>;
-  /** Runs the user's code for one event; called without `this`. */
+  /** Runs the user's code for an event; called without `this`. */
   readonly handle: (event: MailboxEvent, bus: Bus) => unknown;
-  /** What `handle` returned, once it is settled; not called for an event that failed or took too long. */
+  /** Receives the settled result of `handle`; not called if the event failed or took too long. */
   settled?(result: unknown): void;
-  /** An event of a connection has failed. @returns `true` if that has been dealt with, so that nobody is charged */
+  /** An event of a connection has failed. @returns `true` if the runner has dealt with the failure, so no budget is charged */
   failed?(connection: Connection): boolean;
-  /** A connection is no target any more. What still waits from it is discarded if it was our side that closed. */
+  /**
+   * A connection is no longer a target. @param isDiscarded our side has closed: waiting events of the connection are discarded
+   */
   onConnectionLeft?(connection: Connection, isDiscarded: boolean): void;
-  /** The connection's events so far are handled. MUST call `done` once what became of them within the runner is handled, too. */
+  /** The connection's events so far are handled. MUST call `done` once the resulting work within the runner is finished, too. */
   caughtUp?(connection: Connection, done: () => void): void;
-  /** How many rooms it has made beside those of the route. */
+  /** How many rooms the runner has made besides the rooms of the route. */
   roomCount?(): number;
-  /** The last call. */
+  /** Called last. */
   stop(): void | Promise<void>;
 }
 
-/** Returned by {@link Runner.handle} for what may take as long as it likes, at once or later, while its connection is there. */
+/**
+ * Returned by {@link Runner.handle} for an event whose time limit can be lifted, at once or later, while the connection is open.
+ */
 export class DeferredTimeout {
   readonly until: Promise<void>;
   /** Settle `until`. */
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
-  #isFree: boolean;
-  #onFree = (): void => {};
+  #isUntimed: boolean;
+  #onLifted = (): void => {};
 
-  /** @param isFree whether it may from the beginning */
-  constructor(isFree: boolean) {
+  /** @param isUntimed whether there is no time limit from the beginning */
+  constructor(isUntimed: boolean) {
     let [done, failed]: [() => void, (error: unknown) => void] = [() => {}, () => {}];
     this.until = new Promise((resolve, reject) => {
       [done, failed] = [resolve, reject];
     });
     this.done = done;
     this.failed = failed;
-    this.#isFree = isFree;
+    this.#isUntimed = isUntimed;
   }
 
-  get isFree(): boolean {
-    return this.#isFree;
+  get isUntimed(): boolean {
+    return this.#isUntimed;
   }
 
-  /** From now on it may take as long as it likes. */
-  free(): void {
-    this.#isFree = true;
-    this.#onFree();
+  /** Lifts the time limit. */
+  lift(): void {
+    this.#isUntimed = true;
+    this.#onLifted();
   }
 
-  /** The handler actor is told when it is freed. */
-  set onFree(listener: () => void) {
-    this.#onFree = listener;
+  /** Set by the handler actor, and called by `lift`. */
+  set onLifted(listener: () => void) {
+    this.#onLifted = listener;
   }
 }
 
-/** Whose code handles the events of a lane, and what becomes of it when it fails. */
+/** The code for the events of a queue, and the steps after a failure of the code. */
 export interface Target {
   readonly runner: Runner;
   readonly bus: Bus;
-  /** `"serial"`: its events are handled one after another; `"connection"`: so are those of each connection. */
+  /** `"serial"`: events are handled one after another; `"connection"`: only events of the same connection are. */
   readonly concurrency: Runner["concurrency"];
-  /** Told of what its code leaks outside any event of a connection. */
+  /** Receives leaks outside any event of a connection. */
   readonly leakOwner: LeakOwner;
-  /** Runs `init` again (`supervise.strategy: "restart"`); events wait for it. */
+  /** Runs `init` again (`supervise.strategy: "restart"`) while events wait. */
   restart(): void;
-  /** It has failed too often. */
+  /** The code has failed too often. */
   fail(error: unknown): void;
 }

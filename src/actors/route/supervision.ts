@@ -1,6 +1,6 @@
 /**
- * Supervision of one route: notes each failure of the user's code, and spends it from the failure budget of the connection or handler
- * that caused the failure. A budget that is used up closes the connection, or fails the target.
+ * Supervision of one route: records each failure of the user's code, and spends from the failure budget of the connection or
+ * handler at fault. A used-up budget closes the connection, or fails the target. Restarts stop when the server closes.
  */
 import { HANDLER_FAILED } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
@@ -52,7 +52,7 @@ export class Supervision {
   /** An event has failed. @param tookMs how long the event was under way */
   onEventFailed(error: unknown, event: MailboxEvent, target: Target, tookMs: number): void {
     const { connection } = event;
-    this.note(error, event.type, connection?.id, event);
+    this.record(error, event.type, connection?.id, event);
     if (connection !== undefined && target.runner.failed?.(connection)) return;
     this.spend(error, target, connection, tookMs);
     this.restartIfAsked(target);
@@ -64,14 +64,14 @@ export class Supervision {
 
   /** Without a connection the target itself has failed. */
   spend(error: unknown, target: Target, connection: Connection | undefined, tookMs = 0): void {
-    const whom = connection ?? target;
-    const line = target.concurrency === "serial" ? target : whom;
-    const isUsedUp = this.#budget.spend(whom, { now: this.#parts.clock.now(), tookMs, line });
+    const culprit = connection ?? target;
+    const sequence = target.concurrency === "serial" ? target : culprit;
+    const isUsedUp = this.#budget.spend(culprit, { now: this.#parts.clock.now(), tookMs, sequence });
     if (isUsedUp && connection !== undefined) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
     else if (isUsedUp) target.fail(error);
   }
 
-  note(error: unknown, what: string, connection?: ConnectionId, event?: MailboxEvent): void {
+  record(error: unknown, what: string, connection?: ConnectionId, event?: MailboxEvent): void {
     const { clock, counters, log, observer, settings } = this.#parts;
     log.error({ err: error, event: what, connection }, "handler failed");
     const data = event !== undefined && "data" in event && settings.keepData ? { data: cut(event.data) } : {};
@@ -82,7 +82,7 @@ export class Supervision {
   }
 }
 
-/** A copy, so that a whole message is not kept alive by its beginning. */
+/** Copied: a slice would keep the whole message in memory. */
 function cut(data: unknown): unknown {
   if (Buffer.isBuffer(data)) return Buffer.from(data.subarray(0, MAX_KEPT_BYTES));
   return cutText(typeof data === "string" ? data : show(data), MAX_KEPT_BYTES);

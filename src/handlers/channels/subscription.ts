@@ -105,11 +105,11 @@ export class Subscription implements Subscriber, Outbox {
   get isOpen(): boolean {
     return this.#isRegistered && this.#socket.isOpen;
   }
-  get isHeld(): boolean {
-    return this.#socket.isHeld;
+  get isPaused(): boolean {
+    return this.#socket.isPaused;
   }
-  get hasWaiting(): boolean {
-    return this.queue.messages > 0 || this.#socket.hasWaiting;
+  get hasWaitingMessages(): boolean {
+    return this.queue.messages > 0 || this.#socket.hasWaitingMessages;
   }
   get outbox(): Outbox {
     return this;
@@ -263,7 +263,7 @@ export class Subscription implements Subscriber, Outbox {
 
   /** A peer is not silent while any channel has paused its socket, or while messages of the socket wait. */
   #onSilence(): void {
-    if (this.isHeld || this.#socket.hasWaiting) this.#alarm?.heard();
+    if (this.isPaused || this.#socket.hasWaitingMessages) this.#alarm?.heard();
     else this.#channel.post(this, { type: "idle", connection: this });
   }
 

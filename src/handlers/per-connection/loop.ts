@@ -63,7 +63,7 @@ export class LoopActor implements ConnectionActor {
   constructor(loop: ConnectionLoop, connection: Connection, bus: RouteBus, onFailed: (error: unknown) => void) {
     this.#loop = loop;
     this.#connection = connection;
-    this.#bus = new ConnectionBus(bus, connection, () => this.#hasEnded || this.#current?.isFree === true);
+    this.#bus = new ConnectionBus(bus, connection, () => this.#hasEnded || this.#current?.isUntimed === true);
     this.#onFailed = onFailed;
   }
 
@@ -126,7 +126,7 @@ export class LoopActor implements ConnectionActor {
       next: () => this.#next(),
       // The loop has left its `for await`, and may start another.
       return: async () => {
-        this.#current?.free();
+        this.#current?.lift();
         return { done: true, value: this.#ending };
       },
     };

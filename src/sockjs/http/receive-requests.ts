@@ -3,7 +3,7 @@
  * the session, and the gate decides whether the session opens; later requests offer a receiver to the session.
  */
 import type { ServerResponse } from "node:http";
-import { Facts } from "../../admission/request-head.js";
+import { ParsedHead } from "../../admission/request-head.js";
 import { LEFT } from "../../admission/upgrade-attempt.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Admission } from "../../transport/transport.js";
@@ -21,7 +21,7 @@ export function answerReceive(request: SockJsRequest, endpoint: ReceivingEndpoin
     return;
   }
   const isScript = endpoint === "htmlfile" || endpoint === "jsonp";
-  const callback = isScript ? readCallback(new Facts(attempt.head).query, endpoint) : { name: "" };
+  const callback = isScript ? readCallback(new ParsedHead(attempt.head).query, endpoint) : { name: "" };
   if ("problem" in callback) {
     answerRefusal(response, { status: 500, body: callback.problem });
     return;

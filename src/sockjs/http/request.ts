@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PlainRequest } from "../../admission/origin.js";
 import { applyTrustedProxies, requestedHost } from "../../admission/proxy.js";
 import type { Head } from "../../admission/request-head.js";
-import { type CommonHeaders, Facts } from "../../admission/request-head.js";
+import { type CommonHeaders, ParsedHead } from "../../admission/request-head.js";
 import type { UpgradeAttempt } from "../../admission/upgrade-attempt.js";
 import { readHead } from "../../http/upgrade.js";
 import { routeUrl, type SockJsTarget } from "../protocol/paths.js";
@@ -44,7 +44,7 @@ export class HttpAttempt implements UpgradeAttempt, PlainRequest {
     this.raw = raw;
     // Plain HTTP has no WebSocket version.
     this.head = { ...readHead(raw, common), url: routeUrl(raw.url ?? "/", base), version: 0 };
-    this.headers = new Facts(this.head).headers;
+    this.headers = new ParsedHead(this.head).headers;
     this.host = requestedHost(this.headers, trustProxy, raw.url);
     this.secure = applyTrustedProxies(this.head, this.headers, trustProxy).secure;
     this.#response = response;

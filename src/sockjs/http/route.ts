@@ -2,9 +2,10 @@
  * A route with SockJS: the options, the path parser, the iframe page, and the sessions over HTTP, which belong to a single route.
  * Lives as long as the server.
  */
+
+import type { Gate } from "../../admission/gate.js";
 import type { Origins } from "../../admission/origin.js";
 import { EVERY_PATH } from "../../admission/router.js";
-import type { Gate } from "../../admission/upgrade-attempt.js";
 import type { HeartbeatOptions, SockJsOptions } from "../../api/options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { MessageFrameEncoder } from "../protocol/frames.js";
@@ -25,7 +26,7 @@ export interface SockJsRouteSettings {
 
 /** The parts shared by the SockJS routes of a server. */
 export interface SockJsRouteParts {
-  readonly gate: Gate;
+  readonly gate: Pick<Gate, "admit" | "hasRoute" | "refused">;
   readonly clock: Clock;
   readonly trustProxy: boolean | number;
   readonly encoder: MessageFrameEncoder;

@@ -3,9 +3,9 @@
  * close handshake, pauses. The test runtime makes a listener for each server, which admits clients until `close`.
  */
 
+import type { Gate } from "../../admission/gate.js";
 import type { Head } from "../../admission/request-head.js";
-import { Facts } from "../../admission/request-head.js";
-import type { Gate } from "../../admission/upgrade-attempt.js";
+import { ParsedHead } from "../../admission/request-head.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Address } from "../../http/listen.js";
@@ -25,7 +25,7 @@ export interface MemoryConnection {
 export class MemoryListener implements Listener {
   readonly #clock: Clock;
   readonly #scheduler: DeliveryScheduler | undefined;
-  #gate: Gate | undefined;
+  #gate: Pick<Gate, "admit" | "refused"> | undefined;
 
   /** @param scheduler decides on deliveries; without a scheduler the clock's steps deliver in order */
   constructor(clock: Clock, scheduler?: DeliveryScheduler) {
@@ -35,7 +35,7 @@ export class MemoryListener implements Listener {
 
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
 
-  async open(gate: Gate): Promise<void> {
+  async open(gate: Pick<Gate, "admit" | "refused">): Promise<void> {
     this.#gate = gate;
   }
 
@@ -45,7 +45,7 @@ export class MemoryListener implements Listener {
 
   /** @param signal aborted when the client cancels before the server has let it in */
   async connect(head: Head, listener: ClientEndListener, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
-    const attempt = { at: this.#clock.now(), head, headers: new Facts(head).headers, raw: undefined, signal };
+    const attempt = { at: this.#clock.now(), head, headers: new ParsedHead(head).headers, raw: undefined, signal };
     const admission = (await this.#gate?.admit(attempt)) ?? { status: 503, body: "the server is not listening" };
     if ("status" in admission) {
       this.#gate?.refused(attempt, admission);

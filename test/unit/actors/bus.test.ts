@@ -35,26 +35,26 @@ describe("a message", () => {
 
   test("in one turn shares one write with the others", async () => {
     const stage = await HandStage.open({ handler() {} });
-    const wire = await stage.connect();
+    const transport = await stage.connect();
     for (const data of ["a", Buffer.from("b"), "c"]) stage.server.sendall(data);
     await stage.settle();
-    expect(wire.take()).toEqual(["write a b c"]);
+    expect(transport.take()).toEqual(["write a b c"]);
     expect(stage.server.stats().sent).toEqual({ messages: 3, bytes: 3, frames: 3, writes: 1 });
   });
 
   test("waits for a socket that must drain", async () => {
     const stage = await HandStage.open({ handler() {} });
-    const wire = await stage.connect();
-    wire.isFull = true;
+    const transport = await stage.connect();
+    transport.isFull = true;
     stage.server.sendall("a");
     await stage.settle();
     stage.server.sendall("b");
     await stage.settle();
-    expect(wire.take()).toEqual([]);
+    expect(transport.take()).toEqual([]);
     expect(stage.server.connections()[0]?.bufferedAmount).toBe(6);
-    wire.isFull = false;
-    wire.peer.drained();
-    expect([wire.take(), stage.server.connections()[0]?.bufferedAmount]).toEqual([["write a b"], 0]);
+    transport.isFull = false;
+    transport.listener.drained();
+    expect([transport.take(), stage.server.connections()[0]?.bufferedAmount]).toEqual([["write a b"], 0]);
   });
 });
 
@@ -66,8 +66,8 @@ describe("a slow consumer", () => {
     slowConsumer: string,
   ): Promise<{ stage: HandStage; outcomes: string[]; written: () => string[] }> {
     const stage = await HandStage.open({ outbox: { maxBufferedBytes: 24, slowConsumer }, handler() {} });
-    const wire = await stage.connect();
-    wire.isFull = true;
+    const transport = await stage.connect();
+    transport.isFull = true;
     const outcomes = messages.map((message) => {
       const { queued, dropped, dead } = stage.server.unicast(message, "c1");
       return queued === 1 ? "queued" : dropped === 1 ? "dropped" : `dead ${dead}`;
@@ -76,9 +76,9 @@ describe("a slow consumer", () => {
       stage,
       outcomes,
       written() {
-        wire.isFull = false;
-        wire.peer.drained();
-        return wire.take();
+        transport.isFull = false;
+        transport.listener.drained();
+        return transport.take();
       },
     };
   }
@@ -108,12 +108,12 @@ describe("a slow consumer", () => {
     const logger = new Lines();
     const outbox = { maxBufferedBytes: 1, slowConsumer: "dropNewest" };
     const stage = await HandStage.open({ logger, outbox, handler() {} });
-    const wire = await stage.connect();
+    const transport = await stage.connect();
     for (let i = 0; i < 2; i++) {
-      wire.isFull = true;
+      transport.isFull = true;
       for (let n = 0; n < 4; n++) stage.server.sendall("x");
-      wire.isFull = false;
-      wire.peer.drained();
+      transport.isFull = false;
+      transport.listener.drained();
     }
     expect(stage.server.stats().slowConsumers).toBe(2);
     expect(logger.at("warn")).toEqual([
@@ -124,8 +124,8 @@ describe("a slow consumer", () => {
 
   test("that is idle takes one message of any size", async () => {
     const stage = await HandStage.open({ outbox: { maxBufferedBytes: 10 }, handler() {} });
-    const wire = await stage.connect();
-    wire.isFull = true;
+    const transport = await stage.connect();
+    transport.isFull = true;
     expect(stage.server.sendall("x".repeat(1_000)).queued).toBe(1);
   });
 });
@@ -311,10 +311,10 @@ describe("info", () => {
 describe("the bus's own close", () => {
   test("takes a connection or its id, and does nothing for one that has gone", async () => {
     const { server, ...stage } = await opened();
-    const [wire] = [await stage.connect()];
+    const [transport] = [await stage.connect()];
     const bus = server.route("/a");
     expect([bus.close("nobody"), bus.close("c1", 4000, "bye"), bus.close("c1")]).toEqual([false, true, false]);
-    expect(wire.take()).toEqual(["close 4000 bye", "resume"]);
+    expect(transport.take()).toEqual(["close 4000 bye", "resume"]);
   });
 });
 

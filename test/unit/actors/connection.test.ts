@@ -1,14 +1,14 @@
-/** A connection: its facts, its verbs, and how it ends, on a wire in the test's hand. */
+/** A connection: its facts, its verbs, and how it ends, on a transport driven by the test. */
 import type { Connection, ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
-import { HandStage, type HandWire, Lines } from "../stage.js";
+import { HandStage, type HandTransport, Lines } from "../stage.js";
 
 /** A stage whose handler keeps every event, and the connection of the last. */
 async function keeping(options: object = {}): Promise<{
   readonly stage: HandStage;
   readonly events: ServerEvent[];
-  connect(url?: string): Promise<{ readonly wire: HandWire; readonly connection: Connection }>;
+  connect(url?: string): Promise<{ readonly transport: HandTransport; readonly connection: Connection }>;
 }> {
   const events: ServerEvent[] = [];
   const stage = await HandStage.open({
@@ -20,10 +20,10 @@ async function keeping(options: object = {}): Promise<{
     stage,
     events,
     async connect(url = "/") {
-      const wire = await stage.connect(url);
+      const transport = await stage.connect(url);
       const connection = stage.server.connections().at(-1);
       if (connection === undefined) throw new Error("nobody is connected");
-      return { wire, connection };
+      return { transport, connection };
     },
   };
 }
@@ -76,20 +76,20 @@ describe("the facts of a connection", () => {
 describe("the round trip", () => {
   test("is that of the last ping, and unknown before the first pong", async () => {
     const { stage, connect } = await keeping();
-    const { wire, connection } = await connect();
-    wire.peer.ponged(Buffer.alloc(0));
+    const { transport, connection } = await connect();
+    transport.listener.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBeUndefined();
     expect(connection.ping("hello")).toBe(true);
-    expect(wire.take()).toEqual(["ping hello"]);
+    expect(transport.take()).toEqual(["ping hello"]);
     stage.clock.pass(40);
     expect(connection.roundTripMs).toBeUndefined();
-    wire.peer.ponged(Buffer.alloc(0));
+    transport.listener.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(40);
     stage.clock.pass(10);
-    wire.peer.ponged(Buffer.alloc(0));
+    transport.listener.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(40);
     connection.ping();
-    wire.peer.ponged(Buffer.alloc(0));
+    transport.listener.ponged(Buffer.alloc(0));
     expect(connection.roundTripMs).toBe(0);
   });
 
@@ -116,43 +116,43 @@ describe("a ping", () => {
 describe("pings and pongs of ours", () => {
   test("come after what was sent before them, and before what is sent after them", async () => {
     const { stage, connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     connection.send("one");
     connection.send("two");
     connection.ping("three");
     connection.send("four");
     await stage.settle();
-    expect(wire.take()).toEqual(["write one two", "ping three", "write four"]);
+    expect(transport.take()).toEqual(["write one two", "ping three", "write four"]);
   });
 
   test("do not wait for a socket that must drain", async () => {
     const { connect } = await keeping();
-    const { wire, connection } = await connect();
-    wire.isFull = true;
+    const { transport, connection } = await connect();
+    transport.isFull = true;
     connection.send("held");
     expect(connection.ping("are you there?")).toBe(true);
-    expect(wire.take()).toEqual(["ping are you there?"]);
-    wire.isFull = false;
-    wire.peer.drained();
-    expect(wire.take()).toEqual(["write held"]);
+    expect(transport.take()).toEqual(["ping are you there?"]);
+    transport.isFull = false;
+    transport.listener.drained();
+    expect(transport.take()).toEqual(["write held"]);
   });
 });
 
 describe("silence", () => {
   test("is told of once after the time given to idle, and again after the next message", async () => {
     const { stage, events, connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     const idles = (): number => events.filter(({ type }) => type === "idle").length;
     expect(connection.idle(100)).toBe(true);
     await stage.advance(60);
-    wire.peer.message("still here", 10);
+    transport.listener.message("still here", 10);
     await stage.advance(99);
     expect(idles()).toBe(0);
     await stage.advance(1);
     expect([events.at(-1), idles()]).toEqual([{ type: "idle", connection }, 1]);
     await stage.advance(1_000);
     expect(idles()).toBe(1);
-    wire.peer.message("back", 4);
+    transport.listener.message("back", 4);
     await stage.advance(99);
     expect(idles()).toBe(1);
     await stage.advance(1);
@@ -161,7 +161,7 @@ describe("silence", () => {
 
   test("is not told of after idle(0), nor by two alarms at once, nor after the end", async () => {
     const { stage, events, connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     connection.idle(100);
     connection.idle(50);
     await stage.advance(100);
@@ -170,7 +170,7 @@ describe("silence", () => {
     connection.idle(0);
     expect(stage.clock.alarms).toBe(0);
     connection.idle(100);
-    wire.end();
+    transport.end();
     expect(stage.clock.alarms).toBe(0);
     await stage.advance(100);
     expect([ending(events), stage.clock.alarms, connection.idle(1)]).toEqual([[1006, "", false, "lost"], 0, false]);
@@ -203,16 +203,16 @@ describe("rooms", () => {
 describe("the signal", () => {
   test("is one object, aborted once the connection has gone", async () => {
     const { connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     const { signal } = connection;
     expect([connection.signal === signal, signal.aborted]).toEqual([true, false]);
-    wire.end();
+    transport.end();
     expect(signal.aborted).toBe(true);
   });
 
   test("is aborted already when it is first read after the end", async () => {
-    const { wire, connection } = await (await keeping()).connect();
-    wire.end();
+    const { transport, connection } = await (await keeping()).connect();
+    transport.end();
     expect(connection.signal.aborted).toBe(true);
   });
 });
@@ -220,11 +220,11 @@ describe("the signal", () => {
 describe("closing", () => {
   test("sends what waits, then the close frame, and tells what the peer answered", async () => {
     const { stage, events, connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     connection.send("last words");
     expect([connection.close(4000, "enough"), connection.close(), connection.isOpen]).toEqual([true, false, false]);
-    expect(wire.take()).toEqual(["write last words", "close 4000 enough", "resume"]);
-    wire.end(4000, "enough");
+    expect(transport.take()).toEqual(["write last words", "close 4000 enough", "resume"]);
+    transport.end(4000, "enough");
     await stage.settle();
     expect(ending(events)).toEqual([4000, "enough", true, "server"]);
     expect(stage.clock.alarms).toBe(0);
@@ -233,40 +233,40 @@ describe("closing", () => {
   test("waits for a socket that must drain, and cuts it after closeTimeoutMs", async () => {
     const { stage, events, connect } = await keeping({ closeTimeoutMs: 50 });
     const [quick, slow] = [await connect(), await connect()];
-    for (const { wire, connection } of [quick, slow]) {
-      wire.isFull = true;
+    for (const { transport, connection } of [quick, slow]) {
+      transport.isFull = true;
       connection.send("held");
       connection.close();
-      expect(wire.take()).toEqual([]);
+      expect(transport.take()).toEqual([]);
     }
-    quick.wire.isFull = false;
-    quick.wire.peer.drained();
-    expect(quick.wire.take()).toEqual(["write held", "close 1000", "resume"]);
-    quick.wire.end(1000);
+    quick.transport.isFull = false;
+    quick.transport.listener.drained();
+    expect(quick.transport.take()).toEqual(["write held", "close 1000", "resume"]);
+    quick.transport.end(1000);
     await stage.advance(49);
-    expect(slow.wire.take()).toEqual([]);
+    expect(slow.transport.take()).toEqual([]);
     await stage.advance(1);
-    expect([quick.wire.take(), slow.wire.take()]).toEqual([[], ["terminate"]]);
-    slow.wire.end();
+    expect([quick.transport.take(), slow.transport.take()]).toEqual([[], ["terminate"]]);
+    slow.transport.end();
     await stage.settle();
     expect(ending(events)).toEqual([1000, "", false, "server"]);
   });
 
   test("refuses codes that an endpoint may not send, and cuts a long reason at a character", async () => {
-    const { wire, connection } = await (await keeping()).connect();
+    const { transport, connection } = await (await keeping()).connect();
     expect(() => connection.close(1006)).toThrow(expect.objectContaining({ code: "BAD_CLOSE_CODE" }));
     expect(connection.isOpen).toBe(true);
     connection.close(1000, "ä".repeat(100));
-    expect(wire.take()[0]).toBe(`close 1000 ${"ä".repeat(61)}`);
+    expect(transport.take()[0]).toBe(`close 1000 ${"ä".repeat(61)}`);
   });
 
   test("by cutting is 1006 by the server", async () => {
     const { stage, events, connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     connection.send("never written");
     expect([connection.terminate(), connection.isOpen, connection.close()]).toEqual([true, false, false]);
-    expect(wire.take()).toEqual(["terminate"]);
-    wire.end();
+    expect(transport.take()).toEqual(["terminate"]);
+    transport.end();
     expect(connection.terminate()).toBe(false);
     await stage.settle();
     expect(ending(events)).toEqual([1006, "", false, "server"]);
@@ -279,8 +279,8 @@ describe("closing", () => {
       [1006, [1006, "", false, "lost"]],
     ] as const) {
       const { stage, events, connect } = await keeping();
-      const { wire } = await connect();
-      wire.end(code);
+      const { transport } = await connect();
+      transport.end(code);
       await stage.settle();
       expect(ending(events)).toEqual(expected);
     }
@@ -288,11 +288,11 @@ describe("closing", () => {
 
   test("for an error of the protocol has the code for it, by the server, after one error event", async () => {
     const { stage, events, connect } = await keeping();
-    const { wire } = await connect();
+    const { transport } = await connect();
     const error = Object.assign(new Error("too big"), { code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" });
-    wire.peer.failed(error);
-    wire.peer.failed(new Error("another"));
-    wire.end();
+    transport.listener.failed(error);
+    transport.listener.failed(new Error("another"));
+    transport.end();
     await stage.settle();
     expect(events.map(({ type }) => type)).toEqual(["open", "error", "closed"]);
     expect(events[1]).toMatchObject({ error });
@@ -302,8 +302,8 @@ describe("closing", () => {
   test("is logged as a warning when the connection was lost", async () => {
     const logger = new Lines();
     const { connect } = await keeping({ logger });
-    const { wire, connection } = await connect();
-    wire.end();
+    const { transport, connection } = await connect();
+    transport.end();
     const ending = { code: 1006, reason: "", wasClean: false, by: "lost" };
     expect(logger.at("warn")).toEqual([["connection lost", { connection: connection.id, ...ending }]]);
   });
@@ -312,10 +312,10 @@ describe("closing", () => {
 describe("after the end", () => {
   test("no verb does anything", async () => {
     const { stage, connect } = await keeping();
-    const { wire, connection } = await connect();
+    const { transport, connection } = await connect();
     connection.join("room");
-    wire.end();
-    wire.take();
+    transport.end();
+    transport.take();
     const { id } = connection;
     expect([connection.send("x"), connection.ping(), connection.close(), connection.terminate()]).toEqual(
       Array(4).fill(false),
@@ -327,25 +327,25 @@ describe("after the end", () => {
       false,
     ]);
     await stage.settle();
-    expect([wire.take(), [...connection.rooms], stage.clock.alarms]).toEqual([[], [], 0]);
+    expect([transport.take(), [...connection.rooms], stage.clock.alarms]).toEqual([[], [], 0]);
   });
 });
 
 describe("a full mailbox", () => {
-  test("pauses the wire, and resumes it when there is room", async () => {
+  test("pauses the transport, and resumes it when there is room", async () => {
     const { stage, connect } = await keeping({ mailbox: { highWaterEvents: 4, lowWaterEvents: 1 } });
-    const { wire } = await connect();
-    for (let i = 0; i < 4; i++) wire.peer.message(String(i), 1);
-    expect([wire.take(), stage.server.stats().paused]).toEqual([["pause"], 1]);
+    const { transport } = await connect();
+    for (let i = 0; i < 4; i++) transport.listener.message(String(i), 1);
+    expect([transport.take(), stage.server.stats().paused]).toEqual([["pause"], 1]);
     await stage.settle();
-    expect([wire.take(), stage.server.stats().paused]).toEqual([["resume"], 0]);
+    expect([transport.take(), stage.server.stats().paused]).toEqual([["resume"], 0]);
   });
 
   test("does not count any more once the connection is closed", async () => {
     const { stage, connect } = await keeping({ mailbox: { highWaterEvents: 4, lowWaterEvents: 1 } });
-    const { wire, connection } = await connect();
-    for (let i = 0; i < 4; i++) wire.peer.message(String(i), 1);
+    const { transport, connection } = await connect();
+    for (let i = 0; i < 4; i++) transport.listener.message(String(i), 1);
     connection.terminate();
-    expect([wire.take(), stage.server.stats().paused]).toEqual([["pause", "resume", "terminate"], 0]);
+    expect([transport.take(), stage.server.stats().paused]).toEqual([["pause", "resume", "terminate"], 0]);
   });
 });

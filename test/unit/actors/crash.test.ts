@@ -2,13 +2,13 @@
 import type { ServerEvent } from "sendall";
 import { describe, expect, test } from "vitest";
 import type { InspectionEvent } from "xstate";
-import { HandStage, type HandWire, Lines } from "../stage.js";
+import { HandStage, type HandTransport, Lines } from "../stage.js";
 
 interface Scene {
   readonly stage: HandStage;
   readonly logger: Lines;
   readonly events: string[];
-  readonly wires: readonly [HandWire, HandWire];
+  readonly transports: readonly [HandTransport, HandTransport];
 }
 
 async function twoConnections(options: object = {}): Promise<Scene> {
@@ -24,54 +24,56 @@ async function twoConnections(options: object = {}): Promise<Scene> {
       events.push(`${event.connection.id} ${event.type}${end}`);
     },
   });
-  const wires = [await stage.connect(), await stage.connect()] as const;
+  const transports = [await stage.connect(), await stage.connect()] as const;
   events.length = 0;
-  return { stage, logger, events, wires };
+  return { stage, logger, events, transports };
 }
 
-function breakWriting(wire: HandWire): void {
-  wire.onWrite = () => {
-    throw new Error("broken wire");
+function breakWriting(transport: HandTransport): void {
+  transport.onWrite = () => {
+    throw new Error("broken transport");
   };
 }
 
 describe("a sender that fails", () => {
   test("ends its connection with 1011, and nobody else's", async () => {
-    const { stage, events, wires } = await twoConnections();
-    breakWriting(wires[0]);
+    const { stage, events, transports } = await twoConnections();
+    breakWriting(transports[0]);
     stage.server.sendall("hello");
     await stage.settle();
-    expect(wires.map((wire) => wire.take())).toEqual([
+    expect(transports.map((transport) => transport.take())).toEqual([
       ["write hello", "close 1011 handler failed", "resume"],
       ["write hello"],
     ]);
     expect(stage.server.connections().map(({ id }) => id)).toEqual(["c2"]);
-    wires[0].end(1011);
+    transports[0].end(1011);
     await stage.settle();
     expect(events).toEqual(["c1 closed 1011 , server"]);
     stage.server.sendall("again");
     await stage.settle();
-    expect(wires.map((wire) => wire.take())).toEqual([[], ["write again"]]);
+    expect(transports.map((transport) => transport.take())).toEqual([[], ["write again"]]);
   });
 
   test("is logged, and is no failure of the handler", async () => {
-    const { stage, logger, wires } = await twoConnections();
-    breakWriting(wires[0]);
+    const { stage, logger, transports } = await twoConnections();
+    breakWriting(transports[0]);
     stage.server.sendall("hello");
     await stage.settle();
-    expect(logger.at("error")).toEqual([["an actor failed", { err: new Error("broken wire"), actor: "sender:c1" }]]);
+    expect(logger.at("error")).toEqual([
+      ["an actor failed", { err: new Error("broken transport"), actor: "sender:c1" }],
+    ]);
     expect([stage.server.stats().failures, stage.server.isReady]).toEqual([[], true]);
   });
 
   test("lets the peer go after closeTimeoutMs, and leaves nothing behind", async () => {
-    const { stage, events, wires } = await twoConnections();
-    breakWriting(wires[0]);
+    const { stage, events, transports } = await twoConnections();
+    breakWriting(transports[0]);
     stage.server.sendall("hello");
     await stage.settle();
-    wires[0].take();
+    transports[0].take();
     await stage.advance(5_000);
-    expect(wires[0].take()).toEqual(["terminate"]);
-    wires[0].end();
+    expect(transports[0].take()).toEqual(["terminate"]);
+    transports[0].end();
     await stage.settle();
     expect(events).toEqual(["c1 closed 1011 handler failed, server"]);
     expect([stage.clock.alarms, stage.server.stats().connections]).toEqual([0, 1]);
@@ -80,17 +82,17 @@ describe("a sender that fails", () => {
 
 describe("a receiver that fails", () => {
   test("ends its connection with 1011, alone, and closed is delivered past it", async () => {
-    const { stage, logger, events, wires } = await twoConnections({
+    const { stage, logger, events, transports } = await twoConnections({
       mailbox: { highWaterEvents: 1, lowWaterEvents: 0 },
     });
-    wires[0].onPause = () => {
+    transports[0].onPause = () => {
       throw new Error("cannot pause");
     };
-    wires[0].peer.message("lost with it", 12);
+    transports[0].listener.message("lost with it", 12);
     await stage.settle();
-    expect(wires[0].take()).toContain("close 1011 handler failed");
-    wires[0].end(1011, "handler failed");
-    wires[1].peer.message("fine", 4);
+    expect(transports[0].take()).toContain("close 1011 handler failed");
+    transports[0].end(1011, "handler failed");
+    transports[1].listener.message("fine", 4);
     await stage.settle();
     expect(events).toEqual(["c1 closed 1011 handler failed, server", "c2 message"]);
     expect(logger.at("error")).toEqual([["an actor failed", { err: new Error("cannot pause"), actor: "receiver:c1" }]]);
@@ -99,25 +101,28 @@ describe("a receiver that fails", () => {
 });
 
 test("an event that no actor knows does nothing to any of them", async () => {
-  const { stage, logger, events, wires } = await twoConnections();
+  const { stage, logger, events, transports } = await twoConnections();
   const { actor } = stage.server;
   const actors = new Set<InspectionEvent["actorRef"]>([actor]);
   const { unsubscribe } = actor.system.inspect((event: InspectionEvent) => {
     actors.add(event.actorRef);
   });
-  wires[0].peer.message("hello", 5);
+  transports[0].listener.message("hello", 5);
   stage.server.sendall("hello");
   await stage.settle();
   const names = [...actors].map((one) => ("id" in one ? one.id : undefined));
   expect(names).toEqual(["server", "receiver:c1", "handler", "sender:c1", "sender:c2"]);
   events.length = 0;
-  for (const wire of wires) wire.take();
+  for (const transport of transports) transport.take();
   for (const one of actors) if ("send" in one) one.send({ type: "bogus" });
   await stage.settle();
-  expect([events, wires.map((wire) => wire.take()), logger.at("error")]).toEqual([[], [[], []], []]);
+  expect([events, transports.map((transport) => transport.take()), logger.at("error")]).toEqual([[], [[], []], []]);
   unsubscribe();
-  wires[0].peer.message("still here?", 11);
+  transports[0].listener.message("still here?", 11);
   stage.server.sendall("yes");
   await stage.settle();
-  expect([events, wires.map((wire) => wire.take())]).toEqual([["c1 message"], [["write yes"], ["write yes"]]]);
+  expect([events, transports.map((transport) => transport.take())]).toEqual([
+    ["c1 message"],
+    [["write yes"], ["write yes"]],
+  ]);
 });

@@ -1,4 +1,4 @@
-/** What is logged and kept of the handler's failures (design, supervision). */
+/** What is logged and kept of the handler's failures (ARCHITECTURE.md). */
 import { type Failure, SendallError } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";

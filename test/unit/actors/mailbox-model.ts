@@ -23,7 +23,7 @@ export function nameOf(event: MailboxEvent): string {
   return event.type === "info" ? String(event.data) : event.type;
 }
 
-/** A lane's owner that remembers what it was told. */
+/** A queue's owner that remembers what it was told. */
 export class Owner implements QueueOwner {
   isPaused = false;
   readonly isOpen = true;
@@ -94,8 +94,8 @@ type Step =
   | { readonly do: "take"; readonly times: number }
   | { readonly do: "discard" | "release"; readonly who: number };
 
-const LANES = 4;
-const who = fc.nat({ max: LANES - 1 });
+const QUEUES = 4;
+const who = fc.nat({ max: QUEUES - 1 });
 const times = fc.integer({ min: 1, max: 5 });
 export const plans: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -111,7 +111,7 @@ export const plans: fc.Arbitrary<Step[]> = fc.array(
 export class Play {
   readonly mailbox = new Mailbox(LIMITS);
   readonly model = new Model();
-  readonly lanes: ConnectionQueue[] = Array.from({ length: LANES }, () =>
+  readonly queues: ConnectionQueue[] = Array.from({ length: QUEUES }, () =>
     this.mailbox.createQueue(new Owner(), new SerialGroup()),
   );
   readonly #onTake: (taken: Pick<Waiting, "who" | "name"> | undefined, play: Play) => void;
@@ -129,7 +129,7 @@ export class Play {
   /** Takes all, finishing each event at once. */
   drain(): void {
     do {
-      this.run(this.lanes.map((_, who) => ({ do: "release", who })));
+      this.run(this.queues.map((_, who) => ({ do: "release", who })));
     } while (this.take());
     expect(this.mailbox.size).toBe(0);
   }
@@ -137,30 +137,30 @@ export class Play {
   /** @returns whether something came out */
   take(): boolean {
     const taken = this.mailbox.take();
-    this.#onTake(taken && { who: this.lanes.indexOf(taken.queue), name: nameOf(taken.event) }, this);
+    this.#onTake(taken && { who: this.queues.indexOf(taken.queue), name: nameOf(taken.event) }, this);
     return taken !== undefined;
   }
 
-  lane(who: number): ConnectionQueue {
-    const lane = this.lanes[who];
-    if (lane === undefined) throw new Error(`there is no lane ${who}`);
-    return lane;
+  queue(who: number): ConnectionQueue {
+    const queue = this.queues[who];
+    if (queue === undefined) throw new Error(`there is no queue ${who}`);
+    return queue;
   }
 
   #once(step: Step): void {
     if (step.do === "take") this.take();
-    else this.#at(step, this.lane(step.who));
+    else this.#at(step, this.queue(step.who));
     expect(this.mailbox.size).toBe(this.model.size);
   }
 
-  #at({ do: what, who }: Exclude<Step, { do: "take" }>, lane: ConnectionQueue): void {
+  #at({ do: what, who }: Exclude<Step, { do: "take" }>, queue: ConnectionQueue): void {
     if (what === "post") {
       const name = String(this.#number++);
-      this.mailbox.post(lane, message(name));
+      this.mailbox.post(queue, message(name));
       this.model.post(who, name);
     } else if (what === "discard") {
-      this.mailbox.discard(lane);
+      this.mailbox.discard(queue);
       this.model.discard(who);
-    } else if (lane.group?.isBusy) this.mailbox.release(lane.group);
+    } else if (queue.group?.isBusy) this.mailbox.release(queue.group);
   }
 }

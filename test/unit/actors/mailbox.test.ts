@@ -24,8 +24,8 @@ describe("the order of events", () => {
     fc.assert(
       fc.property(plans, (plan) => {
         let last: { readonly who: number; readonly rivals: readonly string[] } | undefined;
-        const play = new Play((taken, { model, lanes }) => {
-          const free = [...lanes.keys()].filter((who) => lanes[who]?.group?.isBusy === false);
+        const play = new Play((taken, { model, queues }) => {
+          const free = [...queues.keys()].filter((who) => queues[who]?.group?.isBusy === false);
           const next = free.flatMap((who) => model.waitingOf(who)[0] ?? []);
           if (taken === undefined) expect(next).toEqual([]);
           if (taken === undefined) return;
@@ -37,8 +37,8 @@ describe("the order of events", () => {
           const givesWay = waiting.length > LIMITS.lowWaterEvents;
           last = { who: taken.who, rivals: givesWay ? next.filter((name) => name !== taken.name) : [] };
           model.remove(taken.name);
-          const lane = lanes[taken.who];
-          if (lane?.group !== undefined) lane.group.isBusy = true;
+          const queue = queues[taken.who];
+          if (queue?.group !== undefined) queue.group.isBusy = true;
         });
         play.run(plan);
         play.drain();
@@ -77,19 +77,19 @@ describe("a connection's marks", () => {
       fc.property(fc.array(change, { maxLength: 60, size: "max" }), (changes) => {
         const mailbox = new Mailbox(LIMITS);
         const owner = new Owner();
-        const lane = mailbox.createQueue(owner);
+        const queue = mailbox.createQueue(owner);
         let waiting: number[] = [];
         let isPaused = false;
         for (const change of changes) {
           if (change.do === "post") {
             waiting.push(change.bytes);
-            mailbox.post(lane, message("x"), change.bytes);
+            mailbox.post(queue, message("x"), change.bytes);
           } else if (change.do === "take") {
             waiting.shift();
             mailbox.take();
           } else {
             waiting = [];
-            mailbox.discard(lane);
+            mailbox.discard(queue);
           }
           const bytes = waiting.reduce((sum, one) => sum + one + 128, 0);
           if (waiting.length >= 6 || bytes >= 1_500) isPaused = true;
@@ -106,12 +106,12 @@ describe("a connection's marks", () => {
   test("pause it exactly at the high-water mark, once", () => {
     const mailbox = new Mailbox(LIMITS);
     const owner = new Owner();
-    const lane = mailbox.createQueue(owner);
-    for (let i = 0; i < 5; i++) mailbox.post(lane, message("x"));
+    const queue = mailbox.createQueue(owner);
+    for (let i = 0; i < 5; i++) mailbox.post(queue, message("x"));
     expect(owner.isPaused).toBe(false);
-    mailbox.post(lane, message("x"));
+    mailbox.post(queue, message("x"));
     expect(owner.isPaused).toBe(true);
-    for (let i = 0; i < 50; i++) mailbox.post(lane, message("x"));
+    for (let i = 0; i < 50; i++) mailbox.post(queue, message("x"));
     expect(owner.told).toBe(1);
     for (let i = 56; i > 3; i--) mailbox.take();
     expect(owner.isPaused).toBe(true);
@@ -124,10 +124,10 @@ describe("a connection's marks", () => {
     for (const event of [message(""), { type: "ping" as const, connection, data }]) {
       const mailbox = new Mailbox({ highWaterEvents: 10_000, lowWaterEvents: 1_000, maxBytes: 12_800, maxInfo: 1 });
       const owner = new Owner();
-      const lane = mailbox.createQueue(owner);
-      for (let i = 0; i < 99; i++) mailbox.post(lane, event);
+      const queue = mailbox.createQueue(owner);
+      for (let i = 0; i < 99; i++) mailbox.post(queue, event);
       expect(owner.isPaused).toBe(false);
-      mailbox.post(lane, event);
+      mailbox.post(queue, event);
       expect(owner.isPaused).toBe(true);
       for (let i = 0; i < 90; i++) mailbox.take();
       // A tenth of the bytes is the low-water mark here, as of the events.
@@ -138,19 +138,19 @@ describe("a connection's marks", () => {
   test("count only what its peer sent", () => {
     const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
     const owner = new Owner();
-    const lane = mailbox.createQueue(owner);
-    mailbox.post(lane, open());
-    for (let i = 0; i < 20; i++) mailbox.post(lane, info("x"), 1_000);
-    mailbox.post(lane, { type: "idle", connection });
+    const queue = mailbox.createQueue(owner);
+    mailbox.post(queue, open());
+    for (let i = 0; i < 20; i++) mailbox.post(queue, info("x"), 1_000);
+    mailbox.post(queue, { type: "idle", connection });
     expect(owner.isPaused).toBe(false);
   });
 
   test("do not concern other connections", () => {
     const mailbox = new Mailbox(LIMITS);
     const [owner, other] = [new Owner(), new Owner()];
-    const lane = mailbox.createQueue(owner);
+    const queue = mailbox.createQueue(owner);
     mailbox.post(mailbox.createQueue(other), message("x"));
-    for (let i = 0; i < 6; i++) mailbox.post(lane, message("x"));
+    for (let i = 0; i < 6; i++) mailbox.post(queue, message("x"));
     expect([owner.isPaused, other.isPaused, mailbox.paused]).toEqual([true, false, 1]);
   });
 
@@ -164,8 +164,8 @@ describe("a connection's marks", () => {
 describe("info events", () => {
   test("are refused when maxInfo of them wait, whichever connections they are about", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lanes = [mailbox.common, mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
-    const post = (i: number): boolean => mailbox.post(lanes[i % 3] ?? mailbox.common, info(String(i)));
+    const queues = [mailbox.common, mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
+    const post = (i: number): boolean => mailbox.post(queues[i % 3] ?? mailbox.common, info(String(i)));
     for (let i = 0; i < 8; i++) expect(post(i)).toBe(true);
     for (let i = 0; i < 3; i++) expect(post(i)).toBe(false);
     expect(mailbox.size).toBe(8);
@@ -175,10 +175,10 @@ describe("info events", () => {
 
   test("that are discarded make room", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lane = mailbox.createQueue(new Owner());
-    for (let i = 0; i < 8; i++) mailbox.post(lane, info("x"));
-    mailbox.discard(lane);
-    expect([mailbox.size, mailbox.post(lane, info("x"))]).toEqual([0, true]);
+    const queue = mailbox.createQueue(new Owner());
+    for (let i = 0; i < 8; i++) mailbox.post(queue, info("x"));
+    mailbox.discard(queue);
+    expect([mailbox.size, mailbox.post(queue, info("x"))]).toEqual([0, true]);
   });
 
   test("leave room for everything else", () => {
@@ -191,36 +191,36 @@ describe("info events", () => {
 describe("discarding the events of a connection", () => {
   test("leaves no event of that connection, and every event of the others in order", () => {
     const mailbox = new Mailbox(LIMITS);
-    const [lane, other] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
+    const [queue, other] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
     for (let i = 0; i < 2; i++) {
-      mailbox.post(lane, message(`gone ${i}`));
+      mailbox.post(queue, message(`gone ${i}`));
       mailbox.post(other, message(`kept ${i}`));
     }
-    mailbox.discard(lane);
-    mailbox.post(lane, { type: "closed", connection, code: 1000, reason: "", wasClean: true, by: "server" });
+    mailbox.discard(queue);
+    mailbox.post(queue, { type: "closed", connection, code: 1000, reason: "", wasClean: true, by: "server" });
     expect(takeAll(mailbox)).toEqual(["kept 0", "kept 1", "closed"]);
   });
 
   test("leaves an open that the handler has not seen, so that closed does not come without it", () => {
     const mailbox = new Mailbox(LIMITS);
-    const lane = mailbox.createQueue(new Owner());
-    mailbox.post(lane, open());
-    for (let i = 0; i < 10; i++) mailbox.post(lane, message("x"));
-    mailbox.discard(lane);
+    const queue = mailbox.createQueue(new Owner());
+    mailbox.post(queue, open());
+    for (let i = 0; i < 10; i++) mailbox.post(queue, message("x"));
+    mailbox.discard(queue);
     expect(mailbox.size).toBe(1);
     expect(takeAll(mailbox)).toEqual(["open"]);
   });
 
   test("while one of its events is under way leaves no event for afterwards", () => {
     const mailbox = new Mailbox(LIMITS);
-    const strand = new SerialGroup();
-    const lane = mailbox.createQueue(new Owner(), strand);
-    for (let i = 0; i < 2; i++) mailbox.post(lane, message(String(i)));
+    const group = new SerialGroup();
+    const queue = mailbox.createQueue(new Owner(), group);
+    for (let i = 0; i < 2; i++) mailbox.post(queue, message(String(i)));
     mailbox.take();
-    strand.isBusy = true;
+    group.isBusy = true;
     expect(mailbox.take()).toBeUndefined();
-    mailbox.discard(lane);
-    mailbox.release(strand);
+    mailbox.discard(queue);
+    mailbox.release(group);
     expect([mailbox.take(), mailbox.size]).toEqual([undefined, 0]);
   });
 });

@@ -1,7 +1,7 @@
-/** The steps of `server.close`, seen from the wires and the handler (design, supervision). */
+/** The steps of `server.close`, seen from the transports and the handler (ARCHITECTURE.md). */
 import type { Bus, ServerEvent } from "sendall";
 import { describe, expect, test } from "vitest";
-import { HandStage, type HandWire, nextRound } from "../stage.js";
+import { HandStage, type HandTransport, nextRound } from "../stage.js";
 
 /** Closes with as much time as it takes; `onRound` plays the peers. */
 async function closeAll(stage: HandStage, onRound: () => void = () => {}): Promise<void> {
@@ -18,31 +18,31 @@ async function closeAll(stage: HandStage, onRound: () => void = () => {}): Promi
 }
 
 /** A peer that answers a close frame. */
-function answer(wire: HandWire): void {
-  const frame = wire.calls.find((call) => call.startsWith("close "));
+function answer(transport: HandTransport): void {
+  const frame = transport.calls.find((call) => call.startsWith("close "));
   if (frame === undefined) return;
-  wire.calls.length = 0;
-  wire.end(Number(frame.split(" ")[1]), frame.split(" ").slice(2).join(" "));
+  transport.calls.length = 0;
+  transport.end(Number(frame.split(" ")[1]), frame.split(" ").slice(2).join(" "));
 }
 
 describe("closing a server", () => {
-  test("pauses every wire first, then says goodbye to each, which resumes it", async () => {
+  test("pauses every transport first, then says goodbye to each, which resumes it", async () => {
     const events: string[] = [];
     const stage = await HandStage.open({
       handler(event: ServerEvent) {
         events.push(event.type === "closed" ? `closed ${event.code} ${event.reason} ${event.by}` : event.type);
       },
     });
-    const wires = [await stage.connect(), await stage.connect()];
+    const transports = [await stage.connect(), await stage.connect()];
     stage.server.sendall("held for the end");
     const closing = stage.server.close();
     expect([stage.server.isReady, stage.server.actor.getSnapshot().value]).toEqual([false, "draining"]);
-    expect(wires.map((wire) => wire.take())).toEqual([["pause"], ["pause"]]);
-    wires[0]?.peer.message("too late", 8);
+    expect(transports.map((transport) => transport.take())).toEqual([["pause"], ["pause"]]);
+    transports[0]?.listener.message("too late", 8);
     await stage.settle();
     const goodbye = ["write held for the end", "close 1001 going away", "resume"];
-    expect(wires.map((wire) => wire.take())).toEqual([goodbye, goodbye]);
-    for (const wire of wires) wire.end(1001, "going away");
+    expect(transports.map((transport) => transport.take())).toEqual([goodbye, goodbye]);
+    for (const transport of transports) transport.end(1001, "going away");
     await stage.settle();
     await closing;
     const closed = "closed 1001 going away server";
@@ -56,13 +56,13 @@ describe("closing a server", () => {
 
   test("does not hold up a connection that is being closed already: its peer's answer is read", async () => {
     const stage = await HandStage.open({ heartbeat: false, handler() {} });
-    const wire = await stage.connect();
+    const transport = await stage.connect();
     stage.server.connections()[0]?.close(4000);
-    expect(wire.take()).toEqual(["close 4000", "resume"]);
+    expect(transport.take()).toEqual(["close 4000", "resume"]);
     const closing = stage.server.close();
     await stage.settle();
-    expect(wire.take()).toEqual([]);
-    wire.end(4000);
+    expect(transport.take()).toEqual([]);
+    transport.end(4000);
     await stage.settle();
     await closing;
     expect(stage.clock.now()).toBe(0);
@@ -77,15 +77,15 @@ describe("closing a server", () => {
         handled.push(event.text);
       },
     });
-    const wire = await stage.connect();
-    for (const text of ["a", "b", "c"]) wire.peer.message(text, 1);
+    const transport = await stage.connect();
+    for (const text of ["a", "b", "c"]) transport.listener.message(text, 1);
     await stage.settle();
     void stage.server.close({ drainMs: 100 });
     await stage.advance(99);
-    expect([handled, wire.take()]).toEqual([["a", "b"], ["pause"]]);
+    expect([handled, transport.take()]).toEqual([["a", "b"], ["pause"]]);
     await stage.advance(1);
-    expect(wire.take()).toEqual(["close 1001 going away", "resume"]);
-    wire.end(1001);
+    expect(transport.take()).toEqual(["close 1001 going away", "resume"]);
+    transport.end(1001);
     await stage.advance(1_000);
     expect(handled).toEqual(["a", "b"]);
     expect(stage.server.stats().failures).toMatchObject([
@@ -101,38 +101,38 @@ describe("closing a server", () => {
         if (event.type === "closed") closed.push([event.code, event.wasClean, event.by]);
       },
     });
-    const wire = await stage.connect();
+    const transport = await stage.connect();
     let isClosed = false;
     void stage.server.close({ code: 4000, reason: "moving" }).then(() => {
       isClosed = true;
     });
     await stage.advance(199);
-    expect([wire.take(), isClosed]).toEqual([["pause", "close 4000 moving", "resume"], false]);
+    expect([transport.take(), isClosed]).toEqual([["pause", "close 4000 moving", "resume"], false]);
     await stage.advance(1);
-    expect(wire.take()[0]).toBe("terminate");
-    wire.end();
+    expect(transport.take()[0]).toBe("terminate");
+    transport.end();
     await stage.settle();
     expect([closed, isClosed]).toEqual([[[4000, false, "server"]], true]);
   });
 
   test("sends the close frames to some connections a turn", async () => {
     const stage = await HandStage.open({ heartbeat: false, handler() {} });
-    const wires: HandWire[] = [];
+    const transports: HandTransport[] = [];
     for (let i = 0; i < 600; i++) {
-      const wire = await stage.admit("/");
-      if ("calls" in wire) wires.push(wire);
+      const transport = await stage.admit("/");
+      if ("calls" in transport) transports.push(transport);
     }
     await stage.settle();
     const closing = stage.server.close();
     const counts: number[] = [];
     while (counts.at(-1) !== 600) {
       await nextRound();
-      const count = wires.filter((wire) => wire.calls.some((call) => call.startsWith("close "))).length;
+      const count = transports.filter((transport) => transport.calls.some((call) => call.startsWith("close "))).length;
       if (count !== counts.at(-1)) counts.push(count);
       if (count < 600) stage.clock.runSteps();
     }
     expect(counts.filter((count) => count > 0)).toEqual([256, 512, 600]);
-    for (const wire of wires) wire.end(1001);
+    for (const transport of transports) transport.end(1001);
     await stage.settle();
     await closing;
     expect(stage.server.stats().connections).toBe(0);
@@ -154,8 +154,8 @@ describe("closing a server", () => {
         },
       },
     });
-    const wire = await stage.connect();
-    await closeAll(stage, () => answer(wire));
+    const transport = await stage.connect();
+    await closeAll(stage, () => answer(transport));
     expect(order).toEqual(["open 0", "closed 1", "stop 2 0"]);
   });
 

@@ -1,4 +1,4 @@
-/** Failures of the handler: who is charged, what starts again, and what ends (design, supervision). */
+/** Failures of the handler: who is charged, what starts again, and what ends (ARCHITECTURE.md). */
 import type { Bus, ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";

@@ -1,9 +1,13 @@
 /** Places: how many there are, who waits for one, and how they come back. */
 import { describe, expect, test } from "vitest";
-import { type Release, type SlotLimits, Slots } from "../../../src/admission/connection-limits.js";
+import {
+  type ConnectionLimitSettings,
+  ConnectionLimits,
+  type Release,
+} from "../../../src/admission/connection-limits.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 
-function stage(limits: Partial<SlotLimits>) {
+function stage(settings: Partial<ConnectionLimitSettings>) {
   const clock = new HandClock();
   const all = {
     maxConnections: 0,
@@ -12,20 +16,20 @@ function stage(limits: Partial<SlotLimits>) {
     maxWaiting: 10,
     waitMs: 1_000,
   } as const;
-  const slots = new Slots({ ...all, ...limits }, clock);
+  const limits = new ConnectionLimits({ ...all, ...settings }, clock);
   const order: string[] = [];
   /** Asks for a place; the answer goes into `order`. */
   const ask = (name: string, address = "a"): { release: Release | undefined; readonly leave: () => void } => {
     const abort = new AbortController();
-    const asking = { release: undefined as Release | undefined, leave: () => abort.abort() };
+    const attempt = { release: undefined as Release | undefined, leave: () => abort.abort() };
     const answer = (release: Release | undefined): void => {
-      asking.release = release;
+      attempt.release = release;
       order.push(`${name} ${release === undefined ? "refused" : "in"}`);
     };
-    const place = slots.take(address, () => abort.signal);
+    const place = limits.acquire(address, () => abort.signal);
     if (place instanceof Promise) place.then(answer);
     else answer(place);
-    return asking;
+    return attempt;
   };
   /** What was answered since it was last asked. */
   const answers = async (): Promise<string[]> => {
@@ -33,7 +37,7 @@ function stage(limits: Partial<SlotLimits>) {
     await Promise.resolve();
     return order.splice(0);
   };
-  return { clock, slots, ask, answers };
+  return { clock, limits, ask, answers };
 }
 
 describe("places", () => {
@@ -120,19 +124,19 @@ describe("whoever waits for a place", () => {
   });
 
   test("does not wait at all if it has left before", async () => {
-    const { clock, slots, ask, answers } = stage(waiting);
+    const { clock, limits, ask, answers } = stage(waiting);
     ask("1");
-    expect(slots.take("a", () => AbortSignal.abort())).toBeUndefined();
+    expect(limits.acquire("a", () => AbortSignal.abort())).toBeUndefined();
     expect(await answers()).toEqual(["1 in"]);
     expect(clock.alarms).toBe(0);
   });
 
   test("is refused when the server closes", async () => {
-    const { clock, slots, ask, answers } = stage(waiting);
+    const { clock, limits, ask, answers } = stage(waiting);
     const first = ask("1");
     ask("2");
     ask("3");
-    slots.close();
+    limits.cancelWaiters();
     expect(await answers()).toEqual(["1 in", "2 refused", "3 refused"]);
     first.release?.();
     expect(await answers()).toEqual([]);

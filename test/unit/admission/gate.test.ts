@@ -1,10 +1,10 @@
 /** The gate, without a network: in which order it decides, and that a place comes back whatever happens. */
 import { describe, expect, test } from "vitest";
-import { Slots } from "../../../src/admission/connection-limits.js";
-import { Admissions, type GatedRoute } from "../../../src/admission/gate.js";
-import { Facts, joinHeaders } from "../../../src/admission/request-head.js";
+import { Gate, type GatedRoute } from "../../../src/admission/gate.js";
+import { joinHeaders, ParsedHead } from "../../../src/admission/request-head.js";
 import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Authorize } from "../../../src/api/authorize.js";
+import type { AccessEntry } from "../../../src/api/options.js";
 import { reject } from "../../../src/api/rejection.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
@@ -18,10 +18,11 @@ interface Setting {
 /** A server with one place and one route. */
 function stage({ authorize, whenFull = "reject" }: Setting = {}) {
   const clock = new HandClock();
-  const limits = { maxConnections: 1, maxConnectionsPerAddress: 0, whenFull, maxWaiting: 10, waitMs: 1_000 };
-  const slots = new Slots(limits, clock);
-  const state = { isOpen: true, hasEnded: false };
+  const state = { hasEnded: false };
+  const accessEntries: AccessEntry[] = [];
   const route: GatedRoute = {
+    path: "/chat",
+    counters: { refused: 0 },
     get hasEnded() {
       return state.hasEnded;
     },
@@ -39,14 +40,19 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       throw new Error("nobody shakes hands here");
     },
   };
-  const gate = new Admissions({
+  const gate = new Gate({
+    routes: [route],
+    settings: {
+      maxConnections: 1,
+      maxConnectionsPerAddress: 0,
+      whenFull,
+      backlog: 10,
+      handshakeTimeoutMs: 1_000,
+      trustProxy: false,
+      onAccess: (entry) => void accessEntries.push(entry),
+    },
     clock,
     log: createLogger(false, "test"),
-    slots,
-    trustProxy: false,
-    isOpen: () => state.isOpen,
-    onAccepted() {},
-    match: (path) => (path === "/chat" ? { route, params: {} } : undefined),
   });
   const ask = (headers: Record<string, string> = {}, url = "/chat", abort = new AbortController()) => {
     const head = {
@@ -58,22 +64,22 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       localAddress: "",
       secure: false,
     };
-    const asking: UpgradeAttempt = {
+    const attempt: UpgradeAttempt = {
       at: 0,
       head,
-      headers: new Facts(head).headers,
+      headers: new ParsedHead(head).headers,
       raw: undefined,
       signal: abort.signal,
     };
-    return { answer: gate.admit(asking), leave: () => abort.abort() };
+    return { answer: gate.admit(attempt), leave: () => abort.abort(), attempt };
   };
-  return { clock, slots, state, gate, ask };
+  return { clock, state, gate, route, accessEntries, ask };
 }
 
 const full = { status: 503, body: "the server is full" };
 const closing = { status: 503, body: "the server is closing" };
 
-async function admission(answer: ReturnType<Admissions["admit"]>): Promise<Admission> {
+async function admission(answer: ReturnType<Gate["admit"]>): Promise<Admission> {
   const decided = await answer;
   if ("status" in decided) throw new Error(`refused: ${decided.status} ${decided.body}`);
   return decided;
@@ -90,17 +96,41 @@ describe("the gate", () => {
   test("names the first cause: path, server, route, origin, place, authorize", async () => {
     const { ask, state } = stage({ authorize: () => reject(401) });
     const evil = { origin: "http://evil.com" };
-    state.isOpen = false;
+    const closed = stage();
+    closed.gate.close();
+    closed.state.hasEnded = true;
+    expect(closed.ask(evil, "/x?y").answer).toEqual({ status: 404, body: "there is no route /x" });
+    expect(closed.ask(evil).answer).toEqual(closing);
     state.hasEnded = true;
-    expect(ask(evil, "/x?y").answer).toEqual({ status: 404, body: "there is no route /x" });
-    expect(ask(evil).answer).toEqual(closing);
-    state.isOpen = true;
     expect(ask(evil).answer).toEqual({ status: 503, body: "this route is closed" });
     state.hasEnded = false;
     expect(ask(evil).answer).toMatchObject({ status: 403 });
     const first = ask().answer;
     expect(ask().answer).toEqual(full);
     expect(await first).toMatchObject({ status: 401 });
+  });
+});
+
+describe("a refusal", () => {
+  test("is counted for its route, or for the server if the path has no route, and reported to onAccess", () => {
+    const { ask, gate, route, accessEntries } = stage();
+    const refusal = { status: 404, body: "no" };
+    gate.refused(ask({}, "/chat?token=1").attempt, refusal);
+    expect([route.counters.refused, gate.unroutedRefusals]).toEqual([1, 0]);
+    gate.refused(ask({}, "/x").attempt, refusal);
+    expect([route.counters.refused, gate.unroutedRefusals]).toEqual([1, 1]);
+    const facts = { type: "upgrade", at: 0, method: "GET", status: 404, remoteAddress: "1.2.3.4", reason: "no" };
+    expect(accessEntries).toEqual([
+      { ...facts, path: "/chat", durationMs: expect.any(Number) },
+      { ...facts, path: "/x", durationMs: expect.any(Number) },
+    ]);
+  });
+
+  test("of a session of SockJS is counted, but not reported as an upgrade", () => {
+    const { ask, gate, route, accessEntries } = stage();
+    gate.refused({ ...ask().attempt, sockjs: "request" }, { status: 401, body: "no" });
+    expect(route.counters.refused).toBe(1);
+    expect(accessEntries).toEqual([]);
   });
 });
 
@@ -177,9 +207,8 @@ describe("an answer that comes too late", () => {
   });
 
   test("is refused when the server closes meanwhile", async () => {
-    const { ask, gate, state, clock } = stage({ authorize: () => new Promise(() => {}) });
+    const { ask, gate, clock } = stage({ authorize: () => new Promise(() => {}) });
     const { answer } = ask();
-    state.isOpen = false;
     gate.close();
     expect(await answer).toEqual(closing);
     expect(clock.alarms).toBe(0);
@@ -205,16 +234,19 @@ describe("a peer that has waited for a place", () => {
   });
 
   test("is refused if the server has begun to close, or its route has failed, and leaves the place to others", async () => {
-    for (const change of [{ isOpen: false }, { hasEnded: true }]) {
-      const { ask, state } = stage({ whenFull: "wait" });
-      const first = await admission(ask().answer);
-      const second = ask().answer;
-      first.cancel();
-      Object.assign(state, change);
-      expect(await second).toMatchObject({ status: 503, body: expect.not.stringContaining("full") });
-      Object.assign(state, { isOpen: true, hasEnded: false });
-      await admission(ask().answer);
-    }
+    const { ask, state, gate } = stage({ whenFull: "wait" });
+    let holder = await admission(ask().answer);
+    const second = ask().answer;
+    holder.cancel();
+    state.hasEnded = true;
+    expect(await second).toEqual({ status: 503, body: "this route is closed" });
+    state.hasEnded = false;
+    holder = await admission(ask().answer);
+    const [third, fourth] = [ask().answer, ask().answer];
+    holder.cancel();
+    gate.close();
+    expect(await third).toEqual(closing);
+    expect(await fourth).toEqual(closing);
   });
 
   test("that has left meanwhile is answered with 499", async () => {

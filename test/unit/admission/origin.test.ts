@@ -1,6 +1,6 @@
 /** Which pages may connect. */
 import { describe, expect, test } from "vitest";
-import { allowsOrigin, normalOrigin, pageOf } from "../../../src/admission/origin.js";
+import { allowsOrigin, normalOrigin, pageOrigin } from "../../../src/admission/origin.js";
 
 describe('the origins "same"', () => {
   test.each([
@@ -104,10 +104,10 @@ test.each([
   [{ referer: "nonsense" }, "null"],
 ])("the page of a plain request with %j is %s", (headers, expected) => {
   const given: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(headers));
-  expect(pageOf({ headers: given, host: "own.example:81", secure: false })).toBe(expected);
+  expect(pageOrigin({ headers: given, host: "own.example:81", secure: false })).toBe(expected);
 });
 
 test("the page of a plain request of the same origin is at https behind TLS", () => {
   const headers = { "sec-fetch-site": "same-origin" };
-  expect(pageOf({ headers, host: "own.example", secure: true })).toBe("https://own.example");
+  expect(pageOrigin({ headers, host: "own.example", secure: true })).toBe("https://own.example");
 });

@@ -1,6 +1,6 @@
 /** How far the headers of proxies are believed. */
 import { describe, expect, test } from "vitest";
-import { applyTrustedProxies, requestedHost, speaker } from "../../../src/admission/proxy.js";
+import { applyTrustedProxies, clientAddress, requestedHost } from "../../../src/admission/proxy.js";
 
 const head = {
   url: "/",
@@ -27,7 +27,7 @@ describe("without trust", () => {
   test.each([false, 0])("nothing is believed: %s", (trustProxy) => {
     expect(applyTrustedProxies(head, headers, trustProxy)).toBe(head);
     expect(requestedHost(headers, trustProxy)).toBe("inner");
-    expect(speaker("1.1.1.1", "10.0.0.1", trustProxy)).toBe("10.0.0.1");
+    expect(clientAddress("1.1.1.1", "10.0.0.1", trustProxy)).toBe("10.0.0.1");
   });
 });
 
@@ -69,7 +69,7 @@ describe("with trust in a number of proxies", () => {
     ["a:b:c", "a:b:c"],
   ])("an address has one spelling: %s is %s", (written, address_) => {
     expect(address(written, 1)).toBe(address_);
-    expect(speaker(`6.6.6.6, ${written}`, "10.0.0.1", 1)).toBe(address_);
+    expect(clientAddress(`6.6.6.6, ${written}`, "10.0.0.1", 1)).toBe(address_);
   });
 
   test("without a header, or with an empty one, the socket's address counts", () => {

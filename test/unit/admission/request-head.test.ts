@@ -1,12 +1,18 @@
 /** The facts of a request, read out of its head. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CommonHeaders, Facts, joinHeaders, readPath, withoutCookies } from "../../../src/admission/request-head.js";
+import {
+  CommonHeaders,
+  joinHeaders,
+  ParsedHead,
+  readPath,
+  withoutCookies,
+} from "../../../src/admission/request-head.js";
 import { decode } from "../../../src/options/route-path.js";
 import { headOf } from "../stage.js";
 
-function facts(url: string, ...rawHeaders: string[]): Facts {
-  return new Facts({ ...headOf(url), headers: joinHeaders(rawHeaders) });
+function facts(url: string, ...rawHeaders: string[]): ParsedHead {
+  return new ParsedHead({ ...headOf(url), headers: joinHeaders(rawHeaders) });
 }
 
 describe("headers", () => {
@@ -50,8 +56,8 @@ describe("headers that requests have in common", () => {
         for (const raw of requests) {
           const whole = { ...headOf("/"), headers: joinHeaders(raw) };
           const split = { ...headOf("/"), ...common.split(raw) };
-          expect(Object.entries(new Facts(split).headers)).toEqual(Object.entries(new Facts(whole).headers));
-          const [less, wholeLess] = [split, whole].map((head) => new Facts(withoutCookies(head)));
+          expect(Object.entries(new ParsedHead(split).headers)).toEqual(Object.entries(new ParsedHead(whole).headers));
+          const [less, wholeLess] = [split, whole].map((head) => new ParsedHead(withoutCookies(head)));
           expect(Object.entries(less?.headers ?? {})).toEqual(Object.entries(wholeLess?.headers ?? {}));
         }
       }),
@@ -64,7 +70,7 @@ describe("headers that requests have in common", () => {
       common.split(["Host", "a", "Cookie", `user=${user}`, "Accept", "b"]),
     );
     expect(ann?.headers).toBe(bob?.headers);
-    expect([ann?.ownValues, bob?.ownValues]).toEqual(["user=ann", "user=bob"]);
+    expect([ann?.individualValues, bob?.individualValues]).toEqual(["user=ann", "user=bob"]);
   });
 });
 
@@ -98,7 +104,7 @@ describe("cookies", () => {
 
 test("a head without its cookies has all else", () => {
   const headers = joinHeaders(["Host", "a", "Cookie", "a=1", "X-A", "cookie", "cookie", "b=2", "X-Cookie", "c"]);
-  const less = new Facts(withoutCookies({ ...headOf("/x?y"), headers }));
+  const less = new ParsedHead(withoutCookies({ ...headOf("/x?y"), headers }));
   expect({ ...less.headers }).toEqual({ host: "a", "x-a": "cookie", "x-cookie": "c" });
   expect(Object.keys(less.cookies)).toEqual([]);
   expect(less.path).toBe("/x");

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { type Connection, channels, type ServerEvent } from "sendall";
 import { expect, test } from "vitest";
 import type { Channel } from "../../../src/client.js";
-import { HandStage, type HandWire } from "../stage.js";
+import { HandStage, type HandTransport } from "../stage.js";
 import { ClientStage, settle } from "./stage.js";
 
 const NAMES = ["a", "b"] as const;
@@ -31,9 +31,9 @@ class OwnServer implements Server {
   readonly ends: Record<Name, (string | undefined)[]> = { a: [], b: [] };
   readonly #live = new Map<Name, Connection>();
   readonly #stage: HandStage;
-  readonly #wire: HandWire;
+  readonly #wire: HandTransport;
 
-  private constructor(stage: HandStage, wire: HandWire) {
+  private constructor(stage: HandStage, wire: HandTransport) {
     this.#stage = stage;
     this.#wire = wire;
   }
@@ -48,7 +48,7 @@ class OwnServer implements Server {
   }
 
   async read(frame: string): Promise<void> {
-    this.#wire.peer.message(frame, frame.length);
+    this.#wire.listener.message(frame, frame.length);
     await this.#stage.settle();
   }
 

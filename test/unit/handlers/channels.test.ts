@@ -301,7 +301,7 @@ describe("a subscription", () => {
       }),
     });
     const wire = await stage.connect();
-    for (const said of ["sub,a", "msg,a,x"]) wire.peer.message(said, said.length);
+    for (const said of ["sub,a", "msg,a,x"]) wire.listener.message(said, said.length);
     wire.end(1000);
     await stage.settle();
     expect(seen).toEqual(["open", "false false 0 false", "message x", "closed 1000  true peer"]);
@@ -441,9 +441,9 @@ describe("the verbs of a channel", () => {
       }),
     });
     const wires = [await stage.connect(), await stage.connect(), await stage.connect()];
-    for (const wire of wires) for (const said of ["sub,a", "sub,b"]) wire.peer.message(said, 5);
+    for (const wire of wires) for (const said of ["sub,a", "sub,b"]) wire.listener.message(said, 5);
     await stage.settle();
-    for (const said of ["msg,a,x", "msg,b,x"]) wires[0]?.peer.message(said, 7);
+    for (const said of ["msg,a,x", "msg,b,x"]) wires[0]?.listener.message(said, 7);
     await stage.settle();
     for (const wire of wires) expect(wire.take()).toEqual(["write msg,a,1 msg,a,2 msg,b,3"]);
     expect(stage.server.stats().sent).toMatchObject({ messages: 9, frames: 3, writes: 3 });
@@ -645,7 +645,7 @@ describe("a channel's handler", () => {
     });
     const wire = await stage.connect();
     const say = async (said: string): Promise<void> => {
-      wire.peer.message(said, said.length);
+      wire.listener.message(said, said.length);
       await stage.settle();
     };
     await say("sub,a");
@@ -675,7 +675,7 @@ test("a socket that ends while a channel has paused it is paused no longer", asy
   });
   const wire = await stage.connect();
   for (const said of ["sub,a", "msg,a,1", "msg,a,2", "msg,a,3", "msg,a,4", "msg,a,5"]) {
-    wire.peer.message(said, said.length);
+    wire.listener.message(said, said.length);
     await stage.settle();
   }
   expect([wire.take(), stage.server.stats().paused]).toEqual([["pause"], 1]);
@@ -1006,9 +1006,9 @@ test("many subscriptions that come and go leave nothing behind", async () => {
   });
   for (let i = 0; i < 300; i++) {
     const wire = await stage.connect();
-    for (const said of ["sub,a", "sub,loop", "msg,loop,x", "uns,a", "sub,a"]) wire.peer.message(said, said.length);
+    for (const said of ["sub,a", "sub,loop", "msg,loop,x", "uns,a", "sub,a"]) wire.listener.message(said, said.length);
     await stage.settle();
-    if (i % 2 === 0) wire.peer.message("uns,loop", 8);
+    if (i % 2 === 0) wire.listener.message("uns,loop", 8);
     wire.end(1000);
     await stage.settle();
   }

@@ -125,12 +125,12 @@ describe("logic as a handler", () => {
     });
     const stage = await HandStage.open({ handler: fromLogic(machine), heartbeat: false });
     const wire = await stage.connect();
-    wire.peer.message("go", 2);
+    wire.listener.message("go", 2);
     await stage.advance(29_999);
     expect(wire.take()).toEqual([]);
     await stage.advance(1);
     expect(wire.take()).toEqual(["write time is up"]);
-    wire.peer.message("go", 2);
+    wire.listener.message("go", 2);
     await stage.settle();
     const closing = stage.server.close();
     await stage.settle();

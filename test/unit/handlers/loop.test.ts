@@ -218,7 +218,7 @@ describe("a message counts as handled when the loop asks for the next", () => {
     });
     const wire = await stage.connect();
     for (let i = 0; i < 7; i++) {
-      wire.peer.message(String(i), 1);
+      wire.listener.message(String(i), 1);
       await stage.settle();
     }
     expect([wire.take(), stage.server.stats().paused]).toEqual([["pause"], 1]);
@@ -248,7 +248,7 @@ describe("a message counts as handled when the loop asks for the next", () => {
       }),
     });
     const wire = await stage.connect();
-    for (let i = 0; i < 6; i++) wire.peer.message(String(i), 1);
+    for (let i = 0; i < 6; i++) wire.listener.message(String(i), 1);
     await stage.settle();
     expect([wire.take(), stage.server.stats().paused]).toEqual([["pause"], 1]);
   });
@@ -655,7 +655,7 @@ test("a thousand connections that come and go leave nothing behind", async () =>
   });
   for (let i = 0; i < 1_000; i++) {
     const wire = await stage.connect();
-    wire.peer.message("x", 1);
+    wire.listener.message("x", 1);
     await stage.settle();
     wire.end(1000);
     await stage.settle();

@@ -70,7 +70,7 @@ describe("a reply", () => {
         }),
       });
       const wire = await stage.connect();
-      wire.peer.message("go", 2);
+      wire.listener.message("go", 2);
       await stage.settle();
       expect(wire.take()).toEqual(calls);
       expect(stage.server.stats().failures).toEqual([]);

@@ -2,20 +2,19 @@
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { Gate, UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
+import type { Gate } from "../../../src/admission/gate.js";
+import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Refusal } from "../../../src/api/rejection.js";
 import { createUpgrade, type HandOver } from "../../../src/http/upgrade.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission } from "../../../src/transport/transport.js";
 
-function stage(admit: (asking: UpgradeAttempt) => ReturnType<Gate["admit"]>, handOver: HandOver) {
+function stage(admit: (attempt: UpgradeAttempt) => ReturnType<Gate["admit"]>, handOver: HandOver) {
   const told: number[] = [];
-  const gate: Gate = {
+  const gate: Pick<Gate, "admit" | "refused"> = {
     admit,
-    takes: () => true,
-    hasRoute: () => true,
-    refused: (_asking, { status }: Refusal) => void told.push(status),
+    refused: (_attempt, { status }: Refusal) => void told.push(status),
   };
   const upgrade = createUpgrade({
     gate,
@@ -44,7 +43,7 @@ function stage(admit: (asking: UpgradeAttempt) => ReturnType<Gate["admit"]>, han
 }
 
 function place() {
-  const counts = { forsaken: 0 };
+  const counts = { cancelled: 0 };
   const admission = {
     maxPayloadBytes: 1,
     maxFragments: 1,
@@ -54,7 +53,7 @@ function place() {
     accept: () => {
       throw new Error("nobody shakes hands here");
     },
-    cancel: () => void counts.forsaken++,
+    cancel: () => void counts.cancelled++,
   } satisfies Admission;
   return { counts, admission };
 }
@@ -75,7 +74,7 @@ describe("a peer that was let in", () => {
       },
     );
     ask(goneSocket());
-    expect([counts.forsaken, told]).toEqual([1, [499]]);
+    expect([counts.cancelled, told]).toEqual([1, [499]]);
   });
 
   test("and does not shake hands after all gives its place back", () => {
@@ -88,7 +87,7 @@ describe("a peer that was let in", () => {
     const socket = new Socket();
     Object.defineProperties(socket, { readable: { value: true }, writable: { value: true } });
     ask(socket);
-    expect([handed, counts.forsaken]).toEqual([1, 1]);
+    expect([handed, counts.cancelled]).toEqual([1, 1]);
   });
 });
 

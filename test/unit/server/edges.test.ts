@@ -34,11 +34,11 @@ test("server.close does not hold up a close handshake that is under way", async 
       if (event.type === "closed") closed.push(event.code);
     },
   });
-  const wire = await stage.connect();
+  const transport = await stage.connect();
   stage.server.connections()[0]?.close(4000);
-  expect(wire.take()).toEqual(["close 4000", "resume"]);
+  expect(transport.take()).toEqual(["close 4000", "resume"]);
   void stage.server.close();
-  expect(wire.take()).toEqual([]);
+  expect(transport.take()).toEqual([]);
 });
 
 test("a download that the peer breaks off leaves no file open", async () => {
@@ -61,14 +61,14 @@ test("a download that the peer breaks off leaves no file open", async () => {
 
 test("a peer that uploads one long message slowly is not silent, and one that stops in the middle is", async () => {
   const stage = await HandStage.open({ heartbeat: { intervalMs: 25_000, timeoutMs: 20_000 }, handler() {} });
-  const wire = await stage.connect();
+  const transport = await stage.connect();
   for (let i = 0; i < 20; i++) {
-    wire.bytesRead += 1_000;
+    transport.bytesRead += 1_000;
     await stage.advance(20_000);
   }
-  expect(wire.take()).toEqual([]);
+  expect(transport.take()).toEqual([]);
   await stage.advance(70_000);
-  expect(wire.take()).toEqual(["ping heartbeat", "terminate"]);
+  expect(transport.take()).toEqual(["ping heartbeat", "terminate"]);
 });
 
 test("every closed is delivered when the server closes, also when each takes a while", async () => {
@@ -253,16 +253,16 @@ test("with one event at a time for each connection events are handled in order o
     onClosedHandled() {},
     leakOwner,
   };
-  const strand = new SerialGroup();
-  const [a, b] = [mailbox.createQueue(owner, strand), mailbox.createQueue(owner, new SerialGroup())];
+  const group = new SerialGroup();
+  const [a, b] = [mailbox.createQueue(owner, group), mailbox.createQueue(owner, new SerialGroup())];
   const info = (data: string): ServerEvent => ({ type: "info", data });
   mailbox.post(a, info("a1"));
   mailbox.post(a, info("a2"));
   mailbox.take();
-  strand.isBusy = true;
+  group.isBusy = true;
   mailbox.take(); // nobody can go: a2 came up
   mailbox.post(b, info("b1"));
-  mailbox.release(strand);
+  mailbox.release(group);
   expect(mailbox.take()?.event).toEqual(info("a2"));
 });
 
@@ -271,10 +271,10 @@ test("info that concerns no connection keeps its place, however much of it waits
   const stage = await HandStage.open({
     handler: (event: ServerEvent) => void order.push(event.type === "info" ? String(event.data) : event.type),
   });
-  const wire = await stage.connect();
+  const transport = await stage.connect();
   order.length = 0;
   for (let i = 0; i < 18; i++) stage.server.tell(i);
-  wire.peer.message("later", 5);
+  transport.listener.message("later", 5);
   await stage.settle();
   expect(order.at(-1)).toBe("message");
 });
@@ -301,10 +301,10 @@ test("closing connections are not counted as paused", async () => {
     mailbox: { highWaterEvents: 2, lowWaterEvents: 0 },
     handler: (_e: ServerEvent, bus: Bus) => bus.sleep(50),
   });
-  const wire = await stage.admit("/");
-  if ("status" in wire) throw new Error();
-  for (let i = 0; i < 5; i++) wire.peer.message("x", 1);
-  wire.end();
+  const transport = await stage.admit("/");
+  if ("status" in transport) throw new Error();
+  for (let i = 0; i < 5; i++) transport.listener.message("x", 1);
+  transport.end();
   expect(stage.server.stats()).toMatchObject({ connections: 0, paused: 0 });
 });
 
@@ -325,8 +325,8 @@ test("terminating a connection twice does something once", async () => {
 
 test("a connection that is not open is in no list (contract 10)", async () => {
   const stage = await HandStage.open({ handler() {} });
-  const wire = await stage.connect();
-  wire.isOpen = false; // its close frame was read, its socket has not ended
+  const transport = await stage.connect();
+  transport.isOpen = false; // its close frame was read, its socket has not ended
   expect(stage.server.connections().every(({ isOpen }) => isOpen)).toBe(true);
   expect(stage.server.sendall("x").queued).toBe(0);
 });

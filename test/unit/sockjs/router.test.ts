@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
-import type { Gate } from "../../../src/admission/upgrade-attempt.js";
+import type { Gate } from "../../../src/admission/gate.js";
 import type { ConnectionId } from "../../../src/api/connection.js";
 import { createLogger } from "../../../src/log/log.js";
 import { readServerOptions } from "../../../src/options/read-server-options.js";
@@ -29,13 +29,12 @@ async function stage() {
   let decide = (_admission: Admission): void => {};
   let transport: Transport | undefined;
   const clock = new HandClock();
-  const gate: Gate = {
+  const gate: Pick<Gate, "admit" | "hasRoute" | "refused"> = {
     admit: () =>
       new Promise((resolve) => {
         decide = resolve;
         told.push("asked");
       }),
-    takes: () => true,
     hasRoute: () => false,
     refused: (_attempt, { status }) => void told.push(`refused ${status}`),
   };

@@ -1,7 +1,7 @@
 /** The memory transport with a scheduler of deliveries, as in `explore`: the scheduler decides what arrives when. */
 import type { ConnectionId } from "sendall";
 import { describe, expect, test } from "vitest";
-import type { Gate } from "../../../src/admission/upgrade-attempt.js";
+import type { Gate } from "../../../src/admission/gate.js";
 import type { ScheduledLink } from "../../../src/testing/memory-transport/contracts.js";
 import { MemoryListener } from "../../../src/testing/memory-transport/memory-listener.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
@@ -46,7 +46,7 @@ async function connect(): Promise<{
     cancel() {},
   };
   const listener = new MemoryListener(clock, { add: (link) => void links.push(link) });
-  const gate: Gate = { admit: () => admission, takes: () => true, hasRoute: () => true, refused() {} };
+  const gate: Pick<Gate, "admit" | "refused"> = { admit: () => admission, refused() {} };
   await listener.open(gate);
   const events = {
     message: (data: string | Buffer): void => void client.push(`message ${data}`),

@@ -1,6 +1,7 @@
 /**
- * The time that bodies of requests may take: a client that lets one drip in, byte by byte, would hold its connection, and over SockJS
- * its session's sends, for as long as it likes. `Requests` has every body watched that it answers, whoever reads it.
+ * Timeouts for the bodies of requests. Without a limit, a client that sends a body byte by byte could hold a connection forever, and over
+ * SockJS the sends of a session. `Requests` starts a timeout for each request, no matter which code reads the body. A timeout ends with the
+ * body, or with the socket.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { plainAddress } from "../admission/address.js";
@@ -8,10 +9,10 @@ import { readPath } from "../admission/request-head.js";
 import type { Refusal } from "../api/rejection.js";
 import { Alarm, type Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import { hasBody } from "./ordinary.js";
+import { hasBody } from "./ignored-upgrade.js";
 import { refuseSocket } from "./refuse.js";
 
-/** In each span of this length a body MUST end, or bring {@link BODY_BYTES_PER_SPAN}: slow uplinks pass, drips do not. */
+/** Within every 30 s a body MUST end, or bring 16 KiB: enough for slow uplinks, too much for byte-by-byte senders. */
 export const BODY_SPAN_MS = 30_000;
 export const BODY_BYTES_PER_SPAN = 16_384;
 
@@ -22,8 +23,8 @@ export interface BodyParts {
   readonly log: Logger;
 }
 
-/** One body that is coming in: the alarm for it. */
-class Coming extends Alarm {
+/** The alarm for the body of a request. */
+class BodyTimeout extends Alarm {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #parts: BodyParts;
@@ -35,25 +36,25 @@ class Coming extends Alarm {
     this.#response = response;
     this.#parts = parts;
     this.#bytesRead = request.socket.bytesRead;
-    // Node does not close a request whose answer was through before its body, when the connection ends.
-    request.once("close", this.end);
-    request.socket.once("close", this.end);
+    // Node does not close a request at the end of the connection if the response ended before the body.
+    request.once("close", this.stop);
+    request.socket.once("close", this.stop);
     this.#wait();
   }
 
-  readonly end = (): void => {
+  readonly stop = (): void => {
     this.cancel();
-    this.#request.off("close", this.end);
-    this.#request.socket.off("close", this.end);
+    this.#request.off("close", this.stop);
+    this.#request.socket.off("close", this.stop);
   };
 
   ring(): void {
     const request = this.#request;
     const { bytesRead } = request.socket;
-    // It may be there and wait for somebody to read it.
     if (request.complete || request.destroyed) return;
-    const isHeldBack = request.readableLength >= request.readableHighWaterMark;
-    if (!isHeldBack && bytesRead - this.#bytesRead < BODY_BYTES_PER_SPAN) {
+    // A full buffer is not the client's fault: nothing reads the body at the moment.
+    const isUnread = request.readableLength >= request.readableHighWaterMark;
+    if (!isUnread && bytesRead - this.#bytesRead < BODY_BYTES_PER_SPAN) {
       this.#refuse();
       return;
     }
@@ -70,7 +71,7 @@ class Coming extends Alarm {
     const path = readPath(url);
     const remoteAddress = plainAddress(socket.remoteAddress);
     this.#parts.log.info({ ...TOO_SLOW, reason: TOO_SLOW.body, path, remoteAddress }, "request refused");
-    // Past its response, which may be somebody else's: to write to one that is ended would be an error of theirs.
+    // The refusal bypasses the response object, which may belong to a host: a later write of the host must not fail.
     const isUnanswered = !this.#response.headersSent && socket.writable && this.#request.httpVersionMajor === 1;
     if (!isUnanswered) {
       socket.destroy();
@@ -81,9 +82,8 @@ class Coming extends Alarm {
   }
 }
 
-/** @returns what ends the watch: the body is somebody else's affair */
+/** Starts a timeout for the body. @returns what stops the timeout, for a request that a host answers */
 export function watchBody(request: IncomingMessage, response: ServerResponse, parts: BodyParts): () => void {
   if (!hasBody(request) || request.complete) return () => {};
-  const coming = new Coming(request, response, parts);
-  return coming.end;
+  return new BodyTimeout(request, response, parts).stop;
 }

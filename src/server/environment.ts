@@ -1,4 +1,7 @@
-/** What a server stands in. */
+/**
+ * The environment of a server: the clock, the ids and the listener, from `serve`, `attach` or a test, for the whole life of the
+ * server.
+ */
 
 import type { HandlerObserver } from "../actors/route/observer.js";
 import type { ConnectionId } from "../api/connection.js";
@@ -8,13 +11,13 @@ import type { Logger } from "../runtime/logger.js";
 import type { Listener } from "./listener.js";
 import type { ServerActor } from "./server-actor.js";
 
-/** What a server stands in: the real world, or a test. */
-export interface Surroundings {
+/** What a server needs from outside, real or simulated by a test. */
+export interface ServerEnvironment {
   readonly clock: Clock;
   readonly newId: () => ConnectionId;
-  /** Names a node of a cluster with 12 hexadecimal digits; without it they are random. */
+  /** Names a node of a cluster with 12 hexadecimal digits; if absent, the digits are random. */
   readonly newNode?: (() => string) | undefined;
-  /** Watches the handlers. */
+  /** Observes the handlers. */
   readonly observer?: HandlerObserver | undefined;
   readonly createListener: (settings: ServerSettings, log: Logger, clock: Clock, actor: ServerActor) => Listener;
 }

@@ -1,0 +1,156 @@
+/**
+ * Timeouts for the heads of requests, on the port of `serve`. `listen.ts` reports each connection and request. Node's own `headersTimeout`
+ * is longer, and checked only every 30 s. A timeout ends when the head is complete, or with the socket.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { Alarm, type Clock } from "../runtime/clock.js";
+import { currentResponse } from "./pipelining.js";
+
+/** The alarm for a connection whose next request head is not complete. */
+class HeadTimeout extends Alarm {
+  /** Under TLS, the raw socket until the TLS handshake is done. */
+  socket: Socket;
+  /** The socket whose close ends the timeout. */
+  readonly accepted: Socket;
+  /** The peer's address, under TLS only: a closed socket no longer knows the address. */
+  readonly peer: string;
+  /** Listens for the first bytes of a later request. */
+  onData: (() => void) | undefined;
+  readonly #onTimeout: (timeout: HeadTimeout) => void;
+
+  constructor(accepted: Socket, peer: string, onTimeout: (timeout: HeadTimeout) => void) {
+    super();
+    this.socket = accepted;
+    this.accepted = accepted;
+    this.peer = peer;
+    this.#onTimeout = onTimeout;
+  }
+
+  ring(): void {
+    this.#onTimeout(this);
+  }
+}
+
+export interface HeadTimeoutSettings {
+  readonly handshakeTimeoutMs: number;
+  readonly tls: object | undefined;
+}
+
+export interface HeadTimeoutHooks {
+  readonly clock: Clock;
+  /** @param isHttp `false` before the end of a TLS handshake */
+  readonly onTimeout: (socket: Socket, isHttp: boolean) => void;
+}
+
+/**
+ * Times the head of each request: the first head of a connection from the moment of accepting, a later head from its first byte. Between
+ * requests a connection is idle, which Node's `keepAliveTimeout` limits.
+ */
+export class HeadTimeouts {
+  readonly #timeoutMs: number;
+  readonly #hooks: HeadTimeoutHooks;
+  readonly #isSecure: boolean;
+  /** By accepted socket. For a later request under TLS, by secure socket. */
+  readonly #timeouts = new Map<Duplex, HeadTimeout>();
+  /** Under TLS, by secure socket. */
+  readonly #secureTimeouts = new WeakMap<Duplex, HeadTimeout | undefined>();
+  /** Connections in their TLS handshake, by peer address: Node does not tell which raw socket belongs to a secure socket. */
+  readonly #handshaking = new Map<string, HeadTimeout>();
+  /** A single function for every socket, which is passed as `this`. */
+  readonly #onClose: (this: Socket) => void;
+
+  constructor({ handshakeTimeoutMs, tls }: HeadTimeoutSettings, hooks: HeadTimeoutHooks) {
+    this.#timeoutMs = handshakeTimeoutMs;
+    this.#isSecure = tls !== undefined;
+    this.#hooks = hooks;
+    const timeouts = this;
+    this.#onClose = function () {
+      timeouts.#onSocketClosed(this);
+    };
+  }
+
+  readonly onConnection = (socket: Socket): void => {
+    const timeout = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "", this.#onTimeout);
+    this.#hooks.clock.after(this.#timeoutMs, timeout);
+    this.#register(timeout);
+    if (this.#isSecure) this.#handshaking.set(timeout.peer, timeout);
+  };
+
+  readonly onSecureConnection = (socket: TLSSocket): void => {
+    const peer = peerOf(socket);
+    const timeout = this.#handshaking.get(peer);
+    if (timeout === undefined) return;
+    this.#handshaking.delete(peer);
+    timeout.socket = socket;
+    this.#secureTimeouts.set(socket, timeout);
+  };
+
+  /** Cancels the timeout of a socket: the head is complete, or no head will come. */
+  cancel(socket: Duplex): void {
+    const timeout = (this.#isSecure ? this.#secureTimeouts : this.#timeouts).get(socket);
+    if (timeout === undefined) return;
+    if (this.#isSecure) this.#secureTimeouts.set(socket, undefined);
+    timeout.accepted.removeListener("close", this.#onClose);
+    this.#unregister(timeout);
+  }
+
+  /** Prepares a timeout for the next request on the connection of an answered request. */
+  onAnswered(request: IncomingMessage): void {
+    const { socket } = request;
+    if (!socket.readable || !socket.writable || currentResponse(socket) !== undefined) return;
+    // The rest of the body comes before the next head.
+    if (!request.complete) {
+      request.once("close", () => this.onAnswered(request));
+      return;
+    }
+    this.cancel(socket);
+    const timeout = new HeadTimeout(socket, "", this.#onTimeout);
+    // Node's parser has seen the bytes before this listener: if the timeout is still registered, the head is incomplete.
+    const onData = (): void => {
+      if (this.#timeouts.get(socket) === timeout && timeout.index < 0)
+        this.#hooks.clock.after(this.#timeoutMs, timeout);
+      socket.off("data", onData);
+    };
+    timeout.onData = onData;
+    socket.on("data", onData);
+    this.#register(timeout);
+    if (this.#isSecure) this.#secureTimeouts.set(socket, timeout);
+  }
+
+  /** `false` before the end of a TLS handshake. */
+  isHttp(socket: Duplex): boolean {
+    return !this.#isSecure || this.#secureTimeouts.has(socket);
+  }
+
+  /** Terminates the connections whose TLS handshake is not done. */
+  terminateHandshakes(): void {
+    for (const { socket } of [...this.#handshaking.values()]) socket.destroy();
+  }
+
+  #register(timeout: HeadTimeout): void {
+    this.#timeouts.set(timeout.accepted, timeout);
+    timeout.accepted.on("close", this.#onClose);
+  }
+
+  #onSocketClosed(accepted: Socket): void {
+    const timeout = this.#timeouts.get(accepted);
+    if (timeout === undefined) return;
+    this.#unregister(timeout);
+    if (this.#handshaking.get(timeout.peer) === timeout) this.#handshaking.delete(timeout.peer);
+  }
+
+  #unregister(timeout: HeadTimeout): void {
+    timeout.cancel();
+    if (timeout.onData !== undefined) timeout.socket.off("data", timeout.onData);
+    this.#timeouts.delete(timeout.accepted);
+  }
+
+  readonly #onTimeout = ({ socket }: HeadTimeout): void => this.#hooks.onTimeout(socket, this.isHttp(socket));
+}
+
+function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}
