@@ -3,4 +3,5 @@
  *
  * @module sendall/redis
  */
-export { type RedisOptions, redis } from "./cluster/engines/redis.js";
+export { redis } from "./cluster/engines/redis.js";
+export type { RedisOptions } from "./cluster/engines/redis-options.js";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { optionTable } from "../src/options/server-options.js";
+import { optionRows } from "./unit/options/rows.js";
 
 interface Part {
   readonly text: string;
@@ -219,7 +219,7 @@ describe("the API reference", () => {
   });
 
   test("gives each option of a server the default that it has", () => {
-    const documented = Object.keys(optionTable).map((name) => {
+    const documented = Object.keys(optionRows).map((name) => {
       const [group = "", key] = name.split(".");
       const owners = key === undefined ? ["sharedoptions", "serveroptions"] : [`${group}options`];
       // "sockjs" is the option, SockJS the protocol.
@@ -228,7 +228,7 @@ describe("the API reference", () => {
       );
       return [name, option?.preset];
     });
-    const expected = Object.entries(optionTable).map(([name, option]) => [
+    const expected = Object.entries(optionRows).map(([name, option]) => [
       name,
       words.get(name) ?? shown(name, option.default),
     ]);

@@ -90,11 +90,12 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ioredis: ["cluster/engines/redis.ts"],
 };
 /**
- * Where types of Node's HTTP may be named and nothing of Node's HTTP used: `ws` shakes hands with an `IncomingMessage`, and options
- * hand one to the user.
+ * Where a dependency's types may be named, and nothing else used: `ws` shakes hands with an `IncomingMessage`, and options hand a
+ * request of Node or a client of `ioredis` over.
  */
 const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
   "node:http": ["transport/websocket.ts", "api/", "options/", "admission/", "server/listener.ts"],
+  ioredis: ["cluster/engines/redis-options.ts"],
 };
 
 /** What a browser does not have. */

@@ -7,7 +7,7 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { SendallError } from "../api/errors.js";
 import type { Handler } from "../api/handler.js";
-import { HANDLER_SHAPES, isHandler } from "../options/kinds.js";
+import { HANDLER_SHAPES, isHandler } from "../options/server-kinds.js";
 import { show } from "../runtime/show.js";
 import { isError, messageOf, readProperty } from "../runtime/thrown.js";
 import { reportFiles } from "./watch.js";

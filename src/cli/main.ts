@@ -13,8 +13,8 @@ import { SendallError } from "../api/errors.js";
 import type { Handler } from "../api/handler.js";
 import { workers } from "../cluster/engines/workers.js";
 import { createStderrLogger, LOG_LEVELS } from "../log/log.js";
-import type { Option } from "../options/kinds.js";
-import { optionTable } from "../options/server-options.js";
+import { checkOf, type OptionRow, type ValueOf } from "../options/kinds.js";
+import { serverTable } from "../options/server-options.js";
 import { createClock } from "../runtime/clock.js";
 import { show } from "../runtime/show.js";
 import { isError, messageOf } from "../runtime/thrown.js";
@@ -114,9 +114,9 @@ function check(flags: Values, file: string | undefined): ServeTask {
   if (file !== undefined && !isFile(file)) throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
   return {
     file,
-    port: accept(optionTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
-    host: accept(optionTable.host, "--host", flags.host ?? (HOST || optionTable.host.default)),
-    static: accept(optionTable.static, "--static", flags.static),
+    port: accept(serverTable.port, flags.port === undefined ? "PORT" : "--port", /^\d+$/.test(port) ? +port : port),
+    host: accept(serverTable.host, "--host", flags.host ?? (HOST || serverTable.host.default)),
+    static: flags.static === undefined ? undefined : accept(serverTable.static, "--static", flags.static),
     sockjs: flags.sockjs,
     workers: countWorkers(flags.workers),
     level,
@@ -139,9 +139,9 @@ function isFile(path: string): boolean {
   }
 }
 
-function accept<T>(option: Option<T>, name: string, value: unknown): T {
-  if (value === undefined) return option.default;
-  if (!option.accepts(value)) throw usageError(`${name}: expected ${option.expected}, got ${show(value)}`);
+function accept<R extends OptionRow>(row: R, name: string, value: unknown): ValueOf<R> {
+  const { expected, accepts } = checkOf(row);
+  if (!accepts(value)) throw usageError(`${name}: expected ${expected}, got ${show(value)}`);
   return value;
 }
 

@@ -12,7 +12,8 @@ import { Callbacks } from "./callbacks.js";
 import type { ClientClock, ClientState } from "./machine.js";
 import { isMarkerAnswer, isRefusal, readMultiplexed, writeMessage } from "./multiplex.js";
 import { OpenedPromise } from "./opened-promise.js";
-import { type ChannelOptions, type ClientClosing, type ClientData, checkChannelOptions, checkData } from "./options.js";
+import { type ChannelOptions, type ClientClosing, type ClientData, checkData } from "./options.js";
+import { readChannelOptions } from "./settings.js";
 import type { Message } from "./socket.js";
 import { SyncMarkers } from "./sync-markers.js";
 
@@ -166,7 +167,7 @@ export class ClientChannels {
   open(name: string, options: ChannelOptions): Channel {
     checkName(name);
     if (this.#open.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
-    const channel = new ClientChannel(name, checkChannelOptions(options), {
+    const channel = new ClientChannel(name, readChannelOptions(options), {
       host: this.#host,
       fallback: this.#fallback,
       onUnregistered: (isServerTold) => {

@@ -12,7 +12,8 @@ import { type Channel, type ChannelHost, ClientChannels } from "./channels.js";
 import { CurrentSocket } from "./current-socket.js";
 import { type ClientActor, type ClientClock, type ClientState, startMachine } from "./machine.js";
 import { OpenedPromise } from "./opened-promise.js";
-import { type ChannelOptions, type ClientData, type ClientSettings, checkData } from "./options.js";
+import { type ChannelOptions, type ClientData, checkData } from "./options.js";
+import type { ClientSettings } from "./settings.js";
 import type { Message, SocketEnd, SocketFactory } from "./socket.js";
 
 /** A client that stays connected. */
@@ -157,7 +158,7 @@ export class ReconnectingClient implements Client {
     if (!this.#isAlive) return false;
     // A socket takes no message while its peer is closing; then the message waits for the next socket.
     if (this.state === "open" && this.#queue.length === 0 && this.#socket.send(data)) return true;
-    if (this.#queue.length >= this.#settings.maxMessages) return false;
+    if (this.#queue.length >= this.#settings.offline.maxMessages) return false;
     this.#queue.push({ data, owner });
     return true;
   }

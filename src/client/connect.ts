@@ -2,8 +2,10 @@
  * `connect`: the composition root of the client. Checks the options, chooses the socket class of the runtime and starts a
  * {@link Client}.
  */
+import { refuseOption } from "../options/read-options.js";
 import { type Client, ReconnectingClient } from "./client.js";
-import { badOption, type ClientSettings, type ConnectOptions, checkOptions, checkUrl, clockOf } from "./options.js";
+import { type ConnectOptions, checkUrl, clockOf } from "./options.js";
+import { type ClientSettings, readConnectOptions } from "./settings.js";
 import type { SocketFactory, WebSocketClass } from "./socket.js";
 
 /**
@@ -17,7 +19,7 @@ import type { SocketFactory, WebSocketClass } from "./socket.js";
  * @throws SendallError `BAD_OPTION`, whose message begins with the option's dotted name (`url` for the address)
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Client {
-  const settings = checkOptions(options);
+  const settings = readConnectOptions(options);
   const address = checkUrl(url, settings.WebSocket !== undefined);
   const factory = factoryFor(address, settings);
   return new ReconnectingClient({ url: address, settings, factory, clock: clockOf(settings.WebSocket) });
@@ -38,9 +40,9 @@ function factoryFor(url: string, settings: ClientSettings): SocketFactory {
       }
     };
   }
-  if (headers !== undefined) badOption("headers", "no class of sockets but Node's default one can send them");
+  if (headers !== undefined) refuseOption("headers", "no class of sockets but Node's default one can send them");
   const Class = settings.WebSocket ?? own;
-  if (!isSocketClass(Class)) badOption("WebSocket", "there is none here, so one has to be given");
+  if (!isSocketClass(Class)) refuseOption("WebSocket", "there is none here, so one has to be given");
   return () => () => new Class(url, [...protocols]);
 }
 

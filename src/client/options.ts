@@ -1,11 +1,13 @@
 /**
- * The options of a client: types, defaults and checks. `connect` and `channel` check their options here before starting anything.
+ * The public types of the options of a client, and the checks of addresses, messages and clocks. `settings.ts` reads the options.
  * This file uses nothing of Node, not even types: the compiler of a page may not know Node.
  */
 
 import { SendallError } from "../api/errors.js";
+import { isRecord } from "../options/kinds.js";
+import { refuseOption } from "../options/read-options.js";
 import { show } from "../runtime/show.js";
-import type { Backoff, ClientClock } from "./machine.js";
+import type { ClientClock } from "./machine.js";
 import type { Message, WebSocketClass } from "./socket.js";
 
 /** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */
@@ -94,121 +96,6 @@ export interface ChannelOptions {
   readonly onError?: (error: Error) => unknown;
 }
 
-/** The options of a client, checked, with defaults. */
-export interface ClientSettings extends Omit<ConnectOptions, "protocols" | "reconnect" | "offline"> {
-  readonly protocols: readonly string[];
-  readonly reconnect: Backoff | false;
-  readonly maxMessages: number;
-}
-
-const BACKOFF: Backoff = { minMs: 1000, maxMs: 10_000, factor: 2, jitter: 1, attempts: Number.POSITIVE_INFINITY };
-const MAX_MESSAGES = 256;
-/** The longest time of `setTimeout`, which counts in 32 bits. */
-const LONGEST_MS = 2_147_483_647;
-/** A token of RFC 9110 section 5.6.2. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
-/** A field value of RFC 9110 section 5.5. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-type Check = readonly [expected: string, accepts: (value: unknown) => boolean];
-
-const callback: Check = ["a function", (value) => typeof value === "function"];
-
-function number(expected: string, min: number, max: number, isWhole = true): Check {
-  return [
-    expected,
-    (value) => typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value)),
-  ];
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function areProtocols(value: unknown): boolean {
-  const names: unknown[] = Array.isArray(value) ? value : [value];
-  return new Set(names).size === names.length && names.every((name) => typeof name === "string" && TOKEN.test(name));
-}
-
-/** The headers that every handshake sets, once each (RFC 6455 section 4.1), and the headers of a body, which no handshake has. */
-const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
-
-function areHeaders(value: unknown): boolean {
-  return (
-    isObject(value) &&
-    Object.entries(value).every(
-      ([name, text]) => TOKEN.test(name) && !HANDSHAKE.test(name) && typeof text === "string" && FIELD_VALUE.test(text),
-    )
-  );
-}
-
-const CALLBACKS = { onOpen: callback, onMessage: callback, onClose: callback, onError: callback };
-
-const CHECKS: Readonly<Record<string, Check>> = {
-  protocols: ["a token of HTTP, or an array of different ones", areProtocols],
-  headers: ["an object of header names and strings, without those of the handshake itself", areHeaders],
-  ...CALLBACKS,
-  reconnect: ["an object, or false", (value) => value === false || isObject(value)],
-  offline: ["an object", isObject],
-  WebSocket: ["a class", (value) => typeof value === "function"],
-};
-
-const RECONNECT_CHECKS: Readonly<Record<string, Check>> = {
-  "reconnect.minMs": number("a whole number of milliseconds from 0", 0, LONGEST_MS),
-  "reconnect.maxMs": number("a whole number of milliseconds from 0", 0, LONGEST_MS),
-  "reconnect.factor": number("a number from 1", 1, Number.MAX_VALUE, false),
-  "reconnect.jitter": number("a number from 0 to 1", 0, 1, false),
-  "reconnect.attempts": [
-    "a whole number from 0, or Infinity",
-    (value) => value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && Number(value) >= 0),
-  ],
-};
-
-const OFFLINE_CHECKS: Readonly<Record<string, Check>> = {
-  "offline.maxMessages": number("a whole number from 0", 0, Number.MAX_SAFE_INTEGER),
-};
-
-/** Throws `BAD_OPTION`; the message begins with the option's dotted name. */
-export function badOption(option: string, problem: string): never {
-  throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
-}
-
-/** Refuses unknown options and wrong values. `undefined` counts as omitted. */
-function checkAll(values: object, checks: Readonly<Record<string, Check>>, prefix = ""): void {
-  if (!isObject(values)) badOption("options", `expected an object, got ${show(values)}`);
-  for (const [key, value] of Object.entries(values)) {
-    const name = prefix + key;
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (check === undefined) badOption(name, `there is no such option; there are ${Object.keys(checks).join(", ")}`);
-    const [expected, accepts] = check;
-    if (value !== undefined && !accepts(value)) badOption(name, `expected ${expected}, got ${show(value)}`);
-  }
-}
-
-/** The options of a client with their defaults; throws `BAD_OPTION`. */
-export function checkOptions(options: ConnectOptions): ClientSettings {
-  checkAll(options, CHECKS);
-  const { protocols = [], reconnect = {}, offline = {}, ...rest } = options;
-  if (reconnect !== false) checkAll(reconnect, RECONNECT_CHECKS, "reconnect.");
-  checkAll(offline, OFFLINE_CHECKS, "offline.");
-  return {
-    ...rest,
-    protocols: typeof protocols === "string" ? [protocols] : [...protocols],
-    reconnect: reconnect === false ? false : merge(reconnect),
-    maxMessages: offline.maxMessages ?? MAX_MESSAGES,
-  };
-}
-
-function merge({ minMs, maxMs, factor, jitter, attempts }: ReconnectOptions): Backoff {
-  return {
-    minMs: minMs ?? BACKOFF.minMs,
-    maxMs: maxMs ?? BACKOFF.maxMs,
-    factor: factor ?? BACKOFF.factor,
-    jitter: jitter ?? BACKOFF.jitter,
-    attempts: attempts ?? BACKOFF.attempts,
-  };
-}
-
 /** The data to send for a message, with bytes copied; throws `BAD_DATA`. */
 export function checkData(data: unknown): Message {
   if (typeof data === "string") return data;
@@ -216,12 +103,6 @@ export function checkData(data: unknown): Message {
   if (data instanceof Uint8Array) return new Uint8Array(data).buffer;
   if (data instanceof ArrayBuffer) return data.slice(0);
   throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
-}
-
-/** The options of a channel; throws `BAD_OPTION`. */
-export function checkChannelOptions(options: ChannelOptions): ChannelOptions {
-  checkAll(options, CALLBACKS);
-  return options;
 }
 
 /**
@@ -233,13 +114,13 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
   const text = String(url);
   if (base === undefined && isClassGiven && text.startsWith("/")) return text;
   if (!(typeof url === "string" || url instanceof URL) || !canParse(text, base))
-    badOption("url", `expected a URL, got ${show(url)}`);
+    refuseOption("url", `expected a URL, got ${show(url)}`);
   const parsed = new URL(text, base);
   if (parsed.protocol === "http:") parsed.protocol = "ws:";
   if (parsed.protocol === "https:") parsed.protocol = "wss:";
   if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:")
-    badOption("url", `expected a URL that begins with ws:// or wss://, got ${show(text)}`);
-  if (parsed.hash !== "") badOption("url", `a WebSocket has no fragment, got ${show(text)}`);
+    refuseOption("url", `expected a URL that begins with ws:// or wss://, got ${show(text)}`);
+  if (parsed.hash !== "") refuseOption("url", `a WebSocket has no fragment, got ${show(text)}`);
   return parsed.href;
 }
 
@@ -249,7 +130,7 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
  */
 function pageAddress(): string | undefined {
   const location: unknown = Reflect.get(globalThis, "location");
-  const href: unknown = isObject(location) ? Reflect.get(location, "href") : undefined;
+  const href: unknown = isRecord(location) ? Reflect.get(location, "href") : undefined;
   return typeof href === "string" && canParse("/", href) ? href : undefined;
 }
 
@@ -268,13 +149,13 @@ export function clockOf(Class: WebSocketClass | undefined): ClientClock {
   const clock: unknown = Class === undefined ? undefined : Reflect.get(Class, CLOCK);
   if (clock === undefined) return realClock;
   if (!isClock(clock))
-    badOption("WebSocket", "its clock has to be an object { setTimeout(ring, ms), clearTimeout(id), random() }");
+    refuseOption("WebSocket", "its clock has to be an object { setTimeout(ring, ms), clearTimeout(id), random() }");
   return clock;
 }
 
 function isClock(value: unknown): value is ClientClock {
   return (
-    isObject(value) &&
+    isRecord(value) &&
     ["setTimeout", "clearTimeout", "random"].every((name) => typeof Reflect.get(value, name) === "function")
   );
 }

@@ -1,10 +1,9 @@
 /** `attach`: creates a server on the upgrades of an HTTP server run by the program. */
 import { EventEmitter } from "node:events";
 import type { ConnectionData } from "../api/connection.js";
-import { SendallError } from "../api/errors.js";
-import type { AttachOptions } from "../api/options.js";
+import type { AttachOptions, ServerOptions } from "../api/options.js";
 import type { HostServer } from "../http/attach.js";
-import { refuseListenerOptions } from "../options/server-options.js";
+import { refuseOption } from "../options/read-options.js";
 import { createClock } from "../runtime/clock.js";
 import { show } from "../runtime/show.js";
 import { createIds } from "./connection-ids.js";
@@ -16,8 +15,21 @@ import type { Server } from "./server.js";
 function checkHost(host: unknown): void {
   const isServer = host instanceof EventEmitter && "address" in host && typeof host.address === "function";
   if (isServer) return;
-  const problem = `expected the Server of node:http or node:https, got ${show(host)}`;
-  throw new SendallError("BAD_OPTION", `httpServer: ${problem}`, { option: "httpServer" });
+  refuseOption("httpServer", `expected the Server of node:http or node:https, got ${show(host)}`);
+}
+
+/** The options of `serve` for a listener, which `attach` refuses: the host has a listener. */
+const HOST_OPTIONS: Readonly<Record<Exclude<keyof ServerOptions, keyof AttachOptions>, true>> = {
+  host: true,
+  port: true,
+  backlog: true,
+  tls: true,
+};
+
+function refuseHostOptions(options: object): void {
+  for (const name of Object.keys(HOST_OPTIONS))
+    if (Reflect.get(options, name) !== undefined)
+      refuseOption(name, "is the host server's affair, not an option of attach");
 }
 
 /**
@@ -35,7 +47,7 @@ export async function attach<D = ConnectionData, S = unknown, R = Record<string,
 ): Promise<Server<D>> {
   checkHost(host);
   // `createServer` rejects options other than an object.
-  if (Object(options) === options) refuseListenerOptions(options);
+  if (Object(options) === options) refuseHostOptions(options);
   const server = createServer(options, {
     clock: createClock(),
     newId: createIds(),

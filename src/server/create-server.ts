@@ -9,7 +9,8 @@ import { LinkMachine } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
 import { runHandler } from "../handlers/shape.js";
 import { createLogger, levelOf } from "../log/log.js";
-import { type RouteDefinition, readOptions } from "../options/server-options.js";
+import { readServerOptions } from "../options/read-server-options.js";
+import type { RouteDefinition } from "../options/server-options.js";
 import { Turn } from "../runtime/turn.js";
 import type { ServerEnvironment } from "./environment.js";
 import { LiveServer, type LiveServerParts } from "./live-server.js";
@@ -18,7 +19,7 @@ import { createServerActor } from "./server-actor.js";
 
 /** Builds a server in the given environment, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, environment: ServerEnvironment): LiveServer {
-  const settings = readOptions(options);
+  const settings = readServerOptions(options);
   const log = createLogger(settings.logger, settings.name);
   const { clock } = environment;
   const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));

@@ -4,10 +4,11 @@
  */
 import type { NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
+import { MAX_NATIVE_MS } from "../../options/kinds.js";
+import { checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
-import { show } from "../../runtime/show.js";
-import { checkAdapterOptions, checkPrefix, checkWait, importClient, refuseOption } from "./adapter-setup.js";
+import { importClient, linkTable } from "./adapter-setup.js";
 import { Backlog } from "./backlog.js";
 import { SocketTracker, untracked } from "./socket-tracker.js";
 
@@ -196,20 +197,32 @@ function tlsOf({ tls }: NodeConnectionOptions, sockets: SocketTracker): Pick<Nod
   return { tls: signalled };
 }
 
-/** Options of the client that become native timers, and the smallest value of each. */
-const WAITS = [
-  ["pingInterval", 1],
-  ["timeout", 1],
-  ["reconnectTimeWait", 0],
-  ["reconnectJitter", 0],
-  ["reconnectJitterTLS", 0],
-] as const;
-
-/** Without an address the client would connect to an engine on this machine. */
-function areServers(servers: unknown): boolean {
+function areServers(servers: unknown): servers is string | string[] {
   const list: unknown[] = Array.isArray(servers) ? servers : [servers];
   return list.length > 0 && list.every((server) => typeof server === "string" && server.trim() !== "");
 }
+
+const natsTable = {
+  ...linkTable,
+  // Without an address the client would connect to an engine on this machine.
+  servers: { expected: "the address of an engine, or a list of them", accepts: areServers, required: true },
+  // The waits become native timers of the client.
+  pingInterval: { kind: "ms", max: MAX_NATIVE_MS },
+  timeout: { kind: "ms", max: MAX_NATIVE_MS },
+  reconnectTimeWait: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
+  reconnectJitter: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
+  reconnectJitterTLS: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
+} as const;
+
+/** Options of the client with a row in the table. The client checks further options. */
+type ClientOption =
+  | "servers"
+  | "pingInterval"
+  | "timeout"
+  | "reconnectTimeWait"
+  | "reconnectJitter"
+  | "reconnectJitterTLS";
+type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, ClientOption>>;
 
 /**
  * Joins servers over NATS (core publish and subscribe; JetStream is not needed): `cluster: nats({ servers: "nats://127.0.0.1:4222" })`.
@@ -220,13 +233,9 @@ function areServers(servers: unknown): boolean {
  * `CLUSTER_UNAVAILABLE`
  */
 export function nats(options: NatsOptions): ClusterAdapter {
-  checkAdapterOptions(options);
-  const { prefix = "sendall", waitForLink = false, ...given } = options;
-  checkPrefix(prefix);
-  const { servers } = given;
-  if (!areServers(servers))
-    refuseOption("servers", `expected the address of an engine, or a list of them, got ${show(servers)}`);
-  for (const [name, min] of WAITS) checkWait(name, given[name], min);
+  checkOptionsObject(options);
+  const { prefix, waitForLink } = readSettings<CheckedOptions, typeof natsTable>(natsTable, { options });
+  const { prefix: _prefix, waitForLink: _waitForLink, ...given } = options;
   return {
     name: "nats",
     waitForLink,

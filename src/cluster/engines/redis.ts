@@ -5,31 +5,11 @@
  */
 import type { RedisOptions as ClientOptions, Redis } from "ioredis";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
-import { isRecord } from "../../options/kinds.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
-import { checkAdapterOptions, checkPrefix, checkWait, importClient, refuseOption } from "./adapter-setup.js";
+import { importClient } from "./adapter-setup.js";
 import { Backlog } from "./backlog.js";
-
-/** What `redis` takes: `url` or `client`. */
-export interface RedisOptions {
-  /**
-   * The address of the engine, with a name and a password if required: `"redis://name:password@127.0.0.1:6379"`, `rediss://` for TLS.
-   * Default none.
-   */
-  readonly url?: string;
-  /**
-   * A client of `ioredis` with the options of your choice, but not of a Redis cluster. The adapter copies the client and leaves the
-   * original alone. Default none.
-   */
-  readonly client?: Redis;
-  /** Begins the name of every channel: programs with different prefixes do not hear each other. Default `"sendall"`. */
-  readonly prefix?: string;
-  /** Whether `serve` resolves before the engine is reached; until then the server is not ready. Default `false`. */
-  readonly waitForLink?: boolean;
-  /** The pause between pings, in milliseconds: an engine that has not answered by the next ping is given up. Default 10,000 ms. */
-  readonly pingIntervalMs?: number;
-}
+import { type RedisOptions, readRedisOptions } from "./redis-options.js";
 
 /** No command waits for a connection, and no command is sent twice. */
 const FIXED = {
@@ -239,30 +219,6 @@ class RedisLink implements ClusterLink {
   }
 }
 
-/** Methods of a client of `ioredis`; a client of node-redis has no `pipeline` (and no `status`). */
-const CLIENT_METHODS = [
-  "duplicate",
-  "connect",
-  "disconnect",
-  "quit",
-  "ping",
-  "on",
-  "publish",
-  "subscribe",
-  "unsubscribe",
-  "pipeline",
-];
-
-/** Does not ask for the class, since a program may have another copy of `ioredis`. A cluster's `duplicate` takes other arguments. */
-function isClient(value: unknown): value is Redis {
-  return (
-    isRecord(value) &&
-    CLIENT_METHODS.every((name) => typeof value[name] === "function") &&
-    typeof value.status === "string" &&
-    value.isCluster !== true
-  );
-}
-
 /**
  * Joins servers over Redis: `cluster: redis({ url: "redis://127.0.0.1:6379" })`. Needs the package `ioredis`, whose client reconnects with
  * growing pauses. Redis stores nothing. Raise `client-output-buffer-limit pubsub` in Redis if nodes get more than 8 MB a minute ahead.
@@ -270,19 +226,7 @@ function isClient(value: unknown): value is Redis {
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `CLUSTER_UNAVAILABLE`
  */
 export function redis(options: RedisOptions): ClusterAdapter {
-  checkAdapterOptions(options, ["url", "client", "prefix", "waitForLink", "pingIntervalMs"]);
-  const { url, client, prefix = "sendall", waitForLink = false, pingIntervalMs = 10_000 } = options;
-  checkPrefix(prefix);
-  if ((url === undefined) === (client === undefined)) refuseOption("url", "expected either url or client");
-  if (client === undefined && (typeof url !== "string" || !URL.canParse(url) || !/^rediss?:/.test(url)))
-    // Without the value, which may hold a password.
-    refuseOption("url", `expected an address like "redis://127.0.0.1:6379"`);
-  if (client !== undefined && !isClient(client))
-    refuseOption(
-      "client",
-      "expected a client of ioredis, as new Redis() makes it: not a cluster's, and of no other package",
-    );
-  checkWait("pingIntervalMs", pingIntervalMs, 1);
+  const { url, client, prefix, waitForLink, pingIntervalMs } = readRedisOptions(options);
   return {
     name: "redis",
     waitForLink,

@@ -5,7 +5,8 @@
 import cluster, { type Worker } from "node:cluster";
 import type { ClusterAdapter } from "../../api/cluster-adapter.js";
 import { SendallError } from "../../api/errors.js";
-import { checkAdapterOptions, checkPrefix } from "./adapter-setup.js";
+import { readSettings } from "../../options/read-options.js";
+import { checkAdapterNames, linkTable } from "./adapter-setup.js";
 import { WorkerHub } from "./worker-hub.js";
 import { workersOver } from "./worker-link.js";
 import type { Port } from "./worker-protocol.js";
@@ -15,6 +16,8 @@ export interface WorkersOptions {
   /** Tells several clusters among the same workers apart. Default `"sendall"`. */
   readonly prefix?: string;
 }
+
+const workersTable = { prefix: linkTable.prefix };
 
 /** The links of this worker's nodes share a single listener on `process`, since Node warns of more than ten. */
 const listeners = new Set<(message: unknown) => void>();
@@ -78,9 +81,8 @@ function serveWorkers(): void {
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
-  checkAdapterOptions(options, ["prefix"]);
-  const { prefix = "sendall" } = options;
-  checkPrefix(prefix);
+  checkAdapterNames(options, workersTable);
+  const { prefix } = readSettings<WorkersOptions, typeof workersTable>(workersTable, { options });
   if (cluster.isWorker) return workersOver(primaryPort(), prefix);
   serveWorkers();
   return {

@@ -3,9 +3,10 @@
  * searches for the shortest failing run, and throws a failure with its trace.
  */
 import { SendallError } from "../../api/errors.js";
+import { checkNames, readSettings, refuseOption } from "../../options/read-options.js";
+import type { SettingsOf } from "../../options/table.js";
 import { show } from "../../runtime/show.js";
 import { isError, messageOf, readProperty } from "../../runtime/thrown.js";
-import { checkSeed } from "../runtime/live.js";
 import { ReplayChooser, SeededChooser } from "./chooser.js";
 import type { Fault } from "./explorer.js";
 import { type FailedRun, play, type Scenario } from "./play.js";
@@ -27,7 +28,6 @@ export interface ExploreOptions {
   readonly faults?: readonly Fault[];
 }
 
-const OPTIONS: readonly string[] = ["runs", "seed", "maxSteps", "faults"];
 const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset"];
 const SEED_VARIABLE = "SENDALL_SEED";
 
@@ -66,31 +66,27 @@ function formatFailure(seed: number, trace: readonly TraceStep[], cause: unknown
   ].join("\n");
 }
 
-interface Plan {
-  readonly runs: number;
-  readonly seed: number;
-  readonly maxSteps: number;
-  readonly faults: readonly Fault[];
-}
+const exploreTable = {
+  runs: { kind: "whole", min: 1, default: 100 },
+  maxSteps: { kind: "whole", min: 1, default: 10_000 },
+  seed: { kind: "whole", default: 1 },
+  faults: {
+    expected: `an array of ${FAULTS.map((fault) => `"${fault}"`).join(", ")}`,
+    accepts: (value: unknown): value is readonly Fault[] =>
+      Array.isArray(value) && value.every((fault) => FAULTS.includes(fault)),
+    default: [],
+  },
+} as const;
 
-function bad(option: string, expected: string, value: unknown): SendallError {
-  return new SendallError("BAD_OPTION", `${option}: expected ${expected}, got ${show(value)}`, { option });
-}
+type Plan = SettingsOf<ExploreOptions, typeof exploreTable>;
 
 function readPlan(options: ExploreOptions): Plan {
-  for (const option of Object.keys(options))
-    if (!OPTIONS.includes(option))
-      throw new SendallError("BAD_OPTION", `${option}: is no option of explore`, { option });
-  const { runs = 100, seed = 1, maxSteps = 10_000, faults = [] } = options;
-  for (const [option, value] of Object.entries({ runs, maxSteps }))
-    if (!Number.isSafeInteger(value) || value < 1) throw bad(option, "a whole number from 1", value);
-  checkSeed("seed", seed);
-  if (!Array.isArray(faults) || !faults.every((fault) => FAULTS.includes(fault)))
-    throw bad("faults", `an array of ${FAULTS.map((fault) => `"${fault}"`).join(", ")}`, faults);
+  checkNames({ options }, exploreTable, { unknown: () => "is no option of explore" });
+  const plan = readSettings<ExploreOptions, typeof exploreTable>(exploreTable, { options });
   const given = process.env[SEED_VARIABLE];
-  if (given === undefined || given === "") return { runs, seed, maxSteps, faults };
-  if (!/^-?\d+$/.test(given)) throw bad(SEED_VARIABLE, "a whole number", given);
-  return { runs: 1, seed: Number(given), maxSteps, faults };
+  if (given === undefined || given === "") return plan;
+  if (!/^-?\d+$/.test(given)) refuseOption(SEED_VARIABLE, `expected a whole number, got ${show(given)}`);
+  return { ...plan, runs: 1, seed: Number(given) };
 }
 
 /**

@@ -1,9 +1,17 @@
 /** Makes the runtimes of tests (`create.ts`) and of explored runs (`explore/play.ts`) from the same options. */
-import { SendallError } from "../../api/errors.js";
-import { show } from "../../runtime/show.js";
+import type { ServeOptions } from "../../api/options.js";
+import { readSettings } from "../../options/read-options.js";
 import type { TestRuntimeOptions } from "./contracts.js";
 import type { RuntimeEnvironment } from "./environment.js";
-import { checkSeed, LiveRuntime } from "./live.js";
+import { LiveRuntime } from "./live.js";
+
+/** Options of a test runtime which `serve` does not have. */
+type OwnOptions = Pick<TestRuntimeOptions, Exclude<keyof TestRuntimeOptions, keyof ServeOptions>>;
+
+const runtimeTable = {
+  seed: { kind: "whole" },
+  failures: { kind: "oneOf", words: ["throw", "supervise"], default: "throw" },
+} as const;
 
 /** @param preset the seed if the options have no seed */
 export function buildRuntime<D, S, R>(
@@ -11,11 +19,7 @@ export function buildRuntime<D, S, R>(
   preset: number,
   environment: RuntimeEnvironment,
 ): LiveRuntime<D> {
-  const { failures = "throw", seed = preset, ...serverOptions } = options;
-  checkSeed("seed", seed);
-  if (failures !== "throw" && failures !== "supervise")
-    throw new SendallError("BAD_OPTION", `failures: expected "throw" or "supervise", got ${show(failures)}`, {
-      option: "failures",
-    });
-  return new LiveRuntime<D>(serverOptions, { throws: failures === "throw", seed }, environment);
+  const { seed, failures } = readSettings<OwnOptions, typeof runtimeTable>(runtimeTable, { options });
+  const { seed: _seed, failures: _failures, ...serverOptions } = options;
+  return new LiveRuntime<D>(serverOptions, { throws: failures === "throw", seed: seed ?? preset }, environment);
 }

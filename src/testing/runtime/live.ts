@@ -7,13 +7,13 @@ import { SendallError } from "../../api/errors.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Failure } from "../../api/stats.js";
 import type { Logger } from "../../runtime/logger.js";
-import { show } from "../../runtime/show.js";
 import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
 import { type ClientRequest, LOOPBACK, toHead } from "./client-request.js";
+import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
 import type { RuntimeEnvironment } from "./environment.js";
@@ -22,17 +22,6 @@ import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { createWebSocketClass } from "./websocket.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
-
-const CONNECT_OPTIONS: readonly string[] = [
-  "path",
-  "query",
-  "headers",
-  "protocols",
-  "remoteAddress",
-  "name",
-  "latencyMs",
-  "onMessage",
-];
 
 export interface LiveSettings {
   /** The next call of the runtime throws the handler's failure. */
@@ -108,12 +97,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
 
   /** Resolves when the server has let the client in; `open` may not be handled by then. */
   async join(options: TestConnectOptions = {}): Promise<MemoryTestClient> {
-    const { path = "/", query, headers = {}, protocols = [], remoteAddress = LOOPBACK } = options;
-    const { name, latencyMs = 0, onMessage } = options;
-    for (const option of Object.keys(options))
-      if (!CONNECT_OPTIONS.includes(option))
-        throw new SendallError("BAD_OPTION", `${option}: is no option of connect`, { option });
-    checkDuration("latencyMs", latencyMs);
+    const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
+      readTestConnectOptions(options);
     const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
     const client = new MemoryTestClient({ name, onMessage, settle: (until) => this.#settle(until) });
     const request = { url: path + search, headers: { host: "memory", ...headers }, protocols, remoteAddress };
@@ -270,10 +255,4 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     this.#failure = undefined;
     if (failure !== undefined) throw withOrigin(failure, (id) => this.#nameOf(id));
   }
-}
-
-/** Throws `BAD_OPTION` unless it can be a seed. */
-export function checkSeed(option: string, seed: unknown): asserts seed is number {
-  if (!Number.isSafeInteger(seed))
-    throw new SendallError("BAD_OPTION", `${option}: expected a whole number, got ${show(seed)}`, { option });
 }

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, describe, expect, test } from "vitest";
 import { SendallError } from "../../../src/api/errors.js";
-import { isHandler, type Option } from "../../../src/options/kinds.js";
-import { optionTable, type RouteSettings, readCloseOptions, readOptions } from "../../../src/options/server-options.js";
+import { readServerOptions } from "../../../src/options/read-server-options.js";
+import { isHandler } from "../../../src/options/server-kinds.js";
+import type { RouteSettings } from "../../../src/options/server-options.js";
+import { readCloseOptions } from "../../../src/server/close-options.js";
 import { memory } from "../../../src/testing/memory-cluster.js";
+import { type OptionName, optionRows } from "./rows.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sendall-options-"));
 const file = join(folder, "file");
@@ -20,7 +23,7 @@ const stateful = { init: () => 0, handle: () => {} };
 /** The dotted name and the message of the refusal; `undefined` if the options are accepted. */
 function refusal(options: unknown): { option: string | undefined; message: string } | undefined {
   try {
-    readOptions(options);
+    readServerOptions(options);
     return undefined;
   } catch (error) {
     if (!(error instanceof SendallError)) throw error;
@@ -44,9 +47,9 @@ function pick(settings: object, name: string): unknown {
 }
 
 /** Where a setting stands once it was read. */
-function setting(options: unknown, name: keyof typeof optionTable): unknown {
-  const settings = readOptions(options);
-  return pick(optionTable[name].scope === "server" ? settings : settings.routes[0].settings, name);
+function setting(options: unknown, name: OptionName): unknown {
+  const settings = readServerOptions(options);
+  return pick(optionRows[name].scope === "server" ? settings : settings.routes[0].settings, name);
 }
 
 /** What turns on the group of an option that is off by itself. */
@@ -54,12 +57,12 @@ function isOn(name: string): object {
   return name.startsWith("sockjs.") ? { sockjs: true } : {};
 }
 
-const names = Object.keys(optionTable) as (keyof typeof optionTable)[];
+const names = Object.keys(optionRows) as OptionName[];
 const logger = pino({ level: "silent" });
 
 /** Values on both edges of what is accepted, and beyond them. */
 const values: {
-  readonly [N in keyof typeof optionTable]: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] };
+  readonly [N in OptionName]: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] };
 } = {
   host: {
     good: ["::1", "::", "fe80::1%eth0", "localhost", "0.0.0.0", "a.example", "my_host", "bücher.example"],
@@ -176,8 +179,8 @@ const values: {
 
 describe.each(names)("the option %s", (name) => {
   test("has the default of the table", () => {
-    expect(setting({ handler, ...isOn(name) }, name)).toBe(optionTable[name].default);
-    expect(setting({ handler, ...nest(name, undefined) }, name)).toBe(optionTable[name].default);
+    expect(setting({ handler, ...isOn(name) }, name)).toBe(optionRows[name].default);
+    expect(setting({ handler, ...nest(name, undefined) }, name)).toBe(optionRows[name].default);
   });
 
   test("is taken as given", () => {
@@ -185,17 +188,17 @@ describe.each(names)("the option %s", (name) => {
   });
 
   test("is refused by its name, with what is expected and what was given", () => {
-    const option: Option<unknown> = optionTable[name];
+    const { expected } = optionRows[name];
     for (const value of values[name].bad) {
       const refused = refusal({ handler, ...nest(name, value) });
       expect(refused?.option).toBe(name);
-      expect(refused?.message).toContain(`${name}: expected ${option.expected}, got `);
+      expect(refused?.message).toContain(`${name}: expected ${expected}, got `);
     }
   });
 
   test("stands in a route if it is one of a route, and is refused there by the route's name if not", () => {
     const route = 'routes["/a"].';
-    if (optionTable[name].scope === "server") {
+    if (optionRows[name].scope === "server") {
       for (const value of values[name].good)
         expect(refusal({ routes: { "/a": { handler, ...nest(name, value) } } })).toEqual({
           option: route + name,
@@ -271,7 +274,7 @@ describe("no option", () => {
 
 describe("the table of options", () => {
   test("holds the documented defaults", () => {
-    const defaults = Object.fromEntries(names.map((name) => [name, optionTable[name].default]));
+    const defaults = Object.fromEntries(names.map((name) => [name, optionRows[name].default]));
     expect(defaults).toEqual({
       host: "127.0.0.1",
       port: 8080,
@@ -355,7 +358,8 @@ describe("names", () => {
 });
 
 describe("the heartbeat", () => {
-  const heartbeat = (options: object): RouteSettings["heartbeat"] => readOptions(options).routes[0].settings.heartbeat;
+  const heartbeat = (options: object): RouteSettings["heartbeat"] =>
+    readServerOptions(options).routes[0].settings.heartbeat;
 
   test("is off with false, for all routes or for one", () => {
     expect(heartbeat({ handler, heartbeat: false })).toBe(false);
@@ -371,7 +375,7 @@ describe("the heartbeat", () => {
 });
 
 describe("SockJS", () => {
-  const sockjs = (options: object): RouteSettings["sockjs"] => readOptions(options).routes[0].settings.sockjs;
+  const sockjs = (options: object): RouteSettings["sockjs"] => readServerOptions(options).routes[0].settings.sockjs;
   const all = {
     websocket: true,
     heartbeatIntervalMs: 25_000,
@@ -379,7 +383,7 @@ describe("SockJS", () => {
     responseLimitBytes: 131_072,
     cookieNeeded: false,
     legacy: false,
-    clientUrl: optionTable["sockjs.clientUrl"].default,
+    clientUrl: optionRows["sockjs.clientUrl"].default,
   };
 
   test("is off unless it is asked for, for all routes or for one", () => {
@@ -405,7 +409,7 @@ describe("a group", () => {
   test("is filled up: a route's values, then the server's, then the defaults", () => {
     const options = { mailbox: { maxInfo: 7, maxBytes: 8 }, routes: { "/a": { handler, mailbox: { maxBytes: 9 } } } };
     const expected = { highWaterEvents: 64, lowWaterEvents: 16, maxBytes: 9, maxInfo: 7 };
-    expect(readOptions(options).routes[0].settings.mailbox).toEqual(expected);
+    expect(readServerOptions(options).routes[0].settings.mailbox).toEqual(expected);
   });
 });
 
@@ -552,7 +556,7 @@ describe("routes", () => {
 
   test("keep their order and have each their own handler", () => {
     const other = (): void => {};
-    const { routes } = readOptions({ routes: { "/a": { handler }, "/b/:name": { handler: other } } });
+    const { routes } = readServerOptions({ routes: { "/a": { handler }, "/b/:name": { handler: other } } });
     expect(routes.map((route) => [route.path, route.handler])).toEqual([
       ["/a", handler],
       ["/b/:name", other],
@@ -560,7 +564,7 @@ describe("routes", () => {
   });
 
   test("are one for every path when there is a handler alone", () => {
-    expect(readOptions({ handler }).routes.map(({ path }) => path)).toEqual([undefined]);
+    expect(readServerOptions({ handler }).routes.map(({ path }) => path)).toEqual([undefined]);
   });
 });
 

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Gate } from "../../../src/admission/gate.js";
 import type { ConnectionId } from "../../../src/api/connection.js";
 import { createLogger } from "../../../src/log/log.js";
-import { readOptions } from "../../../src/options/server-options.js";
+import { readServerOptions } from "../../../src/options/read-server-options.js";
 import { createServerActor } from "../../../src/server/server-actor.js";
 import { SockJsRouter } from "../../../src/sockjs/router.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
@@ -38,7 +38,7 @@ async function stage() {
     hasRoute: () => false,
     refused: (_attempt, { status }) => void told.push(`refused ${status}`),
   };
-  const { routes } = readOptions({ sockjs: true, routes: { "/echo": { handler() {} } } });
+  const { routes } = readServerOptions({ sockjs: true, routes: { "/echo": { handler() {} } } });
   const parent = createServerActor(clock, () => told.push("failed"));
   const router = SockJsRouter.create({ routes, gate, clock, log: createLogger(false, ""), trustProxy: false, parent });
   const responses: ServerResponse[] = [];

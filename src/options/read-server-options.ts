@@ -1,0 +1,83 @@
+/**
+ * Reads the options of `serve` and `attach`: checks a program's options and makes settings before a server starts. The settings last as
+ * long as the server.
+ */
+import type { Handling } from "../api/options.js";
+import { show } from "../runtime/show.js";
+import { isRecord } from "./kinds.js";
+import { checkNames, checkOptionsObject, type OptionLayer, readSettings, refuseOption } from "./read-options.js";
+import { Patterns, problemOf } from "./route-path.js";
+import { HANDLER_SHAPES, isFolder, isHandler, isRoot } from "./server-kinds.js";
+import {
+  handlingTable,
+  type RouteDefinition,
+  type RouteTableOptions,
+  routeTable,
+  type ServerSettings,
+  type ServerTableOptions,
+  serverTable,
+} from "./server-options.js";
+
+const atTheTop = { ...serverTable, ...routeTable, ...handlingTable };
+const inARoute = { handler: handlingTable.handler, ...routeTable };
+
+const NO_OPTION = "is no option";
+
+function unknownInRoute(name: string): string {
+  return Object.hasOwn(atTheTop, name) ? "is an option of the server, not of a route" : NO_OPTION;
+}
+
+/** Checks the options of a server; throws `BAD_OPTION` with the name of the first bad option. */
+export function readServerOptions(options: unknown): ServerSettings {
+  checkOptionsObject(options);
+  const top = { options };
+  checkNames(top, atTheTop, { unknown: () => NO_OPTION });
+  const folder = options.static;
+  if (isFolder(folder) && isRoot(folder))
+    refuseOption("static", `expected a folder below the root, got ${show(folder)}`);
+  const settings = readSettings<ServerTableOptions, typeof serverTable>(serverTable, top);
+  return { ...settings, routes: readRoutes(top, settings) };
+}
+
+type ForRoutes = Pick<ServerSettings, "closeTimeoutMs">;
+
+function readRoutes(top: OptionLayer, server: ForRoutes): ServerSettings["routes"] {
+  const given: { handler: unknown; routes: unknown } = readSettings<Handling, typeof handlingTable>(handlingTable, top);
+  const { handler, routes } = given;
+  if (routes === undefined) return [readRoute(undefined, handler, [top], server)];
+  if (handler !== undefined) refuseOption("handler", "stands beside routes: give one or the other");
+  if (!isRecord(routes)) refuseOption("routes", `expected an object of routes by path, got ${show(routes)}`);
+  const patterns = new Patterns();
+  const [first, ...others] = Object.entries(routes).map(([path, route]) => {
+    const name = `routes["${path}"]`;
+    const problem = problemOf(path) ?? patterns.add(path);
+    if (problem !== undefined) refuseOption(name, problem);
+    if (!isRecord(route)) refuseOption(name, `expected an object with a handler, got ${show(route)}`);
+    const own = { options: route, at: `${name}.` };
+    checkNames(own, inARoute, { unknown: unknownInRoute });
+    return readRoute(path, route.handler, [own, top], server);
+  });
+  if (first === undefined) refuseOption("routes", "expected at least one route");
+  return [first, ...others];
+}
+
+/** @param layers the options of the route before the options of the server */
+function readRoute(
+  path: string | undefined,
+  handler: unknown,
+  layers: readonly [OptionLayer, ...OptionLayer[]],
+  { closeTimeoutMs }: ForRoutes,
+): RouteDefinition {
+  const [{ at = "" }] = layers;
+  if (!isHandler(handler)) refuseOption(`${at}handler`, `expected ${HANDLER_SHAPES}, got ${show(handler)}`);
+  const settings = readSettings<RouteTableOptions, typeof routeTable>(routeTable, ...layers);
+  const { lowWaterEvents, highWaterEvents } = settings.mailbox;
+  if (lowWaterEvents >= highWaterEvents)
+    refuseOption(
+      `${at}mailbox.lowWaterEvents`,
+      `expected less than mailbox.highWaterEvents (${highWaterEvents}), got ${lowWaterEvents}`,
+    );
+  if (settings.concurrency === "connection" && typeof handler !== "function")
+    refuseOption(`${at}concurrency`, `"connection" goes with a handler function only`);
+  return { path, handler, settings: { ...settings, closeTimeoutMs } };
+}

@@ -1,0 +1,20 @@
+/** Reads the options of `server.close`. */
+import { type CloseReason, checkCloseCode, cutReason, GOING_AWAY } from "../api/close-codes.js";
+import type { CloseOptions } from "../api/options.js";
+import { checkNames, checkOptionsObject, readSettings } from "../options/read-options.js";
+
+const closeTable = {
+  drainMs: { kind: "ms", min: 0, default: 5_000 },
+  // The functions for close frames check the code and cut the reason.
+  code: { kind: "unchecked", default: GOING_AWAY.code },
+  reason: { kind: "unchecked", default: GOING_AWAY.reason },
+} as const;
+
+/** Checks the options of `server.close`; throws `BAD_OPTION` or `BAD_CLOSE_CODE`. */
+export function readCloseOptions(options: CloseOptions): CloseReason & { readonly drainMs: number } {
+  checkOptionsObject(options);
+  checkNames({ options }, closeTable, { unknown: () => "is no option of close" });
+  const { drainMs, code, reason } = readSettings<CloseOptions, typeof closeTable>(closeTable, { options });
+  checkCloseCode(code);
+  return { drainMs, code, reason: cutReason(reason) };
+}
