@@ -53,6 +53,7 @@ async function urlOf(child: ChildProcess): Promise<string> {
 describe("the README", () => {
   test("shows programs and a test, and nothing that this file does not run", () => {
     const languages = [
+      "sh",
       "js",
       "sh",
       "js",

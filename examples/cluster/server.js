@@ -1,10 +1,11 @@
 // @ts-check
 // Cluster: two chat servers on two ports, one room. `npm run example cluster`
-// They could as well run on two machines: all that they share is the engine. Start one first, `nats-server`, or `redis-server` with
-// ENGINE=redis://127.0.0.1:6379. Try `npx wscat -c` on both addresses.
+// The servers could as well run on two machines: they share nothing but the engine. Start an engine first: `nats-server`, or
+// `redis-server` with ENGINE=redis://127.0.0.1:6379. Then open both pages.
 import { serve } from "sendall";
 import { nats } from "sendall/nats";
 import { redis } from "sendall/redis";
+import { tryPage } from "../page/parts.js";
 
 const engine = process.env.ENGINE || "nats://127.0.0.1:4222";
 const port = Number(process.env.PORT || 8080);
@@ -14,6 +15,7 @@ function startChat(name, port) {
   return serve({
     name,
     port,
+    onRequest: tryPage(`Cluster: ${name}`, "Say something: the clients of the other server hear you, too."),
     // Each server has an adapter of its own, as it would on a machine of its own.
     cluster: engine.startsWith("redis") ? redis({ url: engine }) : nats({ servers: engine }),
 
@@ -41,6 +43,7 @@ const first = await startChat("first", port);
 const second = await startChat("second", port && port + 1);
 console.log(`Second: ${second.url}`);
 console.log(`First: ${first.url}`);
+for (const { url } of [first, second]) console.log(`Page: ${url.replace("ws", "http")}`);
 
 for (const signal of ["SIGINT", "SIGTERM"])
   process.on(signal, () => {

@@ -1,10 +1,12 @@
 // @ts-check
-// Counter: counts the messages of all connections and tells everybody. `npm run example counter`
-// The count is the handler's state: each event gets it and returns the next one, so there is no global to guard.
+// Counter: counts the messages of all connections, and sends the count to all. `npm run example counter`
+// The count is the handler's state: `handle` gets the count with each event and returns the next count, so no global is needed.
 import { serve } from "sendall";
+import { tryPage } from "../page/parts.js";
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
+  onRequest: tryPage("Counter", "The server counts the messages of all connections. Open this page in two windows."),
   handler: {
     init: () => 0,
 
@@ -27,5 +29,6 @@ const server = await serve({
   },
 });
 console.log(`Counter: ${server.url}`);
+console.log(`Page: ${server.url.replace("ws", "http")}`);
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());

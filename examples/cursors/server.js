@@ -1,10 +1,11 @@
 // @ts-check
-// Cursors: everybody sees everybody's pointer, over SockJS. `npm run example cursors`, then open the page in two windows.
-// ?transport=xhr-polling in the page's address makes its client use that transport.
+// Cursors: each page shows the pointers of the other pages, over SockJS. `npm run example cursors`, then open the page in two windows.
+// ?transport=xhr-polling in the page's address chooses the transport.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { route, serve } from "sendall";
+import { pageParts } from "../page/parts.js";
 
 const CLIENT = "/client/sockjs.min.js";
 const client = readFileSync(createRequire(import.meta.url).resolve("sockjs-client/dist/sockjs.min.js"));
@@ -28,9 +29,9 @@ const server = await serve({
   routes: {
     "/cursors": route({
       sockjs: { clientUrl: CLIENT },
-      // Who reads slowly misses places, not the connection: the newest is all that matters.
+      // A slow reader misses places and stays connected: only the newest place matters.
       outbox: { maxBufferedBytes: 65_536, slowConsumer: "dropOldest" },
-      // A number that others may see: the connection's id is nobody's business.
+      // A number for the other pages; the connection's id stays secret.
       authorize: () => ({ who: ++guests }),
       handler(event, bus) {
         if (event.type === "message") {
@@ -44,10 +45,10 @@ const server = await serve({
       },
     }),
   },
-  onRequest(request, response) {
+  async onRequest(request, response) {
     const isClient = request.url?.split("?")[0] === CLIENT;
     if (isClient) response.setHeader("Content-Type", "text/javascript; charset=utf-8").end(client);
-    else response.writeHead(404).end("there is no such page\n");
+    else await pageParts(request, response);
   },
 });
 console.log(`Cursors: ${server.url.replace("ws", "http")}`);

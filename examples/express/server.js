@@ -1,19 +1,25 @@
 // @ts-check
-// Express: its routes and our sockets on one port, with one login for both. `npm run example express`
-// POST /login?name=ann gives a cookie; with it /me answers, and the socket at /chat knows who is there.
+// Express: routes of Express and sockets of Sendall on one port, with one login for both. `npm run example express`
+// POST /login?name=ann gives a cookie; with the cookie /me answers, and the socket at /chat knows the name. The page does both.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import express from "express";
 import { attach, reject } from "sendall";
+import { pageParts } from "../page/parts.js";
 
 const app = express();
-/** Who is behind a cookie; in earnest a store of sessions. @type {Map<string, string>} */
+/** The name behind each cookie; in earnest a store of sessions. @type {Map<string, string>} */
 const sessions = new Map();
 
 app.post("/login", (request, response) => {
+  const { name } = request.query;
+  if (typeof name !== "string" || name.trim() === "") {
+    response.status(400).send("expected /login?name=…");
+    return;
+  }
   const session = crypto.randomUUID();
-  sessions.set(session, String(request.query.name));
+  sessions.set(session, name.trim());
   response.cookie("session", session, { httpOnly: true, sameSite: "strict" }).end();
 });
 app.get("/me", (request, response) => {
@@ -26,7 +32,8 @@ app.get("/me", (request, response) => {
 const host = createServer(app);
 const sockets = await attach(host, {
   logger: false,
-  static: fileURLToPath(new URL("../chat/public", import.meta.url)),
+  static: fileURLToPath(new URL("public", import.meta.url)),
+  onRequest: pageParts,
   routes: {
     "/chat": {
       authorize({ cookies }) {
@@ -39,13 +46,14 @@ const sockets = await attach(host, {
     },
   },
 });
+// The files of `static`, and `onRequest`.
 app.use(sockets.middleware);
 
 host.listen(Number(process.env.PORT || 8080), "127.0.0.1");
 await once(host, "listening");
 console.log(`Express: ${sockets.url.replace("ws", "http")}`);
 
-// First everybody is told goodbye, while the host still answers, then the host goes.
+// First the sockets are told goodbye, while the host still answers, then the host goes.
 for (const signal of ["SIGINT", "SIGTERM"])
   process.on(signal, async () => {
     await sockets.close();

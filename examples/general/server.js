@@ -1,11 +1,17 @@
 // @ts-check
-// General: prints every event and what it carries. `npm run example general`
-// A client may choose its alarms: ?idle=500 milliseconds without a message, ?after=500 milliseconds after it opened.
+// General: prints each event with its fields. `npm run example general`
+// A client may choose two alarms in its address: ?idle=500 rings after 500 ms without a message, ?after=500 rings 500 ms after the
+// connection has opened.
 import { serve } from "sendall";
+import { tryPage } from "../page/parts.js";
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
-  // What there is to see is printed by the handler.
+  onRequest: tryPage(
+    "General",
+    "The terminal shows each event. With ?idle=500 in the address of this page, the server asks after 500 ms of silence.",
+  ),
+  // The handler prints what there is to see.
   logger: false,
   handler(event, bus) {
     switch (event.type) {
@@ -16,7 +22,7 @@ const server = await serve({
         event.connection.idle(Number(query.get("idle")) || 10_000);
         // An alarm about this connection, which is dropped when the connection has gone.
         bus.after(Number(query.get("after")) || 5_000, "you are still here", event.connection);
-        // A word to the handler itself, about nobody: it comes after the events that wait already.
+        // A message to the handler itself, about no connection: comes after the events that wait already.
         bus.tell({ connections: bus.connections().length });
         break;
       }
@@ -43,6 +49,7 @@ const server = await serve({
   },
 });
 console.log(`General: ${server.url}`);
+console.log(`Page: ${server.url.replace("ws", "http")}`);
 
 /** @param {string | undefined} id @param {string} type @param {object} facts */
 function print(id = "-", type, facts) {

@@ -1,12 +1,14 @@
 // @ts-check
-// Hono: its routes and our sockets on one port. `npm run example hono`
+// Hono: routes of Hono and sockets of Sendall on one port. `npm run example hono`
 import { once } from "node:events";
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { attach } from "sendall";
 
 const app = new Hono();
-app.get("/", (context) => context.text(`${sockets.stats().connections} here`));
+app.get("/", (context) =>
+  context.text(`${sockets.stats().connections} here\nTo come in: npx sendall connect ${sockets.url}echo\n`),
+);
 
 const host = createAdaptorServer({ fetch: app.fetch });
 const sockets = await attach(host, {
@@ -24,7 +26,7 @@ host.listen(Number(process.env.PORT || 8080), "127.0.0.1");
 await once(host, "listening");
 console.log(`Hono: ${sockets.url.replace("ws", "http")}`);
 
-// First everybody is told goodbye, while the host still answers, then the host goes.
+// First the sockets are told goodbye, while the host still answers, then the host goes.
 for (const signal of ["SIGINT", "SIGTERM"])
   process.on(signal, async () => {
     await sockets.close();

@@ -1,5 +1,5 @@
 // @ts-check
-// Http: a bare server of Node with its own pages; ours are the sockets at /chat and the chat's files. `npm run example http`
+// Http: a bare HTTP server of Node that answers /rooms; Sendall adds the chat: the page and the socket at /chat. `npm run example http`
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -21,7 +21,7 @@ host.listen(Number(process.env.PORT || 8080), "127.0.0.1");
 await once(host, "listening");
 console.log(`Http: ${sockets.url.replace("ws", "http")}`);
 
-// First everybody is told goodbye, while the host still answers, then the host goes.
+// First the sockets are told goodbye, while the host still answers, then the host goes.
 for (const signal of ["SIGINT", "SIGTERM"])
   process.on(signal, async () => {
     await sockets.close();

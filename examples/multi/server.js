@@ -1,20 +1,25 @@
 // @ts-check
 // Multi: two servers with names in one process, each with its own port, connections and options. `npm run example multi`
-// What is said at the public one is said to all there, and reported to the admins; what an admin says is announced to the public.
-// The names label the logs. PORT is the public one's port, ADMIN_PORT the other's (the next one unless given).
+// What a client of the public server says is sent to all clients there and reported to the admins. What an admin says is announced to
+// the public. The names label the logs. PORT is the port of the public server, ADMIN_PORT that of the admins (default: PORT + 1).
 import { serve } from "sendall";
+import { tryPage } from "../page/parts.js";
 
 const port = Number(process.env.PORT || 8080);
-// 0, any free one, for both.
+// With PORT=0 each server takes a free port.
 const adminPort = Number(process.env.ADMIN_PORT || (port && port + 1));
 
-/** Each tells the other, so neither can be made first with the other in hand. @type {{ [name: string]: import("sendall").Server }} */
+/** Filled one after the other, since each server tells the other what happens. @type {{ [name: string]: import("sendall").Server }} */
 const servers = {};
 
 try {
   servers.public = await serve({
     name: "public",
     port,
+    onRequest: tryPage(
+      "Multi: public",
+      "All who are here hear what you say. The admins, at the other server, get a report.",
+    ),
     handler(event, bus) {
       if (event.type === "message") bus.sendall(event.text);
       if (event.type === "info") bus.sendall(`Announcement: ${event.data}`);
@@ -25,6 +30,7 @@ try {
   servers.admin = await serve({
     name: "admin",
     port: adminPort,
+    onRequest: tryPage("Multi: admin", "You see what happens at the public server. What you say is announced there."),
     maxConnections: 10,
     handler(event, bus) {
       if (event.type === "message") servers.public?.tell(event.text);
@@ -33,6 +39,7 @@ try {
   });
   console.log(`Multi: ${servers.public.url}`);
   console.log(`Admin: ${servers.admin.url}`);
+  for (const { url } of Object.values(servers)) console.log(`Page: ${url.replace("ws", "http")}`);
 } catch (error) {
   await close();
   throw error;

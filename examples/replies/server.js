@@ -1,7 +1,11 @@
 // @ts-check
 // Replies: a handler for one connection as a module of callbacks, whose return values say what to send. `npm run example replies`
-// Send it the words below ("again", "ping", "bye 4001 enough", …) and see every reply there is.
+// Send the words below ("again", "ping", "bye 4001 enough", …) to see each kind of reply.
 import { close, noreply, perConnection, ping, pong, reply, serve } from "sendall";
+import { tryPage } from "../page/parts.js";
+
+const WORDS =
+  "nothing, again, bytes, ping, pong, several, plain, later, alarm, tell everybody, hush 500, bye 4001 enough, crash";
 
 /** What is kept for each connection: how many messages it has sent, and the last. @typedef {{ count: number, last: string }} State */
 
@@ -76,7 +80,13 @@ const handler = perConnection({
   closed: ({ count }, _connection, { code, by }) => console.log(`Closed with ${code} by ${by} after ${count} messages`),
 });
 
-const server = await serve({ port: Number(process.env.PORT || 8080), logger: false, handler });
+const server = await serve({
+  port: Number(process.env.PORT || 8080),
+  onRequest: tryPage("Replies", `Send one of these: ${WORDS}. Anything else comes back.`),
+  logger: false,
+  handler,
+});
 console.log(`Replies: ${server.url}`);
+console.log(`Page: ${server.url.replace("ws", "http")}`);
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());

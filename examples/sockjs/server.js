@@ -1,9 +1,12 @@
 // @ts-check
-// SockJS: the test services that clients of SockJS are tried against, on port 8081. `npm run example sockjs`
-// In a page: <script src="/client/sockjs.min.js"></script>, then new SockJS("http://127.0.0.1:8081/echo").
+// SockJS: the test services that clients of SockJS are tried against, on port 8081, and a page to try the services.
+// `npm run example sockjs`; in a page of yours: <script src="http://127.0.0.1:8081/client/sockjs.min.js"></script>, then
+// new SockJS("http://127.0.0.1:8081/echo").
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { serve } from "sendall";
+import { pageParts } from "../page/parts.js";
 
 const CLIENT = "/client/sockjs.min.js";
 const client = readFileSync(createRequire(import.meta.url).resolve("sockjs-client/dist/sockjs.min.js"));
@@ -15,9 +18,10 @@ function echo(event, bus) {
 
 const server = await serve({
   port: Number(process.env.PORT || 8081),
-  // Pages of everywhere try their client here, and the transports that are scripts are for any page or none.
+  static: fileURLToPath(new URL("public", import.meta.url)),
+  // Pages from anywhere may try a client here. The transports that are scripts send no origin.
   origins: "any",
-  // Pages in a frame need the very client that the page around them has. The suite of the protocol still tries hixie-76.
+  // A page in a frame needs the same client as the page around the frame. The protocol's test suite still tries hixie-76.
   sockjs: { clientUrl: CLIENT, legacy: true },
   routes: {
     "/echo": { sockjs: { responseLimitBytes: 4_096 }, handler: echo },
@@ -43,16 +47,16 @@ const server = await serve({
     },
     "/ticker": {
       handler(event, bus) {
-        // One alarm for each connection; it is gone with it.
+        // One alarm for each connection, which ends with the connection.
         if (event.type === "open" || event.type === "info") bus.after(1_000, "tick!", event.connection);
         if (event.type === "info" && event.connection) bus.unicast("tick!", event.connection);
       },
     },
   },
-  onRequest(request, response) {
+  async onRequest(request, response) {
     const isClient = request.url?.split("?")[0] === CLIENT;
     if (isClient) response.setHeader("Content-Type", "text/javascript; charset=utf-8").end(client);
-    else response.writeHead(404).end("404 Error: Page not found\n");
+    else await pageParts(request, response);
   },
 });
 console.log(`Sockjs: ${server.url.replace("ws", "http")}`);

@@ -1,13 +1,16 @@
 // @ts-check
 // TLS: an echo at wss://, with a certificate that is made at the start (certificate.js says how). `npm run example tls`
-// A client has to be told to trust it: in a shell, `npx wscat --no-check -c wss://127.0.0.1:8080`.
+// A client has to be told to trust the certificate. A browser asks, and in a shell:
+// NODE_TLS_REJECT_UNAUTHORIZED=0 npx sendall connect wss://127.0.0.1:8080
 import { serve } from "sendall";
+import { tryPage } from "../page/parts.js";
 import { makeCertificate } from "./certificate.js";
 
 const { cert, key } = makeCertificate("sendall example");
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
+  onRequest: tryPage("TLS", "Each message comes back to you, encrypted both ways."),
   logger: false,
   tls: { cert, key },
   handler(event, bus) {
@@ -15,6 +18,7 @@ const server = await serve({
   },
 });
 console.log(`Tls: ${server.url}`);
+console.log(`Page: ${server.url.replace("ws", "http")}`);
 console.log(cert);
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());

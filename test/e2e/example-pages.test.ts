@@ -1,75 +1,19 @@
 /** The pages of the examples in Chromium, each from its server as a process of its own. The chat's page has its own test. */
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { CHROMIUM_FLAGS } from "./chromium.js";
-import { type Client, connect, type Program, start, stopPrograms } from "./programs.js";
+import type { BrowserContextOptions, Locator, Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { ExampleBrowser, fitsThePhone, hasState, hasText } from "./example-browser.js";
+import { type Client, connect } from "./programs.js";
 import { requires } from "./requires.js";
 
-// Long enough for a loaded machine; nothing waits this long unless it fails.
-const PATIENCE_MS = 20_000;
 const HTML = "<img src=x onerror=\"document.title='broken'\">";
 
 const required = requires("chromium");
 
 describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
-  let browser: Browser;
-  let program: Program;
-  let url: string;
-  let complaints: string[];
-
-  beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: required.path, args: [...CHROMIUM_FLAGS] });
-  }, 60_000);
-
-  afterAll(() => browser.close());
-
-  beforeEach(() => {
-    complaints = [];
-  });
-
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    await stopPrograms();
-    expect(complaints).toEqual([]);
-  });
-
-  async function startExample(name: string, port = "0"): Promise<void> {
-    program = start("examples/run.js", [name], { env: { PORT: port } });
-    [, url = ""] = await program.stdout.next(/^[A-Z]\w+: (http:\S+)$/);
-  }
-
-  /** A phone, unless the test says otherwise. */
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width: 360, height: 740 }, ...options });
-    context.setDefaultTimeout(PATIENCE_MS);
-    const page = await context.newPage();
-    page.on("pageerror", (error) => complaints.push(error.message));
-    // What its content security policy has refused, say. A server that is away is no fault of the page's.
-    page.on("console", (message) => {
-      if (message.type() === "error" && !message.text().includes("ERR_CONNECTION")) complaints.push(message.text());
-    });
-    await page.goto(url);
-    return page;
-  }
+  const stage = new ExampleBrowser(required.path);
 
   function script(): Promise<Client> {
-    return connect(url.replace("http", "ws"));
-  }
-
-  async function hasText(locator: Locator, text: string | RegExp): Promise<void> {
-    await locator.filter({ hasText: text }).waitFor({ state: "attached" });
-  }
-
-  const state = (page: Page, text: string): Promise<void> => hasText(page.getByTestId("state"), text);
-
-  /** Starts the server again at the port that it had. */
-  async function restart(name: string, page: Page): Promise<void> {
-    const { port } = new URL(url);
-    program.kill("SIGTERM");
-    await program.ended;
-    await state(page, "Trying again");
-    await startExample(name, port);
-    await state(page, "Connected");
+    return connect(stage.url.replace("http", "ws"));
   }
 
   /** Asks until it holds. The page itself may not evaluate text, so it cannot do the asking. */
@@ -77,25 +21,21 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     while (!(await page.evaluate(expression)));
   }
 
-  async function fitsThePhone(page: Page): Promise<void> {
-    expect(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")).toBe(0);
-  }
-
   describe("the page of the loop", () => {
     it("connects, sends, shows what comes back as text, and disconnects", async () => {
-      await startExample("loop");
-      const page = await open();
+      await stage.startExample("loop");
+      const page = await stage.open();
       const lines = page.getByTestId("line");
       const button = (name: string): Locator => page.getByRole("button", { name, exact: true });
-      await state(page, "Not connected");
+      await hasState(page, "Not connected");
       expect(await button("Send").isDisabled()).toBe(true);
       await button("Connect").click();
-      await state(page, "Connected");
+      await hasState(page, "Connected");
       await page.getByLabel("Message").fill(HTML);
       await button("Send").click();
       await hasText(lines, `received '${HTML}'`);
       await button("Disconnect").click();
-      await state(page, "Not connected");
+      await hasState(page, "Not connected");
       await hasText(lines, /^The connection is closed: 1\d+/);
       expect(await button("Send").isDisabled()).toBe(true);
       expect(await button("Connect").isEnabled()).toBe(true);
@@ -109,24 +49,33 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
       await fitsThePhone(page);
     });
 
-    it("says when the server has gone, and connects again when told to", async () => {
-      await startExample("loop");
-      const page = await open();
-      await page.getByRole("button", { name: "Connect", exact: true }).click();
-      await state(page, "Connected");
-      program.kill("SIGTERM");
-      await hasText(page.getByTestId("line"), "The connection is closed: 1001 going away");
-      await program.ended;
-      await startExample("loop", new URL(url).port);
-      await page.getByRole("button", { name: "Connect", exact: true }).click();
-      await state(page, "Connected");
+    it("says when the server has gone, and comes back by itself unless it was told to disconnect", async () => {
+      await stage.startExample("loop");
+      const page = await stage.open();
+      const button = (name: string): Locator => page.getByRole("button", { name, exact: true });
+      await button("Connect").click();
+      await hasState(page, "Connected");
+      await stage.restart("loop", page);
+      expect(await page.getByTestId("line").allTextContents()).toEqual([
+        "The connection is open",
+        "The connection is closed: 1001 going away",
+        "The connection is open",
+      ]);
+      await button("Send").click();
+      await hasText(page.getByTestId("line"), "received 'hello'");
+      stage.program.kill("SIGTERM");
+      await hasState(page, "Trying again");
+      expect(await button("Send").isDisabled()).toBe(true);
+      await button("Disconnect").click();
+      await hasState(page, "Not connected");
+      expect(await button("Connect").isEnabled()).toBe(true);
     });
   });
 
   describe("the page of the channels", () => {
     it("holds three conversations over one socket, and can leave and enter each", async () => {
-      await startExample("channels");
-      const page = await open();
+      await stage.startExample("channels");
+      const page = await stage.open();
       const [ann, bob, carl] = ["ann", "bob", "carl"].map((name) => page.getByTestId(name)) as [
         Locator,
         Locator,
@@ -157,10 +106,10 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     });
 
     it("subscribes again when the server is back", async () => {
-      await startExample("channels");
-      const page = await open();
+      await stage.startExample("channels");
+      const page = await stage.open();
       await hasText(page.getByTestId("ann").getByTestId("line"), "Ann says hi!");
-      await restart("channels", page);
+      await stage.restart("channels", page);
       await hasText(page.getByTestId("ann").getByTestId("line").nth(1), "Ann says hi!");
     });
   });
@@ -188,15 +137,15 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     }
 
     async function enter(name: string, options?: BrowserContextOptions): Promise<Page> {
-      const page = await open(options);
-      await state(page, "Connected");
+      const page = await stage.open(options);
+      await hasState(page, "Connected");
       await page.getByTestId("name").fill(name);
       await page.getByTestId("name").press("Enter");
       return page;
     }
 
     it("shows others what one draws and where one points, and newcomers all of it, until somebody clears", async () => {
-      await startExample("canvas");
+      await stage.startExample("canvas");
       const ann = await enter("Ann");
       const bob = await enter("<b>Bob</b>");
       await hasText(here(ann), "<b>Bob</b>");
@@ -217,7 +166,7 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     });
 
     it("draws with a finger", async () => {
-      await startExample("canvas");
+      await stage.startExample("canvas");
       const ann = await enter("Ann", { hasTouch: true });
       const bob = await enter("Bob");
       const { x, y, width, height } = await place(ann);
@@ -238,7 +187,7 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     });
 
     it("takes strokes and words from others for what they are, and nothing else", async () => {
-      await startExample("canvas");
+      await stage.startExample("canvas");
       const ann = await enter("Ann");
       const other = await script();
       await hasText(here(ann), "Guest");
@@ -264,12 +213,12 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     });
 
     it("leaves and joins, and is back by itself when the server is", async () => {
-      await startExample("canvas");
+      await stage.startExample("canvas");
       const ann = await enter("Ann");
       const bob = await enter("Bob");
       await hasText(here(bob), "Ann");
       await ann.getByTestId("leave").click();
-      await state(ann, "Not connected");
+      await hasState(ann, "Not connected");
       await here(bob).nth(1).waitFor({ state: "detached" });
       // Nobody would see it.
       await drawWithMouse(ann);
@@ -278,8 +227,8 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
       expect(await bob.evaluate(PAINTED)).toBe(0);
       await drawWithMouse(ann);
       await isPainted(bob);
-      await restart("canvas", bob);
-      await state(ann, "Connected");
+      await stage.restart("canvas", bob);
+      await hasState(ann, "Connected");
       await hasText(here(ann), "Bob");
       await isEmpty(ann);
     });
@@ -287,14 +236,14 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
 
   describe("the page of the machine", () => {
     async function enter(name: string): Promise<Page> {
-      const page = await open();
+      const page = await stage.open();
       await page.getByTestId("name").fill(name);
       await page.getByRole("button", { name: "Play" }).click();
       return page;
     }
 
     it("waits for enough players, counts down, and shows who tapped first", async () => {
-      await startExample("machine");
+      await stage.startExample("machine");
       const phase = (page: Page, text: string): Promise<void> => hasText(page.getByTestId("phase"), text);
       const ann = await enter("Ann");
       const tap = (page: Page): Locator => page.getByRole("button", { name: "Tap" });
@@ -318,8 +267,8 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
 
   describe("the chat's page with the bot of the client example", () => {
     it("shows the bot among the people, and what it says", async () => {
-      await startExample("client");
-      const page = await open();
+      await stage.startExample("client");
+      const page = await stage.open();
       await page.getByTestId("nick").fill("Ada");
       await page.getByTestId("join-button").click();
       await hasText(page.getByTestId("people").locator(".name"), /^Bot$/);
@@ -331,24 +280,24 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
 
   describe("the page of the push example", () => {
     it("shows prices and news as they come, and pushes news by a request", async () => {
-      await startExample("push");
-      const [page, other] = [await open(), await open()];
+      await stage.startExample("push");
+      const [page, other] = [await stage.open(), await stage.open()];
       await hasText(page.getByTestId("prices").getByRole("definition").first(), /^\d+\.\d\d$/);
       await page.getByLabel("Tell everybody").fill(HTML);
       await page.getByRole("button", { name: "Push" }).click();
       for (const seen of [page, other]) await hasText(seen.getByTestId("line"), HTML);
       await hasText(page.getByTestId("answer"), "told 2");
       expect(await other.title()).not.toContain("broken");
-      const late = await open();
+      const late = await stage.open();
       await hasText(late.getByTestId("line"), HTML);
       await fitsThePhone(page);
     });
 
     it("is back by itself when the server is", async () => {
-      await startExample("push");
-      const page = await open();
-      await state(page, "Connected");
-      await restart("push", page);
+      await stage.startExample("push");
+      const page = await stage.open();
+      await hasState(page, "Connected");
+      await stage.restart("push", page);
       await page.getByLabel("Tell everybody").fill("back");
       await page.getByRole("button", { name: "Push" }).click();
       await hasText(page.getByTestId("line"), "back");

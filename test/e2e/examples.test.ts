@@ -293,7 +293,7 @@ describe("the multi example", () => {
 });
 
 describe("the examples' pages", () => {
-  const NAMES = ["canvas", "channels", "loop", "machine", "push"];
+  const NAMES = ["canvas", "channels", "express", "fastify", "loop", "machine", "push"];
 
   it.each(NAMES)("come with all that they name, and nothing from elsewhere: %s", async (name) => {
     const { url } = await startExample(name);
@@ -303,10 +303,10 @@ describe("the examples' pages", () => {
     expect(named).toEqual(expect.arrayContaining(["page.css", "app.js", "icon.svg"]));
     for (const path of [...named, "page.js"]) {
       expect(path).toMatch(/^[\w-]+\.\w+$/);
-      expect((await fetch(`${url}/${path}`)).status).toBe(200);
+      expect((await fetch(new URL(path, url))).status).toBe(200);
     }
     for (const path of ["nothing", "parts.js", "server.js", "../server.js"])
-      expect((await fetch(`${url}/${path}`)).status).toBe(404);
+      expect((await fetch(new URL(path, url))).status).toBe(404);
   });
 });
 

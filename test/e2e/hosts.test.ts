@@ -51,9 +51,15 @@ describe("the express example", () => {
     socket.send("hello");
     expect(String((await once(socket, "message"))[0])).toBe("ann: hello");
     socket.terminate();
-    expect((await get(url))[1]).toContain("<html");
+    expect((await get(url))[1]).toContain("<h1>Express</h1>");
     expect((await get(`${url}missing`))[0]).toBe(404);
     expect(await refusal(`${sockets}elsewhere`)).toBe(404);
+  });
+
+  test("names what a login has to bring", async () => {
+    const { url } = await startExample("express");
+    for (const query of ["", "?name=", "?name=%20", "?name=a&name=b"])
+      expect(await get(`${url}login${query}`, { method: "POST" })).toEqual([400, "expected /login?name=…"]);
   });
 });
 
@@ -69,20 +75,20 @@ describe("the fastify example", () => {
     });
     expect([said[0], JSON.parse(said[1])]).toEqual([200, expect.objectContaining({ targeted: 1, queued: 1 })]);
     expect(await client.next()).toBe("hear, hear");
-    expect((await get(url))[1]).toContain("<html");
-    expect(await get(`${url}missing`)).toEqual([404, "there is no such page"]);
+    expect((await get(url))[1]).toContain("<h1>Fastify</h1>");
+    expect(await get(`${url}missing`)).toEqual([404, "there is no such page\n"]);
     expect(await refusal(`${sockets}elsewhere`)).toBe(404);
   });
 });
 
 describe("the hono example", () => {
-  test("has its own page and our sockets", async () => {
+  test("has its own page, which says where our sockets are", async () => {
     const { url, sockets } = await startExample("hono");
-    expect(await get(url)).toEqual([200, "0 here"]);
+    expect(await get(url)).toEqual([200, `0 here\nTo come in: npx sendall connect ${sockets}echo\n`]);
     const client = await connect(`${sockets}echo`);
     client.send("hello");
     expect(await client.next()).toBe("hello");
-    expect(await get(url)).toEqual([200, "1 here"]);
+    expect((await get(url))[1]).toMatch(/^1 here\n/);
     expect((await get(`${url}missing`))[0]).toBe(404);
     expect(await refusal(`${sockets}elsewhere`)).toBe(404);
   });
@@ -92,7 +98,7 @@ describe("the tls example", () => {
   test("echoes to those who trust the certificate that it prints, and to nobody else", async () => {
     const { program, url } = await startExample("tls");
     await program.stdout.next(/^-----END CERTIFICATE-----$/);
-    const ca = program.stdout.all.slice(1).join("\n");
+    const ca = program.stdout.all.slice(program.stdout.all.indexOf("-----BEGIN CERTIFICATE-----")).join("\n");
     const socket = new WebSocket(url, { ca });
     await once(socket, "open");
     socket.send("hello");

@@ -1,9 +1,10 @@
 /** The examples that speak SockJS, started as `npm run example <name>` starts them: the test services, and the shared cursors. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import SockJS from "sockjs-client";
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { ExampleBrowser, fitsThePhone, hasState, hasText } from "./example-browser.js";
 import { connect, holdPort, start, stopPrograms } from "./programs.js";
 import { requires } from "./requires.js";
 
@@ -144,30 +145,18 @@ describe("the examples that speak SockJS", () => {
 });
 
 const program = requires("chromium");
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"];
+const WINDOW = { viewport: { width: 800, height: 400 } };
 
-describe.skipIf(program.skip)("the cursors' page in Chromium", () => {
-  let browser: Browser;
-
-  beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: program.path, args: FLAGS });
-  });
-
-  afterAll(() => browser.close());
-
-  async function openPage(url: string): Promise<Page> {
-    const page = await browser.newPage({ viewport: { width: 800, height: 400 } });
-    onTestFinished(() => page.close());
-    await page.goto(url);
-    return page;
-  }
+describe.skipIf(program.skip)("the cursors' page in Chromium", { timeout: 60_000 }, () => {
+  const stage = new ExampleBrowser(program.path);
+  const openPage = (url: string): Promise<Page> => stage.open(WINDOW, url);
 
   it.each(["", "?transport=xhr-polling"])("shows everybody's pointer to everybody else: %j", async (query) => {
     const url = await startExample("cursors");
     const ann = await openPage(url + query);
-    await ann.getByTestId("state").filter({ hasText: "Nobody else" }).waitFor();
+    await ann.getByTestId("count").filter({ hasText: "Nobody else" }).waitFor();
     const bob = await openPage(url);
-    await ann.getByTestId("state").filter({ hasText: "2 are here" }).waitFor();
+    await ann.getByTestId("count").filter({ hasText: "2 are here" }).waitFor();
     await ann.mouse.move(200, 100);
     const cursor = bob.getByTestId("cursor");
     await cursor.waitFor();
@@ -177,13 +166,13 @@ describe.skipIf(program.skip)("the cursors' page in Chromium", () => {
     expect(await ann.getByTestId("cursor").count()).toBe(0);
     await ann.goto("about:blank");
     await cursor.waitFor({ state: "detached", timeout: 30_000 });
-    await bob.getByTestId("state").filter({ hasText: "Nobody else" }).waitFor();
+    await bob.getByTestId("count").filter({ hasText: "Nobody else" }).waitFor();
   });
 
   it("passes over what is no place", async () => {
     const url = await startExample("cursors");
     const page = await openPage(url);
-    await page.getByTestId("state").filter({ hasText: "Nobody else" }).waitFor();
+    await page.getByTestId("count").filter({ hasText: "Nobody else" }).waitFor();
     const guest = await open(`${url}cursors`);
     for (const odd of ["x", "null", "{}", '{"x":2,"y":0}', '{"x":"<b>","y":0}']) guest.send(odd);
     guest.send('{"x":0.5,"y":0.25}');
@@ -192,5 +181,78 @@ describe.skipIf(program.skip)("the cursors' page in Chromium", () => {
       'document.querySelector("[data-testid=cursor]").style.transform === "translate(400px, 100px)"',
     );
     expect(await page.getByTestId("cursor").count()).toBe(1);
+  });
+  it("is back by itself when the server is, without the cursors of before", async () => {
+    await stage.startExample("cursors");
+    const [ann, bob] = [await stage.open(WINDOW), await stage.open(WINDOW)];
+    await hasText(ann.getByTestId("count"), "2 are here");
+    await bob.mouse.move(200, 100);
+    await ann.getByTestId("cursor").waitFor();
+    await stage.restart("cursors", ann);
+    await hasText(ann.getByTestId("count"), "2 are here");
+    expect(await ann.getByTestId("cursor").count()).toBe(0);
+    await bob.mouse.move(300, 100);
+    await ann.getByTestId("cursor").waitFor();
+  });
+});
+
+describe.skipIf(program.skip)("the page of the SockJS services in Chromium", { timeout: 60_000 }, () => {
+  const stage = new ExampleBrowser(program.path);
+  const connectButton = (page: Page) => page.getByRole("button", { name: "Connect", exact: true });
+
+  it.each([
+    ["", "websocket"],
+    ["websocket", "websocket"],
+    ["xhr-streaming", "xhr-streaming"],
+    ["eventsource", "eventsource"],
+    ["xhr-polling", "xhr-polling"],
+    ["jsonp-polling", "jsonp-polling"],
+  ])("sends and receives by the chosen transport: %j", async (transport, shown) => {
+    await stage.startExample("sockjs");
+    const page = await stage.open();
+    await page.getByTestId("transport").selectOption(transport);
+    await connectButton(page).click();
+    await hasText(page.getByTestId("line"), `The connection is open, by ${shown}`);
+    await page.getByRole("textbox", { name: "Message" }).fill("<b>hi</b>");
+    await page.getByRole("button", { name: "Send" }).click();
+    await hasText(page.getByTestId("line").nth(2), /^<b>hi<\/b>$/);
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await hasState(page, "Not connected");
+    await fitsThePhone(page);
+  });
+
+  it("offers every service of the server", async () => {
+    await stage.startExample("sockjs");
+    const page = await stage.open();
+    const names = await page.evaluate("Array.from(service.options, ({ value }) => value).toSorted()");
+    const services = [
+      "amplify",
+      "broadcast",
+      "close",
+      "cookie_needed_echo",
+      "disabled_websocket_echo",
+      "echo",
+      "ticker",
+    ];
+    expect(names).toEqual(services);
+    for (const name of services) {
+      const greeting = await fetch(new URL(`/${name}`, stage.url));
+      expect([name, await greeting.text()]).toEqual([name, "Welcome to SockJS!\n"]);
+    }
+  });
+
+  it("is back by itself when the server is, and stays away when a service has closed it", async () => {
+    await stage.startExample("sockjs");
+    const page = await stage.open();
+    await connectButton(page).click();
+    await hasState(page, "Connected");
+    await stage.restart("sockjs", page);
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await hasState(page, "Not connected");
+    await page.getByTestId("service").selectOption("close");
+    await connectButton(page).click();
+    await hasText(page.getByTestId("line"), "The connection is closed: 3000 Go away!");
+    await hasState(page, "Not connected");
+    expect(await connectButton(page).isEnabled()).toBe(true);
   });
 });

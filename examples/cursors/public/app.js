@@ -1,10 +1,11 @@
-// The cursors page: tells where the pointer is, at most once a frame, and shows where the others' are.
-const state = document.getElementById("state");
-const template = document.getElementById("cursor");
+// The cursors page: tells where the pointer is, at most once a frame, and shows the pointers of the other pages.
+import { $, showState } from "./page.js";
+
+const template = $("cursor");
 const transport = new URLSearchParams(window.location.search).get("transport");
 const AGAIN_MS = 1_000;
 
-/** The cursors of the others, by their numbers. */
+/** The cursors of the other pages, by number. */
 const cursors = new Map();
 
 function cursorOf(who) {
@@ -20,7 +21,7 @@ function cursorOf(who) {
 
 const receive = {
   count({ count }) {
-    state.textContent = count === 1 ? "Nobody else is here" : `${count} are here`;
+    $("count").textContent = count === 1 ? "Nobody else is here" : `${count} are here`;
   },
   move({ who, x, y }) {
     cursorOf(who).style.transform = `translate(${x * window.innerWidth}px, ${y * window.innerHeight}px)`;
@@ -35,13 +36,16 @@ let socket;
 let place;
 
 function open() {
+  showState("connecting", "Connecting…");
   socket = new SockJS("/cursors", null, transport ? { transports: transport } : {});
+  socket.onopen = () => showState("online", "Connected");
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
     receive[message.type]?.(message);
   };
   socket.onclose = () => {
-    state.textContent = "Disconnected";
+    showState("connecting", "Connection lost. Trying again…");
+    $("count").textContent = "";
     for (const who of [...cursors.keys()]) receive.left({ who });
     setTimeout(open, AGAIN_MS);
   };

@@ -4,31 +4,33 @@ import { $, addLine, createSocket } from "./page.js";
 const log = $("log");
 
 const socket = createSocket({
-  stays: false,
   onOpen() {
     addLine(log, "The connection is open", "note");
-    show(true);
+    $("send").disabled = false;
     $("text").focus();
   },
   onMessage: (text) => addLine(log, text),
-  onClose({ code, reason }) {
-    addLine(log, `The connection is closed: ${code} ${reason}`, "note");
-    show(false);
+  onClose({ code, reason, wasOpen }) {
+    if (wasOpen) addLine(log, `The connection is closed: ${code} ${reason}`, "note");
+    $("send").disabled = true;
   },
 });
 
-function show(isOpen) {
-  $("connect").disabled = isOpen;
-  $("disconnect").disabled = !isOpen;
-  $("send").disabled = !isOpen;
+/** What the user wants; after a loss the socket dials again by itself. */
+function want(isWanted) {
+  $("connect").disabled = isWanted;
+  $("disconnect").disabled = !isWanted;
 }
 
 $("connect").addEventListener("click", () => {
-  $("connect").disabled = true;
+  want(true);
   socket.open();
 });
 
-$("disconnect").addEventListener("click", () => socket.close());
+$("disconnect").addEventListener("click", () => {
+  want(false);
+  socket.close();
+});
 
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();

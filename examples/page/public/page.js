@@ -6,7 +6,7 @@ const MAX_LINES = 200;
 
 export const $ = (id) => document.getElementById(id);
 
-/** element("li", { class: "own" }, "text", child, …): what others wrote goes into a page as text, never as HTML. */
+/** element("li", { class: "own" }, "text", child, …): what people wrote goes into a page as text, never as HTML. */
 export function element(name, attributes, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -14,7 +14,7 @@ export function element(name, attributes, ...children) {
   return made;
 }
 
-/** Adds a line to a log, which follows its newest line unless one has scrolled up to read. */
+/** Adds a line to a log, which follows the newest line unless the reader has scrolled up. */
 export function addLine(log, text, kind = "") {
   const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   log.append(element("p", { class: `line ${kind}`, "data-testid": "line" }, text));
@@ -22,20 +22,26 @@ export function addLine(log, text, kind = "") {
   if (isAtEnd) log.scrollTop = log.scrollHeight;
 }
 
+/** The address of a socket beside this page: "chat", "?name=Ann" or both. */
+export function socketAddress(path = "") {
+  const address = new URL(`./${path}`, window.location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  return address.href;
+}
+
 /**
- * A socket to the server that this page came from. It opens when `open(query)` is called. `stays`: it dials again whenever the
- * connection is lost, until `close()`. `send` tells whether it was open: nothing is kept for later.
+ * A socket to the server of this page. `open(path)` connects; a lost connection is dialled again until `close()`.
+ * `send` returns whether the socket was open: nothing is kept for later.
  */
-export function createSocket({ stays = true, onOpen = () => {}, onMessage = () => {}, onClose = () => {} }) {
+export function createSocket({ onOpen = () => {}, onMessage = () => {}, onClose = () => {} }) {
   let socket;
   let timer;
   let address;
   let failures = 0;
   let isWanted = false;
 
-  function open(query = "") {
-    address = new URL(`./${query}`, window.location.href);
-    address.protocol = address.protocol.replace("http", "ws");
+  function open(path) {
+    address = socketAddress(path);
     isWanted = true;
     dial();
   }
@@ -44,24 +50,26 @@ export function createSocket({ stays = true, onOpen = () => {}, onMessage = () =
     clearTimeout(timer);
     showState("connecting", "Connecting…");
     const dialled = new WebSocket(address);
+    dialled.binaryType = "arraybuffer";
+    let wasOpen = false;
     socket = dialled;
-    // One that was given up for the next has nothing to say any more.
+    // A socket that was given up for the next has nothing to say any more.
     const unlessGivenUp = (listener) => (event) => dialled === socket && listener(event);
     dialled.onopen = unlessGivenUp(() => {
       failures = 0;
+      wasOpen = true;
       showState("online", "Connected");
       onOpen();
     });
     dialled.onmessage = unlessGivenUp(({ data }) => onMessage(data));
     dialled.onclose = unlessGivenUp(({ code, reason }) => {
-      isWanted &&= stays;
       if (isWanted) wait();
       else showState("offline", "Not connected");
-      onClose({ code, reason, isRetrying: isWanted });
+      onClose({ code, reason, wasOpen });
     });
   }
 
-  /** With jitter, so that a server that comes back is not met by everybody in the same instant. */
+  /** With jitter, so that not all pages meet a server that comes back in the same instant. */
   function wait() {
     showState("connecting", "Connection lost. Trying again…");
     timer = setTimeout(dial, Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures++) * (0.5 + Math.random() / 2));
@@ -70,7 +78,7 @@ export function createSocket({ stays = true, onOpen = () => {}, onMessage = () =
   function close() {
     isWanted = false;
     clearTimeout(timer);
-    if (socket.readyState === WebSocket.CLOSED) showState("offline", "Not connected");
+    if (socket === undefined || socket.readyState === WebSocket.CLOSED) showState("offline", "Not connected");
     else socket.close();
   }
 
@@ -84,13 +92,17 @@ export function createSocket({ stays = true, onOpen = () => {}, onMessage = () =
     open,
     close,
     send,
+    get isWanted() {
+      return isWanted;
+    },
     get isOpen() {
       return socket?.readyState === WebSocket.OPEN;
     },
   };
 }
 
-function showState(name, text) {
+/** Shows how the connection is: "offline", "connecting" or "online", and in words. */
+export function showState(name, text) {
   $("state").dataset.state = name;
   $("state").textContent = text;
 }
