@@ -5,8 +5,9 @@
  * @module sendall/testing
  */
 export { SendallError } from "./api/errors.js";
-export { ExploreFailure, type ExploreOptions, explore } from "./testing/explore/explore.js";
+export { type ExploreOptions, explore } from "./testing/explore/explore.js";
 export type { Fault } from "./testing/explore/explorer.js";
+export { type Divergence, ExploreFailure } from "./testing/explore/failure.js";
 export type { Scenario, Stage } from "./testing/explore/play.js";
 export type { TraceStep } from "./testing/explore/trace.js";
 export type { ClientClose, TestClient } from "./testing/runtime/client.js";

@@ -1,5 +1,5 @@
 /** Holds the README to its word: its code runs, its options table is the one in the code, its commands exist. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -193,6 +193,18 @@ describe("the README", () => {
     let output = "";
     for await (const chunk of pipe.stdout) output += chunk;
     expect(output).toBe("a\nb\n");
+  });
+
+  test("begins its tests with plain JavaScript, which every supported Node can read", () => {
+    const [first = ""] = tests;
+    expect(first).toContain("createTestRuntime(");
+    const { status, stderr } = spawnSync(process.execPath, ["--check", "--input-type=module", "-"], {
+      input: first,
+      encoding: "utf8",
+    });
+    expect([status, stderr]).toEqual([0, ""]);
+    // Node reads `await using` from version 24 on.
+    expect(first).not.toMatch(/\busing\b/);
   });
 
   test("has an options table with every option of the code and its default", () => {

@@ -22,6 +22,8 @@
  *   browser does not tell, and the error there is `CONNECTION_FAILED`.
  * - `NOT_SETTLED`: a test waited for a handler that waits for something outside the test runtime. Let the handler wait for `bus.sleep`,
  *   or give the handler a stand-in for what is outside.
+ * - `NO_MESSAGE`: a test client waited for a message, and nothing is on its way. The message tells what the client got last, and when the
+ *   next alarm rings; call `advance` if the awaited message takes virtual time.
  * - `HANDLER_FAILED`: a handler under test has thrown something that is not an error. `cause` has the thrown value; throw an `Error`.
  * - `TIMER_LEAKED`: a handler under test has left a timer of Node running. Clear the timer when its connection or the server has ended,
  *   or use `bus.after`.
@@ -47,6 +49,7 @@ export type SendallErrorCode =
   | "HANDLER_TIMEOUT"
   | "REFUSED"
   | "NOT_SETTLED"
+  | "NO_MESSAGE"
   | "HANDLER_FAILED"
   | "TIMER_LEAKED"
   | "CLOSED"

@@ -280,7 +280,7 @@ async function openMemoryStage({ handler, ...options }: StageOptions): Promise<L
   );
   await server.start();
   const connect: Connect = async (_server, key) => {
-    const client = new MemoryTestClient({ settle: async () => {} });
+    const client = new MemoryTestClient({ clock, settleUntil: async () => {} });
     const answer = await entrance.connect(
       {
         url: `/?key=${key}`,

@@ -1,17 +1,17 @@
 /**
- * `explore`: plays a scenario under many interleavings of deliveries, turns and alarms, each out of a seed, until a run fails; then
- * searches for the shortest failing run, and throws a failure with its trace.
+ * `explore`: plays a scenario under many interleavings of deliveries, turns and alarms, each out of a seed, until a run fails. Then
+ * `explore` plays the failing run and a passing run again, to see that runs depend on nothing but their seeds, searches for the shortest
+ * failing run, and throws a failure with its trace.
  */
-import { SendallError } from "../../api/errors.js";
 import { checkNames, readSettings, refuseOption } from "../../options/read-options.js";
 import type { SettingsOf } from "../../options/table.js";
 import { show } from "../../runtime/show.js";
-import { isError, messageOf, readProperty } from "../../runtime/thrown.js";
 import { ReplayChooser, SeededChooser } from "./chooser.js";
+import { compareRuns } from "./compare.js";
 import type { Fault } from "./explorer.js";
-import { type FailedRun, play, type Scenario } from "./play.js";
+import { type DivergedRuns, ExploreFailure, formatDivergence, formatTrace, SEED_VARIABLE } from "./failure.js";
+import { type PlayedRun, play, type RunFailure, type Scenario } from "./play.js";
 import { shrink } from "./shrink.js";
-import type { TraceStep } from "./trace.js";
 
 /** How a scenario is explored. */
 export interface ExploreOptions {
@@ -29,42 +29,6 @@ export interface ExploreOptions {
 }
 
 const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset"];
-const SEED_VARIABLE = "SENDALL_SEED";
-
-/** A scenario has failed. */
-export class ExploreFailure extends Error {
-  override readonly name = "ExploreFailure";
-  /** The number of the failing run: `explore(scenario, { runs: 1, seed })` plays it again, with the same trace. */
-  readonly seed: number;
-  /** The shortest failing run found: who did what, in order. */
-  readonly trace: readonly TraceStep[];
-
-  /**
-   * Made by `explore`; programs need not make failures.
-   * @param seed the seed of the failing run
-   * @param trace the trace of the shortest failing run
-   * @param cause what the scenario threw in the shortest failing run
-   */
-  constructor(seed: number, trace: readonly TraceStep[], cause: unknown) {
-    super(formatFailure(seed, trace, cause), { cause });
-    this.seed = seed;
-    this.trace = trace;
-  }
-}
-
-function formatFailure(seed: number, trace: readonly TraceStep[], cause: unknown): string {
-  const [first = ""] = messageOf(cause).split("\n\n");
-  const width = Math.max(0, ...trace.map(({ actor }) => actor.length));
-  const digits = String(trace.length).length;
-  const lines = trace.map(({ step, actor, did, what }) =>
-    `  ${String(step).padStart(digits)}  ${actor.padEnd(width)}  ${did} ${what}`.trimEnd(),
-  );
-  return [
-    `the run with seed ${seed} fails: ${first}`,
-    ...lines,
-    `to play it again: explore(scenario, { runs: 1, seed: ${seed} }), or ${SEED_VARIABLE}=${seed} in the environment`,
-  ].join("\n");
-}
 
 const exploreTable = {
   runs: { kind: "whole", min: 1, default: 100 },
@@ -106,31 +70,81 @@ function readPlan(options: ExploreOptions): Plan {
  *   expect(bob.take()).toEqual(["hi"]);
  * }, { runs: 500 });
  *
+ * Before a failure is reported, its run and a run that has passed are played again. If either turns out another run, the failure has no
+ * trace, but a `divergence`: something outlives a run, or is not out of the seed, such as state in a module, `Math.random` or a real timer.
+ *
  * @throws ExploreFailure with the seed and the shortest trace that was found
  * @throws SendallError `BAD_OPTION`
  */
 export async function explore(scenario: Scenario, options: ExploreOptions = {}): Promise<void> {
   const plan = readPlan(options);
+  let passed: SeededRun | undefined;
   for (let run = 0; run < plan.runs; run++) {
-    const seed = plan.seed + run;
-    const failed = await play(scenario, { ...plan, seed, chooser: new SeededChooser(seed) });
-    if (failed === undefined) continue;
-    const { trace, error } = await shrinkFailure(scenario, { ...plan, seed }, failed);
-    throw new ExploreFailure(seed, trace, error);
+    const played = await playSeed(scenario, plan, plan.seed + run);
+    if (played.failure !== undefined)
+      throw await report(scenario, plan, { ...played, failure: played.failure }, passed);
+    // The first run knows of no earlier run, so that it shows best what runs leave behind.
+    passed ??= played;
   }
+}
+
+interface SeededRun extends PlayedRun {
+  readonly seed: number;
+}
+
+interface FailedRun extends SeededRun {
+  readonly failure: RunFailure;
+}
+
+async function playSeed(scenario: Scenario, plan: Plan, seed: number): Promise<SeededRun> {
+  return { ...(await play(scenario, { ...plan, seed, chooser: new SeededChooser(seed) })), seed };
+}
+
+/** @returns the failure with the shortest trace, or with the divergence of two runs: then every trace would mislead */
+async function report(
+  scenario: Scenario,
+  plan: Plan,
+  failed: FailedRun,
+  passed: SeededRun | undefined,
+): Promise<ExploreFailure> {
+  const { seed } = failed;
+  const known = passed === undefined ? [failed] : [failed, passed];
+  let diverged = await findDivergence(scenario, plan, known);
+  if (diverged === undefined) {
+    const shortest = await shrinkFailure(scenario, plan, failed);
+    // What the runs of the search have left behind may show only now.
+    if (shortest !== failed) diverged = await findDivergence(scenario, plan, [shortest, ...known]);
+    const { trace, failure } = shortest;
+    if (diverged === undefined)
+      return new ExploreFailure(formatTrace(seed, trace, failure.message), { seed, trace, cause: failure.error });
+  }
+  const { error: cause, message } = failed.failure;
+  const { firstLine: _first, againLine: _again, ...divergence } = diverged;
+  return new ExploreFailure(formatDivergence(seed, message, diverged), { seed, trace: [], cause, divergence });
+}
+
+/** Plays runs again, each by its decisions. */
+async function findDivergence(
+  scenario: Scenario,
+  plan: Plan,
+  runs: readonly SeededRun[],
+): Promise<DivergedRuns | undefined> {
+  for (const run of runs) {
+    const { seed, decisions } = run;
+    const again = await play(scenario, { ...plan, seed, chooser: new ReplayChooser(decisions) });
+    const diverged = compareRuns(seed, run, again);
+    if (diverged !== undefined) return diverged;
+  }
+  return undefined;
 }
 
 /** Searches for the shortest run that fails with the same kind of error. */
 async function shrinkFailure(scenario: Scenario, plan: Plan, failed: FailedRun): Promise<FailedRun> {
+  const { seed, failure } = failed;
   // A run that hangs, or has too many steps, takes too long to be played again and again.
-  if (failed.hangs) return failed;
+  if (failure.hangs) return failed;
   return shrink(failed, async (decisions) => {
-    const found = await play(scenario, { ...plan, chooser: new ReplayChooser(decisions) });
-    return found !== undefined && kindOf(found.error) === kindOf(failed.error) ? found : undefined;
+    const found = await play(scenario, { ...plan, seed, chooser: new ReplayChooser(decisions) });
+    return found.failure?.kind === failure.kind ? { ...found, seed, failure: found.failure } : undefined;
   });
-}
-
-function kindOf(error: unknown): string {
-  if (!isError(error)) return typeof error;
-  return error instanceof SendallError ? error.code : String(readProperty(error, "name"));
 }

@@ -39,6 +39,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
   readonly trace: Trace = new Trace();
   readonly newId: RuntimeEnvironment["newId"] = createIdGenerator();
   readonly newNode: () => string = createNodeNameGenerator();
+  readonly waits: Set<object> = new Set();
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;
   #links: ScheduledLink[] = [];
@@ -92,7 +93,6 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     this.#drivers--;
   }
 
-  /** A call of a runtime waits and lets things happen. */
   get isDriven(): boolean {
     return this.#drivers > 0;
   }

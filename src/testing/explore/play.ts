@@ -1,8 +1,8 @@
 /** Plays one run of a scenario, for `explore`. Every runtime of the scenario shares the run's `Explorer`, and is closed when the run ends. */
 import { setImmediate } from "node:timers";
 import type { ConnectionData } from "../../api/connection.js";
-import { SendallError } from "../../api/errors.js";
-import { isError } from "../../runtime/thrown.js";
+import { SendallError, type SendallErrorCode } from "../../api/errors.js";
+import { isError, messageOf, readProperty } from "../../runtime/thrown.js";
 import { buildRuntime } from "../runtime/build.js";
 import type { TestRuntime, TestRuntimeOptions } from "../runtime/contracts.js";
 import { LazyDeadline, NO_ALARMS, OUTSIDE_WAIT_MS, QUIET_ROUNDS } from "../runtime/driver.js";
@@ -38,19 +38,24 @@ export interface RunSettings {
   readonly maxSteps: number;
 }
 
-/** A failed run. */
-export interface FailedRun extends Shrinkable {
+/** A run that is over. */
+export interface PlayedRun extends Shrinkable {
   readonly trace: readonly TraceStep[];
+  /** Why the run has failed; `undefined` if the run has passed. */
+  readonly failure: RunFailure | undefined;
+}
+
+export interface RunFailure {
   readonly error: unknown;
+  /** The name of the error's class, or its code: shrinking must not exchange a failure for another kind of failure. */
+  readonly kind: string;
+  /** The error's message when the run failed; handlers may throw the same error again, with another message. */
+  readonly message: string;
   /** The run waited for something that did not come, or took too many steps. */
   readonly hangs: boolean;
 }
 
-/** @returns the failed run; `undefined` if the run has passed */
-export async function play(
-  scenario: Scenario,
-  { seed, chooser, faults, maxSteps }: RunSettings,
-): Promise<FailedRun | undefined> {
+export async function play(scenario: Scenario, { seed, chooser, faults, maxSteps }: RunSettings): Promise<PlayedRun> {
   const explorer = new Explorer({ chooser, faults, maxSteps });
   const runtimes: LiveRuntime<unknown>[] = [];
   const random = new SeededRandom(seed);
@@ -63,22 +68,29 @@ export async function play(
       return runtime;
     },
   };
+  const end = (failure: RunFailure | undefined): PlayedRun => {
+    const trace = [...explorer.trace.steps];
+    return { decisions: [...chooser.decisions], trace, length: trace.length, failure };
+  };
   try {
     await driveUntilSettled(explorer, (async () => scenario(stage))());
     // Also throws if the scenario has caught the error for too many steps.
     for (const runtime of runtimes) await runtime.closeIfStarted();
-    return undefined;
+    return end(undefined);
   } catch (error) {
-    const decisions = [...chooser.decisions];
-    const trace = [...explorer.trace.steps];
+    const kind = kindOf(error);
+    const failed = end({ error, kind, message: messageOf(error), hangs: kind === HANGS });
     explorer.stopChoosing();
     for (const runtime of runtimes) await runtime.terminate();
-    return { decisions, trace, length: trace.length, error, hangs: isHang(error) };
+    return failed;
   }
 }
 
-function isHang(error: unknown): boolean {
-  return isError(error) && error instanceof SendallError && error.code === "NOT_SETTLED";
+const HANGS: SendallErrorCode = "NOT_SETTLED";
+
+function kindOf(error: unknown): string {
+  if (!isError(error)) return typeof error;
+  return error instanceof SendallError ? error.code : String(readProperty(error, "name"));
 }
 
 /**

@@ -5,7 +5,6 @@
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { HandlerObserver } from "../../actors/route/observer.js";
 import type { Failure } from "../../api/stats.js";
-import { show } from "../../runtime/show.js";
 import type { ToClient, ToServer } from "../memory-transport/contracts.js";
 import type { AdmissionObserver } from "../runtime/environment.js";
 
@@ -24,6 +23,8 @@ export interface TraceStep {
 /** The verb and the object of a trace's line. */
 export type Wording = readonly [did: string, what: string];
 
+/** Characters of a message in a trace: a small JSON object fits. */
+const MAX_MESSAGE = 120;
 const SERVER = "server";
 const HANDLES = "handles";
 
@@ -52,8 +53,18 @@ export function describeRead(item: ToClient): Wording {
 }
 
 function describeData(data: string | Buffer): string {
-  return typeof data === "string" ? show(data) : `${data.length} bytes`;
+  return typeof data === "string" ? quote(data) : `${data.length} bytes`;
 }
+
+/** The beginning of a message as JSON; in single quotes if the message has double quotes, so that JSON within can be read. */
+function quote(text: string): string {
+  const shown = text.slice(0, MAX_MESSAGE).replace(HALF_CHARACTER, "");
+  const json = JSON.stringify(shown);
+  const quoted = shown.includes('"') ? `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'` : json;
+  return text.length > MAX_MESSAGE ? `${quoted}...` : quoted;
+}
+/** A surrogate pair that was cut in two. */
+const HALF_CHARACTER = /[\uD800-\uDBFF]$/;
 
 function describeClose(code: number, reason: string): string {
   return `${code} ${reason}`.trimEnd();

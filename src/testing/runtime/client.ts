@@ -10,6 +10,8 @@ import { show } from "../../runtime/show.js";
 import { controlPayload, encodeFrame } from "../../transport/frame.js";
 import type { ClientEnd } from "../memory-transport/contracts.js";
 import type { MemoryConnection } from "../memory-transport/memory-listener.js";
+import type { HandClock } from "./clock.js";
+import { noMessage } from "./no-message.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
@@ -36,8 +38,10 @@ export interface TestClient {
   /** The messages since the last `take` or `next`. */
   take(): (string | Buffer)[];
   /**
-   * The next message: settles the runtime, and waits if no message has arrived yet.
-   * @throws SendallError `CLOSED` if the connection ends before a message arrives
+   * The next message: settles the runtime, unless a message has arrived already. Lets no virtual time pass: a message that takes virtual time
+   * comes if `advance` is called meanwhile. Calls at the same time get messages in the order of the calls.
+   * @throws SendallError `NO_MESSAGE` if nothing is on its way: the runtime is settled, and no other call of the runtime (such as `advance` or
+   * `connect`) is under way; `CLOSED` if the connection ends before a message arrives; `NOT_SETTLED`, and the handler's error, as `settle`
    */
   next(): Promise<string | Buffer>;
   /** Sends a ping, of at most 125 bytes. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
@@ -80,15 +84,11 @@ export interface ClientObserver {
   onClosed(code: number, reason: string): void;
 }
 
-interface Waiter {
-  readonly resolve: (message: string | Buffer) => void;
-  readonly reject: (error: Error) => void;
-}
-
 export interface TestClientParts {
   readonly name?: string | undefined;
-  /** Settles the runtime; an explored runtime stops as soon as `until` holds. */
-  readonly settle: (until: () => boolean) => Promise<void>;
+  readonly clock: Pick<HandClock, "now" | "nextDue">;
+  /** Settles the runtime; an explored runtime stops as soon as `until` holds. If `until` does not hold, nothing is on its way. */
+  readonly settleUntil: (until: () => boolean) => Promise<void>;
   /** Gets each message, in place of `received`. */
   readonly onMessage?: ((data: string | Buffer) => void) | undefined;
   readonly observer?: ClientObserver;
@@ -98,7 +98,8 @@ export class MemoryTestClient implements TestClient {
   readonly received: (string | Buffer)[] = [];
   readonly name: string | undefined;
   readonly #parts: TestClientParts;
-  readonly #waiters: Waiter[] = [];
+  /** Settles with the last call of `next`. */
+  #lastNext: Promise<unknown> = Promise.resolve();
   #end: ClientEnd | undefined;
   #id: ConnectionId | undefined;
   #protocol = "";
@@ -151,18 +152,10 @@ export class MemoryTestClient implements TestClient {
     return messages;
   }
 
-  async next(): Promise<string | Buffer> {
-    const isOver = (): boolean => this.#taken < this.received.length || this.#closed !== undefined;
-    if (!isOver()) await this.#parts.settle(isOver);
-    const message = this.received[this.#taken];
-    if (message !== undefined) {
-      this.#taken++;
-      return message;
-    }
-    if (this.#closed !== undefined) throw this.#closedError(this.#closed);
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-    });
+  next(): Promise<string | Buffer> {
+    const next = this.#lastNext.then(() => this.#next());
+    this.#lastNext = next.catch(() => {});
+    return next;
   }
 
   ping(data: Data = ""): boolean {
@@ -214,21 +207,37 @@ export class MemoryTestClient implements TestClient {
       return;
     }
     this.received.push(data);
-    const waiter = this.#waiters.shift();
-    if (waiter !== undefined) {
-      this.#taken++;
-      waiter.resolve(data);
-    }
     this.#parts.observer?.onMessage(data);
   }
 
   onClosed(code: number, reason: string): void {
     this.#closed = { code, reason };
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#closedError(this.#closed));
     this.#parts.observer?.onClosed(code, reason);
   }
 
-  #closedError({ code, reason }: ClientClose): SendallError {
-    return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
+  async #next(): Promise<string | Buffer> {
+    const isOver = (): boolean => this.#taken < this.received.length || this.#closed !== undefined;
+    if (!isOver() && this.#parts.onMessage === undefined) await this.#parts.settleUntil(isOver);
+    const message = this.received[this.#taken];
+    if (message !== undefined) {
+      this.#taken++;
+      return message;
+    }
+    throw this.#closed === undefined ? this.#noMessage() : closedError(this.#closed);
   }
+
+  #noMessage(): SendallError {
+    const { clock, onMessage } = this.#parts;
+    return noMessage({
+      client: this.name === undefined ? this.id : `${this.name} (${this.id})`,
+      received: this.received,
+      clock,
+      isObserved: onMessage !== undefined,
+      isHeldUp: !this.isCaughtUp || this.unreadBytes > 0,
+    });
+  }
+}
+
+function closedError({ code, reason }: ClientClose): SendallError {
+  return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
 }

@@ -119,6 +119,35 @@ export class Driver {
     await settled;
   }
 
+  /**
+   * Settles until `isDone` holds, or in vain: nothing can happen, no other call lets things happen, and no earlier wait is left. Waits that
+   * are in vain end in their order, since whoever has waited may then send.
+   */
+  async settleUntil(isDone: () => boolean, settle: () => Promise<void>): Promise<void> {
+    const { waits } = this.#scheduler;
+    const wait = {};
+    waits.add(wait);
+    try {
+      do await settle();
+      while (!isDone() && (await this.#canGoOn(wait, isDone)));
+    } finally {
+      waits.delete(wait);
+    }
+  }
+
+  /** @returns `true` as soon as something can happen; `false` if `isDone` holds, or after quiet rounds */
+  async #canGoOn(wait: object, isDone: () => boolean): Promise<boolean> {
+    const { waits } = this.#scheduler;
+    for (let quietRounds = 0; quietRounds < QUIET_ROUNDS; quietRounds++) {
+      await nextRound();
+      if (isDone()) return false;
+      if (this.#scheduler.canRun(NO_ALARMS)) return true;
+      const [first] = waits;
+      if (this.#scheduler.isDriven || first !== wait) quietRounds = 0;
+    }
+    return false;
+  }
+
   /** @param isIdle asked in each round in which nothing can happen, with the number of such rounds in a row */
   async #loop(limit: number, isIdle: (quietRounds: number) => boolean, isDone?: () => boolean): Promise<void> {
     const scheduler = this.#scheduler;

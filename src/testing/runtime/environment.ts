@@ -13,6 +13,10 @@ export interface Scheduler {
   /** A caller waits: things happen until `onDriverStopped`. */
   onDriverStarted(): void;
   onDriverStopped(): void;
+  /** Whether a caller waits, so that things happen. */
+  readonly isDriven: boolean;
+  /** Waits for a message that may never come, in the order of their beginning. */
+  readonly waits: Set<object>;
   /** Whether anything can happen while the clock stays within `limit`. */
   canRun(limit: number): boolean;
   /** Runs at least one step, if any can run. */
@@ -52,15 +56,25 @@ const STEPS_PER_ROUND = 256;
 
 /** Runs steps in the order in which they were added, as in production, and rings alarms when no step is left. */
 class InOrderScheduler implements Scheduler {
+  readonly waits: Set<object> = new Set();
   readonly #clock: HandClock;
+  #drivers = 0;
 
   constructor(clock: HandClock) {
     this.#clock = clock;
   }
 
-  onDriverStarted(): void {}
+  onDriverStarted(): void {
+    this.#drivers++;
+  }
 
-  onDriverStopped(): void {}
+  onDriverStopped(): void {
+    this.#drivers--;
+  }
+
+  get isDriven(): boolean {
+    return this.#drivers > 0;
+  }
 
   canRun(): boolean {
     return this.#clock.hasSteps;

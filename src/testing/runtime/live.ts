@@ -11,7 +11,7 @@ import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory-listener.js";
-import { type ClientObserver, MemoryTestClient, type TestClient } from "./client.js";
+import { type ClientObserver, MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
 import { type ClientRequest, LOOPBACK, toHead } from "./client-request.js";
 import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
@@ -100,7 +100,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
       readTestConnectOptions(options);
     const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
-    const client = new MemoryTestClient({ name, onMessage, settle: (until) => this.#settle(until) });
+    const client = new MemoryTestClient({ name, onMessage, ...this.#clientParts() });
     const request = { url: path + search, headers: { host: "memory", ...headers }, protocols, remoteAddress };
     const refusal = await this.#admit(client, request, new AbortController().signal);
     if (refusal !== undefined) {
@@ -178,13 +178,20 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     if (unfinished !== undefined && unfinished.length > 0) throw notSettled(unfinished, (id) => this.#nameOf(id));
   }
 
+  #clientParts(): Pick<TestClientParts, "clock" | "settleUntil"> {
+    const { clock } = this.#environment;
+    const settleUntil: TestClientParts["settleUntil"] = (until) =>
+      this.#driver.settleUntil(until, () => this.#settle(until));
+    return { clock, settleUntil };
+  }
+
   #dial(
     { host, pathname, search, protocol }: URL,
     protocols: readonly string[],
     observer: ClientObserver,
     signal: AbortSignal,
   ): Promise<Refusal | undefined> {
-    const client = new MemoryTestClient({ settle: (until) => this.#settle(until), observer });
+    const client = new MemoryTestClient({ observer, ...this.#clientParts() });
     const request = { url: pathname + search, headers: { host }, protocols, remoteAddress: LOOPBACK };
     return this.#admit(client, { ...request, secure: protocol === "wss:" }, signal);
   }

@@ -65,6 +65,50 @@ class ThrowingLogger extends Lines {
   }
 }
 
+/** What the trace says that ann sends, and what bob reads. */
+async function wordsFor(message: string | Buffer): Promise<string[]> {
+  const error: unknown = await explore(
+    async ({ runtime }) => {
+      const chat = runtime({
+        handler: (event, bus) => event.type === "message" && bus.broadcast(event.data, event.connection),
+      });
+      const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
+      ann.send(message);
+      await chat.settle();
+      throw new Error(`bob has read ${bob.received.length}`);
+    },
+    { runs: 1 },
+  ).catch((failure: unknown) => failure);
+  if (!(error instanceof ExploreFailure)) throw error;
+  return error.trace.filter(({ did }) => ["sends", "reads"].includes(did)).map(({ what }) => what);
+}
+
+describe("a message in a trace", () => {
+  test.each<[what: string, text: string, shown: string]>([
+    ["is in double quotes", "hi", '"hi"'],
+    ["with a single quote is in double quotes", "it's", `"it's"`],
+    ["with a line end is on a single line", "two\nlines", '"two\\nlines"'],
+    ["of JSON is in single quotes, without backslashes", `{"type":"x"}`, `'{"type":"x"}'`],
+    ["with both kinds of quotes has a backslash before the single ones", `{"says":"it's"}`, `'{"says":"it\\'s"}'`],
+    ["with backslashes before quotes keeps them apart", `\\"a\\\\"`, `'\\\\"a\\\\\\\\"'`],
+    ["of 120 characters is whole", "x".repeat(120), `"${"x".repeat(120)}"`],
+    ["of more than 120 characters is cut", "x".repeat(121), `"${"x".repeat(120)}"...`],
+    ["of JSON of more than 120 characters is cut", `"${"x".repeat(120)}`, `'"${"x".repeat(119)}'...`],
+    ["is not cut within a character", `${"x".repeat(119)}\u{1F600}`, `"${"x".repeat(119)}"...`],
+  ])("%s", async (_what, text, shown) => {
+    expect(await wordsFor(text)).toEqual([shown, shown]);
+  });
+
+  test("of bytes is shown as their number", async () => {
+    expect(await wordsFor(Buffer.from('{"type":"x"}'))).toEqual(["12 bytes", "12 bytes"]);
+  });
+
+  test("of 60 characters and more is still cut to 60 in an error message", async () => {
+    const thrown = await explore(() => Promise.reject("y".repeat(100)), { runs: 1 }).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ message: expect.stringContaining(`fails: "${"y".repeat(56)}...\n`) });
+  });
+});
+
 describe("a trace", () => {
   test("has what the observers tell: who is let in, what is handled, and what fails", async () => {
     const trace = await traceWith({});

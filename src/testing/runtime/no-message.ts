@@ -1,0 +1,43 @@
+/** The error for a client of a test that waits for a message while nothing is on its way. */
+import { SendallError } from "../../api/errors.js";
+import { show } from "../../runtime/show.js";
+import type { HandClock } from "./clock.js";
+
+export interface Wait {
+  /** The client's name and id. */
+  readonly client: string;
+  readonly received: readonly (string | Buffer)[];
+  readonly clock: Pick<HandClock, "now" | "nextDue">;
+  /** The messages go to `onMessage`. */
+  readonly isObserved: boolean;
+  /** Something on its way waits for the test: the reader is stalled, or messages take virtual time. */
+  readonly isHeldUp: boolean;
+}
+
+export function noMessage(wait: Wait): SendallError {
+  if (wait.isObserved)
+    return new SendallError(
+      "NO_MESSAGE",
+      `${wait.client} waits for a message, and none can come: each of its messages goes to onMessage, and is not kept`,
+    );
+  const why = wait.isHeldUp
+    ? "what is on its way arrives only after resume, read or advance"
+    : "nothing is on its way, and every handler is done or waits for virtual time";
+  return new SendallError(
+    "NO_MESSAGE",
+    `${wait.client} waits for message ${wait.received.length + 1}, and none can come: ${why}. ${time(wait)}. ${last(wait)}`,
+  );
+}
+
+function time({ clock }: Wait): string {
+  const { nextDue } = clock;
+  const alarm = nextDue === undefined ? "no alarm is set" : `the next alarm rings at ${nextDue} ms, in advance`;
+  return `Virtual time stands still at ${clock.now()} ms, and ${alarm}`;
+}
+
+function last({ received }: Wait): string {
+  const message = received.at(-1);
+  if (message === undefined) return "Nothing was received so far";
+  const shown = typeof message === "string" ? show(message) : `${message.length} bytes`;
+  return `Received last: ${shown} (message ${received.length})`;
+}
