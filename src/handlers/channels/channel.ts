@@ -110,7 +110,7 @@ export class ServerChannel implements Target, SubscribedChannel {
 
   register(subscriber: Subscriber): void {
     this.registry.add(subscriber);
-    this.post(subscriber, { type: "open", connection: subscriber });
+    this.post(subscriber, Object.freeze({ type: "open", connection: subscriber }));
   }
 
   sendEnd(socket: Member): void {
