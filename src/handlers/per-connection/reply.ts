@@ -63,7 +63,8 @@ function checkState(isGiven: boolean, call: string): void {
  * Sends nothing.
  * @throws SendallError `BAD_REPLY` without a state
  */
-export function noreply<S>(...given: [state: S]): NoReply<S> {
+export function noreply<S>(state: S): NoReply<S>;
+export function noreply<S>(...given: readonly [state: S]): NoReply<S> {
   checkState(given.length > 0, "noreply(state)");
   const [state] = given;
   return { type: "noreply", state };
@@ -73,7 +74,8 @@ export function noreply<S>(...given: [state: S]): NoReply<S> {
  * Sends a message; anything but a string or bytes fails with `BAD_DATA`.
  * @throws SendallError `BAD_REPLY` without a state
  */
-export function reply<S>(...given: [data: Data, state: S]): MessageReply<S> {
+export function reply<S>(data: Data, state: S): MessageReply<S>;
+export function reply<S>(...given: readonly [data: Data, state: S]): MessageReply<S> {
   checkState(given.length > 1, "reply(data, state)");
   const [data, state] = given;
   return { type: "reply", data, state };
@@ -83,7 +85,8 @@ export function reply<S>(...given: [data: Data, state: S]): MessageReply<S> {
  * Sends a ping with at most 125 bytes of data.
  * @throws SendallError `BAD_REPLY` without a state
  */
-export function ping<S>(...given: [state: S, data?: Data]): ControlReply<S> {
+export function ping<S>(state: S, data?: Data): ControlReply<S>;
+export function ping<S>(...given: readonly [state: S, data?: Data]): ControlReply<S> {
   checkState(given.length > 0, "ping(state, data?)");
   const [state, data] = given;
   return { type: "ping", data, state };
@@ -93,7 +96,8 @@ export function ping<S>(...given: [state: S, data?: Data]): ControlReply<S> {
  * Sends a pong with at most 125 bytes of data. No pong is needed for pings of the peer, which Sendall answers.
  * @throws SendallError `BAD_REPLY` without a state
  */
-export function pong<S>(...given: [state: S, data?: Data]): ControlReply<S> {
+export function pong<S>(state: S, data?: Data): ControlReply<S>;
+export function pong<S>(...given: readonly [state: S, data?: Data]): ControlReply<S> {
   checkState(given.length > 0, "pong(state, data?)");
   const [state, data] = given;
   return { type: "pong", data, state };
@@ -103,7 +107,8 @@ export function pong<S>(...given: [state: S, data?: Data]): ControlReply<S> {
  * Closes the connection with `code`, or with 1000 without a code.
  * @throws SendallError `BAD_REPLY` without a state
  */
-export function close<S>(...given: [state: S, code?: number, reason?: string]): CloseReply<S> {
+export function close<S>(state: S, code?: number, reason?: string): CloseReply<S>;
+export function close<S>(...given: readonly [state: S, code?: number, reason?: string]): CloseReply<S> {
   checkState(given.length > 0, "close(state, code?, reason?)");
   const [state, code, reason] = given;
   return { type: "close", code, reason, state };
