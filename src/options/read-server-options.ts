@@ -71,7 +71,8 @@ function readRoute(
   const [{ at = "" }] = layers;
   if (!isHandler(handler)) refuseOption(`${at}handler`, `expected ${HANDLER_SHAPES}, got ${show(handler)}`);
   const settings = readSettings<RouteTableOptions, typeof routeTable>(routeTable, ...layers);
-  const { lowWaterEvents, highWaterEvents } = settings.mailbox;
+  const { highWaterEvents } = settings.mailbox;
+  const { lowWaterEvents = Math.floor(highWaterEvents / 4) } = settings.mailbox;
   if (lowWaterEvents >= highWaterEvents)
     refuseOption(
       `${at}mailbox.lowWaterEvents`,
@@ -79,5 +80,5 @@ function readRoute(
     );
   if (settings.concurrency === "connection" && typeof handler !== "function")
     refuseOption(`${at}concurrency`, `"connection" goes with a handler function only`);
-  return { path, handler, settings: { ...settings, closeTimeoutMs } };
+  return { path, handler, settings: { ...settings, mailbox: { ...settings.mailbox, lowWaterEvents }, closeTimeoutMs } };
 }

@@ -146,7 +146,7 @@ const values: {
   onAccess: { good: [() => {}], bad: [true, {}, null] },
   maxPayloadBytes: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, 1.5, "1"] },
   maxFragments: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, 1.5, "1", Number.POSITIVE_INFINITY] },
-  "mailbox.highWaterEvents": { good: [17, 2 ** 40], bad: [0, -1, 17.5, "64", Number.POSITIVE_INFINITY] },
+  "mailbox.highWaterEvents": { good: [1, 5, 17, 2 ** 40], bad: [0, -1, 17.5, "64", Number.POSITIVE_INFINITY] },
   "mailbox.lowWaterEvents": { good: [0, 63], bad: [-1, 1.5, "16"] },
   "mailbox.maxBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
   "mailbox.maxInfo": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
@@ -421,6 +421,26 @@ describe("the low-water mark", () => {
     expect(refusal({ handler, mailbox: { highWaterEvents: 5, lowWaterEvents: 5 } })?.message).toBe(problem(5, 5));
     expect(refusal({ handler, mailbox: { lowWaterEvents: 65 } })?.message).toBe(problem(65, 64));
     expect(refusal({ handler, mailbox: { highWaterEvents: 5, lowWaterEvents: 4 } })).toBeUndefined();
+  });
+
+  test.each([
+    [1, 0],
+    [2, 0],
+    [4, 1],
+    [5, 1],
+    [64, 16],
+    [1_000, 250],
+  ])("is by default a quarter of the high-water mark, rounded down: %i", (highWaterEvents, lowWaterEvents) => {
+    const marks = (options: object): object => {
+      const { mailbox } = readServerOptions(options).routes[0].settings;
+      return [mailbox.highWaterEvents, mailbox.lowWaterEvents];
+    };
+    const expected = [highWaterEvents, lowWaterEvents];
+    expect(marks({ handler, mailbox: { highWaterEvents } })).toEqual(expected);
+    expect(marks({ mailbox: { highWaterEvents }, routes: { "/a": { handler } } })).toEqual(expected);
+    expect(marks({ handler, mailbox: { highWaterEvents, lowWaterEvents: undefined } })).toEqual(expected);
+    const route = { handler, mailbox: { highWaterEvents } };
+    expect(marks({ mailbox: { highWaterEvents: 7 }, routes: { "/a": route } })).toEqual(expected);
   });
 
   test("is refused by the route's name when the route's values do not fit", () => {
