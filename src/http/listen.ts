@@ -59,7 +59,7 @@ const TOO_SLOW: Refusal = { status: 408, body: "the request's head took too long
 function refusalFor(code: unknown): Refusal {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, body: "the request's head is too large" };
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return TOO_SLOW;
-  return { status: 400, body: "this is no HTTP request" };
+  return { status: 400, body: "this is not an HTTP request" };
 }
 
 /** Rejects with `LISTEN_FAILED`, or with `BAD_OPTION` for invalid TLS material; nothing listens then. */
