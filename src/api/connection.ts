@@ -64,7 +64,8 @@ export interface RequestFacts<P = Params> {
 }
 
 /**
- * A single peer. The facts never change after the upgrade (except `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`). The verbs
+ * A single peer. The facts never change after the upgrade (except `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`), and an
+ * assignment to a fact throws a `TypeError`: only `data` belongs to the program. The verbs
  * work from any code at any time; a verb returns `true` if it did something, `false` if not.
  */
 export interface Connection<D = ConnectionData, P = Params> extends RequestFacts<P> {

@@ -14,8 +14,8 @@
  * - `BAD_DURATION`: a duration that is not a number of milliseconds. The number has to be finite and not below 0.
  * - `BAD_HANDLER`: the handler file of `sendall serve` is missing, cannot be loaded, exports no handler or has failed, or
  *   `perConnection`, `fromLogic` or `channels` was given something that makes no handler. The message tells why.
- * - `BAD_REPLY`: a callback of a `perConnection` module has returned no reply. The error stands in `stats().failures`; return
- *   `noreply(state)` if there is nothing to send.
+ * - `BAD_REPLY`: a callback of a `perConnection` module has returned no reply, or has made a reply without a state. The error stands in
+ *   `stats().failures`; return `noreply(state)` if there is nothing to send.
  * - `HANDLER_TIMEOUT`: the handler had not finished an event after `handlerTimeoutMs`. The error stands in `stats().failures`; make the
  *   handler wait for less, or raise the option.
  * - `REFUSED`: a client's connection or a client's channel was refused. `status` and `body` tell how, for a channel `body` alone; a

@@ -16,7 +16,10 @@ import type { Handler, ShapedHandler, StatefulHandler } from "./handler.js";
 export interface MailboxOptions {
   /** The number of waiting messages of a connection at which its socket is paused. Default 64. */
   readonly highWaterEvents: number;
-  /** The number of waiting messages at which a paused socket is resumed. Default 16. */
+  /**
+   * The number of waiting messages at which a paused socket is resumed, below `highWaterEvents`. Default 16. The default follows
+   * `highWaterEvents`: a quarter, rounded down.
+   */
   readonly lowWaterEvents: number;
   /**
    * The number of waiting bytes of a connection at which its socket is paused. Each message counts 128 bytes more than its own length,

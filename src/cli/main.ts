@@ -170,7 +170,10 @@ async function run(task: ServeTask): Promise<void> {
   // `beforeExit` means an empty event loop: the `await` below would wait forever.
   const onStuck = (): void =>
     exitWithError(
-      new SendallError("BAD_HANDLER", `${task.file} waits, at its top level or in init, for what cannot come`),
+      new SendallError(
+        "BAD_HANDLER",
+        `${task.file} is stuck: the top level or init waits for something that never happens`,
+      ),
     );
   process.once("beforeExit", onStuck);
   const handler = task.file === undefined ? echo : await loadHandler(task.file);

@@ -40,9 +40,9 @@ function factoryFor(url: string, settings: ClientSettings): SocketFactory {
       }
     };
   }
-  if (headers !== undefined) refuseOption("headers", "no class of sockets but Node's default one can send them");
+  if (headers !== undefined) refuseOption("headers", "only the default WebSocket class of Node can send headers");
   const Class = settings.WebSocket ?? own;
-  if (!isSocketClass(Class)) refuseOption("WebSocket", "there is none here, so one has to be given");
+  if (!isSocketClass(Class)) refuseOption("WebSocket", "expected a class, since there is no WebSocket class here");
   return () => () => new Class(url, [...protocols]);
 }
 

@@ -120,7 +120,7 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
   if (parsed.protocol === "https:") parsed.protocol = "wss:";
   if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:")
     refuseOption("url", `expected a URL that begins with ws:// or wss://, got ${show(text)}`);
-  if (parsed.hash !== "") refuseOption("url", `a WebSocket has no fragment, got ${show(text)}`);
+  if (parsed.hash !== "") refuseOption("url", `expected a URL without a fragment, got ${show(text)}`);
   return parsed.href;
 }
 
@@ -149,7 +149,10 @@ export function clockOf(Class: WebSocketClass | undefined): ClientClock {
   const clock: unknown = Class === undefined ? undefined : Reflect.get(Class, CLOCK);
   if (clock === undefined) return realClock;
   if (!isClock(clock))
-    refuseOption("WebSocket", "its clock has to be an object { setTimeout(ring, ms), clearTimeout(id), random() }");
+    refuseOption(
+      "WebSocket",
+      "expected a class whose clock is an object { setTimeout(ring, ms), clearTimeout(id), random() }",
+    );
   return clock;
 }
 

@@ -31,12 +31,12 @@ function areHeaders(value: unknown): boolean {
 
 const connectTable = {
   protocols: {
-    expected: "a token of HTTP, or an array of different ones",
+    expected: "the name of a subprotocol, a token of HTTP, or an array of different names",
     accepts: (value: unknown): value is string | readonly string[] => areProtocols(value),
     default: [],
   },
   headers: {
-    expected: "an object of header names and strings, without those of the handshake itself",
+    expected: "an object of header names and strings, without the headers of the handshake itself",
     accepts: (value: unknown): value is Readonly<Record<string, string>> => areHeaders(value),
   },
   onOpen: { kind: "function" },
@@ -93,7 +93,19 @@ export interface ClientSettings extends Omit<SettingsOf<ConnectOptions, typeof c
 
 /** The first mistake in the order of the program's object counts, mistakes in groups after the rest. */
 const rules: NameRules = {
-  unknown: (_name, known) => `there is no such option; there are ${known.join(", ")}`,
+  translations: {
+    reconnection: "use reconnect: false",
+    reconnectionDelay: "use reconnect: { minMs }",
+    reconnectionDelayMax: "use reconnect: { maxMs }",
+    reconnectionAttempts: "use reconnect: { attempts }",
+    randomizationFactor: "use reconnect: { jitter }",
+    minReconnectionDelay: "use reconnect: { minMs }",
+    maxReconnectionDelay: "use reconnect: { maxMs }",
+    reconnectionDelayGrowFactor: "use reconnect: { factor }",
+    maxRetries: "use reconnect: { attempts }",
+    maxEnqueuedMessages: "use offline: { maxMessages }",
+    extraHeaders: "use headers",
+  },
   withValues: true,
 };
 

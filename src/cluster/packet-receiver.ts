@@ -105,10 +105,7 @@ export class PacketReceiver {
     if (this.#loggedSources.has(source) || this.#loggedSources.size >= MAX_LOGGED_SOURCES) return;
     this.#loggedSources.add(source);
     const { log } = this.#parts;
-    log.warn(
-      { subject, problem, ...details },
-      "a packet that does not belong here was rejected; more of its kind are counted",
-    );
+    log.warn({ subject, problem, ...details }, "an unexpected packet was rejected; further ones are only counted");
   }
 }
 

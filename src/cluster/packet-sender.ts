@@ -51,7 +51,7 @@ export class PacketSender {
     if (packetBytes(envelope) > maxPacketBytes) {
       this.unsent++;
       const { engine, log } = this.#parts;
-      log.warn({ bytes: payloadBytes }, `a message is too large for ${engine}: other nodes do not get it`);
+      log.warn({ bytes: payloadBytes }, `a message is too large for ${engine}: the message does not reach other nodes`);
       return false;
     }
     this.#queue.push({ subject, envelope });

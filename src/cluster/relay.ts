@@ -258,13 +258,13 @@ export class Relay implements Flushable, BusRelay {
     const { adapter, log } = this.#parts;
     log.error(
       { engine: adapter.name, subjects, err: error },
-      "the engine refuses subscriptions: nothing is heard there",
+      "the engine refuses subscriptions: messages of other nodes do not arrive",
     );
   }
 }
 
 function unavailable(engine: string, error: unknown): SendallError {
   if (isError(error) && error instanceof SendallError) return error;
-  const problem = `cluster: ${engine} cannot be had: ${messageOf(error)}`;
+  const problem = `cluster: cannot connect to ${engine}: ${messageOf(error)}`;
   return new SendallError("CLUSTER_UNAVAILABLE", problem, { cause: error });
 }

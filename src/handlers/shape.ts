@@ -10,6 +10,9 @@ import { runStateful } from "./stateful.js";
 export function runHandler(handler: Handler, host: RunnerHost, systems: ActorSystems): Runner {
   if (handler instanceof RunnerFactory) return handler.createRunner(host, systems);
   if (handler instanceof ShapedHandler)
-    throw new SendallError("BAD_HANDLER", "handler: it is not one of Sendall's shapes");
+    throw new SendallError(
+      "BAD_HANDLER",
+      "handler: expected a handler that perConnection, fromLogic or channels has made",
+    );
   return typeof handler === "function" ? runFunction(handler) : runStateful(handler, host);
 }

@@ -16,6 +16,7 @@ import { declineUpgradesWithBody, namesWebSocket, replayRequest } from "./ignore
 import { afterResponses, currentResponse, type Pipelines } from "./pipelining.js";
 import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
+import { checkTls } from "./tls-options.js";
 import type { UpgradeListener } from "./upgrade.js";
 
 /** Where a server listens. */
@@ -58,7 +59,7 @@ const TOO_SLOW: Refusal = { status: 408, body: "the request's head took too long
 function refusalFor(code: unknown): Refusal {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, body: "the request's head is too large" };
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return TOO_SLOW;
-  return { status: 400, body: "this is no HTTP request" };
+  return { status: 400, body: "this is not an HTTP request" };
 }
 
 /** Rejects with `LISTEN_FAILED`, or with `BAD_OPTION` for invalid TLS material; nothing listens then. */
@@ -161,26 +162,9 @@ class ClientErrors {
   }
 }
 
-/** TLS options that give a server an identity, besides `cert` with a key. */
-const IDENTITIES = ["pfx", "SNICallback", "secureContext", "pskCallback"] as const;
-
-function isGiven(value: unknown): boolean {
-  return value !== undefined && value !== null && !(Object(value).length === 0 && typeof value !== "function");
-}
-
-/** Whether any client could complete a TLS handshake with these options. */
-function hasIdentity(tls: TlsOptions): boolean {
-  if (IDENTITIES.some((name) => isGiven(tls[name]))) return true;
-  return isGiven(tls.cert) && (isGiven(tls.key) || isGiven(tls.privateKeyIdentifier));
-}
-
 function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   if (tls === undefined) return createServer();
-  if (!hasIdentity(tls))
-    throw new SendallError("BAD_OPTION", "tls: expected a certificate: { key, cert } or { pfx }", { option: "tls" });
-  // The names of TLS versions sort by age.
-  if (tls.minVersion !== undefined && tls.maxVersion !== undefined && tls.minVersion > tls.maxVersion)
-    throw new SendallError("BAD_OPTION", "tls: expected a minVersion that is not above maxVersion", { option: "tls" });
+  checkTls(tls);
   try {
     // Node's timer counts in 32 bits; `HeadTimeouts` ends a longer wait.
     return createTlsServer({ handshakeTimeout: Math.min(handshakeTimeoutMs, MAX_NATIVE_MS), ...tls });

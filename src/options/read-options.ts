@@ -7,6 +7,7 @@ import { SendallError } from "../api/errors.js";
 import { show } from "../runtime/show.js";
 import { checkOf, isRecord, type OptionRow } from "./kinds.js";
 import type { OptionGroup, OptionTable, SettingsOf, TableFor } from "./table.js";
+import { explainUnknown, type Translations } from "./unknown-name.js";
 
 /** A set of options from a program. */
 export interface OptionLayer {
@@ -17,8 +18,10 @@ export interface OptionLayer {
 
 /** How unknown names are refused. */
 export interface NameRules {
-  /** The problem with an unknown dotted name. `known` lists the names of the same table or group. */
-  readonly unknown: (name: string, known: readonly string[]) => string;
+  /** The problem with an unknown name that means something elsewhere. Default none. */
+  readonly translations?: Translations;
+  /** Names which the message does not offer, since the caller refuses such options. Default none. */
+  readonly hidden?: readonly string[];
   /** Checks each value together with the name, and leaves the options of groups to further calls with `group`. */
   readonly withValues?: true;
 }
@@ -39,7 +42,9 @@ function isGroup(row: OptionRow | OptionGroup): row is OptionGroup {
 
 function checkGroup(name: string, { or = [], expected }: OptionGroup, value: unknown): void {
   if (value === undefined || isRecord(value) || or.some((standIn) => standIn === value)) return;
-  refuseOption(name, `expected ${expected ?? ["an object", ...or].join(" or ")}, got ${show(value)}`);
+  const last = or.at(-1);
+  const accepted = ["an object", ...or.slice(0, -1)].join(", ") + (last === undefined ? "" : ` or ${last}`);
+  refuseOption(name, `expected ${expected ?? accepted}, got ${show(value)}`);
 }
 
 function checkValue(name: string, row: OptionRow, value: unknown): void {
@@ -56,13 +61,22 @@ function refuseValue(name: string, row: OptionRow, value: unknown): never {
  *
  * @param group for the options of a single group: the name of the group and a dot
  */
-export function checkNames({ options, at = "" }: OptionLayer, table: OptionTable, rules: NameRules, group = ""): void {
+export function checkNames(
+  { options, at = "" }: OptionLayer,
+  table: OptionTable,
+  rules: NameRules = {},
+  group = "",
+): void {
+  const { translations = {}, hidden } = rules;
   for (const [key, value] of Object.entries(options)) {
     const name = group + key;
     const row = Object.hasOwn(table, key) ? table[key] : undefined;
     if (row === undefined) {
-      const known = Object.keys(table).map((own) => group + own);
-      refuseOption(at + name, rules.unknown(name, known));
+      const isTranslated = Object.hasOwn(translations, name);
+      refuseOption(
+        at + name,
+        isTranslated ? `unknown option: ${translations[name]}` : explainUnknown(key, table, group, hidden),
+      );
     }
     if (isGroup(row)) {
       checkGroup(at + name, row, value);

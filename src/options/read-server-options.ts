@@ -17,21 +17,36 @@ import {
   type ServerTableOptions,
   serverTable,
 } from "./server-options.js";
+import type { OptionTable } from "./table.js";
+import { TRANSLATIONS } from "./translations.js";
+import type { Translations } from "./unknown-name.js";
 
 const atTheTop = { ...serverTable, ...routeTable, ...handlingTable };
 const inARoute = { handler: handlingTable.handler, ...routeTable };
 
-const NO_OPTION = "is no option";
+/** In a route also the options of the server are unknown. */
+const inARouteTranslations: Translations = {
+  ...TRANSLATIONS,
+  ...Object.fromEntries(
+    Object.keys(atTheTop)
+      .filter((name) => !Object.hasOwn(inARoute, name))
+      .map((name) => [name, "this is an option of the server, not of a route"]),
+  ),
+};
 
-function unknownInRoute(name: string): string {
-  return Object.hasOwn(atTheTop, name) ? "is an option of the server, not of a route" : NO_OPTION;
+/** How the options of a program differ from the options of `serve`. */
+export interface OptionNames {
+  /** Options that the caller has taken out, by row. Default none. */
+  readonly taken?: OptionTable;
+  /** Options that the caller refuses. Default none. */
+  readonly refused?: readonly string[];
 }
 
 /** Checks the options of a server; throws `BAD_OPTION` with the name of the first bad option. */
-export function readServerOptions(options: unknown): ServerSettings {
+export function readServerOptions(options: unknown, { taken, refused = [] }: OptionNames = {}): ServerSettings {
   checkOptionsObject(options);
   const top = { options };
-  checkNames(top, atTheTop, { unknown: () => NO_OPTION });
+  checkNames(top, { ...atTheTop, ...taken }, { translations: TRANSLATIONS, hidden: refused });
   const folder = options.static;
   if (isFolder(folder) && isRoot(folder))
     refuseOption("static", `expected a folder below the root, got ${show(folder)}`);
@@ -45,7 +60,7 @@ function readRoutes(top: OptionLayer, server: ForRoutes): ServerSettings["routes
   const given: { handler: unknown; routes: unknown } = readSettings<Handling, typeof handlingTable>(handlingTable, top);
   const { handler, routes } = given;
   if (routes === undefined) return [readRoute(undefined, handler, [top], server)];
-  if (handler !== undefined) refuseOption("handler", "stands beside routes: give one or the other");
+  if (handler !== undefined) refuseOption("handler", "expected either handler or routes, got both");
   if (!isRecord(routes)) refuseOption("routes", `expected an object of routes by path, got ${show(routes)}`);
   const patterns = new Patterns();
   const [first, ...others] = Object.entries(routes).map(([path, route]) => {
@@ -54,7 +69,7 @@ function readRoutes(top: OptionLayer, server: ForRoutes): ServerSettings["routes
     if (problem !== undefined) refuseOption(name, problem);
     if (!isRecord(route)) refuseOption(name, `expected an object with a handler, got ${show(route)}`);
     const own = { options: route, at: `${name}.` };
-    checkNames(own, inARoute, { unknown: unknownInRoute });
+    checkNames(own, inARoute, { translations: inARouteTranslations });
     return readRoute(path, route.handler, [own, top], server);
   });
   if (first === undefined) refuseOption("routes", "expected at least one route");
@@ -71,13 +86,14 @@ function readRoute(
   const [{ at = "" }] = layers;
   if (!isHandler(handler)) refuseOption(`${at}handler`, `expected ${HANDLER_SHAPES}, got ${show(handler)}`);
   const settings = readSettings<RouteTableOptions, typeof routeTable>(routeTable, ...layers);
-  const { lowWaterEvents, highWaterEvents } = settings.mailbox;
+  const { highWaterEvents } = settings.mailbox;
+  const { lowWaterEvents = Math.floor(highWaterEvents / 4) } = settings.mailbox;
   if (lowWaterEvents >= highWaterEvents)
     refuseOption(
       `${at}mailbox.lowWaterEvents`,
       `expected less than mailbox.highWaterEvents (${highWaterEvents}), got ${lowWaterEvents}`,
     );
   if (settings.concurrency === "connection" && typeof handler !== "function")
-    refuseOption(`${at}concurrency`, `"connection" goes with a handler function only`);
-  return { path, handler, settings: { ...settings, closeTimeoutMs } };
+    refuseOption(`${at}concurrency`, `"connection" needs a handler function`);
+  return { path, handler, settings: { ...settings, mailbox: { ...settings.mailbox, lowWaterEvents }, closeTimeoutMs } };
 }

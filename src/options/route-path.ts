@@ -83,7 +83,7 @@ export class Patterns {
     if (!hasParams(path)) return undefined;
     const wider = this.#withParams.find((other) => covers(other.parts, parts));
     this.#withParams.push({ path, parts });
-    return wider && `matches nothing, since all that it would match has come to routes["${wider.path}"] before it`;
+    return wider && `matches nothing: routes["${wider.path}"] comes first and takes every path that would match`;
   }
 }
 
@@ -94,10 +94,10 @@ const SYNTAX = /[*+?!:()[\]{}|\\]/;
 export function problemOf(path: string): string | undefined {
   if (!path.startsWith("/")) return 'expected a path that begins with "/"';
   if (/[?#]/.test(path)) return "expected a path without a query or fragment";
-  if (path.includes("*")) return 'expected a path without "*": a part of any text is ":name", a star of its own "%2A"';
+  if (path.includes("*")) return 'expected a path without "*": write ":name" for a part of any text, "%2A" for a star';
   const parts = path.split("/");
   const literals = parts.filter((part) => !part.startsWith(":"));
-  if (!literals.every(isText)) return 'expected percent-encoded UTF-8 after each "%" ("%25" is a "%" of its own)';
+  if (!literals.every(isText)) return 'expected percent-encoded UTF-8 after each "%" (write "%25" for a percent sign)';
   // Clients remove dot segments before sending a request (RFC 3986 section 5.2.4).
   if (literals.some((part) => /^\.{1,2}$/.test(decode(part))))
     return 'expected a path without the parts "." and "..": no client sends them';
@@ -108,7 +108,7 @@ function problemOfNames(names: readonly string[]): string | undefined {
   if (names.includes("")) return 'expected a name after ":"';
   const odd = names.find((name) => SYNTAX.test(name));
   if (odd !== undefined) return `expected a plain name after ":", a whole part of the path, got ":${odd}"`;
-  if (new Set(names).size < names.length) return "expected each of its parts to have a name of its own";
+  if (new Set(names).size < names.length) return "expected a different name for each parameter";
   return undefined;
 }
 

@@ -8,7 +8,7 @@
 import type { TlsOptions } from "node:tls";
 import type { ClusterAdapter } from "../api/cluster-adapter.js";
 import type { Handler } from "../api/handler.js";
-import type { ServerOptions, SharedOptions } from "../api/options.js";
+import type { MailboxOptions, ServerOptions, SharedOptions } from "../api/options.js";
 import type { Logger } from "../runtime/logger.js";
 import { isRecord } from "./kinds.js";
 import { isAdapter, isFolder, isHost, isLogger, isOrigins, isProtocols, isScriptUrl, isTrust } from "./server-kinds.js";
@@ -19,7 +19,8 @@ export const routeTable = {
   mailbox: {
     group: {
       highWaterEvents: { kind: "whole", min: 1, default: 64 },
-      lowWaterEvents: { kind: "whole", min: 0, default: 16 },
+      // The default depends on the high mark.
+      lowWaterEvents: { kind: "whole", min: 0 },
       maxBytes: { kind: "whole", min: 1, default: 1_048_576 },
       maxInfo: { kind: "whole", min: 1, default: 10_000 },
     },
@@ -132,8 +133,10 @@ export type ServerTableOptions = Omit<ServerOptions, Exclude<keyof SharedOptions
 
 /** The options of a route, checked and complete. `closeTimeoutMs` comes from the server. */
 export interface RouteSettings
-  extends SettingsOf<RouteTableOptions, typeof routeTable>,
-    Pick<ServerSettings, "closeTimeoutMs"> {}
+  extends Omit<SettingsOf<RouteTableOptions, typeof routeTable>, "mailbox">,
+    Pick<ServerSettings, "closeTimeoutMs"> {
+  readonly mailbox: MailboxOptions;
+}
 
 /** A route, checked. */
 export interface RouteDefinition {

@@ -29,7 +29,7 @@ const HOST_OPTIONS: Readonly<Record<Exclude<keyof ServerOptions, keyof AttachOpt
 function refuseHostOptions(options: object): void {
   for (const name of Object.keys(HOST_OPTIONS))
     if (Reflect.get(options, name) !== undefined)
-      refuseOption(name, "is the host server's affair, not an option of attach");
+      refuseOption(name, "this is an option of the HTTP server that attach was given, not of attach");
 }
 
 /**
@@ -52,6 +52,7 @@ export async function attach<D = ConnectionData, S = unknown, R = Record<string,
     clock: createClock(),
     newId: createIds(),
     createListener: createAttachedListener(host),
+    optionNames: { refused: Object.keys(HOST_OPTIONS) },
   });
   await server.start();
   return typed(server);

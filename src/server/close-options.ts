@@ -13,7 +13,7 @@ const closeTable = {
 /** Checks the options of `server.close`; throws `BAD_OPTION` or `BAD_CLOSE_CODE`. */
 export function readCloseOptions(options: CloseOptions): CloseReason & { readonly drainMs: number } {
   checkOptionsObject(options);
-  checkNames({ options }, closeTable, { unknown: () => "is no option of close" });
+  checkNames({ options }, closeTable);
   const { drainMs, code, reason } = readSettings<CloseOptions, typeof closeTable>(closeTable, { options });
   checkCloseCode(code);
   return { drainMs, code, reason: cutReason(reason) };

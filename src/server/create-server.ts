@@ -19,7 +19,7 @@ import { createServerActor } from "./server-actor.js";
 
 /** Builds a server in the given environment, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, environment: ServerEnvironment): LiveServer {
-  const settings = readServerOptions(options);
+  const settings = readServerOptions(options, environment.optionNames);
   const log = createLogger(settings.logger, settings.name);
   const { clock } = environment;
   const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));

@@ -5,6 +5,7 @@
 
 import type { HandlerObserver } from "../actors/route/observer.js";
 import type { ConnectionId } from "../api/connection.js";
+import type { OptionNames } from "../options/read-server-options.js";
 import type { ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -19,5 +20,7 @@ export interface ServerEnvironment {
   readonly newNode?: (() => string) | undefined;
   /** Observes the handlers. */
   readonly observer?: HandlerObserver | undefined;
+  /** How the names of the program's options differ from the names of `serve`. Default: not at all. */
+  readonly optionNames?: OptionNames;
   readonly createListener: (settings: ServerSettings, log: Logger, clock: Clock, actor: ServerActor) => Listener;
 }

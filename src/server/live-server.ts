@@ -155,7 +155,7 @@ export class LiveServer extends AllRoutesBus implements Server {
 
   /** A route has ended. The end of the last route closes the server. */
   routeEnded(error: unknown): void {
-    if (error === undefined) this.#log.info({}, "a route is closed: its handler has come to its end");
+    if (error === undefined) this.#log.info({}, "a route is closed: its handler has ended");
     else this.#log.error({ err: error }, "a route is closed: its handler failed too often");
     if (this.#routes.every((route) => route.hasEnded)) this.fail(error);
   }

@@ -166,7 +166,7 @@ describe("onAccess", () => {
     await slow;
     const nothing = { remoteAddress: "127.0.0.1", durationMs: 0, type: "request", method: "", path: "" };
     expect(entries).toEqual([
-      { ...nothing, at: 0, status: 400, reason: "this is no HTTP request" },
+      { ...nothing, at: 0, status: 400, reason: "this is not an HTTP request" },
       { ...nothing, at: 0, status: 431, reason: "the request's head is too large" },
       { ...nothing, at: 10_000, status: 408, reason: "the request's head took too long" },
     ]);

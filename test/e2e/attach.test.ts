@@ -240,6 +240,14 @@ describe("a bad call", () => {
     });
   });
 
+  test("with an unknown option is BAD_OPTION, which offers no option of the listener", async () => {
+    const host = await openHost();
+    const options: object = { handler() {}, bcklog: 1 };
+    const problem = await attach(host, options as ServeOptions).catch(String);
+    expect(problem).toMatch(/bcklog: unknown option: the options are .*maxPayloadBytes/);
+    expect(problem).not.toMatch(/\b(?:host|port|backlog|tls)\b/);
+  });
+
   test("without options is BAD_OPTION", async () => {
     const host = await openHost();
     await expect(attach(host, undefined as unknown as ServeOptions)).rejects.toMatchObject({ code: "BAD_OPTION" });

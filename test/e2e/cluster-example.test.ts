@@ -34,6 +34,6 @@ describe.each(KINDS)("the cluster example over $name", (kind) => {
     const engine = await Engine.absent(kind);
     const { code, stderr } = await start("examples/run.js", ["cluster"], { env: { PORT: "0", ENGINE: engine.url } })
       .ended;
-    expect([code, stderr]).toEqual([1, [expect.stringContaining(`cluster: ${kind.name} cannot be had`)]]);
+    expect([code, stderr]).toEqual([1, [expect.stringContaining(`cluster: cannot connect to ${kind.name}: `)]]);
   });
 });

@@ -247,7 +247,7 @@ describe.each(KINDS)("$name", (kind) => {
       );
       expect(error).toBeInstanceOf(SendallError);
       expect(error).toMatchObject({ code: "CLUSTER_UNAVAILABLE", cause: expect.any(Error) });
-      expect(String(error)).toContain(`cluster: ${kind.name} cannot be had`);
+      expect(String(error)).toContain(`cluster: cannot connect to ${kind.name}: `);
     },
   );
 

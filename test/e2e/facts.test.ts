@@ -1,5 +1,5 @@
 /** What a handler knows of a peer on a real socket: every fact of its request, as it was sent. */
-import { type Connection, serve } from "sendall";
+import { type Connection, channels, serve } from "sendall";
 import { expect, onTestFinished, test } from "vitest";
 import { answerTo, upgradeWith } from "./asking.js";
 import { Client, serveByHand, until } from "./peers.js";
@@ -45,6 +45,67 @@ test("a connection has every fact of its request, and what a proxy would say is 
     "x-forwarded-for": "6.6.6.6",
   });
   peer.socket.destroy();
+});
+
+test("facts of a connection and of its open and closed events cannot be assigned, its data can", async () => {
+  const FACTS = [
+    ..."id path params query headers cookies origin protocol version remoteAddress remotePort localAddress secure".split(
+      " ",
+    ),
+    ..."peerCertificate transport openedAt roundTripMs bufferedAmount isOpen rooms signal".split(" "),
+  ];
+  const obeyed: string[] = [];
+  /** Notes the names whose assignment does not throw a TypeError. */
+  const assign = (target: object, names: readonly string[]): void => {
+    for (const name of names) {
+      expect(name in target).toBe(true);
+      const before: unknown = Reflect.get(target, name);
+      try {
+        Object.assign(target, { [name]: "x" });
+        obeyed.push(name);
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+        expect(String(error)).toContain(name);
+      }
+      expect(Reflect.get(target, name)).toBe(before);
+    }
+  };
+  const seen: string[] = [];
+  const { server } = await serveByHand<{ name?: string }>({
+    routes: {
+      "/": {
+        handler(event) {
+          seen.push(event.type);
+          if (event.type === "open") event.connection.data = { name: "ann" };
+          if (event.connection !== undefined) assign(event.connection, FACTS);
+          if (event.type !== "message") assign(event, Object.keys(event));
+        },
+      },
+      "/channels": {
+        handler: channels({
+          news(event) {
+            seen.push(`channel ${event.type}`);
+            if (event.connection !== undefined) assign(event.connection, FACTS);
+            if (event.type === "open") assign(event, Object.keys(event));
+          },
+        }),
+      },
+    },
+  });
+  const client = await Client.open(server.url);
+  await until(() => seen.length === 1);
+  const [connection] = server.connections();
+  expect(connection?.data).toEqual({ name: "ann" });
+  client.ws.send("hello");
+  await until(() => seen.length === 2);
+  expect(server.unicast("still found", connection?.id ?? "").queued).toBe(1);
+  client.ws.close();
+  await until(() => seen.length === 3);
+  const subscriber = await Client.open(`${server.url}channels`);
+  subscriber.ws.send("sub,news");
+  await until(() => seen.length === 4);
+  expect([seen, obeyed, server.stats().failures]).toEqual([["open", "message", "closed", "channel open"], [], []]);
+  subscriber.ws.terminate();
 });
 
 test("our side's address is the socket's where the listener's host does not tell it", async () => {

@@ -389,7 +389,7 @@ describe("requests behind a page that is not answered", () => {
     expect(wire.unread).toBe("");
     next();
     expect((await wire.answer()).body).toBe("page /1");
-    expect(await wire.answer()).toMatchObject({ status: 400, body: "this is no HTTP request" });
+    expect(await wire.answer()).toMatchObject({ status: 400, body: "this is not an HTTP request" });
     await until(() => wire.isEnded && entries.length === 2);
     expect(entries.map(({ path, status }) => [path, status])).toEqual([
       ["", 400],

@@ -52,7 +52,7 @@ describe("a refusal", () => {
   test.each([
     ["after its upgrade", upgradeRequest(), 403, LONG],
     ["on the path of a SockJS session", upgradeRequest("/000/abc/websocket"), 403, LONG],
-    ["after the bytes that were no request", "nonsense\r\n\r\n", 400, "this is no HTTP request"],
+    ["after the bytes that were no request", "nonsense\r\n\r\n", 400, "this is not an HTTP request"],
     [
       "in the middle of a head that is too large",
       `GET / HTTP/1.1\r\nX: ${"x".repeat(20_000)}`,

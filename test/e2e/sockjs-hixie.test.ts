@@ -90,9 +90,9 @@ describe("a handshake of hixie-76", () => {
 
   test.each([
     ["without the option", { sockjs: true }, {}, "Sec-WebSocket-Key header is missing"],
-    ["whose key has no blanks", {}, { "Sec-WebSocket-Key1": "123" }, "no handshake of hixie-76"],
-    ["whose key cannot be divided", {}, { "Sec-WebSocket-Key2": "1 1 1" }, "no handshake of hixie-76"],
-    ["without an origin", {}, { Origin: "" }, "no handshake of hixie-76"],
+    ["whose key has no blanks", {}, { "Sec-WebSocket-Key1": "123" }, "not a handshake of hixie-76"],
+    ["whose key cannot be divided", {}, { "Sec-WebSocket-Key2": "1 1 1" }, "not a handshake of hixie-76"],
+    ["without an origin", {}, { Origin: "" }, "not a handshake of hixie-76"],
   ] as const)("%s is refused", async (_case, options, headers, problem) => {
     const { port, server } = await legacy(options);
     const peer = new RawPeer(port);

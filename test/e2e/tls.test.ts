@@ -210,7 +210,7 @@ describe("a bad option tls", () => {
       "a broken certificate",
       { cert: "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n", key: ours.key },
     ],
-    ["a broken key", { cert: ours.cert, key: "nonsense" }],
+    ["a broken key", { cert: ours.cert, key: "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n" }],
     ["a key of another certificate", { cert: ours.cert, key: authority.key }],
     ["no certificate", {}],
     ["a key alone", { key: ours.key }],
@@ -237,6 +237,42 @@ describe("a bad option tls", () => {
     expect(stopped).toEqual(["stop"]);
     const peer = new RawPeer(port);
     expect((await answerOf(peer)).status).toBeNaN();
+  });
+});
+
+describe("an option tls without PEM", () => {
+  const GOT_PATH = "got a path: read the file, readFileSync(…)";
+  test.each<[string, object, string, string]>([
+    ["a path of a key", { cert: ours.cert, key: "/etc/ssl/key.pem" }, "tls.key", GOT_PATH],
+    ["a path of a certificate", { cert: "cert.pem", key: ours.key }, "tls.cert", GOT_PATH],
+    ["a path of Windows", { cert: "C:\\tls\\cert", key: ours.key }, "tls.cert", GOT_PATH],
+    ["a path of an authority, which Node ignores", { ...tls, ca: "./ca.pem" }, "tls.ca", GOT_PATH],
+    ["a path in a list", { ...tls, ca: [authority.cert, "./ca.pem"] }, "tls.ca[1]", GOT_PATH],
+    ["a path in an object", { ...tls, key: [{ pem: "./key.pem" }] }, "tls.key[0].pem", GOT_PATH],
+    ["a path as bytes", { ...tls, key: Buffer.from("./key.pem") }, "tls.key", GOT_PATH],
+    ["a word", { ...tls, key: "nonsense" }, "tls.key", 'got no "-----BEGIN …"'],
+    [
+      "bytes of another format",
+      { ...tls, cert: Buffer.of(0x30, 0x82, 10, 47, 0) },
+      "tls.cert",
+      'got no "-----BEGIN …"',
+    ],
+  ])("is BAD_OPTION with the name of the option: %s", async (_what, broken, option, got) => {
+    await expect(serve({ port: 0, logger: false, tls: broken, handler() {} })).rejects.toMatchObject({
+      code: "BAD_OPTION",
+      option,
+      message: `${option}: expected the content of a PEM file, ${got}`,
+    });
+  });
+
+  test("is accepted in every form of PEM that Node takes", async () => {
+    const forms = {
+      cert: [Buffer.from(ours.cert)],
+      key: [{ pem: ours.key }],
+      ca: [authority.cert, Buffer.from(ours.cert)],
+    };
+    const { server } = await serveByHand({ tls: forms, handler() {} });
+    await once(open(server.url), "open");
   });
 });
 

@@ -226,7 +226,7 @@ describe("a program that forks itself", () => {
 
   test("is told if its primary process passes nothing on", async () => {
     const program = start("test/e2e/programs/forked.js");
-    const [line] = await program.stdout.next(/^.*cannot be had.*$/);
+    const [line] = await program.stdout.next(/^.*cannot connect to.*$/);
     expect(line).toContain("the primary process does not answer: it has to call workers(), too");
     await program.ended;
   });

@@ -32,8 +32,8 @@ export class LiveConnection
   extends ConnectionFacts
   implements Member, QueueOwner, ReceiverOwner, SenderOwner, LivenessOwner
 {
-  readonly id: ConnectionId;
-  readonly openedAt: number;
+  /** A read-only property of each object: bytecode of a getter would run for every message that a handler sends. */
+  declare readonly id: ConnectionId;
   readonly home: object;
   readonly outbox: Sender;
   readonly receiver: Receiver;
@@ -47,6 +47,7 @@ export class LiveConnection
   readonly #queue: ConnectionQueue;
   readonly #liveness: Liveness;
   readonly #releasePlace: Release;
+  readonly #openedAt: number;
   #data: unknown;
   #rooms: Set<string> | undefined;
   #abort: AbortController | undefined;
@@ -62,9 +63,9 @@ export class LiveConnection
     this.#parts = parts;
     this.#releasePlace = accepted.release;
     this.#transport = transport;
-    this.id = parts.newId();
+    Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#data = accepted.data ?? NO_DATA;
-    this.openedAt = parts.clock.now();
+    this.#openedAt = parts.clock.now();
     this.home = parts.bus;
     this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
     this.#queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
@@ -81,6 +82,9 @@ export class LiveConnection
   }
   set data(data: ConnectionData) {
     this.#data = data;
+  }
+  get openedAt(): number {
+    return this.#openedAt;
   }
   get transport(): TransportName {
     return this.#transport.name;

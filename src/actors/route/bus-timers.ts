@@ -113,6 +113,6 @@ export class BusTimers {
 
   #post(data: unknown, id: string | undefined): void {
     if (!this.#parts.tell(data, id) && id === undefined)
-      this.#parts.log.warn({ maxInfo: true }, "an alarm's info event is lost: mailbox.maxInfo of them wait already");
+      this.#parts.log.warn({ maxInfo: true }, "an alarm's info event is lost: mailbox.maxInfo events wait already");
   }
 }

@@ -42,7 +42,7 @@ export interface BusParts {
 }
 
 /** The log line for an event rejected by `Member.forward`. */
-export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo of them wait for this connection";
+export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo events wait for this connection already";
 
 const NO_TARGET: Receipt = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
 

@@ -43,7 +43,7 @@ export function readRooms(verb: "broadcast" | "sendall", options: object): reado
   if (typeof options !== "object" || options === null || Array.isArray(options) || "id" in options)
     refuseSendOptions(verb, `expected an object { room }, got ${show(options)}`);
   const unknown = Object.keys(options).find((name) => name !== "room");
-  if (unknown !== undefined) refuseSendOptions(verb, `the option "${unknown}" is unknown: "room" is the only option`);
+  if (unknown !== undefined) refuseSendOptions(verb, `unknown option "${unknown}": "room" is the only option`);
   if (!("room" in options)) return undefined;
   const { room } = options;
   if (!Array.isArray(room)) {

@@ -3,8 +3,9 @@
  * `nats()`, `redis()` and `workers()` use the functions here.
  */
 import { SendallError } from "../../api/errors.js";
-import { checkNames, checkOptionsObject } from "../../options/read-options.js";
+import { checkNames, checkOptionsObject, refuseOption } from "../../options/read-options.js";
 import type { OptionTable } from "../../options/table.js";
+import { nearest } from "../../options/unknown-name.js";
 import { PREFIX } from "../subject.js";
 
 /** Loads an optional peer dependency; throws `CLUSTER_UNAVAILABLE`, with the command to install the package, if there is none. */
@@ -30,8 +31,16 @@ export const linkTable = {
   },
 } as const;
 
+/** Refuses misspelt names of Sendall's own options, where a client takes further options; throws `BAD_OPTION`. */
+export function checkOwnSpelling(options: object, own: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    const meant = own.includes(name) ? undefined : nearest(name, own);
+    if (meant !== undefined) refuseOption(name, `unknown option: did you mean "${meant}"?`);
+  }
+}
+
 /** Refuses names which an adapter's table does not have; throws `BAD_OPTION` with the names which the adapter has. */
 export function checkAdapterNames(options: unknown, table: OptionTable): void {
   checkOptionsObject(options);
-  checkNames({ options }, table, { unknown: (_name, known) => `is no option; there are ${known.join(", ")}` });
+  checkNames({ options }, table);
 }

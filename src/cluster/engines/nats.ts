@@ -8,7 +8,7 @@ import { MAX_NATIVE_MS } from "../../options/kinds.js";
 import { checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
-import { importClient, linkTable } from "./adapter-setup.js";
+import { checkOwnSpelling, importClient, linkTable } from "./adapter-setup.js";
 import { Backlog } from "./backlog.js";
 import { SocketTracker, untracked } from "./socket-tracker.js";
 
@@ -234,6 +234,7 @@ type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, Cli
  */
 export function nats(options: NatsOptions): ClusterAdapter {
   checkOptionsObject(options);
+  checkOwnSpelling(options, ["servers", ...Object.keys(linkTable)]);
   const { prefix, waitForLink } = readSettings<CheckedOptions, typeof natsTable>(natsTable, { options });
   const { prefix: _prefix, waitForLink: _waitForLink, ...given } = options;
   return {

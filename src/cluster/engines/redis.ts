@@ -207,7 +207,7 @@ class RedisLink implements ClusterLink {
   #onRefused(error: unknown): void {
     if (!this.#isUp || this.#hasRefused || this.#isClosed) return;
     this.#hasRefused = true;
-    this.#node.log.error({ err: error }, "redis refuses what is published: other nodes do not get it");
+    this.#node.log.error({ err: error }, "redis refuses to publish: messages do not reach other nodes");
   }
 
   #schedulePing(): void {

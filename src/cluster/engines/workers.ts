@@ -88,7 +88,10 @@ export function workers(options: WorkersOptions = {}): ClusterAdapter {
   return {
     name: "workers",
     open() {
-      throw new SendallError("CLUSTER_UNAVAILABLE", "cluster: workers() is for the workers of node:cluster; fork some");
+      throw new SendallError(
+        "CLUSTER_UNAVAILABLE",
+        "cluster: workers() needs the worker processes of node:cluster; fork some with cluster.fork()",
+      );
     },
   };
 }

@@ -110,7 +110,7 @@ export class ServerChannel implements Target, SubscribedChannel {
 
   register(subscriber: Subscriber): void {
     this.registry.add(subscriber);
-    this.post(subscriber, { type: "open", connection: subscriber });
+    this.post(subscriber, Object.freeze({ type: "open", connection: subscriber }));
   }
 
   sendEnd(socket: Member): void {
@@ -156,7 +156,7 @@ export class ServerChannel implements Target, SubscribedChannel {
     const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
     for (const subscription of [...this.registry.all()]) subscription.close(code, reason);
     const { log } = this.host;
-    if (error === undefined) log.info({ channel: this.name }, "a channel is closed: its handler has come to its end");
+    if (error === undefined) log.info({ channel: this.name }, "a channel is closed: its handler has ended");
     else log.error({ err: error, channel: this.name }, "a channel is closed: its handler failed too often");
     this.#onClosed(error);
   }

@@ -23,12 +23,13 @@ function copyOf(data: ConnectionData): ConnectionData {
 }
 
 export class Subscription implements Subscriber, Outbox {
-  readonly id: ConnectionId;
-  readonly openedAt: number;
+  /** Read-only, as in `LiveConnection`. */
+  declare readonly id: ConnectionId;
   readonly queue: ConnectionQueue;
   readonly leakOwner: ReleasableOwner<Subscription>;
   data: ConnectionData;
   readonly home: object;
+  readonly #openedAt: number;
   readonly #socket: Member;
   readonly #channel: SubscribedChannel;
   readonly #onSubscriptionClosed: () => void;
@@ -46,14 +47,17 @@ export class Subscription implements Subscriber, Outbox {
     this.#channel = channel;
     this.#onSubscriptionClosed = onClosed;
     this.#socket = socket;
-    this.id = channel.host.newId();
-    this.openedAt = channel.host.clock.now();
+    Object.defineProperty(this, "id", { value: channel.host.newId(), enumerable: true });
+    this.#openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
     this.home = channel.bus;
     this.queue = channel.createQueue(this);
     this.leakOwner = new ReleasableOwner<Subscription>(this, channel.host.clock, channel.host.leaked);
   }
 
+  get openedAt(): number {
+    return this.#openedAt;
+  }
   get path(): string {
     return this.#socket.path;
   }
@@ -235,7 +239,7 @@ export class Subscription implements Subscriber, Outbox {
     this.#isClosed = true;
     this.unregister(false);
     this.#onSubscriptionClosed();
-    this.#channel.post(this, { type: "closed", connection: this, code, reason, wasClean, by });
+    this.#channel.post(this, Object.freeze({ type: "closed", connection: this, code, reason, wasClean, by }));
     this.#abortSignal();
   }
 
@@ -264,7 +268,7 @@ export class Subscription implements Subscriber, Outbox {
   /** A peer is not silent while any channel has paused its socket, or while messages of the socket wait. */
   #onSilence(): void {
     if (this.isPaused || this.#socket.hasWaitingMessages) this.#alarm?.heard();
-    else this.#channel.post(this, { type: "idle", connection: this });
+    else this.#channel.post(this, Object.freeze({ type: "idle", connection: this }));
   }
 
   #onInfo(data: unknown): void {

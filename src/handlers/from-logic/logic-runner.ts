@@ -102,7 +102,7 @@ export class LogicRunner implements Runner {
       parent: root,
       id: name,
       input: { bus },
-      logger: (...said: unknown[]) => log.info({ said: said.map(show) }, "the handler's logic says"),
+      logger: (...said: unknown[]) => log.info({ said: said.map(show) }, "the handler's logic has logged"),
     });
     const end = (): void => {
       root.send(new StopChild(actor));
@@ -121,7 +121,7 @@ export class LogicRunner implements Runner {
     end();
     this.#logAll(this.#failures.splice(0));
     if (status === "error") throw error;
-    throw new SendallError("BAD_HANDLER", "fromLogic: the logic has come to its end at its start");
+    throw new SendallError("BAD_HANDLER", "fromLogic: the logic ended as soon as it started");
   }
 
   /** @returns the errors thrown while the logic stopped */

@@ -50,28 +50,67 @@ export type SingleReply<S> = NoReply<S> | MessageReply<S> | ControlReply<S> | Cl
  */
 export type Reply<S> = SingleReply<S> | readonly SingleReply<S>[];
 
-/** Sends nothing. */
-export function noreply<S>(state: S): NoReply<S> {
+/** A state is an argument even if `undefined`: a forgotten state would replace the state of the connection. */
+function checkState(isGiven: boolean, call: string): void {
+  if (!isGiven)
+    throw new SendallError(
+      "BAD_REPLY",
+      `${call}: expected the next state as an argument, also if the state is undefined`,
+    );
+}
+
+/**
+ * Sends nothing.
+ * @throws SendallError `BAD_REPLY` without a state
+ */
+export function noreply<S>(state: S): NoReply<S>;
+export function noreply<S>(...given: readonly [state: S]): NoReply<S> {
+  checkState(given.length > 0, "noreply(state)");
+  const [state] = given;
   return { type: "noreply", state };
 }
 
-/** Sends a message; anything but a string or bytes fails with `BAD_DATA`. */
-export function reply<S>(data: Data, state: S): MessageReply<S> {
+/**
+ * Sends a message; anything but a string or bytes fails with `BAD_DATA`.
+ * @throws SendallError `BAD_REPLY` without a state
+ */
+export function reply<S>(data: Data, state: S): MessageReply<S>;
+export function reply<S>(...given: readonly [data: Data, state: S]): MessageReply<S> {
+  checkState(given.length > 1, "reply(data, state)");
+  const [data, state] = given;
   return { type: "reply", data, state };
 }
 
-/** Sends a ping with at most 125 bytes of data. */
-export function ping<S>(state: S, data?: Data): ControlReply<S> {
+/**
+ * Sends a ping with at most 125 bytes of data.
+ * @throws SendallError `BAD_REPLY` without a state
+ */
+export function ping<S>(state: S, data?: Data): ControlReply<S>;
+export function ping<S>(...given: readonly [state: S, data?: Data]): ControlReply<S> {
+  checkState(given.length > 0, "ping(state, data?)");
+  const [state, data] = given;
   return { type: "ping", data, state };
 }
 
-/** Sends a pong with at most 125 bytes of data. No pong is needed for pings of the peer, which Sendall answers. */
-export function pong<S>(state: S, data?: Data): ControlReply<S> {
+/**
+ * Sends a pong with at most 125 bytes of data. No pong is needed for pings of the peer, which Sendall answers.
+ * @throws SendallError `BAD_REPLY` without a state
+ */
+export function pong<S>(state: S, data?: Data): ControlReply<S>;
+export function pong<S>(...given: readonly [state: S, data?: Data]): ControlReply<S> {
+  checkState(given.length > 0, "pong(state, data?)");
+  const [state, data] = given;
   return { type: "pong", data, state };
 }
 
-/** Closes the connection with `code`, or with 1000 without a code. */
-export function close<S>(state: S, code?: number, reason?: string): CloseReply<S> {
+/**
+ * Closes the connection with `code`, or with 1000 without a code.
+ * @throws SendallError `BAD_REPLY` without a state
+ */
+export function close<S>(state: S, code?: number, reason?: string): CloseReply<S>;
+export function close<S>(...given: readonly [state: S, code?: number, reason?: string]): CloseReply<S> {
+  checkState(given.length > 0, "close(state, code?, reason?)");
+  const [state, code, reason] = given;
   return { type: "close", code, reason, state };
 }
 

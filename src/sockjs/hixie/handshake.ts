@@ -40,7 +40,7 @@ export function challengeResponse(key1: string, key2: string, key3: Buffer): Buf
   return createHash("md5").update(numbers).update(key3).digest();
 }
 
-const BAD_HANDSHAKE: Refusal = { status: 400, body: "this is no handshake of hixie-76" };
+const BAD_HANDSHAKE: Refusal = { status: 400, body: "this is not a handshake of hixie-76" };
 
 export interface HixieHandshakeParts {
   readonly admission: Admission;

@@ -45,7 +45,7 @@ const exploreTable = {
 type Plan = SettingsOf<ExploreOptions, typeof exploreTable>;
 
 function readPlan(options: ExploreOptions): Plan {
-  checkNames({ options }, exploreTable, { unknown: () => "is no option of explore" });
+  checkNames({ options }, exploreTable);
   const plan = readSettings<ExploreOptions, typeof exploreTable>(exploreTable, { options });
   const given = process.env[SEED_VARIABLE];
   if (given === undefined || given === "") return plan;

@@ -127,5 +127,5 @@ function driveUntilSettled(explorer: Explorer, scenario: Promise<unknown>): Prom
 function runStep(explorer: Explorer, deadline: LazyDeadline): void {
   if (explorer.canRun(NO_ALARMS)) explorer.run(NO_ALARMS);
   else if (deadline.hasPassed)
-    throw new SendallError("NOT_SETTLED", "the scenario waits for something that the runtime does not bring");
+    throw new SendallError("NOT_SETTLED", "the scenario waits for something outside the runtime");
 }

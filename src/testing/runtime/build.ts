@@ -21,5 +21,6 @@ export function buildRuntime<D, S, R>(
 ): LiveRuntime<D> {
   const { seed, failures } = readSettings<OwnOptions, typeof runtimeTable>(runtimeTable, { options });
   const { seed: _seed, failures: _failures, ...serverOptions } = options;
-  return new LiveRuntime<D>(serverOptions, { throws: failures === "throw", seed: seed ?? preset }, environment);
+  const settings = { throws: failures === "throw", seed: seed ?? preset, ownOptions: runtimeTable };
+  return new LiveRuntime<D>(serverOptions, settings, environment);
 }

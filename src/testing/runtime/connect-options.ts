@@ -20,7 +20,7 @@ const connectTable = {
 export function readTestConnectOptions(
   options: TestConnectOptions,
 ): SettingsOf<TestConnectOptions, typeof connectTable> {
-  checkNames({ options }, connectTable, { unknown: () => "is no option of connect" });
+  checkNames({ options }, connectTable);
   const settings = readSettings<TestConnectOptions, typeof connectTable>(connectTable, { options });
   checkDuration("latencyMs", settings.latencyMs);
   return settings;

@@ -6,6 +6,7 @@ import { checkDuration } from "../../actors/route/checks.js";
 import { SendallError } from "../../api/errors.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Failure } from "../../api/stats.js";
+import type { OptionTable } from "../../options/table.js";
 import type { Logger } from "../../runtime/logger.js";
 import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
@@ -27,6 +28,8 @@ export interface LiveSettings {
   /** The next call of the runtime throws the handler's failure. */
   readonly throws: boolean;
   readonly seed: number;
+  /** The options of the runtime itself, which `serve` does not have. */
+  readonly ownOptions: OptionTable;
 }
 
 export class LiveRuntime<D> implements TestRuntime<D> {
@@ -45,7 +48,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
 
   constructor(
     options: { readonly logger?: Logger | false },
-    { throws, seed }: LiveSettings,
+    { throws, seed, ownOptions }: LiveSettings,
     environment: RuntimeEnvironment,
   ) {
     const { clock, scheduler, deliveryScheduler, newId, newNode, handlerObserver } = environment;
@@ -59,6 +62,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
         newId,
         newNode,
         createListener: () => this.#listener,
+        optionNames: { taken: ownOptions },
         observer: {
           handling: (event) => handlerObserver?.handling(event),
           failed: (failure, error) => {

@@ -303,7 +303,7 @@ describe("info", () => {
     stage.server.tell("first");
     stage.clock.pass(1);
     expect(logger.at("warn").map(([text]) => text)).toEqual([
-      "an alarm's info event is lost: mailbox.maxInfo of them wait already",
+      "an alarm's info event is lost: mailbox.maxInfo events wait already",
     ]);
   });
 });

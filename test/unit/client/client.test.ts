@@ -559,6 +559,16 @@ describe("options", () => {
     expect(stage.sockets).toEqual([]);
   });
 
+  test.each<[object, string]>([
+    [{ reconect: false }, 'reconect: unknown option: did you mean "reconnect"? The options are protocols, headers, '],
+    [{ reconnect: { min: 5 } }, 'reconnect.min: unknown option: did you mean "reconnect.minMs"? The options are '],
+    [{ maxMessages: 5 }, "maxMessages: unknown option: did you mean offline: { maxMessages }? The options are "],
+    [{ reconnectionDelay: 5 }, "reconnectionDelay: unknown option: use reconnect: { minMs }"],
+  ])("that are unknown are refused with what to write instead: %j", (options, message) => {
+    const refused = (): unknown => connect("ws://server/", { WebSocket: stage.WebSocket, ...options });
+    expect(refused).toThrow(message);
+  });
+
   test("may be undefined, which is their default", () => {
     const client = connect("ws://server/", {
       WebSocket: stage.WebSocket,
@@ -584,7 +594,7 @@ describe("options", () => {
     "transfer-encoding",
   ])("headers without that of the handshake itself: %s", (name) => {
     const attempt = (): unknown => connect("ws://127.0.0.1:1/", { headers: { [name]: "x" } }).close();
-    expect(attempt).toThrow(/^headers: expected .* without those of the handshake itself, got /);
+    expect(attempt).toThrow(/^headers: expected .* without the headers of the handshake itself, got /);
   });
 
   test("headers are refused beside a class that cannot send them", () => {
@@ -597,7 +607,7 @@ describe("options", () => {
     class Broken extends HandSocket {
       static readonly [CLOCK] = { setTimeout };
     }
-    expect(() => stage.connect({ WebSocket: Broken })).toThrow(/^WebSocket: its clock has to be an object/);
+    expect(() => stage.connect({ WebSocket: Broken })).toThrow(/^WebSocket: expected a class whose clock is an object/);
   });
 
   test.each([

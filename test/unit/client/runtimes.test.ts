@@ -67,7 +67,7 @@ describe("the class of sockets", () => {
     vi.stubGlobal("document", {});
     vi.stubGlobal("WebSocket", OwnSocket);
     expect(dialledBy(URL_OF_NONE)).toEqual([URL_OF_NONE]);
-    expect(() => connect(URL_OF_NONE, { headers: { a: "b" } })).toThrow(/^headers: no class/);
+    expect(() => connect(URL_OF_NONE, { headers: { a: "b" } })).toThrow(/^headers: only the default WebSocket class/);
   });
 
   test.each([
@@ -82,7 +82,7 @@ describe("the class of sockets", () => {
   test("is one that has to be given in a runtime that has none", () => {
     vi.stubGlobal("process", undefined);
     vi.stubGlobal("WebSocket", undefined);
-    expect(() => connect(URL_OF_NONE)).toThrow(/^WebSocket: there is none here/);
+    expect(() => connect(URL_OF_NONE)).toThrow(/^WebSocket: expected a class, since there is no WebSocket class here/);
   });
 
   test("is the runtime's own where that looks like Node and cannot load ws", async () => {

@@ -72,9 +72,23 @@ test.each([
 test("an unknown option of an adapter is refused by name", () => {
   expect(refusal(() => redis(wrong({ url: "redis://127.0.0.1", prefx: "a" })))).toEqual({
     option: "prefx",
-    message: "prefx: is no option; there are url, client, prefix, waitForLink, pingIntervalMs",
+    message:
+      'prefx: unknown option: did you mean "prefix"? The options are url, client, prefix, waitForLink, pingIntervalMs',
   });
   expect(refusal(() => workers(wrong({ servers: 2 }))).option).toBe("servers");
+});
+
+test.each([
+  ["prefx", "prefix"],
+  ["Prefix", "prefix"],
+  ["waitForlink", "waitForLink"],
+  ["wait", "waitForLink"],
+  ["server", "servers"],
+])("a misspelt option of nats, which takes further options for its client, is refused: %s", (option, meant) => {
+  expect(refusal(() => nats(wrong({ servers: "nats://127.0.0.1", [option]: "a" })))).toEqual({
+    option,
+    message: `${option}: unknown option: did you mean "${meant}"?`,
+  });
 });
 
 test("an adapter takes every option that can work", () => {
@@ -90,6 +104,15 @@ test("an adapter takes every option that can work", () => {
         timeout: 2 ** 31 - 1,
         reconnectTimeWait: 0,
         maxReconnectAttempts: 3,
+        name: "a",
+        user: "b",
+        pass: "c",
+        token: "d",
+        debug: true,
+        inboxPrefix: "e",
+        waitOnFirstConnect: true,
+        reconnect: true,
+        verbose: false,
       }),
     () => nats({ servers: "127.0.0.1", waitForLink: false }),
     () => workers(),

@@ -446,7 +446,7 @@ describe("the link", () => {
     expect(client.take()).toEqual(["x".repeat(1_000)]);
     expect(runtime.server.stats().cluster?.unsent).toBe(1);
     expect(logger.at("warn")).toEqual([
-      ["a message is too large for hand: other nodes do not get it", { bytes: 1_000 }],
+      ["a message is too large for hand: the message does not reach other nodes", { bytes: 1_000 }],
     ]);
   });
 
@@ -546,7 +546,7 @@ describe("the link", () => {
     expect(runtime.server.stats().cluster).toMatchObject({ received: 2, missed: 0, rejected: 0 });
   });
 
-  test("an engine that cannot be had is CLUSTER_UNAVAILABLE with its error, and the link is closed", async () => {
+  test("an engine without a connection is CLUSTER_UNAVAILABLE with its error, and the link is closed", async () => {
     const engine = new HandEngine(false);
     const runtime = createTestRuntime({ handler, cluster: engine });
     const started = runtime.settle();
@@ -555,7 +555,7 @@ describe("the link", () => {
     const error: unknown = await started.catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SendallError);
     expect(error).toMatchObject({ code: "CLUSTER_UNAVAILABLE", cause });
-    expect(String(error)).toContain("cluster: hand cannot be had: connection refused");
+    expect(String(error)).toContain("cluster: cannot connect to hand: connection refused");
     expect(engine.calls).toEqual(["close"]);
   });
 });

@@ -177,7 +177,7 @@ describe("logic as a handler", () => {
     const machine = base.createMachine({ context: start, on: { open: { actions: log("hello") } } });
     await using runtime = createTestRuntime({ logger, handler: fromLogic(machine) });
     await runtime.connect();
-    expect(logger.at("info")).toContainEqual(["the handler's logic says", { said: ['"hello"'] }]);
+    expect(logger.at("info")).toContainEqual(["the handler's logic has logged", { said: ['"hello"'] }]);
   });
 
   test("may send to its parent, which is nobody", async () => {

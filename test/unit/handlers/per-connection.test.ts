@@ -162,6 +162,48 @@ describe("a reply", () => {
     }
   });
 
+  test.each<[string, () => unknown, string]>([
+    // @ts-expect-error no state
+    ["reply", () => reply("x"), "reply(data, state)"],
+    // @ts-expect-error no state
+    ["noreply", () => noreply(), "noreply(state)"],
+    // @ts-expect-error no state
+    ["ping", () => ping(), "ping(state, data?)"],
+    // @ts-expect-error no state
+    ["pong", () => pong(), "pong(state, data?)"],
+    // @ts-expect-error no state
+    ["close", () => close(), "close(state, code?, reason?)"],
+  ])("without a state is refused, and the state of before remains: %s", async (_name, answer, call) => {
+    const last: unknown[] = [];
+    await using runtime = createTestRuntime({
+      failures: "supervise",
+      handler: perConnection({ ...answering(answer), closed: (state) => void last.push(state) }),
+    });
+    const client = await runtime.connect();
+    client.send("x");
+    await runtime.settle();
+    expect([client.take(), client.closed, last]).toEqual([[], FAILED, [0]]);
+    const [failure] = runtime.server.stats().failures;
+    expect(failure?.error).toMatchObject({ code: "BAD_REPLY", message: expect.stringContaining(call) });
+  });
+
+  test("whose state is undefined sets the state to undefined", async () => {
+    const states: unknown[] = [];
+    await using runtime = createTestRuntime({
+      handler: perConnection<unknown>({
+        init: () => 0,
+        handle(message, state) {
+          states.push(state);
+          return message === "reply" ? reply("x", undefined) : noreply(undefined);
+        },
+      }),
+    });
+    const client = await runtime.connect();
+    for (const message of ["reply", "noreply", "end"]) client.send(message);
+    await runtime.settle();
+    expect([states, client.take()]).toEqual([[0, undefined, undefined], ["x"]]);
+  });
+
   test("that is bad sends nothing of itself", async () => {
     await using runtime = createTestRuntime({
       failures: "supervise",

@@ -23,8 +23,16 @@ function flatten(table: OptionTable, scope: FlatRow["scope"], group = ""): [name
   });
 }
 
+const lowWaterEvents: FlatRow = {
+  scope: "route",
+  // A quarter of the default of `highWaterEvents`.
+  default: 16,
+  expected: checkOf(routeTable.mailbox.group.lowWaterEvents).expected,
+};
+
 /** An option in both tables is an option of routes. */
 export const optionRows = Object.fromEntries([
   ...flatten(serverTable, "server"),
   ...flatten(routeTable, "route"),
+  ["mailbox.lowWaterEvents", lowWaterEvents],
 ]) as Readonly<Record<OptionName, FlatRow>>;

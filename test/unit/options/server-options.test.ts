@@ -7,7 +7,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import { SendallError } from "../../../src/api/errors.js";
 import { readServerOptions } from "../../../src/options/read-server-options.js";
 import { isHandler } from "../../../src/options/server-kinds.js";
-import type { RouteSettings } from "../../../src/options/server-options.js";
+import { handlingTable, type RouteSettings, routeTable, serverTable } from "../../../src/options/server-options.js";
+import { TRANSLATIONS } from "../../../src/options/translations.js";
 import { readCloseOptions } from "../../../src/server/close-options.js";
 import { memory } from "../../../src/testing/memory-cluster.js";
 import { type OptionName, optionRows } from "./rows.js";
@@ -146,7 +147,7 @@ const values: {
   onAccess: { good: [() => {}], bad: [true, {}, null] },
   maxPayloadBytes: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, 1.5, "1"] },
   maxFragments: { good: [1, 2 ** 31 - 1], bad: [0, 2 ** 31, 1.5, "1", Number.POSITIVE_INFINITY] },
-  "mailbox.highWaterEvents": { good: [17, 2 ** 40], bad: [0, -1, 17.5, "64", Number.POSITIVE_INFINITY] },
+  "mailbox.highWaterEvents": { good: [1, 5, 17, 2 ** 40], bad: [0, -1, 17.5, "64", Number.POSITIVE_INFINITY] },
   "mailbox.lowWaterEvents": { good: [0, 63], bad: [-1, 1.5, "16"] },
   "mailbox.maxBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
   "mailbox.maxInfo": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
@@ -202,7 +203,7 @@ describe.each(names)("the option %s", (name) => {
       for (const value of values[name].good)
         expect(refusal({ routes: { "/a": { handler, ...nest(name, value) } } })).toEqual({
           option: route + name,
-          message: `${route}${name}: is an option of the server, not of a route`,
+          message: `${route}${name}: unknown option: this is an option of the server, not of a route`,
         });
       return;
     }
@@ -326,21 +327,84 @@ describe("the table of options", () => {
 });
 
 describe("names", () => {
+  const tops =
+    "static, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs, handler, routes";
+  const ofRoutes =
+    "handler, mailbox, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs";
+  const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
+  const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
+
+  test.each<[object, string, string | undefined, string]>([
+    [{ handler, hearbeat: {} }, "hearbeat", '"heartbeat"', tops],
+    [{ handler, prot: 1 }, "prot", '"port"', tops],
+    [{ handler, idletimeoutms: 1 }, "idletimeoutms", '"idleTimeoutMs"', tops],
+    [{ handler, handlerTimeout: 1 }, "handlerTimeout", '"handlerTimeoutMs"', tops],
+    [{ handler, idle: 1 }, "idle", '"idleTimeoutMs"', tops],
+    [{ handler, orgins: [] }, "orgins", '"origins"', tops],
+    [{ handler, intervalMs: 1 }, "intervalMs", "heartbeat: { intervalMs }", tops],
+    [{ handler, "mailbox.maxBytes": 1 }, "mailbox.maxBytes", "mailbox: { maxBytes }", tops],
+    [{ handler, quux: 1 }, "quux", undefined, tops],
+    [{ handler, [`port${"x".repeat(99)}`]: 1 }, `port${"x".repeat(99)}`, undefined, tops],
+    [{ handler, toString: 1 }, "toString", undefined, tops],
+    [{ handler, mailbox: { highWater: 1 } }, "mailbox.highWater", '"mailbox.highWaterEvents"', ofMailbox],
+    [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms", undefined, ofHeartbeat],
+    [{ routes: { "/a": { handler, orgins: 1 } } }, 'routes["/a"].orgins', '"origins"', ofRoutes],
+    [
+      { routes: { "/a": { handler, heartbeat: { interval: 1 } } } },
+      'routes["/a"].heartbeat.interval',
+      '"heartbeat.intervalMs"',
+      ofHeartbeat,
+    ],
+  ])("that are unknown are refused with the likeliest option and all options: %j", (options, name, meant, all) => {
+    const problem = meant === undefined ? "the options are" : `did you mean ${meant}? The options are`;
+    expect(refusal(options)).toEqual({ option: name, message: `${name}: unknown option: ${problem} ${all}` });
+  });
+
   test.each([
-    [{ handler, prot: 1 }, "prot"],
-    [{ handler, mailbox: { highWater: 1 } }, "mailbox.highWater"],
-    [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms"],
-    [{ handler, "mailbox.maxBytes": 1 }, "mailbox.maxBytes"],
-    [{ routes: { "/a": { handler, prot: 1 } } }, 'routes["/a"].prot'],
-    [{ routes: { "/a": { handler, outbox: { max: 1 } } } }, 'routes["/a"].outbox.max'],
-  ])("that are no option are refused: %j", (options, name) => {
-    expect(refusal(options)).toEqual({ option: name, message: `${name}: is no option` });
+    ["cors", "origins"],
+    ["pingInterval", "heartbeat: { intervalMs }"],
+    ["pingTimeout", "heartbeat: { timeoutMs }"],
+    ["maxHttpBufferSize", "maxPayloadBytes"],
+    ["maxPayload", "maxPayloadBytes"],
+    ["perMessageDeflate", "compression"],
+    ["path", "routes"],
+    ["verifyClient", "authorize"],
+    ["allowRequest", "authorize"],
+    ["handleProtocols", "protocols"],
+    ["transports", "sockjs"],
+    ["adapter", "cluster"],
+    ["server", "attach(server, options)"],
+    ["noServer", "attach(server, options)"],
+    ["disconnect_delay", "sockjs: { disconnectDelayMs }"],
+  ])("of other packages are refused with what to write instead: %s", (name, instead) => {
+    const problem = refusal({ handler, [name]: undefined });
+    expect(problem).toEqual({ option: name, message: expect.stringMatching(`^${name}: unknown option: `) });
+    expect(problem?.message).toContain(instead);
+    const inRoute = refusal({ routes: { "/a": { handler, [name]: 1 } } });
+    expect(inRoute?.message).toBe(`routes["/a"].${problem?.message}`);
+  });
+
+  test("in the translations of other packages are those of this table", () => {
+    const table = { ...serverTable, ...routeTable, ...handlingTable };
+    for (const [name, text] of Object.entries(TRANSLATIONS)) {
+      expect(Object.keys(table)).not.toContain(name);
+      for (const [, own = "", inner] of text.matchAll(/\buse (\w+)(?:: \{ (\w+) \})?(?!\w*\()/g)) {
+        const row = Object.entries(table).find(([key]) => key === own)?.[1];
+        expect([name, own, row !== undefined]).toEqual([name, own, true]);
+        if (inner !== undefined && own !== "tls")
+          expect([name, inner, row !== undefined && "group" in row && Object.keys(row.group).includes(inner)]).toEqual([
+            name,
+            inner,
+            true,
+          ]);
+      }
+    }
   });
 
   test("of the server are refused inside a route", () => {
     expect(refusal({ routes: { "/a": { handler, routes: {} } } })).toEqual({
       option: 'routes["/a"].routes',
-      message: 'routes["/a"].routes: is an option of the server, not of a route',
+      message: 'routes["/a"].routes: unknown option: this is an option of the server, not of a route',
     });
   });
 
@@ -349,7 +413,7 @@ describe("names", () => {
     [{ handler, mailbox: null }, "mailbox: expected an object, got null"],
     [{ handler, outbox: [] }, "outbox: expected an object, got []"],
     [{ handler, supervise: false }, "supervise: expected an object, got false"],
-    [{ handler, sockjs: 1 }, "sockjs: expected an object or true or false, got 1"],
+    [{ handler, sockjs: 1 }, "sockjs: expected an object, true or false, got 1"],
     [{ handler, heartbeat: true }, "heartbeat: expected an object or false, got true"],
     [{ routes: { "/a": { handler, heartbeat: 5 } } }, 'routes["/a"].heartbeat: expected an object or false, got 5'],
   ])("of groups stand for objects: %j", (options, message) => {
@@ -423,6 +487,26 @@ describe("the low-water mark", () => {
     expect(refusal({ handler, mailbox: { highWaterEvents: 5, lowWaterEvents: 4 } })).toBeUndefined();
   });
 
+  test.each([
+    [1, 0],
+    [2, 0],
+    [4, 1],
+    [5, 1],
+    [64, 16],
+    [1_000, 250],
+  ])("is by default a quarter of the high-water mark, rounded down: %i", (highWaterEvents, lowWaterEvents) => {
+    const marks = (options: object): object => {
+      const { mailbox } = readServerOptions(options).routes[0].settings;
+      return [mailbox.highWaterEvents, mailbox.lowWaterEvents];
+    };
+    const expected = [highWaterEvents, lowWaterEvents];
+    expect(marks({ handler, mailbox: { highWaterEvents } })).toEqual(expected);
+    expect(marks({ mailbox: { highWaterEvents }, routes: { "/a": { handler } } })).toEqual(expected);
+    expect(marks({ handler, mailbox: { highWaterEvents, lowWaterEvents: undefined } })).toEqual(expected);
+    const route = { handler, mailbox: { highWaterEvents } };
+    expect(marks({ mailbox: { highWaterEvents: 7 }, routes: { "/a": route } })).toEqual(expected);
+  });
+
   test("is refused by the route's name when the route's values do not fit", () => {
     const options = { mailbox: { lowWaterEvents: 10 }, routes: { "/a": { handler, mailbox: { highWaterEvents: 9 } } } };
     expect(refusal(options)?.option).toBe('routes["/a"].mailbox.lowWaterEvents');
@@ -431,7 +515,7 @@ describe("the low-water mark", () => {
 
 describe("the concurrency", () => {
   test("of connections goes with a handler function only", () => {
-    const message = 'concurrency: "connection" goes with a handler function only';
+    const message = 'concurrency: "connection" needs a handler function';
     expect(refusal({ concurrency: "connection", handler })).toBeUndefined();
     expect(refusal({ concurrency: "connection", handler: stateful })?.message).toBe(message);
     expect(
@@ -464,7 +548,7 @@ describe("the handler", () => {
   test("is refused beside routes", () => {
     expect(refusal({ handler, routes: { "/a": { handler } } })).toEqual({
       option: "handler",
-      message: "handler: stands beside routes: give one or the other",
+      message: "handler: expected either handler or routes, got both",
     });
   });
 });
@@ -532,7 +616,7 @@ describe("routes", () => {
   test("that would never be reached are refused, and those before whole classes are not", () => {
     expect(refusal({ routes: { "/:a/:b": { handler }, "/x/:b": { handler } } })).toEqual({
       option: 'routes["/x/:b"]',
-      message: 'routes["/x/:b"]: matches nothing, since all that it would match has come to routes["/:a/:b"] before it',
+      message: 'routes["/x/:b"]: matches nothing: routes["/:a/:b"] comes first and takes every path that would match',
     });
     for (const paths of [
       ["/x/:b", "/:a/:b"],
@@ -586,6 +670,13 @@ describe("the options of close", () => {
         /^drainMs: expected a whole number of milliseconds from 0, got /,
       );
     expect(() => readCloseOptions({ code: 1005 })).toThrow(expect.objectContaining({ code: "BAD_CLOSE_CODE" }));
+  });
+
+  test("are refused if unknown", () => {
+    const options: object = { drainsMs: 1 };
+    expect(() => readCloseOptions(options)).toThrow(
+      'drainsMs: unknown option: did you mean "drainMs"? The options are drainMs, code, reason',
+    );
   });
 
   test("cut the reason to what a close frame holds", () => {

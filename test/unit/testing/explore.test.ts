@@ -168,7 +168,7 @@ describe("a failure of a scenario", () => {
     expect(hanging.message).toContain('has not finished its "message" event of ann (connection-1)');
     expect(hanging.trace.at(-1)).toEqual({ step: 4, actor: "server", did: "handles", what: "message of ann" });
     const { message } = await failureOf(() => new Promise(() => {}));
-    expect(message).toContain("the scenario waits for something that the runtime does not bring");
+    expect(message).toContain("the scenario waits for something outside the runtime");
   });
 
   test("that never ends names maxSteps, also if the scenario has caught the error", async () => {
@@ -389,7 +389,7 @@ describe("the options of explore", () => {
     [{ maxSteps: 1.5 }, "maxSteps: expected a whole number from 1, got 1.5"],
     [{ seed: "1" }, 'seed: expected a whole number, got "1"'],
     [{ faults: ["fire"] }, 'faults: expected an array of "stall", "disconnect", "reset", got ["fire"]'],
-    [{ run: 1 }, "run: is no option of explore"],
+    [{ run: 1 }, 'run: unknown option: did you mean "runs"? The options are runs, maxSteps, seed, faults'],
   ])("%j is refused: %s", async (options, message) => {
     await expect(explore(() => {}, options)).rejects.toMatchObject({ code: "BAD_OPTION", message });
   });

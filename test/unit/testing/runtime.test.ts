@@ -50,9 +50,15 @@ describe("connect", () => {
   });
 
   test("refuses options that it does not have", async () => {
+    const misspelt: object = { sede: 1, handler() {} };
+    expect(() => createTestRuntime(misspelt as { handler(): void })).toThrow(
+      /^sede: unknown option: did you mean "seed"\? The options are .*host/,
+    );
     await using runtime = createTestRuntime({ handler() {} });
     const options: object = { nick: "ann" };
-    await expect(runtime.connect(options)).rejects.toThrow("nick: is no option of connect");
+    await expect(runtime.connect(options)).rejects.toThrow(
+      "nick: unknown option: the options are path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage",
+    );
     await expect(runtime.connect({ latencyMs: -1 })).rejects.toMatchObject({ code: "BAD_DURATION" });
   });
 

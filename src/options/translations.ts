@@ -1,0 +1,56 @@
+/**
+ * The options of other WebSocket servers in the words of Sendall. A program that moves to Sendall brings the options along; the reader
+ * refuses such an option and tells what to write instead.
+ */
+import type { Translations } from "./unknown-name.js";
+
+const HEARTBEAT = "use heartbeat: { intervalMs } and heartbeat: { timeoutMs }, or heartbeat: false";
+const AUTHORIZE = "use authorize, a function (request) => data or reject(status), which is called before each upgrade";
+const ATTACH = "use attach(server, options) in place of serve(options), which takes the upgrades of an HTTP server";
+const ROUTES = 'use routes: { "/path": { handler } }';
+const COOKIE = "use sockjs: { cookieNeeded: true } for the cookie of load balancers";
+
+/** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`. */
+export const TRANSLATIONS: Translations = {
+  // Socket.IO and Engine.IO
+  cors: 'use origins, such as origins: ["https://example.com"] or origins: "any"',
+  allowRequest: AUTHORIZE,
+  pingInterval: "use heartbeat: { intervalMs }",
+  pingTimeout: "use heartbeat: { timeoutMs }",
+  maxHttpBufferSize: "use maxPayloadBytes",
+  perMessageDeflate: "use compression: true or compression: false",
+  httpCompression: "use compression for messages; HTTP responses are not compressed",
+  connectTimeout: "use handshakeTimeoutMs",
+  upgradeTimeout: "use handshakeTimeoutMs",
+  transports: "WebSocket is always on; use sockjs: true for further transports over HTTP",
+  allowUpgrades: "WebSocket is always on; use sockjs: true for further transports over HTTP",
+  adapter: "use cluster, such as cluster: redis({ url }) or cluster: nats({ servers })",
+  cookie: COOKIE,
+  serveClient: "use static, a folder of files for browsers",
+  // ws
+  path: ROUTES,
+  server: ATTACH,
+  noServer: ATTACH,
+  maxPayload: "use maxPayloadBytes",
+  verifyClient: AUTHORIZE,
+  handleProtocols: "use protocols, the names in order of preference",
+  clientTracking: "server.connections() has the connections, always",
+  closeTimeout: "use closeTimeoutMs",
+  // SockJS for Node
+  prefix: ROUTES,
+  heartbeat_delay: "use sockjs: { heartbeatIntervalMs }",
+  disconnect_delay: "use sockjs: { disconnectDelayMs }",
+  response_limit: "use sockjs: { responseLimitBytes }",
+  sockjs_url: "use sockjs: { clientUrl }",
+  jsessionid: COOKIE,
+  // uWebSockets.js
+  maxPayloadLength: "use maxPayloadBytes",
+  maxBackpressure: "use outbox: { maxBufferedBytes }",
+  idleTimeout: "use idleTimeoutMs, in milliseconds, for peers without messages, and heartbeat for lost peers",
+  sendPingsAutomatically: HEARTBEAT,
+  // Node
+  hostname: "use host",
+  key: "use tls: { key, cert }",
+  cert: "use tls: { key, cert }",
+  ssl: "use tls: { key, cert }",
+};
