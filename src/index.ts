@@ -32,21 +32,27 @@ export type {
 export type { Handler, HandlerFunction, ShapedHandler, StatefulHandler } from "./api/handler.js";
 export type {
   AccessEntry,
-  AttachOptions,
   CloseOptions,
-  Handling,
   HeartbeatOptions,
   MailboxOptions,
   OutboxOptions,
-  RouteOptions,
-  ServeOptions,
   ServerOptions,
   SharedOptions,
   SockJsOptions,
   SuperviseOptions,
 } from "./api/options.js";
-export { route } from "./api/options.js";
 export { type Rejection, reject } from "./api/rejection.js";
+export type {
+  AttachOptions,
+  EachPathInsteadOfHandler,
+  HandlerInsteadOfRoutes,
+  Handling,
+  RouteEntries,
+  RouteEntry,
+  RouteOptions,
+  ServeOptions,
+} from "./api/serve-options.js";
+export { route } from "./api/serve-options.js";
 export type { ClusterStats, Failure, LinkState, Stats } from "./api/stats.js";
 export { type ChannelHandlers, channels } from "./handlers/channels/channels.js";
 export { fromLogic } from "./handlers/from-logic/from-logic.js";

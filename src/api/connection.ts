@@ -95,7 +95,10 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   readonly rooms: ReadonlySet<string>;
   /** Aborted once the connection is gone. Made when first read. */
   readonly signal: AbortSignal;
-  /** Anything that the program keeps with the connection: at first the value that `authorize` returned, `{}` without `authorize`. */
+  /**
+   * Anything that the program keeps with the connection: at first the value that `authorize` returned, `{}` without `authorize`. Values
+   * are `unknown` in a route whose `authorize` takes an argument without a type: write the route as `route({…})`.
+   */
   data: D;
 
   /**

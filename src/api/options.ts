@@ -5,12 +5,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
 import type { Logger } from "../runtime/logger.js";
-import type { Authorize, UpgradeRequest } from "./authorize.js";
-import type { Bus } from "./bus.js";
+import type { Authorize } from "./authorize.js";
 import type { ClusterAdapter } from "./cluster-adapter.js";
-import type { ConnectionData, ConnectionId, Params, ParamsOf } from "./connection.js";
-import type { ServerEvent } from "./events.js";
-import type { Handler, ShapedHandler, StatefulHandler } from "./handler.js";
+import type { ConnectionData, ConnectionId, Params } from "./connection.js";
 
 /** How much may wait for the handler. */
 export interface MailboxOptions {
@@ -167,54 +164,6 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly sockjs?: Partial<SockJsOptions> | boolean;
 }
 
-/** The options of a single route. */
-export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> extends SharedOptions<D, P> {
-  /** Handles the connections of this path. */
-  readonly handler: Handler<D, S, P>;
-}
-
-/**
- * A route written out in `routes`; `route({…})` infers more. The functions are declared as methods, since the compiler compares the
- * parameters of methods either way round: the params of each route are known even where the data cannot be inferred.
- */
-type InlineRoute<D, P> = Omit<SharedOptions, "authorize"> & {
-  readonly authorize?: { method(request: UpgradeRequest<P>): ReturnType<Authorize<D, P>> }["method"];
-  readonly handler: InlineHandler<unknown extends D ? ConnectionData : D, P>;
-};
-type InlineHandler<D, P> =
-  | { method(event: ServerEvent<D, P>, bus: Bus<D, P>): unknown }["method"]
-  | StatefulHandler<unknown, D, P>
-  | ShapedHandler<D, P>;
-
-/** Either a single handler for every path, or handlers by path. */
-export type Handling<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> =
-  | {
-      /** Handles the connections of every path. */
-      readonly handler: Handler<D, S>;
-      readonly routes?: never;
-    }
-  | {
-      /**
-       * Handlers by path: `"/chat"`, or `"/room/:name"` with `connection.params.name`. Other paths are answered with 404. Segments
-       * are compared decoded: `"/räume"` and `"/r%C3%A4ume"` are the same path, and `%2F` stays inside its segment. Paths without
-       * parameters come first, then the paths with parameters in the given order. Write a route whose `authorize` looks at the request
-       * as `route({…})`: the compiler infers more there.
-       */
-      readonly routes: { readonly [Path in keyof R]: InlineRoute<R[Path], ParamsOf<Path>> };
-      readonly handler?: never;
-    };
-
-/** The options of `serve`: the options of a server, and `handler` or `routes`. */
-export type ServeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServerOptions<D> &
-  Handling<D, S, R>;
-
-/** The options of `attach`: as for `serve`, without the options of a listener, which is the host's. */
-export type AttachOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = Omit<
-  ServerOptions<D>,
-  "host" | "port" | "backlog" | "tls"
-> &
-  Handling<D, S, R>;
-
 /** The options of a server, without `handler` and `routes`. */
 export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   /** The name or address to listen on, without a scheme or port. Default `"127.0.0.1"`. */
@@ -265,16 +214,6 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly logger?: Logger | false;
   /** Labels logs. Default `"sendall"`. */
   readonly name?: string;
-}
-
-/**
- * Carries the types of a route: the result of `authorize` is `connection.data`, the result of `init` is the handler's state.
- * At run time `route` returns its argument; `serve` checks the options.
- */
-export function route<D = ConnectionData, S = unknown, P = Params>(
-  options: RouteOptions<D, S, P>,
-): RouteOptions<D, S, P> {
-  return options;
 }
 
 /** How a server is closed. */

@@ -2,7 +2,7 @@
  * Reads the options of `serve` and `attach`: checks a program's options and makes settings before a server starts. The settings last as
  * long as the server.
  */
-import type { Handling } from "../api/options.js";
+import type { Handling } from "../api/serve-options.js";
 import { show } from "../runtime/show.js";
 import { isRecord } from "./kinds.js";
 import { checkNames, checkOptionsObject, type OptionLayer, readSettings, refuseOption } from "./read-options.js";

@@ -1,7 +1,8 @@
 /** `attach`: creates a server on the upgrades of an HTTP server run by the program. */
 import { EventEmitter } from "node:events";
 import type { ConnectionData } from "../api/connection.js";
-import type { AttachOptions, ServerOptions } from "../api/options.js";
+import type { ServerOptions } from "../api/options.js";
+import type { AttachOptions } from "../api/serve-options.js";
 import type { HostServer } from "../http/attach.js";
 import { refuseOption } from "../options/read-options.js";
 import { createClock } from "../runtime/clock.js";
@@ -41,10 +42,12 @@ function refuseHostOptions(options: object): void {
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and
  * `CLUSTER_UNAVAILABLE`
  */
-export async function attach<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
-  host: HostServer,
-  options: AttachOptions<D, S, R>,
-): Promise<Server<D>> {
+export async function attach<
+  D = ConnectionData,
+  S = unknown,
+  R = Record<string, ConnectionData>,
+  T = Record<string, unknown>,
+>(host: HostServer, options: AttachOptions<D, S, R, T>): Promise<Server<D>> {
   checkHost(host);
   // `createServer` rejects options other than an object.
   if (Object(options) === options) refuseHostOptions(options);

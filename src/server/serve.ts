@@ -1,7 +1,7 @@
 /** `serve`: starts a server with a port of its own. */
 
 import type { ConnectionData } from "../api/connection.js";
-import type { ServeOptions } from "../api/options.js";
+import type { ServeOptions } from "../api/serve-options.js";
 import { createClock } from "../runtime/clock.js";
 import { createIds } from "./connection-ids.js";
 import { createServer, typed } from "./create-server.js";
@@ -15,9 +15,12 @@ import type { Server } from "./server.js";
  * error), `CLUSTER_UNAVAILABLE` (likewise the engine's), or whatever the handler's first `init` throws; nothing is left listening
  * then.
  */
-export async function serve<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
-  options: ServeOptions<D, S, R>,
-): Promise<Server<D>> {
+export async function serve<
+  D = ConnectionData,
+  S = unknown,
+  R = Record<string, ConnectionData>,
+  T = Record<string, unknown>,
+>(options: ServeOptions<D, S, R, T>): Promise<Server<D>> {
   const server = createServer(options, {
     clock: createClock(),
     newId: createIds(),

@@ -19,8 +19,8 @@ export interface Stage {
    * Makes a runtime, as `createTestRuntime`, on a clock shared by the run's runtimes. The runtime is closed when the run ends.
    * @throws SendallError `BAD_OPTION`
    */
-  runtime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
-    options: TestRuntimeOptions<D, S, R>,
+  runtime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>, T = Record<string, unknown>>(
+    options: TestRuntimeOptions<D, S, R, T>,
   ): TestRuntime<D>;
   /** The run's seed. */
   readonly seed: number;
@@ -62,7 +62,7 @@ export async function play(scenario: Scenario, { seed, chooser, faults, maxSteps
   const stage: Stage = {
     seed,
     random: () => random.fraction(),
-    runtime<D, S, R>(options: TestRuntimeOptions<D, S, R>): TestRuntime<D> {
+    runtime<D, S, R, T>(options: TestRuntimeOptions<D, S, R, T>): TestRuntime<D> {
       const runtime = buildRuntime(options, seed, explorer);
       runtimes.push(runtime);
       return runtime;

@@ -1,5 +1,5 @@
 /** Makes the runtimes of tests (`create.ts`) and of explored runs (`explore/play.ts`) from the same options. */
-import type { ServeOptions } from "../../api/options.js";
+import type { ServeOptions } from "../../api/serve-options.js";
 import { readSettings } from "../../options/read-options.js";
 import type { TestRuntimeOptions } from "./contracts.js";
 import type { RuntimeEnvironment } from "./environment.js";
@@ -14,8 +14,8 @@ const runtimeTable = {
 } as const;
 
 /** @param preset the seed if the options have no seed */
-export function buildRuntime<D, S, R>(
-  options: TestRuntimeOptions<D, S, R>,
+export function buildRuntime<D, S, R, T>(
+  options: TestRuntimeOptions<D, S, R, T>,
   preset: number,
   environment: RuntimeEnvironment,
 ): LiveRuntime<D> {

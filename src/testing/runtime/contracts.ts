@@ -3,17 +3,18 @@
  * with `close`.
  */
 import type { ConnectionData } from "../../api/connection.js";
-import type { ServeOptions } from "../../api/options.js";
+import type { ServeOptions } from "../../api/serve-options.js";
 import type { Server } from "../../server/server.js";
 import type { TestClient } from "./client.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 /** The options of `serve` (without effect: the options of the listener), and how a test learns of the handler's failures. */
-export type TestRuntimeOptions<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>> = ServeOptions<
-  D,
-  S,
-  R
-> & {
+export type TestRuntimeOptions<
+  D = ConnectionData,
+  S = unknown,
+  R = Record<string, ConnectionData>,
+  T = Record<string, unknown>,
+> = ServeOptions<D, S, R, T> & {
   /**
    * `"throw"`: `settle`, `advance`, `connect` and `close` reject with the error of a handler that has failed since the last call;
    * the error's message then ends with the event and the connection. `close` also rejects if the handler has left a timer of Node running

@@ -10,8 +10,11 @@ import { createEnvironment } from "./environment.js";
  *
  * @throws SendallError `BAD_OPTION`
  */
-export function createTestRuntime<D = ConnectionData, S = unknown, R = Record<string, ConnectionData>>(
-  options: TestRuntimeOptions<D, S, R>,
-): TestRuntime<D> {
+export function createTestRuntime<
+  D = ConnectionData,
+  S = unknown,
+  R = Record<string, ConnectionData>,
+  T = Record<string, unknown>,
+>(options: TestRuntimeOptions<D, S, R, T>): TestRuntime<D> {
   return buildRuntime(options, 1, createEnvironment());
 }

@@ -1,14 +1,22 @@
 /** What the compiler knows: data, params and state are inferred, and wrong use does not compile. Checked by `tsc`. */
+import { createServer } from "node:http";
 import {
+  attach,
   type Bus,
   type Connection,
   type ConnectionData,
+  type HandlerFunction,
   type Params,
+  perConnection,
+  type RouteOptions,
   reject,
+  reply,
   route,
   type ServeOptions,
   type ServerEvent,
+  type StatefulHandler,
   serve,
+  type UpgradeRequest,
 } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { expect, expectTypeOf, test } from "vitest";
@@ -128,6 +136,159 @@ function uses(): void {
   });
 }
 
+/** Routes written out in `routes`. */
+function inlineRoutes(): void {
+  serve({
+    routes: {
+      "/state": {
+        handler: {
+          init: () => 0,
+          handle(event, count, bus) {
+            expectTypeOf(count).toBeNumber();
+            expectTypeOf(event).toEqualTypeOf<ServerEvent<ConnectionData, Record<never, string>>>();
+            bus.sendall(`message number ${count + 1}`);
+            return count + 1;
+          },
+          stop(count) {
+            expectTypeOf(count).toBeNumber();
+          },
+        },
+      },
+      "/both/:part": {
+        authorize: async () => (Math.random() > 0.5 ? user : reject(401)),
+        handler: {
+          async init() {
+            return ["a"];
+          },
+          async handle(event, words) {
+            expectTypeOf(words).toEqualTypeOf<string[]>();
+            if (event.type !== "open") return;
+            expectTypeOf(event.connection.data).toEqualTypeOf<User>();
+            expectTypeOf(event.connection.params.part).toBeString();
+          },
+        },
+      },
+      "/typed/:name": {
+        authorize: ({ query, params }: UpgradeRequest<{ name: string }>) => ({
+          name: params.name,
+          of: query.get("of"),
+        }),
+        handler(event, bus) {
+          if (event.type !== "open") return;
+          expectTypeOf(event.connection.data).toEqualTypeOf<{ name: string; of: string | null }>();
+          expectTypeOf(event.connection.params.name).toBeString();
+          expectTypeOf(bus.connections()[0]?.data.name).toEqualTypeOf<string | undefined>();
+        },
+      },
+      "/module": {
+        authorize: (_request: UpgradeRequest) => user,
+        handler: perConnection({
+          init: ({ data }) => data.name.length,
+          handle: (message, length) => reply(message, length + 1),
+        }),
+      },
+      "/bus": {
+        handler: {
+          init: (bus: Bus) => bus.now(),
+          handle(_event, since) {
+            expectTypeOf(since).toBeNumber();
+          },
+        },
+      },
+    },
+  });
+  createTestRuntime({
+    routes: { "/state": { handler: { init: () => "", handle: (event, all) => all + event.type } } },
+  });
+  attach(createServer(), {
+    routes: { "/state": { handler: { init: () => [0], handle: (_event, all) => [...all, all.length] } } },
+  });
+}
+
+/** What TypeScript does not infer within a mapped type: `route` is the way, and these would fail if the compiler learned more. */
+function notInferred(): void {
+  serve({
+    routes: {
+      "/data": {
+        authorize: ({ query }) => ({ nick: query.get("nick") ?? "" }),
+        handler(event) {
+          if (event.type === "open") expectTypeOf(event.connection.data).toEqualTypeOf<ConnectionData>();
+        },
+      },
+      "/state": {
+        handler: {
+          init: (bus) => bus.now(),
+          handle(_event, since) {
+            expectTypeOf(since).toBeUnknown();
+          },
+        },
+      },
+      "/data-by-route": route({
+        authorize: ({ query }) => ({ nick: query.get("nick") ?? "" }),
+        handler(event) {
+          if (event.type === "open") expectTypeOf(event.connection.data).toEqualTypeOf<{ nick: string }>();
+        },
+      }),
+      "/state-by-route": route({
+        handler: {
+          init: (bus) => bus.now(),
+          handle(_event, since) {
+            expectTypeOf(since).toBeNumber();
+          },
+        },
+      }),
+    },
+  });
+}
+
+/** What programs have written before, and write in other ways. */
+function otherWays(): void {
+  const typed: HandlerFunction<User> = (event) => void event;
+  const stateful: StatefulHandler<number, User> = { init: () => 0, handle: (_event, n) => n };
+  serve({
+    routes: {
+      "/annotated": {
+        handler(event: ServerEvent<User>, bus: Bus<User>) {
+          if (event.type === "open") bus.sendall(event.connection.data.name);
+        },
+      },
+      "/typed": { handler: typed },
+      "/typed-and-let-in": { authorize: () => user, handler: typed },
+      "/stateful": { handler: stateful },
+      "/state": { handler: { init: () => 0, handle: (_event, n: number) => n + 1 } },
+      "/none": { handler: { init() {}, handle() {} } },
+      "/class": {
+        handler: new (class {
+          init = () => 0;
+          handle(_event: ServerEvent, n: number) {
+            return n;
+          }
+        })(),
+      },
+      "/number": {
+        authorize: () => 42,
+        handler(event) {
+          if (event.type === "open") expectTypeOf(event.connection.data).toBeNumber();
+        },
+      },
+    },
+  });
+  const routes: Record<string, RouteOptions> = { "/a": { handler() {} } };
+  serve({ routes });
+  serve({ routes: Object.fromEntries(["/a", "/b"].map((path) => [path, { handler: (_event: ServerEvent) => {} }])) });
+  const options: ServeOptions<User, number, { "/a": User }> = {
+    routes: {
+      "/a": { authorize: () => user, handler: (event) => event.type === "open" && event.connection.data.name },
+    },
+  };
+  serve(options);
+  const every: ServeOptions = { port: 0, routes: { "/a": { authorize: () => ({ a: 1 }), handler() {} } } };
+  serve(every);
+  serve<ConnectionData, unknown, { "/a": User }>({
+    routes: { "/a": { handler: (event) => event.type === "open" && event.connection.data.name } },
+  });
+}
+
 /** Nor is this one. */
 function misuses(): void {
   // @ts-expect-error a server has something to run
@@ -144,6 +305,19 @@ function misuses(): void {
   serve({ handler: (event, bus) => void bus.sendall({ type: event.type }) });
   // @ts-expect-error the next state has another type
   serve({ handler: { init: () => 0, handle: (_event, _state: number) => "one" } });
+  // @ts-expect-error the next state has another type
+  serve({ routes: { "/a": { handler: { init: () => 0, handle: () => "one" } } } });
+  // @ts-expect-error there is no such option
+  serve({ routes: { "/a": { origin: "any", handler() {} } } });
+  serve({
+    routes: {
+      "/a": {
+        authorize: () => user,
+        // @ts-expect-error the connections carry no nick
+        handler: (event) => event.type === "open" && event.connection.data.nick,
+      },
+    },
+  });
   // @ts-expect-error a route has a handler
   serve({ routes: { "/a": {} } });
   // @ts-expect-error that is an option of the server
@@ -155,5 +329,5 @@ function misuses(): void {
 }
 
 test("the compiler has checked this file", () => {
-  expect([uses, misuses].every((one) => typeof one === "function")).toBe(true);
+  expect([uses, inlineRoutes, notInferred, otherWays, misuses].every((one) => typeof one === "function")).toBe(true);
 });
