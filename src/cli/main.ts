@@ -119,8 +119,8 @@ async function start(options: ServeOptions, { file = "" }: ServeTask): Promise<S
   } catch (error) {
     const problem = isError(error) && error instanceof SendallError ? error : undefined;
     if (problem?.code === "LISTEN_FAILED" || problem?.code === "CLUSTER_UNAVAILABLE") throw error;
-    // Whether key and certificate belong together is found out only here.
-    if (problem?.code === "BAD_OPTION" && problem.option === "tls") throw badFile(file, problem.message);
+    // Keys and certificates are read only here.
+    if (problem?.code === "BAD_OPTION" && /^tls\b/.test(problem.option ?? "")) throw badFile(file, problem.message);
     // The other options were checked before, so `init` is the only other source of errors.
     throw new SendallError("BAD_HANDLER", `init of ${file} failed: ${explain(error)}`, { cause: error });
   }
