@@ -6,6 +6,9 @@ const here = new URL("./", import.meta.url);
 const names = readdirSync(here).filter((name) => existsSync(new URL(`${name}/server.js`, here)));
 const [name = ""] = process.argv.slice(2);
 
+// For people; a program that reads the log gets JSON.
+if (process.stdout.isTTY) process.env.SENDALL_LOG_FORMAT ||= "pretty";
+
 if (names.includes(name)) {
   await import(`./${name}/server.js`).catch((error) => {
     console.error(`${name} cannot start: ${error.message}`);

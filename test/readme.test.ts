@@ -188,7 +188,7 @@ describe("the README", () => {
     children.push(server);
     const [line] = await once(server.stdout, "data");
     const [url = ""] = /ws:\S+/.exec(String(line)) ?? [];
-    const command = piping.replace("npx sendall", cli).replace("ws://127.0.0.1:8080", url);
+    const command = piping.replace("npx sendall", cli).replace("localhost:8080", new URL(url).host);
     const pipe = spawn("sh", ["-c", command], { cwd: root, stdio: ["ignore", "pipe", "ignore"] });
     let output = "";
     for await (const chunk of pipe.stdout) output += chunk;

@@ -1,7 +1,6 @@
 // @ts-check
 // TLS: an echo at wss://, with a certificate that is made at the start (certificate.js says how). `npm run example tls`
-// A client has to be told to trust the certificate. A browser asks, and in a shell:
-// NODE_TLS_REJECT_UNAUTHORIZED=0 npx sendall connect wss://127.0.0.1:8080
+// A client has to be told to trust the certificate. A browser asks, and in a shell: npx sendall connect 127.0.0.1:8080 --insecure
 import { serve } from "sendall";
 import { tryPage } from "../page/parts.js";
 import { makeCertificate } from "./certificate.js";

@@ -209,7 +209,8 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly cluster?: ClusterAdapter;
   /**
    * Any pino logger, or `false` for none; a throw of the logger costs a single line. Default: pino at `info`. Lines of the default logger
-   * go to standard output, and are dropped and counted while nothing reads them.
+   * go to standard output, as JSON unless the environment says `SENDALL_LOG_FORMAT=pretty`, and are dropped and counted while nothing
+   * reads them.
    */
   readonly logger?: Logger | false;
   /** Labels logs. Default `"sendall"`. */

@@ -3,7 +3,6 @@
  * output, everything else to standard error. Uses `sendall/client` without reconnecting: the command exits when the connection closes.
  */
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
 import { ABNORMAL, closeCodeText, isNormalEnd } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import type { Client } from "../client/client.js";
@@ -12,98 +11,23 @@ import type { ClientClosing } from "../client/options.js";
 import { problemOf } from "../client/socket.js";
 import { createClock, type Timer } from "../runtime/clock.js";
 import { messageOf } from "../runtime/thrown.js";
-import { exitCodeOf, exitWithError, exitWithText, usageError } from "./exit.js";
+import { type ConnectTask, readTask, USAGE } from "./connect-task.js";
+import { certificateHint, Dialer } from "./dialer.js";
+import { exitCodeOf, exitWithError, exitWithText } from "./exit.js";
+import { COMMAND_HELP, type PromptCommand, readCommand } from "./prompt-command.js";
 import { createScreen, type Screen } from "./screen.js";
-
-const USAGE = `Usage: sendall connect <url> [options]
-
-Connects to a WebSocket server. Each line of standard input is sent as a message; each message
-that arrives is written to standard output, binary ones in hex. At a terminal it asks for lines
-until Ctrl-D or Ctrl-C; of a pipe it sends every line, then waits for answers until none has come
-for a while, and closes:
-
-  printf 'a\\nb\\n' | sendall connect ws://127.0.0.1:8080
-
-Options:
-  --json                 send only lines that are JSON; indent the JSON that arrives
-  --binary               send each line as a binary message, its bytes in UTF-8
-  --protocol <name>      offer this subprotocol (may be repeated, in order of preference)
-  --header <name:value>  send this header with the handshake (may be repeated)
-  --wait <seconds>       how long no message may come or go after the end of a pipe (default: 1)
-  -h, --help             show this help
-
-Exit codes: 0 the connection was closed by this side, or by the server with 1000, 1001 or no code;
-1 there was none: refused, or no server; 2 the command line is wrong, or a line of a pipe is not
-JSON; 3 it was lost; 4 the server closed it with another code; 130, 143 ended by a second signal,
-or by one before it was open.
-`;
-
-const FLAGS = {
-  json: { type: "boolean", default: false },
-  binary: { type: "boolean", default: false },
-  protocol: { type: "string", multiple: true, default: [] as string[] },
-  header: { type: "string", multiple: true, default: [] as string[] },
-  wait: { type: "string", default: "1" },
-  help: { type: "boolean", short: "h", default: false },
-} as const;
 
 const EXIT = { done: 0, notConnected: 1, badInput: 2, lost: 3, closedWithError: 4 } as const;
 
-/** The checked command line of `sendall connect`. */
-interface ConnectTask {
-  readonly url: string;
-  readonly protocols: readonly string[];
-  readonly headers: Readonly<Record<string, string>>;
-  readonly isJson: boolean;
-  readonly isBinary: boolean;
-  readonly waitMs: number;
-}
-
 export async function connectCommand(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parse(args);
-  if (values.help) return exitWithText(EXIT.done, USAGE);
-  const [url, ...rest] = positionals;
-  if (url === undefined) throw connectUsageError("connect needs a URL");
-  if (rest.length > 0) throw connectUsageError(`connect takes one URL, got ${positionals.length}`);
-  const task: ConnectTask = {
-    url,
-    protocols: values.protocol,
-    headers: readHeaders(values.header),
-    isJson: values.json,
-    isBinary: values.binary,
-    waitMs: readWait(values.wait),
-  };
-  exitWithText(await new ConnectSession(task).run(), "");
+  const task = readTask(args);
+  if (task === undefined) exitWithText(EXIT.done, USAGE);
+  else exitWithText(await new ConnectSession(task).run(), "");
 }
 
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
-  } catch (error) {
-    throw connectUsageError(messageOf(error));
-  }
-}
-
-function connectUsageError(problem: string): SendallError {
-  return usageError(problem, "sendall connect --help");
-}
-
-/** Repeated headers are joined into a single header, as in HTTP (RFC 9110 section 5.2). */
-function readHeaders(lines: readonly string[]): Record<string, string> {
-  const headers = new Map<string, string>();
-  for (const line of lines) {
-    const [, name = "", value = ""] = /^([^:]+):\s*(.*?)\s*$/.exec(line) ?? [];
-    if (name === "") throw connectUsageError(`--header: expected "name: value", got ${JSON.stringify(line)}`);
-    const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before}, ${value}`);
-  }
-  return Object.fromEntries(headers);
-}
-
-function readWait(text: string): number {
-  if (!/^\d{1,6}(\.\d+)?$/.test(text))
-    throw connectUsageError(`--wait: expected a number of seconds, got ${JSON.stringify(text)}`);
-  return Number(text) * 1000;
+interface Ending {
+  readonly code: number;
+  readonly reason: string;
 }
 
 /** A pipe is not read further while more than 1 MiB waits for the network. */
@@ -116,25 +40,29 @@ class ConnectSession {
   readonly #task: ConnectTask;
   readonly #screen: Screen;
   readonly #client: Client;
+  readonly #dialer: Dialer;
   readonly #clock = createClock();
   readonly #closing: Promise<ClientClosing>;
   #quietTimer: Timer | undefined;
   #hasInputEnded = false;
   #hasBadInput = false;
+  /** How the user wants to close. */
+  #ending: Ending | undefined;
   #signal: "SIGINT" | "SIGTERM" | undefined;
   /** The error of the socket, if a socket error broke the connection. */
   #cause: unknown;
 
   constructor(task: ConnectTask) {
     this.#task = task;
-    const { url, protocols, headers } = task;
+    const { url, protocols } = task;
+    this.#dialer = new Dialer(task, (roundTripMs) => this.#onPong(roundTripMs));
     let onClose: (closing: ClientClosing) => void = () => {};
     this.#closing = new Promise((resolve) => {
       onClose = resolve;
     });
     this.#client = connect(url, {
       protocols,
-      headers,
+      WebSocket: this.#dialer.socketClass,
       reconnect: false,
       onMessage: (data) => this.#onMessage(data),
       onError: (error) => {
@@ -143,7 +71,7 @@ class ConnectSession {
       onClose,
     });
     this.#screen = createScreen({
-      onLine: (line) => this.#sendLine(line, "this line"),
+      onLine: (line) => this.#onLine(line, "this line"),
       onInterrupt: () => this.#onSignal("SIGINT"),
       onInputClosed: () => void this.#client.close(),
       // The reader of the messages, such as `head`, has closed the pipe.
@@ -157,7 +85,7 @@ class ConnectSession {
       await this.#client.opened;
     } catch (error) {
       if (this.#signal !== undefined) return exitCodeOf(this.#signal);
-      this.#screen.failure(messageOf(error));
+      this.#screen.failure(`${messageOf(error)}${certificateHint(this.#cause)}`);
       return EXIT.notConnected;
     }
     const { protocol } = this.#client;
@@ -174,20 +102,50 @@ class ConnectSession {
   async #sendPipe(): Promise<void> {
     let count = 0;
     for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-      this.#sendLine(line, `line ${++count}`);
+      this.#onLine(line, `line ${++count}`);
+      if (this.#ending !== undefined) break;
       if (this.#client.bufferedAmount > HIGH_WATER_BYTES) await this.#untilDrained();
     }
     this.#hasInputEnded = true;
     this.#restartQuietTimer();
   }
 
-  #sendLine(line: string, name: string): void {
-    const problem = this.#task.isJson ? jsonProblem(line) : undefined;
-    if (problem === undefined) this.#client.send(this.#task.isBinary ? new TextEncoder().encode(line) : line);
-    else {
-      this.#hasBadInput = true;
-      this.#screen.failure(`${name} is not JSON and was not sent: ${problem}`);
+  /** @param name how an error names the line */
+  #onLine(line: string, name: string): void {
+    const { hasCommands } = this.#task;
+    this.#obey(hasCommands || this.#screen.isInteractive ? readCommand(line) : { type: "send", text: line }, name);
+  }
+
+  #obey(command: PromptCommand, name: string): void {
+    switch (command.type) {
+      case "send":
+        this.#send(command.text, name);
+        break;
+      case "ping":
+        this.#dialer.ping();
+        break;
+      case "close":
+        this.#ending = command;
+        // In a pipe, what was sent before may still be answered.
+        if (this.#screen.isInteractive) this.#close();
+        break;
+      case "help":
+        this.#screen.status(COMMAND_HELP);
+        break;
+      case "refuse":
+        this.#refuse(`${name} was not sent: ${command.problem}`);
     }
+  }
+
+  #send(text: string, name: string): void {
+    const problem = this.#task.isJson ? jsonProblem(text) : undefined;
+    if (problem === undefined) this.#client.send(this.#task.isBinary ? new TextEncoder().encode(text) : text);
+    else this.#refuse(`${name} is not JSON and was not sent: ${problem}`);
+  }
+
+  #refuse(problem: string): void {
+    this.#hasBadInput = true;
+    this.#screen.failure(problem);
   }
 
   #untilDrained(): Promise<void> {
@@ -206,14 +164,23 @@ class ConnectSession {
     this.#restartQuietTimer();
   }
 
+  #onPong(roundTripMs: number): void {
+    this.#screen.status(`Pong after ${roundTripMs.toFixed(1)} ms`);
+    this.#restartQuietTimer();
+  }
+
   /** Closes after a time without messages: a WebSocket has no half-close, and no answer is marked as the last. */
   #restartQuietTimer(): void {
     if (!this.#hasInputEnded) return;
     this.#quietTimer?.cancel();
     this.#quietTimer = this.#clock.after(this.#task.waitMs, () => {
       if (this.#client.bufferedAmount > 0) this.#restartQuietTimer();
-      else this.#client.close();
+      else this.#close();
     });
+  }
+
+  #close(): void {
+    this.#client.close(this.#ending?.code, this.#ending?.reason);
   }
 
   #onSignal(signal: "SIGINT" | "SIGTERM"): void {
@@ -227,7 +194,7 @@ class ConnectSession {
     const words = [String(code), reason || closeCodeText(code)].join(" ").trimEnd();
     this.#screen.status(wasClean ? `Closed: ${words}` : this.#lossText());
     if (code === ABNORMAL || !wasClean) return EXIT.lost;
-    if (!isNormalEnd(code)) return EXIT.closedWithError;
+    if (!isNormalEnd(code) && code !== this.#ending?.code) return EXIT.closedWithError;
     return this.#hasBadInput && !this.#screen.isInteractive ? EXIT.badInput : EXIT.done;
   }
 

@@ -5,6 +5,7 @@
  */
 import { clearScreenDown, createInterface, cursorTo, type Interface } from "node:readline";
 import type { WriteStream } from "node:tty";
+import { showControls } from "../runtime/control-characters.js";
 
 export interface ScreenListener {
   /** The user has typed a line. */
@@ -85,13 +86,4 @@ export function createScreen(listener: ScreenListener): Screen {
 
 function paint(stream: WriteStream, text: string, color: number): string {
   return stream.hasColors() ? `\x1b[${color}m${text}\x1b[39m` : text;
-}
-
-/** Escapes every control character except tab and line feed, so that a message cannot move the cursor or worse. */
-function showControls(text: string): string {
-  return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the function escapes control characters
-    /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
 }

@@ -19,7 +19,7 @@ import { isStarted, LISTENING, PORT_VARIABLE, STOP } from "./worker-process.js";
  *
  * @returns `port`, or a free port for 0
  */
-async function sharedPort(host: string, port: number): Promise<number> {
+async function sharedPort(host: string, port: number | undefined): Promise<number | undefined> {
   if (port !== 0) return port;
   const server = createServer().listen(0, host);
   try {
@@ -50,19 +50,19 @@ function sendStop(worker: WorkerHandle): void {
   if (worker.isConnected()) worker.send(STOP, () => {});
 }
 
-/** Starts a process that runs the same command as a worker. */
-export function forkWorker(port: number): WorkerHandle {
-  return cluster.fork({ [PORT_VARIABLE]: String(port) });
+/** Starts a process that runs the same command as a worker. Without a port, the worker's file or the default says which. */
+export function forkWorker(port: number | undefined): WorkerHandle {
+  return cluster.fork(port === undefined ? {} : { [PORT_VARIABLE]: String(port) });
 }
 
 export interface WorkerSupervisorParts {
   readonly count: number;
   readonly host: string;
-  /** 0: a free port. */
-  readonly port: number;
+  /** 0: a free port. `undefined`: the workers know the port. */
+  readonly port: number | undefined;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly fork: (port: number) => WorkerHandle;
+  readonly fork: (port: number | undefined) => WorkerHandle;
   /** Called once, when every worker has started. */
   readonly print: (line: string) => void;
 }
@@ -71,7 +71,7 @@ export class WorkerSupervisor {
   readonly #parts: WorkerSupervisorParts;
   readonly #workers = new Set<WorkerHandle>();
   readonly #deaths: number[] = [];
-  #port = 0;
+  #port: number | undefined;
   #started = 0;
   #isStopping = false;
   #hasSignal = false;

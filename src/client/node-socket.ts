@@ -16,12 +16,23 @@ interface DialRefusal {
   readonly body: string;
 }
 
+/** Whose certificates a socket accepts, as Node's `tls.connect` takes the options. */
+export interface DialTrust {
+  readonly ca?: Buffer;
+  readonly rejectUnauthorized?: boolean;
+}
+
 /** A socket of `ws` with the response to a refused upgrade, and with an `error` event for each cause of an end. */
 export class DialedSocket extends WebSocket {
   refusal: DialRefusal | undefined = undefined;
 
-  constructor(url: string, protocols: readonly string[], headers: Readonly<Record<string, string>>) {
-    const options = { headers, closeTimeout: CLOSE_TIMEOUT_MS };
+  constructor(
+    url: string,
+    protocols: readonly string[],
+    headers: Readonly<Record<string, string>>,
+    trust: DialTrust = {},
+  ) {
+    const options = { headers, closeTimeout: CLOSE_TIMEOUT_MS, ...trust };
     super(url, [...protocols], options);
     let hasFailed = false;
     this.once("error", () => {

@@ -7,15 +7,20 @@ import { pino } from "pino";
 import type { LevelSource, Logger } from "../runtime/logger.js";
 import { isPromiseLike } from "../runtime/promises.js";
 import { copyDetails, shortenDetails } from "./excerpt.js";
-import { type Output, outputOf } from "./output.js";
+import { formatOfEnvironment, type LogFormat } from "./format.js";
+import { outputOf } from "./output.js";
+import { readableLine } from "./readable-line.js";
 
 const silent: Logger = { level: "silent", debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
-/** Makes the logger of a server: the given pino logger, a new pino logger at `info`, or a silent logger (`false`). */
+/**
+ * Makes the logger of a server: the given pino logger, a new pino logger at `info`, or a silent logger (`false`). Throws `BAD_OPTION` if
+ * the environment asks for an unknown format.
+ */
 export function createLogger(option: Logger | false | undefined, name: string): Logger {
   if (option === false) return silent;
   return option === undefined
-    ? new GuardedLogger(createPino(1, { name, level: "info" }))
+    ? new GuardedLogger(createPino(1, { name, level: "info" }, formatterOf(1, formatOfEnvironment() ?? "json")))
     : guard(option).child({ name });
 }
 
@@ -30,17 +35,33 @@ export function levelOf(log: Logger): LevelSource {
 /** The values of a logger's `level`, from most to fewest lines. */
 export const LOG_LEVELS: readonly string[] = [...Object.keys(pino.levels.values), "silent"];
 
-/** Makes a logger that writes to standard error, for a program that needs standard output for itself. */
-export function createStderrLogger(level: string): Logger {
-  return new GuardedLogger(createPino(2, { level }));
+/** How the logger of the command writes to standard error. */
+export interface StderrLogStyle {
+  readonly level: string;
+  readonly format: LogFormat;
+  /** Whether readable lines name their process; JSON lines always do. */
+  readonly hasPid: boolean;
 }
 
-function createPino(fd: 1 | 2, options: { readonly name?: string; readonly level: string }): Logger {
+/** Makes a logger that writes to standard error, for a program that needs standard output for itself. */
+export function createStderrLogger({ level, format, hasPid }: StderrLogStyle): Logger {
+  return new GuardedLogger(createPino(2, { level }, formatterOf(2, format, hasPid)));
+}
+
+type Formatter = (json: string) => string;
+
+function formatterOf(fd: 1 | 2, format: LogFormat, hasPid = false): Formatter {
+  if (format === "json") return (json) => json;
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  const style = { hasColors: stream.isTTY === true && stream.hasColors(), hasPid };
+  return (json) => readableLine(json, style);
+}
+
+function createPino(fd: 1 | 2, options: { readonly name?: string; readonly level: string }, format: Formatter): Logger {
   // If the program has replaced the stream's `write` to capture output, lines go there, as with pino's defaults.
-  if (fd === 1 && process.stdout.write !== Reflect.get(process.stdout.constructor.prototype, "write"))
-    return pino(options, process.stdout);
-  const output: Output = outputOf(fd, dropNotice);
-  return pino(options, output);
+  const isCaptured = fd === 1 && process.stdout.write !== Reflect.get(process.stdout.constructor.prototype, "write");
+  const output = isCaptured ? process.stdout : outputOf(fd, (dropped) => format(dropNotice(dropped)));
+  return pino(options, { write: (json: string) => void output.write(format(json)) });
 }
 
 /** The line that stands for dropped lines, in pino's form. */

@@ -413,14 +413,25 @@ describe("--watch", () => {
 });
 
 describe("help", () => {
-  it("is printed by --help, and as a complaint when there is no command", async () => {
+  it("is printed by --help, and when the command line is empty", async () => {
     const [help, short, nothing] = await Promise.all(["serve --help", "-h", ""].map((args) => sendall(args).ended));
     expect(help).toMatchObject({ code: 0, stderr: [] });
     expect(help?.stdout[0]).toBe("Usage: sendall serve [file] [options]");
-    for (const flag of ["--port", "--host", "--static", "--sockjs", "--log-level", "--watch", "--help", "--version"])
-      expect(help?.stdout.join("\n")).toContain(flag);
+    for (const flag of [
+      "port",
+      "host",
+      "static",
+      "sockjs",
+      "workers",
+      "log-level",
+      "log-format",
+      "watch",
+      "help",
+      "version",
+    ])
+      expect(help?.stdout.join("\n")).toContain(` --${flag} `);
     expect(short).toEqual(help);
-    expect(nothing).toMatchObject({ code: 2, stdout: [], stderr: help?.stdout });
+    expect(nothing).toEqual(help);
   });
 
   it("is not what --version prints: that is the version alone", async () => {
@@ -439,7 +450,8 @@ describe("bad input is answered with one line and no stack, and nothing is left 
 
   const PORTS = "expected a whole number from 0 to 65535, got";
   it.each([
-    ["an unknown command", "frobnicate", `there is no command "frobnicate"`],
+    ["an unknown command", "frobnicate", `there is no command "frobnicate": expected serve or connect (sendall --help`],
+    ["flags without a command", "--port 0", "expected a command, serve or connect (sendall --help"],
     ["an unknown flag", "serve --bogus", "Unknown option '--bogus'"],
     ["a flag without its value", "serve --port", "'--port <value>' argument missing"],
     ["a value for a switch", "serve --watch=yes", "'--watch' does not take an argument"],
@@ -449,6 +461,7 @@ describe("bad input is answered with one line and no stack, and nothing is left 
     ["a negative port", "serve --port=-1", `--port: ${PORTS} "-1"`],
     ["an empty address", "serve --host=", "--host: expected a string that is not empty"],
     ["an unknown level", "serve --log-level loud", `--log-level: expected one of trace, debug, info`],
+    ["an unknown format", "serve --log-format xml", `--log-format: expected one of pretty, json, got "xml"`],
     [
       "a folder that does not exist",
       "serve --static nowhere",
@@ -464,6 +477,14 @@ describe("bad input is answered with one line and no stack, and nothing is left 
   it("a PORT that is no number", async () => {
     const { code, line } = await refusal("serve", { PORT: "80a" });
     expect({ code, line }).toEqual({ code: 2, line: expect.stringContaining(`PORT: ${PORTS} "80a"`) });
+  });
+
+  it("a format of the environment that is none", async () => {
+    const { code, line } = await refusal("serve --port 0", { SENDALL_LOG_FORMAT: "xml" });
+    expect({ code, line }).toEqual({
+      code: 2,
+      line: 'sendall: SENDALL_LOG_FORMAT: expected pretty or json, got "xml"',
+    });
   });
 
   it("a port in use, although the handler file keeps timers of its own", async () => {
@@ -540,7 +561,8 @@ describe("bad input is answered with one line and no stack, and nothing is left 
     ["half a handler", "export default { init() {} };", '{"init":"a function"}'],
   ])("a handler file that exports %s", async (_case, text, found) => {
     await write("h.mjs", text);
-    const line = `sendall: h.mjs exports no handler: expected ${SHAPES}, got ${found}`;
+    const expected = `${SHAPES}; or options of serve, { handler, … } or { routes, … }`;
+    const line = `sendall: h.mjs exports no handler: expected ${expected}; got ${found}`;
     expect(await refusal("serve h.mjs --port 0")).toEqual({ code: 1, line });
   });
 });

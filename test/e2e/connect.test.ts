@@ -1,11 +1,16 @@
 /** The command `sendall connect` as people run it: in pipes, at a terminal, with its exit codes. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Server, serve } from "sendall";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
+import { makeCertificate } from "../../examples/tls/certificate.js";
 import { clientFrame, serveRaw, until } from "./peers.js";
 import { type End, type Program, start, startInTerminal, stopPrograms } from "./programs.js";
 
@@ -150,6 +155,132 @@ describe("sendall connect in a pipe", () => {
   });
 });
 
+describe("an address without a scheme", () => {
+  it.each(["127.0.0.1", "localhost"])("with the host %s gets ws://, and keeps path and query", async (host) => {
+    const paths: string[] = [];
+    const plain = await servePlain((socket, request) => {
+      paths.push(request.url ?? "");
+      socket.close(1000);
+    });
+    const address = `${host}:${new URL(plain).port}/a/b?c=d`;
+    const { code, stderr } = await pipe("", address, "--wait", "60");
+    expect([code, stderr[0], paths]).toEqual([0, `Connected to ws://${address}`, ["/a/b?c=d"]]);
+  });
+
+  it.each([
+    ["with port 443", ["127.0.0.1:443/a"], "wss://127.0.0.1:443/a"],
+    ["with --insecure", ["127.0.0.1:1", "--insecure"], "wss://127.0.0.1:1/"],
+    ["with another port", ["127.0.0.1:1/a"], "ws://127.0.0.1:1/a"],
+    ["without a port", ["no.such.host.invalid"], "ws://no.such.host.invalid/"],
+  ])("%s is completed as people mean it", async (_case, args, dialed) => {
+    const { code, stderr } = await run(...args).ended;
+    expect(code).toBe(1);
+    // A URL has no usual port.
+    expect(stderr[0]?.replace("wss://127.0.0.1/a", "wss://127.0.0.1:443/a")).toContain(`cannot connect to ${dialed}: `);
+  });
+});
+
+describe("sendall connect to a server with TLS", () => {
+  const authority = makeCertificate("our authority");
+  let folder: string;
+  let address: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sendall-"));
+    await writeFile(join(folder, "ours.pem"), authority.cert);
+    await writeFile(join(folder, "another.pem"), makeCertificate("another").cert);
+    const { cert, key } = makeCertificate("our server", authority);
+    const secure = await serve({
+      port: 0,
+      logger: false,
+      tls: { cert, key },
+      handler(event, bus) {
+        if (event.type !== "message") return;
+        bus.unicast(event.connection.headers["x-ann"] ?? "none", event.connection);
+        event.connection.close(1000);
+      },
+    });
+    onTestFinished(async () => {
+      await secure.close();
+      await rm(folder, { recursive: true });
+    });
+    address = `127.0.0.1:${secure.port}`;
+  });
+
+  it.each(["--insecure", "--ca"])("comes through with %s, headers and all", async (flag) => {
+    const trust = flag === "--ca" ? [flag, join(folder, "ours.pem")] : [flag];
+    for (const url of [address, `wss://${address}/`, `https://${address}/`]) {
+      const { code, stdout } = await pipe("a\n", url, ...trust, "--header", "X-Ann: here", "--wait", "60");
+      expect([code, stdout]).toEqual([0, ["here"]]);
+    }
+  });
+
+  it("trusts nobody else's certificate, and says which options help", async () => {
+    for (const trust of [[], ["--ca", join(folder, "another.pem")]]) {
+      const { code, stderr } = await pipe("a\n", `wss://${address}`, ...trust);
+      expect([code, stderr]).toEqual([
+        1,
+        [
+          expect.stringMatching(
+            /^sendall: cannot connect to wss:.* certificate .*\(--ca <file> names .*, --insecure accepts any certificate\)$/,
+          ),
+        ],
+      ]);
+    }
+  });
+});
+
+describe("lines that look like commands", () => {
+  it("are messages in a pipe", async () => {
+    const lines = ["/ping", "//", "/close", "/help", "/other"];
+    const { code, stdout } = await pipe(`${lines.join("\n")}\nclose 1000\n`, url, "--wait", "60");
+    expect([code, stdout, heard]).toEqual([0, lines, [...lines, "close 1000"]]);
+  });
+
+  it("are obeyed in a pipe under --commands: ping, close with a code and a reason, a slash to send", async () => {
+    const closings: unknown[] = [];
+    const plain = await servePlain((socket) => {
+      socket.on("message", (data: Buffer) => socket.send(data.toString()));
+      socket.on("close", (code, reason: Buffer) => closings.push([code, reason.toString()]));
+    });
+    const program = run(plain, "--commands", "--wait", "5");
+    program.stdin?.write("//slash\n/ping\n");
+    await program.stdout.next(/^\/slash$/);
+    await program.stderr.next(/^Pong after \d+\.\d ms$/);
+    program.stdin?.write("last\n/close 4000 good bye \nnot read\n");
+    const { code, stdout, stderr } = await program.ended;
+    expect([code, stdout, stderr.at(-1)]).toEqual([0, ["/slash", "last"], "Closed: 4000 good bye"]);
+    await until(() => closings.length > 0);
+    expect(closings).toEqual([[4000, "good bye"]]);
+  });
+
+  it("that are none are refused under --commands, with the line's number", async () => {
+    const input = "/pong\n/ping now\n/close bye\n/close 1001\n/\nclose 1000\n";
+    const { code, stderr } = await pipe(input, url, "--commands", "--wait", "60");
+    expect([code, heard]).toEqual([2, ["close 1000"]]);
+    expect(stderr.slice(1, -1)).toEqual([
+      expect.stringMatching(/^sendall: line 1 was not sent: there is no command "\/pong": \/help shows/),
+      'sendall: line 2 was not sent: /ping takes nothing, got "now"',
+      'sendall: line 3 was not sent: /close: close code: a client may send 1000 or 3000-4999, got "bye"',
+      "sendall: line 4 was not sent: /close: close code: a client may send 1000 or 3000-4999, got 1001",
+      expect.stringMatching(/^sendall: line 5 was not sent: there is no command "\/": /),
+    ]);
+  });
+
+  it("show one round trip for each ping, however many pongs the server sends", async () => {
+    const plain = await servePlain((socket) => {
+      // `ws` has answered already.
+      socket.on("ping", (payload: Buffer) => {
+        for (const more of [payload, "2", "x"]) socket.pong(more);
+        socket.close(1000);
+      });
+    });
+    const { code, stderr } = await pipe("/ping\n", plain, "--commands", "--wait", "60");
+    expect([code, stderr.length]).toEqual([0, 3]);
+    expect(stderr[1]).toMatch(/^Pong after /);
+  });
+});
+
 describe("the exit code of sendall connect is", () => {
   it.each([
     ["0 after a close with 1000", "close 1000", 0, "Closed: 1000 as asked"],
@@ -186,12 +317,30 @@ describe("the exit code of sendall connect is", () => {
   it.each([
     ["no URL", [], "connect needs a URL"],
     ["two URLs", ["ws://a", "ws://b"], "connect takes one URL, got 2"],
-    ["a URL that is none", ["server"], 'url: expected a URL, got "server"'],
+    [
+      "an address with a wrong port",
+      ["server:x"],
+      'url: expected a URL, or an address such as localhost:8080/chat, got "server:x"',
+    ],
+    ["a path alone", ["/chat"], 'url: expected a URL, or an address such as localhost:8080/chat, got "/chat"'],
+    ["a URL that is none", ["ws://"], 'url: expected a URL, got "ws://"'],
     ["another scheme", ["ftp://server"], 'url: expected a URL that begins with ws:// or wss://, got "ftp://server"'],
     ["a header without a colon", ["ws://a", "--header", "x"], '--header: expected "name: value", got "x"'],
     ["a header with a bad name", ["ws://a", "--header", "a b: c"], "headers: expected an object of header names"],
     ["a bad protocol", ["ws://a", "--protocol", "a b"], "protocols: expected a token"],
     ["a wait that is no number", ["ws://a", "--wait", "long"], '--wait: expected a number of seconds, got "long"'],
+    ["a file that is not there", ["a", "--ca", "no.pem"], "--ca: cannot read no.pem: ENOENT"],
+    [
+      "a file without certificates",
+      ["a", "--ca", "package.json"],
+      '--ca: expected a file with certificates (PEM), got "package.json"',
+    ],
+    ["two ways to trust", ["a", "--ca", "package.json", "--insecure"], "--insecure: does not go with --ca"],
+    [
+      "trust without TLS",
+      ["ws://a", "--insecure"],
+      '--insecure and --ca: expected an address that begins with wss://, got "ws://a"',
+    ],
     ["an unknown flag", ["ws://a", "--port", "1"], "Unknown option '--port'"],
   ])("2 after %s", async (_case, args, problem) => {
     const { code, stdout, stderr } = await run(...args).ended;
@@ -204,7 +353,7 @@ describe("the exit code of sendall connect is", () => {
   });
 });
 
-async function servePlain(onConnection: (socket: WebSocket) => void): Promise<string> {
+async function servePlain(onConnection: (socket: WebSocket, request: IncomingMessage) => void): Promise<string> {
   const plain = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(plain, "listening");
   plain.on("connection", onConnection);
@@ -331,8 +480,9 @@ describe("the help of sendall connect", () => {
   it("names every option and exit code, and sendall --help tells of it", async () => {
     const { code, stdout, stderr } = await run("--help").ended;
     expect([code, stderr, stdout[0]]).toEqual([0, [], "Usage: sendall connect <url> [options]"]);
-    for (const flag of ["--json", "--binary", "--protocol", "--header", "--wait", "--help"])
+    for (const flag of ["--json", "--binary", "--protocol", "--header", "--insecure", "--ca", "--commands", "--wait"])
       expect(stdout.join("\n")).toContain(flag);
+    for (const command of ["/ping", "/close", "/help", "//"]) expect(stdout.join("\n")).toContain(`  ${command}`);
     expect((await start("dist/cli.js", ["--help"]).ended).stdout.at(-1)).toContain("sendall connect --help");
   });
 });
@@ -393,5 +543,22 @@ describe.skipIf(!hasTerminals)("sendall connect at a terminal", () => {
     program.stdin?.write("\x04");
     expect((await program.ended).code).toBe(0);
     expect(heard).toEqual(["[1]"]);
+  });
+
+  it("obeys commands: help, the round trip of a ping, a slash to send, and close with a code and a reason", async () => {
+    const program = type(url);
+    await program.stdout.next(/Connected to/);
+    program.stdin?.write("/help\r");
+    await program.stdout.next(/\/close \[code \[reason\]\]/);
+    program.stdin?.write("/ping\r");
+    await program.stdout.next(coloured(90, "Pong after \\d+\\.\\d ms"));
+    program.stdin?.write("/pin\r");
+    await program.stdout.next(coloured(31, 'sendall: this line was not sent: there is no command "/pin"'));
+    program.stdin?.write("//nick ann\r");
+    await program.stdout.next(coloured(32, "/nick ann"));
+    program.stdin?.write("/close 4000 good bye\r");
+    const { code, stdout } = await program.ended;
+    expect(stdout.at(-1)).toMatch(coloured(90, "Closed: 4000 good bye"));
+    expect([code, heard]).toEqual([0, ["/nick ann"]]);
   });
 });

@@ -101,7 +101,7 @@ describe.skipIf(required.skip)("the page to try an example, in Chromium", { time
 
   it.each([
     ["echo", "npx sendall connect ws:"],
-    ["tls", "NODE_TLS_REJECT_UNAUTHORIZED=0 npx sendall connect wss:"],
+    ["tls", "npx sendall connect --insecure wss:"],
   ])("names a command that connects from a shell: %s", async (name, beginning) => {
     await stage.startExample(name);
     const page = await stage.open({ ignoreHTTPSErrors: true });

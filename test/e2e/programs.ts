@@ -115,7 +115,13 @@ const clients = new Set<Client>();
 const holders = new Set<Server>();
 
 // What the shell of whoever runs the tests has set must not reach the programs.
-const CLEAN = { PORT: undefined, HOST: undefined, NODE_OPTIONS: undefined, ...asksForColours() };
+const CLEAN = {
+  PORT: undefined,
+  HOST: undefined,
+  NODE_OPTIONS: undefined,
+  SENDALL_LOG_FORMAT: undefined,
+  ...asksForColours(),
+};
 
 /** What Node asks, beside the name of the terminal, whether it has colours. */
 function asksForColours(): Record<string, undefined> {

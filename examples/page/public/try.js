@@ -28,9 +28,9 @@ $("say").addEventListener("submit", (event) => {
 });
 
 // The certificate of an example is signed by nobody, so a client in a shell has to be told not to ask.
-const trust = protocol === "https:" ? "NODE_TLS_REJECT_UNAUTHORIZED=0 " : "";
+const trust = protocol === "https:" ? "--insecure " : "";
 // A shell would split an address at its "&".
 const address = search === "" ? socketAddress() : `"${socketAddress(search)}"`;
-$("command").textContent = `${trust}npx sendall connect ${address}`;
+$("command").textContent = `npx sendall connect ${trust}${address}`;
 
 socket.open(search);

@@ -1,34 +1,32 @@
 /**
- * Loads the handler file of `sendall serve`, and explains an error in the user's code in a single sentence with file and line.
+ * Loads the file of `sendall serve`, and explains an error in the user's code in a single sentence with file and line.
  * The command loads the file once; every message of the command about the user's code goes through `explain`.
  */
 import { spawnSync } from "node:child_process";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { SendallError } from "../api/errors.js";
-import type { Handler } from "../api/handler.js";
-import { HANDLER_SHAPES, isHandler } from "../options/server-kinds.js";
-import { show } from "../runtime/show.js";
 import { isError, messageOf, readProperty } from "../runtime/thrown.js";
 import { reportFiles } from "./watch.js";
 
 /** The folder of Sendall's own code, which `explain` does not blame. */
 const OUR_FOLDER = new URL("..", import.meta.url).href;
 
-/** Throws `BAD_HANDLER` if the file cannot be loaded, or does not export a handler. */
-export async function loadHandler(file: string): Promise<Handler> {
+/** What a file exports by default is for `file-options.ts` to read. */
+export interface LoadedModule {
+  readonly default?: unknown;
+}
+
+/** Throws `BAD_HANDLER` if the file cannot be loaded. */
+export async function loadFile(file: string): Promise<LoadedModule> {
   const { href } = pathToFileURL(resolve(file));
-  let module: { readonly default?: unknown };
   try {
-    module = await import(href);
+    return await import(href);
   } catch (error) {
     const place = placeOf(error) ?? placeOfSyntaxError(error, href);
     reportFiles([resolve(file), ...(place === undefined ? [] : [place.path])]);
     throw new SendallError("BAD_HANDLER", `cannot load ${file}: ${explain(error, place)}`, { cause: error });
   }
-  if (isHandler(module.default)) return module.default;
-  const found = "default" in module ? show(module.default) : "no default export";
-  throw new SendallError("BAD_HANDLER", `${file} exports no handler: expected ${HANDLER_SHAPES}, got ${found}`);
 }
 
 /** A line in the user's code. */
