@@ -327,7 +327,7 @@ describe("the exit code of sendall connect is", () => {
     ["another scheme", ["ftp://server"], 'url: expected a URL that begins with ws:// or wss://, got "ftp://server"'],
     ["a header without a colon", ["ws://a", "--header", "x"], '--header: expected "name: value", got "x"'],
     ["a header with a bad name", ["ws://a", "--header", "a b: c"], "headers: expected an object of header names"],
-    ["a bad protocol", ["ws://a", "--protocol", "a b"], "protocols: expected a token"],
+    ["a bad protocol", ["ws://a", "--protocol", "a b"], "protocols: expected the name of a subprotocol, a token"],
     ["a wait that is no number", ["ws://a", "--wait", "long"], '--wait: expected a number of seconds, got "long"'],
     ["a file that is not there", ["a", "--ca", "no.pem"], "--ca: cannot read no.pem: ENOENT"],
     [
