@@ -34,7 +34,6 @@ export class LiveConnection
 {
   /** A read-only property of each object: bytecode of a getter would run for every message that a handler sends. */
   declare readonly id: ConnectionId;
-  readonly home: object;
   readonly outbox: Sender;
   readonly receiver: Receiver;
   /**
@@ -66,7 +65,6 @@ export class LiveConnection
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#data = accepted.data ?? NO_DATA;
     this.#openedAt = parts.clock.now();
-    this.home = parts.bus;
     this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
     this.#queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
     // No closures here, and shared state is in `parts`: each of these objects exists for every silent connection.

@@ -74,7 +74,11 @@ export class Receiver implements TransportListener {
     this.heardAt = turn.time();
     this.hasHeard = true;
     this.onMessage?.();
-    if (mirror.isOn) mirror.show(this, { type: "message", data, bytes });
+    if (mirror.isOn) {
+      mirror.show(this, { type: "message", data, bytes });
+      // An inspector may have closed the connection.
+      if (this.#isStopped) return;
+    }
     counters.received.messages++;
     counters.received.bytes += bytes;
     const connection = this.#connection;
@@ -106,9 +110,9 @@ export class Receiver implements TransportListener {
 
   failed(error: Error): void {
     this.#connection.ending.onTransportFailed(error);
-    if (this.#isStopped || this.#hasFailed) return;
+    if (this.#hasFailed) return;
     this.#hasFailed = true;
-    this.#runGuarded({ type: "failed", error }, () =>
+    this.#runUnlessStopped({ type: "failed", error }, () =>
       this.#postFrozen({ type: "error", connection: this.#connection, error }),
     );
   }
@@ -123,8 +127,7 @@ export class Receiver implements TransportListener {
 
   /** The peer has sent no message for the duration given to `connection.idle`. */
   postIdle(): void {
-    if (!this.#isStopped)
-      this.#runGuarded({ type: "idle" }, () => this.#postFrozen({ type: "idle", connection: this.#connection }));
+    this.#runUnlessStopped({ type: "idle" }, () => this.#postFrozen({ type: "idle", connection: this.#connection }));
   }
 
   stop(): void {
@@ -148,7 +151,15 @@ export class Receiver implements TransportListener {
     const connection = this.#connection;
     // Copied, since the transport reuses the bytes afterwards.
     const event: MailboxEvent = { type, connection, data: Buffer.from(data) };
-    this.#runGuarded(event, () => this.#post(event, data.length));
+    this.#runUnlessStopped(event, () => this.#post(event, data.length));
+  }
+
+  /** An inspector is called between both checks, and may close the connection. */
+  #runUnlessStopped(shown: ShownEvent | MailboxEvent, step: () => void): void {
+    if (this.#isStopped) return;
+    this.#runGuarded(shown, () => {
+      if (!this.#isStopped) step();
+    });
   }
 
   #runGuarded(shown: ShownEvent | MailboxEvent, step: () => void): void {

@@ -43,8 +43,9 @@ class InspectedServer implements Inspection {
     this.root = actor;
     const [inspect, get, getAll] = [system.inspect.bind(system), system.get.bind(system), system.getAll.bind(system)];
     system.inspect = (inspector) => {
+      const guarded = guardInspector(inspector, failed);
       if (this.#inspectors.size === 0) this.#notify(true);
-      return this.#add(guardInspector(inspector, failed), inspect);
+      return this.#add(guarded, inspect);
     };
     system.get = (id) => get(id) ?? this.#find(String(id));
     system.getAll = () => Object.assign({}, ...this.#systems.map((included) => included.getAll()), getAll());

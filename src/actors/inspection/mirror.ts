@@ -105,7 +105,9 @@ export class RouteMirror {
 
   /** Shows the object as failed. */
   crash(object: object, error: unknown): void {
-    this.#actors.get(object)?.send({ type: "crashed", error } satisfies Crashed);
+    const actor = this.#actors.get(object);
+    this.#actors.delete(object);
+    actor?.send({ type: "crashed", error } satisfies Crashed);
   }
 
   /** Shows the objects as stopped. */

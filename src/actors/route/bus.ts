@@ -174,7 +174,8 @@ export class RouteBus implements Bus, LocalBus {
   find(ref: ConnectionRef): Member | undefined {
     if (typeof ref !== "string" && typeof ref?.id !== "string")
       throw new SendallError("BAD_DATA", `connection: expected a connection or its id, got ${show(ref)}`);
-    return this.#parts.registry.find(ref);
+    // The map itself: each reply comes here.
+    return this.#parts.registry.byId.get(typeof ref === "string" ? ref : ref.id);
   }
 
   /** The id of an addressee. Checked now: thrown from an alarm, the error would have no caller, and would end the process. */
@@ -203,8 +204,7 @@ export class RouteBus implements Bus, LocalBus {
   #sendTo(data: Data, to: ConnectionRef, anyRoute: boolean): Receipt {
     const { encode, counters, remoteBus } = this.#parts;
     const frame = encode(data);
-    // A reply goes to an object of ours: skip the look-up in the registry.
-    const member = this.#isOwn(to) ? to : this.find(to);
+    const member = this.find(to);
     if (member !== undefined) return withForwarded(this.#offerTo(frame, member), remoteBus && 0);
     const id = idOf(to);
     if (remoteBus?.isRemote(id)) return { ...NO_TARGET, forwarded: remoteBus.unicast(frame, id, anyRoute) };
@@ -212,16 +212,11 @@ export class RouteBus implements Bus, LocalBus {
     return withForwarded(receiptOf("dead"), remoteBus && 0);
   }
 
-  /** Tells a connection of this bus from a look-alike made by a program. */
-  #isOwn(ref: ConnectionRef): ref is Member & ConnectionRef {
-    return typeof ref === "object" && ref !== null && "home" in ref && ref.home === this;
-  }
-
   #offerTo(frame: Frame, member: Member): Receipt {
-    const outcome = member.outbox.offer(frame);
     const { counters } = this.#parts;
+    counters.sent.frames++;
+    const outcome = member.outbox.offer(frame);
     if (outcome === "dead") counters.deadLetters++;
-    else counters.sent.frames++;
     return this.#logged(frame, receiptOf(outcome));
   }
 

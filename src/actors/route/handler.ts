@@ -109,7 +109,8 @@ export class HandlerActor implements Runnable {
         this.#handle(posted);
       } catch (error) {
         this.#parts.onCrash(error);
-        return "idle";
+        // What waits is still handled: each crash costs one event.
+        return "more";
       }
     }
     return "more";

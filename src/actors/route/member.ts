@@ -14,8 +14,6 @@ export interface Outbox {
 }
 
 export interface Member extends Connection {
-  /** The bus of the member. */
-  readonly home: object;
   /** The connection is open and the handler has seen `open`: no message arrives before the handler could greet the peer. */
   readonly isTarget: boolean;
   readonly outbox: Outbox;

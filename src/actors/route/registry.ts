@@ -11,7 +11,8 @@ export interface Registered {
 }
 
 export class Registry<M extends Registered> {
-  readonly #byId = new Map<string, M>();
+  /** Filled and emptied by the registry alone. */
+  readonly byId: Map<string, M> = new Map();
   readonly #rooms = new Map<string, Set<M>>();
   readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
@@ -21,7 +22,7 @@ export class Registry<M extends Registered> {
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.byId.size;
   }
 
   get roomCount(): number {
@@ -29,22 +30,22 @@ export class Registry<M extends Registered> {
   }
 
   add(member: M): void {
-    this.#byId.set(member.id, member);
-    if (this.#byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
+    this.byId.set(member.id, member);
+    if (this.byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
   }
 
   /** Removes a member, also from `rooms`. */
   remove(member: M, rooms: Iterable<string>): void {
-    if (this.#byId.delete(member.id) && this.#byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
+    if (this.byId.delete(member.id) && this.byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
   }
 
   find(ref: ConnectionRef): M | undefined {
-    return this.#byId.get(typeof ref === "string" ? ref : ref.id);
+    return this.byId.get(typeof ref === "string" ? ref : ref.id);
   }
 
   all(): Iterable<M> {
-    return this.#byId.values();
+    return this.byId.values();
   }
 
   join(member: M, room: string): void {

@@ -28,7 +28,6 @@ export class Subscription implements Subscriber, Outbox {
   readonly queue: ConnectionQueue;
   readonly leakOwner: ReleasableOwner<Subscription>;
   data: ConnectionData;
-  readonly home: object;
   readonly #openedAt: number;
   readonly #socket: Member;
   readonly #channel: SubscribedChannel;
@@ -50,7 +49,6 @@ export class Subscription implements Subscriber, Outbox {
     Object.defineProperty(this, "id", { value: channel.host.newId(), enumerable: true });
     this.#openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
-    this.home = channel.bus;
     this.queue = channel.createQueue(this);
     this.leakOwner = new ReleasableOwner<Subscription>(this, channel.host.clock, channel.host.leaked);
   }

@@ -322,3 +322,42 @@ async function opened(): Promise<{ server: HandStage["server"]; connect: () => R
   const stage = await HandStage.open({ heartbeat: false, routes: { "/a": { handler() {} } } });
   return { server: stage.server, connect: () => stage.connect("/a") };
 }
+
+describe("a copy or a proxy of a connection", () => {
+  const copies: readonly [what: string, copy: (connection: Connection) => Connection][] = [
+    ["a spread copy", (connection) => ({ ...connection, id: connection.id })],
+    ["a proxy", (connection) => new Proxy(connection, {})],
+    ["an object that inherits from the connection", (connection) => Object.create(connection)],
+  ];
+
+  test.each(copies)("stands for the connection of its id, on a route and in a channel: %s", async (_what, copy) => {
+    const answer = (event: ServerEvent, bus: Bus): void => {
+      if (event.type === "message") bus.unicast(event.text, copy(event.connection));
+    };
+    await using runtime = createTestRuntime({
+      routes: { "/plain": { handler: answer }, "/many": { handler: channels({ news: answer }) } },
+    });
+    const [plain, many] = [await runtime.connect({ path: "/plain" }), await runtime.connect({ path: "/many" })];
+    plain.send("hi");
+    many.send("sub,news");
+    many.send("msg,news,hi");
+    await runtime.settle();
+    expect([plain.take(), many.take()]).toEqual([["hi"], ["msg,news,hi"]]);
+    expect(runtime.server.stats().failures).toEqual([]);
+  });
+
+  test("with the id of another connection stands for the other", async () => {
+    const opened: Connection[] = [];
+    await using runtime = createTestRuntime({
+      handler(event) {
+        if (event.type === "open") opened.push(event.connection);
+      },
+    });
+    const [ann, bob] = [await runtime.connect(), await runtime.connect()];
+    const [first] = opened;
+    if (first === undefined) throw new Error("no connection has opened");
+    runtime.server.unicast("for bob", { ...first, id: bob.id });
+    await runtime.settle();
+    expect([ann.take(), bob.take()]).toEqual([[], ["for bob"]]);
+  });
+});

@@ -40,3 +40,20 @@ test("the tree is the server, its routes, and under each its handler, receivers 
   expect(started.sort()).toEqual([`receiver:${client.id}`, `sender:${client.id}`]);
   expect(actor.getSnapshot().value).toBe("listening");
 });
+
+test("an inspector that closes a connection at its message keeps that message from the handler", async () => {
+  const seen: string[] = [];
+  await using runtime = createTestRuntime({
+    handler(event) {
+      seen.push(event.type);
+    },
+  });
+  const client = await runtime.connect();
+  runtime.server.actor.system.inspect((event: InspectionEvent) => {
+    if (event.type === "@xstate.event" && event.event.type === "message")
+      for (const connection of runtime.server.connections()) connection.close();
+  });
+  client.send("too late");
+  await runtime.settle();
+  expect(seen).toEqual(["open", "closed"]);
+});
