@@ -19,6 +19,7 @@ import { HEARTBEAT } from "./heartbeat.js";
 import { Liveness, type LivenessOwner } from "./liveness.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
 import { ConnectionFacts } from "./request-facts.js";
+import { RoomNames } from "./room-names.js";
 import { Sender, type SenderOwner } from "./sender.js";
 
 type Parts = ConnectionParts<LiveConnection>;
@@ -48,7 +49,7 @@ export class LiveConnection
   readonly #releasePlace: Release;
   readonly #openedAt: number;
   #data: unknown;
-  #rooms: Set<string> | undefined;
+  #rooms: RoomNames | undefined;
   #abort: AbortController | undefined;
   #ending: ConnectionEnd | undefined;
   #isAnnounced = false;
@@ -106,7 +107,7 @@ export class LiveConnection
     return this.#isAnnounced && this.outbox.isOpen;
   }
   get rooms(): ReadonlySet<string> {
-    this.#rooms ??= new Set();
+    this.#rooms ??= new RoomNames();
     return this.#rooms;
   }
   get ending(): ConnectionEnd {
@@ -167,14 +168,14 @@ export class LiveConnection
     const { settings, population } = this.#parts;
     if (!this.isOpen || this.rooms.has(room) || this.rooms.size >= settings.maxRoomsPerConnection) return false;
     const name = ownName(room);
-    this.#rooms?.add(name);
+    this.#rooms?.register(name);
     population.join(this, name);
     return true;
   }
 
   leave(room: string): boolean {
     checkRoom(room);
-    if (!this.isOpen || !this.#rooms?.delete(room)) return false;
+    if (!this.isOpen || !this.#rooms?.unregister(room)) return false;
     this.#parts.population.leave(this, room);
     return true;
   }
@@ -216,7 +217,7 @@ export class LiveConnection
 
   onClosedHandled(): void {
     this.leakOwner.release();
-    this.#rooms?.clear();
+    this.#rooms?.unregisterAll();
     const { mirror, population } = this.#parts;
     mirror.stop(this.receiver, this.outbox);
     population.unregister(this);

@@ -4,6 +4,7 @@
  */
 import type { PeerCertificate } from "node:tls";
 import { IdleAlarm } from "../../actors/connection/idle-alarm.js";
+import { RoomNames } from "../../actors/connection/room-names.js";
 import { LOST_INFO } from "../../actors/route/bus.js";
 import { checkDuration, checkRoom, ownName } from "../../actors/route/checks.js";
 import type { ConnectionQueue } from "../../actors/route/connection-queue.js";
@@ -32,7 +33,7 @@ export class Subscription implements Subscriber, Outbox {
   readonly #socket: Member;
   readonly #channel: SubscribedChannel;
   readonly #onSubscriptionClosed: () => void;
-  readonly #rooms = new Set<string>();
+  readonly #rooms = new RoomNames();
   #abort: AbortController | undefined;
   #alarm: IdleAlarm | undefined;
   /** Called once: when the waiting events are handled, or when the subscription is unregistered. */
@@ -157,14 +158,14 @@ export class Subscription implements Subscriber, Outbox {
     const { maxRoomsPerConnection } = this.#channel.host.settings;
     if (!this.isOpen || this.#rooms.has(room) || this.#rooms.size >= maxRoomsPerConnection) return false;
     const name = ownName(room);
-    this.#rooms.add(name);
+    this.#rooms.register(name);
     this.#channel.registry.join(this, name);
     return true;
   }
 
   leave(room: string): boolean {
     checkRoom(room);
-    if (!this.isOpen || !this.#rooms.delete(room)) return false;
+    if (!this.isOpen || !this.#rooms.unregister(room)) return false;
     this.#channel.registry.leave(this, room);
     return true;
   }
@@ -260,7 +261,7 @@ export class Subscription implements Subscriber, Outbox {
 
   onClosedHandled(): void {
     this.leakOwner.release();
-    this.#rooms.clear();
+    this.#rooms.unregisterAll();
   }
 
   /** A peer is not silent while any channel has paused its socket, or while messages of the socket wait. */
