@@ -1,7 +1,7 @@
 /** Reads the options of `server.close`. */
 import { type CloseReason, checkCloseCode, cutReason, GOING_AWAY } from "../api/close-codes.js";
 import type { CloseOptions } from "../api/options.js";
-import { checkNames, checkOptionsObject, readSettings } from "../options/read-options.js";
+import { checkNames, checkOptionsObject, readSettings, refuseOption } from "../options/read-options.js";
 
 const closeTable = {
   drainMs: { kind: "ms", min: 0, default: 5_000 },
@@ -13,6 +13,12 @@ const closeTable = {
 /** Checks the options of `server.close`; throws `BAD_OPTION` or `BAD_CLOSE_CODE`. */
 export function readCloseOptions(options: CloseOptions): CloseReason & { readonly drainMs: number } {
   checkOptionsObject(options);
+  // The bus has a `close` for connections, and the server has the other verbs of the bus.
+  if ("id" in options)
+    refuseOption(
+      "options",
+      "expected { drainMs, code, reason }, got a connection: connection.close(code, reason) closes a connection",
+    );
   checkNames({ options }, closeTable);
   const { drainMs, code, reason } = readSettings<CloseOptions, typeof closeTable>(closeTable, { options });
   checkCloseCode(code);

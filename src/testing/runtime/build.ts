@@ -1,6 +1,6 @@
 /** Makes the runtimes of tests (`create.ts`) and of explored runs (`explore/play.ts`) from the same options. */
 import type { ServeOptions } from "../../api/serve-options.js";
-import { readSettings } from "../../options/read-options.js";
+import { checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { TestRuntimeOptions } from "./contracts.js";
 import type { RuntimeEnvironment } from "./environment.js";
 import { LiveRuntime } from "./live.js";
@@ -19,6 +19,7 @@ export function buildRuntime<D, S, R, T>(
   preset: number,
   environment: RuntimeEnvironment,
 ): LiveRuntime<D> {
+  checkOptionsObject(options);
   const { seed, failures } = readSettings<OwnOptions, typeof runtimeTable>(runtimeTable, { options });
   const { seed: _seed, failures: _failures, ...serverOptions } = options;
   const settings = { throws: failures === "throw", seed: seed ?? preset, ownOptions: runtimeTable };

@@ -682,4 +682,14 @@ describe("the options of close", () => {
   test("cut the reason to what a close frame holds", () => {
     expect(readCloseOptions({ reason: "x".repeat(200) }).reason).toBe("x".repeat(123));
   });
+
+  test("of close refuse a connection, with the verb that closes a connection", () => {
+    const options: object = { id: "c1" };
+    expect(() => readCloseOptions(options)).toThrow(
+      expect.objectContaining({
+        code: "BAD_OPTION",
+        message: expect.stringContaining("connection.close(code, reason)"),
+      }),
+    );
+  });
 });

@@ -532,3 +532,12 @@ test("a logger of the test gets what the server logs", async () => {
   expect(logger.at("info")[0]).toEqual(["listening", { url: "ws://memory:0/" }]);
   expect(logger.at("debug")[0]?.[0]).toBe("event");
 });
+
+test.each([undefined, null, "handler", () => {}])(
+  "a runtime whose options are %j is refused with BAD_OPTION",
+  (options) => {
+    expect(() => createTestRuntime(options as never)).toThrow(
+      expect.objectContaining({ code: "BAD_OPTION", option: "options" }),
+    );
+  },
+);
