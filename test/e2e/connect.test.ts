@@ -222,7 +222,7 @@ describe("sendall connect to a server with TLS", () => {
         1,
         [
           expect.stringMatching(
-            /^sendall: cannot connect to wss:.* certificate .*\(--ca <file> names .*, --insecure accepts any certificate\)$/,
+            /^sendall: cannot connect to wss:.* certificate\b.*\(--ca <file> names .*, --insecure accepts any certificate\)$/,
           ),
         ],
       ]);
