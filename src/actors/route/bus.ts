@@ -174,7 +174,7 @@ export class RouteBus implements Bus, LocalBus {
   find(ref: ConnectionRef): Member | undefined {
     if (typeof ref !== "string" && typeof ref?.id !== "string")
       throw new SendallError("BAD_DATA", `connection: expected a connection or its id, got ${show(ref)}`);
-    // The map itself: each reply comes here.
+    // Reads the map without a call of the registry, since each reply comes here.
     return this.#parts.registry.byId.get(typeof ref === "string" ? ref : ref.id);
   }
 

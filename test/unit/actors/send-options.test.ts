@@ -1,5 +1,5 @@
 /** The options of a send, on every verb that takes some: whatever is not understood reaches no connection. */
-import { type Bus, channels, perConnection, type RoomOption } from "sendall";
+import { type Bus, channels, noreply, perConnection, type RoomOption } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 
@@ -20,7 +20,7 @@ async function everyVerb(): Promise<{ verbs: Record<string, Verb>; received: () 
           init(_connection, bus) {
             buses["bus of a connection"] = bus;
           },
-          handle: (_message, state) => ({ noreply: state }) as never,
+          handle: (_message, state) => noreply(state),
         }),
       },
       "/many": {
