@@ -6,12 +6,17 @@
 
 export { SendallError, type SendallErrorCode } from "./api/errors.js";
 export type { Channel } from "./client/channels.js";
+export type { ClientEvents } from "./client/callbacks.js";
 export type { Client } from "./client/client.js";
 export { connect } from "./client/connect.js";
-export type { ClientActor, ClientContext, ClientEvent, ClientSnapshot, ClientState } from "./client/machine.js";
+export type { ClientState } from "./client/machine.js";
 export type {
   ChannelOptions,
+  ClientAddress,
   ClientClosing,
+  ClientHeaders,
+  ClientOpening,
+  ClientStatus,
   ClientData,
   ConnectOptions,
   OfflineOptions,

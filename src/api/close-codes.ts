@@ -59,7 +59,7 @@ const protocolErrors: Readonly<Record<string, number>> = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
   WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
   WS_ERR_INVALID_UTF8: 1007,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: TOO_MANY_PARTS.code,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
 };
 const PROTOCOL_ERROR = 1002;
 const INVALID_PAYLOAD = 1007;
@@ -98,13 +98,11 @@ export const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason, at a character, to the length that fits into a close frame. */
 export function cutReason(reason: string): string {
-  const text = String(reason);
-  const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= MAX_REASON_BYTES) return text;
-  let end = MAX_REASON_BYTES;
-  // A byte of the form 10xxxxxx continues a character: step back to the character's first byte.
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, end));
+  const encoder = new TextEncoder();
+  // No character takes less than a byte, so the part holds the whole of the cut reason.
+  const characters = [...String(reason).slice(0, MAX_REASON_BYTES + 1)];
+  while (encoder.encode(characters.join("")).length > MAX_REASON_BYTES) characters.pop();
+  return characters.join("");
 }
 
 /** Throws `BAD_CLOSE_CODE` unless a browser lets a page send the code: a client accepts the same codes in browsers and in Node. */
@@ -113,43 +111,39 @@ export function checkClientCloseCode(code: unknown): asserts code is number {
     throw new SendallError("BAD_CLOSE_CODE", `close code: a client may send 1000 or 3000-4999, got ${show(code)}`);
 }
 
-/** What a close code says to a client. */
-interface CloseMeaning {
-  readonly text: string;
-  /** Connecting again would end in the same way: a client that gets the code stays away. */
-  readonly isFinal: boolean;
-}
-
 /**
- * The registered codes (RFC 6455 section 7.4.1 and IANA's registry). A client stays away if the server is done with the client, does
- * not want it, or cannot take what the client sends. A client comes back if the code is about the server itself, or if there was no
+ * The registered codes (RFC 6455 section 7.4.1 and IANA's registry) after which a client stays away: the server is done with the client,
+ * does not want it, or cannot take what the client sends. A client comes back if the code is about the server itself, or if there was no
  * code. Codes that are not listed here are the application's own: a client comes back after such a code, since only the application
  * knows better.
  */
-const meanings: Readonly<Record<number, CloseMeaning>> = {
-  1000: { text: "normal closure", isFinal: true },
-  1001: { text: "going away", isFinal: false },
-  1002: { text: "protocol error", isFinal: true },
-  1003: { text: "unsupported data", isFinal: true },
-  1005: { text: "no code", isFinal: false },
-  1006: { text: "no close frame", isFinal: false },
-  1007: { text: "invalid payload", isFinal: true },
-  1008: { text: "policy violation", isFinal: true },
-  1009: { text: "message too big", isFinal: true },
-  1010: { text: "extension required", isFinal: true },
-  1011: { text: "internal error", isFinal: false },
-  1012: { text: "service restart", isFinal: false },
-  1013: { text: "try again later", isFinal: false },
-  1014: { text: "bad gateway", isFinal: false },
-  3000: { text: "unauthorized", isFinal: true },
-  3003: { text: "forbidden", isFinal: true },
-  3008: { text: "timeout", isFinal: false },
-};
+const FINAL_CODES: readonly number[] = [1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 3003];
 
 /** Whether a client stays away after a close with this code. */
 export function isFinalCode(code: number): boolean {
-  return meanings[code]?.isFinal ?? false;
+  return FINAL_CODES.includes(code);
 }
+
+/** The registered codes in words. */
+const texts: Readonly<Record<number, string>> = {
+  1000: "normal closure",
+  1001: "going away",
+  1002: "protocol error",
+  1003: "unsupported data",
+  1005: "no code",
+  1006: "no close frame",
+  1007: "invalid payload",
+  1008: "policy violation",
+  1009: "message too big",
+  1010: "extension required",
+  1011: "internal error",
+  1012: "service restart",
+  1013: "try again later",
+  1014: "bad gateway",
+  3000: "unauthorized",
+  3003: "forbidden",
+  3008: "timeout",
+};
 
 /** Whether a close with this code is an ordinary end, not a failure. */
 export function isNormalEnd(code: number): boolean {
@@ -158,7 +152,7 @@ export function isNormalEnd(code: number): boolean {
 
 /** A registered close code in words; `""` for an application's own code. */
 export function closeCodeText(code: number): string {
-  return meanings[code]?.text ?? "";
+  return texts[code] ?? "";
 }
 
 /** HTTP statuses that blame the moment, not the request (RFC 9110, 8470, 6585). */

@@ -83,10 +83,9 @@ export class SendallError extends Error {
 
   /** Made by Sendall; a program has no need to. */
   constructor(code: SendallErrorCode, message: string, details: SendallErrorDetails = {}) {
-    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    // `Error` takes the cause, if there is one.
+    super(message, details);
     this.code = code;
-    if (details.option !== undefined) this.option = details.option;
-    if (details.status !== undefined) this.status = details.status;
-    if (details.body !== undefined) this.body = details.body;
+    Object.assign(this, details);
   }
 }

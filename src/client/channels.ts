@@ -8,13 +8,15 @@ import { ABNORMAL, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import { MAX_NAME_LENGTH } from "../api/names.js";
 import { show } from "../runtime/show.js";
+import { type ClientClock, checkData, toMessage } from "./arguments.js";
 import { Callbacks } from "./callbacks.js";
-import type { ClientClock, ClientState } from "./machine.js";
-import { isMarkerAnswer, isRefusal, readMultiplexed, writeMessage } from "./multiplex.js";
+import type { ClientState } from "./machine.js";
+import { CROSSED, NOT_SUBSCRIBED, readMultiplexed, writeMessage } from "./multiplex.js";
 import { OpenedPromise } from "./opened-promise.js";
-import { type ChannelOptions, type ClientClosing, type ClientData, checkData } from "./options.js";
+import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import type { Message } from "./socket.js";
+import { soon } from "./soon.js";
 import { SyncMarkers } from "./sync-markers.js";
 
 /** A named conversation over a client's socket. */
@@ -41,43 +43,44 @@ export interface Channel {
 /** The part of a client that the client's channels use. */
 export interface ChannelHost {
   readonly state: ClientState;
+  /** How the present connection began. */
+  readonly opening: ClientOpening;
   readonly clock: ClientClock;
   /** Hands a message to the socket at once. @returns `false` if no open socket takes the message */
   write(data: string): boolean;
   /** Hands a message to the socket, or keeps the message for the channel until a socket is open. */
-  send(data: Message, owner: Channel): boolean;
-  /** Discards the messages kept for the channel. */
-  cancel(owner: Channel): void;
+  send(message: Message, data: ClientData, owner: Channel): boolean;
+  /** Discards the messages kept for the channel. @returns what the program gave to `send` */
+  cancel(owner: Channel): readonly ClientData[];
 }
 
-const ENDED: ClientClosing = { ...NORMAL, wasClean: true, willRetry: false };
+/** How a channel ended; the channel adds what was not sent. */
+type Ending = Omit<ClientClosing, "unsent">;
+
+const ENDED: Ending = { ...NORMAL, wasClean: true, willRetry: false, uncertain: [] };
+/** The end of a channel that was refused, or opened on a closed client. */
+const REFUSED: Ending = { ...ENDED, code: ABNORMAL, wasClean: false };
+
+/** The life of a channel: each connection takes it from the first stage to the third, and `closed` is the last. */
+type Stage = "idle" | "subscribed" | "announced" | "closed";
 
 class ClientChannel implements Channel {
   readonly name: string;
   readonly #host: ChannelHost;
-  readonly #options: ChannelOptions;
   readonly #callbacks: Callbacks;
   readonly #opened = new OpenedPromise();
   readonly #onUnregistered: (isServerTold: boolean) => void;
-  /** Whether `sub` went out over the present connection, or over the last. */
-  #isSubscribed = false;
-  #isAnnounced = false;
-  #isClosed = false;
+  #stage: Stage = "idle";
 
-  constructor(
-    name: string,
-    options: ChannelOptions,
-    parts: { host: ChannelHost; fallback: (error: Error) => void; onUnregistered: (isServerTold: boolean) => void },
-  ) {
+  constructor(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: (isServerTold: boolean) => void) {
     this.name = name;
-    this.#options = options;
-    this.#host = parts.host;
-    this.#onUnregistered = parts.onUnregistered;
-    this.#callbacks = new Callbacks(options.onError, parts.fallback);
+    this.#host = host;
+    this.#callbacks = callbacks;
+    this.#onUnregistered = onUnregistered;
   }
 
   get state(): ClientState {
-    return this.#isClosed ? "closed" : this.#host.state;
+    return this.#stage === "closed" ? "closed" : this.#host.state;
   }
 
   get opened(): Promise<void> {
@@ -85,69 +88,55 @@ class ClientChannel implements Channel {
   }
 
   send(data: ClientData): boolean {
-    const message = writeMessage(this.name, checkData(data));
-    return !this.#isClosed && this.#host.send(message, this);
+    const own = checkData(data);
+    return this.#stage !== "closed" && this.#host.send(writeMessage(this.name, toMessage(own)), own, this);
   }
 
   close(): boolean {
-    if (this.#isClosed) return false;
-    this.#unregister(this.#host.write(`uns,${this.name}`));
-    queueMicrotask(() => this.#callbacks.run("onClose", this.#options.onClose, ENDED));
+    if (this.#stage === "closed") return false;
+    const unsent = this.#unregister(this.#host.write(`uns,${this.name}`));
+    soon(() => this.#callbacks.emit("close", { ...ENDED, unsent }));
     return true;
   }
 
   subscribe(): void {
-    if (!this.#isClosed) this.#isSubscribed = this.#host.write(`sub,${this.name}`);
+    if (this.#stage !== "closed") this.#stage = this.#host.write(`sub,${this.name}`) ? "subscribed" : "idle";
   }
 
   /** Calls `onOpen` once for each subscription. */
   announce(): void {
-    if (!this.#isSubscribed || this.#isAnnounced || this.state !== "open") return;
-    this.#isAnnounced = true;
+    if (this.#stage !== "subscribed" || this.state !== "open") return;
+    this.#stage = "announced";
     this.#opened.resolve();
-    this.#callbacks.run("onOpen", this.#options.onOpen);
+    this.#callbacks.emit("open", this.#host.opening);
   }
 
   onMessage(payload: string | Uint8Array): void {
     // `onOpen` must come before the first message, which may follow the subscription at once.
     this.announce();
-    if (!this.#isClosed) this.#callbacks.run("onMessage", this.#options.onMessage, payload);
+    if (this.#stage !== "closed") this.#callbacks.emit("message", payload);
   }
 
   onRefused(reason: string): void {
-    const error = new SendallError("REFUSED", `the channel ${show(this.name)} was refused: ${reason}`, {
-      body: reason,
-    });
-    this.#callbacks.report(error);
-    this.onClosed({ code: ABNORMAL, reason, wasClean: false, willRetry: false });
+    const text = `the channel ${show(this.name)} was refused: ${reason}`;
+    this.#callbacks.emit("error", new SendallError("REFUSED", text, { body: reason }));
+    this.onClosed({ ...REFUSED, reason });
   }
 
   /** Called when the server has ended the channel, or when the client's connection has ended. */
-  onClosed(closing: ClientClosing): void {
-    if (this.#isClosed) return;
-    this.#isAnnounced = false;
-    if (!closing.willRetry) this.#unregister(false);
-    this.#callbacks.run("onClose", this.#options.onClose, closing);
+  onClosed(ending: Ending): void {
+    if (this.#stage === "closed") return;
+    this.#stage = "idle";
+    this.#callbacks.emit("close", { ...ending, unsent: ending.willRetry ? [] : this.#unregister(false) });
   }
 
-  /** @param isServerTold whether `uns` was sent to the server */
-  #unregister(isServerTold: boolean): void {
-    this.#isClosed = true;
-    this.#host.cancel(this);
+  /** @param isServerTold whether `uns` was sent to the server @returns the messages that are not sent */
+  #unregister(isServerTold: boolean): readonly ClientData[] {
+    this.#stage = "closed";
     this.#opened.reject(new SendallError("CLOSED", `the channel ${show(this.name)} ended before it was open`));
     this.#onUnregistered(isServerTold);
+    return this.#host.cancel(this);
   }
-}
-
-/** Checks the name by the rules of the server: without a comma, and of at most {@link MAX_NAME_LENGTH} characters. */
-function checkName(name: unknown): asserts name is string {
-  const isName = typeof name === "string" && name !== "" && !name.includes(",");
-  if (isName && name.length <= MAX_NAME_LENGTH) return;
-  const got = isName ? `one of ${name.length}` : show(name);
-  throw new SendallError(
-    "BAD_CHANNEL",
-    `channel: expected a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, got ${got}`,
-  );
 }
 
 export class ClientChannels {
@@ -164,17 +153,20 @@ export class ClientChannels {
     this.#markers = new SyncMarkers(host.clock, (name) => host.write(`uns,${name}`));
   }
 
+  /** Checks the name by the rules of the server. */
   open(name: string, options: ChannelOptions): Channel {
-    checkName(name);
+    const isName = typeof name === "string" && name !== "" && !name.includes(",");
+    if (!isName || name.length > MAX_NAME_LENGTH)
+      throw new SendallError(
+        "BAD_CHANNEL",
+        `channel: expected a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, got ${isName ? `one of ${name.length}` : show(name)}`,
+      );
     if (this.#open.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
-    const channel = new ClientChannel(name, readChannelOptions(options), {
-      host: this.#host,
-      fallback: this.#fallback,
-      onUnregistered: (isServerTold) => {
-        this.#open.delete(name);
-        this.#closed.add(name);
-        if (isServerTold) this.#markers.onUnsubscribed(name);
-      },
+    const callbacks = new Callbacks(readChannelOptions(options), this.#fallback);
+    const channel = new ClientChannel(name, this.#host, callbacks, (isServerTold) => {
+      this.#open.delete(name);
+      this.#closed.add(name);
+      if (isServerTold) this.#markers.onUnsubscribed(name);
     });
     this.#open.set(name, channel);
     const { state } = this.#host;
@@ -183,15 +175,13 @@ export class ClientChannels {
       channel.subscribe();
     }
     // No callback before `open` returns: the caller does not have the channel yet.
-    if (state === "closing" || state === "closed") queueMicrotask(() => channel.onClosed(OVER));
-    else queueMicrotask(() => channel.announce());
+    soon(() => (state === "closing" || state === "closed" ? channel.onClosed(REFUSED) : channel.announce()));
     return channel;
   }
 
   /** Called for a new connection: every channel subscribes, in the order of creation, before the first message is sent. */
   subscribe(): void {
     this.#closed.clear();
-    this.#markers.clear();
     for (const channel of this.#open.values()) channel.subscribe();
   }
 
@@ -200,25 +190,24 @@ export class ClientChannels {
   }
 
   /** Called when the connection has ended. */
-  onConnectionClosed(closing: ClientClosing): void {
+  onConnectionClosed(ending: Ending): void {
     this.#markers.clear();
-    for (const channel of [...this.#open.values()]) channel.onClosed(closing);
+    for (const channel of [...this.#open.values()]) channel.onClosed(ending);
   }
 
   /** @returns whether the message was for a channel */
   onMessage(data: string | Uint8Array): boolean {
-    if (this.#open.size + this.#closed.size === 0) return false;
-    const message = readMultiplexed(data);
-    if (message === undefined) return false;
-    if (message.verb === "err" && isMarkerAnswer(message) && this.#markers.onAnswered()) return true;
-    const channel = this.#open.get(message.name);
-    if (channel === undefined) return this.#closed.has(message.name);
-    if (message.verb === "msg") channel.onMessage(message.payload);
-    else if (message.verb === "uns") this.#markers.onClosedByServer(channel, () => channel.onClosed(ENDED));
-    else if (isRefusal(message.text)) this.#markers.onClosedByServer(channel, () => channel.onRefused(message.text));
+    const message = this.#open.size + this.#closed.size > 0 && readMultiplexed(data);
+    if (!message) return false;
+    const { verb, name, payload } = message;
+    // A different server may ignore the marker, whose name is empty.
+    if (name === "" && payload === NOT_SUBSCRIBED && this.#markers.onAnswered()) return true;
+    const channel = this.#open.get(name);
+    if (channel === undefined) return this.#closed.has(name);
+    if (payload === undefined) this.#markers.onClosedByServer(channel, () => channel.onClosed(ENDED));
+    else if (verb === "msg,") channel.onMessage(payload);
+    else if (!CROSSED.includes(payload))
+      this.#markers.onClosedByServer(channel, () => channel.onRefused(String(payload)));
     return true;
   }
 }
-
-/** The end of a channel that was opened on a closed client. */
-const OVER: ClientClosing = { code: ABNORMAL, reason: "", wasClean: false, willRetry: false };

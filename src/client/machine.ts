@@ -1,10 +1,10 @@
 /**
- * The state machine of a client. `client.ts` starts an actor of the machine for each `connect`, as `client.actor`; the actor ends when
- * the client is closed. The machine decides when to dial, how long to wait and when to stop trying; bytes and the user's callbacks do
- * not pass through the machine.
+ * The state machine of a client: a pure function from a state and an event to the next state and what the client has to do. `client.ts`
+ * steps the machine; a client's machine ends with `closed`. The machine decides when to dial, how long to wait, when the server counts as
+ * silent and when to stop trying; bytes and the user's callbacks do not pass through the machine.
  *
  * ```
- *                    ┌──────── after the delay ────────┐
+ *                    ┌─── after the delay, or hinted ──┐
  *                    ▼                                 │
  *   start ──▶ connecting ── failed, may retry ──▶ waiting
  *               │  │ │                             ▲   │
@@ -17,50 +17,9 @@
  *      for good └───────▶ closed ◀┘
  * ```
  */
-import { type ActorRef, assign, createActor, type Snapshot, setup } from "xstate";
-import { NORMAL } from "../api/close-codes.js";
 
 /** The state of a client. */
 export type ClientState = "connecting" | "open" | "waiting" | "closing" | "closed";
-
-/**
- * An event in the life of a client: the socket has opened (`opened`) or ended (`ended`), the first message of a connection has come
- * (`heard`), or the user closes the client (`close`).
- */
-export type ClientEvent =
-  | { readonly type: "opened" }
-  | { readonly type: "heard" }
-  | {
-      readonly type: "ended";
-      /** Whether another connection would end in the same way. */
-      readonly isFinal: boolean;
-    }
-  | {
-      readonly type: "close";
-      /** The close code to send (RFC 6455 section 7.4). */
-      readonly code: number;
-      /** The reason to send, of 123 bytes at most. */
-      readonly reason: string;
-    };
-
-/** The context of a client's machine. */
-export interface ClientContext {
-  /** How many retries in a row the client has made without success. */
-  readonly retries: number;
-  /** How long the client waits, or waited last, before it connects again, in milliseconds. */
-  readonly delayMs: number;
-}
-
-/** The snapshot of a client's actor. */
-export type ClientSnapshot = Snapshot<unknown> & {
-  /** The state of the client. */
-  readonly value: ClientState;
-  /** The context of the machine. */
-  readonly context: ClientContext;
-};
-
-/** The actor of a client. */
-export type ClientActor = ActorRef<ClientSnapshot, ClientEvent>;
 
 /** When and how often to connect again. */
 export interface Backoff {
@@ -71,99 +30,177 @@ export interface Backoff {
   readonly attempts: number;
 }
 
-/** The source of a client's timers and random numbers. */
-export interface ClientClock {
-  setTimeout(ring: () => void, ms: number): unknown;
-  clearTimeout(id: unknown): void;
-  /** A random number from 0 up to but not including 1. */
-  random(): number;
+/** The states of a client's machine. */
+export interface Machine {
+  readonly state: ClientState;
+  /** How many retries in a row the client has made without success. */
+  readonly retries: number;
+  /** Multiplies `limitMs`: doubled by a drop for silence, 1 again with a message. */
+  readonly patience: number;
+  /** How long the server of the present connection may be silent, in milliseconds; 0 for ever. */
+  readonly limitMs: number;
+  /** The limit was derived from pings, not announced: the client asks before a drop. */
+  readonly isGuess: boolean;
+  /** How many times in a row the client waits for a sign of life that it has asked for; 0 if it has not asked. */
+  readonly waits: number;
+  /** When the last ping of a plain server came. */
+  readonly pingedAt: number | undefined;
 }
+
+/** An event of the machine; the comment of each says which further properties are set. */
+export type MachineEvent =
+  /** The socket is open, but the welcome of the server has not come. */
+  | { readonly type: "upgraded" }
+  /** The connection is open. @property limitMs the longest silence of the server, as the welcome announces; 0 for none */
+  | { readonly type: "opened"; readonly limitMs: number }
+  /** Anything has come from the server. Only needed while `waits` is above 0. */
+  | { readonly type: "heard" }
+  /** The first message of a connection has come. */
+  | { readonly type: "message" }
+  /** A plain server has sent a ping (RFC 6455 section 5.5.2). */
+  | { readonly type: "pinged"; readonly at: number }
+  /**
+   * The socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
+   */
+  | { readonly type: "ended"; readonly isFinal: boolean; readonly random: number }
+  /** The user closes the client. */
+  | { readonly type: "close" }
+  /** The network or the page is back: a good moment to dial, and to find out whether an open connection lives. */
+  | { readonly type: "hint" }
+  /** The alarm of the state rings. */
+  | { readonly type: "phase" }
+  /**
+   * The alarm for a silent server rings, `lateMs` after its time; negative if the clock was set back.
+   * @property silentMs the time since anything came from the server
+   */
+  | { readonly type: "silence"; readonly lateMs: number; readonly silentMs: number };
 
 /**
- * The machine's control of the current socket. Each `dial` MUST be followed by exactly one `ended`; none of the three methods may send
- * an event to the machine before the method has returned.
+ * What the client has to do after a step. `act` is a method of the current socket; a `dial` MUST be followed by exactly one `ended`.
+ * Each alarm replaces its predecessor. The alarm for a silent server ends with the state `open`, the other with the client.
  */
-export interface SocketControl {
-  dial(): void;
-  /** Starts the close handshake, or cancels dialling. */
-  close(code: number, reason: string): void;
-  /** Cuts the socket, because the peer does not answer. */
-  terminate(): void;
+export interface Effect {
+  readonly act?: "dial" | "ask" | "terminate" | "close";
+  /** After how long the alarm of the state rings. */
+  readonly phaseMs?: number;
+  /** After how long the alarm for a silent server rings. */
+  readonly silenceMs?: number;
 }
 
-/** The dependencies of a machine. */
-export interface MachineParts {
-  readonly socket: SocketControl;
-  readonly clock: ClientClock;
-  /** `false`: never connect again. */
-  readonly reconnect: Backoff | false;
-}
+export type Step = readonly [next: Machine, effect: Effect];
 
 /** The longest time in which a Sendall server accepts a connection: 10 s each for the request, for a free place and for `authorize`. */
-const CONNECT_TIMEOUT_MS = 30_000;
-/** The time that a Sendall server waits for the answer to its close frame. */
-const CLOSE_TIMEOUT_MS = 5_000;
+const CONNECT_MS = 30_000;
+/** How long the welcome may take, which a Sendall server sends together with the response to the upgrade. */
+const WELCOME_MS = 10_000;
+/** How long the answer may take, to a close frame as a Sendall server waits for the answer, and to the question for a sign of life. */
+const ANSWER_MS = 5_000;
+/** Patience grows up to this limit, in milliseconds. */
+const MAX_LIMIT_MS = 600_000;
+/** An alarm that rings later says that the process was held up, and unread bytes may be waiting. */
+const HELD_UP_MS = 1_000;
+/** An alarm that rings later, or as much too early, says that the clock has jumped: the device has slept, or the clock was set. */
+const JUMP_MS = 5_000;
+
+/** The first state of a client, which dials at once. */
+export const START: Step = [
+  { state: "connecting", retries: 0, patience: 1, limitMs: 0, isGuess: false, waits: 0, pingedAt: undefined },
+  { act: "dial", phaseMs: CONNECT_MS },
+];
 
 /** How long to wait after a number of failed retries, in milliseconds. */
 function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, random: number): number {
   return Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * random);
 }
 
-/** Makes and starts the machine of a client, which dials at once. */
-export function startMachine({ socket, clock, reconnect }: MachineParts): ClientActor {
-  const types = { context: {} as ClientContext, events: {} as ClientEvent };
-  const retry = { target: "waiting", guard: "mayRetry", actions: "planRetry" } as const;
-  const machine = setup({
-    types,
-    guards: {
-      mayRetry: ({ context, event }) =>
-        event.type === "ended" && !event.isFinal && reconnect !== false && context.retries < reconnect.attempts,
-    },
-    actions: {
-      dial: () => socket.dial(),
-      terminate: () => socket.terminate(),
-      close: (_, { code, reason }: { code: number; reason: string }) => socket.close(code, reason),
-      planRetry: assign(({ context: { retries } }) => ({
-        retries: retries + 1,
-        delayMs: reconnect === false ? 0 : delayAfter(retries, reconnect, clock.random()),
-      })),
-      // Not run on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
-      resetRetries: assign({ retries: 0 }),
-    },
-    delays: {
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      closeTimeout: CLOSE_TIMEOUT_MS,
-      backoff: ({ context }) => context.delayMs,
-      stableAfter: reconnect === false ? 0 : reconnect.minMs,
-    },
-  }).createMachine({
-    id: "client",
-    context: { retries: 0, delayMs: 0 },
-    initial: "connecting",
-    states: {
-      connecting: {
-        entry: "dial",
-        after: { connectTimeout: { actions: "terminate" } },
-        on: { opened: "open", ended: [retry, "closed"], close: "closing" },
-      },
-      open: {
-        after: { stableAfter: { actions: "resetRetries" } },
-        on: { heard: { actions: "resetRetries" }, ended: [retry, "closed"], close: "closing" },
-      },
-      waiting: {
-        after: { backoff: "connecting" },
-        on: { close: "closing" },
-      },
-      closing: {
-        entry: {
-          type: "close",
-          params: ({ event }) => (event.type === "close" ? event : NORMAL),
-        },
-        after: { closeTimeout: { actions: "terminate" } },
-        on: { ended: "closed" },
-      },
-      closed: { type: "final" },
-    },
-  });
-  return createActor(machine, { id: "client", clock }).start();
+function limitOf({ limitMs, patience }: Machine): number {
+  return Math.max(limitMs, Math.min(limitMs * patience, MAX_LIMIT_MS));
+}
+
+/** After which silence the client drops the connection or, if the limit is a guess, asks. */
+function dueAfter(machine: Machine): number {
+  const limitMs = limitOf(machine);
+  return machine.isGuess ? Math.max(limitMs - ANSWER_MS, HELD_UP_MS) : limitMs;
+}
+
+/** Waits for a part of the time, so that a jump of the clock is noticed early. */
+function listen(machine: Machine, silentMs = 0): Step {
+  const dueMs = dueAfter(machine);
+  return [machine, { silenceMs: Math.min(dueMs - silentMs, Math.max(dueMs / 4, HELD_UP_MS), MAX_LIMIT_MS) }];
+}
+
+function ask(machine: Machine): Step {
+  const silenceMs = machine.isGuess ? limitOf(machine) - dueAfter(machine) : ANSWER_MS;
+  return [
+    { ...machine, waits: 1 },
+    { act: "ask", silenceMs },
+  ];
+}
+
+function onSilence(machine: Machine, lateMs: number, silentMs: number): Step {
+  const { waits, isGuess, patience } = machine;
+  const dueMs = dueAfter(machine);
+  const isHeldUp = lateMs > HELD_UP_MS;
+  // The answer may be among the unread bytes.
+  if (waits === 1 && isHeldUp) return [{ ...machine, waits: 2 }, { silenceMs: ANSWER_MS }];
+  const isOver = silentMs >= dueMs;
+  // The patience for the next connection: a long message over a slow line must arrive once.
+  if (waits > 0 || (isOver && !isHeldUp && !isGuess))
+    return [{ ...machine, patience: patience * 2 }, { act: "terminate" }];
+  // Timers of a hidden page ring up to a minute late; a server that was heard shortly before needs no question.
+  const hasJumped = lateMs < -JUMP_MS || (lateMs > JUMP_MS && silentMs >= dueMs * 0.75);
+  return isOver || hasJumped ? ask(machine) : listen(machine, Math.max(silentMs, 0));
+}
+
+/** An event of a connection that is open; the machine is as after `opened`, or after an earlier event. */
+function stepOpen(machine: Machine, event: MachineEvent): Step {
+  const { limitMs, waits, pingedAt } = machine;
+  const same: Step = [machine, {}];
+  switch (event.type) {
+    case "heard":
+      return waits > 0 ? listen({ ...machine, waits: 0 }) : same;
+    case "message":
+      return [{ ...machine, retries: 0, patience: 1 }, {}];
+    case "pinged": {
+      const next = { ...machine, pingedAt: event.at, isGuess: true };
+      return pingedAt === undefined ? [next, {}] : listen({ ...next, limitMs: 2 * (event.at - pingedAt) + ANSWER_MS });
+    }
+    case "hint":
+      return limitMs > 0 && waits === 0 ? ask(machine) : same;
+    case "silence":
+      return onSilence(machine, event.lateMs, event.silentMs);
+    // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
+    case "phase":
+      return [{ ...machine, retries: 0 }, {}];
+    default:
+      return same;
+  }
+}
+
+/** The next state, and what the client has to do. @param backoff `false`: never connect again */
+export function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): Step {
+  const { state, retries, patience } = machine;
+  const { type } = event;
+  const same: Step = [machine, {}];
+  if (state === "closed") return same;
+  if (type === "ended") {
+    const isLast = state === "closing" || event.isFinal || !backoff || retries >= backoff.attempts;
+    if (isLast) return [{ ...machine, state: "closed" }, {}];
+    const waiting: Machine = { ...START[0], state: "waiting", patience, retries: retries + 1 };
+    return [waiting, { phaseMs: delayAfter(retries, backoff, event.random) }];
+  }
+  if (type === "close" && state !== "closing")
+    return [
+      { ...machine, state: "closing" },
+      { act: "close", phaseMs: ANSWER_MS },
+    ];
+  if (state === "open") return stepOpen(machine, event);
+  if (state === "waiting" && (type === "hint" || type === "phase"))
+    return [{ ...machine, state: "connecting" }, START[1]];
+  if (type === "phase") return [machine, { act: "terminate" }];
+  if (state === "connecting" && type === "upgraded") return [machine, { phaseMs: WELCOME_MS }];
+  if (state !== "connecting" || type !== "opened") return same;
+  const opened: Machine = { ...machine, state: "open", limitMs: event.limitMs };
+  const phaseMs = backoff ? backoff.minMs : 0;
+  return [opened, { phaseMs, ...(event.limitMs > 0 && listen(opened)[1]) }];
 }

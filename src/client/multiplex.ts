@@ -6,39 +6,34 @@
  */
 import type { Message } from "./socket.js";
 
-/** A message of the server in the multiplex format. */
-type Multiplexed =
-  | { readonly verb: "msg"; readonly name: string; readonly payload: string | Uint8Array }
-  | { readonly verb: "uns"; readonly name: string }
-  | { readonly verb: "err"; readonly name: string; readonly text: string };
+/** A message of the server in the multiplex format; without a payload for `uns`. */
+interface Multiplexed {
+  readonly verb: string;
+  readonly name: string;
+  readonly payload: string | Uint8Array | undefined;
+}
 
-const HEAD = "msg,";
+/** `m` of `msg`, the only verb of binary messages of a server; and the comma. */
+const M = 0x6d;
 const COMMA = 0x2c;
 
 /** @returns `undefined` for a message that is not in the multiplex format */
 export function readMultiplexed(data: string | Uint8Array): Multiplexed | undefined {
-  if (typeof data !== "string") return readBytes(data);
-  const verb = data.slice(0, 4);
-  if (verb === "uns,") return { verb: "uns", name: data.slice(4) };
-  if (verb !== HEAD && verb !== "err,") return undefined;
-  const end = data.indexOf(",", 4);
-  if (end < 0) return undefined;
-  const [name, rest] = [data.slice(4, end), data.slice(end + 1)];
-  return verb === HEAD ? { verb: "msg", name, payload: rest } : { verb: "err", name, text: rest };
-}
-
-/** A server sends only `msg` as a binary message. */
-function readBytes(data: Uint8Array): Multiplexed | undefined {
-  const end = data.indexOf(COMMA, HEAD.length);
-  const decoder = new TextDecoder();
-  if (end < 0 || decoder.decode(data.subarray(0, HEAD.length)) !== HEAD) return undefined;
-  // `slice` copies, so that the callback's payload starts at offset 0 of its own buffer.
-  return { verb: "msg", name: decoder.decode(data.subarray(HEAD.length, end)), payload: data.slice(end + 1) };
+  const isText = typeof data === "string";
+  if (!isText && data[0] !== M) return undefined;
+  const end = isText ? data.indexOf(",", 4) : data.indexOf(COMMA, 4);
+  // `slice` copies bytes, so that the callback's payload starts at offset 0 of its own buffer.
+  const payload = end < 0 ? undefined : data.slice(end + 1);
+  const head = isText ? data.slice(0, end < 0 ? undefined : end) : new TextDecoder().decode(data.subarray(0, end));
+  const verb = head.slice(0, 4);
+  const hasPayload = verb === "msg," || (verb === "err," && isText);
+  if (hasPayload ? payload === undefined : verb !== "uns," || end >= 0) return undefined;
+  return { verb, name: head.slice(4), payload };
 }
 
 /** Writes a message for a channel. */
 export function writeMessage(name: string, data: Message): Message {
-  const head = `${HEAD}${name},`;
+  const head = `msg,${name},`;
   if (typeof data === "string") return head + data;
   const bytes = new TextEncoder().encode(head);
   const message = new Uint8Array(bytes.length + data.byteLength);
@@ -47,21 +42,11 @@ export function writeMessage(name: string, data: Message): Message {
   return message.buffer;
 }
 
+/** The server's answer to an `uns` for a channel that is not open, among others to a sync marker (see `sync-markers.ts`). */
+export const NOT_SUBSCRIBED = "not subscribed";
+
 /**
  * The texts of a Sendall server's `err` after messages of the two sides have crossed: the client sent `msg` or `uns` for a channel that
  * the server had just ended, or `sub` for a channel that the server still had. Neither says anything about the client's present channel.
  */
-const CROSSED: readonly string[] = ["not subscribed", "subscribed already"];
-
-/**
- * Whether an `err` answers a sync marker (see `sync-markers.ts`), an `uns` without a name. The marker ends no channel: a Sendall server
- * answers in order, and a different server may ignore the marker.
- */
-export function isMarkerAnswer({ name, text }: { readonly name: string; readonly text: string }): boolean {
-  return name === "" && text === "not subscribed";
-}
-
-/** Whether the text of an `err` refuses a subscription. */
-export function isRefusal(text: string): boolean {
-  return !CROSSED.includes(text);
-}
+export const CROSSED: readonly unknown[] = [NOT_SUBSCRIBED, "subscribed already"];

@@ -3,18 +3,13 @@
  * loads this file only in Node, because browsers have no `ws`. A socket of this class ends with its connection.
  */
 import { WebSocket } from "ws";
-import { ABNORMAL } from "../api/close-codes.js";
+import { ABNORMAL, isFinalStatus } from "../api/close-codes.js";
+import { SendallError } from "../api/errors.js";
 
 /** How long `ws` waits for the connection to end after a close frame of either side: the same time as in `machine.ts`. */
 const CLOSE_TIMEOUT_MS = 5_000;
 /** The maximum of a refusal's body to keep: a Sendall server sends a body of one line. */
 const MAX_BODY_BYTES = 1_024;
-
-/** The HTTP response to a refused upgrade. */
-interface DialRefusal {
-  readonly status: number;
-  readonly body: string;
-}
 
 /** Whose certificates a socket accepts, as Node's `tls.connect` takes the options. */
 export interface DialTrust {
@@ -24,7 +19,11 @@ export interface DialTrust {
 
 /** A socket of `ws` with the response to a refused upgrade, and with an `error` event for each cause of an end. */
 export class DialedSocket extends WebSocket {
-  refusal: DialRefusal | undefined = undefined;
+  readonly problemOf = problemOf;
+  /** The refusal of the upgrade, if any. */
+  refused: SendallError | undefined = undefined;
+  /** Whether another upgrade would be refused, too. */
+  isFinal: boolean | undefined = undefined;
 
   constructor(
     url: string,
@@ -49,7 +48,9 @@ export class DialedSocket extends WebSocket {
       let bytes = 0;
       const finish = (): void => {
         const body = Buffer.concat(chunks).toString("utf8", 0, MAX_BODY_BYTES).trim();
-        this.refusal = { status: response.statusCode ?? 0, body };
+        const { statusCode: status = 0 } = response;
+        this.refused = refusalOf(url, status, body);
+        this.isFinal = isFinalStatus(status);
         // Emits `error` and `close`, as for any failed attempt.
         this.terminate();
       };
@@ -61,4 +62,24 @@ export class DialedSocket extends WebSocket {
       response.once("close", finish);
     });
   }
+}
+
+function refusalOf(url: string, status: number, body: string): SendallError {
+  // The body may be a page; a Sendall server gives the reason in the first line.
+  const [line = ""] = body.split("\n", 1);
+  const text = `${url} refused the connection: HTTP ${status} ${line}`.trimEnd();
+  return new SendallError("REFUSED", text, { status, body });
+}
+
+/** A readable text for an error of a socket. Browsers give no cause. */
+export function problemOf(error: unknown, message = ""): string {
+  const text = error instanceof Error ? error.message : message;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  // An AggregateError (one error for each address of a host) has no message.
+  const parts: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
+  const problems = new Set(parts.map((part) => problemOf(part)));
+  if (text === "" && problems.size > 0) return [...problems].join("; ");
+  // An error of zlib (RFC 7692), whose text is about tables and distances.
+  if (code.startsWith("Z_")) return `a compressed message cannot be read: ${text}`;
+  return text || message || code || "no cause is known";
 }

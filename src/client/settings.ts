@@ -1,129 +1,140 @@
 /**
  * Reads the options of `connect` and `channel`: checks a program's options and makes settings before a client or a channel starts. The
- * settings last as long as the client or the channel. `options/server-options.ts` says why rows hold only literals and typed functions.
+ * settings last as long as the client or the channel. The reader is smaller than the reader of a server's options, since pages load the
+ * client: every row brings its own check, and an unknown option is answered with the list of options.
  */
 import { isRecord } from "../options/kinds.js";
-import { checkNames, checkOptionsObject, type NameRules, readSettings } from "../options/read-options.js";
-import type { SettingsOf, TableFor } from "../options/table.js";
-import type { ChannelOptions, ConnectOptions } from "./options.js";
-import type { WebSocketClass } from "./socket.js";
+import { refuseOption } from "../options/read-options.js";
+import { show } from "../runtime/show.js";
+import { attempt } from "./attempt.js";
+import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
+import { isReserved } from "./wire.js";
+
+/** What an option accepts, in words and as a check, and the value of a missing option; the rows of a group. */
+type Row<V> = readonly [expected: string, accepts: (value: unknown) => boolean, fallback?: V, group?: Rows<object>];
+/** A row for each option. */
+type Rows<O> = { readonly [K in keyof Required<O>]: Row<O[K]> };
 
 /** A token of RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
-/** A field value of RFC 9110 section 5.5. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** The headers that every handshake sets, once each (RFC 6455 section 4.1), and the headers of a body, which no handshake has. */
 const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
+/** The longest wait of a native timer, which counts in 32 bits. */
+const MAX_MS = 2_147_483_647;
 
 function areProtocols(value: unknown): boolean {
   const names: unknown[] = Array.isArray(value) ? value : [value];
-  return new Set(names).size === names.length && names.every((name) => typeof name === "string" && TOKEN.test(name));
-}
-
-function areHeaders(value: unknown): boolean {
   return (
-    isRecord(value) &&
-    Object.entries(value).every(
-      ([name, text]) => TOKEN.test(name) && !HANDSHAKE.test(name) && typeof text === "string" && FIELD_VALUE.test(text),
-    )
+    new Set(names).size === names.length &&
+    names.every((name) => typeof name === "string" && TOKEN.test(name) && !isReserved(name))
   );
 }
 
-const connectTable = {
-  protocols: {
-    expected: "the name of a subprotocol, a token of HTTP, or an array of different names",
-    accepts: (value: unknown): value is string | readonly string[] => areProtocols(value),
-    default: [],
-  },
-  headers: {
-    expected: "an object of header names and strings, without the headers of the handshake itself",
-    accepts: (value: unknown): value is Readonly<Record<string, string>> => areHeaders(value),
-  },
-  onOpen: { kind: "function" },
-  onMessage: { kind: "function" },
-  onClose: { kind: "function" },
-  onError: { kind: "function" },
-  reconnect: {
-    or: [false],
-    expected: "an object, or false",
-    group: {
-      // `setTimeout` counts in 32 bits.
-      minMs: {
-        kind: "ms",
-        max: 2_147_483_647,
-        expected: "a whole number of milliseconds from 0",
-        min: 0,
-        default: 1_000,
-      },
-      maxMs: {
-        kind: "ms",
-        max: 2_147_483_647,
-        expected: "a whole number of milliseconds from 0",
-        min: 0,
-        default: 10_000,
-      },
-      factor: { kind: "number", min: 1, default: 2 },
-      jitter: { kind: "number", min: 0, max: 1, default: 1 },
-      attempts: {
-        expected: "a whole number from 0, or Infinity",
-        accepts: (value: unknown): value is number =>
-          value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && Number(value) >= 0),
-        default: Number.POSITIVE_INFINITY as number,
-      },
-    },
-  },
-  offline: { group: { maxMessages: { kind: "whole", min: 0, default: 256 } } },
-  WebSocket: {
-    expected: "a class",
-    accepts: (value: unknown): value is WebSocketClass => typeof value === "function",
-  },
-} as const;
-
-const channelTable = {
-  onOpen: { kind: "function" },
-  onMessage: { kind: "function" },
-  onClose: { kind: "function" },
-  onError: { kind: "function" },
-} as const;
-
-/** The options of a client, checked and complete. */
-export interface ClientSettings extends Omit<SettingsOf<ConnectOptions, typeof connectTable>, "protocols"> {
-  readonly protocols: readonly string[];
+/** `Headers` takes what RFC 9110 section 5 allows as names and values. */
+function areHeaders(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    Object.entries(value).every(([name, text]) => typeof text === "string" && !HANDSHAKE.test(name)) &&
+    attempt(() => new Headers(value as ClientHeaders)) !== undefined
+  );
 }
 
-/** The first mistake in the order of the program's object counts, mistakes in groups after the rest. */
-const rules: NameRules = {
-  translations: {
-    reconnection: "use reconnect: false",
-    reconnectionDelay: "use reconnect: { minMs }",
-    reconnectionDelayMax: "use reconnect: { maxMs }",
-    reconnectionAttempts: "use reconnect: { attempts }",
-    randomizationFactor: "use reconnect: { jitter }",
-    minReconnectionDelay: "use reconnect: { minMs }",
-    maxReconnectionDelay: "use reconnect: { maxMs }",
-    reconnectionDelayGrowFactor: "use reconnect: { factor }",
-    maxRetries: "use reconnect: { attempts }",
-    maxEnqueuedMessages: "use offline: { maxMessages }",
-    extraHeaders: "use headers",
-  },
-  withValues: true,
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
+
+function isNumber(value: unknown, min: number, max: number): boolean {
+  return typeof value === "number" && value >= min && value <= max;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && isNumber(value, 0, Number.MAX_SAFE_INTEGER);
+}
+
+function isWait(value: unknown): boolean {
+  return isCount(value) && isNumber(value, 0, MAX_MS);
+}
+
+const COUNT = "a whole number from 0";
+const WAIT = "a whole number of milliseconds from 0";
+const HEADERS = "an object of strings, without the headers of the handshake itself";
+const callback = ["a function", isFunction] as const;
+
+const channelRows: Rows<ChannelOptions> = {
+  onOpen: callback,
+  onMessage: callback,
+  onClose: callback,
+  onError: callback,
 };
+
+const reconnectRows: Rows<ReconnectOptions> = {
+  minMs: [WAIT, isWait, 1_000],
+  maxMs: [WAIT, isWait, 10_000],
+  factor: ["a number from 1", (value) => isNumber(value, 1, Number.MAX_VALUE), 2],
+  jitter: ["a number from 0 to 1", (value) => isNumber(value, 0, 1), 1],
+  attempts: [`${COUNT}, or Infinity`, (value) => value === Number.POSITIVE_INFINITY || isCount(value), 1 / 0],
+};
+
+const offlineRows: Rows<OfflineOptions> = { maxMessages: [COUNT, isCount, 256], maxBytes: [COUNT, isCount, 1_048_576] };
+
+const connectRows: Rows<ConnectOptions> = {
+  protocols: ["the name of a subprotocol, or an array of different names", areProtocols, []],
+  headers: [HEADERS, (value) => isFunction(value) || areHeaders(value)],
+  session: ["true or false", (value) => typeof value === "boolean", true],
+  ...channelRows,
+  reconnect: ["an object, or false", (value) => value === false || isRecord(value), {}, reconnectRows],
+  offline: ["an object", isRecord, {}, offlineRows],
+  WebSocket: ["a class", isFunction],
+};
+
+/** Checks options against rows, and fills in defaults. @param at the name of the group, and a dot */
+function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unknown> {
+  if (!isRecord(options)) refuse("options", "an object", options);
+  for (const key of Object.keys(options))
+    if (!Object.hasOwn(rows, key)) {
+      const names = Object.keys(rows).map((name) => at + name);
+      refuseOption(at + key, `unknown option: the options are ${names.join(", ")}`);
+    }
+  const settings: Record<string, unknown> = {};
+  for (const [key, [expected, accepts, fallback, group]] of Object.entries(
+    rows as Readonly<Record<string, Row<unknown>>>,
+  )) {
+    const given = options[key];
+    if (given !== undefined && !accepts(given)) refuse(at + key, expected, given);
+    const value = given === undefined ? fallback : given;
+    settings[key] = group && value ? read(group, value, `${key}.`) : value;
+  }
+  return settings;
+}
+
+function refuse(name: string, expected: string, value: unknown): never {
+  refuseOption(name, `expected ${expected}, got ${show(value)}`);
+}
+
+/** Options with a default. */
+type Complete<O> = { readonly [K in keyof Required<O>]: Exclude<O[K], undefined> };
+
+/** The options of a client, checked and complete. */
+export interface ClientSettings extends Pick<ConnectOptions, keyof ChannelOptions | "headers" | "WebSocket"> {
+  readonly protocols: readonly string[];
+  readonly session: boolean;
+  readonly reconnect: Complete<ReconnectOptions> | false;
+  readonly offline: Complete<OfflineOptions>;
+}
 
 /** Checks the options of a client and fills in defaults; throws `BAD_OPTION`. */
 export function readConnectOptions(options: ConnectOptions): ClientSettings {
-  checkOptionsObject(options);
-  checkNames({ options }, connectTable, rules);
-  const { reconnect, offline } = connectTable;
-  if (options.reconnect) checkNames({ options: options.reconnect }, reconnect.group, rules, "reconnect.");
-  if (options.offline) checkNames({ options: options.offline }, offline.group, rules, "offline.");
-  const settings = readSettings<ConnectOptions, typeof connectTable>(connectTable, { options });
-  const { protocols } = settings;
-  return { ...settings, protocols: typeof protocols === "string" ? [protocols] : [...protocols] };
+  const settings = read(connectRows, options);
+  // The compiler cannot follow the loop; `Rows` asks for a row for every option, with a default of the option's type.
+  return { ...settings, protocols: [settings.protocols].flat() } as unknown as ClientSettings;
 }
 
 /** Checks the options of a channel; throws `BAD_OPTION`. */
 export function readChannelOptions(options: ChannelOptions): ChannelOptions {
-  checkOptionsObject(options);
-  checkNames({ options }, channelTable satisfies TableFor<ChannelOptions, typeof channelTable>, rules);
-  return options;
+  return read(channelRows, options);
+}
+
+/** Throws `BAD_OPTION` unless the value is an object of headers, or `undefined`. */
+export function checkHeaders(value: unknown): asserts value is ClientHeaders | undefined {
+  if (value !== undefined && !areHeaders(value)) refuse("headers", HEADERS, value);
 }

@@ -7,7 +7,7 @@
  * A different server may not answer markers. Then the end is ambiguous: after a timeout, the client takes the end for the end of the new
  * subscription and sends `uns,name` to the server, so that both sides agree in any case. Markers end with their connection.
  */
-import type { ClientClock } from "./machine.js";
+import type { ClientClock } from "./arguments.js";
 
 /** The part of a channel that markers use. */
 export interface ResubscribedChannel {
@@ -49,7 +49,10 @@ export class SyncMarkers<C extends ResubscribedChannel> {
   /** Sends a marker, if necessary, before a channel subscribes over the present connection. */
   sendBefore(channel: C): void {
     if (!this.#unsubscribed.has(channel.name) || !this.#sendUnsubscribe("")) return;
-    const timer = this.#clock.setTimeout(() => this.#onTimeout(marker), ANSWER_TIMEOUT_MS);
+    const timer = this.#clock.setTimeout(() => {
+      marker.hasTimedOut = true;
+      if (marker.heldEnd && channel.state !== "closed") this.#closeBothSides(channel, marker.heldEnd);
+    }, ANSWER_TIMEOUT_MS);
     const marker: SyncMarker<C> = { channel, timer, heldEnd: undefined, hasTimedOut: false };
     this.#waiting.push(marker);
   }
@@ -57,7 +60,7 @@ export class SyncMarkers<C extends ResubscribedChannel> {
   /** Called when the server has answered the oldest marker. @returns `false` if no marker waits for an answer */
   onAnswered(): boolean {
     const marker = this.#waiting.shift();
-    if (marker === undefined) return false;
+    if (!marker) return false;
     this.#clock.clearTimeout(marker.timer);
     // A held end was for the old subscription, for which no further message can come.
     if (marker.channel.state !== "closed") this.#unsubscribed.delete(marker.channel.name);
@@ -67,27 +70,21 @@ export class SyncMarkers<C extends ResubscribedChannel> {
   /** Called when the server has ended a channel or its predecessor of the same name. @param end ends the channel */
   onClosedByServer(channel: C, end: () => void): void {
     const marker = this.#waiting.findLast((waiting) => waiting.channel === channel);
-    if (marker === undefined) end();
+    if (!marker) end();
     else if (marker.hasTimedOut) this.#closeBothSides(channel, end);
     else marker.heldEnd = end;
   }
 
-  /** Called when a connection starts or ends. */
+  /** Called when a connection ends. */
   clear(): void {
     for (const { timer } of this.#waiting) this.#clock.clearTimeout(timer);
     this.#waiting = [];
     this.#unsubscribed.clear();
   }
 
-  #onTimeout(marker: SyncMarker<C>): void {
-    marker.hasTimedOut = true;
-    const { channel, heldEnd } = marker;
-    if (heldEnd !== undefined && channel.state !== "closed") this.#closeBothSides(channel, heldEnd);
-  }
-
   /** Ends the subscription here and on the server, which may still have the subscription. */
-  #closeBothSides(channel: C, end: () => void): void {
-    if (this.#sendUnsubscribe(channel.name)) this.#unsubscribed.add(channel.name);
+  #closeBothSides({ name }: C, end: () => void): void {
+    if (this.#sendUnsubscribe(name)) this.#unsubscribed.add(name);
     end();
   }
 }
