@@ -21,6 +21,7 @@ import { allowsOrigin, type Origins, pageOrigin } from "./origin.js";
 import { applyTrustedProxies, requestedHost } from "./proxy.js";
 import { type Head, readPath, withoutCookies } from "./request-head.js";
 import { EVERY_PATH, type Match, Router } from "./router.js";
+import { answeredProtocol } from "./session-offer.js";
 import { chooseProtocol } from "./subprotocol.js";
 import { LEFT, type UpgradeAttempt } from "./upgrade-attempt.js";
 
@@ -204,6 +205,7 @@ export class Gate {
     // The frames of SockJS are no subprotocol.
     const hasProtocol = sockjs === undefined || sockjs === "raw";
     const protocol = hasProtocol ? chooseProtocol(settings.protocols, attempt.headers) : "";
+    const answered = hasProtocol ? answeredProtocol(protocol, attempt.sessionOffer) : "";
     const accepted: AcceptedUpgrade = {
       // Any site may frame the iframe page of SockJS and use its cookies: over SockJS only `authorize` sees cookies.
       head: sockjs === undefined ? head : withoutCookies(head),
@@ -217,7 +219,7 @@ export class Gate {
       maxFragments: settings.maxFragments,
       maxPausedBytes: overshootBytes(settings.mailbox),
       compression: settings.compression,
-      protocol,
+      protocol: answered,
       accept: (transport) => {
         const listener = route.accept(transport, accepted);
         if (sockjs !== "request") this.#reportUpgrade(attempt.at, head, listener.id);

@@ -71,7 +71,7 @@ export interface Admission {
   readonly maxPausedBytes: number;
   /** Whether permessage-deflate (RFC 7692) is on offer. */
   readonly compression: boolean;
-  /** The chosen subprotocol, `""` if none. */
+  /** The subprotocol that answers the handshake, `""` if none. With a session the name says so; the connection has the program's name. */
   readonly protocol: string;
   /** MUST be called in the same stack in which the transport starts to deliver. */
   accept(transport: Transport): TransportListener;
