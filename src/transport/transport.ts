@@ -9,7 +9,7 @@ import type { Frame } from "./frame.js";
 export interface Transport {
   readonly name: TransportName;
   /** How dead peers are found, if not as the route's option says; `false`: the transport itself finds dead peers. */
-  readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+  readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number } | false | undefined;
   /** `false` if the transport has no pings. */
   readonly hasPings?: boolean;
   /** `true` if the transport carries only text: binary messages are dropped. */
