@@ -1,13 +1,13 @@
 /**
- * The layer of the subprotocol `sendall.1`, between a transport and the connection: writes the welcome, keeps control frames from the
- * connection, and escapes messages that look like control frames. The gate makes a layer for each peer that has offered sessions; plain
- * peers have none. The layer ends with the transport.
+ * The layer of the subprotocol `sendall.1`, between a transport and the connection: writes the welcome and signs of life, keeps control
+ * frames from the connection, and escapes messages that look like control frames. The gate makes a layer for each peer that has offered
+ * sessions; plain peers have none. The layer ends with the transport.
  */
 import type { BrokenControlFrame } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
-import type { Clock } from "../runtime/clock.js";
+import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import type { Frame } from "./frame.js";
-import { escapeFrames, kindOfText, readControl, welcomeFrame } from "./session-frames.js";
+import { ALIVE_FRAME, escapeFrames, kindOfText, readControl, welcomeFrame } from "./session-frames.js";
 import type { Transport, TransportListener } from "./transport.js";
 
 /** What a layer needs of its route. */
@@ -17,16 +17,31 @@ export interface SessionParts {
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
 }
 
-export class SessionTransport implements Transport, TransportListener {
+/** At most one answer a second: a client asks when its machine wakes up, and a peer that goes on asking costs no more. */
+const ANSWER_EVERY_MS = 1_000;
+
+/** The layer is itself the alarm for the next sign of life. */
+export class SessionTransport extends Alarm implements Transport, TransportListener {
+  readonly #parts: SessionParts;
   readonly #transport: Transport;
   #listener: TransportListener | undefined;
   /** The peer has closed or broken the protocol: nothing more is read of the peer. */
   #hasConcluded = false;
+  /** When the last frame was written, or the transport had taken what was written. Unused without a heartbeat. */
+  #writtenAt = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  /** The peer has asked for a sign of life: the answer waits for the end of the second or for the drain. */
+  #isAnswerDue = false;
+  #answerTimer: Timer | undefined;
 
   /** Writes the welcome. The caller MUST call `setListener` in the same stack. */
-  constructor(transport: Transport, { heartbeat }: SessionParts) {
+  constructor(transport: Transport, parts: SessionParts) {
+    super();
+    const { clock, heartbeat } = parts;
+    this.#parts = parts;
     this.#transport = transport;
-    transport.write([welcomeFrame(heartbeat === false ? 0 : heartbeat.intervalMs + heartbeat.timeoutMs)]);
+    this.#writeControl(welcomeFrame(heartbeat === false ? 0 : heartbeat.intervalMs + heartbeat.timeoutMs));
+    if (heartbeat !== false) clock.after(heartbeat.intervalMs, this);
   }
 
   setListener(listener: TransportListener): void {
@@ -65,7 +80,9 @@ export class SessionTransport implements Transport, TransportListener {
   }
 
   write(frames: readonly Frame[]): boolean {
-    return this.#transport.write(escapeFrames(frames));
+    const isWritten = this.#transport.write(escapeFrames(frames));
+    if (isWritten) this.#noteWritten();
+    return isWritten;
   }
 
   ping(data: Buffer): void {
@@ -77,10 +94,12 @@ export class SessionTransport implements Transport, TransportListener {
   }
 
   close(code: number, reason: string): void {
+    this.#stopTimers();
     this.#transport.close(code, reason);
   }
 
   terminate(): void {
+    this.#stopTimers();
     this.#transport.terminate();
   }
 
@@ -115,6 +134,9 @@ export class SessionTransport implements Transport, TransportListener {
   }
 
   drained(): void {
+    this.#noteWritten();
+    // Ahead of the messages that wait: the peer has waited for the answer to decide whether the socket lives.
+    if (this.#isAnswerDue && this.#answerTimer === undefined) this.#answer();
     this.#listener?.drained();
   }
 
@@ -129,10 +151,12 @@ export class SessionTransport implements Transport, TransportListener {
   concluded(code: number, reason: string, isFault: boolean): void {
     if (this.#hasConcluded) return;
     this.#hasConcluded = true;
+    this.#stopTimers();
     this.#listener?.concluded(code, reason, isFault);
   }
 
   onTransportClosed(code: number, reason: string): void {
+    this.#stopTimers();
     this.#listener?.onTransportClosed(code, reason);
   }
 
@@ -140,7 +164,57 @@ export class SessionTransport implements Transport, TransportListener {
   #receiveControl(text: string): void {
     if (!this.isOpen) return;
     const read = readControl(text);
-    if (read !== "ask" && read !== "ignored") this.#fail(read);
+    if (read === "ask") this.#onAsked();
+    else if (read !== "ignored") this.#fail(read);
+  }
+
+  #onAsked(): void {
+    if (this.#isAnswerDue) return;
+    this.#isAnswerDue = true;
+    const { clock } = this.#parts;
+    const waitMs = this.#answeredAt + ANSWER_EVERY_MS - clock.now();
+    if (waitMs <= 0) this.#answer();
+    else this.#answerTimer = clock.after(waitMs, () => this.#answer());
+  }
+
+  /** Called again on drain if the transport has to wait. */
+  #answer(): void {
+    this.#answerTimer = undefined;
+    if (this.#transport.mustWait()) return;
+    this.#isAnswerDue = false;
+    this.#answeredAt = this.#parts.clock.now();
+    this.#writeControl(ALIVE_FRAME);
+  }
+
+  /** Rings when the last frame may be `intervalMs` old. */
+  ring(): void {
+    const { clock, heartbeat } = this.#parts;
+    if (heartbeat === false) return;
+    const { intervalMs } = heartbeat;
+    const waitMs = this.#writtenAt + intervalMs - clock.now();
+    if (waitMs > 0) {
+      clock.after(waitMs, this);
+      return;
+    }
+    clock.after(intervalMs, this);
+    // Bytes are under way to a peer that a transport waits for.
+    if (!this.#transport.mustWait()) this.#writeControl(ALIVE_FRAME);
+  }
+
+  #writeControl(frame: Frame): void {
+    if (this.#transport.write([frame])) this.#noteWritten();
+  }
+
+  #noteWritten(): void {
+    if (this.#parts.heartbeat !== false) this.#writtenAt = this.#parts.clock.now();
+  }
+
+  /** No sign of life follows a close frame, or goes to a peer that has closed. */
+  #stopTimers(): void {
+    this.cancel();
+    this.#answerTimer?.cancel();
+    this.#answerTimer = undefined;
+    this.#isAnswerDue = false;
   }
 
   #fail(error: BrokenControlFrame): void {
