@@ -12,6 +12,7 @@ import { cutText } from "../log/excerpt.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { overshootBytes } from "../transport/paused-bytes.js";
+import { SessionTransport } from "../transport/session-transport.js";
 import type { Admission, Transport, TransportListener } from "../transport/transport.js";
 import type { AcceptedUpgrade } from "./accepted-upgrade.js";
 import { type AccessLog, createAccessLog } from "./access-log.js";
@@ -21,6 +22,7 @@ import { allowsOrigin, type Origins, pageOrigin } from "./origin.js";
 import { applyTrustedProxies, requestedHost } from "./proxy.js";
 import { type Head, readPath, withoutCookies } from "./request-head.js";
 import { EVERY_PATH, type Match, Router } from "./router.js";
+import { answeredProtocol } from "./session-offer.js";
 import { chooseProtocol } from "./subprotocol.js";
 import { LEFT, type UpgradeAttempt } from "./upgrade-attempt.js";
 
@@ -39,6 +41,7 @@ export interface GatedRoute {
     readonly maxFragments: number;
     readonly mailbox: { readonly maxBytes: number };
     readonly compression: boolean;
+    readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
   };
   /** The gate counts the route's refusals here. */
   readonly counters: { refused: number };
@@ -204,6 +207,8 @@ export class Gate {
     // The frames of SockJS are no subprotocol.
     const hasProtocol = sockjs === undefined || sockjs === "raw";
     const protocol = hasProtocol ? chooseProtocol(settings.protocols, attempt.headers) : "";
+    const answered = hasProtocol ? answeredProtocol(protocol, attempt.sessionOffer) : "";
+    const hasSession = answered !== protocol;
     const accepted: AcceptedUpgrade = {
       // Any site may frame the iframe page of SockJS and use its cookies: over SockJS only `authorize` sees cookies.
       head: sockjs === undefined ? head : withoutCookies(head),
@@ -217,14 +222,23 @@ export class Gate {
       maxFragments: settings.maxFragments,
       maxPausedBytes: overshootBytes(settings.mailbox),
       compression: settings.compression,
-      protocol,
+      protocol: answered,
       accept: (transport) => {
-        const listener = route.accept(transport, accepted);
+        const listener = hasSession
+          ? this.#acceptSession(route, transport, accepted)
+          : route.accept(transport, accepted);
         if (sockjs !== "request") this.#reportUpgrade(attempt.at, head, listener.id);
         return listener;
       },
       cancel: release,
     };
+  }
+
+  /** The route sees the layer of the session in place of the transport, and the transport the layer in place of the connection. */
+  #acceptSession(route: GatedRoute, transport: Transport, accepted: AcceptedUpgrade): TransportListener {
+    const session = new SessionTransport(transport, { clock: this.#clock, heartbeat: route.settings.heartbeat });
+    session.setListener(route.accept(session, accepted));
+    return session;
   }
 
   #reportUpgrade(at: number, { url, remoteAddress }: Head, connection: ConnectionId): void {

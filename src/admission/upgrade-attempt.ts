@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Refusal } from "../api/rejection.js";
 import type { AdmissionHeaders, Head } from "./request-head.js";
+import type { SessionOffer } from "./session-offer.js";
 
 /** The refusal of an attempt whose peer left before the decision: only the log and `onAccess` see the refusal. */
 export const LEFT: Refusal = { status: 499, body: "the peer left before it was let in" };
@@ -12,9 +13,11 @@ export const LEFT: Refusal = { status: 499, body: "the peer left before it was l
 export interface UpgradeAttempt {
   /** When the request came. */
   readonly at: number;
-  /** The head of the request, before trusted proxies are applied. */
+  /** The head of the request, before trusted proxies are applied. Here and in `headers` no name belongs to sessions. */
   readonly head: Head;
   readonly headers: AdmissionHeaders;
+  /** The offer of sessions; absent where the request makes none. */
+  readonly sessionOffer?: SessionOffer | undefined;
   /** Node's request; `undefined` in the test runtime. */
   readonly raw: IncomingMessage | undefined;
   /** Aborted when the peer leaves before the decision. Created on first access. */

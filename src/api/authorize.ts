@@ -6,11 +6,14 @@ import type { Rejection } from "./rejection.js";
 
 /** A request to connect, before the upgrade: the argument of `authorize`. */
 export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
-  /** The subprotocols that the peer offers, in the peer's order. */
+  /** The subprotocols that the peer offers, in the peer's order; names of sessions (`sendall.1`) are in `raw` alone. */
   readonly protocols: readonly string[];
   /** Aborted when the peer leaves before the upgrade, or when `handshakeTimeoutMs` is over. */
   readonly signal: AbortSignal;
-  /** Node's request; `undefined` in the test runtime. */
+  /**
+   * Node's request; `undefined` in the test runtime. Its `Sec-WebSocket-Protocol` may have the token of a session, which is as good as a
+   * password: keep the header out of logs.
+   */
   readonly raw: IncomingMessage | undefined;
 }
 

@@ -30,6 +30,9 @@ export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
 /** Every single message is short enough, which rules out 1009; trying again later (1013) would end in the same way. */
 export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
 
+/** A control frame of a session cannot be read. */
+export const BROKEN_CONTROL_FRAME: CloseReason = { code: 1002, reason: "malformed control frame" };
+
 /** Codes of SockJS: a second receiver at a session, a session that was cut, and a message that is not a list of strings. */
 export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
 export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };
@@ -46,6 +49,12 @@ export class TooLarge extends RangeError {
 export class TooManyParts extends RangeError {
   readonly code = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
   readonly closing: CloseReason = TOO_MANY_PARTS;
+}
+
+/** A peer with a session (subprotocol `sendall.1`) has sent a known control frame that cannot be read. */
+export class BrokenControlFrame extends Error {
+  readonly code = "SENDALL_BROKEN_CONTROL_FRAME";
+  readonly closing: CloseReason = BROKEN_CONTROL_FRAME;
 }
 
 /** A peer of a SockJS session has sent something that is not a SockJS message. */
@@ -70,7 +79,8 @@ export function protocolErrorCode(error: Error): number | undefined {
   const code = typeof said === "string" ? said : "";
   // The content of a compressed message is not a deflate stream (RFC 7692): `ws` closes with 1007.
   if (code.startsWith("Z_")) return INVALID_PAYLOAD;
-  if (isError(error) && error instanceof BrokenFraming) return BROKEN_FRAMING.code;
+  if (isError(error) && (error instanceof BrokenFraming || error instanceof BrokenControlFrame))
+    return error.closing.code;
   if (!code.startsWith("WS_ERR_")) return undefined;
   return protocolErrors[code] ?? PROTOCOL_ERROR;
 }

@@ -122,7 +122,10 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
    * Default `"same"`.
    */
   readonly origins?: "same" | "any" | readonly string[];
-  /** Subprotocols on offer, in order of preference (RFC 6455 section 1.9). Default none. */
+  /**
+   * Subprotocols on offer, in order of preference (RFC 6455 section 1.9). The names of sessions (`sendall.1`) are `BAD_OPTION`: the server
+   * answers offers of sessions by itself. Default none.
+   */
   readonly protocols?: readonly string[];
   /** The time limit of `authorize`, and of the wait of `whenFull`; at the server, also of the head of each request. Default 10,000 ms. */
   readonly handshakeTimeoutMs?: number;

@@ -8,6 +8,7 @@ import type { AccessLog } from "../admission/access-log.js";
 import { plainAddress } from "../admission/address.js";
 import { clientAddress } from "../admission/proxy.js";
 import { readPath } from "../admission/request-head.js";
+import { hideSessionNames } from "../admission/session-offer.js";
 import { LEFT } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
@@ -129,6 +130,7 @@ export class Requests {
     response: ServerResponse,
     onRequest: NonNullable<RequestParts["onRequest"]>,
   ): void {
+    hideSessionNames(request);
     // A host may have set headers before.
     const hostHeaders = Object.entries(response.getHeaders());
     const failed = (error: unknown): void => {

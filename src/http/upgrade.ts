@@ -9,6 +9,7 @@ import { plainAddress } from "../admission/address.js";
 import type { Gate } from "../admission/gate.js";
 import type { AdmissionHeaders, Head } from "../admission/request-head.js";
 import { CommonHeaders, readAdmissionHeaders, readPath } from "../admission/request-head.js";
+import { readSessionOffer, type SessionOffer } from "../admission/session-offer.js";
 import { LEFT, type UpgradeAttempt } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
@@ -38,18 +39,20 @@ const MAX_HEADERS = 1_000;
  * Reads the head of a request and the addresses of its socket.
  *
  * @param localAddress the local address of the socket, if known
+ * @param rawHeaders the headers of the request without the names of sessions
  */
 export function readHead(
   request: IncomingMessage,
   common: CommonHeaders = new CommonHeaders(),
   localAddress?: string | undefined,
+  rawHeaders: readonly string[] = readSessionOffer(request.rawHeaders)?.rawHeaders ?? request.rawHeaders,
 ): Head {
   const { socket } = request;
   const isSecure = socket instanceof TLSSocket;
   const certificate = isSecure ? socket.getPeerCertificate() : undefined;
   return {
     url: request.url ?? "/",
-    ...common.split(request.rawHeaders),
+    ...common.split(rawHeaders),
     version: VERSION,
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
@@ -95,6 +98,7 @@ class PendingUpgrade implements UpgradeAttempt {
   readonly headers: AdmissionHeaders;
   readonly raw: IncomingMessage;
   readonly at: number;
+  readonly sessionOffer: SessionOffer | undefined;
   readonly sockjs?: "framed" | "raw";
   readonly #socket: Duplex;
   #abort: AbortController | undefined;
@@ -102,13 +106,14 @@ class PendingUpgrade implements UpgradeAttempt {
   constructor(
     raw: IncomingMessage,
     socket: Duplex,
-    { at, head }: Pick<UpgradeAttempt, "at" | "head">,
+    { at, head, sessionOffer }: Pick<UpgradeAttempt, "at" | "head" | "sessionOffer">,
     plan: UpgradePlan | undefined,
   ) {
     this.at = at;
     this.raw = raw;
     this.head = head;
-    this.headers = readAdmissionHeaders(raw.rawHeaders);
+    this.sessionOffer = sessionOffer;
+    this.headers = readAdmissionHeaders(sessionOffer?.rawHeaders ?? raw.rawHeaders);
     this.#socket = socket;
     if (plan === undefined) return;
     this.sockjs = "wrap" in plan ? plan.kind : "framed";
@@ -190,7 +195,10 @@ export function createUpgrade(parts: UpgradeParts): UpgradeListener {
     // Must come first: without a listener, a reset by the peer would end the process.
     socket.on("error", ignoreError);
     const found = sockjs?.planUpgrade(request);
-    const received = { at: parts.clock.now(), head: readHead(request, common, parts.localAddress) };
+    const sessionOffer = readSessionOffer(request.rawHeaders);
+    const rawHeaders = sessionOffer?.rawHeaders ?? request.rawHeaders;
+    const requestHead = readHead(request, common, parts.localAddress, rawHeaders);
+    const received = { at: parts.clock.now(), head: requestHead, sessionOffer };
     const attempt = new PendingUpgrade(request, socket, received, found);
     const plan = found !== undefined && "wrap" in found ? found : undefined;
     const written = isShared ? writtenTo(socket) : undefined;

@@ -4,6 +4,7 @@ import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
 import type { ClusterAdapter } from "../api/cluster-adapter.js";
 import { type Handler, ShapedHandler } from "../api/handler.js";
+import { isSessionName } from "../api/session-protocol.js";
 import type { Logger } from "../runtime/logger.js";
 import { isRecord } from "./kinds.js";
 
@@ -25,11 +26,13 @@ export function isOrigins(value: unknown): value is "same" | "any" | readonly st
   return value === "same" || value === "any" || (Array.isArray(value) && value.every(isOrigin));
 }
 
-/** A list of tokens (RFC 9110 section 5.6.2). */
+/** A token (RFC 9110 section 5.6.2) that is a program's to use. */
+function isProtocol(name: unknown): boolean {
+  return typeof name === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(name) && !isSessionName(name);
+}
+
 export function isProtocols(value: unknown): value is readonly string[] {
-  return (
-    Array.isArray(value) && value.every((name) => typeof name === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(name))
-  );
+  return Array.isArray(value) && value.every(isProtocol);
 }
 
 export function isTrust(value: unknown): value is boolean | number {

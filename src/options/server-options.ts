@@ -40,7 +40,8 @@ export const routeTable = {
     default: "same",
   },
   protocols: {
-    expected: "a list of names of subprotocols",
+    expected:
+      'a list of names of subprotocols, without names of sessions ("sendall.1", "sendall.1.…", "…+sendall.1"), which the server answers by itself',
     accepts: (value: unknown): value is readonly string[] => isProtocols(value),
     default: [],
   },

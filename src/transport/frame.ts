@@ -17,6 +17,8 @@ export interface Frame {
   readonly payloadBytes: number;
   /** The bytes for sockets with permessage-deflate (RFC 7692); made when the first such socket needs them. */
   deflated?: Buffer;
+  /** The frame for peers with sessions, if the text begins with `~`; made when the first such peer needs the frame. */
+  escaped?: Frame;
 }
 
 const FIN_TEXT = 0x81;

@@ -9,7 +9,7 @@ import type { Frame } from "./frame.js";
 export interface Transport {
   readonly name: TransportName;
   /** How dead peers are found, if not as the route's option says; `false`: the transport itself finds dead peers. */
-  readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+  readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number } | false | undefined;
   /** `false` if the transport has no pings. */
   readonly hasPings?: boolean;
   /** `true` if the transport carries only text: binary messages are dropped. */
@@ -71,7 +71,7 @@ export interface Admission {
   readonly maxPausedBytes: number;
   /** Whether permessage-deflate (RFC 7692) is on offer. */
   readonly compression: boolean;
-  /** The chosen subprotocol, `""` if none. */
+  /** The subprotocol that answers the handshake, `""` if none. With a session the name says so; the connection has the program's name. */
   readonly protocol: string;
   /** MUST be called in the same stack in which the transport starts to deliver. */
   accept(transport: Transport): TransportListener;

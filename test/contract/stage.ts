@@ -60,6 +60,7 @@ export const stages: readonly (readonly [name: string, plays: Plays])[] = [
   ["memory", playsOn(openMemoryStage)],
   ["memory, explored", playsExplored],
   ["websocket", playsOn((options) => openNetworkStage(options, connectWebSocket(plain)))],
+  ["websocket with a session", playsOn((options) => openNetworkStage(options, connectWebSocket(session)))],
   ["websocket with SockJS's frames", playsOn((options) => openNetworkStage(options, connectWebSocket(framed)))],
   ["xhr-streaming", playsOn((options) => openNetworkStage(options, connectSockJs("xhr_streaming")))],
   ["xhr-polling", playsOn((options) => openNetworkStage(options, connectSockJs("xhr")))],
@@ -327,6 +328,7 @@ function connectSockJs(row: "xhr" | "xhr_streaming"): Connect {
 interface Framing {
   /** The rest of the address. */
   readonly path: (key: string) => string;
+  readonly protocols?: readonly string[];
   readonly wrap: (data: string | Buffer) => string | Buffer;
   /** The messages in one that has come, or what it closes the session with. */
   readonly read: (
@@ -335,6 +337,17 @@ interface Framing {
 }
 
 const plain: Framing = { path: () => "", wrap: (data) => data, read: (data) => [data] };
+
+/** As `sendall.1` has it: `~` begins what is no message, and stands twice before a message that begins so. */
+const session: Framing = {
+  path: () => "",
+  protocols: ["sendall.1"],
+  wrap: (data) => (typeof data === "string" && data.startsWith("~") ? `~${data}` : data),
+  read(data) {
+    if (typeof data !== "string" || !data.startsWith("~")) return [data];
+    return data.startsWith("~~") ? [data.slice(1)] : [];
+  },
+};
 
 /** As SockJS has it: `o`, `a[…]`, `c[code,"reason"]`. */
 const framed: Framing = {
@@ -349,7 +362,7 @@ const framed: Framing = {
   },
 };
 
-function connectWebSocket({ path, wrap, read }: Framing): Connect {
+function connectWebSocket({ path, protocols = [], wrap, read }: Framing): Connect {
   return (server, key) =>
     new Promise((resolve, reject) => {
       let socket: Socket | undefined;
@@ -361,7 +374,7 @@ function connectWebSocket({ path, wrap, read }: Framing): Connect {
         return socket;
       };
       const options = { createConnection };
-      const ws = new WebSocket(`${server.url}${path(key)}?key=${key}`, options);
+      const ws = new WebSocket(`${server.url}${path(key)}?key=${key}`, [...protocols], options);
       ws.on("message", (data: Buffer, isBinary) => {
         const found = read(isBinary ? data : data.toString());
         if ("code" in found) told = found;

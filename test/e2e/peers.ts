@@ -78,11 +78,11 @@ export class Client {
   readonly socket: Socket;
   closed: { readonly code: number; readonly reason: string } | undefined;
 
-  constructor(url: string, options: ClientOptions = {}) {
+  constructor(url: string, options: ClientOptions = {}, protocols: string[] = []) {
     const { port } = new URL(url);
     this.socket = connect({ host: "127.0.0.1", port: Number(port) });
     const withSocket = { perMessageDeflate: false, ...options, createConnection: () => this.socket };
-    this.ws = new WebSocket(url, withSocket);
+    this.ws = new WebSocket(url, protocols, withSocket);
     this.ws.on("message", (data: Buffer, isBinary) => this.received.push(isBinary ? data : data.toString()));
     this.ws.on("close", (code, reason) => {
       this.closed = { code, reason: reason.toString() };
@@ -90,8 +90,8 @@ export class Client {
     this.ws.on("error", () => {});
   }
 
-  static async open(url: string, options?: ClientOptions): Promise<Client> {
-    const client = new Client(url, options);
+  static async open(url: string, options?: ClientOptions, protocols?: string[]): Promise<Client> {
+    const client = new Client(url, options, protocols);
     await once(client.ws, "open");
     return client;
   }

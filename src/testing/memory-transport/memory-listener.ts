@@ -5,7 +5,8 @@
 
 import type { Gate } from "../../admission/gate.js";
 import type { Head } from "../../admission/request-head.js";
-import { ParsedHead } from "../../admission/request-head.js";
+import { joinHeaders, ParsedHead } from "../../admission/request-head.js";
+import { readSessionOffer } from "../../admission/session-offer.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Address } from "../../http/listen.js";
@@ -17,7 +18,7 @@ import { MemoryLink } from "./link.js";
 /** An admitted connection: its id at the server, and the test's end. */
 export interface MemoryConnection {
   readonly id: ConnectionId;
-  /** The chosen subprotocol, `""` if none. */
+  /** The subprotocol that answers the handshake, `""` if none. */
   readonly protocol: string;
   readonly end: ClientEnd;
 }
@@ -44,8 +45,11 @@ export class MemoryListener implements Listener {
   }
 
   /** @param signal aborted when the client cancels before the server has let it in */
-  async connect(head: Head, listener: ClientEndListener, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
-    const attempt = { at: this.#clock.now(), head, headers: new ParsedHead(head).headers, raw: undefined, signal };
+  async connect(request: Head, listener: ClientEndListener, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
+    const sessionOffer = readSessionOffer(request.headers.split("\n"));
+    const head = sessionOffer === undefined ? request : { ...request, headers: joinHeaders(sessionOffer.rawHeaders) };
+    const { headers } = new ParsedHead(head);
+    const attempt = { at: this.#clock.now(), head, headers, sessionOffer, raw: undefined, signal };
     const admission = (await this.#gate?.admit(attempt)) ?? { status: 503, body: "the server is not listening" };
     if ("status" in admission) {
       this.#gate?.refused(attempt, admission);

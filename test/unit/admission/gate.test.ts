@@ -2,13 +2,16 @@
 import { describe, expect, test } from "vitest";
 import { Gate, type GatedRoute } from "../../../src/admission/gate.js";
 import { joinHeaders, ParsedHead } from "../../../src/admission/request-head.js";
+import { readSessionOffer } from "../../../src/admission/session-offer.js";
 import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Authorize } from "../../../src/api/authorize.js";
 import type { AccessEntry } from "../../../src/api/options.js";
 import { reject } from "../../../src/api/rejection.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
-import type { Admission } from "../../../src/transport/transport.js";
+import { SessionTransport } from "../../../src/transport/session-transport.js";
+import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
+import { HandTransport } from "../stage.js";
 
 interface Setting {
   readonly authorize?: Authorize<unknown>;
@@ -20,6 +23,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
   const clock = new HandClock();
   const state = { hasEnded: false };
   const accessEntries: AccessEntry[] = [];
+  const transports: Transport[] = [];
   const route: GatedRoute = {
     path: "/chat",
     counters: { refused: 0 },
@@ -35,9 +39,11 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       maxFragments: 8,
       mailbox: { maxBytes: 100_000 },
       compression: false,
+      heartbeat: { intervalMs: 250, timeoutMs: 50 },
     },
-    accept() {
-      throw new Error("nobody shakes hands here");
+    accept(transport) {
+      transports.push(transport);
+      return { id: "c1" } as TransportListener;
     },
   };
   const gate = new Gate({
@@ -68,12 +74,13 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       at: 0,
       head,
       headers: new ParsedHead(head).headers,
+      sessionOffer: readSessionOffer(head.headers.split("\n")),
       raw: undefined,
       signal: abort.signal,
     };
     return { answer: gate.admit(attempt), leave: () => abort.abort(), attempt };
   };
-  return { clock, state, gate, route, accessEntries, ask };
+  return { clock, state, gate, route, accessEntries, transports, ask };
 }
 
 const full = { status: 503, body: "the server is full" };
@@ -91,6 +98,22 @@ describe("the gate", () => {
     const { answer } = ask({ "sec-websocket-protocol": "v1, v2" });
     expect(answer).toMatchObject({ maxPayloadBytes: 7, maxFragments: 8, maxPausedBytes: 400_000, protocol: "v2" });
     expect(ask().answer).toEqual(full);
+  });
+
+  test("hands the transport of a plain peer to the route as it is, and puts a layer between for a peer with a session", async () => {
+    const { ask, transports, clock } = stage();
+    const plain = await admission(ask().answer);
+    const socket = new HandTransport();
+    expect(plain.accept(socket)).toEqual({ id: "c1" });
+    expect(transports[0]).toBe(socket);
+    expect([socket.take(), clock.alarms]).toEqual([[], 0]);
+    plain.cancel();
+    const session = await admission(ask({ "sec-websocket-protocol": "v1+sendall.1, v1" }).answer);
+    const layer = session.accept(socket);
+    expect([session.protocol, layer.id]).toEqual(["v1+sendall.1", "c1"]);
+    expect(transports[1]).toBeInstanceOf(SessionTransport);
+    expect(transports[1]).toBe(layer);
+    expect(socket.take()).toEqual([expect.stringMatching(/^write ~\{"session":null,.*"heartbeatMs":300\}$/)]);
   });
 
   test("names the first cause: path, server, route, origin, place, authorize", async () => {

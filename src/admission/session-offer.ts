@@ -1,0 +1,105 @@
+/**
+ * The offer of sessions in a handshake: takes the names of sessions out of `Sec-WebSocket-Protocol` before any other part of the server
+ * reads the header, and chooses the name that answers the offer. Listeners read the offer of each request; an offer lives until the
+ * gate has decided. The token of a session counts as a password, and stays in Node's request alone.
+ */
+import type { IncomingMessage } from "node:http";
+import { isSessionName, SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
+
+/** What a request says of sessions. */
+export interface SessionOffer {
+  /** The headers of the request without the names of sessions: alternating names and values. */
+  readonly rawHeaders: readonly string[];
+  /** Whether the request takes a session without a subprotocol of the program. */
+  readonly isBare: boolean;
+  /** The subprotocols of the program that the request takes together with a session. */
+  readonly paired: readonly string[];
+}
+
+const HEADER = "sec-websocket-protocol";
+
+function isProtocolHeader(name: string): boolean {
+  return name.length === HEADER.length && name.toLowerCase() === HEADER;
+}
+
+/** Whether a header may have names of sessions. An ordinary request costs a look at each header, and no memory. */
+function mayOffer(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    if (isProtocolHeader(rawHeaders[i] ?? "") && rawHeaders[i + 1]?.includes(SESSION_PROTOCOL) === true) return true;
+  return false;
+}
+
+/** Sorts the names on offer, in the peer's order. */
+class Names {
+  readonly paired: string[] = [];
+  isBare = false;
+  /** Whether any name belongs to sessions. */
+  hasAny = false;
+  readonly #own = new Set<string>();
+
+  /** @returns the names in a header that belong to the program and were not in an earlier header */
+  read(header: string): string[] {
+    return header
+      .split(",")
+      .map((text) => text.trim())
+      .flatMap((name) => this.#ownName(name) ?? []);
+  }
+
+  #ownName(name: string): string | undefined {
+    const own = isSessionName(name) ? this.#pairedName(name) : name;
+    if (own === undefined || own === "" || this.#own.has(own)) return undefined;
+    this.#own.add(own);
+    return own;
+  }
+
+  /** @returns the program's part of the name, if any; a token is never a program's */
+  #pairedName(name: string): string | undefined {
+    this.hasAny = true;
+    if (name === SESSION_PROTOCOL) this.isBare = true;
+    const own = name.endsWith(SESSION_SUFFIX) ? name.slice(0, -SESSION_SUFFIX.length) : "";
+    if (own === "" || isSessionName(own)) return undefined;
+    this.paired.push(own);
+    return own;
+  }
+}
+
+/** @param rawHeaders alternating names and values, from Node @returns `undefined` if no name belongs to sessions */
+export function readSessionOffer(rawHeaders: readonly string[]): SessionOffer | undefined {
+  if (!mayOffer(rawHeaders)) return undefined;
+  const names = new Names();
+  const rest: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const [name = "", value = ""] = [rawHeaders[i], rawHeaders[i + 1]];
+    if (!isProtocolHeader(name)) {
+      rest.push(name, value);
+      continue;
+    }
+    const own = names.read(value);
+    // A copy: a part of the header's text would keep the whole text in memory, and thereby the token.
+    if (own.length > 0) rest.push(name, Buffer.from(own.join(", "), "latin1").toString("latin1"));
+  }
+  return names.hasAny ? { rawHeaders: rest, isBare: names.isBare, paired: names.paired } : undefined;
+}
+
+/**
+ * The name that answers a handshake.
+ *
+ * @param protocol the chosen subprotocol of the program, `""` if none
+ * @returns `protocol` itself where there is no session
+ */
+export function answeredProtocol(protocol: string, offer: SessionOffer | undefined): string {
+  if (offer === undefined) return protocol;
+  if (protocol === "") return offer.isBare ? SESSION_PROTOCOL : "";
+  return offer.paired.includes(protocol) ? protocol + SESSION_SUFFIX : protocol;
+}
+
+/** Takes the names of sessions out of a plain request: a proxy that loses `Upgrade` leaves the header to the program. */
+export function hideSessionNames(request: IncomingMessage): void {
+  const offer = readSessionOffer(request.rawHeaders);
+  if (offer === undefined) return;
+  const { headers } = request;
+  const own = offer.rawHeaders.filter((_value, i) => i % 2 === 1 && isProtocolHeader(offer.rawHeaders[i - 1] ?? ""));
+  request.rawHeaders = [...offer.rawHeaders];
+  if (own.length > 0) headers[HEADER] = own.join(", ");
+  else delete headers[HEADER];
+}

@@ -1,0 +1,18 @@
+/**
+ * The names of the subprotocol of sessions, as a handshake carries them (RFC 6455 section 1.9). The server answers an offer with the
+ * names, and refuses the names as a program's own subprotocols. Nothing of Node is imported.
+ */
+
+/** The subprotocol of sessions, without a subprotocol of the program. */
+export const SESSION_PROTOCOL = "sendall.1";
+
+/** Follows the name of a program's subprotocol that is on offer together with sessions: `chat+sendall.1`. */
+export const SESSION_SUFFIX: string = `+${SESSION_PROTOCOL}`;
+
+/** Begins the name by which a client asks for a session of before. The token in the name counts as a password. */
+const RESUME_PREFIX = `${SESSION_PROTOCOL}.`;
+
+/** Whether a name belongs to sessions, and never to a program. */
+export function isSessionName(name: string): boolean {
+  return name === SESSION_PROTOCOL || name.startsWith(RESUME_PREFIX) || name.endsWith(SESSION_SUFFIX);
+}

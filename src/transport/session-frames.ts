@@ -1,0 +1,74 @@
+/**
+ * The frames of the subprotocol `sendall.1`. Control frames are text that begins with `~`; a program's text that begins with `~` has a
+ * second `~` in front on the wire, in both directions. `session-transport.ts` writes and reads the frames.
+ */
+import { BrokenControlFrame } from "../api/close-codes.js";
+import { show } from "../runtime/show.js";
+import { encodeFrame, type Frame } from "./frame.js";
+
+const TILDE = 0x7e;
+
+/** Asks for a sign of life, and answers. */
+const ALIVE = "~h";
+export const ALIVE_FRAME: Frame = encodeFrame(ALIVE);
+
+/** Begins an acknowledgement. */
+const ACKNOWLEDGED = "~a";
+const NUMBER = /^(?:0|[1-9]\d*)$/;
+
+/**
+ * The first frame of each socket: no session is kept.
+ *
+ * @param heartbeatMs a client that gets nothing for so long may take the socket for dead; 0 for never
+ */
+export function welcomeFrame(heartbeatMs: number): Frame {
+  const nothingKept = {
+    session: null,
+    resumed: false,
+    why: "off",
+    received: 0,
+    from: 0,
+    replayed: 0,
+    lost: 0,
+    graceMs: 0,
+  };
+  return encodeFrame(`~${JSON.stringify({ ...nothingKept, heartbeatMs })}`);
+}
+
+function needsEscape({ data }: Frame): boolean {
+  return typeof data === "string" && data.charCodeAt(0) === TILDE;
+}
+
+/** A frame for peers with a session. A second encoding is made at most once per frame, and shared like the frame itself. */
+function escapeFrame(frame: Frame): Frame {
+  if (!needsEscape(frame)) return frame;
+  frame.escaped ??= encodeFrame(`~${frame.data}`);
+  return frame.escaped;
+}
+
+/** @returns the same array if no text begins with `~` */
+export function escapeFrames(frames: readonly Frame[]): readonly Frame[] {
+  return frames.some(needsEscape) ? frames.map(escapeFrame) : frames;
+}
+
+/** What a text of the peer is: a message, possibly escaped, or a control frame. */
+export type TextKind = "message" | "escaped" | "control";
+
+export function kindOfText(text: string): TextKind {
+  if (text.charCodeAt(0) !== TILDE) return "message";
+  return text.charCodeAt(1) === TILDE ? "escaped" : "control";
+}
+
+/**
+ * Reads a control frame of the peer.
+ *
+ * @returns `"ask"` if the peer asks for a sign of life, `"ignored"` for an acknowledgement (nothing is kept) and for an unknown frame
+ */
+export function readControl(text: string): "ask" | "ignored" | BrokenControlFrame {
+  if (text === ALIVE) return "ask";
+  if (!text.startsWith(ACKNOWLEDGED)) return "ignored";
+  const number = text.slice(ACKNOWLEDGED.length);
+  if (NUMBER.test(number) && Number.isSafeInteger(Number(number))) return "ignored";
+  const expected = `"${ACKNOWLEDGED}" and a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
+  return new BrokenControlFrame(`acknowledgement: expected ${expected}, got ${show(text)}`);
+}
