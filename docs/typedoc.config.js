@@ -8,9 +8,9 @@ import { readFileSync } from "node:fs";
 /** @type {{ exports: Record<string, string | { types: string }> }} */
 const { exports } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
-const entryPoints = Object.values(exports)
-  .flatMap((target) => (typeof target === "string" ? [] : target.types))
-  .map((types) => types.replace("./dist/", "../src/").replace(/\.d\.ts$/, ".ts"));
+const types = Object.values(exports).flatMap((target) => (typeof target === "string" ? [] : target.types));
+// Two subpaths may be one program: `./client` and `./client.min.js`.
+const entryPoints = [...new Set(types)].map((path) => path.replace("./dist/", "../src/").replace(/\.d\.ts$/, ".ts"));
 
 export default {
   name: "Sendall",

@@ -38,7 +38,7 @@ function codeWords(page: string): string[] {
   return code.flatMap((text) => text.split(/[\s()"',;]+/));
 }
 
-const FOLDER = /^(?:src|test|examples|docs|\.ci|\.github)\//;
+const FOLDER = /^(?:src|test|scripts|examples|docs|\.ci|\.github)\//;
 const AT_THE_TOP = /^[\w.-]+\.(?:md|json|ts|yml)$/;
 /** Stands for a name that a contributor chooses, and `*` for any: the folder around has to exist. */
 const PLACEHOLDER = /NAME|\*/;

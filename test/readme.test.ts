@@ -215,6 +215,7 @@ describe("the README", () => {
     const words = new Map<string, string>([
       ["backlog", "the system's"],
       ["static", "none"],
+      ["client", "none"],
       ["cluster", "none"],
       ["tls", "none"],
       ["authorize", "everybody"],

@@ -180,6 +180,12 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    * folder. A peer that takes nothing of a file for two minutes is cut. Default none.
    */
   readonly static?: string;
+  /**
+   * The path at which pages import the client, such as `"/sendall/client.js"`: `sendall/client` as a single module, minified and
+   * compressed; browsers ask for a newer version at each use (`ETag`). Comes before `sockjs`, `static` and `onRequest`; upgrades of the
+   * same path go to the routes. Under `attach`: served by `server.middleware`. Default none.
+   */
+  readonly client?: string;
   /** Serves `wss://` with the given key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
   readonly tls?: TlsOptions;
   /** Further connections are refused with 503; 0 is no limit. Default 0. */

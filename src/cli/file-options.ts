@@ -63,12 +63,13 @@ export function badFile(file: string, problem: string): SendallError {
 
 /** The options of the server: what the command line says comes before what the file says. */
 export function withFlags(options: ServeOptions, task: ServeTask): ServeOptions {
-  const { port, host, static: folder } = task;
+  const { port, host, static: folder, client } = task;
   return {
     ...(task.sockjs ? withSockJs(options) : options),
     ...(port !== undefined && { port }),
     ...(host !== undefined && { host }),
     ...(folder !== undefined && { static: folder }),
+    ...(client !== undefined && { client }),
   };
 }
 

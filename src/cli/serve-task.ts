@@ -26,6 +26,7 @@ Options, which come before what the file says:
   --port <number>      where to listen (default: $PORT, or 8080; 0 picks a free port)
   --host <address>     the address to listen on (default: $HOST, or 127.0.0.1)
   --static <folder>    also serve this folder over HTTP
+  --client <path>      also serve sendall/client to pages, at this path: /sendall/client.js
   --sockjs             also speak SockJS, at every path
   --workers <number>   so many processes on one port, or "auto" for one per core; each has its own handler and state
   --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)
@@ -44,6 +45,7 @@ const FLAGS = {
   port: { type: "string" },
   host: { type: "string" },
   static: { type: "string" },
+  client: { type: "string" },
   sockjs: { type: "boolean", default: false },
   workers: { type: "string" },
   "log-level": { type: "string" },
@@ -59,6 +61,7 @@ export interface ServeTask {
   readonly port: number | undefined;
   readonly host: string | undefined;
   readonly static: string | undefined;
+  readonly client: string | undefined;
   readonly sockjs: boolean;
   /** 0: no workers, the server runs in this process. */
   readonly workers: number;
@@ -99,6 +102,7 @@ export function checkFlags(flags: Flags, file: string | undefined): ServeTask {
     port: accept(serverTable.port, flags.port === undefined ? "PORT" : "--port", numberIn(port)),
     host: accept(serverTable.host, flags.host === undefined ? "HOST" : "--host", flags.host ?? (HOST || undefined)),
     static: accept(serverTable.static, "--static", flags.static),
+    client: accept(serverTable.client, "--client", flags.client),
     sockjs: flags.sockjs,
     workers: countWorkers(flags.workers),
     logLevel: oneOf(LOG_LEVELS, "--log-level", level) ?? "info",

@@ -1,6 +1,6 @@
 /**
- * Plain HTTP requests: offers each request to SockJS, then to the static files, then to the user's `onRequest`, and else answers with a
- * line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or when the peer leaves.
+ * Plain HTTP requests: offers each request to the client's module, to SockJS, to the static files, to the user's `onRequest`, in this
+ * order, and else answers with a line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or when the peer leaves.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -14,6 +14,7 @@ import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { watchBody } from "./body-timeouts.js";
+import type { ClientModule } from "./client-module.js";
 import { wholeUrl } from "./mount.js";
 import { Pipelines } from "./pipelining.js";
 import type { SockJsEndpoints } from "./sockjs-endpoints.js";
@@ -26,6 +27,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly trustProxy: boolean | number;
+  readonly client: ClientModule | undefined;
   readonly sockjs: SockJsEndpoints | undefined;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
@@ -100,14 +102,20 @@ export class Requests {
 
   /** Whether the request may be ours. With files or `onRequest`, only the attempt to answer will tell. */
   #mayAnswer(request: IncomingMessage): boolean {
-    const { sockjs, static: files, onRequest } = this.#parts;
-    return files !== undefined || onRequest !== undefined || sockjs?.hasPath(readPath(wholeUrl(request))) === true;
+    const { client, sockjs, static: files, onRequest } = this.#parts;
+    if (files !== undefined || onRequest !== undefined || client?.takes(request) === true) return true;
+    return sockjs?.hasPath(readPath(wholeUrl(request))) === true;
   }
 
   #answerOurs(request: IncomingMessage, response: ServerResponse, next: Next): void {
-    if (this.#parts.sockjs?.answer(request, response) === true) return;
+    const { client, sockjs } = this.#parts;
+    if (client?.takes(request) === true) {
+      client.answer(request, response);
+      return;
+    }
+    if (sockjs?.answer(request, response) === true) return;
     const rest = (): void => {
-      if (this.#parts.sockjs?.answerMounted(request, response) !== true) next();
+      if (sockjs?.answerMounted(request, response) !== true) next();
     };
     if (this.#parts.static === undefined) rest();
     else this.#parts.static(request, response, rest);

@@ -7,6 +7,7 @@ import { type Handler, ShapedHandler } from "../api/handler.js";
 import { isSessionName } from "../api/session-protocol.js";
 import type { Logger } from "../runtime/logger.js";
 import { isRecord } from "./kinds.js";
+import { normalPath } from "./route-path.js";
 
 /** Schemes which no page has: the schemes of WebSockets, and schemes of files to load or to run. */
 const NO_PAGE = /^(?:wss?|ftp|file|blob|data|javascript|about|mailto):/;
@@ -65,6 +66,14 @@ export function isAdapter(value: unknown): value is ClusterAdapter {
 /** A name or an address alone: no URL, no port, no brackets. */
 export function isHost(value: unknown): value is string {
   return typeof value === "string" && (/^[^\s\p{Cc}:/?#@[\]*]+$/u.test(value) || isIPv6(value));
+}
+
+/** A path without parameters which a browser sends as a page writes the path, but for percent-encoding; not the path of a folder. */
+export function isFilePath(value: unknown): value is string {
+  if (typeof value !== "string" || /^[^/]|\/$|\/:|\*/.test(value) || !URL.canParse(value, "http://page.example"))
+    return false;
+  const { pathname, href } = new URL(value, "http://page.example");
+  return href === `http://page.example${pathname}` && normalPath(pathname) === normalPath(value);
 }
 
 /** The address of a script for a page, or a path. */

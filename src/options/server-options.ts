@@ -11,7 +11,17 @@ import type { Handler } from "../api/handler.js";
 import type { MailboxOptions, ServerOptions, SharedOptions } from "../api/options.js";
 import type { Logger } from "../runtime/logger.js";
 import { isRecord } from "./kinds.js";
-import { isAdapter, isFolder, isHost, isLogger, isOrigins, isProtocols, isScriptUrl, isTrust } from "./server-kinds.js";
+import {
+  isAdapter,
+  isFilePath,
+  isFolder,
+  isHost,
+  isLogger,
+  isOrigins,
+  isProtocols,
+  isScriptUrl,
+  isTrust,
+} from "./server-kinds.js";
 import type { SettingsOf } from "./table.js";
 
 /** The options of a route. At the top of `serve` the same options are the defaults of every route. */
@@ -89,6 +99,10 @@ export const routeTable = {
 /** The options of the server alone, and `handshakeTimeoutMs`, which also limits the head of each request. */
 export const serverTable = {
   static: { expected: "a folder that exists", accepts: (value: unknown): value is string => isFolder(value) },
+  client: {
+    expected: 'the path of a file as pages write it, such as "/sendall/client.js", without a query or a pattern',
+    accepts: (value: unknown): value is string => isFilePath(value),
+  },
   host: {
     expected: "a string that is not empty, the name or address of this machine without a scheme or port",
     accepts: (value: unknown): value is string => isHost(value),

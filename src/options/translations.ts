@@ -26,7 +26,7 @@ export const TRANSLATIONS: Translations = {
   allowUpgrades: "WebSocket is always on; use sockjs: true for further transports over HTTP",
   adapter: "use cluster, such as cluster: redis({ url }) or cluster: nats({ servers })",
   cookie: COOKIE,
-  serveClient: "use static, a folder of files for browsers",
+  serveClient: 'use client: "/sendall/client.js", the path at which pages import the client',
   // ws
   path: ROUTES,
   server: ATTACH,

@@ -36,7 +36,7 @@ function refuseHostOptions(options: object): void {
 /**
  * Takes the upgrades of an HTTP server run by other code, if a route matches. Unmatched upgrades are left alone if the host has
  * another `upgrade` listener, else answered 404. An upgrade whose socket another listener takes is left alone and logged; a
- * request whose `Upgrade` does not name WebSocket is given back to the host. Plain HTTP (`sockjs`, `static`, `onRequest`) is
+ * request whose `Upgrade` does not name WebSocket is given back to the host. Plain HTTP (`client`, `sockjs`, `static`, `onRequest`) is
  * `server.middleware`, for the host to mount. `close` leaves the host running.
  *
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and

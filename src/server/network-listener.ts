@@ -7,6 +7,7 @@ import { createAccessLog } from "../admission/access-log.js";
 import { fixedLocalAddress } from "../admission/address.js";
 import type { Gate } from "../admission/gate.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
+import { ClientModule } from "../http/client-module.js";
 import { type HttpListener, listen } from "../http/listen.js";
 import { terminateRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
@@ -42,11 +43,12 @@ interface HttpStack {
 }
 
 /** Creates everything between an HTTP server and the gate. */
-function createHttpStack(
+async function createHttpStack(
   { settings, log, clock, actor, localAddress, isShared }: HttpStackParts,
   gate: Gate,
-): HttpStack {
+): Promise<HttpStack> {
   const { routes, onRequest, onAccess, trustProxy } = settings;
+  const client = settings.client === undefined ? undefined : await ClientModule.load(settings.client);
   const sockjs = SockJsRouter.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport();
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
@@ -56,6 +58,7 @@ function createHttpStack(
     clock,
     log,
     trustProxy,
+    client,
     sockjs,
     static: pages,
     onRequest: onRequest && ownedBy(optionOwner("onRequest", clock, log), onRequest),
@@ -75,7 +78,7 @@ export const createNetworkListener: ServerEnvironment["createListener"] = (setti
     },
     async open(gate) {
       const localAddress = fixedLocalAddress(settings.host);
-      const http = createHttpStack({ settings, log, clock, actor, localAddress, isShared: false }, gate);
+      const http = await createHttpStack({ settings, log, clock, actor, localAddress, isShared: false }, gate);
       stack = http;
       const { requests, upgrade } = http;
       listener = await listen(settings, {
@@ -110,7 +113,7 @@ export function createAttachedListener(host: HostServer): ServerEnvironment["cre
         return attachment?.address ?? { host: "", port: 0, isSecure: false };
       },
       async open(gate) {
-        const http = createHttpStack({ settings, log, clock, actor, isShared: true }, gate);
+        const http = await createHttpStack({ settings, log, clock, actor, isShared: true }, gate);
         stack = http;
         attachment = attachTo(host, {
           upgrade: http.upgrade,

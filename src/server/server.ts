@@ -34,9 +34,9 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
    */
   readonly actor: ServerActor;
   /**
-   * Our plain HTTP (`sockjs`, `static`, `onRequest`), for a host server to mount; requests for anything else go to `next`.
-   * Mounted at a path, the middleware finds SockJS by the whole path (`request.originalUrl`), as upgrades are found, and files by
-   * the part of the path left by the host.
+   * Our plain HTTP (`client`, `sockjs`, `static`, `onRequest`), for a host server to mount; requests for anything else go to `next`.
+   * Mounted at a path, the middleware finds the client and SockJS by the whole path (`request.originalUrl`), as upgrades are found, and
+   * files by the part of the path left by the host.
    */
   readonly middleware: NonNullable<Listener["middleware"]>;
   /** The numbers of every route together. */

@@ -421,6 +421,7 @@ describe("help", () => {
       "port",
       "host",
       "static",
+      "client",
       "sockjs",
       "workers",
       "log-level",
@@ -466,6 +467,11 @@ describe("bad input is answered with one line and no stack, and nothing is left 
       "a folder that does not exist",
       "serve --static nowhere",
       `--static: expected a folder that exists, got "nowhere"`,
+    ],
+    [
+      "a path that does not begin with a slash",
+      "serve --client client.js",
+      `--client: expected the path of a file as pages write it, such as "/sendall/client.js", without a query or a pattern, got "client.js"`,
     ],
   ])("%s", async (_case, args, problem) => {
     const { code, line } = await refusal(args);

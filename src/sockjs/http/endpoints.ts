@@ -1,4 +1,5 @@
 /** The table of SockJS endpoints: methods, common headers, and the answer to a plain HTTP request. */
+import { matchesEtag } from "../../http/response-headers.js";
 import type { Endpoint } from "../protocol/paths.js";
 import type { ReceivingEndpoint } from "../protocol/transport-formats.js";
 import { answerText, NOT_FOUND } from "./answers.js";
@@ -11,7 +12,7 @@ import {
   setNoCache,
   setSessionCookie,
 } from "./headers.js";
-import { GREETING, infoText, matchesEtag } from "./pages.js";
+import { GREETING, infoText } from "./pages.js";
 import { answerReceive } from "./receive-requests.js";
 import type { SockJsRequest } from "./request.js";
 import { answerSend } from "./send-requests.js";
@@ -68,7 +69,7 @@ function answerIframe({ response, attempt, route }: SockJsRequest): void {
   const ancestors = frameAncestors(settings.origins, attempt.host);
   // Appended: a browser enforces every policy, including a policy of the host.
   if (ancestors !== undefined) response.appendHeader("Content-Security-Policy", ancestors);
-  if (matchesEtag(attempt.headers["if-none-match"], iframePage)) {
+  if (matchesEtag(attempt.headers["if-none-match"], iframePage.etag)) {
     response.writeHead(304).end();
     return;
   }

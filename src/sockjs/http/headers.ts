@@ -1,6 +1,7 @@
 /** The headers that SockJS endpoints share: caching, CORS by the option `origins`, the cookie for load balancers, framing. */
 import type { ServerResponse } from "node:http";
 import { allowsOrigin, type Origins, type PlainRequest } from "../../admission/origin.js";
+import { addVary } from "../../http/response-headers.js";
 
 const YEAR_S = 31_536_000;
 
@@ -17,14 +18,6 @@ export function cacheHeaders(now: number): Readonly<Record<string, string>> {
 
 export function setCacheHeaders(response: ServerResponse, now: number): void {
   for (const [name, value] of Object.entries(cacheHeaders(now))) response.setHeader(name, value);
-}
-
-/** Keeps the names that middleware of the host has set (RFC 9110 section 12.5.5). */
-function addVary(response: ServerResponse, name: string): void {
-  const before = String(response.getHeader("Vary") ?? "");
-  const names = before.split(",").map((part) => part.trim().toLowerCase());
-  if (names.includes("*") || names.includes(name.toLowerCase())) return;
-  response.setHeader("Vary", before === "" ? name : `${before}, ${name}`);
 }
 
 /** Lets pages of allowed origins read the answer, refusals included (the Fetch standard, CORS protocol). */

@@ -1,6 +1,7 @@
 /** The SockJS resources that belong to no session: the greeting, `/info`, and the page for iframe transports. */
-import { createHash, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import type { SockJsOptions } from "../../api/options.js";
+import { etagOf } from "../../http/response-headers.js";
 
 export const GREETING = "Welcome to SockJS!\n";
 
@@ -37,11 +38,5 @@ export function iframePage(clientUrl: string): IframePage {
 </body>
 </html>
 `;
-  return { body, etag: `"${createHash("sha256").update(body).digest("base64url")}"` };
-}
-
-/** Whether the client has the page already (RFC 9110 section 13.1.2). */
-export function matchesEtag(ifNoneMatch: string | undefined, { etag }: IframePage): boolean {
-  const tags = ifNoneMatch?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
-  return tags.includes(etag) || tags.includes("*");
+  return { body, etag: etagOf(body) };
 }

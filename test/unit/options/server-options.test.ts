@@ -75,6 +75,48 @@ const values: {
     good: [folder],
     bad: [join(folder, "missing"), file, join(file, "x"), "a\0b", `/${"a".repeat(5_000)}`, "", 1, null],
   },
+  client: {
+    good: [
+      "/sendall/client.js",
+      "/client.js",
+      "/client",
+      "/räume/c.js",
+      "/r%C3%A4ume/c.js",
+      "/a b.js",
+      "/%2A.js",
+      "/a:b.js",
+      "/a//b.js",
+    ],
+    bad: [
+      "",
+      "/",
+      "client.js",
+      "./client.js",
+      "/sendall/",
+      "//a.example/b.js",
+      "/\\a.example/b.js",
+      "http://a.example/b.js",
+      "/client.js?v=1",
+      "/client.js?",
+      "/client.js#a",
+      "/client.js#",
+      "/*.js",
+      "/:name",
+      "/a/:name/b.js",
+      "/a/../b.js",
+      "/a/./b.js",
+      "/%2e%2e/b.js",
+      " /client.js",
+      "/client.js ",
+      "/a\nb.js",
+      "/a\\b.js",
+      true,
+      false,
+      {},
+      1,
+      null,
+    ],
+  },
   tls: { good: [{ key: "k", cert: "c" }], bad: [true, "cert.pem", null] },
   authorize: { good: [() => ({})], bad: [true, {}, null] },
   origins: {
@@ -294,6 +336,7 @@ describe("the table of options", () => {
       port: 8080,
       backlog: undefined,
       static: undefined,
+      client: undefined,
       tls: undefined,
       authorize: undefined,
       origins: "same",
@@ -341,7 +384,7 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs, handler, routes";
   const ofRoutes =
     "handler, mailbox, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";

@@ -1,0 +1,136 @@
+/** The client as shipped: `dist/client.js` and `dist/client.min.js`, each a whole program in a single file. */
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { chromium } from "playwright-core";
+import { type Server, serve } from "sendall";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import * as source from "../../src/client.js";
+import { CHROMIUM_FLAGS } from "./chromium.js";
+import { start, stopPrograms } from "./programs.js";
+import { requires } from "./requires.js";
+
+const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
+const WS = pathToFileURL(createRequire(import.meta.url).resolve("ws")).href;
+const MAX_BYTES = 6_000;
+
+afterEach(stopPrograms);
+
+/** An empty folder, gone when the test is over. */
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "sendall-bundle-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** A server that says what a header of the handshake was, and after that whatever it is told. */
+async function openEcho(onRequest?: Parameters<typeof createServer>[1]): Promise<Server> {
+  const server = await serve({
+    port: 0,
+    logger: false,
+    ...(onRequest !== undefined && { onRequest }),
+    handler(event, bus) {
+      if (event.type === "open") bus.unicast(`x-from: ${event.connection.headers["x-from"]}`, event.connection);
+      if (event.type === "message") bus.unicast(event.data, event.connection);
+    },
+  });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** A program which sends a message, and prints whatever comes until the message is back. */
+function programOf(client: string, url: string, options: string, before = ""): string {
+  return `import ws from ${JSON.stringify(WS)};
+import { connect } from ${JSON.stringify(client)};
+${before}
+const client = connect(${JSON.stringify(url)}, {
+  onMessage(data) {
+    console.log(data);
+    if (data === "hello") client.close();
+  },
+  onError: (error) => console.log(error.message),
+  reconnect: false,
+  ...${options},
+});
+client.send("hello");
+`;
+}
+
+/** What a program in this folder prints. */
+async function run(folder: string, code: string): Promise<readonly string[]> {
+  const file = join(folder, "main.mjs");
+  writeFileSync(file, code);
+  const { stdout, stderr } = await start(pathToFileURL(file).href).ended;
+  return [...stdout, ...stderr];
+}
+
+describe.each(["client.js", "client.min.js"])("%s", (name) => {
+  test("has the exports of sendall/client", async () => {
+    const code = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(pathToFileURL(DIST + name))}))))`;
+    const [printed = ""] = await run(makeFolder(), code);
+    expect(JSON.parse(printed)).toEqual(Object.keys(source).sort());
+  });
+
+  test("connects from Node, with headers", async () => {
+    const server = await openEcho();
+    const code = programOf(pathToFileURL(DIST + name).href, server.url, `{ headers: { "X-From": "Node" } }`);
+    expect(await run(makeFolder(), code)).toEqual(["x-from: Node", "hello"]);
+  });
+
+  test.each([
+    ["the option WebSocket", "{ WebSocket: ws.WebSocket }", ""],
+    ["the global class", "{}", "globalThis.WebSocket = ws.WebSocket;"],
+  ])("alone in a folder connects from Node with %s", async (_what, options, before) => {
+    const server = await openEcho();
+    const folder = makeFolder();
+    copyFileSync(DIST + name, join(folder, "client.mjs"));
+    const printed = await run(folder, programOf("./client.mjs", server.url, options, before));
+    expect(printed).toEqual(["x-from: undefined", "hello"]);
+  });
+
+  test("has a source map which leads to the TypeScript of the client", () => {
+    const [, map = ""] = /\n\/\/# sourceMappingURL=(\S+)\s*$/.exec(readFileSync(DIST + name, "utf8")) ?? [];
+    const { sources }: { readonly sources: readonly string[] } = JSON.parse(readFileSync(DIST + map, "utf8"));
+    expect(sources).toContain("../src/client/connect.ts");
+  });
+
+  const program = requires("chromium");
+
+  test.skipIf(program.skip)("alone is all that a page in Chromium needs", async () => {
+    const asked: string[] = [];
+    const server = await openEcho((request, response) => {
+      asked.push(request.url ?? "");
+      const [type, content] =
+        request.url === "/client.js"
+          ? ["text/javascript", readFileSync(DIST + name)]
+          : ["text/html", '<!doctype html><link rel="icon" href="data:,">'];
+      response.setHeader("Content-Type", type).end(content);
+    });
+    const browser = await chromium.launch({ executablePath: program.path, args: [...CHROMIUM_FLAGS] });
+    onTestFinished(() => browser.close());
+    const page = await browser.newPage();
+    await page.goto(server.url.replace("ws", "http"));
+    const heard = page.evaluate(`import("/client.js").then(({ connect }) => new Promise((resolve, reject) => {
+      const heard = [];
+      const client = connect("/", {
+        onMessage(data) {
+          heard.push(data);
+          if (data === "hello") client.close();
+        },
+        onError: reject,
+        onClose: () => resolve(heard),
+      });
+      client.send("hello");
+    }))`);
+    expect(await heard).toEqual(["x-from: undefined", "hello"]);
+    expect(asked).toEqual(["/", "/client.js"]);
+  });
+});
+
+test(`client.min.js has at most ${MAX_BYTES} bytes in gzip`, () => {
+  expect(gzipSync(readFileSync(`${DIST}client.min.js`), { level: 9 }).length).toBeLessThanOrEqual(MAX_BYTES);
+});
