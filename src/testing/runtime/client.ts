@@ -31,7 +31,7 @@ export interface TestClient {
   readonly protocol: string;
   /** Every message so far: a string for a text frame, a Buffer for a binary frame. */
   readonly received: readonly (string | Buffer)[];
-  /** Set once the client has read the server's close frame or lost its transport (1006). */
+  /** Set once the client has read the server's close frame or lost its transport (1006), of which it learns nothing after `vanish`. */
   readonly closed: ClientClose | undefined;
   /** Sends a message. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   send(data: Data): boolean;
@@ -46,15 +46,21 @@ export interface TestClient {
   next(): Promise<string | Buffer>;
   /** Sends a ping, of at most 125 bytes. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   ping(data?: Data): boolean;
-  /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
+  /**
+   * Starts the close handshake; without a code the server sees 1005. Once the client has vanished, nobody would answer: the client is
+   * closed at once, with 1006, and the server learns nothing.
+   * @returns `false` if the client has closed
+   * @throws SendallError `BAD_CLOSE_CODE`
+   */
   close(code?: number, reason?: string): boolean;
   /** Ends the socket without a close frame: the server sees `closed` with 1006, after every message sent before. */
   disconnect(): void;
   /** Makes the socket fail: the server sees `error`, then `closed` with 1006, after every message sent before. */
   fail(error?: Error): void;
   /**
-   * The client disappears without a trace, as when a cable is pulled: the server gets no sign of the end, and nothing that the server
-   * sends is taken, until the server's heartbeat finds out.
+   * Pulls the cable: from now on nothing crosses the connection in either direction, what is on its way is lost, and nobody is told. The
+   * server finds out by its heartbeat. The client stays open, and `closed` unset, until the client's own side decides: by `close`,
+   * `disconnect` or `fail`, or by the end of the runtime.
    */
   vanish(): void;
   /** Stops reading until `read` or `resume`: the server sees a socket that takes nothing. */
@@ -129,6 +135,10 @@ export class MemoryTestClient implements TestClient {
     return this.#end?.isCaughtUp ?? true;
   }
 
+  get hasVanished(): boolean {
+    return this.#end?.hasVanished ?? false;
+  }
+
   get protocol(): string {
     return this.#protocol;
   }
@@ -162,7 +172,14 @@ export class MemoryTestClient implements TestClient {
     return this.#end?.ping(controlPayload(data)) ?? false;
   }
 
-  close(code?: number, reason = ""): boolean {
+  close(code?: number, reason?: string): boolean {
+    const isFirst = this.startClosing(code, reason);
+    if (this.hasVanished) this.disconnect();
+    return isFirst;
+  }
+
+  /** Starts the close handshake, and waits for the answer also if none can come. */
+  startClosing(code?: number, reason = ""): boolean {
     if (code !== undefined) checkCloseCode(code);
     return this.#end?.close(code ?? NO_CODE, cutReason(reason)) ?? false;
   }
@@ -232,6 +249,7 @@ export class MemoryTestClient implements TestClient {
       client: this.name === undefined ? this.id : `${this.name} (${this.id})`,
       received: this.received,
       clock,
+      hasVanished: this.hasVanished,
       isObserved: onMessage !== undefined,
       isHeldUp: !this.isCaughtUp || this.unreadBytes > 0,
     });

@@ -166,12 +166,14 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     while (!isDone()) await this.#driver.runUntilIdle({ outsideWaitMs: 0, isDone });
   }
 
-  #shutDown(outsideWaitMs: number): Promise<void> {
+  async #shutDown(outsideWaitMs: number): Promise<void> {
     const deadline = new LazyDeadline(outsideWaitMs);
-    return this.#driver.runUntilSettled(
+    await this.#driver.runUntilSettled(
       this.#server.close(),
       ({ events, sleepers }) => events.length <= sleepers || deadline.hasPassed,
     );
+    // Nobody tells the clients that have vanished.
+    for (const client of this.#clients) if (client.hasVanished) client.disconnect();
   }
 
   async #settle(until?: () => boolean): Promise<void> {

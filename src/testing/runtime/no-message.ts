@@ -8,6 +8,8 @@ export interface Wait {
   readonly client: string;
   readonly received: readonly (string | Buffer)[];
   readonly clock: Pick<HandClock, "now" | "nextDue">;
+  /** Nothing crosses the client's link any more. */
+  readonly hasVanished: boolean;
   /** The messages go to `onMessage`. */
   readonly isObserved: boolean;
   /** Something on its way waits for the test: the reader is stalled, or messages take virtual time. */
@@ -20,13 +22,16 @@ export function noMessage(wait: Wait): SendallError {
       "NO_MESSAGE",
       `${wait.client} waits for a message, and none can come: each of its messages goes to onMessage, and is not kept`,
     );
-  const why = wait.isHeldUp
-    ? "what is on its way arrives only after resume, read or advance"
-    : "nothing is on its way, and every handler is done or waits for virtual time";
   return new SendallError(
     "NO_MESSAGE",
-    `${wait.client} waits for message ${wait.received.length + 1}, and none can come: ${why}. ${time(wait)}. ${last(wait)}`,
+    `${wait.client} waits for message ${wait.received.length + 1}, and none can come: ${reason(wait)}. ${time(wait)}. ${last(wait)}`,
   );
+}
+
+function reason({ hasVanished, isHeldUp }: Wait): string {
+  if (hasVanished) return "the client has vanished, and nothing reaches it any more";
+  if (isHeldUp) return "what is on its way arrives only after resume, read or advance";
+  return "nothing is on its way, and every handler is done or waits for virtual time";
 }
 
 function time({ clock }: Wait): string {

@@ -59,7 +59,7 @@ export interface RuntimeWebSocket extends EventTarget {
    */
   send(data: WebSocketData): void;
   /**
-   * Starts the close handshake, or cancels connecting.
+   * Starts the close handshake, or cancels connecting. Without an answer the socket ends with 1006 after 10 s of virtual time.
    * @throws DOMException `InvalidAccessError` for a code other than 1000 and 3000-4999, `SyntaxError` for a reason over 123 bytes
    */
   close(code?: number, reason?: string): void;
