@@ -11,7 +11,8 @@ import { controlPayload, encodeFrame } from "../../transport/frame.js";
 import type { ClientEnd } from "../memory-transport/contracts.js";
 import type { MemoryConnection } from "../memory-transport/memory-listener.js";
 import type { HandClock } from "./clock.js";
-import { noMessage } from "./no-message.js";
+import { Inbox } from "./inbox.js";
+import { closedError, noMessage } from "./no-message.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
@@ -101,20 +102,18 @@ export interface TestClientParts {
 }
 
 export class MemoryTestClient implements TestClient {
-  readonly received: (string | Buffer)[] = [];
   readonly name: string | undefined;
   readonly #parts: TestClientParts;
-  /** Settles with the last call of `next`. */
-  #lastNext: Promise<unknown> = Promise.resolve();
+  readonly #inbox: Inbox;
   #end: ClientEnd | undefined;
   #id: ConnectionId | undefined;
   #protocol = "";
-  #taken = 0;
   #closed: ClientClose | undefined;
 
   constructor(parts: TestClientParts) {
     this.#parts = parts;
     this.name = parts.name;
+    this.#inbox = this.#createInbox();
   }
 
   /** Called when the server has let the client in. */
@@ -133,6 +132,15 @@ export class MemoryTestClient implements TestClient {
   /** Nothing is on its way to the client. */
   get isCaughtUp(): boolean {
     return this.#end?.isCaughtUp ?? true;
+  }
+
+  /** The client was let in, and has not ended. */
+  get isOpen(): boolean {
+    return this.#end !== undefined && this.#closed === undefined;
+  }
+
+  get received(): readonly (string | Buffer)[] {
+    return this.#inbox.received;
   }
 
   get hasVanished(): boolean {
@@ -157,15 +165,11 @@ export class MemoryTestClient implements TestClient {
   }
 
   take(): (string | Buffer)[] {
-    const messages = this.received.slice(this.#taken);
-    this.#taken = this.received.length;
-    return messages;
+    return this.#inbox.take();
   }
 
   next(): Promise<string | Buffer> {
-    const next = this.#lastNext.then(() => this.#next());
-    this.#lastNext = next.catch(() => {});
-    return next;
+    return this.#inbox.next();
   }
 
   ping(data: Data = ""): boolean {
@@ -223,7 +227,7 @@ export class MemoryTestClient implements TestClient {
       this.#parts.onMessage(data);
       return;
     }
-    this.received.push(data);
+    this.#inbox.received.push(data);
     this.#parts.observer?.onMessage(data);
   }
 
@@ -232,18 +236,20 @@ export class MemoryTestClient implements TestClient {
     this.#parts.observer?.onClosed(code, reason);
   }
 
-  async #next(): Promise<string | Buffer> {
-    const isOver = (): boolean => this.#taken < this.received.length || this.#closed !== undefined;
-    if (!isOver() && this.#parts.onMessage === undefined) await this.#parts.settleUntil(isOver);
-    const message = this.received[this.#taken];
-    if (message !== undefined) {
-      this.#taken++;
-      return message;
-    }
-    throw this.#closed === undefined ? this.#noMessage() : closedError(this.#closed);
+  #createInbox(): Inbox {
+    const client = this;
+    const { onMessage, settleUntil } = this.#parts;
+    return new Inbox({
+      get isOver() {
+        return client.closed !== undefined;
+      },
+      noMessage: () => this.#noMessage(),
+      settleUntil: onMessage === undefined ? settleUntil : undefined,
+    });
   }
 
   #noMessage(): SendallError {
+    if (this.#closed !== undefined) return closedError(this.#closed);
     const { clock, onMessage } = this.#parts;
     return noMessage({
       client: this.name === undefined ? this.id : `${this.name} (${this.id})`,
@@ -254,8 +260,4 @@ export class MemoryTestClient implements TestClient {
       isHeldUp: !this.isCaughtUp || this.unreadBytes > 0,
     });
   }
-}
-
-function closedError({ code, reason }: ClientClose): SendallError {
-  return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
 }

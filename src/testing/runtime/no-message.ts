@@ -1,10 +1,10 @@
-/** The error for a client of a test that waits for a message while nothing is on its way. */
+/** The errors for a client of a test that waits for a message while nothing is on its way. */
 import { SendallError } from "../../api/errors.js";
 import { show } from "../../runtime/show.js";
 import type { HandClock } from "./clock.js";
 
 export interface Wait {
-  /** The client's name and id. */
+  /** The client's name and id, or the name and the state of a dialled client without a connection. */
   readonly client: string;
   readonly received: readonly (string | Buffer)[];
   readonly clock: Pick<HandClock, "now" | "nextDue">;
@@ -14,6 +14,11 @@ export interface Wait {
   readonly isObserved: boolean;
   /** Something on its way waits for the test: the reader is stalled, or messages take virtual time. */
   readonly isHeldUp: boolean;
+}
+
+/** The error for a wait for a client whose connection has ended. */
+export function closedError({ code, reason }: { readonly code: number; readonly reason: string }): SendallError {
+  return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
 }
 
 export function noMessage(wait: Wait): SendallError {

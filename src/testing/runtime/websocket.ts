@@ -15,6 +15,7 @@ import {
   CLOCK,
   type RuntimeWebSocketClass,
   SocketCloseEvent,
+  SocketErrorEvent,
   SocketEvent,
   SocketMessageEvent,
   type WebSocketData,
@@ -59,6 +60,7 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
   #closeTimeout: Timer | undefined;
   #binaryType: "blob" | "arraybuffer" = "blob";
   #hasFailed = false;
+  #cause: unknown;
   /** Bytes of messages that were not sent because the socket was closing. */
   #lostBytes = 0;
   /** A message waits while an earlier Blob is being read. Settles when every waiting message is on its way. */
@@ -152,13 +154,18 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
     if (this.#readyState === CLOSED) return;
     this.#readyState = CLOSED;
     this.#closeTimeout?.cancel();
-    if (this.#hasFailed) this.dispatchEvent(new SocketEvent("error", this.#now()));
+    if (this.#hasFailed) this.dispatchEvent(new SocketErrorEvent(this.#now(), this.#cause));
     this.dispatchEvent(new SocketCloseEvent(this.#now(), code, reason));
   }
 
   async #connect(protocols: readonly string[]): Promise<void> {
-    const refusal = await this.#host.dial(this.#url, protocols, this, this.#connecting.signal);
-    if (refusal === undefined) return;
+    try {
+      const refusal = await this.#host.dial(this.#url, protocols, this, this.#connecting.signal);
+      if (refusal === undefined) return;
+    } catch (error) {
+      // The server cannot start, or the headers of a dialled client cannot be made.
+      this.#cause = error;
+    }
     this.#hasFailed = true;
     this.onClosed(ABNORMAL, "");
   }

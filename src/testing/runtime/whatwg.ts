@@ -80,6 +80,8 @@ export interface RuntimeTimers {
   /** Runs `callback` after `ms` milliseconds of virtual time. */
   setTimeout(callback: () => void, ms: number): number;
   clearTimeout(id: number | undefined): void;
+  /** Virtual time in milliseconds; 0 at first. */
+  now(): number;
   /** A number as from `Math.random`, out of the runtime's seed. */
   random(): number;
 }
@@ -113,6 +115,16 @@ export class SocketEvent extends Event {
 
   override get timeStamp(): number {
     return this.#at;
+  }
+}
+
+/** Unlike the events of browsers, names the cause if the attempt has not even reached the server. */
+export class SocketErrorEvent extends SocketEvent {
+  readonly error: unknown;
+
+  constructor(at: number, error: unknown) {
+    super("error", at);
+    this.error = error;
   }
 }
 
