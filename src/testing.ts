@@ -17,6 +17,8 @@ export type {
   TestRuntimeOptions,
 } from "./testing/runtime/contracts.js";
 export { createTestRuntime } from "./testing/runtime/create.js";
+export type { DialledClient } from "./testing/runtime/dial.js";
+export type { DialOptions } from "./testing/runtime/dial-options.js";
 export type {
   RuntimeTimers,
   RuntimeWebSocket,

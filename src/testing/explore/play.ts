@@ -75,7 +75,7 @@ export async function play(scenario: Scenario, { seed, chooser, faults, maxSteps
   try {
     await driveUntilSettled(explorer, (async () => scenario(stage))());
     // Also throws if the scenario has caught the error for too many steps.
-    for (const runtime of runtimes) await runtime.closeIfStarted();
+    for (const runtime of runtimes) await runtime.closeIfUsed();
     return end(undefined);
   } catch (error) {
     const kind = kindOf(error);

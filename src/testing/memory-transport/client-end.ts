@@ -33,6 +33,7 @@ export class MemoryClientEnd implements ClientEnd {
   /** Absent once the end is closed. */
   #listener: ClientEndListener | undefined;
   #hasSentClose = false;
+  #hasVanished = false;
   /** How many more bytes the client reads. */
   #windowBytes = UNLIMITED;
   /** How much of the next frame the client has read. */
@@ -48,6 +49,10 @@ export class MemoryClientEnd implements ClientEnd {
 
   get isOpen(): boolean {
     return this.#listener !== undefined;
+  }
+
+  get hasVanished(): boolean {
+    return this.#hasVanished;
   }
 
   get isUnlimited(): boolean {
@@ -94,9 +99,11 @@ export class MemoryClientEnd implements ClientEnd {
 
   vanish(): void {
     if (!this.isOpen) return;
-    this.onConnectionLost();
+    this.#hasVanished = true;
     // What the server writes from now on is never taken.
     this.#windowBytes = 0;
+    this.#toServer.terminate();
+    this.#toClient.terminate();
   }
 
   stall(): void {
@@ -142,7 +149,7 @@ export class MemoryClientEnd implements ClientEnd {
   }
 
   #setWindow(bytes: number): void {
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#hasVanished) return;
     this.#windowBytes = bytes;
     if (bytes === 0) this.#toClient.pause();
     else this.#toClient.resume();

@@ -69,6 +69,8 @@ export interface ClientEnd {
   readonly unreadBytes: number;
   /** Nothing is on its way to the client. */
   readonly isCaughtUp: boolean;
+  /** `vanish` was called while this end was open. */
+  readonly hasVanished: boolean;
   /** @returns `false` once this end is closed; so do `ping` and `close` */
   send(data: string | Buffer): boolean;
   ping(data: Buffer): boolean;
@@ -79,7 +81,10 @@ export interface ClientEnd {
   fail(error: Error): void;
   /** As `fail`, but everything on its way is lost. */
   reset(error: Error): void;
-  /** The client disappears, and the server gets no sign of the end. */
+  /**
+   * The cable is pulled: from now on nothing crosses the link, and neither end is told. What is on its way is lost. This end is open until
+   * `disconnect`, `fail` or `reset`, of which the server gets no sign.
+   */
   vanish(): void;
   /** Reads nothing until `read` or `resume`. */
   stall(): void;

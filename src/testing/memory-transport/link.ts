@@ -100,7 +100,8 @@ export class MemoryLink implements Transport, ScheduledLink {
   terminate(): void {
     this.#isOpen = false;
     this.toServer.terminate();
-    if (this.client.isUnlimited) this.toClient.push({ type: "cut" });
+    // A client that has vanished is told nothing: the pipe takes nothing any more.
+    if (this.client.isUnlimited || this.client.hasVanished) this.toClient.push({ type: "cut" });
     else this.client.onConnectionLost();
     this.#onClosedSoon(LOST);
   }

@@ -11,7 +11,8 @@ import { controlPayload, encodeFrame } from "../../transport/frame.js";
 import type { ClientEnd } from "../memory-transport/contracts.js";
 import type { MemoryConnection } from "../memory-transport/memory-listener.js";
 import type { HandClock } from "./clock.js";
-import { noMessage } from "./no-message.js";
+import { Inbox } from "./inbox.js";
+import { closedError, noMessage } from "./no-message.js";
 
 /** How a connection ended for its client. */
 export interface ClientClose {
@@ -31,7 +32,7 @@ export interface TestClient {
   readonly protocol: string;
   /** Every message so far: a string for a text frame, a Buffer for a binary frame. */
   readonly received: readonly (string | Buffer)[];
-  /** Set once the client has read the server's close frame or lost its transport (1006). */
+  /** Set once the client has read the server's close frame or lost its transport (1006), of which it learns nothing after `vanish`. */
   readonly closed: ClientClose | undefined;
   /** Sends a message. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   send(data: Data): boolean;
@@ -46,15 +47,21 @@ export interface TestClient {
   next(): Promise<string | Buffer>;
   /** Sends a ping, of at most 125 bytes. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   ping(data?: Data): boolean;
-  /** Starts the close handshake; without a code the server sees 1005. @throws SendallError `BAD_CLOSE_CODE` */
+  /**
+   * Starts the close handshake; without a code the server sees 1005. Once the client has vanished, nobody would answer: the client is
+   * closed at once, with 1006, and the server learns nothing.
+   * @returns `false` if the client has closed
+   * @throws SendallError `BAD_CLOSE_CODE`
+   */
   close(code?: number, reason?: string): boolean;
   /** Ends the socket without a close frame: the server sees `closed` with 1006, after every message sent before. */
   disconnect(): void;
   /** Makes the socket fail: the server sees `error`, then `closed` with 1006, after every message sent before. */
   fail(error?: Error): void;
   /**
-   * The client disappears without a trace, as when a cable is pulled: the server gets no sign of the end, and nothing that the server
-   * sends is taken, until the server's heartbeat finds out.
+   * Pulls the cable: from now on nothing crosses the connection in either direction, what is on its way is lost, and nobody is told. The
+   * server finds out by its heartbeat. The client stays open, and `closed` unset, until the client's own side decides: by `close`,
+   * `disconnect` or `fail`, or by the end of the runtime.
    */
   vanish(): void;
   /** Stops reading until `read` or `resume`: the server sees a socket that takes nothing. */
@@ -95,20 +102,18 @@ export interface TestClientParts {
 }
 
 export class MemoryTestClient implements TestClient {
-  readonly received: (string | Buffer)[] = [];
   readonly name: string | undefined;
   readonly #parts: TestClientParts;
-  /** Settles with the last call of `next`. */
-  #lastNext: Promise<unknown> = Promise.resolve();
+  readonly #inbox: Inbox;
   #end: ClientEnd | undefined;
   #id: ConnectionId | undefined;
   #protocol = "";
-  #taken = 0;
   #closed: ClientClose | undefined;
 
   constructor(parts: TestClientParts) {
     this.#parts = parts;
     this.name = parts.name;
+    this.#inbox = this.#createInbox();
   }
 
   /** Called when the server has let the client in. */
@@ -129,6 +134,19 @@ export class MemoryTestClient implements TestClient {
     return this.#end?.isCaughtUp ?? true;
   }
 
+  /** The client was let in, and has not ended. */
+  get isOpen(): boolean {
+    return this.#end !== undefined && this.#closed === undefined;
+  }
+
+  get received(): readonly (string | Buffer)[] {
+    return this.#inbox.received;
+  }
+
+  get hasVanished(): boolean {
+    return this.#end?.hasVanished ?? false;
+  }
+
   get protocol(): string {
     return this.#protocol;
   }
@@ -147,22 +165,25 @@ export class MemoryTestClient implements TestClient {
   }
 
   take(): (string | Buffer)[] {
-    const messages = this.received.slice(this.#taken);
-    this.#taken = this.received.length;
-    return messages;
+    return this.#inbox.take();
   }
 
   next(): Promise<string | Buffer> {
-    const next = this.#lastNext.then(() => this.#next());
-    this.#lastNext = next.catch(() => {});
-    return next;
+    return this.#inbox.next();
   }
 
   ping(data: Data = ""): boolean {
     return this.#end?.ping(controlPayload(data)) ?? false;
   }
 
-  close(code?: number, reason = ""): boolean {
+  close(code?: number, reason?: string): boolean {
+    const isFirst = this.startClosing(code, reason);
+    if (this.hasVanished) this.disconnect();
+    return isFirst;
+  }
+
+  /** Starts the close handshake, and waits for the answer also if none can come. */
+  startClosing(code?: number, reason = ""): boolean {
     if (code !== undefined) checkCloseCode(code);
     return this.#end?.close(code ?? NO_CODE, cutReason(reason)) ?? false;
   }
@@ -206,7 +227,7 @@ export class MemoryTestClient implements TestClient {
       this.#parts.onMessage(data);
       return;
     }
-    this.received.push(data);
+    this.#inbox.received.push(data);
     this.#parts.observer?.onMessage(data);
   }
 
@@ -215,29 +236,28 @@ export class MemoryTestClient implements TestClient {
     this.#parts.observer?.onClosed(code, reason);
   }
 
-  async #next(): Promise<string | Buffer> {
-    const isOver = (): boolean => this.#taken < this.received.length || this.#closed !== undefined;
-    if (!isOver() && this.#parts.onMessage === undefined) await this.#parts.settleUntil(isOver);
-    const message = this.received[this.#taken];
-    if (message !== undefined) {
-      this.#taken++;
-      return message;
-    }
-    throw this.#closed === undefined ? this.#noMessage() : closedError(this.#closed);
+  #createInbox(): Inbox {
+    const client = this;
+    const { onMessage, settleUntil } = this.#parts;
+    return new Inbox({
+      get isOver() {
+        return client.closed !== undefined;
+      },
+      noMessage: () => this.#noMessage(),
+      settleUntil: onMessage === undefined ? settleUntil : undefined,
+    });
   }
 
   #noMessage(): SendallError {
+    if (this.#closed !== undefined) return closedError(this.#closed);
     const { clock, onMessage } = this.#parts;
     return noMessage({
       client: this.name === undefined ? this.id : `${this.name} (${this.id})`,
       received: this.received,
       clock,
+      hasVanished: this.hasVanished,
       isObserved: onMessage !== undefined,
       isHeldUp: !this.isCaughtUp || this.unreadBytes > 0,
     });
   }
-}
-
-function closedError({ code, reason }: ClientClose): SendallError {
-  return new SendallError("CLOSED", `no message can come: the connection ended with ${code} ${reason}`.trimEnd());
 }

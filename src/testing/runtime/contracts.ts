@@ -6,6 +6,8 @@ import type { ConnectionData } from "../../api/connection.js";
 import type { ServeOptions } from "../../api/serve-options.js";
 import type { Server } from "../../server/server.js";
 import type { TestClient } from "./client.js";
+import type { DialledClient } from "./dial.js";
+import type { DialOptions } from "./dial-options.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 /** The options of `serve` (without effect: the options of the listener), and how a test learns of the handler's failures. */
@@ -56,7 +58,7 @@ export interface TestConnectOptions {
 export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of any method of the runtime. */
   readonly server: Server<D>;
-  /** The connected clients, in the order in which the server let each in; clients of `WebSocket` are among them. */
+  /** The connected clients, in the order in which the server let each in; sockets of `WebSocket` and of `dial` are among them. */
   readonly clients: readonly TestClient[];
   /**
    * The `WebSocket` class of browsers, connected to this server, for client code under test: `connect(url, { WebSocket:
@@ -69,6 +71,14 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
    * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect(options?: TestConnectOptions): Promise<TestClient>;
+  /**
+   * Makes a client of `sendall/client` that connects to this server, as `connect(path, options)` does in a page, and connects again by
+   * itself when virtual time passes. Returns at once; the connection is made when the runtime is settled. Timers and random numbers are the
+   * runtime's. A refused upgrade is a failed attempt, as in browsers. When the runtime closes, the client closes for good.
+   * @param path of the request. Default `"/"`
+   * @throws SendallError `BAD_OPTION`
+   */
+  dial(path?: string, options?: DialOptions): DialledClient;
   /**
    * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
    * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,

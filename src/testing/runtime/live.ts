@@ -12,16 +12,19 @@ import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory-listener.js";
-import { type ClientObserver, MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
-import { type ClientRequest, LOOPBACK, toHead } from "./client-request.js";
+import { MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
+import { type ClientRequest, toHead } from "./client-request.js";
 import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
+import { Dialled, type DialledClient } from "./dial.js";
+import { type DialOptions, type DialRequest, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
 import type { RuntimeEnvironment } from "./environment.js";
 import { notSettled, withOrigin } from "./handler-errors.js";
 import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
-import { createWebSocketClass } from "./websocket.js";
+import { requestUrl } from "./request-url.js";
+import { createWebSocketClass, type WebSocketHost } from "./websocket.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 export interface LiveSettings {
@@ -39,6 +42,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #server: LiveServer;
   readonly #throws: boolean;
   readonly #clients = new Set<MemoryTestClient>();
+  readonly #dialled: Dialled[] = [];
+  readonly #random: SeededRandom;
   readonly #names = new Map<string, string>();
   readonly #driver: Driver;
   #timerLeaks: TimerLeakDetector | undefined;
@@ -54,6 +59,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     const { clock, scheduler, deliveryScheduler, newId, newNode, handlerObserver } = environment;
     this.#environment = environment;
     this.#throws = throws;
+    this.#random = new SeededRandom(seed);
     this.#listener = new MemoryListener(clock, deliveryScheduler);
     this.#server = createServer(
       { ...options, logger: options.logger ?? false },
@@ -73,12 +79,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       },
     );
     this.#driver = new Driver(scheduler, () => this.#server.underWay());
-    this.WebSocket = createWebSocketClass({
-      clock,
-      random: new SeededRandom(seed),
-      dial: (url, protocols, observer, signal) => this.#dial(url, protocols, observer, signal),
-      waitFor: (task) => this.#driver.waitFor(task),
-    });
+    this.WebSocket = this.#createClass(SOCKET_REQUEST);
   }
 
   get clients(): readonly TestClient[] {
@@ -103,9 +104,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   async join(options: TestConnectOptions = {}): Promise<MemoryTestClient> {
     const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
       readTestConnectOptions(options);
-    const search = query === undefined ? "" : `${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`;
     const client = new MemoryTestClient({ name, onMessage, ...this.#clientParts() });
-    const request = { url: path + search, headers: { host: "memory", ...headers }, protocols, remoteAddress };
+    const request = { url: requestUrl(path, query), headers: { host: "memory", ...headers }, protocols, remoteAddress };
     const refusal = await this.#admit(client, request, new AbortController().signal);
     if (refusal !== undefined) {
       const { status, body } = refusal;
@@ -113,6 +113,15 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     }
     client.delay(latencyMs);
     return client;
+  }
+
+  dial(path = "/", options: DialOptions = {}): DialledClient {
+    const dialled = new Dialled(path, options, {
+      ...this.#clientParts(),
+      createClass: (request, onSocket) => this.#createClass(request, onSocket),
+    });
+    this.#dialled.push(dialled);
+    return dialled.client;
   }
 
   settle(): Promise<void> {
@@ -142,7 +151,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
 
   /** Closes the server without waiting for unfinished handlers, and throws no failure. */
   async terminate(): Promise<void> {
-    if (this.#started === undefined) return;
+    if (!this.#isUsed) return;
     await this.#start().then(
       () => this.#shutDown(0),
       () => {},
@@ -156,8 +165,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   }
 
   /** Closes the server, unless the runtime was never used. */
-  async closeIfStarted(): Promise<void> {
-    if (this.#started !== undefined) await this.close();
+  async closeIfUsed(): Promise<void> {
+    if (this.#isUsed) await this.close();
   }
 
   /** Lets things happen until `isDone` says so, and reports no unfinished handler. */
@@ -166,12 +175,23 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     while (!isDone()) await this.#driver.runUntilIdle({ outsideWaitMs: 0, isDone });
   }
 
-  #shutDown(outsideWaitMs: number): Promise<void> {
+  /** The sockets of dialled clients start the server sooner or later. */
+  get #isUsed(): boolean {
+    return this.#started !== undefined || this.#dialled.length > 0;
+  }
+
+  async #shutDown(outsideWaitMs: number): Promise<void> {
+    for (const dialled of this.#dialled) dialled.onRuntimeClosing();
     const deadline = new LazyDeadline(outsideWaitMs);
-    return this.#driver.runUntilSettled(
+    await this.#driver.runUntilSettled(
       this.#server.close(),
       ({ events, sleepers }) => events.length <= sleepers || deadline.hasPassed,
     );
+    for (const dialled of this.#dialled) dialled.onServerClosed();
+    // Nobody tells the clients that have vanished.
+    for (const client of this.#clients) if (client.hasVanished) client.disconnect();
+    const isDone = (): boolean => this.#dialled.every(({ isOver }) => isOver);
+    if (!isDone()) await this.#driver.runUntilIdle({ outsideWaitMs: 0, isDone });
   }
 
   async #settle(until?: () => boolean): Promise<void> {
@@ -189,15 +209,22 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return { clock, settleUntil };
   }
 
-  #dial(
-    { host, pathname, search, protocol }: URL,
-    protocols: readonly string[],
-    observer: ClientObserver,
-    signal: AbortSignal,
-  ): Promise<Refusal | undefined> {
-    const client = new MemoryTestClient({ observer, ...this.#clientParts() });
-    const request = { url: pathname + search, headers: { host }, protocols, remoteAddress: LOOPBACK };
-    return this.#admit(client, { ...request, secure: protocol === "wss:" }, signal);
+  #createClass(request: DialRequest, onSocket?: (socket: MemoryTestClient) => void): RuntimeWebSocketClass {
+    const dial: WebSocketHost["dial"] = async ({ host, pathname, search, protocol }, protocols, observer, signal) => {
+      const { name, remoteAddress } = request;
+      const client = new MemoryTestClient({ name, observer, ...this.#clientParts() });
+      onSocket?.(client);
+      const headers = { host, ...(await request.headers()) };
+      const secure = protocol === "wss:";
+      return this.#admit(client, { url: pathname + search, headers, protocols, remoteAddress, secure }, signal);
+    };
+    const { clock } = this.#environment;
+    return createWebSocketClass({
+      clock,
+      random: this.#random,
+      dial,
+      waitFor: (task) => this.#driver.waitFor(task),
+    });
   }
 
   /** @returns the refusal if the client was not let in */

@@ -21,6 +21,7 @@ export function createVirtualTimers(clock: Clock, random: SeededRandom): Runtime
       cancels.get(id)?.();
       cancels.delete(id);
     },
+    now: () => clock.now(),
     random: () => random.fraction(),
   };
 }

@@ -5,7 +5,7 @@
 
 import { ABNORMAL } from "../../api/close-codes.js";
 import type { Refusal } from "../../api/rejection.js";
-import type { Clock } from "../../runtime/clock.js";
+import type { Clock, Timer } from "../../runtime/clock.js";
 import type { ClientObserver, MemoryTestClient } from "./client.js";
 import { type EventHandler, EventHandlers } from "./event-handlers.js";
 import type { SeededRandom } from "./random.js";
@@ -15,6 +15,7 @@ import {
   CLOCK,
   type RuntimeWebSocketClass,
   SocketCloseEvent,
+  SocketErrorEvent,
   SocketEvent,
   SocketMessageEvent,
   type WebSocketData,
@@ -40,6 +41,8 @@ export interface WebSocketHost {
 const { EventTarget, Blob, DOMException, AbortController } = globalThis;
 
 const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3] as const;
+/** How long a socket waits for the answer to its close frame before the socket ends with 1006; browsers do not wait for ever either. */
+const CLOSE_TIMEOUT_MS = 10_000;
 const EVENT_TYPES = ["open", "message", "close", "error"] as const;
 
 class MemoryWebSocket extends EventTarget implements ClientObserver {
@@ -54,8 +57,10 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
   readonly #handlers = new EventHandlers(this);
   #client: MemoryTestClient | undefined;
   #readyState: 0 | 1 | 2 | 3 = CONNECTING;
+  #closeTimeout: Timer | undefined;
   #binaryType: "blob" | "arraybuffer" = "blob";
   #hasFailed = false;
+  #cause: unknown;
   /** Bytes of messages that were not sent because the socket was closing. */
   #lostBytes = 0;
   /** A message waits while an earlier Blob is being read. Settles when every waiting message is on its way. */
@@ -120,8 +125,9 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
     const wasOpen = this.#readyState === OPEN;
     this.#readyState = CLOSING;
     if (!wasOpen) return;
-    if (this.#waitingMessages === 0) this.#client?.close(code, reason);
-    else this.#host.waitFor(this.#sent.then(() => void this.#client?.close(code, reason)));
+    this.#closeTimeout = this.#host.clock.after(CLOSE_TIMEOUT_MS, () => this.#client?.disconnect());
+    if (this.#waitingMessages === 0) this.#client?.startClosing(code, reason);
+    else this.#host.waitFor(this.#sent.then(() => void this.#client?.startClosing(code, reason)));
   }
 
   onOpen(client: MemoryTestClient): void {
@@ -147,13 +153,19 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
   onClosed(code: number, reason: string): void {
     if (this.#readyState === CLOSED) return;
     this.#readyState = CLOSED;
-    if (this.#hasFailed) this.dispatchEvent(new SocketEvent("error", this.#now()));
+    this.#closeTimeout?.cancel();
+    if (this.#hasFailed) this.dispatchEvent(new SocketErrorEvent(this.#now(), this.#cause));
     this.dispatchEvent(new SocketCloseEvent(this.#now(), code, reason));
   }
 
   async #connect(protocols: readonly string[]): Promise<void> {
-    const refusal = await this.#host.dial(this.#url, protocols, this, this.#connecting.signal);
-    if (refusal === undefined) return;
+    try {
+      const refusal = await this.#host.dial(this.#url, protocols, this, this.#connecting.signal);
+      if (refusal === undefined) return;
+    } catch (error) {
+      // The server cannot start, or the headers of a dialled client cannot be made.
+      this.#cause = error;
+    }
     this.#hasFailed = true;
     this.onClosed(ABNORMAL, "");
   }

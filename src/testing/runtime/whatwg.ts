@@ -59,7 +59,7 @@ export interface RuntimeWebSocket extends EventTarget {
    */
   send(data: WebSocketData): void;
   /**
-   * Starts the close handshake, or cancels connecting.
+   * Starts the close handshake, or cancels connecting. Without an answer the socket ends with 1006 after 10 s of virtual time.
    * @throws DOMException `InvalidAccessError` for a code other than 1000 and 3000-4999, `SyntaxError` for a reason over 123 bytes
    */
   close(code?: number, reason?: string): void;
@@ -80,6 +80,8 @@ export interface RuntimeTimers {
   /** Runs `callback` after `ms` milliseconds of virtual time. */
   setTimeout(callback: () => void, ms: number): number;
   clearTimeout(id: number | undefined): void;
+  /** Virtual time in milliseconds; 0 at first. */
+  now(): number;
   /** A number as from `Math.random`, out of the runtime's seed. */
   random(): number;
 }
@@ -113,6 +115,16 @@ export class SocketEvent extends Event {
 
   override get timeStamp(): number {
     return this.#at;
+  }
+}
+
+/** Unlike the events of browsers, names the cause if the attempt has not even reached the server. */
+export class SocketErrorEvent extends SocketEvent {
+  readonly error: unknown;
+
+  constructor(at: number, error: unknown) {
+    super("error", at);
+    this.error = error;
   }
 }
 

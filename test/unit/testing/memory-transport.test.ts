@@ -130,15 +130,34 @@ describe("a memory connection under a scheduler of deliveries", () => {
     ]);
   });
 
-  test("that has vanished takes nothing, and ends when our side cuts it", async () => {
+  test("that has vanished takes and brings nothing, and our side's cut does not reach the client", async () => {
     const { link, transport, clock, server, client } = await connect();
+    link.client.send("on its way");
+    transport.write(frames("on its way, too"));
     link.client.vanish();
     transport.write(frames("lost"));
     link.client.resume();
-    expect([transport.mustWait(), link.toClient.next, link.toServer.next]).toEqual([true, undefined, undefined]);
+    expect([link.client.send("lost, too"), transport.mustWait()]).toEqual([true, true]);
+    expect([link.toClient.next, link.toServer.next]).toEqual([undefined, undefined]);
     transport.terminate();
     clock.runSteps();
-    expect([server, client, link.isOver]).toEqual([["gone 1006"], ["closed 1006"], true]);
+    expect([server, client, link.isClientOpen, link.isOver]).toEqual([["gone 1006"], [], true, false]);
+    link.client.disconnect();
+    expect([client, link.isOver]).toEqual([["closed 1006"], true]);
+  });
+
+  test("that ends at the client after it has vanished is open until our side cuts it", async () => {
+    for (const how of ["fail", "reset", "end"] as const) {
+      const { link, transport, clock, server, client } = await connect();
+      link.client.vanish();
+      if (how === "end") link.client.disconnect();
+      else link.client[how](new Error("broken"));
+      clock.runSteps();
+      expect([client, link.toServer.next, transport.isOpen]).toEqual([["closed 1006"], undefined, true]);
+      transport.terminate();
+      clock.runSteps();
+      expect([server, link.isOver]).toEqual([["gone 1006"], true]);
+    }
   });
 
   test("that its client closes is open until our side answers, and is gone after that", async () => {

@@ -171,23 +171,74 @@ describe("a client that is lost", () => {
     expect(events).toEqual(["last", "cable", "closed 1006 lost"]);
   });
 
-  test("vanishes, and only the heartbeat finds out", async () => {
+  test("vanishes with what was on its way, and neither side notices until the server's heartbeat does", async () => {
     const { events, options } = watch();
     await using runtime = createTestRuntime(options);
-    const client = await runtime.connect();
-    client.send("last");
+    const client = await runtime.connect({ name: "ann" });
+    client.send("arrives");
+    await runtime.settle();
+    client.send("on its way");
     client.vanish();
-    expect(client.closed).toEqual({ code: 1006, reason: "" });
+    expect(client.send("late")).toBe(true);
     await runtime.settle();
     expect(runtime.server.sendall("lost").queued).toBe(1);
     await runtime.settle();
-    expect([events, runtime.server.stats().connections]).toEqual([["last"], 1]);
+    expect([events, runtime.server.stats().connections]).toEqual([["arrives"], 1]);
     expect(runtime.server.connections()[0]?.bufferedAmount).toBe(6);
-    await runtime.advance(45_000);
-    expect(events).toEqual(["last", "closed 1006 lost"]);
-    client.resume();
-    client.vanish();
-    expect(client.received).toEqual([]);
+    await expect(client.next()).rejects.toMatchObject({
+      code: "NO_MESSAGE",
+      message: expect.stringMatching(
+        /^ann \(.* none can come: the client has vanished, and nothing reaches it any more\./,
+      ),
+    });
+    await runtime.advance(44_999);
+    expect(events).toEqual(["arrives"]);
+    await runtime.advance(1);
+    expect(events).toEqual(["arrives", "closed 1006 lost"]);
+    for (const read of [() => client.resume(), () => client.read(100), () => client.vanish()]) read();
+    await runtime.advance(100_000);
+    expect([client.received, client.closed, runtime.clients]).toEqual([[], undefined, [client]]);
+  });
+
+  test("vanishes within a message, and reads nothing more of what has come with it", async () => {
+    await using runtime = createTestRuntime({ handler() {} });
+    const got: unknown[] = [];
+    const client = await runtime.connect({
+      onMessage(data) {
+        got.push(data);
+        client.vanish();
+      },
+    });
+    runtime.server.sendall("first");
+    runtime.server.sendall("second");
+    await runtime.settle();
+    expect(got).toEqual(["first"]);
+  });
+
+  test("has vanished until its own side ends it, of which the server gets no sign", async () => {
+    for (const end of ["close", "disconnect", "fail"] as const) {
+      const { events, options } = watch();
+      await using runtime = createTestRuntime(options);
+      const client = await runtime.connect();
+      client.vanish();
+      client[end]();
+      expect([client.closed, client.send("late"), runtime.clients]).toEqual([{ code: 1006, reason: "" }, false, []]);
+      await runtime.advance(44_999);
+      expect([events, runtime.server.stats().connections]).toEqual([[], 1]);
+    }
+  });
+
+  test("has vanished until the runtime is closed, which takes no longer than the server waits for a close frame", async () => {
+    const { events, options } = watch();
+    const runtime = createTestRuntime({ ...options, closeTimeoutMs: 3_000 });
+    const [ann, bob] = [await runtime.connect(), await runtime.connect()];
+    ann.vanish();
+    await runtime.close();
+    expect([ann.closed, bob.closed]).toEqual([
+      { code: 1006, reason: "" },
+      { code: 1001, reason: "going away" },
+    ]);
+    expect([runtime.now(), runtime.clients, events.length]).toEqual([3_000, [], 2]);
   });
 });
 

@@ -1,7 +1,10 @@
 /** `runtime.WebSocket`: what client code of browsers meets in a test runtime, event by event. */
 import type { HandlerFunction } from "sendall";
+import { type ClientClosing, connect } from "sendall/client";
 import { createTestRuntime, type RuntimeWebSocket, type TestRuntime, type TestRuntimeOptions } from "sendall/testing";
 import { describe, expect, test } from "vitest";
+import { buildRuntime } from "../../../src/testing/runtime/build.js";
+import { createEnvironment } from "../../../src/testing/runtime/environment.js";
 
 const echo: HandlerFunction = (event, bus) => {
   if (event.type === "open") bus.unicast("welcome", event.connection);
@@ -293,6 +296,69 @@ describe("the far end of a socket", () => {
     await runtime.settle();
     expect(events.at(-1)).toBe("message x");
     expect(client?.received).toEqual(["welcome", "x"]);
+    await runtime.close();
+  });
+});
+
+describe("a socket that has vanished", () => {
+  test("stays open and takes messages, and its close handshake ends without an answer after 10 s", async () => {
+    const { runtime, socket, events } = await open({ heartbeat: false });
+    runtime.clients[0]?.vanish();
+    socket.send("12345");
+    runtime.server.sendall("lost");
+    runtime.server.connections()[0]?.terminate();
+    await runtime.advance(1_000_000);
+    expect([socket.readyState, socket.bufferedAmount, events]).toEqual([socket.OPEN, 5, ["open 1", "message welcome"]]);
+    socket.close(4_000, "bye");
+    await runtime.advance(9_999);
+    expect([socket.readyState, runtime.clients.length]).toEqual([socket.CLOSING, 1]);
+    await runtime.advance(1);
+    expect([socket.readyState, events.at(-1), runtime.clients]).toEqual([socket.CLOSED, "close 1006  false", []]);
+    await runtime.close();
+  });
+
+  test("ends with the runtime, however far its close handshake is", async () => {
+    const { runtime, events } = await open();
+    const closing = new runtime.WebSocket("/");
+    const others = watch(closing);
+    await runtime.settle();
+    for (const client of runtime.clients) client.vanish();
+    closing.close();
+    await runtime.close();
+    expect([events.at(-1), others.at(-1)]).toEqual(["close 1006  false", "close 1006  false"]);
+  });
+
+  test("is given up by the client of sendall/client after its own timeout, and leaves nothing behind", async () => {
+    await using runtime = createTestRuntime({ handler: echo, heartbeat: false });
+    const closings: ClientClosing[] = [];
+    const client = connect("/", { WebSocket: runtime.WebSocket, onClose: (closing) => closings.push(closing) });
+    await runtime.settle();
+    runtime.clients[0]?.vanish();
+    await runtime.advance(1_000_000);
+    expect(client.state).toBe("open");
+    client.close();
+    await runtime.advance(4_999);
+    expect([client.state, closings]).toEqual(["closing", []]);
+    await runtime.advance(1);
+    expect([client.state, closings]).toEqual([
+      "closed",
+      [{ code: 1006, reason: "", wasClean: false, willRetry: false }],
+    ]);
+    await runtime.advance(5_000);
+    expect(runtime.clients).toEqual([]);
+  });
+});
+
+describe("a socket whose server answers its close frame", () => {
+  test("leaves no alarm behind", async () => {
+    const environment = createEnvironment();
+    const runtime = buildRuntime({ handler: echo, heartbeat: false }, 1, environment);
+    const socket = new runtime.WebSocket("/");
+    await runtime.settle();
+    socket.close();
+    expect(environment.clock.alarms).toBe(1);
+    await runtime.settle();
+    expect([socket.readyState, environment.clock.alarms]).toEqual([socket.CLOSED, 0]);
     await runtime.close();
   });
 });

@@ -1,0 +1,158 @@
+/**
+ * The clients of `runtime.dial`: clients of `sendall/client` on a test runtime, with the verbs of a test client. `live.ts` makes a
+ * {@link Dialled} for each call, and ends each of them with the runtime.
+ */
+import type { SendallError } from "../../api/errors.js";
+import type { Client } from "../../client/client.js";
+import { connect } from "../../client/connect.js";
+import type { ClientClosing } from "../../client/options.js";
+import type { MemoryTestClient, TestClientParts } from "./client.js";
+import { type DialOptions, type DialRequest, readDialling } from "./dial-options.js";
+import { Inbox } from "./inbox.js";
+import { closedError, noMessage } from "./no-message.js";
+import type { RuntimeWebSocketClass } from "./whatwg.js";
+
+/**
+ * A client of `sendall/client` in a test, with some verbs of a test client. `stall`, `resume`, `disconnect`, `fail` and `vanish` act on the
+ * present connection, and do nothing while there is none: before the server has let the client in, while the client waits for its next
+ * attempt, and after its end. The next connection is healthy again.
+ */
+export interface DialledClient extends Client {
+  /** The name given to `dial`, if any. */
+  readonly name: string | undefined;
+  /**
+   * Every message so far, over all connections: a string for a text frame, a Buffer for a binary frame. `onMessage` gets each of the
+   * messages too. Messages of a channel go to the channel's `onMessage` alone.
+   */
+  readonly received: readonly (string | Buffer)[];
+  /** The messages since the last `take` or `next`. */
+  take(): (string | Buffer)[];
+  /**
+   * The next message: settles the runtime, unless a message has arrived already. Lets no virtual time pass: a client that waits for its next
+   * attempt gets messages only if `advance` is called meanwhile. Calls at the same time get messages in the order of the calls.
+   * @throws SendallError `NO_MESSAGE` if nothing is on its way, as for a test client; `CLOSED` if the client ends before a message arrives;
+   * `NOT_SETTLED`, and the handler's error, as `settle`
+   */
+  next(): Promise<string | Buffer>;
+  /** Stops reading until `resume`: the server sees a socket that takes nothing. */
+  stall(): void;
+  /** Reads on. */
+  resume(): void;
+  /** Ends the socket without a close frame: the server sees `closed` with 1006, after every message sent before. The client connects again. */
+  disconnect(): void;
+  /** Makes the socket fail: the server sees `error`, then `closed` with 1006, after every message sent before. The client connects again. */
+  fail(error?: Error): void;
+  /**
+   * Pulls the cable: from now on nothing crosses the connection in either direction, what is on its way is lost, and nobody is told. The
+   * server finds out by its heartbeat, the client as in production; until then the client is `"open"`.
+   */
+  vanish(): void;
+}
+
+/** What a dialled client needs of its runtime. */
+export interface DialHost extends Pick<TestClientParts, "clock" | "settleUntil"> {
+  /** Makes the class of the client's sockets. `onSocket` gets the far end of each socket, before the server has let the socket in. */
+  createClass(request: DialRequest, onSocket: (socket: MemoryTestClient) => void): RuntimeWebSocketClass;
+}
+
+export class Dialled {
+  readonly client: DialledClient;
+  readonly #host: DialHost;
+  readonly #inbox: Inbox;
+  /** The far end of the last socket. */
+  #socket: MemoryTestClient | undefined;
+  #closing: Pick<ClientClosing, "code" | "reason"> | undefined;
+  #isRuntimeClosing = false;
+
+  /** Throws `BAD_OPTION`. */
+  constructor(path: string, options: DialOptions, host: DialHost) {
+    const { url, request, connectOptions } = readDialling(path, options);
+    this.#host = host;
+    this.#inbox = this.#createInbox();
+    const WebSocket = host.createClass(request, (socket) => {
+      this.#socket = socket;
+    });
+    const { onMessage, onClose } = options;
+    const client = connect(url, {
+      ...connectOptions,
+      WebSocket,
+      onMessage: (data) => {
+        this.#inbox.received.push(typeof data === "string" ? data : Buffer.from(data));
+        return onMessage?.(data);
+      },
+      onClose: (closing) => {
+        try {
+          return onClose?.(closing);
+        } finally {
+          this.#onClosed(closing);
+        }
+      },
+    });
+    this.client = Object.assign(client, this.#verbs(request.name));
+  }
+
+  get isOver(): boolean {
+    return this.client.state === "closed";
+  }
+
+  /** Called when the runtime begins to close. From now on the client does not connect again; the server ends the present connection. */
+  onRuntimeClosing(): void {
+    this.#isRuntimeClosing = true;
+    if (this.client.state === "waiting") this.client.close();
+  }
+
+  /** Called when the server has ended: nobody answers the client any more. */
+  onServerClosed(): void {
+    this.client.close();
+    this.#present?.disconnect();
+  }
+
+  get #present(): MemoryTestClient | undefined {
+    return this.#socket?.isOpen ? this.#socket : undefined;
+  }
+
+  #onClosed(closing: ClientClosing): void {
+    this.#closing = closing;
+    if (this.#isRuntimeClosing && closing.willRetry) this.client.close();
+  }
+
+  #verbs(name: string | undefined): Omit<DialledClient, keyof Client> {
+    const inbox = this.#inbox;
+    return {
+      name,
+      received: inbox.received,
+      take: () => inbox.take(),
+      next: () => inbox.next(),
+      stall: () => this.#present?.stall(),
+      resume: () => this.#present?.resume(),
+      disconnect: () => this.#present?.disconnect(),
+      fail: (error) => this.#present?.fail(error),
+      vanish: () => this.#present?.vanish(),
+    };
+  }
+
+  #createInbox(): Inbox {
+    const dialled = this;
+    return new Inbox({
+      get isOver() {
+        return dialled.isOver;
+      },
+      noMessage: () => (this.isOver && this.#closing !== undefined ? closedError(this.#closing) : this.#noMessage()),
+      settleUntil: this.#host.settleUntil,
+    });
+  }
+
+  #noMessage(): SendallError {
+    const { name, state } = this.client;
+    const socket = this.#present;
+    const whereabouts = socket?.id ?? state;
+    return noMessage({
+      client: name === undefined ? `the dialled client (${whereabouts})` : `${name} (${whereabouts})`,
+      received: this.#inbox.received,
+      clock: this.#host.clock,
+      hasVanished: socket?.hasVanished ?? false,
+      isObserved: false,
+      isHeldUp: socket !== undefined && (!socket.isCaughtUp || socket.unreadBytes > 0),
+    });
+  }
+}
