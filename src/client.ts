@@ -5,8 +5,8 @@
  */
 
 export { SendallError, type SendallErrorCode } from "./api/errors.js";
-export type { Channel } from "./client/channels.js";
 export type { ClientEvents } from "./client/callbacks.js";
+export type { Channel } from "./client/channels.js";
 export type { Client } from "./client/client.js";
 export { connect } from "./client/connect.js";
 export type { ClientState } from "./client/machine.js";
@@ -14,10 +14,10 @@ export type {
   ChannelOptions,
   ClientAddress,
   ClientClosing,
+  ClientData,
   ClientHeaders,
   ClientOpening,
   ClientStatus,
-  ClientData,
   ConnectOptions,
   OfflineOptions,
   ReconnectOptions,

@@ -39,6 +39,7 @@ const dialTable = {
   remoteAddress: { kind: "unchecked" },
   name: { kind: "unchecked" },
   protocols: { kind: "unchecked" },
+  session: { kind: "unchecked" },
   onOpen: { kind: "unchecked" },
   onMessage: { kind: "unchecked" },
   onClose: { kind: "unchecked" },
