@@ -33,15 +33,17 @@ export function connect(
   const check = (address: unknown): string => checkUrl(address, Class !== undefined);
   const known = typeof url === "function" ? "" : check(url);
   const dialer = dialerFor(settings);
-  const dial = async (): Promise<Dialing> => {
+  const dial = async (making: CreateSocket | Promise<CreateSocket>): Promise<Dialing> => {
+    const create = await making;
     const address = typeof url === "function" ? check(await ask("url", url)) : known;
     const fields = typeof headers === "function" ? await ask("headers", headers) : headers;
     checkHeaders(fields);
-    const create = await dialer();
     return { url: address, create: () => create(address, fields) };
   };
-  const create = known && dialer();
-  const factory = typeof create === "function" ? () => ({ url: known, create: () => create(known) }) : dial;
+  const factory = (): Dialing | Promise<Dialing> => {
+    const create = dialer();
+    return known && typeof create === "function" ? { url: known, create: () => create(known) } : dial(create);
+  };
   return new ReconnectingClient({ url: known, settings, factory, clock: clockOf(Class) });
 }
 
