@@ -267,10 +267,11 @@ export class CurrentSocket {
   }
 
   #onError({ error, message }: WebSocketLikeEvent, { refused, problemOf }: SocketExtensions): void {
-    const { code = "" } = Object(error);
+    // The class of the test runtime gives its cause as an error alone.
+    const { code = "", message: text } = Object(error);
     // While closing, report only a broken frame: the client wanted the connection to end.
     if (this.#isClosing && !/^(WS_ERR|Z)_/.test(code)) return;
-    const problem = problemOf?.(error) || message || code || "no cause is known";
+    const problem = problemOf?.(error) || message || text || code || "no cause is known";
     this.#listener.onFailed(refused ?? this.#failure(problem, error));
   }
 
