@@ -48,7 +48,9 @@ describe("an address", () => {
       ["/path", "/path"],
     ] as const)
       expect(dialledBy(url, { WebSocket: OwnSocket })).toEqual([dialled]);
-    expect(() => dialledBy("chat", { WebSocket: OwnSocket })).toThrow(/^url: expected a URL, got "chat"/);
+    expect(() => dialledBy("chat", { WebSocket: OwnSocket })).toThrow(
+      /^url: expected a URL that begins with ws:\/\/ or wss:\/\/, without a fragment, got "chat"/,
+    );
   });
 
   test.each([

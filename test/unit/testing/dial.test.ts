@@ -138,7 +138,7 @@ describe("dial", () => {
       "a misspelt name",
       "/",
       { nmae: "ann" },
-      'nmae: unknown option: did you mean "name"? The options are query, headers, remoteAddress, name, protocols, onOpen, onMessage, onClose, onError, reconnect, offline',
+      'nmae: unknown option: did you mean "name"? The options are query, headers, remoteAddress, name, protocols, session, onOpen, onMessage, onClose, onError, reconnect, offline',
     ],
     [
       "a class",
@@ -195,7 +195,7 @@ describe("a dialled client", () => {
     });
     client.disconnect();
     await runtime.advance(1_000);
-    expect([client.state, log]).toEqual(["open", ["open", "onClose failed: boom", "open"]]);
+    expect([client.state, log]).toEqual(["open", ["open", 'the callback for "close" failed: boom', "open"]]);
   });
 
   test("comes back after its delay by itself, with what it was to send meanwhile, and no earlier", async () => {
@@ -287,7 +287,7 @@ describe("a dialled client", () => {
     expect(events.slice(3)).toEqual(["open", "the client's socket failed", "closed"]);
   });
 
-  test("vanishes, which nobody notices until the server's heartbeat does, and the client never", async () => {
+  test("vanishes, which nobody notices until the heartbeat is overdue on both sides, and comes back", async () => {
     await using runtime = createChat({ heartbeat: { intervalMs: 25_000, timeoutMs: 20_000 } });
     const { client, log } = await open(runtime);
     const { client: bob } = await open(runtime);
@@ -296,10 +296,13 @@ describe("a dialled client", () => {
     runtime.server.sendall("lost, too");
     await runtime.advance(44_999);
     expect([runtime.server.connections().length, bob.received]).toEqual([2, ["lost, too"]]);
+    expect([client.state, client.bufferedAmount, client.received, log]).toEqual(["open", 4, [], ["open"]]);
     await runtime.advance(1);
     expect([runtime.server.connections().length, bob.state]).toEqual([1, "open"]);
-    expect([client.state, client.bufferedAmount, client.received, log]).toEqual(["open", 4, [], ["open"]]);
-    client.disconnect();
+    expect([client.state, log.slice(1)]).toEqual([
+      "waiting",
+      ["the connection to ws://memory/ broke: it did not answer in time", [1006, true]],
+    ]);
     await runtime.advance(1_000);
     expect([client.state, runtime.server.connections().length]).toEqual(["open", 2]);
   });
