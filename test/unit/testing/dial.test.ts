@@ -121,6 +121,15 @@ describe("dial", () => {
     expect([client.state, tokens]).toEqual(["open", ["token 1", "token 3"]]);
   });
 
+  test("is waited for by settle while its headers are made outside the runtime", async () => {
+    await using runtime = createChat();
+    const headers = (): Promise<Record<string, string>> =>
+      new Promise((resolve) => setTimeout(resolve, 20, { "x-token": "t" }));
+    const client = runtime.dial("/", { headers });
+    await runtime.settle();
+    expect([client.state, runtime.server.connections()[0]?.headers["x-token"]]).toEqual(["open", "t"]);
+  });
+
   test.each<[string, unknown, unknown, string]>([
     [
       "a path without a slash",
@@ -409,6 +418,16 @@ describe("closing a runtime", () => {
       failures: "supervise",
     });
     expect([log.at(-1), state]).toEqual([[1006, false], "closed"]);
+  });
+
+  test("ends a dialled client whose headers never come", async () => {
+    const { runtime, clock } = createWatched({});
+    const { log, options } = watch();
+    const client = runtime.dial("/", { ...options, headers: () => new Promise(() => {}) });
+    await runtime.settle();
+    expect(client.state).toBe("connecting");
+    await runtime.close();
+    expect([client.state, log, clock.alarms, runtime.now()]).toEqual(["closed", [[1006, false]], 0, 0]);
   });
 
   test("ends a dialled client that has vanished, after the time that the server waits", async () => {
