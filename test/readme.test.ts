@@ -68,6 +68,7 @@ describe("the README", () => {
       "ts",
       "ts",
       "ts",
+      "ts",
       "js",
       "js",
       "ts",

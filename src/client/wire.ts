@@ -4,16 +4,14 @@
  */
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
+import type { ClientOpening } from "./options.js";
 
 /** The name of the subprotocol; after a user's own subprotocol and a plus for a session that speaks the user's. */
 const NAME = "sendall.1";
 
 /** What the server says as the first frame of each socket. */
 export interface Welcome {
-  readonly resumed: boolean;
-  readonly why: string;
-  readonly replayed: number;
-  readonly lost: number;
+  readonly opening: ClientOpening;
   /** The longest silence of the server, in milliseconds; 0 if the server sends no signs of life. */
   readonly heartbeatMs: number;
 }
@@ -44,17 +42,11 @@ export function ownProtocol(selected: string): string {
 /** @returns `undefined` for any other frame */
 export function readWelcome(frame: unknown): Welcome | undefined {
   const welcome: unknown = attempt(() => JSON.parse(String(frame).slice(1)));
-  return isWelcome(welcome) ? welcome : undefined;
-}
-
-function isWelcome(value: unknown): value is Welcome {
-  if (!isRecord(value)) return false;
-  const { resumed, why, replayed, lost, heartbeatMs } = value;
-  return (
-    typeof resumed === "boolean" &&
-    typeof why === "string" &&
-    [replayed, lost, heartbeatMs].every((count) => Number.isSafeInteger(count) && Number(count) >= 0)
-  );
+  if (!isRecord(welcome)) return undefined;
+  const { resumed, why, replayed, lost, heartbeatMs } = welcome;
+  const isWelcome = typeof resumed === "boolean" && [replayed, lost, heartbeatMs].every(Number.isSafeInteger);
+  const opening = { resumed, why, replayed, lost, uncertain: [] } as unknown as ClientOpening;
+  return isWelcome ? { opening, heartbeatMs: Number(heartbeatMs) } : undefined;
 }
 
 /** A text message as a frame: a text that begins with `~` gets one more. */
