@@ -87,7 +87,7 @@ const OPEN = 1;
 const LOST: SocketEnd = { code: ABNORMAL, reason: "", wasClean: false, isFinal: false };
 /** The end of a connection whose server does not keep to the wire of sessions. */
 const BROKEN: SocketEnd = { ...LOST, code: 1002, isFinal: true };
-const ADVICE = "; a server other than Sendall needs the option session: false";
+const ADVICE = "; a server other than Sendall needs session: false";
 
 /** The current socket of a client, or the attempt to make one. */
 export interface CurrentSocket {
@@ -161,7 +161,7 @@ export function createSocket(
     if (listener.state() === "connecting") {
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
-      else breakOff("the first frame is no welcome of a session");
+      else breakOff("the first frame is no welcome");
     } else if (isOfSession && isMalformed(frame)) breakOff(`malformed control frame ${frame.slice(0, 60)}`);
     else if (message !== undefined || isText) listener.onFrame(message);
     else listener.onFailed(failure(`a message came as ${String(frame)}, not as an ArrayBuffer`));
