@@ -38,6 +38,7 @@ const smallest = await rolldown({ ...options, plugins: [fewerWords] });
 const mangleProps = { include: new RegExp(`^(?:${INTERNAL.join("|")})$`) };
 await smallest.write({
   file: "dist/client.min.js",
-  sourcemap: true,
+  // The file does not name its map.
+  sourcemap: "hidden",
   minify: { compress: true, mangle: true, mangleProps },
 });

@@ -45,12 +45,15 @@ export function watchPings(ws: WebSocket, socket: Socket): void {
     wait(answerMs, check);
   };
 
-  socket.on("data", () => {
-    heardAt = performance.now();
-  });
   ws.on("ping", () => {
     const now = performance.now();
-    if (pingedAt !== undefined && !isSession(ws.protocol)) {
+    heardAt = now;
+    // Not before the first ping: `ws` puts bytes that came with the handshake back for its own listener, and another would take them.
+    if (pingedAt === undefined)
+      socket.on("data", () => {
+        heardAt = performance.now();
+      });
+    else if (!isSession(ws.protocol)) {
       const limitMs = 2 * (now - pingedAt) + ANSWER_MS;
       const askMs = Math.max(limitMs - ANSWER_MS, MIN_ASK_MS);
       listen(askMs, limitMs - askMs);
