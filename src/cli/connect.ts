@@ -62,6 +62,7 @@ class ConnectSession {
     });
     this.#client = connect(url, {
       protocols,
+      session: false,
       WebSocket: this.#dialer.socketClass,
       reconnect: false,
       onMessage: (data) => this.#onMessage(data),

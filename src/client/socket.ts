@@ -181,7 +181,7 @@ export function createSocket(
     on("message", ({ data }) => onFrame(data));
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
-      const problem = socket.problemOf?.(error) || message || Object(error).message || "unknown cause";
+      const problem = socket.problemOf?.(error) || message || Object(error).message || "no cause is known";
       // While closing, report only a broken frame: the client wanted the connection to end.
       if (listener.state() !== "closing" || socket.isFault?.(error))
         listener.onFailed(socket.refused ?? failure(problem, error));
