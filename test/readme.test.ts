@@ -61,6 +61,7 @@ describe("the README", () => {
       "js",
       "js",
       "js",
+      "js",
       "mermaid",
       "js",
       "html",
