@@ -19,7 +19,7 @@ export interface DialTrust {
 
 /** A socket of `ws` with the response to a refused upgrade, and with an `error` event for each cause of an end. */
 export class DialedSocket extends WebSocket {
-  readonly problemOf = problemOf;
+  readonly problemOf: typeof problemOf = problemOf;
   /** The refusal of the upgrade, if any. */
   refused: SendallError | undefined = undefined;
   /** Whether another upgrade would be refused, too. */
