@@ -16,6 +16,7 @@ const words = {
     forgetAll();
     wipe();
     self = id;
+    showPeople();
   },
   PT: (ids) => ids.split(",").forEach(meet),
   NC: meet,

@@ -28,7 +28,7 @@ export function addMessage({ nick, text, at, own }) {
 /** What one has said and nobody has got yet; the function that is returned takes it away again. */
 export function addWaiting(text) {
   last = undefined;
-  const head = element("header", {}, element("span", { class: "quiet" }, "Waits for the connection"));
+  const head = element("header", {}, element("span", { class: "quiet" }, "Waits to be sent"));
   const entry = element("article", { class: "message own waiting", "data-testid": "waiting" }, head);
   entry.append(element("p", { class: "bubble" }, text));
   append(entry, true);
