@@ -76,6 +76,7 @@ describe("the README", () => {
       "ts",
       "ts",
       "ts",
+      "ts",
       "js",
       "js",
       "ts",

@@ -24,8 +24,12 @@ function isProtocolHeader(name: string): boolean {
 
 /** Whether a header may have names of sessions. An ordinary request costs a look at each header, and no memory. */
 function mayOffer(rawHeaders: readonly string[]): boolean {
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
-    if (isProtocolHeader(rawHeaders[i] ?? "") && rawHeaders[i + 1]?.includes(SESSION_PROTOCOL) === true) return true;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    const value = rawHeaders[i + 1] ?? "";
+    // The value first: a name in lower case may be a copy.
+    if (name.length === HEADER.length && value.includes(SESSION_PROTOCOL) && isProtocolHeader(name)) return true;
+  }
   return false;
 }
 

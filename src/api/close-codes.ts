@@ -108,16 +108,19 @@ export const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason, at a character, to the length that fits into a close frame. */
 export function cutReason(reason: string): string {
-  const encoder = new TextEncoder();
-  // No character takes less than a byte, so the part holds the whole of the cut reason.
-  const characters = [...String(reason).slice(0, MAX_REASON_BYTES + 1)];
-  while (encoder.encode(characters.join("")).length > MAX_REASON_BYTES) characters.pop();
-  return characters.join("");
+  const bytes = new TextEncoder().encode(String(reason)).subarray(0, MAX_REASON_BYTES);
+  // A stream keeps the beginning of the last character, if its end is missing, for bytes that never come.
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
 }
 
-/** Throws `BAD_CLOSE_CODE` unless a browser lets a page send the code: a client accepts the same codes in browsers and in Node. */
+/** Whether a client may send the code: the codes that browsers let a page send, in Node too. */
+export function isClientCloseCode(code: unknown): code is number {
+  return Number.isInteger(code) && isBrowserCode(Number(code));
+}
+
+/** Throws `BAD_CLOSE_CODE` unless a client may send the code. */
 export function checkClientCloseCode(code: unknown): asserts code is number {
-  if (typeof code !== "number" || !Number.isInteger(code) || !isBrowserCode(code))
+  if (!isClientCloseCode(code))
     throw new SendallError("BAD_CLOSE_CODE", `close code: a client may send 1000 or 3000-4999, got ${show(code)}`);
 }
 

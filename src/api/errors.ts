@@ -75,11 +75,11 @@ export class SendallError extends Error {
   /** What went wrong; stays the same when the message is reworded. */
   readonly code: SendallErrorCode;
   /** The dotted name of the option (`BAD_OPTION`): `"mailbox.highWaterEvents"`. */
-  readonly option?: string;
+  declare readonly option?: string;
   /** The HTTP status of a refusal (`REFUSED`). */
-  readonly status?: number;
+  declare readonly status?: number;
   /** The body of a refusal (`REFUSED`). */
-  readonly body?: string;
+  declare readonly body?: string;
 
   /** Made by Sendall; a program has no need to. */
   constructor(code: SendallErrorCode, message: string, details: SendallErrorDetails = {}) {

@@ -2,13 +2,11 @@
  * The checks of what a program gives to a client besides options: addresses, messages and clocks. Nothing of Node is used, not even types:
  * the compiler of a page may not know Node.
  */
-import { SendallError } from "../api/errors.js";
 import { isRecord } from "../options/kinds.js";
-import { refuseOption } from "../options/read-options.js";
-import { show } from "../runtime/show.js";
 import { attempt } from "./attempt.js";
 import type { ClientData } from "./options.js";
-import type { Message, WebSocketClass } from "./socket.js";
+import type { WebSocketClass } from "./socket.js";
+import { refuse } from "./texts.js";
 
 /** The source of a client's timers, random numbers and time. */
 export interface ClientClock {
@@ -26,16 +24,11 @@ export function checkData(data: unknown): ClientData {
   // Always a copy: browsers refuse memory that threads share.
   if (data instanceof Uint8Array) return new Uint8Array(data);
   if (data instanceof ArrayBuffer) return data.slice(0);
-  throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
-}
-
-/** The message to hand to a socket for checked data. */
-export function toMessage(data: ClientData): Message {
-  return data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data;
+  return refuse("message", data, "BAD_DATA");
 }
 
 /** The bytes of a message, text counted in UTF-8. */
-export function sizeOf(message: Message): number {
+export function sizeOf(message: ClientData): number {
   return typeof message === "string" ? new TextEncoder().encode(message).length : message.byteLength;
 }
 
@@ -44,28 +37,22 @@ export function sizeOf(message: Message): number {
  * that knows its server (a test runtime's).
  */
 export function checkUrl(url: unknown, isClassGiven: boolean): string {
-  const { location } = globalThis as { location?: { readonly href?: string } };
-  const text = String(url);
+  const text = typeof url === "string" || url instanceof URL ? String(url) : "";
   // In Deno `location` is `undefined`, a test's page may be `about:blank`, and the substitute for a page may have no address.
+  const { location } = globalThis as { location?: { readonly href: string } };
   const base = attempt(() => new URL("/", location?.href) && location?.href);
-  if (!base && isClassGiven && text.startsWith("/")) return text;
-  const parsed = attempt(() => new URL(text, base));
-  const isAddress = (typeof url === "string" || url instanceof URL) && /^(?:ws|http)s?:[^#]*$/.test(parsed?.href ?? "");
-  if (!parsed || !isAddress)
-    refuseOption("url", `expected a URL that begins with ws:// or wss://, without a fragment, got ${show(url)}`);
-  return parsed.href.replace(/^http/, "ws");
+  if (!base && isClassGiven && text[0] === "/") return text;
+  const parsed = attempt(() => new URL(text, base).href.replace(/^http/, "ws"));
+  if (text && parsed && /^wss?:[^#]*$/.test(parsed)) return parsed;
+  return refuse("url", url);
 }
 
 /** The clock of a socket class, or the real clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock {
   const clock: unknown = Class && Reflect.get(Class, Symbol.for("sendall.clock"));
   if (clock === undefined) return realClock;
-  if (!isClock(clock)) refuseOption("WebSocket", "expected a class with a clock { setTimeout, clearTimeout, random }");
-  return clock;
-}
-
-function isClock(value: unknown): value is ClientClock {
-  return isRecord(value) && ["setTimeout", "clearTimeout", "random"].every((name) => typeof value[name] === "function");
+  if (isRecord(clock) && typeof clock.setTimeout === "function") return clock as unknown as ClientClock;
+  return refuse("WebSocket", Class);
 }
 
 /** The timer of a wait keeps a Node process alive, as the next connection will. */

@@ -1,4 +1,4 @@
-/** Constructors and parsers that refuse their input by throwing, as a value: for checks of addresses, headers and welcomes. */
+/** Code that refuses its input by throwing, as a value, and what such code throws, in words. Small, since pages load the file. */
 
 /** @returns what `make` returns; `undefined` if `make` throws */
 export function attempt<T>(make: () => T): T | undefined {
@@ -7,4 +7,9 @@ export function attempt<T>(make: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The message of an error; any other value as text. Never throws, whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return attempt(() => String((thrown as Error).message ?? thrown)) ?? "unreadable";
 }

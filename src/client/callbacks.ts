@@ -4,11 +4,9 @@
  * to the callbacks for errors, or to the console if there is none or if a callback for errors has thrown.
  */
 import { SendallError } from "../api/errors.js";
-import { refuseOption } from "../options/read-options.js";
-import { isPromiseLike } from "../runtime/promises.js";
-import { show } from "../runtime/show.js";
-import { messageOf } from "../runtime/thrown.js";
+import { messageOf } from "./attempt.js";
 import type { ChannelOptions, ClientClosing, ClientOpening, ClientStatus } from "./options.js";
+import { refuse } from "./texts.js";
 
 /** What listeners of a client get, by the type given to `on`. */
 export interface ClientEvents {
@@ -28,60 +26,61 @@ interface CallbackArguments extends ClientEvents {
 
 type Callback = (argument: never) => unknown;
 
-export class Callbacks {
-  /** Each callback in a list of its own: the same function may listen twice. */
-  readonly #lists: Record<string, readonly (readonly [Callback])[]>;
-  readonly #fallback: (error: Error) => void;
-
-  /** Without a callback for errors, exceptions go to `fallback`. */
-  constructor({ onOpen, onMessage, onClose, onError }: ChannelOptions, fallback: (error: Error) => void = print) {
-    const list = (callback: Callback | undefined): (readonly [Callback])[] => (callback ? [[callback]] : []);
-    this.#lists = {
-      open: list(onOpen),
-      message: list(onMessage),
-      close: list(onClose),
-      error: list(onError),
-      status: [],
-    };
-    this.#fallback = fallback;
-  }
-
+export interface Callbacks {
   /** @returns removes the callback; throws `BAD_OPTION` for another type, or anything but a function */
-  add(type: string, callback: Callback): () => void {
-    const lists = this.#lists;
-    if (!Object.hasOwn(lists, type))
-      refuseOption("type", `expected ${Object.keys(lists).join(", ")}, got ${show(type)}`);
-    if (typeof callback !== "function") refuseOption("listener", `expected a function, got ${show(callback)}`);
-    const own = [callback] as const;
-    lists[type] = [...(lists[type] ?? []), own];
-    return () => {
-      lists[type] = (lists[type] ?? []).filter((other) => other !== own);
-    };
-  }
+  add(type: string, callback: Callback): () => void;
+  emit<T extends keyof CallbackArguments>(type: T, argument: CallbackArguments[T]): void;
+  /** Reports an exception of user code, which always goes somewhere. */
+  report(error: Error): void;
+}
 
-  emit<T extends keyof CallbackArguments>(type: T, argument: CallbackArguments[T]): void {
+/** Without a callback for errors, exceptions go to `fallback`. */
+export function createCallbacks(
+  { onOpen, onMessage, onClose, onError }: ChannelOptions,
+  fallback: (error: Error) => void = print,
+): Callbacks {
+  /** Each callback in an object of its own: the same function may be there twice. */
+  const lists: Record<string, readonly { readonly callback: Callback | undefined }[]> = {
+    open: [{ callback: onOpen }],
+    message: [{ callback: onMessage }],
+    close: [{ callback: onClose }],
+    error: onError ? [{ callback: onError }] : [],
+    status: [],
+  };
+  const emit = (type: string, argument: unknown): void => {
     const onThrown = (thrown: unknown): void => {
       const error = failureOf(`the callback for "${type}"`, thrown);
       if (type === "error") print(error);
-      else this.report(error);
+      else report(error);
     };
-    for (const own of this.#lists[type] ?? []) {
-      // A callback may have removed a later one.
-      if (!this.#lists[type]?.includes(own)) continue;
+    for (const own of lists[type] ?? []) {
       try {
-        const result = own[0](argument as never);
-        if (isPromiseLike(result)) Promise.resolve(result).catch(onThrown);
+        // A callback may have removed a later one.
+        const result = lists[type]?.includes(own) && own.callback?.(argument as never);
+        if (result) Promise.resolve(result).catch(onThrown);
       } catch (thrown) {
         onThrown(thrown);
       }
     }
-  }
-
-  /** Reports an exception of user code, which always goes somewhere. */
-  report(error: Error): void {
-    if (this.#lists.error?.length) this.emit("error", error);
-    else this.#fallback(error);
-  }
+  };
+  const report = (error: Error): void => {
+    if (lists.error?.length) emit("error", error);
+    else fallback(error);
+  };
+  return {
+    emit,
+    report,
+    add(type, callback) {
+      const list = Object.hasOwn(lists, type) && lists[type];
+      if (!list) refuse("type", type);
+      if (typeof callback !== "function") refuse("listener", callback);
+      const own = { callback };
+      lists[type] = [...list, own];
+      return () => {
+        lists[type] = (lists[type] ?? []).filter((other) => other !== own);
+      };
+    },
+  };
 }
 
 /** @param name names the user's code */
@@ -94,6 +93,6 @@ function print(error: Error): void {
   try {
     console.error(error);
   } catch {
-    console.error(messageOf(error));
+    console.error(error.message);
   }
 }

@@ -1,23 +1,21 @@
 /**
  * The channels of a client: many named conversations over the client's socket, the client's side of `channels({...})`. Each client has
- * a {@link ClientChannels} for its lifetime, and passes every message of the socket to it; `multiplex.ts` has the message format. A
- * channel ends by `close`, by the server, or with its client.
+ * {@link ClientChannels} for its lifetime, and passes every message of the socket to them; `multiplex.ts` has the message format. A
+ * channel ends by `close`, by the server, or with its client. Written as closures, as the rest of the client is: the names of variables
+ * cost a page nothing.
  */
-
 import { ABNORMAL, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import { MAX_NAME_LENGTH } from "../api/names.js";
-import { show } from "../runtime/show.js";
-import { type ClientClock, checkData, toMessage } from "./arguments.js";
-import { Callbacks } from "./callbacks.js";
+import { checkData } from "./arguments.js";
+import { type Callbacks, createCallbacks } from "./callbacks.js";
 import type { ClientState } from "./machine.js";
 import { CROSSED, NOT_SUBSCRIBED, readMultiplexed, writeMessage } from "./multiplex.js";
-import { OpenedPromise } from "./opened-promise.js";
+import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
-import type { Message } from "./socket.js";
 import { soon } from "./soon.js";
-import { SyncMarkers } from "./sync-markers.js";
+import { refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -42,20 +40,35 @@ export interface Channel {
 
 /** The part of a client that the client's channels use. */
 export interface ChannelHost {
-  readonly state: ClientState;
+  state(): ClientState;
   /** How the present connection began. */
-  readonly opening: ClientOpening;
-  readonly clock: ClientClock;
+  opening(): ClientOpening;
+  /** Whether the present connection is a session, so that the server is Sendall. */
+  isSession(): boolean;
   /** Hands a message to the socket at once. @returns `false` if no open socket takes the message */
-  write(data: string): boolean;
-  /** Hands a message to the socket, or keeps the message for the channel until a socket is open. */
-  send(message: Message, data: ClientData, owner: Channel): boolean;
+  write(message: string): boolean;
+  /** Hands a message to the socket, or keeps the message for the channel until a socket is open. @param data what the program gave */
+  send(message: ClientData, data: ClientData, owner: Channel): boolean;
   /** Discards the messages kept for the channel. @returns what the program gave to `send` */
   cancel(owner: Channel): readonly ClientData[];
+  /** Takes exceptions of a channel without a callback for errors. */
+  report(error: Error): void;
 }
 
 /** How a channel ended; the channel adds what was not sent. */
 type Ending = Omit<ClientClosing, "unsent">;
+
+export interface ClientChannels {
+  open(name: string, options: ChannelOptions): Channel;
+  /** Called for a new connection: every channel subscribes, in the order of creation, before the first message is sent. */
+  subscribe(): void;
+  /** Called after the client's own callbacks for the new connection. */
+  announce(): void;
+  /** Called when the connection has ended. */
+  onConnectionClosed(ending: Ending): void;
+  /** @returns whether the message was for a channel */
+  onMessage(data: string | Uint8Array): boolean;
+}
 
 const ENDED: Ending = { ...NORMAL, wasClean: true, willRetry: false, uncertain: [] };
 /** The end of a channel that was refused, or opened on a closed client. */
@@ -64,150 +77,148 @@ const REFUSED: Ending = { ...ENDED, code: ABNORMAL, wasClean: false };
 /** The life of a channel: each connection takes it from the first stage to the third, and `closed` is the last. */
 type Stage = "idle" | "subscribed" | "announced" | "closed";
 
-class ClientChannel implements Channel {
-  readonly name: string;
-  readonly #host: ChannelHost;
-  readonly #callbacks: Callbacks;
-  readonly #opened = new OpenedPromise();
-  readonly #onUnregistered: (isServerTold: boolean) => void;
-  #stage: Stage = "idle";
-
-  constructor(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: (isServerTold: boolean) => void) {
-    this.name = name;
-    this.#host = host;
-    this.#callbacks = callbacks;
-    this.#onUnregistered = onUnregistered;
-  }
-
-  get state(): ClientState {
-    return this.#stage === "closed" ? "closed" : this.#host.state;
-  }
-
-  get opened(): Promise<void> {
-    return this.#opened.promise;
-  }
-
-  send(data: ClientData): boolean {
-    const own = checkData(data);
-    return this.#stage !== "closed" && this.#host.send(writeMessage(this.name, toMessage(own)), own, this);
-  }
-
-  close(): boolean {
-    if (this.#stage === "closed") return false;
-    const unsent = this.#unregister(this.#host.write(`uns,${this.name}`));
-    soon(() => this.#callbacks.emit("close", { ...ENDED, unsent }));
-    return true;
-  }
-
-  subscribe(): void {
-    if (this.#stage !== "closed") this.#stage = this.#host.write(`sub,${this.name}`) ? "subscribed" : "idle";
-  }
-
+/** A channel with what the client tells the channel. */
+interface OwnChannel {
+  readonly channel: Channel;
+  /** @param markers how many sync markers the client has sent */
+  subscribe(markers: number): void;
+  /** Whether an end by the server is for this subscription, not for one before. @param answers how many markers were answered */
+  isMeant(answers: number): boolean;
   /** Calls `onOpen` once for each subscription. */
-  announce(): void {
-    if (this.#stage !== "subscribed" || this.state !== "open") return;
-    this.#stage = "announced";
-    this.#opened.resolve();
-    this.#callbacks.emit("open", this.#host.opening);
-  }
-
-  onMessage(payload: string | Uint8Array): void {
-    // `onOpen` must come before the first message, which may follow the subscription at once.
-    this.announce();
-    if (this.#stage !== "closed") this.#callbacks.emit("message", payload);
-  }
-
-  onRefused(reason: string): void {
-    const text = `the channel ${show(this.name)} was refused: ${reason}`;
-    this.#callbacks.emit("error", new SendallError("REFUSED", text, { body: reason }));
-    this.onClosed({ ...REFUSED, reason });
-  }
-
-  /** Called when the server has ended the channel, or when the client's connection has ended. */
-  onClosed(ending: Ending): void {
-    if (this.#stage === "closed") return;
-    this.#stage = "idle";
-    this.#callbacks.emit("close", { ...ending, unsent: ending.willRetry ? [] : this.#unregister(false) });
-  }
-
-  /** @param isServerTold whether `uns` was sent to the server @returns the messages that are not sent */
-  #unregister(isServerTold: boolean): readonly ClientData[] {
-    this.#stage = "closed";
-    this.#opened.reject(new SendallError("CLOSED", `the channel ${show(this.name)} ended before it was open`));
-    this.#onUnregistered(isServerTold);
-    return this.#host.cancel(this);
-  }
+  announce(): void;
+  onMessage(payload: string | Uint8Array): void;
+  onRefused(reason: string): void;
+  /** The server has ended the channel, or the client's connection has ended. */
+  onClosed(ending: Ending): void;
 }
 
-export class ClientChannels {
-  readonly #host: ChannelHost;
-  readonly #fallback: (error: Error) => void;
-  readonly #open = new Map<string, ClientChannel>();
+interface ChannelParts {
+  readonly host: ChannelHost;
+  readonly callbacks: Callbacks;
+  readonly onUnregistered: () => void;
+}
+
+function createChannel(name: string, { host, callbacks, onUnregistered }: ChannelParts): OwnChannel {
+  const { promise, resolve, reject } = createOpened();
+  let stage: Stage = "idle";
+  let since = 0;
+  /** @returns the messages that are not sent */
+  const unregister = (): readonly ClientData[] => {
+    stage = "closed";
+    reject(new SendallError("CLOSED", `the channel "${name}" ended before it was open`));
+    onUnregistered();
+    return host.cancel(channel);
+  };
+  const channel: Channel = {
+    name,
+    opened: promise,
+    get state() {
+      return stage === "closed" ? stage : host.state();
+    },
+    send(data) {
+      const own = checkData(data);
+      return stage !== "closed" && host.send(writeMessage(name, own), own, channel);
+    },
+    close() {
+      if (stage === "closed") return false;
+      host.write(`uns,${name}`);
+      const unsent = unregister();
+      soon(() => callbacks.emit("close", { ...ENDED, unsent }));
+      return true;
+    },
+  };
+  const announce = (): void => {
+    if (stage !== "subscribed" || host.state() !== "open") return;
+    stage = "announced";
+    resolve();
+    callbacks.emit("open", host.opening());
+  };
+  const onClosed = (ending: Ending): void => {
+    if (stage === "closed") return;
+    stage = "idle";
+    callbacks.emit("close", { ...ending, unsent: ending.willRetry ? [] : unregister() });
+  };
+  return {
+    channel,
+    announce,
+    onClosed,
+    isMeant: (answers) => since <= answers,
+    subscribe(markers) {
+      since = markers;
+      if (stage !== "closed" && host.write(`sub,${name}`)) stage = "subscribed";
+    },
+    onMessage(payload) {
+      // `onOpen` must come before the first message, which may follow the subscription at once.
+      announce();
+      if (stage !== "closed") callbacks.emit("message", payload);
+    },
+    onRefused(reason) {
+      const text = `the channel "${name}" was refused: ${reason}`;
+      callbacks.emit("error", new SendallError("REFUSED", text, { body: reason }));
+      onClosed({ ...REFUSED, reason });
+    },
+  };
+}
+
+export function createChannels(host: ChannelHost): ClientChannels {
+  const open = new Map<string, OwnChannel>();
   /** The names of channels closed over the present connection. Messages still on their way for such a channel are ignored. */
-  readonly #closed = new Set<string>();
-  readonly #markers: SyncMarkers<ClientChannel>;
-
-  constructor(host: ChannelHost, fallback: (error: Error) => void) {
-    this.#host = host;
-    this.#fallback = fallback;
-    this.#markers = new SyncMarkers(host.clock, (name) => host.write(`uns,${name}`));
-  }
-
-  /** Checks the name by the rules of the server. */
-  open(name: string, options: ChannelOptions): Channel {
-    const isName = typeof name === "string" && name !== "" && !name.includes(",");
-    if (!isName || name.length > MAX_NAME_LENGTH)
-      throw new SendallError(
-        "BAD_CHANNEL",
-        `channel: expected a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, got ${isName ? `one of ${name.length}` : show(name)}`,
-      );
-    if (this.#open.has(name)) throw new SendallError("BAD_CHANNEL", `the channel ${show(name)} is open already`);
-    const callbacks = new Callbacks(readChannelOptions(options), this.#fallback);
-    const channel = new ClientChannel(name, this.#host, callbacks, (isServerTold) => {
-      this.#open.delete(name);
-      this.#closed.add(name);
-      if (isServerTold) this.#markers.onUnsubscribed(name);
-    });
-    this.#open.set(name, channel);
-    const { state } = this.#host;
-    if (state === "open") {
-      this.#markers.sendBefore(channel);
-      channel.subscribe();
-    }
-    // No callback before `open` returns: the caller does not have the channel yet.
-    soon(() => (state === "closing" || state === "closed" ? channel.onClosed(REFUSED) : channel.announce()));
-    return channel;
-  }
-
-  /** Called for a new connection: every channel subscribes, in the order of creation, before the first message is sent. */
-  subscribe(): void {
-    this.#closed.clear();
-    for (const channel of this.#open.values()) channel.subscribe();
-  }
-
-  announce(): void {
-    for (const channel of [...this.#open.values()]) channel.announce();
-  }
-
-  /** Called when the connection has ended. */
-  onConnectionClosed(ending: Ending): void {
-    this.#markers.clear();
-    for (const channel of [...this.#open.values()]) channel.onClosed(ending);
-  }
-
-  /** @returns whether the message was for a channel */
-  onMessage(data: string | Uint8Array): boolean {
-    const message = this.#open.size + this.#closed.size > 0 && readMultiplexed(data);
-    if (!message) return false;
-    const { verb, name, payload } = message;
-    // A different server may ignore the marker, whose name is empty.
-    if (name === "" && payload === NOT_SUBSCRIBED && this.#markers.onAnswered()) return true;
-    const channel = this.#open.get(name);
-    if (channel === undefined) return this.#closed.has(name);
-    if (payload === undefined) this.#markers.onClosedByServer(channel, () => channel.onClosed(ENDED));
-    else if (verb === "msg,") channel.onMessage(payload);
-    else if (!CROSSED.includes(payload))
-      this.#markers.onClosedByServer(channel, () => channel.onRefused(String(payload)));
-    return true;
-  }
+  const closed = new Set<string>();
+  /**
+   * A server's `uns,name` names only the channel, so an end that crosses the client's `uns,name` and `sub,name` looks like the end of the
+   * new subscription. Therefore a sync marker precedes such a `sub`: an `uns,` without a name, which a Sendall server answers in order with
+   * `err,,not subscribed`. An end before the answer is for the old subscription. On a plain socket the server may be a different one,
+   * which does not answer: no marker is sent, every end counts for the new subscription, and the server is told.
+   */
+  let markers = 0;
+  let answers = 0;
+  const end = (own: OwnChannel, onEnded: () => void): void => {
+    if (!own.isMeant(answers)) return;
+    if (!host.isSession()) host.write(`uns,${own.channel.name}`);
+    onEnded();
+  };
+  return {
+    open(name, options) {
+      // The rules of the server.
+      if (typeof name !== "string" || !name || name.includes(",") || name.length > MAX_NAME_LENGTH)
+        refuse("channel", name, "BAD_CHANNEL");
+      if (open.has(name)) throw new SendallError("BAD_CHANNEL", `the channel "${name}" is open already`);
+      const callbacks = createCallbacks(readChannelOptions(options), host.report);
+      if (closed.has(name) && host.isSession() && host.write("uns,")) markers++;
+      const onUnregistered = (): void => {
+        open.delete(name);
+        closed.add(name);
+      };
+      const own = createChannel(name, { host, callbacks, onUnregistered });
+      const state = host.state();
+      open.set(name, own);
+      if (state === "open") own.subscribe(markers);
+      // No callback before `open` returns: the caller does not have the channel yet.
+      soon(() => (state === "closing" || state === "closed" ? own.onClosed(REFUSED) : own.announce()));
+      return own.channel;
+    },
+    subscribe() {
+      closed.clear();
+      markers = answers = 0;
+      for (const own of open.values()) own.subscribe(0);
+    },
+    announce() {
+      for (const own of [...open.values()]) own.announce();
+    },
+    onConnectionClosed(ending) {
+      for (const own of [...open.values()]) own.onClosed(ending);
+    },
+    onMessage(data) {
+      const message = open.size + closed.size > 0 && readMultiplexed(data);
+      if (!message) return false;
+      const { verb, name, payload } = message;
+      const own = open.get(name);
+      if (!name && payload === NOT_SUBSCRIBED && answers < markers) answers++;
+      else if (!own) return closed.has(name);
+      else if (payload === undefined) end(own, () => own.onClosed(ENDED));
+      else if (verb === "msg") own.onMessage(payload);
+      else if (!CROSSED.includes(payload)) end(own, () => own.onRefused(String(payload)));
+      return true;
+    },
+  };
 }

@@ -1,23 +1,22 @@
 /**
  * A running client: its machine, its current socket, its channels and the messages that wait for a connection. `connect.ts` makes a
  * client, which ends when the machine reaches `closed`. The user's callbacks run after the machine's step, so that a callback reads the
- * new `state`; listeners of the status run after the callbacks.
+ * new `state`; listeners of the status run after the callbacks. Written as a closure: the names of variables cost a page nothing.
  */
-
-import { checkClientCloseCode, cutReason, NORMAL } from "../api/close-codes.js";
+import { cutReason, isClientCloseCode, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
-import { type ClientClock, checkData, sizeOf, toMessage } from "./arguments.js";
-import { Callbacks, type ClientEvents } from "./callbacks.js";
-import { type Channel, ClientChannels } from "./channels.js";
-import { type ClientState, type Machine, type MachineEvent, START, type Step, step } from "./machine.js";
-import { OfflineQueue } from "./offline-queue.js";
-import { OpenedPromise } from "./opened-promise.js";
-import type { ChannelOptions, ClientData, ClientOpening, ClientStatus } from "./options.js";
+import { type ClientClock, checkData, sizeOf } from "./arguments.js";
+import { type ClientEvents, createCallbacks } from "./callbacks.js";
+import { type Channel, createChannels } from "./channels.js";
+import { type ClientState, type MachineEvent, START, type Step, step } from "./machine.js";
+import { createOpened } from "./opened.js";
+import type { ChannelOptions, ClientData, ClientStatus } from "./options.js";
 import { watchPage } from "./page.js";
 import type { ClientSettings } from "./settings.js";
-import { CurrentSocket, type Message, type SocketEnd, type SocketFactory } from "./socket.js";
+import { createSocket, type SocketEnd, type SocketFactory } from "./socket.js";
 import { soon } from "./soon.js";
-import type { Welcome } from "./wire.js";
+import { refuse } from "./texts.js";
+import { isSession, ownProtocol, type Welcome } from "./wire.js";
 
 /** A client that stays connected. */
 export interface Client {
@@ -79,7 +78,7 @@ export interface Client {
 }
 
 /** The dependencies of a client. */
-export interface ReconnectingClientParts {
+export interface ClientParts {
   /** `""` if the address is asked for at each attempt. */
   readonly url: string;
   readonly settings: ClientSettings;
@@ -93,214 +92,180 @@ interface Alarm {
   readonly id: unknown;
 }
 
-const PLAIN: Omit<Welcome, "heartbeatMs"> = { resumed: false, why: "plain", replayed: 0, lost: 0 };
+/** A message that waits for a connection. */
+interface WaitingMessage {
+  /** What to hand to the socket. */
+  readonly message: ClientData;
+  /** What the program gave to `send`. */
+  readonly data: ClientData;
+  readonly owner: Channel | undefined;
+}
 
-export class ReconnectingClient implements Client {
-  readonly #settings: ClientSettings;
-  readonly #clock: ClientClock;
-  readonly #socket: CurrentSocket;
-  readonly #callbacks: Callbacks;
-  readonly #channels: ClientChannels;
-  readonly #opened = new OpenedPromise();
-  readonly #queue: OfflineQueue;
-  readonly #stopWatching: () => void;
-  #machine: Machine = START[0];
-  #phaseAlarm: Alarm | undefined;
-  #silenceAlarm: Alarm | undefined;
-  #status: ClientStatus = { state: "connecting", retryAt: undefined, resumed: false };
+const PLAIN: Welcome = {
+  opening: { resumed: false, why: "plain", replayed: 0, lost: 0, uncertain: [] },
+  heartbeatMs: 0,
+};
+
+export function createClient({ url, settings, factory, clock }: ClientParts): Client {
+  const callbacks = createCallbacks(settings);
+  const opened = createOpened();
+  const alarms: { phase?: Alarm | undefined; silence?: Alarm | undefined } = {};
+  let machine = START[0];
+  let status: ClientStatus = { state: machine.state, retryAt: undefined, resumed: false };
   /** How the present connection began, or the last. */
-  #opening: ClientOpening = { ...PLAIN, uncertain: [] };
+  let { opening } = PLAIN;
+  /** Oldest first. */
+  let queue: WaitingMessage[] = [];
+  let queuedBytes = 0;
   /** The callbacks for `open` are running: what they send goes to the socket before the messages that wait. */
-  #isGreeting = false;
-  /** The present connection has brought a message. */
-  #hasMessage = false;
-  #heardAt = 0;
-  #lastError: Error | undefined;
+  let isGreeting = false;
+  let heardAt = 0;
+  let lastError: Error | undefined;
+  /** Code and reason of the client's close frame. */
+  let farewell: readonly [number, string] = [NORMAL.code, ""];
 
-  constructor({ url, settings, factory, clock }: ReconnectingClientParts) {
-    this.#settings = settings;
-    this.#clock = clock;
-    this.#queue = new OfflineQueue(settings.offline);
-    this.#callbacks = new Callbacks(settings);
-    this.#channels = this.#createChannels();
-    const listener = {
-      onUpgraded: () => this.#step({ type: "upgraded" }),
-      onOpened: (welcome?: Welcome) => this.#onOpened(welcome),
-      onHeard: () => this.#onHeard(),
-      onPinged: () => this.#step({ type: "pinged", at: this.#now() }),
-      onMessage: (data: string | Uint8Array) => this.#onMessage(data),
-      onFailed: (error: Error) => this.#onFailed(error),
-      onClosed: (end: SocketEnd) => this.#onClosed(end),
-    };
-    this.#socket = new CurrentSocket(url, factory, listener, settings.session);
-    this.#stopWatching = watchPage({
-      onBack: () => this.#step({ type: "hint" }),
-      onLeft: () => this.close(),
-    });
-    this.#take(START);
-  }
-
-  get state(): ClientState {
-    return this.#machine.state;
-  }
-
-  get status(): ClientStatus {
-    return this.#status;
-  }
-
-  get opened(): Promise<void> {
-    return this.#opened.promise;
-  }
-
-  get pending(): number {
-    return this.#queue.length;
-  }
-
-  get bufferedAmount(): number {
-    return this.#socket.bufferedAmount;
-  }
-
-  get protocol(): string {
-    return this.#socket.protocol;
-  }
-
-  subscribe(listener: (status: ClientStatus) => unknown): () => void {
-    return this.#callbacks.add("status", listener);
-  }
-
-  on<T extends keyof ClientEvents>(type: T, listener: (argument: ClientEvents[T]) => unknown): () => void {
-    return this.#callbacks.add(type, listener);
-  }
-
-  send(data: ClientData): boolean {
-    const own = checkData(data);
-    return this.#send(toMessage(own), own);
-  }
-
-  close(code: number = NORMAL.code, reason = ""): boolean {
-    checkClientCloseCode(code);
-    if (!this.#isAlive) return false;
-    this.#step({ type: "close" }, code, cutReason(reason));
-    return true;
-  }
-
-  channel(name: string, options: ChannelOptions = {}): Channel {
-    return this.#channels.open(name, options);
-  }
-
-  get #isAlive(): boolean {
-    return this.state !== "closing" && this.state !== "closed";
-  }
-
-  #now(): number {
-    return this.#clock.now?.() ?? Date.now();
-  }
-
-  #createChannels(): ClientChannels {
-    const client = this;
-    return new ClientChannels(
-      {
-        clock: this.#clock,
-        get state() {
-          return client.state;
-        },
-        get opening() {
-          return client.#opening;
-        },
-        write: (message) => this.#socket.send(message),
-        send: (message, data, owner) => this.#send(message, data, owner),
-        cancel: (owner) => this.#queue.take(owner),
-      },
-      (error) => this.#callbacks.report(error),
-    );
-  }
-
-  /** @param code for the close frame, if the event is `close` */
-  #step(event: MachineEvent, code?: number, reason?: string): void {
-    this.#take(step(this.#machine, event, this.#settings.reconnect), code, reason);
-  }
-
-  #take([machine, { act, phaseMs, silenceMs }]: Step, code: number = NORMAL.code, reason = ""): void {
-    const { state } = machine;
-    this.#machine = machine;
-    if (phaseMs !== undefined || state === "closed")
-      this.#phaseAlarm = this.#setAlarm(this.#phaseAlarm, phaseMs, () => this.#step({ type: "phase" }));
-    if (silenceMs !== undefined || state !== "open")
-      this.#silenceAlarm = this.#setAlarm(this.#silenceAlarm, silenceMs, (lateMs) =>
-        this.#step({ type: "silence", lateMs, silentMs: this.#now() - this.#heardAt }),
-      );
-    if (state !== this.#status.state) this.#show(state);
-    if (act) this.#socket[act](code, reason);
-  }
-
-  /** Listeners of the status hear of the last change in a row, after the callbacks. */
-  #show(state: ClientState): void {
-    const retryAt = state === "waiting" ? this.#phaseAlarm?.dueAt : undefined;
-    const status = Object.freeze({ state, retryAt, resumed: state === "open" && this.#opening.resumed });
-    this.#status = status;
-    soon(() => {
-      if (status === this.#status) this.#callbacks.emit("status", status);
-    });
-  }
+  const now = (): number => clock.now?.() ?? Date.now();
+  const state = (): ClientState => machine.state;
+  const isAlive = (): boolean => !/^clos/.test(state());
 
   /** Replaces an alarm. Without a time, there is no alarm any more. */
-  #setAlarm(last: Alarm | undefined, ms: number | undefined, ring: (lateMs: number) => void): Alarm | undefined {
-    if (last !== undefined) this.#clock.clearTimeout(last.id);
-    if (ms === undefined) return undefined;
-    const dueAt = this.#now() + ms;
-    return { dueAt, id: this.#clock.setTimeout(() => ring(this.#now() - dueAt), ms) };
-  }
+  const setAlarm = (type: "phase" | "silence", ms?: number): void => {
+    clock.clearTimeout(alarms[type]?.id);
+    const dueAt = now() + (ms ?? 0);
+    const ring = (): void => take({ type, lateMs: now() - dueAt, silentMs: now() - heardAt });
+    alarms[type] = ms === undefined ? undefined : { dueAt, id: clock.setTimeout(ring, ms) };
+  };
+  /** Listeners of the status hear of the last change in a row. */
+  const show = (): void => {
+    const retryAt = state() === "waiting" ? alarms.phase?.dueAt : undefined;
+    const shown = { state: state(), retryAt, resumed: state() === "open" && opening.resumed };
+    status = shown;
+    soon(() => status === shown && callbacks.emit("status", shown));
+  };
+  const take = (event: MachineEvent): void => carryOut(step(machine, event, settings.reconnect));
+  const carryOut = ([next, { act, phaseMs, silenceMs }]: Step): void => {
+    machine = next;
+    if (phaseMs !== undefined || state() === "closed") setAlarm("phase", phaseMs);
+    if (silenceMs !== undefined || state() !== "open") setAlarm("silence", silenceMs);
+    if (state() !== status.state) show();
+    if (act) socket[act](...farewell);
+  };
 
-  #send(message: Message, data: ClientData, owner?: Channel): boolean {
-    if (!this.#isAlive) return false;
+  const keep = (waiting: WaitingMessage[]): void => {
+    queue = waiting;
+    queuedBytes = queue.reduce((bytes, { message }) => bytes + sizeOf(message), 0);
+  };
+  /** Takes an owner's messages out of the queue. */
+  const cancel = (owner?: Channel): ClientData[] => {
+    const cancelled = queue.filter((waiting) => waiting.owner === owner);
+    keep(queue.filter((waiting) => waiting.owner !== owner));
+    return cancelled.map(({ data }) => data);
+  };
+  const send = (message: ClientData, data: ClientData, owner?: Channel): boolean => {
+    const { maxMessages, maxBytes } = settings.offline;
+    if (!isAlive()) return false;
     // A socket takes no message while its peer is closing; then the message waits for the next socket.
-    const isNext = this.#isGreeting || this.#queue.length === 0;
-    if (isNext && this.#socket.send(message)) return true;
-    return this.#queue.push({ message, data, owner, bytes: sizeOf(message) });
-  }
+    if (state() === "open" && (isGreeting || !queue.length) && socket.send(message)) return true;
+    const bytes = queuedBytes + sizeOf(message);
+    if (queue.length >= maxMessages || bytes > maxBytes) return false;
+    queue.push({ message, data, owner });
+    queuedBytes = bytes;
+    return true;
+  };
 
-  #onOpened({ resumed, why, replayed, lost, heartbeatMs }: Welcome = { ...PLAIN, heartbeatMs: 0 }): void {
-    this.#opening = { resumed, why, replayed, lost, uncertain: [] };
-    this.#hasMessage = false;
-    this.#step({ type: "opened", limitMs: heartbeatMs });
-    this.#opened.resolve();
-    this.#isGreeting = true;
-    this.#channels.subscribe();
-    this.#callbacks.emit("open", this.#opening);
-    this.#channels.announce();
-    this.#isGreeting = false;
+  const channels = createChannels({
+    state,
+    opening: () => opening,
+    isSession: () => isSession(socket.protocol()),
+    write: (message) => state() === "open" && socket.send(message),
+    send,
+    cancel,
+    report: callbacks.report,
+  });
+  const onOpened = (welcome = PLAIN): void => {
+    // The attempt may have been given up while its socket opened.
+    if (state() !== "connecting") return;
+    heardAt = now();
+    opening = welcome.opening;
+    take({ type: "opened", limitMs: welcome.heartbeatMs });
+    opened.resolve();
+    isGreeting = true;
+    channels.subscribe();
+    callbacks.emit("open", opening);
+    channels.announce();
+    isGreeting = false;
     // A callback may have closed the client.
-    if (this.state === "open") this.#queue.flush((message) => this.#socket.send(message));
-  }
-
-  #onHeard(): void {
-    this.#heardAt = this.#now();
-    if (this.#machine.waits > 0) this.#step({ type: "heard" });
-  }
-
-  #onMessage(data: string | Uint8Array): void {
+    const kept = state() === "open" ? queue.findIndex(({ message }) => !socket.send(message)) : 0;
+    keep(kept < 0 ? [] : queue.slice(kept));
+  };
+  const onFrame = (data?: string | Uint8Array): void => {
+    heardAt = now();
+    if (machine.waits) take({ type: "heard" });
     // As in browsers, messages that arrive after `close` are ignored.
-    if (this.state !== "open") return;
-    if (!this.#hasMessage) this.#step({ type: "message" });
-    this.#hasMessage = true;
-    if (!this.#channels.onMessage(data)) this.#callbacks.emit("message", data);
-  }
-
-  #onFailed(error: Error): void {
-    this.#lastError = error;
-    this.#callbacks.emit("error", error);
-  }
-
-  #onClosed({ code, reason, wasClean, isFinal }: SocketEnd): void {
-    const cause = this.#isAlive ? this.#lastError : undefined;
-    this.#step({ type: "ended", isFinal, random: this.#clock.random() });
-    const willRetry = this.#isAlive;
+    if (data === undefined || state() !== "open") return;
+    if (machine.retries || machine.patience > 1) take({ type: "message" });
+    if (!channels.onMessage(data)) callbacks.emit("message", data);
+  };
+  const onClosed = ({ code, reason, wasClean, isFinal }: SocketEnd): void => {
+    if (state() === "closed") return;
+    const cause = isAlive() ? lastError : undefined;
+    take({ type: "ended", isFinal, random: clock.random() });
+    const willRetry = isAlive();
     const ending = { code, reason, wasClean, willRetry, uncertain: [] };
-    this.#channels.onConnectionClosed(ending);
+    channels.onConnectionClosed(ending);
     if (!willRetry) {
-      this.#stopWatching();
-      this.#opened.reject(cause ?? new SendallError("CLOSED", "the client was closed before it was open"));
+      stopWatching();
+      opened.reject(cause ?? new SendallError("CLOSED", "the client ended before it was open"));
     }
-    this.#callbacks.emit("close", { ...ending, unsent: willRetry ? [] : this.#queue.take(undefined) });
-  }
+    callbacks.emit("close", { ...ending, unsent: willRetry ? [] : cancel() });
+  };
+  const listener = {
+    state,
+    onUpgraded: () => take({ type: "upgraded" }),
+    onOpened,
+    onFrame,
+    onFailed(error: Error) {
+      lastError = error;
+      callbacks.emit("error", error);
+    },
+    onClosed,
+  };
+  const socket = createSocket(url && ` to ${url}`, factory, listener, settings.session);
+  const client: Client = {
+    get state() {
+      return state();
+    },
+    get status() {
+      return status;
+    },
+    get pending() {
+      return queue.length;
+    },
+    get bufferedAmount() {
+      return socket.bufferedAmount();
+    },
+    get protocol() {
+      return state() === "open" ? ownProtocol(socket.protocol()) : "";
+    },
+    opened: opened.promise,
+    subscribe: (listener) => callbacks.add("status", listener),
+    on: callbacks.add,
+    send(data) {
+      const own = checkData(data);
+      return send(own, own);
+    },
+    close(code = NORMAL.code, reason = "") {
+      if (!isClientCloseCode(code)) refuse("close code", code, "BAD_CLOSE_CODE");
+      const wasAlive = isAlive();
+      if (wasAlive) {
+        farewell = [code, cutReason(reason)];
+        take({ type: "close" });
+      }
+      return wasAlive;
+    },
+    channel: (name, options = {}) => channels.open(name, options),
+  };
+  const stopWatching = watchPage({ onBack: () => take({ type: "hint" }), onLeft: () => client.close() });
+  carryOut(START);
+  return client;
 }

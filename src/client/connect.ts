@@ -2,14 +2,21 @@
  * `connect`: the composition root of the client. Checks the options, chooses the socket class of the runtime and starts a
  * {@link Client}.
  */
-import { refuseOption } from "../options/read-options.js";
 import { checkUrl, clockOf } from "./arguments.js";
 import { failureOf } from "./callbacks.js";
-import { type Client, ReconnectingClient } from "./client.js";
-import type { ClientAddress, ClientHeaders, ConnectOptions } from "./options.js";
-import { type ClientSettings, checkHeaders, readConnectOptions } from "./settings.js";
-import type { Dialing, WebSocketClass, WebSocketLike } from "./socket.js";
+import { type Client, createClient } from "./client.js";
+import type { ClientAddress, ConnectOptions } from "./options.js";
+import { checkHeaders, isFunction, readConnectOptions } from "./settings.js";
+import type { Dialing, WebSocketClass } from "./socket.js";
+import { refuse } from "./texts.js";
 import { offersOf } from "./wire.js";
+
+/** What tells the runtimes apart. Values count, not presence: a program may set a missing global to `undefined`. */
+interface Globals {
+  readonly WebSocket?: WebSocketClass;
+  readonly document?: unknown;
+  readonly process?: { readonly versions?: { readonly node?: string } };
+}
 
 /**
  * Connects to a WebSocket server (RFC 6455), and reconnects after each lost connection, until `close` is called, the server answers
@@ -29,65 +36,44 @@ export function connect(
   options: ConnectOptions = {},
 ): Client {
   const settings = readConnectOptions(options);
-  const { headers, WebSocket: Class } = settings;
-  const check = (address: unknown): string => checkUrl(address, Class !== undefined);
+  const { headers, protocols, session, WebSocket: given } = settings;
+  const { WebSocket: own, document, process } = globalThis as Globals;
+  const Class = given ?? own;
+  const check = (address: unknown): string => checkUrl(address, given !== undefined);
   const known = typeof url === "function" ? "" : check(url);
-  const dialer = dialerFor(settings);
+  const offers = session ? offersOf(protocols) : protocols;
+  // A page in Electron has a `document` as well as Node, and must use the page's own sockets, with the page's cookies and proxy. The
+  // simulated page of a test may have a `document` without sockets.
+  const isNode = !given && process?.versions?.node && !(document && own);
+  if (!isNode && headers) refuse("headers", headers);
+  if (!isNode && !isFunction(Class)) refuse("WebSocket", Class);
+  const dialing = (address: string): Dialing => ({
+    url: address,
+    create: () => new (Class as WebSocketClass)(address, [...offers]),
+  });
   const dial = async (): Promise<Dialing> => {
-    const address = typeof url === "function" ? check(await ask("url", url)) : known;
-    const fields = typeof headers === "function" ? await ask("headers", headers) : headers;
+    const address = check(await ask("url", url));
+    const fields = await ask("headers", headers);
     checkHeaders(fields);
-    const create = await dialer();
-    return { url: address, create: () => create(address, fields) };
+    if (!isNode) return dialing(address);
+    try {
+      const { DialedSocket } = await import("./node-socket.js");
+      return { url: address, create: () => new DialedSocket(address, offers, fields ?? {}) };
+    } catch (error) {
+      // A runtime that only resembles Node (Cloudflare's workers), and a copy of the client's single file, have no `ws`.
+      if (headers || !own) throw error;
+      return dialing(address);
+    }
   };
-  const create = known && dialer();
-  const factory = typeof create === "function" ? () => ({ url: known, create: () => create(known) }) : dial;
-  return new ReconnectingClient({ url: known, settings, factory, clock: clockOf(Class) });
+  const factory = known && !isNode ? () => dialing(known) : dial;
+  return createClient({ url: known, settings, factory, clock: clockOf(given) });
 }
 
-/** Asks a function of the user. */
-async function ask<T>(name: string, asked: () => T | Promise<T>): Promise<T> {
+/** A value, or what a function of the user returns. */
+async function ask(name: string, asked: unknown): Promise<unknown> {
   try {
-    return await asked();
+    return typeof asked === "function" ? await asked() : asked;
   } catch (thrown) {
     throw failureOf(name, thrown);
   }
-}
-
-type CreateSocket = (url: string, headers?: ClientHeaders) => WebSocketLike;
-
-/** How to find out how to make a socket: at once, or once the class of sockets is loaded. */
-type Dialer = () => CreateSocket | Promise<CreateSocket>;
-
-function dialerFor({ protocols, headers, session, WebSocket: Class }: ClientSettings): Dialer {
-  const offers = session ? offersOf(protocols) : [...protocols];
-  // Values of globals count, not their presence: a program may set a missing global to `undefined`.
-  const { WebSocket: own, document, process } = globalThis as Globals;
-  const Chosen = Class ?? own;
-  const create: CreateSocket = (url) => new (Chosen as WebSocketClass)(url, offers);
-  // A page in Electron has a `document` as well as Node, and must use the page's own sockets, with the page's cookies and proxy. The
-  // simulated page of a test may have a `document` without sockets.
-  if (!Class && process?.versions?.node && !(document && own)) {
-    return async () => {
-      try {
-        const { DialedSocket } = await import("./node-socket.js");
-        return (url, fields = {}) => new DialedSocket(url, offers, fields);
-      } catch (error) {
-        // A runtime that only resembles Node (Cloudflare's workers), and a copy of the client's single file, have no `ws`.
-        if (headers || !own) throw error;
-        return create;
-      }
-    };
-  }
-  if (headers) refuseOption("headers", "only the default WebSocket class of Node can send headers");
-  if (typeof Chosen !== "function")
-    refuseOption("WebSocket", "expected a class, since there is no WebSocket class here");
-  return () => create;
-}
-
-/** What tells the runtimes apart. */
-interface Globals {
-  readonly WebSocket?: WebSocketClass;
-  readonly document?: unknown;
-  readonly process?: { readonly versions?: { readonly node?: string } };
 }

@@ -39,12 +39,8 @@ export interface Machine {
   readonly patience: number;
   /** How long the server of the present connection may be silent, in milliseconds; 0 for ever. */
   readonly limitMs: number;
-  /** The limit was derived from pings, not announced: the client asks before a drop. */
-  readonly isGuess: boolean;
   /** How many times in a row the client waits for a sign of life that it has asked for; 0 if it has not asked. */
   readonly waits: number;
-  /** When the last ping of a plain server came. */
-  readonly pingedAt: number | undefined;
 }
 
 /** An event of the machine; the comment of each says which further properties are set. */
@@ -57,8 +53,6 @@ export type MachineEvent =
   | { readonly type: "heard" }
   /** The first message of a connection has come. */
   | { readonly type: "message" }
-  /** A plain server has sent a ping (RFC 6455 section 5.5.2). */
-  | { readonly type: "pinged"; readonly at: number }
   /**
    * The socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
    */
@@ -67,13 +61,11 @@ export type MachineEvent =
   | { readonly type: "close" }
   /** The network or the page is back: a good moment to dial, and to find out whether an open connection lives. */
   | { readonly type: "hint" }
-  /** The alarm of the state rings. */
-  | { readonly type: "phase" }
   /**
-   * The alarm for a silent server rings, `lateMs` after its time; negative if the clock was set back.
+   * The alarm of the state rings, or the alarm for a silent server, `lateMs` after its time; negative if the clock was set back.
    * @property silentMs the time since anything came from the server
    */
-  | { readonly type: "silence"; readonly lateMs: number; readonly silentMs: number };
+  | { readonly type: "phase" | "silence"; readonly lateMs: number; readonly silentMs: number };
 
 /**
  * What the client has to do after a step. `act` is a method of the current socket; a `dial` MUST be followed by exactly one `ended`.
@@ -104,7 +96,7 @@ const JUMP_MS = 5_000;
 
 /** The first state of a client, which dials at once. */
 export const START: Step = [
-  { state: "connecting", retries: 0, patience: 1, limitMs: 0, isGuess: false, waits: 0, pingedAt: undefined },
+  { state: "connecting", retries: 0, patience: 1, limitMs: 0, waits: 0 },
   { act: "dial", phaseMs: CONNECT_MS },
 ];
 
@@ -113,14 +105,9 @@ function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, 
   return Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * random);
 }
 
-function limitOf({ limitMs, patience }: Machine): number {
+/** After which silence the client drops the connection. */
+function dueAfter({ limitMs, patience }: Machine): number {
   return Math.max(limitMs, Math.min(limitMs * patience, MAX_LIMIT_MS));
-}
-
-/** After which silence the client drops the connection or, if the limit is a guess, asks. */
-function dueAfter(machine: Machine): number {
-  const limitMs = limitOf(machine);
-  return machine.isGuess ? Math.max(limitMs - ANSWER_MS, HELD_UP_MS) : limitMs;
 }
 
 /** Waits for a part of the time, so that a jump of the clock is noticed early. */
@@ -130,77 +117,67 @@ function listen(machine: Machine, silentMs = 0): Step {
 }
 
 function ask(machine: Machine): Step {
-  const silenceMs = machine.isGuess ? limitOf(machine) - dueAfter(machine) : ANSWER_MS;
   return [
     { ...machine, waits: 1 },
-    { act: "ask", silenceMs },
+    { act: "ask", silenceMs: ANSWER_MS },
   ];
 }
 
 function onSilence(machine: Machine, lateMs: number, silentMs: number): Step {
-  const { waits, isGuess, patience } = machine;
+  const { waits, patience } = machine;
   const dueMs = dueAfter(machine);
   const isHeldUp = lateMs > HELD_UP_MS;
   // The answer may be among the unread bytes.
   if (waits === 1 && isHeldUp) return [{ ...machine, waits: 2 }, { silenceMs: ANSWER_MS }];
   const isOver = silentMs >= dueMs;
   // The patience for the next connection: a long message over a slow line must arrive once.
-  if (waits > 0 || (isOver && !isHeldUp && !isGuess))
-    return [{ ...machine, patience: patience * 2 }, { act: "terminate" }];
+  if (waits || (isOver && !isHeldUp)) return [{ ...machine, patience: patience * 2 }, { act: "terminate" }];
   // Timers of a hidden page ring up to a minute late; a server that was heard shortly before needs no question.
   const hasJumped = lateMs < -JUMP_MS || (lateMs > JUMP_MS && silentMs >= dueMs * 0.75);
   return isOver || hasJumped ? ask(machine) : listen(machine, Math.max(silentMs, 0));
 }
 
-/** An event of a connection that is open; the machine is as after `opened`, or after an earlier event. */
-function stepOpen(machine: Machine, event: MachineEvent): Step {
-  const { limitMs, waits, pingedAt } = machine;
-  const same: Step = [machine, {}];
-  switch (event.type) {
-    case "heard":
-      return waits > 0 ? listen({ ...machine, waits: 0 }) : same;
-    case "message":
-      return [{ ...machine, retries: 0, patience: 1 }, {}];
-    case "pinged": {
-      const next = { ...machine, pingedAt: event.at, isGuess: true };
-      return pingedAt === undefined ? [next, {}] : listen({ ...next, limitMs: 2 * (event.at - pingedAt) + ANSWER_MS });
-    }
-    case "hint":
-      return limitMs > 0 && waits === 0 ? ask(machine) : same;
-    case "silence":
-      return onSilence(machine, event.lateMs, event.silentMs);
-    // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
-    case "phase":
-      return [{ ...machine, retries: 0 }, {}];
-    default:
-      return same;
-  }
-}
-
 /** The next state, and what the client has to do. @param backoff `false`: never connect again */
 export function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): Step {
-  const { state, retries, patience } = machine;
+  const { state, retries, patience, limitMs, waits } = machine;
   const { type } = event;
-  const same: Step = [machine, {}];
-  if (state === "closed") return same;
-  if (type === "ended") {
+  if (type === "ended" && state !== "closed") {
     const isLast = state === "closing" || event.isFinal || !backoff || retries >= backoff.attempts;
     if (isLast) return [{ ...machine, state: "closed" }, {}];
     const waiting: Machine = { ...START[0], state: "waiting", patience, retries: retries + 1 };
     return [waiting, { phaseMs: delayAfter(retries, backoff, event.random) }];
   }
-  if (type === "close" && state !== "closing")
-    return [
-      { ...machine, state: "closing" },
-      { act: "close", phaseMs: ANSWER_MS },
-    ];
-  if (state === "open") return stepOpen(machine, event);
-  if (state === "waiting" && (type === "hint" || type === "phase"))
-    return [{ ...machine, state: "connecting" }, START[1]];
-  if (type === "phase") return [machine, { act: "terminate" }];
-  if (state === "connecting" && type === "upgraded") return [machine, { phaseMs: WELCOME_MS }];
-  if (state !== "connecting" || type !== "opened") return same;
-  const opened: Machine = { ...machine, state: "open", limitMs: event.limitMs };
-  const phaseMs = backoff ? backoff.minMs : 0;
-  return [opened, { phaseMs, ...(event.limitMs > 0 && listen(opened)[1]) }];
+  if (type === "opened" && state === "connecting") {
+    const opened: Machine = { ...machine, state: "open", limitMs: event.limitMs };
+    return [opened, { phaseMs: backoff ? backoff.minMs : 0, ...(event.limitMs > 0 && listen(opened)[1]) }];
+  }
+  if (type === "silence" && state === "open") return onSilence(machine, event.lateMs, event.silentMs);
+  switch (`${state} ${type}`) {
+    case "connecting upgraded":
+      return [machine, { phaseMs: WELCOME_MS }];
+    case "connecting phase":
+    case "closing phase":
+      return [machine, { act: "terminate" }];
+    case "waiting phase":
+    case "waiting hint":
+      return [{ ...machine, state: "connecting" }, START[1]];
+    case "open heard":
+      return waits ? listen({ ...machine, waits: 0 }) : [machine, {}];
+    case "open hint":
+      return limitMs && !waits ? ask(machine) : [machine, {}];
+    // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
+    case "open phase":
+      return [{ ...machine, retries: 0 }, {}];
+    case "open message":
+      return [{ ...machine, retries: 0, patience: 1 }, {}];
+    case "connecting close":
+    case "open close":
+    case "waiting close":
+      return [
+        { ...machine, state: "closing" },
+        { act: "close", phaseMs: ANSWER_MS },
+      ];
+    default:
+      return [machine, {}];
+  }
 }

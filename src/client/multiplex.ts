@@ -4,7 +4,7 @@
  * request that it cannot carry out. A payload may hold anything; a binary message carries the same words as bytes, then a payload of
  * bytes.
  */
-import type { Message } from "./socket.js";
+import type { ClientData } from "./options.js";
 
 /** A message of the server in the multiplex format; without a payload for `uns`. */
 interface Multiplexed {
@@ -13,33 +13,37 @@ interface Multiplexed {
   readonly payload: string | Uint8Array | undefined;
 }
 
-/** `m` of `msg`, the only verb of binary messages of a server; and the comma. */
-const M = 0x6d;
-const COMMA = 0x2c;
+/** The verb with the name, at the most as long as a name may be. */
+const HEAD = /^(msg|err|uns),[^,]*/;
+/** More bytes than the longest head has. */
+const MAX_HEAD_BYTES = 4_096;
 
 /** @returns `undefined` for a message that is not in the multiplex format */
 export function readMultiplexed(data: string | Uint8Array): Multiplexed | undefined {
   const isText = typeof data === "string";
-  if (!isText && data[0] !== M) return undefined;
-  const end = isText ? data.indexOf(",", 4) : data.indexOf(COMMA, 4);
+  const text = isText ? data : new TextDecoder().decode(data.subarray(0, MAX_HEAD_BYTES));
+  const [head = "", verb] = HEAD.exec(text) ?? [];
+  const hasPayload = text[head.length] === ",";
+  // A server sends only `msg` as a binary message.
+  if (!verb || (verb === "uns") === hasPayload || (!isText && verb !== "msg")) return undefined;
   // `slice` copies bytes, so that the callback's payload starts at offset 0 of its own buffer.
-  const payload = end < 0 ? undefined : data.slice(end + 1);
-  const head = isText ? data.slice(0, end < 0 ? undefined : end) : new TextDecoder().decode(data.subarray(0, end));
-  const verb = head.slice(0, 4);
-  const hasPayload = verb === "msg," || (verb === "err," && isText);
-  if (hasPayload ? payload === undefined : verb !== "uns," || end >= 0) return undefined;
+  const payload = hasPayload ? data.slice((isText ? head : encode(head)).length + 1) : undefined;
   return { verb, name: head.slice(4), payload };
 }
 
 /** Writes a message for a channel. */
-export function writeMessage(name: string, data: Message): Message {
+export function writeMessage(name: string, data: ClientData): ClientData {
   const head = `msg,${name},`;
   if (typeof data === "string") return head + data;
-  const bytes = new TextEncoder().encode(head);
+  const bytes = encode(head);
   const message = new Uint8Array(bytes.length + data.byteLength);
   message.set(bytes);
   message.set(new Uint8Array(data), bytes.length);
-  return message.buffer;
+  return message;
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }
 
 /** The server's answer to an `uns` for a channel that is not open, among others to a sync marker (see `sync-markers.ts`). */

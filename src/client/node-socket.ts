@@ -3,13 +3,17 @@
  * loads this file only in Node, because browsers have no `ws`. A socket of this class ends with its connection.
  */
 import { WebSocket } from "ws";
-import { ABNORMAL, isFinalStatus } from "../api/close-codes.js";
+import { ABNORMAL, isFinalStatus, protocolErrorCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
+import { watchPings } from "./ping-watch.js";
 
 /** How long `ws` waits for the connection to end after a close frame of either side: the same time as in `machine.ts`. */
 const CLOSE_TIMEOUT_MS = 5_000;
 /** The maximum of a refusal's body to keep: a Sendall server sends a body of one line. */
 const MAX_BODY_BYTES = 1_024;
+
+/** The headers that every handshake sets, once each (RFC 6455 section 4.1), and the headers of a body, which no handshake has. */
+const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
 
 /** Whose certificates a socket accepts, as Node's `tls.connect` takes the options. */
 export interface DialTrust {
@@ -19,7 +23,9 @@ export interface DialTrust {
 
 /** A socket of `ws` with the response to a refused upgrade, and with an `error` event for each cause of an end. */
 export class DialedSocket extends WebSocket {
-  readonly problemOf: typeof problemOf = problemOf;
+  readonly problemOf: (error: unknown) => string = problemOf;
+  readonly isFault: (error: unknown) => boolean = (error) =>
+    error instanceof Error && protocolErrorCode(error) !== undefined;
   /** The refusal of the upgrade, if any. */
   refused: SendallError | undefined = undefined;
   /** Whether another upgrade would be refused, too. */
@@ -31,6 +37,8 @@ export class DialedSocket extends WebSocket {
     headers: Readonly<Record<string, string>>,
     trust: DialTrust = {},
   ) {
+    for (const name of Object.keys(headers))
+      if (HANDSHAKE.test(name)) throw new TypeError(`headers: ${name} is a header of the handshake itself`);
     const options = { headers, closeTimeout: CLOSE_TIMEOUT_MS, ...trust };
     super(url, [...protocols], options);
     let hasFailed = false;
@@ -38,6 +46,7 @@ export class DialedSocket extends WebSocket {
       hasFailed = true;
     });
     this.once("upgrade", ({ socket }) => {
+      watchPings(this, socket);
       // `ws` emits no `error` for the errors of an open socket (a reset, a broken pipe).
       this.prependOnceListener("close", (code) => {
         if (code === ABNORMAL && socket.errored && !hasFailed) this.emit("error", socket.errored);

@@ -12,6 +12,7 @@ export interface PageListener {
 }
 
 interface PageEvent {
+  readonly type: string;
   readonly persisted?: boolean;
 }
 
@@ -22,18 +23,19 @@ interface Page {
   removeEventListener?(type: string, listener: (event: PageEvent) => void): void;
 }
 
+// `visibilitychange` is an event of the document, and reaches the window, too.
+const TYPES = ["online", "pageshow", "visibilitychange", "pagehide"];
+
 /** @returns stops listening */
 export function watchPage({ onBack, onLeft }: PageListener): () => void {
   const page = globalThis as Page;
-  const listeners = Object.entries({
-    online: onBack,
-    pageshow: onBack,
-    // The event of the document reaches the window, too.
-    visibilitychange: () => page.document?.visibilityState === "visible" && onBack(),
-    pagehide: ({ persisted }: PageEvent) => persisted || onLeft(),
-  });
-  for (const [type, listener] of listeners) page.addEventListener?.(type, listener);
+  const listener = ({ type, persisted }: PageEvent): void => {
+    const isHidden = type === "visibilitychange" && page.document?.visibilityState === "hidden";
+    if (type !== "pagehide" && !isHidden) onBack();
+    if (type === "pagehide" && !persisted) onLeft();
+  };
+  for (const type of TYPES) page.addEventListener?.(type, listener);
   return () => {
-    for (const [type, listener] of listeners) page.removeEventListener?.(type, listener);
+    for (const type of TYPES) page.removeEventListener?.(type, listener);
   };
 }

@@ -3,30 +3,26 @@
  * settings last as long as the client or the channel. The reader is smaller than the reader of a server's options, since pages load the
  * client: every row brings its own check, and an unknown option is answered with the list of options.
  */
+import { isSessionName } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
-import { refuseOption } from "../options/read-options.js";
-import { show } from "../runtime/show.js";
 import { attempt } from "./attempt.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
-import { isReserved } from "./wire.js";
+import { refuse, refuseUnknown } from "./texts.js";
 
-/** What an option accepts, in words and as a check, and the value of a missing option; the rows of a group. */
-type Row<V> = readonly [expected: string, accepts: (value: unknown) => boolean, fallback?: V, group?: Rows<object>];
+/** What an option accepts, and the value of a missing option; the rows of a group. `texts.ts` has the words. */
+type Row<V> = readonly [accepts: (value: unknown) => unknown, fallback?: V, group?: Rows<object>];
 /** A row for each option. */
 type Rows<O> = { readonly [K in keyof Required<O>]: Row<O[K]> };
 
-/** A token of RFC 9110 section 5.6.2. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
-/** The headers that every handshake sets, once each (RFC 6455 section 4.1), and the headers of a body, which no handshake has. */
-const HANDSHAKE = /^(?:connection|upgrade|sec-websocket-.*|content-length|transfer-encoding)$/i;
 /** The longest wait of a native timer, which counts in 32 bits. */
 const MAX_MS = 2_147_483_647;
 
+/** Subprotocols are tokens, as the names of headers are (RFC 6455 section 4.1). */
 function areProtocols(value: unknown): boolean {
-  const names: unknown[] = Array.isArray(value) ? value : [value];
+  const names: unknown[] = [value].flat();
   return (
     new Set(names).size === names.length &&
-    names.every((name) => typeof name === "string" && TOKEN.test(name) && !isReserved(name))
+    names.every((name) => typeof name === "string" && !isSessionName(name) && attempt(() => new Headers([[name, ""]])))
   );
 }
 
@@ -34,32 +30,27 @@ function areProtocols(value: unknown): boolean {
 function areHeaders(value: unknown): boolean {
   return (
     isRecord(value) &&
-    Object.entries(value).every(([name, text]) => typeof text === "string" && !HANDSHAKE.test(name)) &&
+    Object.values(value).every((text) => typeof text === "string") &&
     attempt(() => new Headers(value as ClientHeaders)) !== undefined
   );
 }
 
-function isFunction(value: unknown): boolean {
+export function isFunction(value: unknown): boolean {
   return typeof value === "function";
 }
 
-function isNumber(value: unknown, min: number, max: number): boolean {
-  return typeof value === "number" && value >= min && value <= max;
+/** A row for a number between bounds, both included. */
+function number(fallback: number, min: number, max: number): Row<number> {
+  return [(value) => typeof value === "number" && value >= min && value <= max, fallback];
 }
 
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && isNumber(value, 0, Number.MAX_SAFE_INTEGER);
+/** A row for a whole number from 0, or infinity if `max` allows. */
+function whole(fallback: number, max = Number.POSITIVE_INFINITY): Row<number> {
+  const [accepts] = number(fallback, 0, max);
+  return [(value) => accepts(value) && Math.floor(Number(value)) === value, fallback];
 }
 
-function isWait(value: unknown): boolean {
-  return isCount(value) && isNumber(value, 0, MAX_MS);
-}
-
-const COUNT = "a whole number from 0";
-const WAIT = "a whole number of milliseconds from 0";
-const HEADERS = "an object of strings, without the headers of the handshake itself";
-const callback = ["a function", isFunction] as const;
-
+const callback = [isFunction] as const;
 const channelRows: Rows<ChannelOptions> = {
   onOpen: callback,
   onMessage: callback,
@@ -68,47 +59,42 @@ const channelRows: Rows<ChannelOptions> = {
 };
 
 const reconnectRows: Rows<ReconnectOptions> = {
-  minMs: [WAIT, isWait, 1_000],
-  maxMs: [WAIT, isWait, 10_000],
-  factor: ["a number from 1", (value) => isNumber(value, 1, Number.MAX_VALUE), 2],
-  jitter: ["a number from 0 to 1", (value) => isNumber(value, 0, 1), 1],
-  attempts: [`${COUNT}, or Infinity`, (value) => value === Number.POSITIVE_INFINITY || isCount(value), 1 / 0],
+  minMs: whole(1_000, MAX_MS),
+  maxMs: whole(10_000, MAX_MS),
+  factor: number(2, 1, Number.MAX_VALUE),
+  jitter: number(1, 0, 1),
+  attempts: whole(Number.POSITIVE_INFINITY),
 };
 
-const offlineRows: Rows<OfflineOptions> = { maxMessages: [COUNT, isCount, 256], maxBytes: [COUNT, isCount, 1_048_576] };
+const offlineRows: Rows<OfflineOptions> = { maxMessages: whole(256), maxBytes: whole(1_048_576) };
 
 const connectRows: Rows<ConnectOptions> = {
-  protocols: ["the name of a subprotocol, or an array of different names", areProtocols, []],
-  headers: [HEADERS, (value) => isFunction(value) || areHeaders(value)],
-  session: ["true or false", (value) => typeof value === "boolean", true],
+  protocols: [areProtocols, []],
+  headers: [(value) => isFunction(value) || areHeaders(value)],
+  session: [(value) => typeof value === "boolean", true],
   ...channelRows,
-  reconnect: ["an object, or false", (value) => value === false || isRecord(value), {}, reconnectRows],
-  offline: ["an object", isRecord, {}, offlineRows],
-  WebSocket: ["a class", isFunction],
+  reconnect: [(value) => value === false || isRecord(value), {}, reconnectRows],
+  offline: [isRecord, {}, offlineRows],
+  WebSocket: callback,
 };
 
 /** Checks options against rows, and fills in defaults. @param at the name of the group, and a dot */
 function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unknown> {
-  if (!isRecord(options)) refuse("options", "an object", options);
+  if (!isRecord(options)) refuse("options", options);
   for (const key of Object.keys(options))
-    if (!Object.hasOwn(rows, key)) {
-      const names = Object.keys(rows).map((name) => at + name);
-      refuseOption(at + key, `unknown option: the options are ${names.join(", ")}`);
-    }
+    if (!Object.hasOwn(rows, key))
+      refuseUnknown(
+        at + key,
+        Object.keys(rows).map((name) => at + name),
+      );
   const settings: Record<string, unknown> = {};
-  for (const [key, [expected, accepts, fallback, group]] of Object.entries(
-    rows as Readonly<Record<string, Row<unknown>>>,
-  )) {
+  for (const [key, [accepts, fallback, group]] of Object.entries(rows as Readonly<Record<string, Row<unknown>>>)) {
     const given = options[key];
-    if (given !== undefined && !accepts(given)) refuse(at + key, expected, given);
+    if (given !== undefined && !accepts(given)) refuse(at + key, given);
     const value = given === undefined ? fallback : given;
     settings[key] = group && value ? read(group, value, `${key}.`) : value;
   }
   return settings;
-}
-
-function refuse(name: string, expected: string, value: unknown): never {
-  refuseOption(name, `expected ${expected}, got ${show(value)}`);
 }
 
 /** Options with a default. */
@@ -136,5 +122,5 @@ export function readChannelOptions(options: ChannelOptions): ChannelOptions {
 
 /** Throws `BAD_OPTION` unless the value is an object of headers, or `undefined`. */
 export function checkHeaders(value: unknown): asserts value is ClientHeaders | undefined {
-  if (value !== undefined && !areHeaders(value)) refuse("headers", HEADERS, value);
+  if (value !== undefined && !areHeaders(value)) refuse("headers", value);
 }

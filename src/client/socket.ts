@@ -5,20 +5,11 @@
  */
 import { ABNORMAL, isFinalCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
-import { show } from "../runtime/show.js";
-import { messageOf } from "../runtime/thrown.js";
-import { attempt } from "./attempt.js";
+import { attempt, messageOf } from "./attempt.js";
+import type { ClientState } from "./machine.js";
+import type { ClientData } from "./options.js";
 import { soon } from "./soon.js";
-import {
-  escapeText,
-  HEARTBEAT,
-  isMalformed,
-  isSession,
-  ownProtocol,
-  readText,
-  readWelcome,
-  type Welcome,
-} from "./wire.js";
+import { escapeText, HEARTBEAT, isMalformed, isSession, readText, readWelcome, type Welcome } from "./wire.js";
 
 /** An event of a socket; each type of event has some of the properties. */
 export interface WebSocketLikeEvent {
@@ -37,13 +28,10 @@ export interface WebSocketLike {
   readonly readyState: number;
   readonly bufferedAmount: number;
   readonly protocol: string;
-  send(data: string | ArrayBuffer): void;
+  send(data: string | ArrayBuffer | Uint8Array): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketLikeEvent) => void): void;
 }
-
-/** A message as handed to a socket. Bytes are a copy, which the client alone has. */
-export type Message = string | ArrayBuffer;
 
 /** A class of {@link WebSocketLike} sockets. */
 export type WebSocketClass = new (url: string, protocols?: string[]) => WebSocketLike;
@@ -56,9 +44,9 @@ interface SocketExtensions {
   readonly isFinal?: boolean | undefined;
   /** Puts an error into words. */
   problemOf?(error: unknown): string;
+  /** Whether an error was caused by a broken frame. */
+  isFault?(error: unknown): boolean;
   terminate?(): void;
-  ping?(): void;
-  on?(type: "ping", listener: (data: unknown) => void): void;
 }
 
 /** How a socket ended. `isFinal` means that another socket would end in the same way. */
@@ -69,18 +57,18 @@ export interface SocketEnd {
   readonly isFinal: boolean;
 }
 
-/** Listens to the current socket. `onClosed` is called once for each `dial`. No call comes before the method that caused it has returned. */
+/** Listens to the current socket. `onClosed` follows each `dial`. No call comes before the method that caused it has returned. */
 export interface SocketListener {
+  /** The state of the client. */
+  state(): ClientState;
   /** The handshake has selected a session, whose welcome has not come. */
   onUpgraded(): void;
   /** Messages may be sent. @param welcome absent on a plain socket */
-  onOpened(welcome: Welcome | undefined): void;
-  /** Anything has come; called before `onOpened` and `onMessage`. */
-  onHeard(): void;
-  /** A ping has come on a plain socket. Only some classes tell. */
-  onPinged(): void;
-  onMessage(data: string | Uint8Array): void;
+  onOpened(welcome?: Welcome): void;
+  /** A frame has come. @param data absent for a sign of life that is no message */
+  onFrame(data?: string | Uint8Array): void;
   onFailed(error: Error): void;
+  /** May be called again if the client is closed before the call. */
   onClosed(end: SocketEnd): void;
 }
 
@@ -99,209 +87,143 @@ const OPEN = 1;
 const LOST: SocketEnd = { code: ABNORMAL, reason: "", wasClean: false, isFinal: false };
 /** The end of a connection whose server does not keep to the wire of sessions. */
 const BROKEN: SocketEnd = { ...LOST, code: 1002, isFinal: true };
-const ADVICE = "; a server other than Sendall needs the option session: false";
+const ADVICE = "; a server other than Sendall needs session: false";
 
-export class CurrentSocket {
-  readonly #factory: SocketFactory;
-  readonly #listener: SocketListener;
-  /** Follows "the connection" in messages. */
-  #to: string;
-  /** Whether a failure to connect is worth advice: none was reported, and the client was never open. */
-  #needsAdvice: boolean;
-  /** Identifies the attempt or connection; absent between two. */
-  #attempt: object | undefined;
-  #socket: (WebSocketLike & SocketExtensions) | undefined;
-  #isSession = false;
-  #isOpen = false;
-  /** The client has closed the socket; a failure to open is no error any more. */
-  #isClosing = false;
-  /** An end is about to be reported. */
-  #isEnding = false;
-
-  /** @param url for messages, `""` if the address is asked for at each attempt */
-  constructor(url: string, factory: SocketFactory, listener: SocketListener, isSession: boolean) {
-    this.#to = url && ` to ${url}`;
-    this.#factory = factory;
-    this.#listener = listener;
-    this.#needsAdvice = isSession;
-  }
-
-  get bufferedAmount(): number {
-    return this.#socket?.bufferedAmount ?? 0;
-  }
-
-  get protocol(): string {
-    return this.#isOpen ? ownProtocol(this.#socket?.protocol ?? "") : "";
-  }
-
+/** The current socket of a client, or the attempt to make one. */
+export interface CurrentSocket {
+  bufferedAmount(): number;
+  /** The selected subprotocol, `""` without a connection. */
+  protocol(): string;
   /** Hands a message to the socket. @returns `false` if no open socket takes the message */
-  send(data: Message): boolean {
-    return this.#isOpen && this.#write(this.#isSession && typeof data === "string" ? escapeText(data) : data);
-  }
+  send(data: ClientData): boolean;
+  dial(): unknown;
+  /** Asks the server of a session for a sign of life. */
+  ask(): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
 
-  dial(): void {
-    const own = {};
-    this.#attempt = own;
-    this.#isOpen = this.#isClosing = false;
-    const ifCurrent =
-      <A>(handle: (argument: A) => void) =>
-      (argument: A) => {
-        if (this.#attempt === own) handle(argument);
-      };
-    const create = ({ url, create: createSocket }: Dialing): void => {
-      this.#to = ` to ${url}`;
-      try {
-        const socket: WebSocketLike & SocketExtensions = createSocket();
-        this.#socket = socket;
-        socket.binaryType = "arraybuffer";
-        // Never removed: an error of a `ws` socket without a listener would end the process.
-        socket.addEventListener(
-          "open",
-          ifCurrent(() => this.#onOpen(socket)),
-        );
-        socket.addEventListener(
-          "message",
-          ifCurrent(({ data }) => this.#onFrame(data)),
-        );
-        socket.addEventListener(
-          "error",
-          ifCurrent((event) => this.#onError(event, socket)),
-        );
-        socket.addEventListener(
-          "close",
-          ifCurrent((event) => this.#onClose(event, socket)),
-        );
-        socket.on?.(
-          "ping",
-          ifCurrent(() => this.#onPing()),
-        );
-      } catch (error) {
-        this.#onCannotStart(error);
-      }
-    };
-    const dialing = this.#factory();
-    if ("url" in dialing) create(dialing);
-    else
-      dialing.then(
-        ifCurrent(create),
-        ifCurrent((error) => this.#onCannotStart(error)),
-      );
-  }
+/**
+ * @param to follows "the connection" in messages: `""` until the address is known
+ * @param needsAdvice whether a failure to connect is worth advice: the client asks for a session, and never was open
+ */
+export function createSocket(
+  to: string,
+  factory: SocketFactory,
+  listener: SocketListener,
+  needsAdvice: boolean,
+): CurrentSocket {
+  /** An empty object until there is a socket; absent between two attempts. */
+  let current: Partial<WebSocketLike & SocketExtensions> | undefined;
 
-  /** Asks the server for a sign of life. */
-  ask(): void {
-    if (this.#isSession) this.#write(HEARTBEAT);
-    else this.#socket?.ping?.();
-  }
-
-  close(code: number, reason: string): void {
-    const socket = this.#socket;
-    this.#isClosing = true;
-    if (socket === undefined) this.#end(LOST);
-    // No close frame can carry a code before the socket is open.
-    else if (socket.readyState === CONNECTING) socket.close();
-    else socket.close(code, reason);
-  }
-
-  terminate(): void {
-    const socket = this.#socket;
-    this.#end(LOST, this.#isClosing ? undefined : this.#failure("it did not answer in time"));
-    if (socket?.terminate) socket.terminate();
-    else socket?.close();
-  }
-
-  #write(data: Message): boolean {
-    if (this.#socket?.readyState !== OPEN) return false;
-    this.#socket.send(data);
-    return true;
-  }
-
-  /** The runtime has no class, or the class refuses the address or the protocols: another attempt would fail in the same way. */
-  #onCannotStart(cause: unknown): void {
-    if (cause instanceof SendallError) this.#end(LOST, cause);
-    else this.#end({ ...LOST, isFinal: true }, this.#failure(messageOf(cause), cause));
-  }
-
-  #onOpen({ protocol }: WebSocketLike): void {
-    if (this.#isClosing) return;
-    this.#isSession = isSession(protocol);
-    if (this.#isSession) this.#listener.onUpgraded();
-    else this.#open();
-  }
-
-  #open(welcome?: Welcome): void {
-    this.#isOpen = true;
-    this.#needsAdvice = false;
-    this.#listener.onHeard();
-    this.#listener.onOpened(welcome);
-  }
-
-  #onPing(): void {
-    this.#listener.onHeard();
-    if (this.#isOpen && !this.#isSession) this.#listener.onPinged();
-  }
-
-  #onFrame(frame: unknown): void {
-    const { onHeard, onMessage, onFailed } = this.#listener;
-    if (!this.#isOpen) {
-      const welcome = readWelcome(frame);
-      if (welcome) this.#open(welcome);
-      else this.#break("the server has selected sendall.1, but its first frame is no welcome");
-      return;
-    }
-    onHeard();
-    const message = typeof frame === "string" ? (this.#isSession ? readText(frame) : frame) : bytesOf(frame);
-    if (message !== undefined) onMessage(message);
-    else if (typeof frame !== "string")
-      onFailed(this.#failure(`a message came as ${show(frame)}, not as an ArrayBuffer`));
-    else if (isMalformed(frame)) this.#break(`the server has sent the malformed control frame ${show(frame)}`);
-  }
-
-  /** The server does not keep to the wire of sessions. */
-  #break(problem: string): void {
-    const socket = this.#socket;
-    this.#end(BROKEN, this.#failure(problem));
-    // Browsers let no page send 1002.
-    attempt(() => socket?.close(BROKEN.code));
-    socket?.close();
-  }
-
-  #onError({ error, message }: WebSocketLikeEvent, { refused, problemOf }: SocketExtensions): void {
-    const { code = "" } = Object(error);
-    // While closing, report only a broken frame: the client wanted the connection to end.
-    if (this.#isClosing && !/^(WS_ERR|Z)_/.test(code)) return;
-    const problem = problemOf?.(error) || message || code || "no cause is known";
-    this.#listener.onFailed(refused ?? this.#failure(problem, error));
-  }
-
-  #onClose({ code = ABNORMAL, reason = "", wasClean = false }: WebSocketLikeEvent, socket: SocketExtensions): void {
-    this.#unset();
-    this.#listener.onClosed({ code, reason, wasClean, isFinal: socket.isFinal ?? isFinalCode(code) });
-  }
-
-  #failure(problem: string, cause?: unknown): SendallError {
-    const what = this.#isOpen ? `the connection${this.#to} broke` : `cannot connect${this.#to}`;
-    const advice = this.#needsAdvice ? ADVICE : "";
-    this.#needsAdvice = false;
+  const protocol = (): string => current?.protocol ?? "";
+  const failure = (problem: string, cause?: unknown): SendallError => {
+    const what = listener.state() === "open" ? `the connection${to} broke` : `cannot connect${to}`;
+    const advice = needsAdvice ? ADVICE : "";
+    needsAdvice = false;
     return new SendallError("CONNECTION_FAILED", `${what}: ${problem}${advice}`, { cause });
-  }
-
-  #unset(): void {
-    this.#attempt = this.#socket = undefined;
-    this.#isOpen = false;
-  }
-
-  /** Reports an end without a `close` event of the socket, after the present call has returned. */
-  #end(end: SocketEnd, error?: Error): void {
-    this.#unset();
-    if (this.#isEnding) return;
-    this.#isEnding = true;
+  };
+  /** Reports an end without a `close` event of the socket, after the present call has returned. @returns the socket */
+  const end = (how: SocketEnd, error?: Error): typeof current => {
+    const ended = current;
+    current = undefined;
     soon(() => {
-      if (error !== undefined) this.#listener.onFailed(error);
-      this.#isEnding = false;
-      this.#listener.onClosed(end);
+      if (error) listener.onFailed(error);
+      listener.onClosed(how);
     });
-  }
+    return ended;
+  };
+  /** The runtime has no class, or the class refuses the address or the protocols: another attempt would fail in the same way. */
+  const onCannotStart = (cause: unknown): void => {
+    if (cause instanceof SendallError) end(LOST, cause);
+    else end({ ...LOST, isFinal: true }, failure(messageOf(cause), cause));
+  };
+  const write = (data: ClientData): boolean => {
+    const isOpen = current?.readyState === OPEN;
+    if (isOpen) current?.send?.(data);
+    return isOpen;
+  };
+  const open = (welcome?: Welcome): void => {
+    needsAdvice = false;
+    listener.onOpened(welcome);
+  };
+  /** The server does not keep to the wire of sessions. */
+  const breakOff = (problem: string): void => {
+    const socket = end(BROKEN, failure(problem));
+    // Browsers let no page send 1002.
+    attempt(() => socket?.close?.(BROKEN.code));
+    socket?.close?.();
+  };
+  const onFrame = (frame: unknown): void => {
+    const isText = typeof frame === "string";
+    const isOfSession = isText && isSession(protocol());
+    const message = isText ? (isOfSession ? readText(frame) : frame) : bytesOf(frame);
+    if (listener.state() === "connecting") {
+      const welcome = readWelcome(frame);
+      if (welcome) open(welcome);
+      else breakOff("the first frame is no welcome");
+    } else if (isOfSession && isMalformed(frame)) breakOff(`malformed control frame ${frame.slice(0, 60)}`);
+    else if (message !== undefined || isText) listener.onFrame(message);
+    else listener.onFailed(failure(`a message came as ${String(frame)}, not as an ArrayBuffer`));
+  };
+  const create = ({ url, create: createSocket }: Dialing): void => {
+    to = ` to ${url}`;
+    const socket: WebSocketLike & SocketExtensions = createSocket();
+    const on = (type: "open" | "message" | "error" | "close", handle: (event: WebSocketLikeEvent) => void): void =>
+      socket.addEventListener(type, (event) => {
+        if (current === socket) handle(event);
+      });
+    socket.binaryType = "arraybuffer";
+    on("open", () => {
+      if (isSession(protocol())) listener.onUpgraded();
+      else open();
+    });
+    on("message", ({ data }) => onFrame(data));
+    // Never removed: an error of a `ws` socket without a listener would end the process.
+    on("error", ({ error, message }) => {
+      const problem = socket.problemOf?.(error) || message || "no cause is known";
+      // While closing, report only a broken frame: the client wanted the connection to end.
+      if (listener.state() !== "closing" || socket.isFault?.(error))
+        listener.onFailed(socket.refused ?? failure(problem, error));
+    });
+    on("close", ({ code = ABNORMAL, reason = "", wasClean = false }) => {
+      current = undefined;
+      listener.onClosed({ code, reason, wasClean, isFinal: socket.isFinal ?? isFinalCode(code) });
+    });
+    current = socket;
+  };
+
+  return {
+    protocol,
+    bufferedAmount: () => current?.bufferedAmount ?? 0,
+    send: (data) => write(typeof data === "string" && isSession(protocol()) ? escapeText(data) : data),
+    async dial() {
+      const own = {};
+      current = own;
+      try {
+        const dialing = factory();
+        const ready = "url" in dialing ? dialing : await dialing;
+        // The attempt may have been given up meanwhile.
+        if (current === own) create(ready);
+      } catch (error) {
+        if (current === own) onCannotStart(error);
+      }
+    },
+    ask() {
+      write(HEARTBEAT);
+    },
+    close(code, reason) {
+      if (!current?.close) end(LOST);
+      // No close frame can carry a code before the socket is open.
+      else if (current.readyState === CONNECTING) current.close();
+      else current.close(code, reason);
+    },
+    terminate() {
+      const socket = end(LOST, listener.state() === "closing" ? undefined : failure("it did not answer in time"));
+      if (socket?.terminate) socket.terminate();
+      else socket?.close?.();
+    },
+  };
 }
 
 /** Does not use `instanceof`, which fails for a buffer of another realm. */

@@ -2,18 +2,14 @@
  * The client's side of the subprotocol `sendall.1`, the wire of sessions: what a client offers, and the control frames, which are text
  * frames that begin with `~`. The server's side is `transport/session-transport.ts`. `socket.ts` reads and writes frames by these rules.
  */
+import { SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
-
-/** The name of the subprotocol; after a user's own subprotocol and a plus for a session that speaks the user's. */
-const NAME = "sendall.1";
+import type { ClientOpening } from "./options.js";
 
 /** What the server says as the first frame of each socket. */
 export interface Welcome {
-  readonly resumed: boolean;
-  readonly why: string;
-  readonly replayed: number;
-  readonly lost: number;
+  readonly opening: ClientOpening;
   /** The longest silence of the server, in milliseconds; 0 if the server sends no signs of life. */
   readonly heartbeatMs: number;
 }
@@ -21,40 +17,29 @@ export interface Welcome {
 /** Asks for a sign of life, and is a sign of life. */
 export const HEARTBEAT = "~h";
 
-/** The subprotocols to offer: a handshake selects exactly one, so each name comes with the session's name and without. */
+/** The subprotocols to offer: a handshake selects exactly one, so each name comes with the suffix of sessions and without. */
 export function offersOf(protocols: readonly string[]): string[] {
-  return protocols.length === 0 ? [NAME] : protocols.flatMap((name) => [`${name}+${NAME}`, name]);
+  return !protocols[0] ? [SESSION_PROTOCOL] : protocols.flatMap((name) => [name + SESSION_SUFFIX, name]);
 }
 
 /** Whether the selected subprotocol is a session's. */
 export function isSession(selected: string): boolean {
-  return selected === NAME || selected.endsWith(`+${NAME}`);
-}
-
-/** Whether a name is the wire's own, which no user's subprotocol may be. */
-export function isReserved(name: string): boolean {
-  return isSession(name) || name.startsWith(`${NAME}.`);
+  return selected === SESSION_PROTOCOL || selected.endsWith(SESSION_SUFFIX);
 }
 
 /** The user's part of the selected subprotocol, `""` if there is none. */
 export function ownProtocol(selected: string): string {
-  return isSession(selected) ? selected.slice(0, -NAME.length - 1) : selected;
+  return isSession(selected) ? selected.slice(0, -SESSION_SUFFIX.length) : selected;
 }
 
 /** @returns `undefined` for any other frame */
 export function readWelcome(frame: unknown): Welcome | undefined {
   const welcome: unknown = attempt(() => JSON.parse(String(frame).slice(1)));
-  return isWelcome(welcome) ? welcome : undefined;
-}
-
-function isWelcome(value: unknown): value is Welcome {
-  if (!isRecord(value)) return false;
-  const { resumed, why, replayed, lost, heartbeatMs } = value;
-  return (
-    typeof resumed === "boolean" &&
-    typeof why === "string" &&
-    [replayed, lost, heartbeatMs].every((count) => Number.isSafeInteger(count) && Number(count) >= 0)
-  );
+  if (!isRecord(welcome)) return undefined;
+  const { resumed, why, replayed, lost, heartbeatMs } = welcome;
+  const isWelcome = typeof resumed === "boolean" && [replayed, lost, heartbeatMs].every(Number.isSafeInteger);
+  const opening = { resumed, why, replayed, lost, uncertain: [] } as unknown as ClientOpening;
+  return isWelcome ? { opening, heartbeatMs: Number(heartbeatMs) } : undefined;
 }
 
 /** A text message as a frame: a text that begins with `~` gets one more. */

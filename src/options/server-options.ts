@@ -100,7 +100,8 @@ export const routeTable = {
 export const serverTable = {
   static: { expected: "a folder that exists", accepts: (value: unknown): value is string => isFolder(value) },
   client: {
-    expected: 'the path of a file as pages write it, such as "/sendall/client.js", without a query or a pattern',
+    expected:
+      'a path that begins with "/" and names a file, such as "/sendall/client.js", without a query or a pattern',
     accepts: (value: unknown): value is string => isFilePath(value),
   },
   host: {

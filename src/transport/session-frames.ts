@@ -35,8 +35,18 @@ export function welcomeFrame(heartbeatMs: number): Frame {
   return encodeFrame(`~${JSON.stringify({ ...nothingKept, heartbeatMs })}`);
 }
 
+/** Whether a text begins with `~`: on the wire, a control frame or an escaped message. */
+export function isMarked(text: string): boolean {
+  return text.charCodeAt(0) === TILDE;
+}
+
+/** Whether a marked text is a message with another `~` in front. */
+export function isEscaped(text: string): boolean {
+  return text.charCodeAt(1) === TILDE;
+}
+
 function needsEscape({ data }: Frame): boolean {
-  return typeof data === "string" && data.charCodeAt(0) === TILDE;
+  return typeof data === "string" && isMarked(data);
 }
 
 /** A frame for peers with a session. A second encoding is made at most once per frame, and shared like the frame itself. */
@@ -49,14 +59,6 @@ function escapeFrame(frame: Frame): Frame {
 /** @returns the same array if no text begins with `~` */
 export function escapeFrames(frames: readonly Frame[]): readonly Frame[] {
   return frames.some(needsEscape) ? frames.map(escapeFrame) : frames;
-}
-
-/** What a text of the peer is: a message, possibly escaped, or a control frame. */
-export type TextKind = "message" | "escaped" | "control";
-
-export function kindOfText(text: string): TextKind {
-  if (text.charCodeAt(0) !== TILDE) return "message";
-  return text.charCodeAt(1) === TILDE ? "escaped" : "control";
 }
 
 /**

@@ -7,7 +7,7 @@ import type { BrokenControlFrame } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
 import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import type { Frame } from "./frame.js";
-import { ALIVE_FRAME, escapeFrames, kindOfText, readControl, welcomeFrame } from "./session-frames.js";
+import { ALIVE_FRAME, escapeFrames, isEscaped, isMarked, readControl, welcomeFrame } from "./session-frames.js";
 import type { Transport, TransportListener } from "./transport.js";
 
 /** What a layer needs of its route. */
@@ -119,9 +119,8 @@ export class SessionTransport extends Alarm implements Transport, TransportListe
 
   message(data: string | Buffer, bytes: number): void {
     if (this.#hasConcluded) return;
-    const kind = typeof data === "string" ? kindOfText(data) : "message";
-    if (typeof data !== "string" || kind === "message") this.#listener?.message(data, bytes);
-    else if (kind === "escaped") this.#listener?.message(data.slice(1), bytes - 1);
+    if (typeof data !== "string" || !isMarked(data)) this.#listener?.message(data, bytes);
+    else if (isEscaped(data)) this.#listener?.message(data.slice(1), bytes - 1);
     else this.#receiveControl(data);
   }
 

@@ -471,7 +471,7 @@ describe("bad input is answered with one line and no stack, and nothing is left 
     [
       "a path that does not begin with a slash",
       "serve --client client.js",
-      `--client: expected the path of a file as pages write it, such as "/sendall/client.js", without a query or a pattern, got "client.js"`,
+      `--client: expected a path that begins with "/" and names a file, such as "/sendall/client.js", without a query or a pattern, got "client.js"`,
     ],
   ])("%s", async (_case, args, problem) => {
     const { code, line } = await refusal(args);

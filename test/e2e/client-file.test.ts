@@ -1,26 +1,29 @@
 /** The option `client`: the module of `sendall/client` at a path of the server, for pages. Needs the build. */
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer, type IncomingHttpHeaders, request } from "node:http";
 import { request as requestSecurely } from "node:https";
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import express from "express";
+import { fastify } from "fastify";
 import { chromium } from "playwright-core";
 import { type AccessEntry, type AttachOptions, attach, type ServeOptions, type Server, serve } from "sendall";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../examples/tls/certificate.js";
 import { CHROMIUM_FLAGS } from "./chromium.js";
 import { Client, until } from "./peers.js";
-import { start, stopPrograms } from "./programs.js";
+import { runCode, start, stopPrograms } from "./programs.js";
 import { requires } from "./requires.js";
 
+const ROOT = new URL("../../", import.meta.url);
 const PATH = "/sendall/client.js";
 /** The module as shipped, but for the address of a source map which is not served. */
-const MODULE = readFileSync(new URL("../../dist/client.min.js", import.meta.url), "utf8").replace(/\/\/# source.*/, "");
+const MODULE = readFileSync(new URL("dist/client.min.js", ROOT), "utf8").replace(/\/\/# source.*/, "");
 
 afterEach(stopPrograms);
 
@@ -220,6 +223,19 @@ describe("the client of serve", () => {
   });
 });
 
+test("the option client is refused where the package is without the file", async () => {
+  const folder = makeFolder();
+  cpSync(fileURLToPath(new URL("dist", ROOT)), join(folder, "dist"), { recursive: true });
+  rmSync(join(folder, "dist", "client.min.js"));
+  symlinkSync(fileURLToPath(new URL("node_modules", ROOT)), join(folder, "node_modules"));
+  const { stdout } = await runCode(`import { serve } from ${JSON.stringify(join(folder, "dist", "index.js"))};
+    const options = { port: 0, logger: false, handler() {}, client: ${JSON.stringify(PATH)} };
+    await serve(options).catch(({ code, message }) => console.log(code, message));`).ended;
+  expect(stdout).toEqual([
+    expect.stringMatching(/^BAD_OPTION client: cannot read the client of this package: ENOENT.*client\.min\.js/),
+  ]);
+});
+
 describe("the client of attach", () => {
   test("is served by the middleware in Express, and no other page of the host changes", async () => {
     const app = express();
@@ -256,6 +272,18 @@ describe("the client of attach", () => {
     const answers = await text(socket);
     const places = ["the host at /page", MODULE, "the host at /end"].map((body) => answers.indexOf(body));
     expect(places).toEqual(places.filter((place) => place >= 0).sort((a, b) => a - b));
+  });
+
+  test("is served by the middleware in a hook of Fastify", async () => {
+    const app = fastify();
+    onTestFinished(() => app.close());
+    const server = await attach(app.server, { logger: false, client: PATH, handler });
+    onTestFinished(() => server.close());
+    app.addHook("onRequest", (asked, reply, done) => server.middleware(asked.raw, reply.raw, done));
+    app.get("/page", () => "the host");
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    expect((await ask(server.port)).body.toString()).toBe(MODULE);
+    expect((await ask(server.port, { path: "/page" })).body.toString()).toBe("the host");
   });
 
   test("is not served by a host that does not mount the middleware", async () => {

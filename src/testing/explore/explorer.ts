@@ -19,7 +19,7 @@ import { describeRead, describeSent, Trace } from "./trace.js";
 
 /**
  * What may go wrong with a client, if a scenario asks for faults: the client stops reading for a while, its socket ends without a close
- * frame, or its socket is reset and everything on its way is lost.
+ * frame, or its socket is reset and everything on its way is lost. A client of `dial` comes back when virtual time passes.
  */
 export type Fault = "stall" | "disconnect" | "reset";
 

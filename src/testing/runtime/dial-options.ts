@@ -25,7 +25,7 @@ export interface DialOptions extends Omit<ConnectOptions, "WebSocket" | "headers
 export interface DialRequest {
   readonly name: string | undefined;
   readonly remoteAddress: string;
-  /** Asked at each attempt. */
+  /** Called at each attempt. */
   headers(): RequestHeaders | Promise<RequestHeaders>;
 }
 

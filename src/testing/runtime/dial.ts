@@ -104,7 +104,6 @@ export class Dialled {
   /** Called when the server has ended: nobody answers the client any more. */
   onServerClosed(): void {
     this.client.close();
-    this.#present?.disconnect();
   }
 
   get #present(): MemoryTestClient | undefined {

@@ -45,7 +45,7 @@ export interface UnfinishedWork {
   readonly events: readonly UnfinishedEvent[];
   /** How many events wait for virtual time. */
   readonly sleepers: number;
-  /** How many clients wait for `authorize`. */
+  /** How many clients wait for `authorize`, or for the headers of their requests. */
   readonly undecided: number;
 }
 

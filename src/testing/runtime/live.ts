@@ -17,14 +17,14 @@ import { type ClientRequest, toHead } from "./client-request.js";
 import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
 import { Dialled, type DialledClient } from "./dial.js";
-import { type DialOptions, type DialRequest, SOCKET_REQUEST } from "./dial-options.js";
+import { type DialOptions, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
 import type { RuntimeEnvironment } from "./environment.js";
 import { notSettled, withOrigin } from "./handler-errors.js";
 import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
-import { createWebSocketClass, type WebSocketHost } from "./websocket.js";
+import { SocketClasses } from "./socket-classes.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 export interface LiveSettings {
@@ -43,7 +43,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #throws: boolean;
   readonly #clients = new Set<MemoryTestClient>();
   readonly #dialled: Dialled[] = [];
-  readonly #random: SeededRandom;
+  readonly #sockets: SocketClasses;
   readonly #names = new Map<string, string>();
   readonly #driver: Driver;
   #timerLeaks: TimerLeakDetector | undefined;
@@ -59,7 +59,6 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     const { clock, scheduler, deliveryScheduler, newId, newNode, handlerObserver } = environment;
     this.#environment = environment;
     this.#throws = throws;
-    this.#random = new SeededRandom(seed);
     this.#listener = new MemoryListener(clock, deliveryScheduler);
     this.#server = createServer(
       { ...options, logger: options.logger ?? false },
@@ -78,8 +77,18 @@ export class LiveRuntime<D> implements TestRuntime<D> {
         },
       },
     );
-    this.#driver = new Driver(scheduler, () => this.#server.underWay());
-    this.WebSocket = this.#createClass(SOCKET_REQUEST);
+    this.#driver = new Driver(scheduler, () => {
+      const work = this.#server.underWay();
+      return { ...work, undecided: work.undecided + this.#sockets.undecided };
+    });
+    this.#sockets = new SocketClasses({
+      clock,
+      random: new SeededRandom(seed),
+      waitFor: (task) => this.#driver.waitFor(task),
+      clientParts: this.#clientParts(),
+      admit: (client, request, signal) => this.#admit(client, request, signal),
+    });
+    this.WebSocket = this.#sockets.create(SOCKET_REQUEST);
   }
 
   get clients(): readonly TestClient[] {
@@ -118,7 +127,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   dial(path = "/", options: DialOptions = {}): DialledClient {
     const dialled = new Dialled(path, options, {
       ...this.#clientParts(),
-      createClass: (request, onSocket) => this.#createClass(request, onSocket),
+      createClass: (request, onSocket) => this.#sockets.create(request, onSocket),
     });
     this.#dialled.push(dialled);
     return dialled.client;
@@ -207,24 +216,6 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     const settleUntil: TestClientParts["settleUntil"] = (until) =>
       this.#driver.settleUntil(until, () => this.#settle(until));
     return { clock, settleUntil };
-  }
-
-  #createClass(request: DialRequest, onSocket?: (socket: MemoryTestClient) => void): RuntimeWebSocketClass {
-    const dial: WebSocketHost["dial"] = async ({ host, pathname, search, protocol }, protocols, observer, signal) => {
-      const { name, remoteAddress } = request;
-      const client = new MemoryTestClient({ name, observer, ...this.#clientParts() });
-      onSocket?.(client);
-      const headers = { host, ...(await request.headers()) };
-      const secure = protocol === "wss:";
-      return this.#admit(client, { url: pathname + search, headers, protocols, remoteAddress, secure }, signal);
-    };
-    const { clock } = this.#environment;
-    return createWebSocketClass({
-      clock,
-      random: this.#random,
-      dial,
-      waitFor: (task) => this.#driver.waitFor(task),
-    });
   }
 
   /** @returns the refusal if the client was not let in */

@@ -74,6 +74,11 @@ describe("an error of the WebSocket library", () => {
     expect(protocolErrorCode(error(code))).toBe(expected);
   });
 
+  test("of a session's control frames is 1002, of SockJS's framing 3000", () => {
+    expect(protocolErrorCode(new closing.BrokenControlFrame("x"))).toBe(1002);
+    expect(protocolErrorCode(new closing.BrokenFraming("x"))).toBe(3000);
+  });
+
   test("is told from an error of the socket", () => {
     expect(protocolErrorCode(error("ECONNRESET"))).toBeUndefined();
     expect(protocolErrorCode(error(5))).toBeUndefined();

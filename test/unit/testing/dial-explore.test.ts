@@ -5,6 +5,10 @@ import { describe, expect, test } from "vitest";
 
 const FAULTS = ["disconnect", "reset", "stall"] as const;
 
+/** Three clients speak once a round; each message is read by two dialled clients. */
+const ROUNDS = 3;
+const READINGS = ROUNDS * 3 * 2;
+
 const chat: HandlerFunction = (event, bus) => {
   if (event.type === "message") bus.sendall(event.text);
 };
@@ -41,7 +45,7 @@ async function talk(options: ExploreOptions): Promise<Seen[]> {
       }),
     );
     const eve = await server.connect({ name: "eve" });
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < ROUNDS; i++) {
       for (const [name, client] of Object.entries({ ann, bob, eve })) client?.send(`${name} ${i}`);
       await server.advance(3_000);
     }
@@ -62,7 +66,7 @@ describe("dialled clients under explore", () => {
     const seen = await talk({ runs: 50 });
     expect(seen.every(({ opens, states }) => opens === 2 && states.join() === "open,open")).toBe(true);
     const lengths = new Set(seen.map(({ log }) => log.filter((line) => line.includes(" reads ")).length));
-    expect(lengths).toEqual(new Set([24]));
+    expect(lengths).toEqual(new Set([READINGS]));
     expect(new Set(seen.map(({ log }) => log.join())).size).toBeGreaterThan(10);
   });
 
@@ -77,7 +81,7 @@ describe("dialled clients under explore", () => {
   test("are stalled by faults, and stay connected", async () => {
     const seen = await talk({ runs: 50, faults: ["stall"] });
     expect(seen.every(({ opens }) => opens === 2)).toBe(true);
-    expect(seen.some(({ log }) => log.filter((line) => line.includes(" reads ")).length < 24)).toBe(true);
+    expect(seen.some(({ log }) => log.filter((line) => line.includes(" reads ")).length < READINGS)).toBe(true);
   });
 
   test("are named in traces, on each of their connections, and the seed gives the same trace", async () => {
@@ -104,17 +108,43 @@ describe("dialled clients under explore", () => {
     expect((await failureOf({ runs: 1, seed })).trace).toEqual(trace);
   });
 
-  test("end with the run, whether the scenario passes or fails, also on a runtime that was not used otherwise", async () => {
+  test("end with the run, whether the scenario passes or fails", async () => {
     const states: (() => string)[] = [];
     const scenario: Scenario = async ({ runtime, seed }) => {
       const [used, unused] = [runtime({ handler: chat }), runtime({ handler: chat })];
-      const [open, waiting, early] = [used.dial(), used.dial(), unused.dial()];
+      const clients = [used.dial(), used.dial(), used.dial(), used.dial(), unused.dial()];
+      states.push(() => clients.map(({ state }) => state).join());
       await used.settle();
-      waiting.disconnect();
-      states.push(() => [open, waiting, early].map(({ state }) => state).join());
-      if (seed === 3) throw new Error("enough");
+      clients[0]?.disconnect();
+      clients[1]?.vanish();
+      used.server.connections()[2]?.terminate();
+      if (seed === 40) throw new Error("enough");
     };
-    await expect(explore(scenario, { runs: 3 })).rejects.toThrow("enough");
-    expect(new Set(states.map((state) => state()))).toEqual(new Set(["closed,closed,closed"]));
+    await expect(explore(scenario, { runs: 40 })).rejects.toThrow("enough");
+    expect(new Set(states.map((state) => state()))).toEqual(new Set(["closed,closed,closed,closed,closed"]));
+  });
+
+  test("end with the run also if the server's cut is on its way when the server has closed", async () => {
+    const states: (() => string)[] = [];
+    const scenario: Scenario = async ({ runtime }) => {
+      const server = runtime({ handler: chat });
+      const client = server.dial();
+      states.push(() => client.state);
+      await server.settle();
+      server.server.connections()[0]?.terminate();
+    };
+    await explore(scenario, { runs: 100 });
+    expect(new Set(states.map((state) => state()))).toEqual(new Set(["closed"]));
+  });
+
+  test("end with the run also on a runtime of which nothing else was asked", async () => {
+    const states: (() => string)[] = [];
+    const scenario: Scenario = ({ runtime, seed }) => {
+      const client = runtime({ handler: chat }).dial();
+      states.push(() => client.state);
+      if (seed === 2) throw new Error("enough");
+    };
+    await expect(explore(scenario, { runs: 2 })).rejects.toThrow("enough");
+    expect(new Set(states.map((state) => state()))).toEqual(new Set(["closed"]));
   });
 });

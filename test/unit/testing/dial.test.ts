@@ -1,13 +1,15 @@
 /** `runtime.dial`: clients of `sendall/client` in a test, which come back in virtual time. */
 import type { HandlerFunction } from "sendall";
+import type { Client, ConnectOptions } from "sendall/client";
 import {
   createTestRuntime,
   type DialledClient,
   type DialOptions,
+  type Stage,
   type TestRuntime,
   type TestRuntimeOptions,
 } from "sendall/testing";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, expectTypeOf, test, vi } from "vitest";
 import { buildRuntime } from "../../../src/testing/runtime/build.js";
 import type { HandClock } from "../../../src/testing/runtime/clock.js";
 import { createEnvironment } from "../../../src/testing/runtime/environment.js";
@@ -119,6 +121,15 @@ describe("dial", () => {
     expect([client.state, tokens]).toEqual(["open", ["token 1", "token 3"]]);
   });
 
+  test("is waited for by settle while its headers are made outside the runtime", async () => {
+    await using runtime = createChat();
+    const headers = (): Promise<Record<string, string>> =>
+      new Promise((resolve) => setTimeout(resolve, 20, { "x-token": "t" }));
+    const client = runtime.dial("/", { headers });
+    await runtime.settle();
+    expect([client.state, runtime.server.connections()[0]?.headers["x-token"]]).toEqual(["open", "t"]);
+  });
+
   test.each<[string, unknown, unknown, string]>([
     [
       "a path without a slash",
@@ -196,6 +207,12 @@ describe("a dialled client", () => {
     client.disconnect();
     await runtime.advance(1_000);
     expect([client.state, log]).toEqual(["open", ["open", "onClose failed: boom", "open"]]);
+    client.close(4_000, "enough");
+    await runtime.settle();
+    await expect(client.next()).rejects.toMatchObject({
+      code: "CLOSED",
+      message: "no message can come: the connection ended with 4000 enough",
+    });
   });
 
   test("comes back after its delay by itself, with what it was to send meanwhile, and no earlier", async () => {
@@ -403,6 +420,16 @@ describe("closing a runtime", () => {
     expect([log.at(-1), state]).toEqual([[1006, false], "closed"]);
   });
 
+  test("ends a dialled client whose headers never come", async () => {
+    const { runtime, clock } = createWatched({});
+    const { log, options } = watch();
+    const client = runtime.dial("/", { ...options, headers: () => new Promise(() => {}) });
+    await runtime.settle();
+    expect(client.state).toBe("connecting");
+    await runtime.close();
+    expect([client.state, log, clock.alarms, runtime.now()]).toEqual(["closed", [[1006, false]], 0, 0]);
+  });
+
   test("ends a dialled client that has vanished, after the time that the server waits", async () => {
     const result = await closeWith(async (client, runtime) => {
       await runtime.settle();
@@ -421,18 +448,54 @@ describe("closing a runtime", () => {
     expect([state, log]).toEqual(["closed", [[1006, false]]]);
   });
 
-  test("ends a dialled client that is stalled, and keeps clients from coming back meanwhile", async () => {
-    const attempts: string[] = [];
-    const { state } = await closeWith(
-      async (client, runtime) => {
-        const other = runtime.dial("/", steady);
-        await runtime.settle();
-        client.stall();
-        other.disconnect();
-        attempts.length = 0;
-      },
-      { onAccess: ({ path }) => attempts.push(path) } as Partial<TestRuntimeOptions>,
-    );
-    expect([state, attempts.length]).toEqual(["closed", 0]);
+  test("keeps dialled clients from coming back, however long the server takes to close", async () => {
+    const logs: (readonly unknown[])[] = [];
+    const { state, log, now } = await closeWith(async (client, runtime) => {
+      const [open, waiting] = [watch(), watch()];
+      runtime.dial("/", { ...steady, ...open.options });
+      const away = runtime.dial("/", { ...steady, ...waiting.options });
+      await runtime.settle();
+      client.stall();
+      away.disconnect();
+      await runtime.settle();
+      logs.push(open.log, waiting.log);
+    });
+    expect([state, log, now]).toEqual([
+      "closed",
+      [
+        [1006, true],
+        [1006, false],
+      ],
+      3_000,
+    ]);
+    expect(logs).toEqual([
+      ["open", [1001, true], [1006, false]],
+      ["open", [1006, true], [1006, false]],
+    ]);
   });
+});
+
+test("the compiler knows a dialled client as a client with verbs, and its options as those of connect and of the request", async () => {
+  await using runtime = createTestRuntime({ handler() {} });
+  const client = runtime.dial("/", {
+    headers: () => ({ "x-token": "t" }),
+    reconnect: false,
+    onMessage: (data) => data.length,
+  });
+  expectTypeOf(client).toExtend<Client>();
+  expectTypeOf(client).toEqualTypeOf<DialledClient>();
+  expectTypeOf(client.received).toEqualTypeOf<readonly (string | Buffer)[]>();
+  expectTypeOf(client.next).returns.resolves.toEqualTypeOf<string | Buffer>();
+  expectTypeOf<DialOptions["onMessage"]>().toEqualTypeOf<ConnectOptions["onMessage"]>();
+  expectTypeOf<Stage["runtime"]>().returns.toHaveProperty("dial");
+  // @ts-expect-error the class is the runtime's
+  const withClass = (): unknown => runtime.dial("/", { WebSocket: runtime.WebSocket });
+  // @ts-expect-error no such option
+  const misspelt = (): unknown => runtime.dial("/", { nmae: "ann" });
+  // @ts-expect-error the path is not an option
+  const withoutPath = (): unknown => runtime.dial({ path: "/" });
+  for (const bad of [withClass, misspelt, withoutPath])
+    expect(bad).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+  await runtime.settle();
+  expect(client.state).toBe("open");
 });

@@ -47,6 +47,7 @@ function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT) {
   session.setListener(listener);
   transport.listener = session;
   expect(transport.take()).toEqual([`write ${welcome(heartbeat === false ? 0 : 150)}`]);
+  expect(clock.alarms).toBe(heartbeat === false ? 0 : 1);
   return { clock, transport, session, told };
 }
 
@@ -204,10 +205,23 @@ describe("a sign of life", () => {
     clock.pass(1_050);
     expect(transport.take()).toEqual([]);
     transport.isFull = false;
+    transport.onWrite = () => void told.push("written");
     session.drained();
-    expect([transport.take(), told]).toEqual([["write ~h"], ["drained"]]);
+    expect([transport.take(), told]).toEqual([["write ~h"], ["written", "drained"]]);
     session.drained();
     expect(transport.take()).toEqual([]);
+  });
+
+  test("that waits for the end of the second does not come with a drain before", () => {
+    const { clock, transport, session } = layer(false);
+    session.message("~h", 2);
+    session.message("~h", 2);
+    clock.pass(500);
+    expect(transport.take()).toEqual(["write ~h"]);
+    session.drained();
+    expect(transport.take()).toEqual([]);
+    clock.pass(500);
+    expect(transport.take()).toEqual(["write ~h"]);
   });
 
   test("that was asked for within the second waits for the drain, too", () => {

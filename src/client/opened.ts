@@ -1,0 +1,21 @@
+/**
+ * The promise behind `opened` of a client or a channel: settled once, by the first opening or by an end before the first opening. A
+ * rejection without a listener does not end the process.
+ */
+
+interface Opened {
+  readonly promise: Promise<void>;
+  resolve(): void;
+  /** Called at the end of a client or channel; no effect after `resolve`. */
+  reject(error: Error): void;
+}
+
+export function createOpened(): Opened {
+  const opened = {} as { -readonly [K in keyof Opened]: Opened[K] };
+  opened.promise = new Promise((resolve, reject) => {
+    opened.resolve = resolve;
+    opened.reject = reject;
+  });
+  opened.promise.catch(() => {});
+  return opened;
+}

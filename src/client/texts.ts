@@ -1,0 +1,47 @@
+/**
+ * What the client says of an option or argument that is not accepted. The bundler replaces the file by `texts.min.ts` in the smallest
+ * build, whose errors have the same codes and names, but do not tell what would be accepted.
+ */
+import { SendallError, type SendallErrorCode } from "../api/errors.js";
+import { MAX_NAME_LENGTH } from "../api/names.js";
+import { show } from "../runtime/show.js";
+
+const WAIT = "a whole number of milliseconds from 0";
+const COUNT = "a whole number from 0";
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  options: "an object",
+  protocols: "the name of a subprotocol, a token of HTTP and not sendall.1, or an array of different names",
+  headers:
+    "an object of header names and strings, or a function that returns one, and no WebSocket: only Node's own class sends headers",
+  session: "true or false",
+  reconnect: "an object, or false",
+  "reconnect.minMs": WAIT,
+  "reconnect.maxMs": WAIT,
+  "reconnect.factor": "a number from 1",
+  "reconnect.jitter": "a number from 0 to 1",
+  "reconnect.attempts": `${COUNT}, or Infinity`,
+  offline: "an object",
+  "offline.maxMessages": `${COUNT}, or Infinity`,
+  "offline.maxBytes": `${COUNT}, or Infinity`,
+  WebSocket:
+    "a class, with a clock { setTimeout, clearTimeout, random } or without, as there is no WebSocket class here by default",
+  url: "a URL that begins with ws:// or wss://, without a fragment",
+  type: '"open", "message", "close" or "error"',
+  message: "a string, a Uint8Array or an ArrayBuffer",
+  channel: `a name of 1 to ${MAX_NAME_LENGTH} characters without a comma`,
+  "close code": "1000 or 3000-4999",
+};
+
+/** Throws an error for an option or argument; every other option is a function. */
+export function refuse(name: string, value: unknown, code: SendallErrorCode = "BAD_OPTION"): never {
+  const text = `${name}: expected ${EXPECTED[name] ?? "a function"}, got ${show(value)}`;
+  throw new SendallError(code, text, code === "BAD_OPTION" ? { option: name } : {});
+}
+
+/** Throws an error for an option that is not among the known. */
+export function refuseUnknown(name: string, known: readonly string[]): never {
+  throw new SendallError("BAD_OPTION", `${name}: unknown option: the options are ${known.join(", ")}`, {
+    option: name,
+  });
+}
