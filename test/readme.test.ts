@@ -1,10 +1,15 @@
 /** Holds the README to its word: its code runs, its options table is the one in the code, its commands exist. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, test } from "vitest";
+import { chromium } from "playwright-core";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
+import { CHROMIUM_FLAGS } from "./e2e/chromium.js";
+import { requires } from "./e2e/requires.js";
 import { optionRows } from "./unit/options/rows.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -23,6 +28,8 @@ const blocks: Block[] = Array.from(readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/g
 const FORKS = "cluster.fork()";
 const programs = blocks.filter(({ language }) => language === "js").map(({ code }) => code);
 const tests = blocks.filter(({ language }) => language === "ts").map(({ code }) => code);
+
+const required = requires("chromium");
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -55,7 +62,9 @@ describe("the README", () => {
     const languages = [
       "sh",
       "js",
+      "html",
       "sh",
+      "js",
       "js",
       "js",
       "js",
@@ -93,6 +102,46 @@ describe("the README", () => {
     expect([String(welcome), String(hi)]).toEqual(["welcome", "hi"]);
     expect(String(left)).toMatch(/^[0-9a-f-]{36} left$/);
   });
+
+  test.skipIf(required.skip)(
+    "shows a page of that server, which sends and shows, and is back when the server is",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "sendall-readme-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      writeFileSync(join(folder, "index.html"), blocks.find(({ language }) => language === "html")?.code ?? "");
+      const serve = async (port: string): Promise<ChildProcess & { url: string }> => {
+        const beside = `port: ${port}, static: ${JSON.stringify(folder)}, client: "/sendall/client.js"`;
+        const child = run((programs[0] ?? "").replace("port: 9000", beside));
+        return Object.assign(child, { url: await urlOf(child) });
+      };
+      const first = await serve("0");
+      const { port } = new URL(first.url);
+      const browser = await chromium.launch({ executablePath: required.path, args: [...CHROMIUM_FLAGS] });
+      onTestFinished(() => browser.close());
+      const page = await browser.newPage();
+      await page.goto(`http://127.0.0.1:${port}`);
+      const log = page.locator("#log");
+      await log.filter({ hasText: "welcome" }).waitFor();
+      const alice = new WebSocket(first.url);
+      await once(alice, "message");
+      const heard = once(alice, "message");
+      await page.locator("#line").fill("hello");
+      await page.locator("#line").press("Enter");
+      expect(String((await heard)[0])).toBe("hello");
+      alice.send("<b>hi</b>");
+      await log.filter({ hasText: "<b>hi</b>" }).waitFor();
+
+      const gone = once(alice, "close");
+      first.kill();
+      await gone;
+      await page.locator("#line").fill("meanwhile");
+      await page.locator("#line").press("Enter");
+      expect(await page.locator("#line").inputValue()).toBe("");
+      await serve(port);
+      await log.filter({ hasText: /welcome\n.*\nwelcome\n$/ }).waitFor();
+    },
+    60_000,
+  );
 
   test("shows a server with each shape of handler, which answers as its comments say", async () => {
     const url = await urlOf(run(programs[1]?.replace("await server.close();", "console.log(server.url);") ?? ""));

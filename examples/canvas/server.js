@@ -9,6 +9,7 @@ import { createCanvas } from "./canvas.js";
 const server = await serve({
   port: Number(process.env.PORT || 8080),
   static: fileURLToPath(new URL("public", import.meta.url)),
+  client: "/sendall/client.js",
   onRequest: pageParts,
   // A page sends what its pointer did since the last picture: some points.
   maxPayloadBytes: 16 * 1024,

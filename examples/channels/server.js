@@ -9,6 +9,7 @@ import { people } from "./people.js";
 const server = await serve({
   port: Number(process.env.PORT || 8080),
   static: fileURLToPath(new URL("public", import.meta.url)),
+  client: "/sendall/client.js",
   onRequest: pageParts,
   handler: people,
 });

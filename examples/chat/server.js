@@ -8,6 +8,7 @@ try {
   const server = await serve({
     port: Number(process.env.PORT || 8080),
     static: fileURLToPath(new URL("public", import.meta.url)),
+    client: "/sendall/client.js",
     routes: { "/chat": { handler: createChat() } },
   });
   console.log(`Chat: http://127.0.0.1:${server.port}`);

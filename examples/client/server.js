@@ -15,6 +15,7 @@ function startChat() {
   return serve({
     port: Number(process.env.PORT || 8080),
     static: fileURLToPath(new URL("../chat/public", import.meta.url)),
+    client: "/sendall/client.js",
     routes: { "/chat": { handler: createChat() } },
   });
 }

@@ -15,6 +15,7 @@ function startChat(name, port) {
   return serve({
     name,
     port,
+    client: "/sendall/client.js",
     onRequest: tryPage(`Cluster: ${name}`, "Say something: the clients of the other server hear you, too."),
     // Each server has an adapter of its own, as it would on a machine of its own.
     cluster: engine.startsWith("redis") ? redis({ url: engine }) : nats({ servers: engine }),

@@ -6,6 +6,7 @@ import { tryPage } from "../page/parts.js";
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
+  client: "/sendall/client.js",
   onRequest: tryPage("Counter", "The server counts the messages of all connections. Open this page in two windows."),
   handler: {
     init: () => 0,

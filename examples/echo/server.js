@@ -6,6 +6,7 @@ import { tryPage } from "../page/parts.js";
 const server = await serve({
   port: Number(process.env.PORT || 8080),
   // A browser gets a page to try the server.
+  client: "/sendall/client.js",
   onRequest: tryPage("Echo", "Each message comes back to you."),
   handler(event, bus) {
     if (event.type === "message") bus.unicast(event.data, event.connection);

@@ -33,6 +33,7 @@ const host = createServer(app);
 const sockets = await attach(host, {
   logger: false,
   static: fileURLToPath(new URL("public", import.meta.url)),
+  client: "/sendall/client.js",
   onRequest: pageParts,
   routes: {
     "/chat": {

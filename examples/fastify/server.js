@@ -10,6 +10,7 @@ const app = fastify();
 const sockets = await attach(app.server, {
   logger: false,
   static: fileURLToPath(new URL("public", import.meta.url)),
+  client: "/sendall/client.js",
   onRequest: pageParts,
   routes: {
     "/news": {

@@ -7,6 +7,7 @@ import { tryPage } from "../page/parts.js";
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
+  client: "/sendall/client.js",
   onRequest: tryPage(
     "General",
     "The terminal shows each event. With ?idle=500 in the address of this page, the server asks after 500 ms of silence.",

@@ -14,6 +14,7 @@ const host = createServer((request, response) => {
 const sockets = await attach(host, {
   logger: false,
   static: fileURLToPath(new URL("../chat/public", import.meta.url)),
+  client: "/sendall/client.js",
   routes: { "/chat": { handler: createChat() } },
 });
 

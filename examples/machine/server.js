@@ -11,6 +11,7 @@ const MAX_NAME = 24;
 const server = await serve({
   port: Number(process.env.PORT || 8080),
   static: fileURLToPath(new URL("public", import.meta.url)),
+  client: "/sendall/client.js",
   onRequest: pageParts,
   maxConnections: 100,
   // What it returns is `connection.data`, so the machine needs no event for a name.

@@ -16,6 +16,7 @@ try {
   servers.public = await serve({
     name: "public",
     port,
+    client: "/sendall/client.js",
     onRequest: tryPage(
       "Multi: public",
       "All who are here hear what you say. The admins, at the other server, get a report.",
@@ -30,6 +31,7 @@ try {
   servers.admin = await serve({
     name: "admin",
     port: adminPort,
+    client: "/sendall/client.js",
     onRequest: tryPage("Multi: admin", "You see what happens at the public server. What you say is announced there."),
     maxConnections: 10,
     handler(event, bus) {

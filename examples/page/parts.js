@@ -1,6 +1,7 @@
 // @ts-check
 // What the pages of the examples have in common, so that each example shows only its own part: the style sheet, the icon and the few
-// lines of page.js. A server hands the parts out by `onRequest`, which gets every request that neither a socket nor a file answers.
+// lines of page.js. A server hands the parts out by `onRequest`, which gets every request that neither a socket nor a file answers; the
+// option `client` hands out sendall/client, by which the pages connect.
 import { readFile } from "node:fs/promises";
 
 const TYPES = new Map([
@@ -24,7 +25,7 @@ export async function pageParts(request, response) {
 
 /**
  * A page to try an example that has no page of its own: the page says what to type in a shell, and talks to the server's sockets.
- * `onRequest: tryPage("Echo", "Each message comes back to you.")` serves the page at /.
+ * `onRequest: tryPage("Echo", "Each message comes back to you.")` serves the page at /, and `client: "/sendall/client.js"` what it connects by.
  *
  * @param {string} title
  * @param {string} hint

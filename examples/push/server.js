@@ -13,6 +13,7 @@ const MAX_BODY = 2_000;
 const server = await serve({
   port: Number(process.env.PORT || 8080),
   static: fileURLToPath(new URL("public", import.meta.url)),
+  client: "/sendall/client.js",
   onRequest: (request, response) =>
     request.method === "POST" && request.url === "/push" ? takeNews(request, response) : pageParts(request, response),
   handler: createPush(),

@@ -82,6 +82,7 @@ const handler = perConnection({
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
+  client: "/sendall/client.js",
   onRequest: tryPage("Replies", `Send one of these: ${WORDS}. Anything else comes back.`),
   logger: false,
   handler,

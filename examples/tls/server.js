@@ -9,6 +9,7 @@ const { cert, key } = makeCertificate("sendall example");
 
 const server = await serve({
   port: Number(process.env.PORT || 8080),
+  client: "/sendall/client.js",
   onRequest: tryPage("TLS", "Each message comes back to you, encrypted both ways."),
   logger: false,
   tls: { cert, key },

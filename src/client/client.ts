@@ -215,7 +215,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     channels.onConnectionClosed(ending);
     if (!willRetry) {
       stopWatching();
-      opened.reject(cause ?? new SendallError("CLOSED", "the client was closed before it was open"));
+      opened.reject(cause ?? new SendallError("CLOSED", "the client ended before it was open"));
     }
     callbacks.emit("close", { ...ending, unsent: willRetry ? [] : cancel() });
   };

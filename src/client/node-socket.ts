@@ -5,6 +5,7 @@
 import { WebSocket } from "ws";
 import { ABNORMAL, isFinalStatus, protocolErrorCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
+import { watchPings } from "./ping-watch.js";
 
 /** How long `ws` waits for the connection to end after a close frame of either side: the same time as in `machine.ts`. */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -45,6 +46,7 @@ export class DialedSocket extends WebSocket {
       hasFailed = true;
     });
     this.once("upgrade", ({ socket }) => {
+      watchPings(this, socket);
       // `ws` emits no `error` for the errors of an open socket (a reset, a broken pipe).
       this.prependOnceListener("close", (code) => {
         if (code === ABNORMAL && socket.errored && !hasFailed) this.emit("error", socket.errored);

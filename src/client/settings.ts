@@ -3,12 +3,11 @@
  * settings last as long as the client or the channel. The reader is smaller than the reader of a server's options, since pages load the
  * client: every row brings its own check, and an unknown option is answered with the list of options.
  */
+import { isSessionName } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
-import { refuseOption } from "../options/read-options.js";
 import { attempt } from "./attempt.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
-import { refuse } from "./texts.js";
-import { isReserved } from "./wire.js";
+import { refuse, refuseUnknown } from "./texts.js";
 
 /** What an option accepts, and the value of a missing option; the rows of a group. `texts.ts` has the words. */
 type Row<V> = readonly [accepts: (value: unknown) => unknown, fallback?: V, group?: Rows<object>];
@@ -23,7 +22,7 @@ function areProtocols(value: unknown): boolean {
   const names: unknown[] = [value].flat();
   return (
     new Set(names).size === names.length &&
-    names.every((name) => typeof name === "string" && !isReserved(name) && attempt(() => new Headers([[name, ""]])))
+    names.every((name) => typeof name === "string" && !isSessionName(name) && attempt(() => new Headers([[name, ""]])))
   );
 }
 
@@ -83,10 +82,11 @@ const connectRows: Rows<ConnectOptions> = {
 function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unknown> {
   if (!isRecord(options)) refuse("options", options);
   for (const key of Object.keys(options))
-    if (!Object.hasOwn(rows, key)) {
-      const names = Object.keys(rows).map((name) => at + name);
-      refuseOption(at + key, `unknown option: the options are ${names.join(", ")}`);
-    }
+    if (!Object.hasOwn(rows, key))
+      refuseUnknown(
+        at + key,
+        Object.keys(rows).map((name) => at + name),
+      );
   const settings: Record<string, unknown> = {};
   for (const [key, [accepts, fallback, group]] of Object.entries(rows as Readonly<Record<string, Row<unknown>>>)) {
     const given = options[key];

@@ -38,3 +38,10 @@ export function refuse(name: string, value: unknown, code: SendallErrorCode = "B
   const text = `${name}: expected ${EXPECTED[name] ?? "a function"}, got ${show(value)}`;
   throw new SendallError(code, text, code === "BAD_OPTION" ? { option: name } : {});
 }
+
+/** Throws an error for an option that is not among the known. */
+export function refuseUnknown(name: string, known: readonly string[]): never {
+  throw new SendallError("BAD_OPTION", `${name}: unknown option: the options are ${known.join(", ")}`, {
+    option: name,
+  });
+}

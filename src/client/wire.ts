@@ -2,12 +2,10 @@
  * The client's side of the subprotocol `sendall.1`, the wire of sessions: what a client offers, and the control frames, which are text
  * frames that begin with `~`. The server's side is `transport/session-transport.ts`. `socket.ts` reads and writes frames by these rules.
  */
+import { SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ClientOpening } from "./options.js";
-
-/** The name of the subprotocol; after a user's own subprotocol and a plus for a session that speaks the user's. */
-const NAME = "sendall.1";
 
 /** What the server says as the first frame of each socket. */
 export interface Welcome {
@@ -19,24 +17,19 @@ export interface Welcome {
 /** Asks for a sign of life, and is a sign of life. */
 export const HEARTBEAT = "~h";
 
-/** The subprotocols to offer: a handshake selects exactly one, so each name comes with the session's name and without. */
+/** The subprotocols to offer: a handshake selects exactly one, so each name comes with the suffix of sessions and without. */
 export function offersOf(protocols: readonly string[]): string[] {
-  return protocols.length === 0 ? [NAME] : protocols.flatMap((name) => [`${name}+${NAME}`, name]);
+  return !protocols[0] ? [SESSION_PROTOCOL] : protocols.flatMap((name) => [name + SESSION_SUFFIX, name]);
 }
 
 /** Whether the selected subprotocol is a session's. */
 export function isSession(selected: string): boolean {
-  return selected === NAME || selected.endsWith(`+${NAME}`);
-}
-
-/** Whether a name is the wire's own, which no user's subprotocol may be. */
-export function isReserved(name: string): boolean {
-  return isSession(name) || name.startsWith(`${NAME}.`);
+  return selected === SESSION_PROTOCOL || selected.endsWith(SESSION_SUFFIX);
 }
 
 /** The user's part of the selected subprotocol, `""` if there is none. */
 export function ownProtocol(selected: string): string {
-  return isSession(selected) ? selected.slice(0, -NAME.length - 1) : selected;
+  return isSession(selected) ? selected.slice(0, -SESSION_SUFFIX.length) : selected;
 }
 
 /** @returns `undefined` for any other frame */

@@ -15,7 +15,9 @@ import { wholeUrl } from "./mount.js";
 import { addVary, etagOf, matchesEtag } from "./response-headers.js";
 
 /** Made by `npm run build`. The address is right from `src/` and from `dist/`. */
-const FILE: string = fileURLToPath(new URL("../../dist/client.min.js", import.meta.url));
+const FOLDER: URL = new URL("../../dist/", import.meta.url);
+/** A path that ends in this way is the path of the smallest build. */
+const SMALLEST = ".min.js";
 
 /** The map is not served: a browser would ask for the map, and a program would see the request. */
 const MAP_COMMENT = /\/\/# sourceMappingURL=.*\s*$/;
@@ -50,9 +52,10 @@ function chooseCoding(acceptEncoding = ""): Coding {
   return best;
 }
 
-async function readModule(): Promise<Buffer> {
+async function readModule(path: string): Promise<Buffer> {
   try {
-    const text = await readFile(FILE, "utf8");
+    const name = path.endsWith(SMALLEST) ? "client.min.js" : "client.js";
+    const text = await readFile(fileURLToPath(new URL(name, FOLDER)), "utf8");
     return Buffer.from(text.replace(MAP_COMMENT, ""));
   } catch (error) {
     return refuseOption("client", `cannot read the client of this package: ${messageOf(error)}`);
@@ -71,7 +74,7 @@ export class ClientModule {
 
   /** Rejects with `BAD_OPTION` where the package has no module: not built, or moved into the file of a bundler. */
   static async load(path: string): Promise<ClientModule> {
-    const plain = await readModule();
+    const plain = await readModule(path);
     const [br, gzipped] = await Promise.all([promisify(brotliCompress)(plain), promisify(gzip)(plain, { level: 9 })]);
     const encode = (body: Buffer): Encoded => ({ body, etag: etagOf(body) });
     return new ClientModule(path, { br: encode(br), gzip: encode(gzipped), identity: encode(plain) });

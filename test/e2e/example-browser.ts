@@ -77,9 +77,9 @@ export async function hasText(locator: Locator, text: string | RegExp): Promise<
   await locator.filter({ hasText: text }).waitFor({ state: "attached" });
 }
 
-/** What the page says of its connection. */
+/** What the page says of its connection, in the same case: "Not connected" is not "Connected". */
 export function hasState(page: Page, text: string): Promise<void> {
-  return hasText(page.getByTestId("state"), text);
+  return hasText(page.getByTestId("state"), new RegExp(text));
 }
 
 export async function fitsThePhone(page: Page): Promise<void> {

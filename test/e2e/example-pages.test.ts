@@ -105,12 +105,21 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
       await fitsThePhone(page);
     });
 
-    it("subscribes again when the server is back", async () => {
+    it("subscribes again when the server is back, but not to a channel that was left", async () => {
       await stage.startExample("channels");
       const page = await stage.open();
-      await hasText(page.getByTestId("ann").getByTestId("line"), "Ann says hi!");
+      const [ann, bob] = [page.getByTestId("ann"), page.getByTestId("bob")];
+      await hasText(ann.getByTestId("line"), "Ann says hi!");
+      await bob.getByRole("button", { name: "Unsubscribe" }).click();
       await stage.restart("channels", page);
-      await hasText(page.getByTestId("ann").getByTestId("line").nth(1), "Ann says hi!");
+      await hasText(ann.getByTestId("line").nth(1), "Ann says hi!");
+      await bob.getByRole("button", { name: "Subscribe", exact: true }).click();
+      await hasText(bob.getByTestId("line").nth(2), "Bob doesn't agree.");
+      expect(await bob.getByTestId("line").allTextContents()).toEqual([
+        "Bob doesn't agree.",
+        "You unsubscribed",
+        "Bob doesn't agree.",
+      ]);
     });
   });
 
@@ -139,6 +148,8 @@ describe.skipIf(required.skip)("in Chromium", { timeout: 60_000 }, () => {
     async function enter(name: string, options?: BrowserContextOptions): Promise<Page> {
       const page = await stage.open(options);
       await hasState(page, "Connected");
+      // The own entry is there also for a visitor who is alone.
+      await hasText(here(page), "(you)");
       await page.getByTestId("name").fill(name);
       await page.getByTestId("name").press("Enter");
       return page;

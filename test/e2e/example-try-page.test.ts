@@ -30,7 +30,8 @@ describe("an example without a page of its own", () => {
     expect(text).not.toContain("{{");
     const named = Array.from(text.matchAll(/(?:href|src)="([^"]+)"/g), ([, path = ""]) => path);
     expect(named.toSorted()).toEqual(["icon.svg", "page.css", "try.js"]);
-    for (const path of [...named, "page.js"]) expect((await fetch(new URL(path, url))).status).toBe(200);
+    for (const path of [...named, "page.js", "sendall/client.js"])
+      expect((await fetch(new URL(path, url))).status).toBe(200);
     for (const path of ["nothing", "try.html", "parts.js"]) expect((await fetch(new URL(path, url))).status).toBe(404);
     expect((await fetch(url, { method: "POST" })).status).toBe(404);
   });
@@ -77,6 +78,28 @@ describe.skipIf(required.skip)("the page to try an example, in Chromium", { time
     await page.getByRole("button", { name: "Send" }).click();
     await hasText(page.getByTestId("line"), "The connection is closed: 4001 enough");
     await hasState(page, "Connected");
+  });
+
+  it("stays away after a normal closure, until its user connects again", async () => {
+    await stage.startExample("replies");
+    const page = await stage.open();
+    await hasState(page, "Connected");
+    await page.getByLabel("Message").fill("bye");
+    await page.getByRole("button", { name: "Send" }).click();
+    await hasState(page, "Not connected");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await hasState(page, "Connected");
+    await page.getByLabel("Message").fill("hello again");
+    await page.getByRole("button", { name: "Send" }).click();
+    await hasText(page.getByTestId("line").last(), "hello again");
+    expect(await page.getByTestId("line").allTextContents()).toEqual([
+      "The connection is open",
+      "bye",
+      "The connection is closed: 1000 ",
+      "The connection is open",
+      "hello again",
+      "hello again",
+    ]);
   });
 
   it("passes its query on to the socket, and quotes the address for the shell", async () => {

@@ -1,5 +1,6 @@
 /** Every example, started as `npm run example <name>` starts it, and talked to. */
 import { EventEmitter, once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Client, connect, holdPort, type Program, start, stopPrograms } from "./programs.js";
@@ -233,6 +234,7 @@ describe("the client example", () => {
     client.send(JSON.stringify({ type: "say", text: "bot, what can you do?" }));
     expect((await bob.hear('Say my name and "time", "roll" or "people".')).nick).toBe("Bot");
     expect(await (await fetch(url)).text()).toContain("Sendall chat");
+    expect((await fetch(new URL("/sendall/client.js", url))).status).toBe(200);
   });
 
   it("sends the bot to a chat that comes later, and goes and comes again", async () => {
@@ -293,6 +295,24 @@ describe("the multi example", () => {
 });
 
 describe("the examples' pages", () => {
+  const EXAMPLES = new URL("../../examples/", import.meta.url);
+  /** These show the unmodified client of SockJS. */
+  const SOCKJS_PAGES = ["cursors/public/app.js", "sockjs/public/app.js"];
+
+  it("make no socket of their own: all connect by sendall/client, but for those of SockJS", () => {
+    const paths = readdirSync(EXAMPLES, { recursive: true, encoding: "utf8" });
+    const files = paths.filter((path) => /(?:^|\/)public\/.+\.(?:js|html)$/.test(path)).toSorted();
+    const read = (path: string): string => readFileSync(new URL(path, EXAMPLES), "utf8");
+    const filesWith = (pattern: RegExp): string[] => files.filter((path) => pattern.test(read(path)));
+    expect(filesWith(/\b(?:WebSocket|EventSource)\b/)).toEqual([]);
+    expect(filesWith(/new SockJS\(/)).toEqual(SOCKJS_PAGES);
+    expect(filesWith(/import \{ connect \} from "\/sendall\/client\.js"/)).toEqual([
+      ...["canvas", "channels", "chat", "express", "fastify", "loop", "machine"].map((name) => `${name}/public/app.js`),
+      "page/public/try.js",
+      "push/public/app.js",
+    ]);
+  });
+
   const NAMES = ["canvas", "channels", "express", "fastify", "loop", "machine", "push"];
 
   it.each(NAMES)("come with all that they name, and nothing from elsewhere: %s", async (name) => {
@@ -301,9 +321,15 @@ describe("the examples' pages", () => {
     expect(page.headers.get("content-type")).toMatch(/^text\/html/);
     const named = Array.from((await page.text()).matchAll(/(?:href|src)="([^"]+)"/g), ([, path = ""]) => path);
     expect(named).toEqual(expect.arrayContaining(["page.css", "app.js", "icon.svg"]));
-    for (const path of [...named, "page.js"]) {
+    for (const path of named) {
       expect(path).toMatch(/^[\w-]+\.\w+$/);
-      expect((await fetch(new URL(path, url))).status).toBe(200);
+      const part = await fetch(new URL(path, url));
+      expect(part.status).toBe(200);
+      // What a module imports: beside the page's own modules only the client.
+      for (const [, imported = ""] of path.endsWith(".js") ? (await part.text()).matchAll(/ from "(.+?)"/g) : []) {
+        expect(imported).toMatch(/^(?:\.\/[\w-]+\.js|\/sendall\/client\.js)$/);
+        expect((await fetch(new URL(imported, url))).status).toBe(200);
+      }
     }
     for (const path of ["nothing", "parts.js", "server.js", "../server.js"])
       expect((await fetch(new URL(path, url))).status).toBe(404);

@@ -33,6 +33,7 @@ describe("the http example", () => {
     expect(JSON.parse(String(await client.next()))).toMatchObject({ type: "rooms" });
     expect(await get(`${url}rooms`)).toEqual([200, expect.stringMatching(/^\[.*\]$/)]);
     expect((await get(url))[1]).toContain("<html");
+    expect((await get(`${url}sendall/client.js`))[0]).toBe(200);
     expect(await get(`${url}missing`)).toEqual([404, "there is no such page"]);
     expect(await refusal(`${sockets}elsewhere`)).toBe(404);
   });

@@ -1,15 +1,14 @@
 // The page of the canvas: translates between the wire (see canvas.js beside the server), the sheet and the list of people.
-import { $, createSocket, element } from "./page.js";
+import { connect } from "/sendall/client.js";
+import { $, element, follow } from "./page.js";
 import { draw, watchPointers, wipe } from "./sheet.js";
 
 const POINTER_REST_MS = 3_000;
 
+let client;
 let self;
-let isHere = false;
 /** Everybody else by id: { name, pointer, timer }. */
 const others = new Map();
-
-const socket = createSocket({ onOpen: sayName, onMessage: receive, onClose: forgetAll });
 
 const words = {
   // The first word after each connecting: what was there before belongs to a life that is over.
@@ -17,6 +16,7 @@ const words = {
     forgetAll();
     wipe();
     self = id;
+    showPeople();
   },
   PT: (ids) => ids.split(",").forEach(meet),
   NC: meet,
@@ -85,18 +85,32 @@ function point(id, x, y) {
 
 function sayName() {
   const name = $("name").value.trim();
-  if (name !== "") socket.send(`@NM:${name}`);
+  if (name !== "") client.send(`@NM:${name}`);
+}
+
+function join() {
+  client = connect("./", {
+    onOpen: sayName,
+    onMessage: receive,
+    onClose: forgetAll,
+    // Where a pointer was while there was no connection is of no use later.
+    offline: { maxMessages: 0 },
+  });
+  follow(client, ({ state }) => {
+    $("leave").textContent = state === "closed" ? "Join" : "Leave";
+    $("leave").disabled = state === "closing";
+  });
 }
 
 watchPointers({
   brush: () => ({ c: $("colour").value, w: Number($("width").value) }),
-  canDraw: () => socket.isOpen,
-  onStroke: (stroke) => socket.send(stroke),
-  onMove: (x, y) => socket.send(`@MV:${x},${y}`),
+  canDraw: () => client.state === "open",
+  onStroke: (stroke) => client.send(stroke),
+  onMove: (x, y) => client.send(`@MV:${x},${y}`),
 });
 
 $("name").addEventListener("change", () => {
-  socket.send(`@NM:${$("name").value.trim()}`);
+  client.send(`@NM:${$("name").value.trim()}`);
   showPeople();
 });
 
@@ -104,16 +118,9 @@ $("tools").addEventListener("submit", (event) => event.preventDefault());
 
 $("clear").addEventListener("click", () => {
   wipe();
-  socket.send("@CU");
+  client.send("@CU");
 });
 
-$("leave").addEventListener("click", () => setHere(!isHere));
+$("leave").addEventListener("click", () => (client.state === "closed" ? join() : client.close()));
 
-function setHere(here) {
-  isHere = here;
-  $("leave").textContent = here ? "Leave" : "Join";
-  if (here) socket.open();
-  else socket.close();
-}
-
-setHere(true);
+join();

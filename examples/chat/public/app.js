@@ -1,14 +1,13 @@
 // The chat page: knows where one is and wants to be, and translates between the server's messages and the panels.
+import { connect } from "/sendall/client.js";
 import { $ } from "./dom.js";
-import { addMessage, addNotice, clearLog } from "./log.js";
+import { addMessage, addNotice, addWaiting, clearLog } from "./log.js";
 import { showChat, showEntrance, showPeople, showRooms, showState } from "./panels.js";
-import { openSocket } from "./socket.js";
 
 // A lost connection may keep its nickname on the server until the heartbeat finds it dead, which takes up to 45 s.
 const PATIENCE_MS = 50_000;
 const ASK_AGAIN_MS = 2_000;
 
-let online = false;
 let rooms = [];
 let people = [];
 /** The room one is in, as far as this page knows: { nick, room }. It outlives a lost connection. */
@@ -18,31 +17,48 @@ let seated = false;
 /** The join under way: { nick, room, automatic, since }. */
 let asked;
 let askAgain;
+/** What was said `here` without a seat: { text, remove }. The server has no place for it before the seat is back. */
+const waiting = [];
 let unread = 0;
 
-const address = new URL("chat", window.location.href);
-address.protocol = address.protocol.replace("http", "ws");
-address.search = address.hash = "";
-
-// The first state is told while the socket is being made, so everything it needs stands above.
-const socket = openSocket(address, { onState, onMessage: (message) => receive[message.type]?.(message) });
-
-function onState(state) {
-  showState(state);
-  online = state.name === "online";
-  if (online) {
+const client = connect("chat", {
+  onOpen() {
     const wanted = asked ?? here;
     if (wanted) ask(wanted.nick, wanted.room, true);
-    return;
-  }
-  if (seated) addNotice("The connection is lost");
-  seated = false;
+  },
+  onMessage(json) {
+    const message = JSON.parse(json);
+    receive[message.type]?.(message);
+  },
+  onClose() {
+    if (seated) addNotice("The connection is lost");
+    seated = false;
+  },
+  reconnect: { maxMs: 5_000 },
+  // All that is sent belongs to a seat, and each connection begins with asking for one.
+  offline: { maxMessages: 0 },
+});
+client.subscribe(showState);
+showState(client.status);
+
+function send(message) {
+  return client.send(JSON.stringify(message));
 }
 
 function ask(nick, room, automatic) {
   clearTimeout(askAgain);
   asked = { nick, room, automatic, since: (automatic && asked?.since) || Date.now() };
-  if (online) socket.send({ type: "join", nick, room });
+  send({ type: "join", nick, room });
+}
+
+function say(text) {
+  if (!seated || !send({ type: "say", text })) waiting.push({ text, remove: addWaiting(text) });
+}
+
+/** What waits was meant for another room: its author has it again. */
+function takeBack() {
+  text.value = [...waiting.splice(0).map((entry) => entry.text), text.value].filter(Boolean).join("\n");
+  onText();
 }
 
 const receive = {
@@ -58,13 +74,20 @@ const receive = {
     people = members;
     remember({ nick, room, joined: true });
     window.history.replaceState(null, "", `?room=${encodeURIComponent(room)}`);
-    if (!isBack) clearLog();
-    $("say-error").textContent = "";
     showChat(room);
+    if (!isBack) {
+      clearLog();
+      takeBack();
+    }
+    $("say-error").textContent = "";
     showRooms(rooms, room, pick);
     showPeople(people, nick);
     showTitle();
     addNotice(isBack ? "You are back" : greeting(room, members.length - 1));
+    for (const { text, remove } of waiting.splice(0)) {
+      remove();
+      say(text);
+    }
     if (!isBack) $("text").focus();
   },
   joined({ nick, at }) {
@@ -127,7 +150,8 @@ function pick(room) {
 
 $("join").addEventListener("submit", (event) => {
   event.preventDefault();
-  $("join-error").textContent = online ? "" : "There is no connection yet. You will join as soon as there is one.";
+  $("join-error").textContent =
+    client.state === "open" ? "" : "There is no connection yet. You will join as soon as there is one.";
   ask($("nick").value, withoutHash($("room").value), false);
 });
 
@@ -139,7 +163,7 @@ $("other-room").addEventListener("submit", (event) => {
 });
 
 $("leave").addEventListener("click", () => {
-  socket.send({ type: "leave" });
+  send({ type: "leave" });
   clearTimeout(askAgain);
   asked = undefined;
   remember({ ...here, joined: false });
@@ -155,10 +179,7 @@ const text = $("text");
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   if (text.value.trim() === "") return;
-  if (!seated || !socket.send({ type: "say", text: text.value.trim() })) {
-    $("say-error").textContent = "Not sent: you are not back in the room yet. Your text stays here.";
-    return;
-  }
+  say(text.value.trim());
   text.value = "";
   onText();
 });

@@ -25,6 +25,16 @@ export function addMessage({ nick, text, at, own }) {
   append(paint(entry, nick), own);
 }
 
+/** What one has said and nobody has got yet; the function that is returned takes it away again. */
+export function addWaiting(text) {
+  last = undefined;
+  const head = element("header", {}, element("span", { class: "quiet" }, "Waits to be sent"));
+  const entry = element("article", { class: "message own waiting", "data-testid": "waiting" }, head);
+  entry.append(element("p", { class: "bubble" }, text));
+  append(entry, true);
+  return () => entry.remove();
+}
+
 export function addNotice(text, at = Date.now()) {
   last = undefined;
   append(element("p", { class: "notice", "data-testid": "notice" }, element("span", {}, text), " ", stamp(at)), false);

@@ -53,26 +53,29 @@ let countdown;
 let wasOnline = false;
 
 /** The pill counts down for the eye; a screen reader is told only of a loss and of the return. */
-export function showState({ name, retryAt }) {
+export function showState({ state, retryAt }) {
   clearInterval(countdown);
   const pills = document.querySelectorAll(".state");
   const write = (text) => {
     for (const pill of pills) {
-      pill.dataset.state = name;
+      pill.dataset.state = state;
       pill.textContent = text;
     }
   };
-  if (name === "online") {
+  if (state === "open") {
     if (wasOnline) $("announce").textContent = "Online again.";
     wasOnline = true;
     write("Online");
-  } else if (name === "connecting") {
+  } else if (state === "connecting") {
     write(wasOnline ? "Reconnecting…" : "Connecting…");
-  } else {
+  } else if (state === "waiting") {
     $("announce").textContent = "The connection is lost. Trying again.";
-    const tick = () => write(`Reconnecting in ${Math.max(1, Math.ceil((retryAt - performance.now()) / 1000))} s`);
+    const tick = () => write(`Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s`);
     countdown = setInterval(tick, 250);
     tick();
+  } else {
+    $("announce").textContent = "The connection has ended.";
+    write("Ended. Reload this page to come back");
   }
 }
 

@@ -1,27 +1,33 @@
 // The page of the Express example: logs in by a request, then chats over the socket, which knows the name from the cookie.
-import { $, addLine, createSocket } from "./page.js";
+import { connect } from "/sendall/client.js";
+import { $, addLine, follow } from "./page.js";
 
-const socket = createSocket({
-  onOpen: () => {
-    $("send").disabled = false;
-  },
-  onMessage: (text) => addLine($("log"), text),
-  onClose: () => {
-    $("send").disabled = true;
+let client;
+
+function open() {
+  client = connect("chat", {
+    onMessage: (text) => addLine($("log"), text),
     // A browser does not tell why a socket was refused, so the page asks whether the server still knows the cookie.
-    enter();
-  },
-});
+    onClose: ({ willRetry }) => willRetry && enter(),
+  });
+  follow(client, ({ state }) => {
+    $("send").disabled = state !== "open";
+  });
+}
 
 /** Connects with a cookie that the server knows; without, shows the login. */
 async function enter() {
   const me = await fetch("me").catch(() => undefined);
-  // The server is away: the socket tries again by itself.
+  // The server is away: the client tries again by itself.
   if (me === undefined) return;
   $("login").hidden = me.ok;
   $("chat").hidden = !me.ok;
-  if (!me.ok) socket.close();
-  else if (!socket.isWanted) socket.open("chat");
+  if (me.ok) {
+    if (client === undefined) open();
+  } else {
+    client?.close();
+    client = undefined;
+  }
 }
 
 $("login").addEventListener("submit", async (event) => {
@@ -38,7 +44,7 @@ $("login").addEventListener("submit", async (event) => {
 
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (socket.send($("text").value)) $("text").value = "";
+  if (client.send($("text").value)) $("text").value = "";
 });
 
 enter();

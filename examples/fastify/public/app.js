@@ -1,8 +1,8 @@
 // The page of the Fastify example: hears the news over the socket at /news, and tells news by POST /say.
-import { $, addLine, createSocket } from "./page.js";
+import { connect } from "/sendall/client.js";
+import { $, addLine, follow } from "./page.js";
 
-const socket = createSocket({ onMessage: (text) => addLine($("log"), text) });
-socket.open("news");
+follow(connect("news", { onMessage: (text) => addLine($("log"), text) }));
 
 $("say").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -1,38 +1,37 @@
-// The page of the loop: opens and closes a socket by hand, and shows what went through it.
-import { $, addLine, createSocket } from "./page.js";
+// The page of the loop: opens and closes a client by hand, and shows what went through it.
+import { connect } from "/sendall/client.js";
+import { $, addLine, follow } from "./page.js";
 
 const log = $("log");
 
-const socket = createSocket({
-  onOpen() {
-    addLine(log, "The connection is open", "note");
-    $("send").disabled = false;
-    $("text").focus();
-  },
-  onMessage: (text) => addLine(log, text),
-  onClose({ code, reason, wasOpen }) {
-    if (wasOpen) addLine(log, `The connection is closed: ${code} ${reason}`, "note");
-    $("send").disabled = true;
-  },
-});
-
-/** What the user wants; after a loss the socket dials again by itself. */
-function want(isWanted) {
-  $("connect").disabled = isWanted;
-  $("disconnect").disabled = !isWanted;
-}
+let client;
+let isOpen = false;
 
 $("connect").addEventListener("click", () => {
-  want(true);
-  socket.open();
+  client = connect("./", {
+    onOpen() {
+      isOpen = true;
+      addLine(log, "The connection is open", "note");
+      $("text").focus();
+    },
+    onMessage: (text) => addLine(log, text),
+    // Called for an attempt that fails, too.
+    onClose({ code, reason }) {
+      if (isOpen) addLine(log, `The connection is closed: ${code} ${reason}`, "note");
+      isOpen = false;
+    },
+  });
+  // After a loss a client connects again by itself, until it is closed.
+  follow(client, ({ state }) => {
+    $("connect").disabled = state !== "closed";
+    $("disconnect").disabled = state === "closing" || state === "closed";
+    $("send").disabled = state !== "open";
+  });
 });
 
-$("disconnect").addEventListener("click", () => {
-  want(false);
-  socket.close();
-});
+$("disconnect").addEventListener("click", () => client.close());
 
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (socket.send($("text").value)) addLine(log, $("text").value, "own");
+  if (client.send($("text").value)) addLine(log, $("text").value, "own");
 });

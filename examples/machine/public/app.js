@@ -1,20 +1,15 @@
 // The page of the lobby: shows the machine's state as the server tells it, and taps.
-import { $, createSocket, element } from "./page.js";
+import { connect } from "/sendall/client.js";
+import { $, element, follow } from "./page.js";
 
+let client;
 let self;
-let isIn = false;
 
-const socket = createSocket({
-  onMessage(json) {
-    const message = JSON.parse(json);
-    if (message.type === "you") self = message.id;
-    if (message.type === "lobby") show(message);
-  },
-  onClose: () => {
-    $("tap").disabled = true;
-    if (isIn) $("phase").textContent = "";
-  },
-});
+function receive(json) {
+  const message = JSON.parse(json);
+  if (message.type === "you") self = message.id;
+  if (message.type === "lobby") show(message);
+}
 
 function show({ phase, left, needed, people }) {
   const me = people.find(({ id }) => id === self);
@@ -40,22 +35,26 @@ function describe({ id, name, place }) {
   return `${place === null ? "" : `${place}. `}${name}${id === self ? " (you)" : ""}`;
 }
 
-$("tap").addEventListener("click", () => socket.send("tap"));
+$("tap").addEventListener("click", () => client.send("tap"));
 
 $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
   setIn(true);
-  socket.open(`?${new URLSearchParams({ name: $("name").value })}`);
+  client = connect(`?${new URLSearchParams({ name: $("name").value })}`, { onMessage: receive });
+  follow(client, ({ state }) => {
+    if (state === "open") return;
+    $("tap").disabled = true;
+    $("phase").textContent = "";
+  });
 });
 
 $("leave").addEventListener("click", () => {
   setIn(false);
-  socket.close();
+  client.close();
   $("name").focus();
 });
 
-function setIn(value) {
-  isIn = value;
+function setIn(isIn) {
   $("enter").hidden = isIn;
   $("lobby").hidden = !isIn;
 }

@@ -1,7 +1,5 @@
-// What the pages of the examples share: a few DOM moves, and one socket whose state the page shows in #state.
+// What the pages of the examples share: a few DOM moves, and the connection's state in #state.
 
-const FIRST_DELAY_MS = 250;
-const MAX_DELAY_MS = 5_000;
 const MAX_LINES = 200;
 
 export const $ = (id) => document.getElementById(id);
@@ -29,76 +27,29 @@ export function socketAddress(path = "") {
   return address.href;
 }
 
+/** How a page shows the states of a client. */
+const STATES = {
+  connecting: ["connecting", "Connecting…"],
+  open: ["online", "Connected"],
+  waiting: ["connecting", "Connection lost. Trying again…"],
+  closing: ["offline", "Closing…"],
+  closed: ["offline", "Not connected"],
+};
+
+let unfollow = () => {};
+
 /**
- * A socket to the server of this page. `open(path)` connects; a lost connection is dialled again until `close()`.
- * `send` returns whether the socket was open: nothing is kept for later.
+ * Shows from now on how a client of `sendall/client` is, in place of the client before; `listener` is called with the status at
+ * once and at every change.
  */
-export function createSocket({ onOpen = () => {}, onMessage = () => {}, onClose = () => {} }) {
-  let socket;
-  let timer;
-  let address;
-  let failures = 0;
-  let isWanted = false;
-
-  function open(path) {
-    address = socketAddress(path);
-    isWanted = true;
-    dial();
-  }
-
-  function dial() {
-    clearTimeout(timer);
-    showState("connecting", "Connecting…");
-    const dialled = new WebSocket(address);
-    dialled.binaryType = "arraybuffer";
-    let wasOpen = false;
-    socket = dialled;
-    // A socket that was given up for the next has nothing to say any more.
-    const unlessGivenUp = (listener) => (event) => dialled === socket && listener(event);
-    dialled.onopen = unlessGivenUp(() => {
-      failures = 0;
-      wasOpen = true;
-      showState("online", "Connected");
-      onOpen();
-    });
-    dialled.onmessage = unlessGivenUp(({ data }) => onMessage(data));
-    dialled.onclose = unlessGivenUp(({ code, reason }) => {
-      if (isWanted) wait();
-      else showState("offline", "Not connected");
-      onClose({ code, reason, wasOpen });
-    });
-  }
-
-  /** With jitter, so that not all pages meet a server that comes back in the same instant. */
-  function wait() {
-    showState("connecting", "Connection lost. Trying again…");
-    timer = setTimeout(dial, Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures++) * (0.5 + Math.random() / 2));
-  }
-
-  function close() {
-    isWanted = false;
-    clearTimeout(timer);
-    if (socket === undefined || socket.readyState === WebSocket.CLOSED) showState("offline", "Not connected");
-    else socket.close();
-  }
-
-  function send(text) {
-    if (socket?.readyState !== WebSocket.OPEN) return false;
-    socket.send(text);
-    return true;
-  }
-
-  return {
-    open,
-    close,
-    send,
-    get isWanted() {
-      return isWanted;
-    },
-    get isOpen() {
-      return socket?.readyState === WebSocket.OPEN;
-    },
+export function follow(client, listener = () => {}) {
+  const show = (status) => {
+    showState(...STATES[status.state]);
+    listener(status);
   };
+  unfollow();
+  unfollow = client.subscribe(show);
+  show(client.status);
 }
 
 /** Shows how the connection is: "offline", "connecting" or "online", and in words. */

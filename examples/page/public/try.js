@@ -1,29 +1,41 @@
-// The page of the examples that have no page of their own: one socket at the page's address, with the page's query.
-import { $, addLine, createSocket, socketAddress } from "./page.js";
+// The page of the examples that have no page of their own: one client at the page's address, with the page's query.
+import { connect } from "/sendall/client.js";
+import { $, addLine, follow, socketAddress } from "./page.js";
 
 const { protocol, search } = window.location;
 const log = $("log");
 
-const socket = createSocket({
-  onOpen() {
-    addLine(log, "The connection is open", "note");
-    $("send").disabled = false;
-  },
-  onMessage: (data) => addLine(log, typeof data === "string" ? data : describeBytes(data)),
-  onClose({ code, reason, wasOpen }) {
-    if (wasOpen) addLine(log, `The connection is closed: ${code} ${reason}`, "note");
-    $("send").disabled = true;
-  },
-});
+let client;
+let isOpen = false;
 
-function describeBytes(buffer) {
-  const bytes = new Uint8Array(buffer);
+function open() {
+  client = connect(search, {
+    onOpen() {
+      isOpen = true;
+      addLine(log, "The connection is open", "note");
+    },
+    onMessage: (data) => addLine(log, typeof data === "string" ? data : describeBytes(data)),
+    // Called for an attempt that fails, too.
+    onClose({ code, reason }) {
+      if (isOpen) addLine(log, `The connection is closed: ${code} ${reason}`, "note");
+      isOpen = false;
+    },
+  });
+  follow(client, ({ state }) => {
+    // After some close codes, 1000 for one, a client stays away until its user wants otherwise.
+    $("send").textContent = state === "closed" ? "Connect" : "Send";
+    $("send").disabled = state !== "open" && state !== "closed";
+  });
+}
+
+function describeBytes(bytes) {
   return `${bytes.length} bytes: ${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
 }
 
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (socket.send($("text").value)) addLine(log, $("text").value, "own");
+  if (client.state === "closed") open();
+  else if (client.send($("text").value)) addLine(log, $("text").value, "own");
   $("text").select();
 });
 
@@ -33,4 +45,4 @@ const trust = protocol === "https:" ? "--insecure " : "";
 const address = search === "" ? socketAddress() : `"${socketAddress(search)}"`;
 $("command").textContent = `npx sendall connect ${trust}${address}`;
 
-socket.open(search);
+open();

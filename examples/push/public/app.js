@@ -1,5 +1,6 @@
 // The page of the push example: it sends nothing over its socket, and shows what comes.
-import { $, addLine, createSocket, element } from "./page.js";
+import { connect } from "/sendall/client.js";
+import { $, addLine, element, follow } from "./page.js";
 
 const prices = new Map();
 
@@ -18,7 +19,7 @@ const receive = {
   },
 };
 
-const socket = createSocket({
+const client = connect("./", {
   // All that is known comes again with each new connection.
   onOpen: () => $("log").replaceChildren(),
   onMessage(json) {
@@ -26,7 +27,7 @@ const socket = createSocket({
     receive[message.type]?.(message);
   },
 });
-socket.open();
+follow(client);
 
 $("push").addEventListener("submit", async (event) => {
   event.preventDefault();

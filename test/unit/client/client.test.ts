@@ -142,8 +142,7 @@ describe("connecting", () => {
     expect(stage.take()).toEqual([]);
     await expect(client.opened).rejects.toMatchObject({
       code: "CONNECTION_FAILED",
-      message:
-        "cannot connect to ws://server/: bad address; a server other than Sendall needs the option session: false",
+      message: "cannot connect to ws://server/: bad address; a server other than Sendall needs session: false",
     });
     expect(stage.take()).toEqual([
       ["error", "CONNECTION_FAILED"],

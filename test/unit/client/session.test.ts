@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { type ClientClosing, type ClientStatus, connect, SendallError } from "../../../src/client.js";
 import { ClientStage, HandSocket, settle, welcomeOf } from "./stage.js";
 
-const ADVICE = "; a server other than Sendall needs the option session: false";
+const ADVICE = "; a server other than Sendall needs session: false";
 const OFF = { resumed: false, why: "off", replayed: 0, lost: 0, uncertain: [] };
 const PLAIN = { ...OFF, why: "plain" };
 
@@ -96,7 +96,7 @@ describe("the handshake of a session", () => {
     await settle();
     expect(client.state).toBe("closed");
     expect(stage.socket.closes[0]).toEqual([1002]);
-    expect(errors).toEqual([`cannot connect to ws://server/: the first frame is no welcome of a session${ADVICE}`]);
+    expect(errors).toEqual([`cannot connect to ws://server/: the first frame is no welcome${ADVICE}`]);
     expect(stage.take()).toEqual([["close", 1002, false]]);
     await expect(client.opened).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
     stage.socket.message(welcomeOf(0));
