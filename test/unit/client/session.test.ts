@@ -122,13 +122,10 @@ describe("the frames of a session", () => {
     stage.socket.accept();
     stage.take();
     client.send("~x");
-    stage.socket.message("~h");
-    stage.socket.message("~~x");
+    const frames = ["~h", "~~x", "~a", "~{"];
+    for (const frame of frames) stage.socket.message(frame);
     expect(stage.socket.sent).toEqual(["~x"]);
-    expect(stage.take()).toEqual([
-      ["message", "~h"],
-      ["message", "~~x"],
-    ]);
+    expect(stage.take()).toEqual(frames.map((frame) => ["message", frame]));
   });
 
   test.each(["~h", "~a0", "~a17", `~a${Number.MAX_SAFE_INTEGER}`, "~", "~x", "~z1", "~hello", "~[1]"])(
