@@ -154,7 +154,10 @@ export function createSocket(
       if (isSession(protocol())) listener.onUpgraded();
       else open();
     });
-    on("message", ({ data }) => onFrame(data));
+    // As in browsers, what arrives while the socket is closing is ignored: among others a late welcome.
+    on("message", ({ data }) => {
+      if (listener.state() !== "closing") onFrame(data);
+    });
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
       const problem = socket.problemOf?.(error) || message || Object(error).message || "no cause is known";

@@ -353,14 +353,22 @@ describe("100 restarts of the server under a steady stream", () => {
     onTestFinished(() => void process.off("unhandledRejection", onUnhandled));
 
     const received: string[] = [];
+    let opens = 0;
+    /** The first message of each connection. */
+    const firsts = new Map<string, string>();
     const start = (port: number): Promise<Server> =>
       serve({
         port,
         logger: false,
         handler(event, bus) {
           if (event.type !== "message") return;
-          received.push(event.text);
-          bus.unicast(event.text, event.connection);
+          const { connection, text } = event;
+          // Ids begin anew with each server.
+          const id = `${opens} ${connection.id}`;
+          if (!firsts.has(id)) firsts.set(id, text);
+          if (text === "join") return;
+          received.push(text);
+          bus.unicast(text, connection);
         },
       });
     let server = await start(0);
@@ -368,11 +376,13 @@ describe("100 restarts of the server under a steady stream", () => {
     const { port } = server;
 
     const echoed: string[] = [];
-    let opens = 0;
     const client = open(server.url, {
       WebSocket: Socket,
       offline: { maxMessages: MAX_MESSAGES },
-      onOpen: () => opens++,
+      onOpen: () => {
+        opens++;
+        client.send("join");
+      },
       onMessage: (data) => echoed.push(String(data)),
     });
 
@@ -420,6 +430,7 @@ describe("100 restarts of the server under a steady stream", () => {
     await until(() => client.state === "closed");
 
     expect(opens).toBe(RESTARTS + 1);
+    expect([...firsts.values()]).toEqual(Array.from({ length: RESTARTS + 1 }, () => "join"));
     // Nothing twice and everything in the order of the calls, at the server and back.
     for (const list of [received.slice(0, -1), echoed.slice(0, -1)].map((texts) => texts.map(Number)))
       expect(list.every((value, i) => i === 0 || value > (list[i - 1] ?? 0))).toBe(true);

@@ -1,4 +1,4 @@
-/** The example tests of `examples/testing/`, each run as its first lines say, by its own test runner. */
+/** Test runners of others: the example tests of `examples/testing/`, as their first lines say, and clients under fake timers. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
@@ -40,6 +40,29 @@ test.each([
   ],
   ["node:test", ["--test", "--test-reporter=tap", "examples/testing/node.test.js"], /# pass 5\n# fail 0/],
 ])("the example for %s passes", async (_name, args, passed) => {
+  const { code, output } = await run(args);
+  expect(output).toMatch(passed);
+  expect(code).toBe(0);
+});
+
+const FAKE_TIMERS = "test/e2e/programs/fake-timers";
+
+test.each([
+  ["vitest", [programOf("vitest", "vitest.mjs"), "run", "--root", FAKE_TIMERS], /Tests .*1 passed/],
+  [
+    "jest",
+    [
+      "--experimental-vm-modules",
+      programOf("jest", "bin/jest.js"),
+      "--rootDir",
+      FAKE_TIMERS,
+      "--testMatch",
+      "**/jest.js",
+    ],
+    /Tests: +2 passed, 2 total/,
+  ],
+  ["node:test", ["--test", "--test-reporter=tap", `${FAKE_TIMERS}/node.js`], /# pass 1\n# fail 0/],
+])("a client that is closed while it waits ends under the fake timers of %s", async (_name, args, passed) => {
   const { code, output } = await run(args);
   expect(output).toMatch(passed);
   expect(code).toBe(0);

@@ -122,13 +122,10 @@ describe("the frames of a session", () => {
     stage.socket.accept();
     stage.take();
     client.send("~x");
-    stage.socket.message("~h");
-    stage.socket.message("~~x");
+    const frames = ["~h", "~~x", "~a", "~{"];
+    for (const frame of frames) stage.socket.message(frame);
     expect(stage.socket.sent).toEqual(["~x"]);
-    expect(stage.take()).toEqual([
-      ["message", "~h"],
-      ["message", "~~x"],
-    ]);
+    expect(stage.take()).toEqual(frames.map((frame) => ["message", frame]));
   });
 
   test.each(["~h", "~a0", "~a17", `~a${Number.MAX_SAFE_INTEGER}`, "~", "~x", "~z1", "~hello", "~[1]"])(
@@ -304,6 +301,23 @@ describe("what callbacks get", () => {
 });
 
 describe("what waits", () => {
+  test("is unsent if onOpen closes the client", async () => {
+    const closings: ClientClosing[] = [];
+    const client = stage.connect({
+      onOpen: () => void client.close(),
+      onClose: (closing) => closings.push(closing),
+    });
+    client.send("a");
+    client.send("b");
+    stage.socket.welcome();
+    await settle();
+    expect([client.state, stage.socket.sent, closings.map(({ unsent }) => unsent)]).toEqual([
+      "closed",
+      [],
+      [["a", "b"]],
+    ]);
+  });
+
   test.each(["session", "plain"])("goes out after what onOpen sends: a join is first of 200 on a %s socket", (kind) => {
     const client = stage.connect({ onOpen: () => void client.send("join") });
     const texts = Array.from({ length: 200 }, (_, i) => `${i}`);
@@ -638,6 +652,18 @@ describe("the advice for servers other than Sendall", () => {
       isOpened ? "the connection to ws://server/ broke: no route" : "cannot connect to ws://server/: no route",
     ]);
   });
+});
+
+test("a socket that opens while its client closes opens nothing", async () => {
+  const client = stage.connect();
+  client.send("x");
+  stage.socket.isMute = true;
+  client.close();
+  stage.socket.welcome();
+  expect([client.state, stage.socket.sent, stage.take()]).toEqual(["closing", [], []]);
+  await stage.pass(5_000);
+  await settle();
+  expect([client.state, stage.take()]).toEqual(["closed", [["close", 1006, false]]]);
 });
 
 test("a socket of an earlier attempt is nobody's any more", async () => {
