@@ -12,6 +12,7 @@ const INTERNAL =
   onConnectionClosed onFailed onFrame onLeft onOpened onRefused onUnregistered onUpgraded opening owner patience phaseMs report retries
   silenceMs silentMs verb waits write`.split(/\s+/);
 
+/** @type {import("rolldown").InputOptions} */
 const options = {
   input: "src/client.ts",
   // Loaded by Node alone, from the place where tsc has put the file: `./client/node-socket.js`.
@@ -23,7 +24,10 @@ const options = {
   },
 };
 
-/** Errors of the smallest build name an option that is not accepted, and do not tell what would be. */
+/**
+ * Errors of the smallest build name an option that is not accepted, and do not tell what would be.
+ * @type {import("rolldown").Plugin}
+ */
 const fewerWords = {
   name: "fewer-words",
   async load(id) {
@@ -38,6 +42,7 @@ const smallest = await rolldown({ ...options, plugins: [fewerWords] });
 const mangleProps = { include: new RegExp(`^(?:${INTERNAL.join("|")})$`) };
 await smallest.write({
   file: "dist/client.min.js",
-  sourcemap: true,
+  // The file does not name its map.
+  sourcemap: "hidden",
   minify: { compress: true, mangle: true, mangleProps },
 });

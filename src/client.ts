@@ -22,4 +22,4 @@ export type {
   OfflineOptions,
   ReconnectOptions,
 } from "./client/options.js";
-export type { WebSocketClass, WebSocketLike, WebSocketLikeEvent } from "./client/socket.js";
+export type { WebSocketClass, WebSocketLike, WebSocketLikeEvent } from "./client/web-socket.js";

@@ -69,6 +69,7 @@ describe("the README", () => {
       "js",
       "js",
       "js",
+      "js",
       "mermaid",
       "js",
       "html",
@@ -102,41 +103,45 @@ describe("the README", () => {
     expect(String(left)).toMatch(/^[0-9a-f-]{36} left$/);
   });
 
-  test.skipIf(required.skip)("shows a page of that server, which sends and shows, and is back when the server is", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "sendall-readme-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    writeFileSync(join(folder, "index.html"), blocks.find(({ language }) => language === "html")?.code ?? "");
-    const serve = async (port: string): Promise<ChildProcess & { url: string }> => {
-      const beside = `port: ${port}, static: ${JSON.stringify(folder)}, client: "/sendall/client.js"`;
-      const child = run((programs[0] ?? "").replace("port: 9000", beside));
-      return Object.assign(child, { url: await urlOf(child) });
-    };
-    const first = await serve("0");
-    const { port } = new URL(first.url);
-    const browser = await chromium.launch({ executablePath: required.path, args: [...CHROMIUM_FLAGS] });
-    onTestFinished(() => browser.close());
-    const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${port}`);
-    const log = page.locator("#log");
-    await log.filter({ hasText: "welcome" }).waitFor();
-    const alice = new WebSocket(first.url);
-    await once(alice, "message");
-    const heard = once(alice, "message");
-    await page.locator("#line").fill("hello");
-    await page.locator("#line").press("Enter");
-    expect(String((await heard)[0])).toBe("hello");
-    alice.send("<b>hi</b>");
-    await log.filter({ hasText: "<b>hi</b>" }).waitFor();
+  test.skipIf(required.skip)(
+    "shows a page of that server, which sends and shows, and is back when the server is",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "sendall-readme-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      writeFileSync(join(folder, "index.html"), blocks.find(({ language }) => language === "html")?.code ?? "");
+      const serve = async (port: string): Promise<ChildProcess & { url: string }> => {
+        const beside = `port: ${port}, static: ${JSON.stringify(folder)}, client: "/sendall/client.js"`;
+        const child = run((programs[0] ?? "").replace("port: 9000", beside));
+        return Object.assign(child, { url: await urlOf(child) });
+      };
+      const first = await serve("0");
+      const { port } = new URL(first.url);
+      const browser = await chromium.launch({ executablePath: required.path, args: [...CHROMIUM_FLAGS] });
+      onTestFinished(() => browser.close());
+      const page = await browser.newPage();
+      await page.goto(`http://127.0.0.1:${port}`);
+      const log = page.locator("#log");
+      await log.filter({ hasText: "welcome" }).waitFor();
+      const alice = new WebSocket(first.url);
+      await once(alice, "message");
+      const heard = once(alice, "message");
+      await page.locator("#line").fill("hello");
+      await page.locator("#line").press("Enter");
+      expect(String((await heard)[0])).toBe("hello");
+      alice.send("<b>hi</b>");
+      await log.filter({ hasText: "<b>hi</b>" }).waitFor();
 
-    const gone = once(alice, "close");
-    first.kill();
-    await gone;
-    await page.locator("#line").fill("meanwhile");
-    await page.locator("#line").press("Enter");
-    expect(await page.locator("#line").inputValue()).toBe("");
-    await serve(port);
-    await log.filter({ hasText: /welcome\n.*\nwelcome\n$/ }).waitFor();
-  }, 60_000);
+      const gone = once(alice, "close");
+      first.kill();
+      await gone;
+      await page.locator("#line").fill("meanwhile");
+      await page.locator("#line").press("Enter");
+      expect(await page.locator("#line").inputValue()).toBe("");
+      await serve(port);
+      await log.filter({ hasText: /welcome\n.*\nwelcome\n$/ }).waitFor();
+    },
+    60_000,
+  );
 
   test("shows a server with each shape of handler, which answers as its comments say", async () => {
     const url = await urlOf(run(programs[1]?.replace("await server.close();", "console.log(server.url);") ?? ""));

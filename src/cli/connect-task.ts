@@ -25,6 +25,7 @@ Options:
   --json                 send only lines that are JSON; indent the JSON that arrives
   --binary               send each line as a binary message, its bytes in UTF-8
   --protocol <name>      offer this subprotocol (may be repeated, in order of preference)
+  --session              speak with a session of Sendall, as pages do; without it, as any WebSocket client
   --header <name:value>  send this header with the handshake (may be repeated)
   --insecure             accept any certificate, such as a self-signed one
   --ca <file>            accept certificates of the authorities in this PEM file alone
@@ -45,6 +46,7 @@ const FLAGS = {
   json: { type: "boolean", default: false },
   binary: { type: "boolean", default: false },
   protocol: { type: "string", multiple: true, default: [] as string[] },
+  session: { type: "boolean", default: false },
   header: { type: "string", multiple: true, default: [] as string[] },
   insecure: { type: "boolean", default: false },
   ca: { type: "string" },
@@ -58,6 +60,8 @@ export interface ConnectTask {
   /** With a scheme. */
   readonly url: string;
   readonly protocols: readonly string[];
+  /** Whether to offer a session. */
+  readonly isSession: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly trust: DialTrust;
   readonly isJson: boolean;
@@ -80,6 +84,7 @@ export function readTask(args: readonly string[]): ConnectTask | undefined {
   return {
     url: readAddress(address, trust),
     protocols: values.protocol,
+    isSession: values.session,
     headers,
     trust,
     isJson: values.json,

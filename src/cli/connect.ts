@@ -54,7 +54,7 @@ class ConnectSession {
 
   constructor(task: ConnectTask) {
     this.#task = task;
-    const { url, protocols } = task;
+    const { url, protocols, isSession } = task;
     this.#dialer = new Dialer(task, (roundTripMs) => this.#onPong(roundTripMs));
     let onClose: (closing: ClientClosing) => void = () => {};
     this.#closing = new Promise((resolve) => {
@@ -62,6 +62,7 @@ class ConnectSession {
     });
     this.#client = connect(url, {
       protocols,
+      session: isSession,
       WebSocket: this.#dialer.socketClass,
       reconnect: false,
       onMessage: (data) => this.#onMessage(data),
@@ -88,10 +89,10 @@ class ConnectSession {
       this.#screen.failure(`${messageOf(error)}${certificateHint(this.#cause)}`);
       return EXIT.notConnected;
     }
-    const { protocol } = this.#client;
+    const names = [this.#client.protocol, this.#task.isSession ? "session" : ""].filter((name) => name !== "");
     // Before the status line, so that a user who reads "Connected" can type at once. Until now Ctrl-C was a signal from the terminal.
     const isPrompting = this.#screen.startPrompt();
-    this.#screen.status(`Connected to ${this.#task.url}${protocol === "" ? "" : ` (${protocol})`}`);
+    this.#screen.status(`Connected to ${this.#task.url}${names.length === 0 ? "" : ` (${names.join(", ")})`}`);
     if (!isPrompting) this.#sendPipe().catch((error) => exitWithError(new Error(`cannot read: ${messageOf(error)}`)));
     const closing = await this.#closing;
     this.#quietTimer?.cancel();

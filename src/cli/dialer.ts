@@ -3,7 +3,7 @@
  * `sendall/client` does not have because pages cannot send any. The command makes a dialer for each run; the client dials once.
  */
 import { DialedSocket, type DialTrust } from "../client/node-socket.js";
-import type { WebSocketClass } from "../client/socket.js";
+import type { WebSocketClass } from "../client/web-socket.js";
 import { readProperty } from "../runtime/thrown.js";
 
 export interface DialSettings {

@@ -5,8 +5,8 @@
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ClientData } from "./options.js";
-import type { WebSocketClass } from "./socket.js";
 import { refuse } from "./texts.js";
+import type { WebSocketClass } from "./web-socket.js";
 
 /** The source of a client's timers, random numbers and time. */
 export interface ClientClock {

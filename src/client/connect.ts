@@ -7,8 +7,9 @@ import { failureOf } from "./callbacks.js";
 import { type Client, createClient } from "./client.js";
 import type { ClientAddress, ConnectOptions } from "./options.js";
 import { checkHeaders, isFunction, readConnectOptions } from "./settings.js";
-import type { Dialing, WebSocketClass } from "./socket.js";
+import type { Dialing } from "./socket.js";
 import { refuse } from "./texts.js";
+import type { WebSocketClass } from "./web-socket.js";
 import { offersOf } from "./wire.js";
 
 /** What tells the runtimes apart. Values count, not presence: a program may set a missing global to `undefined`. */

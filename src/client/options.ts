@@ -3,7 +3,7 @@
  * even types: the compiler of a page may not know Node.
  */
 import type { ClientState } from "./machine.js";
-import type { WebSocketClass } from "./socket.js";
+import type { WebSocketClass } from "./web-socket.js";
 
 /** A message to send: a string goes out as a text frame, bytes as a binary frame (RFC 6455 section 5.6). */
 export type ClientData = string | Uint8Array | ArrayBuffer;

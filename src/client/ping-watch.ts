@@ -3,8 +3,8 @@
  * `node-socket.ts` starts a watch for each connection, since only Node's sockets tell of pings; the watch ends with the connection. On a
  * session the client itself listens, with the limit that the server announces.
  */
+import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
-import type { WebSocket } from "ws";
 import { isSession } from "./wire.js";
 
 /** How long a server may be silent in addition to twice the interval of its pings: the time for the answer to the client's own ping. */
@@ -14,8 +14,15 @@ const MIN_ASK_MS = 1_000;
 /** A timer that rings later says that the process was held up, and unread bytes may be waiting. */
 const HELD_UP_MS = 1_000;
 
+/** The part of a socket of `ws` that a watch uses. */
+interface PingedSocket extends EventEmitter {
+  readonly protocol: string;
+  ping(): void;
+  terminate(): void;
+}
+
 /** @param socket the connection below `ws` */
-export function watchPings(ws: WebSocket, socket: Socket): void {
+export function watchPings(ws: PingedSocket, socket: Socket): void {
   let pingedAt: number | undefined;
   let heardAt = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -45,12 +52,15 @@ export function watchPings(ws: WebSocket, socket: Socket): void {
     wait(answerMs, check);
   };
 
-  socket.on("data", () => {
-    heardAt = performance.now();
-  });
   ws.on("ping", () => {
     const now = performance.now();
-    if (pingedAt !== undefined && !isSession(ws.protocol)) {
+    heardAt = now;
+    // Not before the first ping: `ws` puts bytes that came with the handshake back for its own listener, and another would take them.
+    if (pingedAt === undefined)
+      socket.on("data", () => {
+        heardAt = performance.now();
+      });
+    else if (!isSession(ws.protocol)) {
       const limitMs = 2 * (now - pingedAt) + ANSWER_MS;
       const askMs = Math.max(limitMs - ANSWER_MS, MIN_ASK_MS);
       listen(askMs, limitMs - askMs);

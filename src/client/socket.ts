@@ -9,32 +9,8 @@ import { attempt, messageOf } from "./attempt.js";
 import type { ClientState } from "./machine.js";
 import type { ClientData } from "./options.js";
 import { soon } from "./soon.js";
+import type { WebSocketLike, WebSocketLikeEvent } from "./web-socket.js";
 import { escapeText, HEARTBEAT, isMalformed, isSession, readText, readWelcome, type Welcome } from "./wire.js";
-
-/** An event of a socket; each type of event has some of the properties. */
-export interface WebSocketLikeEvent {
-  readonly type: string;
-  readonly data?: unknown;
-  readonly code?: number;
-  readonly reason?: string;
-  readonly wasClean?: boolean;
-  readonly message?: string;
-  readonly error?: unknown;
-}
-
-/** The part of the WHATWG's `WebSocket` that a client needs. */
-export interface WebSocketLike {
-  binaryType: string;
-  readonly readyState: number;
-  readonly bufferedAmount: number;
-  readonly protocol: string;
-  send(data: string | ArrayBuffer | Uint8Array): void;
-  close(code?: number, reason?: string): void;
-  addEventListener(type: "open" | "message" | "error" | "close", listener: (event: WebSocketLikeEvent) => void): void;
-}
-
-/** A class of {@link WebSocketLike} sockets. */
-export type WebSocketClass = new (url: string, protocols?: string[]) => WebSocketLike;
 
 /** Members that some classes have in addition to a browser's `WebSocket`: the classes of Node, and of the test runtime. */
 interface SocketExtensions {
@@ -181,7 +157,7 @@ export function createSocket(
     on("message", ({ data }) => onFrame(data));
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
-      const problem = socket.problemOf?.(error) || message || "no cause is known";
+      const problem = socket.problemOf?.(error) || message || Object(error).message || "no cause is known";
       // While closing, report only a broken frame: the client wanted the connection to end.
       if (listener.state() !== "closing" || socket.isFault?.(error))
         listener.onFailed(socket.refused ?? failure(problem, error));

@@ -93,8 +93,7 @@ describe.each(["client.js", "client.min.js"])("%s", (name) => {
   });
 
   test("has a source map which leads to the TypeScript of the client", () => {
-    const [, map = ""] = /\n\/\/# sourceMappingURL=(\S+)\s*$/.exec(readFileSync(DIST + name, "utf8")) ?? [];
-    const { sources }: { readonly sources: readonly string[] } = JSON.parse(readFileSync(DIST + map, "utf8"));
+    const { sources }: { readonly sources: readonly string[] } = JSON.parse(readFileSync(`${DIST}${name}.map`, "utf8"));
     expect(sources).toContain("../src/client/connect.ts");
   });
 

@@ -23,7 +23,7 @@ import { requires } from "./requires.js";
 const ROOT = new URL("../../", import.meta.url);
 const PATH = "/sendall/client.js";
 /** The module as shipped, but for the address of a source map which is not served. */
-const MODULE = readFileSync(new URL("dist/client.min.js", ROOT), "utf8").replace(/\/\/# source.*/, "");
+const MODULE = readFileSync(new URL("dist/client.js", ROOT), "utf8").replace(/\/\/# source.*/, "");
 
 afterEach(stopPrograms);
 
@@ -226,13 +226,13 @@ describe("the client of serve", () => {
 test("the option client is refused where the package is without the file", async () => {
   const folder = makeFolder();
   cpSync(fileURLToPath(new URL("dist", ROOT)), join(folder, "dist"), { recursive: true });
-  rmSync(join(folder, "dist", "client.min.js"));
+  rmSync(join(folder, "dist", "client.js"));
   symlinkSync(fileURLToPath(new URL("node_modules", ROOT)), join(folder, "node_modules"));
   const { stdout } = await runCode(`import { serve } from ${JSON.stringify(join(folder, "dist", "index.js"))};
     const options = { port: 0, logger: false, handler() {}, client: ${JSON.stringify(PATH)} };
     await serve(options).catch(({ code, message }) => console.log(code, message));`).ended;
   expect(stdout).toEqual([
-    expect.stringMatching(/^BAD_OPTION client: cannot read the client of this package: ENOENT.*client\.min\.js/),
+    expect.stringMatching(/^BAD_OPTION client: cannot read the client of this package: ENOENT.*client\.js/),
   ]);
 });
 

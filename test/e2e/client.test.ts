@@ -45,6 +45,12 @@ function listen(url: string, options: ConnectOptions = {}): { readonly client: C
   return { client, log };
 }
 
+/** What the end of a client says of messages when none waited. */
+const NOTHING = { uncertain: [], unsent: [] };
+
+/** What a client needs for a server other than Sendall. */
+const PLAIN: ConnectOptions = { session: false };
+
 /** A plain `ws` server on a free port. */
 async function servePlain(options: object = {}): Promise<{ readonly server: WebSocketServer; readonly url: string }> {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", ...options });
@@ -112,7 +118,7 @@ describe("a client in Node", () => {
       "text",
       new Uint8Array([0, 255]),
       new Uint8Array([1]),
-      { code: 4001, reason: "bye", wasClean: true, willRetry: false },
+      { ...NOTHING, code: 4001, reason: "bye", wasClean: true, willRetry: false },
     ]);
     expect(closed).toEqual([[4001, "bye", "peer", true]]);
   });
@@ -126,6 +132,7 @@ describe("a client in Node", () => {
       else socket.send("hello");
     });
     const { log } = listen(url, {
+      ...PLAIN,
       headers: { Authorization: "Bearer x", "X-Ann": "1" },
       protocols: ["one", "two"],
       reconnect: { minMs: 1 },
@@ -147,13 +154,13 @@ describe("a client in Node", () => {
       (socket) => socket.close(1008, "leave"),
     ];
     server.on("connection", (socket) => ways.shift()?.(socket));
-    const { client, log } = listen(url, { reconnect: { minMs: 1, maxMs: 1 } });
+    const { client, log } = listen(url, { ...PLAIN, reconnect: { minMs: 1, maxMs: 1 } });
     await until(() => client.state === "closed");
     expect(log.filter((entry) => entry !== "open")).toEqual([
-      { code: 4005, reason: "why", wasClean: true, willRetry: true },
-      { code: 1005, reason: "", wasClean: true, willRetry: true },
-      { code: 1006, reason: "", wasClean: false, willRetry: true },
-      { code: 1008, reason: "leave", wasClean: true, willRetry: false },
+      { ...NOTHING, code: 4005, reason: "why", wasClean: true, willRetry: true },
+      { ...NOTHING, code: 1005, reason: "", wasClean: true, willRetry: true },
+      { ...NOTHING, code: 1006, reason: "", wasClean: false, willRetry: true },
+      { ...NOTHING, code: 1008, reason: "leave", wasClean: true, willRetry: false },
     ]);
   });
 
@@ -166,7 +173,7 @@ describe("a client in Node", () => {
       body: `no: ${STATUS_CODES[status]}`,
       message: `${url} refused the connection: HTTP ${status} no: ${STATUS_CODES[status]}`,
     });
-    expect(log).toEqual([expect.any(Error), { code: 1006, reason: "", wasClean: false, willRetry: false }]);
+    expect(log).toEqual([expect.any(Error), { ...NOTHING, code: 1006, reason: "", wasClean: false, willRetry: false }]);
   });
 
   test("shows as much of a refusal's body as its first KiB, and does not wait for the rest", async () => {
@@ -198,7 +205,7 @@ describe("a client in Node", () => {
     const { url } = await servePlain({
       verifyClient: (_info: unknown, done: (ok: boolean, status: number) => void) => done(refusals++ >= 2, 503),
     });
-    const { client, log } = listen(url, { reconnect: { minMs: 1 } });
+    const { client, log } = listen(url, { ...PLAIN, reconnect: { minMs: 1 } });
     await client.opened;
     await until(() => client.state === "open");
     expect(log.filter((entry) => entry instanceof Error)).toHaveLength(2);
@@ -209,7 +216,7 @@ describe("a client in Node", () => {
     ["a reset", (socket: Socket) => socket.resetAndDestroy(), "ECONNRESET"],
   ] as const)("is told what has broken an open connection: %s", async (_case, act, code) => {
     const url = await serveRaw((socket) => socket.once("data", () => act(socket)));
-    const { client, log } = listen(url, { reconnect: false });
+    const { client, log } = listen(url, { ...PLAIN, reconnect: false });
     client.send("go");
     await until(() => client.state === "closed");
     expect(log).toEqual([
@@ -219,17 +226,17 @@ describe("a client in Node", () => {
         message: expect.stringMatching(`^the connection to ${url} broke: `),
         cause: expect.objectContaining({ code }),
       }),
-      { code: 1006, reason: "", wasClean: false, willRetry: false },
+      { ...NOTHING, code: 1006, reason: "", wasClean: false, willRetry: false },
     ]);
   });
 
   test("is told nothing of a peer that hangs up while the client closes", async () => {
     const url = await serveRaw((socket) => socket.once("data", () => socket.resetAndDestroy()));
-    const { client, log } = listen(url, { reconnect: false });
+    const { client, log } = listen(url, { ...PLAIN, reconnect: false });
     await client.opened;
     client.close();
     await until(() => client.state === "closed");
-    expect(log).toEqual(["open", { code: 1006, reason: "", wasClean: false, willRetry: false }]);
+    expect(log).toEqual(["open", { ...NOTHING, code: 1006, reason: "", wasClean: false, willRetry: false }]);
   });
 
   test("is told of a server that hangs up without an answer, and of a port without a server", async () => {
@@ -250,11 +257,11 @@ describe("a client in Node", () => {
     const { server, url } = await servePlain();
     let connections = 0;
     server.on("connection", () => connections++);
-    const client = open(url);
+    const client = open(url, PLAIN);
     client.close();
     await expect(client.opened).rejects.toMatchObject({ code: "CLOSED" });
     expect(client.state).toBe("closed");
-    await open(url).opened;
+    await open(url, PLAIN).opened;
     expect(connections).toBe(1);
   });
 });

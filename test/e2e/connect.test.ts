@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -130,6 +130,29 @@ describe("sendall connect in a pipe", () => {
     const { code, stdout } = await pipe("é\n\nclose 1000\n", url, "--binary");
     expect([code, stdout]).toEqual([0, ["c3a9", ""]]);
     expect(heard).toEqual(["é", "", "close 1000"]);
+  });
+
+  it("speaks with a session for --session", async () => {
+    const program = run(url, "--session", "--protocol", "two");
+    await program.stderr.next(/^Connected to .* \(two, session\)$/);
+    program.stdin?.end("~x\n~~\n");
+    expect((await program.ended).stdout).toEqual(["~x", "~~"]);
+  });
+
+  it("speaks plain without --session, and with it tells what another server needs", async () => {
+    const other = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    const offers: unknown[] = [];
+    other.on("connection", (socket, request) => {
+      offers.push(request.headers["sec-websocket-protocol"]);
+      socket.send("hello");
+    });
+    await once(other, "listening");
+    onTestFinished(() => other.close());
+    const { port } = other.address() as AddressInfo;
+    expect((await pipe("a\n", `127.0.0.1:${port}`, "--wait", "0.1")).stdout).toEqual(["hello"]);
+    const { code, stderr } = await pipe("a\n", `127.0.0.1:${port}`, "--session");
+    expect([code, stderr]).toEqual([1, [expect.stringMatching(/the first frame is no welcome; .* session: false$/)]]);
+    expect(offers).toEqual([undefined, "sendall.1"]);
   });
 
   it("offers its protocols and sends its headers", async () => {
@@ -323,11 +346,15 @@ describe("the exit code of sendall connect is", () => {
       'url: expected a URL, or an address such as localhost:8080/chat, got "server:x"',
     ],
     ["a path alone", ["/chat"], 'url: expected a URL, or an address such as localhost:8080/chat, got "/chat"'],
-    ["a URL that is none", ["ws://"], 'url: expected a URL, got "ws://"'],
-    ["another scheme", ["ftp://server"], 'url: expected a URL that begins with ws:// or wss://, got "ftp://server"'],
+    ["a URL that is none", ["ws://"], 'without a fragment, got "ws://"'],
+    ["another scheme", ["ftp://server"], "url: expected a URL that begins with ws:// or wss://, "],
     ["a header without a colon", ["ws://a", "--header", "x"], '--header: expected "name: value", got "x"'],
-    ["a header with a bad name", ["ws://a", "--header", "a b: c"], "headers: expected an object of header names"],
-    ["a bad protocol", ["ws://a", "--protocol", "a b"], "protocols: expected the name of a subprotocol, a token"],
+    [
+      "a header with a bad name",
+      ["ws://a", "--header", "a b: c"],
+      "headers: expected an object of header names and strings, ",
+    ],
+    ["a bad protocol", ["ws://a", "--protocol", "a b"], "protocols: expected the name of a subprotocol, "],
     ["a wait that is no number", ["ws://a", "--wait", "long"], '--wait: expected a number of seconds, got "long"'],
     ["a file that is not there", ["a", "--ca", "no.pem"], "--ca: cannot read no.pem: ENOENT"],
     [
@@ -480,7 +507,17 @@ describe("the help of sendall connect", () => {
   it("names every option and exit code, and sendall --help tells of it", async () => {
     const { code, stdout, stderr } = await run("--help").ended;
     expect([code, stderr, stdout[0]]).toEqual([0, [], "Usage: sendall connect <url> [options]"]);
-    for (const flag of ["--json", "--binary", "--protocol", "--header", "--insecure", "--ca", "--commands", "--wait"])
+    for (const flag of [
+      "--json",
+      "--binary",
+      "--protocol",
+      "--session",
+      "--header",
+      "--insecure",
+      "--ca",
+      "--commands",
+      "--wait",
+    ])
       expect(stdout.join("\n")).toContain(flag);
     for (const command of ["/ping", "/close", "/help", "//"]) expect(stdout.join("\n")).toContain(`  ${command}`);
     expect((await start("dist/cli.js", ["--help"]).ended).stdout.at(-1)).toContain("sendall connect --help");

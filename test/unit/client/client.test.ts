@@ -1,7 +1,7 @@
 /** The client on sockets and a clock that the test holds: `connect`, its options, its queue, its callbacks, its patience. */
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { problemOf } from "../../../src/client/socket.js";
+import { problemOf } from "../../../src/client/node-socket.js";
 import { connect, SendallError } from "../../../src/client.js";
 import { UNREADABLE } from "../unreadable.js";
 import { CLOCK, ClientStage, HandSocket, settle } from "./stage.js";
@@ -27,7 +27,7 @@ describe("connecting", () => {
     expect(client.state).toBe("connecting");
     expect([stage.socket.url, stage.socket.protocols, stage.socket.binaryType]).toEqual([
       "ws://server/",
-      ["a", "b"],
+      ["a+sendall.1", "a", "b+sendall.1", "b"],
       "arraybuffer",
     ]);
     stage.socket.accept();
@@ -41,7 +41,6 @@ describe("connecting", () => {
     expect(stage.socket.closes).toEqual([[4001, "bye"]]);
     expect(stage.take()).toEqual(["open", ["close", 4001, false]]);
     expect(stage.waits).toEqual([]);
-    expect(client.actor.getSnapshot().status).toBe("done");
   });
 
   test("tells the subprotocol and the unsent bytes of the present connection", async () => {
@@ -96,18 +95,18 @@ describe("connecting", () => {
     expect(states).toEqual(["open", "open", "closing", false, "closed"]);
   });
 
-  test("can be closed by who watches its machine, before anybody is told that it was open", async () => {
+  test("can be closed by a listener of its status, which hears of a change after the callbacks", async () => {
     const client = stage.connect();
-    const states: unknown[] = [];
-    client.actor.subscribe(({ value }) => {
-      states.push(value);
-      if (value === "open") client.close();
+    client.subscribe(({ state }) => {
+      stage.log.push(state);
+      if (state === "open") client.close();
     });
+    client.send("waited");
     stage.socket.accept();
     await settle();
-    expect(states).toEqual(["open", "closing", "closed"]);
-    expect(stage.take()).toEqual([["close", 1000, false]]);
-    await expect(client.opened).rejects.toMatchObject({ code: "CLOSED" });
+    expect(stage.take()).toEqual(["open", "open", "closing", ["close", 1000, false], "closed"]);
+    expect(stage.socket.sent).toEqual(["waited"]);
+    await expect(client.opened).resolves.toBeUndefined();
   });
 
   test("gives up an attempt that nobody answers within 30 s", async () => {
@@ -143,7 +142,7 @@ describe("connecting", () => {
     expect(stage.take()).toEqual([]);
     await expect(client.opened).rejects.toMatchObject({
       code: "CONNECTION_FAILED",
-      message: "cannot connect to ws://server/: bad address",
+      message: "cannot connect to ws://server/: bad address; a server other than Sendall needs session: false",
     });
     expect(stage.take()).toEqual([
       ["error", "CONNECTION_FAILED"],
@@ -188,15 +187,14 @@ describe("opened", () => {
 
   test("rejects with the refusal that ended it", async () => {
     const client = stage.connect();
-    stage.socket.refusal = { status: 401, body: "who are you?" };
-    stage.socket.fail();
+    stage.socket.refuse(401, "who are you?", true);
     await expect(client.opened).rejects.toMatchObject({ code: "REFUSED", status: 401, body: "who are you?" });
     expect(client.state).toBe("closed");
   });
 });
 
 describe("the offline queue", () => {
-  test("keeps messages in order until the connection is open, before what onOpen sends", () => {
+  test("keeps messages in order until the connection is open, after what onOpen sends", () => {
     const client = stage.connect({ onOpen: () => void client.send("from onOpen") });
     const bytes = new Uint8Array(new SharedArrayBuffer(1));
     bytes[0] = 1;
@@ -205,7 +203,7 @@ describe("the offline queue", () => {
     expect(stage.socket.sent).toEqual([]);
     stage.socket.accept();
     client.send("b");
-    expect(stage.socket.sent).toEqual(["a", new Uint8Array([1]), new Uint8Array([2]), "from onOpen", "b"]);
+    expect(stage.socket.sent).toEqual(["from onOpen", "a", new Uint8Array([1]), new Uint8Array([2]), "b"]);
   });
 
   test("takes 256 messages, and as many as offline.maxMessages says", () => {
@@ -394,12 +392,11 @@ describe("connecting again", () => {
   });
 
   test.each([
-    ...[400, 401, 403, 404, 405, 410, 426, 451].map((status) => [status, "closed"] as const),
-    ...[200, 302, 408, 425, 429, 500, 502, 503].map((status) => [status, "waiting"] as const),
-  ])("after a refusal with HTTP %i is %s", (status, state) => {
+    ["final", true, "closed"],
+    ["not final", false, "waiting"],
+  ] as const)("after a refusal that is %s: %s is %s", (_name, isFinal, state) => {
     const client = stage.connect();
-    stage.socket.refusal = { status, body: "" };
-    stage.socket.fail();
+    stage.socket.refuse(404, "", isFinal);
     expect(client.state).toBe(state);
     expect(stage.take()[0]).toEqual(["error", "REFUSED"]);
   });
@@ -463,8 +460,8 @@ describe("a callback that fails", () => {
     stage.socket.message("x");
     await settle();
     expect(failures).toEqual([
-      ["CALLBACK_FAILED", "onOpen failed: oops", mistake],
-      ["CALLBACK_FAILED", 'onMessage failed: "words"', "words"],
+      ["CALLBACK_FAILED", 'the callback for "open" failed: oops', mistake],
+      ["CALLBACK_FAILED", 'the callback for "message" failed: words', "words"],
     ]);
     expect(client.state).toBe("open");
   });
@@ -502,9 +499,9 @@ describe("a callback that fails", () => {
     stage.socket.fail();
     await settle();
     expect(spoken.mock.calls.map(([error]) => error.message)).toEqual([
-      "onOpen failed: oops",
-      "onError failed: oops",
-      "onError failed: oops",
+      'the callback for "open" failed: oops',
+      'the callback for "error" failed: oops',
+      'the callback for "error" failed: oops',
     ]);
     spoken.mockRestore();
   });
@@ -543,7 +540,13 @@ describe("options", () => {
     ["reconnect", { tries: 5 }],
     ["offline", false],
     ["offline", { maxMessages: "many" }],
-    ["offline", { maxBytes: 5 }],
+    ["offline", { maxBytes: -5 }],
+    ["offline", { maxMegabytes: 5 }],
+    ["session", "yes"],
+    ["session", null],
+    ["protocols", "sendall.1"],
+    ["protocols", ["a", "a+sendall.1"]],
+    ["protocols", "sendall.1.token.0.0.1"],
     ["WebSocket", {}],
     ["toString", 5],
     ["onopen", () => {}],
@@ -560,11 +563,10 @@ describe("options", () => {
   });
 
   test.each<[object, string]>([
-    [{ reconect: false }, 'reconect: unknown option: did you mean "reconnect"? The options are protocols, headers, '],
-    [{ reconnect: { min: 5 } }, 'reconnect.min: unknown option: did you mean "reconnect.minMs"? The options are '],
-    [{ maxMessages: 5 }, "maxMessages: unknown option: did you mean offline: { maxMessages }? The options are "],
-    [{ reconnectionDelay: 5 }, "reconnectionDelay: unknown option: use reconnect: { minMs }"],
-  ])("that are unknown are refused with what to write instead: %j", (options, message) => {
+    [{ reconect: false }, "reconect: unknown option: the options are protocols, headers, session, onOpen, "],
+    [{ reconnect: { min: 5 } }, "reconnect.min: unknown option: the options are reconnect.minMs, reconnect.maxMs, "],
+    [{ offline: { max: 5 } }, "offline.max: unknown option: the options are offline.maxMessages, offline.maxBytes"],
+  ])("that are unknown are refused with the options that exist: %j", (options, message) => {
     const refused = (): unknown => connect("ws://server/", { WebSocket: stage.WebSocket, ...options });
     expect(refused).toThrow(message);
   });
@@ -592,9 +594,13 @@ describe("options", () => {
     "Sec-WebSocket-Protocol",
     "Content-Length",
     "transfer-encoding",
-  ])("headers without that of the handshake itself: %s", (name) => {
-    const attempt = (): unknown => connect("ws://127.0.0.1:1/", { headers: { [name]: "x" } }).close();
-    expect(attempt).toThrow(/^headers: expected .* without the headers of the handshake itself, got /);
+  ])("headers without that of the handshake itself: %s ends the client", async (name) => {
+    const client = connect("ws://127.0.0.1:1/", { headers: { [name]: "x" } });
+    await expect(client.opened).rejects.toMatchObject({
+      code: "CONNECTION_FAILED",
+      message: expect.stringContaining(`headers: ${name} is a header of the handshake itself`),
+    });
+    expect(client.state).toBe("closed");
   });
 
   test("headers are refused beside a class that cannot send them", () => {
@@ -605,9 +611,11 @@ describe("options", () => {
 
   test("a class whose clock is none is refused", () => {
     class Broken extends HandSocket {
-      static readonly [CLOCK] = { setTimeout };
+      static readonly [CLOCK] = { clearTimeout };
     }
-    expect(() => stage.connect({ WebSocket: Broken })).toThrow(/^WebSocket: expected a class whose clock is an object/);
+    expect(() => stage.connect({ WebSocket: Broken })).toThrow(
+      /^WebSocket: expected a class, with a clock { setTimeout, clearTimeout, random }/,
+    );
   });
 
   test.each([

@@ -1,5 +1,5 @@
 /** What unit tests stand a client on: sockets that they hold in their own hands, and a clock that stands still. */
-import { type Client, type ConnectOptions, connect, type WebSocketLike } from "../../../src/client.js";
+import { type Client, type ConnectOptions, connect, SendallError, type WebSocketLike } from "../../../src/client.js";
 
 /** Where a client looks for its clock on the class of its sockets. */
 export const CLOCK: unique symbol = Symbol.for("sendall.clock");
@@ -20,7 +20,9 @@ export class HandSocket implements WebSocketLike {
   readonly closes: (readonly [code?: number, reason?: string])[] = [];
   /** A socket that never says that it has closed. */
   isMute = false;
-  refusal: { readonly status: number; readonly body: string } | undefined;
+  /** As the class of Node: the refusal, and whether another attempt would be refused, too. */
+  refused: SendallError | undefined;
+  isFinal: boolean | undefined;
   readonly #listeners: [type: string, listener: Listener][] = [];
 
   constructor(url: string, protocols: string[] = []) {
@@ -56,6 +58,20 @@ export class HandSocket implements WebSocketLike {
     this.#tell("open", {});
   }
 
+  /** The server accepts it with a session, and says how long it may be silent. */
+  welcome(heartbeatMs = 0, protocol = "sendall.1"): void {
+    this.protocol = protocol;
+    this.accept();
+    this.message(welcomeOf(heartbeatMs));
+  }
+
+  /** The server refuses it with a status of HTTP. */
+  refuse(status: number, body = "", isFinal = false): void {
+    this.refused = new SendallError("REFUSED", `HTTP ${status}`, { status, body });
+    this.isFinal = isFinal;
+    this.fail();
+  }
+
   /** A message arrives. */
   message(data: unknown): void {
     this.#tell("message", { data });
@@ -77,6 +93,12 @@ export class HandSocket implements WebSocketLike {
   #tell(type: string, details: object): void {
     for (const [wanted, listener] of this.#listeners) if (wanted === type) listener({ type, ...details });
   }
+}
+
+/** The welcome of a server that keeps nothing. */
+export function welcomeOf(heartbeatMs: number): string {
+  const nothing = { session: null, resumed: false, why: "off", received: 0, from: 0, replayed: 0, lost: 0, graceMs: 0 };
+  return `~${JSON.stringify({ ...nothing, heartbeatMs })}`;
 }
 
 interface Alarm {
@@ -154,6 +176,19 @@ export class ClientStage {
     this.now = limit;
   }
 
+  /** The machine sleeps: no alarm rings before the end, and then all that are due ring late. */
+  async sleep(ms: number): Promise<void> {
+    this.now += ms;
+    for (;;) {
+      const [next] = [...this.alarms].filter(([, { due }]) => due <= this.now).sort(([, a], [, b]) => a.due - b.due);
+      if (next === undefined) break;
+      const [id, { ring }] = next;
+      this.alarms.delete(id);
+      ring();
+      await settle();
+    }
+  }
+
   #clock() {
     let ids = 0;
     return {
@@ -165,6 +200,7 @@ export class ClientStage {
         this.alarms.delete(id);
       },
       random: (): number => this.chance,
+      now: (): number => this.now,
     };
   }
 }

@@ -149,7 +149,7 @@ describe("dial", () => {
       "a misspelt name",
       "/",
       { nmae: "ann" },
-      'nmae: unknown option: did you mean "name"? The options are query, headers, remoteAddress, name, protocols, onOpen, onMessage, onClose, onError, reconnect, offline',
+      'nmae: unknown option: did you mean "name"? The options are query, headers, remoteAddress, name, protocols, session, onOpen, onMessage, onClose, onError, reconnect, offline',
     ],
     [
       "a class",
@@ -206,7 +206,7 @@ describe("a dialled client", () => {
     });
     client.disconnect();
     await runtime.advance(1_000);
-    expect([client.state, log]).toEqual(["open", ["open", "onClose failed: boom", "open"]]);
+    expect([client.state, log]).toEqual(["open", ["open", 'the callback for "close" failed: boom', "open"]]);
     client.close(4_000, "enough");
     await runtime.settle();
     await expect(client.next()).rejects.toMatchObject({
@@ -304,7 +304,7 @@ describe("a dialled client", () => {
     expect(events.slice(3)).toEqual(["open", "the client's socket failed", "closed"]);
   });
 
-  test("vanishes, which nobody notices until the server's heartbeat does, and the client never", async () => {
+  test("vanishes, which each side notices by the silence of the other alone, and comes back", async () => {
     await using runtime = createChat({ heartbeat: { intervalMs: 25_000, timeoutMs: 20_000 } });
     const { client, log } = await open(runtime);
     const { client: bob } = await open(runtime);
@@ -313,12 +313,20 @@ describe("a dialled client", () => {
     runtime.server.sendall("lost, too");
     await runtime.advance(44_999);
     expect([runtime.server.connections().length, bob.received]).toEqual([2, ["lost, too"]]);
-    await runtime.advance(1);
-    expect([runtime.server.connections().length, bob.state]).toEqual([1, "open"]);
     expect([client.state, client.bufferedAmount, client.received, log]).toEqual(["open", 4, [], ["open"]]);
-    client.disconnect();
+    await runtime.advance(1);
+    expect([runtime.server.connections().length, bob.state, client.state]).toEqual([1, "open", "waiting"]);
+    expect(log.slice(1)).toEqual([expect.stringContaining("it did not answer in time"), [1006, true]]);
     await runtime.advance(1_000);
     expect([client.state, runtime.server.connections().length]).toEqual(["open", 2]);
+  });
+
+  test("that is plain never notices that it has vanished", async () => {
+    await using runtime = createChat({ heartbeat: { intervalMs: 25_000, timeoutMs: 20_000 } });
+    const { client } = await open(runtime, { session: false });
+    client.vanish();
+    await runtime.advance(3_600_000);
+    expect([runtime.server.connections().length, client.state]).toEqual([0, "open"]);
   });
 
   test("does nothing on a stall or a cut while it has no connection", async () => {

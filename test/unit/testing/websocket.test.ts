@@ -342,7 +342,7 @@ describe("a socket that has vanished", () => {
     await runtime.advance(1);
     expect([client.state, closings]).toEqual([
       "closed",
-      [{ code: 1006, reason: "", wasClean: false, willRetry: false }],
+      [{ code: 1006, reason: "", wasClean: false, willRetry: false, uncertain: [], unsent: [] }],
     ]);
     await runtime.advance(5_000);
     expect(runtime.clients).toEqual([]);
