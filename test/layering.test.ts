@@ -83,7 +83,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "sockjs/http/session-machine.ts",
     "sockjs/http/session-supervisor.ts",
     "cluster/link.ts",
-    "client/machine.ts",
   ],
   "node:http": ["http/", "sockjs/"],
   "@nats-io/transport-node": ["cluster/engines/nats.ts"],

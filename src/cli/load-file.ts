@@ -24,7 +24,7 @@ export async function loadFile(file: string): Promise<LoadedModule> {
     return await import(href);
   } catch (error) {
     const place = placeOf(error) ?? placeOfSyntaxError(error, href);
-    reportFiles([resolve(file), ...(place === undefined ? [] : [place.path])]);
+    await reportFiles([resolve(file), ...(place === undefined ? [] : [place.path])]);
     throw new SendallError("BAD_HANDLER", `cannot load ${file}: ${explain(error, place)}`, { cause: error });
   }
 }

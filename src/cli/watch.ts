@@ -13,9 +13,15 @@ import { SHUTDOWN_MS } from "./process-shutdown.js";
 /** In a child with this variable, Node's loaders (of TypeScript, too) report each file that is read to the parent process. */
 const REPORT = "WATCH_REPORT_DEPENDENCIES";
 
-/** In the child: reports files which Node's loaders leave out, such as a module that does not parse (Node 22). */
-export function reportFiles(paths: readonly string[]): void {
-  if (isWatched()) process.send?.({ "watch:require": paths });
+/**
+ * In the child: reports files which Node's loaders leave out, such as a module that does not parse (Node 22). Resolves when every earlier
+ * report has left, too: a child that exits before would lose the reports, and the watcher would wait for no change of these files.
+ */
+export async function reportFiles(paths: readonly string[]): Promise<void> {
+  if (!isWatched()) return;
+  await new Promise<void>((resolve) => {
+    process.send?.({ "watch:require": paths }, undefined, undefined, () => resolve());
+  });
 }
 
 /** In the child: shuts down after a watcher that was killed, which would otherwise leave the child behind and the port in use. */

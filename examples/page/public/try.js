@@ -9,7 +9,7 @@ let client;
 let isOpen = false;
 
 function open() {
-  client = connect(search, {
+  client = connect(`./${search}`, {
     onOpen() {
       isOpen = true;
       addLine(log, "The connection is open", "note");
