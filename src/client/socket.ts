@@ -116,7 +116,7 @@ export function createSocket(
   };
   const write = (data: ClientData): boolean => {
     const isOpen = current?.readyState === OPEN;
-    if (isOpen) current?.send?.(data);
+    if (isOpen) current?.send?.(data as Parameters<WebSocketLike["send"]>[0]);
     return isOpen;
   };
   const open = (welcome?: Welcome): void => {
