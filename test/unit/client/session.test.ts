@@ -654,12 +654,15 @@ describe("the advice for servers other than Sendall", () => {
   });
 });
 
-test("a socket that opens while its client closes opens nothing", async () => {
+test.each<[string, () => void]>([
+  ["session", () => stage.socket.welcome()],
+  ["plain socket", () => stage.socket.accept()],
+])("a %s that opens while its client closes opens nothing", async (_what, accept) => {
   const client = stage.connect();
   client.send("x");
   stage.socket.isMute = true;
   client.close();
-  stage.socket.welcome();
+  accept();
   expect([client.state, stage.socket.sent, stage.take()]).toEqual(["closing", [], []]);
   await stage.pass(5_000);
   await settle();
