@@ -47,7 +47,7 @@ function number(fallback: number, min: number, max: number): Row<number> {
 /** A row for a whole number from 0, or infinity if `max` allows. */
 function whole(fallback: number, max = Number.POSITIVE_INFINITY): Row<number> {
   const [accepts] = number(fallback, 0, max);
-  return [(value) => accepts(value) && Math.floor(Number(value)) === value, fallback];
+  return [(value) => accepts(value) && Math.floor(value as number) === value, fallback];
 }
 
 const callback = [isFunction] as const;
@@ -61,7 +61,7 @@ const channelRows: Rows<ChannelOptions> = {
 const reconnectRows: Rows<ReconnectOptions> = {
   minMs: whole(1_000, MAX_MS),
   maxMs: whole(10_000, MAX_MS),
-  factor: number(2, 1, Number.MAX_VALUE),
+  factor: number(2, 1, 1e300),
   jitter: number(1, 0, 1),
   attempts: whole(Number.POSITIVE_INFINITY),
 };
