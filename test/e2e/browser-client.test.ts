@@ -5,9 +5,11 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { attach, type Server } from "sendall";
+import { attach, type Server, serve } from "sendall";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { CHROMIUM_FLAGS } from "./chromium.js";
+import { Line } from "./line.js";
+import { until } from "./peers.js";
 import { requires } from "./requires.js";
 
 const FOLDERS: Readonly<Record<string, URL>> = {
@@ -112,7 +114,7 @@ describe.skipIf(program.skip)("the client in Chromium", { timeout: 60_000 }, () 
     const page = await browser.newPage();
     const socket = page.waitForEvent("websocket");
     await page.goto(`${url}readme`);
-    expect((await socket).url()).toBe(`${url.replace("http", "ws")}chat`);
+    expect((await socket).url()).toBe(url.replace("http", "ws"));
   });
 
   it("needs no bundler, and nothing of Node", async () => {
@@ -176,6 +178,51 @@ describe.skipIf(program.skip)("the client in Chromium", { timeout: 60_000 }, () 
       window.two = client.connect("ws://127.0.0.1:1/", { reconnect: { attempts: 1, minMs: 1 }, onError: (error) => failures.push(error.code) })`);
     await page.waitForFunction("two.state === 'closed'");
     expect(await page.evaluate("failures")).toEqual(["CONNECTION_FAILED", "CONNECTION_FAILED"]);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe.skipIf(program.skip)("the client of serve's option client in Chromium", { timeout: 60_000 }, () => {
+  it("notices a line that falls silent both ways, and comes back when the line does, with what was said meanwhile", async () => {
+    const server = await serve({
+      port: 0,
+      logger: false,
+      origins: "any",
+      client: "/sendall/client.js",
+      onRequest: (_request, response) => void response.setHeader("content-type", "text/html").end(PAGE),
+      heartbeat: { intervalMs: 500, timeoutMs: 1_500 },
+      handler(event, bus) {
+        if (event.type === "message") bus.unicast(event.data, event.connection);
+      },
+    });
+    onTestFinished(() => server.close());
+    const line = await Line.to(server.port);
+    const browser = await chromium.launch({ executablePath: program.path, args: [...CHROMIUM_FLAGS] });
+    onTestFinished(() => browser.close());
+    const page = await browser.newPage();
+    const errors: Error[] = [];
+    page.on("pageerror", (error) => errors.push(error));
+    await page.goto(`http://${line.host}/`);
+    await page.waitForFunction("document.title === 'ready'");
+    await page.evaluate(`${OPEN} one.opened`);
+    await page.evaluate("one.send('before')");
+    await page.waitForFunction("log.includes('before')");
+    const { connections } = line;
+    line.silence();
+    await page.evaluate("one.send('lost')");
+    await page.waitForFunction("one.state !== 'open'");
+    await until(() => line.connections > connections);
+    await page.evaluate("one.send('after')");
+    line.restore();
+    await page.waitForFunction("log.includes('after')");
+    expect(await page.evaluate("log")).toEqual([
+      "open",
+      "before",
+      "CONNECTION_FAILED",
+      ["close", 1006, "", true],
+      "open",
+      "after",
+    ]);
     expect(errors).toEqual([]);
   });
 });
