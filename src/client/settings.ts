@@ -7,7 +7,7 @@ import { isSessionName } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
-import { refuse, refuseUnknown } from "./texts.js";
+import { refuse } from "./texts.js";
 
 /** What an option accepts, and the value of a missing option; the rows of a group. `texts.ts` has the words. */
 type Row<V> = readonly [accepts: (value: unknown) => unknown, fallback?: V, group?: Rows<object>];
@@ -83,8 +83,10 @@ function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unk
   if (!isRecord(options)) refuse("options", options);
   for (const key of Object.keys(options))
     if (!Object.hasOwn(rows, key))
-      refuseUnknown(
+      refuse(
         at + key,
+        undefined,
+        "BAD_OPTION",
         Object.keys(rows).map((name) => at + name),
       );
   const settings: Record<string, unknown> = {};
