@@ -7,7 +7,7 @@ import { isSessionName } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
-import { refuse, refuseUnknown } from "./texts.js";
+import { refuse } from "./texts.js";
 
 /** What an option accepts, and the value of a missing option; the rows of a group. `texts.ts` has the words. */
 type Row<V> = readonly [accepts: (value: unknown) => unknown, fallback?: V, group?: Rows<object>];
@@ -47,7 +47,7 @@ function number(fallback: number, min: number, max: number): Row<number> {
 /** A row for a whole number from 0, or infinity if `max` allows. */
 function whole(fallback: number, max = Number.POSITIVE_INFINITY): Row<number> {
   const [accepts] = number(fallback, 0, max);
-  return [(value) => accepts(value) && Math.floor(Number(value)) === value, fallback];
+  return [(value) => accepts(value) && Math.floor(value as number) === value, fallback];
 }
 
 const callback = [isFunction] as const;
@@ -61,7 +61,7 @@ const channelRows: Rows<ChannelOptions> = {
 const reconnectRows: Rows<ReconnectOptions> = {
   minMs: whole(1_000, MAX_MS),
   maxMs: whole(10_000, MAX_MS),
-  factor: number(2, 1, Number.MAX_VALUE),
+  factor: number(2, 1, 1e300),
   jitter: number(1, 0, 1),
   attempts: whole(Number.POSITIVE_INFINITY),
 };
@@ -83,8 +83,10 @@ function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unk
   if (!isRecord(options)) refuse("options", options);
   for (const key of Object.keys(options))
     if (!Object.hasOwn(rows, key))
-      refuseUnknown(
+      refuse(
         at + key,
+        undefined,
+        "BAD_OPTION",
         Object.keys(rows).map((name) => at + name),
       );
   const settings: Record<string, unknown> = {};

@@ -116,7 +116,8 @@ export function createSocket(
   };
   const write = (data: ClientData): boolean => {
     const isOpen = current?.readyState === OPEN;
-    if (isOpen) current?.send?.(data as Parameters<WebSocketLike["send"]>[0]);
+    // A class of the user may take what its type says alone. Each view has a buffer of its own (`checkData`).
+    if (isOpen) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
     return isOpen;
   };
   const open = (welcome?: Welcome): void => {
@@ -199,8 +200,7 @@ export function createSocket(
     },
     terminate() {
       const socket = end(LOST, listener.state() === "closing" ? undefined : failure("it did not answer in time"));
-      if (socket?.terminate) socket.terminate();
-      else socket?.close?.();
+      (socket?.terminate ?? socket?.close)?.call(socket);
     },
   };
 }

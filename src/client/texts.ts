@@ -33,15 +33,18 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "close code": "1000 or 3000-4999",
 };
 
-/** Throws an error for an option or argument; every other option is a function. */
-export function refuse(name: string, value: unknown, code: SendallErrorCode = "BAD_OPTION"): never {
-  const text = `${name}: expected ${EXPECTED[name] ?? "a function"}, got ${show(value)}`;
-  throw new SendallError(code, text, code === "BAD_OPTION" ? { option: name } : {});
-}
-
-/** Throws an error for an option that is not among the known. */
-export function refuseUnknown(name: string, known: readonly string[]): never {
-  throw new SendallError("BAD_OPTION", `${name}: unknown option: the options are ${known.join(", ")}`, {
-    option: name,
-  });
+/**
+ * Throws an error for an option or argument; every option without a row is a function.
+ * @param known given for an unknown option: the options that there are
+ */
+export function refuse(
+  name: string,
+  value: unknown,
+  code: SendallErrorCode = "BAD_OPTION",
+  known?: readonly string[],
+): never {
+  const problem = known
+    ? `unknown option: the options are ${known.join(", ")}`
+    : `expected ${EXPECTED[name] ?? "a function"}, got ${show(value)}`;
+  throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});
 }

@@ -1,7 +1,7 @@
 /**
  * Guards against observers of our actors. XState calls inspectors within the step of the inspected actor, so an exception from an
  * inspector would end the step; XState raises an exception from a subscriber as uncaught, which ends a Node process. The server
- * guards `server.actor`, the client guards `client.actor`, each for as long as the actor lives.
+ * guards `server.actor` for as long as the actor lives.
  */
 import type { AnyActorRef, InspectionEvent, Observer, Subscription } from "xstate";
 import { isPromiseLike } from "../../runtime/promises.js";
@@ -70,14 +70,4 @@ export function guardSubscribers(actor: AnyActorRef, onFailed: ObserverFailed): 
     const [next, failed, ended] = [guard(methods.next), guard(methods.error), guard(methods.complete)];
     return subscribe({ ...(next && { next }), ...(failed && { error: failed }), ...(ended && { complete: ended }) });
   };
-}
-
-/**
- * From now on, exceptions from inspectors of the actor's system and from subscribers of the actor are reported and not raised.
- */
-export function guardObservers(actor: AnyActorRef, onFailed: ObserverFailed): void {
-  const { system } = actor;
-  const inspect = system.inspect.bind(system);
-  system.inspect = (inspector) => inspect(guardInspector(inspector, onFailed));
-  guardSubscribers(actor, onFailed);
 }
