@@ -64,6 +64,7 @@ describe("the README", () => {
       "mermaid",
       "js",
       "html",
+      "jsx",
       "sh",
       "ts",
       "ts",

@@ -14,7 +14,7 @@ export type Version = (typeof VERSIONS)[number];
 
 const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
 
-/** A program in a single file: `entry` with one version of React. */
+/** A program in a single file: `entry`, which may be JSX, with one version of React. */
 export async function bundle(version: Version, entry: string, platform: "browser" | "node"): Promise<string> {
   const from = createRequire(
     new URL(version === 18 ? "../react-18/package.json" : "../../package.json", import.meta.url),
@@ -36,7 +36,7 @@ export async function bundle(version: Version, entry: string, platform: "browser
       {
         name: "entry",
         resolveId: (id) => (id === "entry" ? "\0entry" : null),
-        load: (id) => (id === "\0entry" ? entry : null),
+        load: (id) => (id === "\0entry" ? { code: entry, moduleType: "jsx" } : null),
       },
     ],
     onLog(level, log, handle) {
@@ -140,19 +140,26 @@ export interface PlayedPage {
   run(code: string): Promise<unknown>;
 }
 
+interface PageOptions {
+  readonly isPaused?: boolean;
+  readonly html?: string;
+  readonly script?: string;
+}
+
 /**
  * A page with React, and its server: a message "burst n" is answered by n numbers, everything else is said back; at "/greeting" 100 numbers
  * come at once.
  * @param options.isPaused whether time stands still but for `page.clock`
+ * @param options.script runs in place of what the tests' code finds as globals
  */
 export async function openPage(
   browser: Browser,
   version: Version,
-  { isPaused = false, html = "" }: { readonly isPaused?: boolean; readonly html?: string } = {},
+  { isPaused = false, html = "", script: own }: PageOptions = {},
 ): Promise<PlayedPage> {
   const program = programs.get(version) ?? bundle(version, PAGE, "browser");
   programs.set(version, program);
-  const script = await program;
+  const script = own ?? (await program);
   const heard: string[] = [];
   const server = await serve({
     port: 0,
@@ -187,7 +194,7 @@ export async function openPage(
   await page.addInitScript(NOTES);
   if (isPaused) await page.clock.install({ time: 0 });
   await page.goto(server.url.replace("ws", "http"));
-  await page.waitForFunction("window.show !== undefined");
+  if (own === undefined) await page.waitForFunction("window.show !== undefined");
   if (isPaused) await page.clock.pauseAt(3_600_000);
   return { page, server, heard, run: (code) => page.evaluate(`(async () => {${code}})()`) };
 }

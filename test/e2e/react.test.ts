@@ -1,8 +1,9 @@
 /** The hooks of `sendall/react` in Chromium, with React 18 and React 19: one socket for a component, or for many, and its end. */
+import { readFileSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CHROMIUM_FLAGS } from "./chromium.js";
-import { openPage, type PlayedPage, VERSIONS } from "./react-page.js";
+import { bundle, openPage, type PlayedPage, VERSIONS } from "./react-page.js";
 import { requires } from "./requires.js";
 
 const program = requires("chromium");
@@ -311,8 +312,12 @@ describe.skipIf(program.skip).each(VERSIONS)("useClient with React %s", (version
       await run("showAs('visible'); await until(() => text() === 'open'); client.send('a'); showAs('hidden')");
       await page.clock.runFor(1_000);
       expect(await run(COUNT)).toEqual([1, 0]);
-      await run("showAs('visible'); await until(() => text().startsWith('open')); client.send('b')");
-      await run("let arrived = 0; client.on('message', () => arrived++); await until(() => arrived > 0)");
+      await run(`
+        showAs("visible");
+        let arrived = 0;
+        client.on("message", () => arrived++);
+        client.send("b");
+        await until(() => arrived > 0)`);
       await page.clock.runFor(16);
       expect(await run("await until(() => text().endsWith('b')); return [sockets.length, errors]")).toEqual([2, []]);
     },
@@ -337,6 +342,18 @@ describe.skipIf(program.skip).each(VERSIONS)("useClient with React %s", (version
       ring();
       return [ms, sockets[0].readyState]`);
     expect(result).toEqual([1000, 2]);
+  });
+
+  test("makes the page of the README, which says hello", async () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const [, code = ""] = /^```jsx\n([\s\S]*?)^```$/m.exec(readme) ?? [];
+    const { page, heard } = await openPage(browser, version, { script: await bundle(version, code, "browser") });
+    await page.waitForSelector("text=open");
+    await page.click("button");
+    await page.waitForSelector("li");
+    expect(await page.innerText("main")).toMatch(/^open\s+hello\s+Say hello$/);
+    expect(heard).toEqual(["/chat open", "/chat hello"]);
+    expect(await page.evaluate("[errors, complaints]")).toEqual([[], []]);
   });
 
   test("refuses mistakes in words, with an error that an error boundary catches", async () => {
