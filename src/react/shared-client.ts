@@ -51,7 +51,7 @@ const IDLE: Client = {
   send: () => false,
   close: () => false,
   channel() {
-    throw new SendallError("CLOSED", "channel: no component is mounted");
+    throw new SendallError("CLOSED", "channel: no component is mounted; use useEffect");
   },
 };
 
@@ -75,7 +75,7 @@ function createShared(): SharedClient {
   /** Set from the time when the last component goes until another comes. */
   let timer: ReturnType<typeof setTimeout> | undefined;
   const open = (): void => {
-    if (client !== IDLE || timer) return;
+    if (client !== IDLE) return;
     // An object lists whole numbers in their order.
     const given = Object.values(uses).reverse();
     if (!given[0]) return;
