@@ -48,7 +48,7 @@ const MAX_PLATES = 14;
 /** The floors from the top. Each word is a folder of `src/`, and a room; rooms of one floor do not know each other. */
 const FLOORS: readonly (readonly string[])[] = [
   [PLATES],
-  ["cli", "testing"],
+  ["cli", "testing", "react"],
   ["server", "client"],
   ["handlers", "sockjs"],
   ["actors"],
@@ -87,7 +87,13 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "node:http": ["http/", "sockjs/"],
   "@nats-io/transport-node": ["cluster/engines/nats.ts"],
   ioredis: ["cluster/engines/redis.ts"],
+  react: ["react/"],
 };
+/**
+ * Rooms that see one plate, and nothing else of the house. The build makes a single file of `client.ts`: whoever imported what is behind the
+ * plate would load a part of the client twice.
+ */
+const LODGERS: Readonly<Record<string, string>> = { react: "client.ts" };
 /**
  * Where a dependency's types may be named, and nothing else used: `ws` shakes hands with an `IncomingMessage`, and options hand a
  * request of Node or a client of `ioredis` over.
@@ -121,6 +127,9 @@ function checkFloor(path: string, specifier: string): string[] {
   const target = resolve(path, specifier);
   const [from, to] = [roomOf(path), roomOf(target)];
   if (target.startsWith("../")) return [`${path} imports "${specifier}": it leaves src/`];
+  const plate = LODGERS[from];
+  if (plate !== undefined && from !== to)
+    return target === plate ? [] : [`${path} imports "${specifier}": ${from} sees ${plate} alone`];
   const [fromFloor, toFloor] = [floorOf(from), floorOf(to)];
   if (fromFloor === undefined) return [`${path} imports "${specifier}": ${from}/ stands on no floor`];
   if (toFloor === undefined) return [`${path} imports "${specifier}": ${to}/ stands on no floor`];
@@ -300,6 +309,7 @@ describe("the checker", () => {
         "options/a.ts": 'import "node:fs";',
       },
     ],
+    ["the hooks import the plate of the client, and React", { "react/a.ts": 'import "../client.js"; import "react";' }],
     ["two files import a third", { "api/a.ts": 'import "./c.js";', "api/b.ts": 'import "./c.js";', "api/c.ts": "" }],
     ["two rooms have a private type of one name", { "api/a.ts": "interface A {}", "http/a.ts": "interface A {}" }],
   ])("accepts that %s", (_rule, sources) => {
@@ -367,6 +377,17 @@ describe("the checker", () => {
       Object.fromEntries(Array.from({ length: MAX_PLATES + 1 }, (_, i) => [`a${i}.ts`, ""])),
       "src/ has 15 door plates: 14 are enough",
     ],
+    [
+      "the hooks import what is behind the plate of the client",
+      { "react/a.ts": 'import "../client/connect.js";' },
+      'react/a.ts imports "../client/connect.js": react sees client.ts alone',
+    ],
+    [
+      "the hooks import from a lower floor",
+      { "react/a.ts": 'import type { A } from "../api/a.js";' },
+      'react/a.ts imports "../api/a.js": react sees client.ts alone',
+    ],
+    ["React is in the client", { "client/a.ts": 'import "react";' }, 'client/a.ts imports "react": only react/ may'],
     [
       "a package comes in by another door",
       { "actors/bus.ts": 'import type { WebSocket } from "ws";' },

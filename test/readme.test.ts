@@ -73,6 +73,7 @@ describe("the README", () => {
       "mermaid",
       "js",
       "html",
+      "jsx",
       "sh",
       "ts",
       "ts",

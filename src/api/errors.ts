@@ -27,8 +27,8 @@
  * - `HANDLER_FAILED`: a handler under test has thrown something that is not an error. `cause` has the thrown value; throw an `Error`.
  * - `TIMER_LEAKED`: a handler under test has left a timer of Node running. Clear the timer when its connection or the server has ended,
  *   or use `bus.after`.
- * - `CLOSED`: a client, or a client's channel, was closed before the awaited event: a message of a test client, or the first opening.
- *   `closed` or `onClose` tells how the client or channel ended.
+ * - `CLOSED`: a client, or a client's channel, was closed before the awaited event: a message of a test client, or the first opening; or
+ *   a channel was asked of a client of `useClient` without a mounted component. `closed` or `onClose` tells how the client or channel ended.
  * - `CONNECTION_FAILED`: a client could not connect, or its connection broke. `cause` has the socket's error, if there is one;
  *   `onClose` says whether the client tries again.
  * - `CALLBACK_FAILED`: a callback that was given to a client threw, or its promise was rejected. `cause` has the thrown value; the

@@ -1,0 +1,8 @@
+/**
+ * `sendall/react`: hooks for React 18 and later around `sendall/client`.
+ *
+ * @module sendall/react
+ */
+
+export { type UseClientOptions, useClient, useClientState } from "./react/use-client.js";
+export { useMessages } from "./react/use-messages.js";
