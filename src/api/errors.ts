@@ -1,4 +1,7 @@
-/** The only error class of Sendall and its stable codes. Every room throws `SendallError`; callers tell errors apart by `code`. */
+/**
+ * The error class of Sendall and its stable codes. Every room throws `SendallError`; callers tell errors apart by `code`: `sendall/client`
+ * is a module of its own, with a copy of the class.
+ */
 
 /**
  * What went wrong, as a stable word: when each code comes, and what to do.

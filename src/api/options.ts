@@ -181,8 +181,8 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    */
   readonly static?: string;
   /**
-   * The path at which pages import the client, such as `"/sendall/client.js"`: `sendall/client` as a single module, minified and
-   * compressed; browsers ask for a newer version at each use (`ETag`). Comes before `sockjs`, `static` and `onRequest`; upgrades of the
+   * The path at which pages import the client, such as `"/sendall/client.js"`: `sendall/client` as a single module, compressed,
+   * and minified if the path ends in `.min.js`; browsers ask for a newer version at each use (`ETag`). Comes before `sockjs`, `static` and `onRequest`; upgrades of the
    * same path go to the routes. Under `attach`: served by `server.middleware`. Default none.
    */
   readonly client?: string;

@@ -17,7 +17,7 @@ export interface ClientEvents {
   /** A connection, or an attempt to connect, has ended. */
   readonly close: ClientClosing;
   /** A `SendallError` that `code` tells from others. */
-  readonly error: Error;
+  readonly error: SendallError;
 }
 
 interface CallbackArguments extends ClientEvents {
@@ -31,13 +31,13 @@ export interface Callbacks {
   add(type: string, callback: Callback): () => void;
   emit<T extends keyof CallbackArguments>(type: T, argument: CallbackArguments[T]): void;
   /** Reports an exception of user code, which always goes somewhere. */
-  report(error: Error): void;
+  report(error: SendallError): void;
 }
 
 /** Without a callback for errors, exceptions go to `fallback`. */
 export function createCallbacks(
   { onOpen, onMessage, onClose, onError }: ChannelOptions,
-  fallback: (error: Error) => void = print,
+  fallback: (error: SendallError) => void = print,
 ): Callbacks {
   /** Each callback in an object of its own: the same function may be there twice. */
   const lists: Record<string, readonly { readonly callback: Callback | undefined }[]> = {
@@ -63,7 +63,7 @@ export function createCallbacks(
       }
     }
   };
-  const report = (error: Error): void => {
+  const report = (error: SendallError): void => {
     if (lists.error?.length) emit("error", error);
     else fallback(error);
   };

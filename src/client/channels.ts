@@ -52,7 +52,7 @@ export interface ChannelHost {
   /** Discards the messages kept for the channel. @returns what the program gave to `send` */
   cancel(owner: Channel): readonly ClientData[];
   /** Takes exceptions of a channel without a callback for errors. */
-  report(error: Error): void;
+  report(error: SendallError): void;
 }
 
 /** How a channel ended; the channel adds what was not sent. */

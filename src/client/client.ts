@@ -120,7 +120,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   /** The callbacks for `open` are running: what they send goes to the socket before the messages that wait. */
   let isGreeting = false;
   let heardAt = 0;
-  let lastError: Error | undefined;
+  let lastError: SendallError | undefined;
   /** Code and reason of the client's close frame. */
   let farewell: readonly [number, string] = [NORMAL.code, ""];
 
@@ -224,7 +224,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     onUpgraded: () => take({ type: "upgraded" }),
     onOpened,
     onFrame,
-    onFailed(error: Error) {
+    onFailed(error: SendallError) {
       lastError = error;
       callbacks.emit("error", error);
     },

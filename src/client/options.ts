@@ -2,6 +2,7 @@
  * The public types of the options of a client, which `settings.ts` reads, and of what callbacks get. This file uses nothing of Node, not
  * even types: the compiler of a page may not know Node.
  */
+import type { SendallError } from "../api/errors.js";
 import type { ClientState } from "./machine.js";
 import type { WebSocketClass } from "./web-socket.js";
 
@@ -113,8 +114,8 @@ export interface ConnectOptions {
    * `CALLBACK_FAILED`, or `BAD_OPTION` for what a function given as address or headers returns. After an error of the connection comes
    * `onClose`. In Node the error's `cause` is the socket's error: no server there, a reset, a broken frame.
    */
-  readonly onError?: (error: Error) => unknown;
-  /** When to connect again; `false`: never. Omitted members keep their default. Default: after 1 to 10 s, for ever. */
+  readonly onError?: (error: SendallError) => unknown;
+  /** When to connect again; `false`: never. Omitted members keep their default. Default: after 0 to 1 s, later 0 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
   /** What is kept while there is no connection. Omitted members keep their default. Default: 256 messages, 1 MiB. */
   readonly offline?: OfflineOptions;
@@ -141,5 +142,5 @@ export interface ChannelOptions {
    * Called with `REFUSED` when the server knows no such channel, and with `CALLBACK_FAILED`, which goes to the client's `onError` if the
    * channel has no `onError`.
    */
-  readonly onError?: (error: Error) => unknown;
+  readonly onError?: (error: SendallError) => unknown;
 }

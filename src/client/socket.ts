@@ -15,7 +15,7 @@ import { escapeText, HEARTBEAT, isMalformed, isSession, readText, readWelcome, t
 /** Members that some classes have in addition to a browser's `WebSocket`: the classes of Node, and of the test runtime. */
 interface SocketExtensions {
   /** The refusal of the upgrade, if any. */
-  readonly refused?: Error | undefined;
+  readonly refused?: SendallError | undefined;
   /** Whether another upgrade would be refused, too. */
   readonly isFinal?: boolean | undefined;
   /** Puts an error into words. */
@@ -43,7 +43,7 @@ export interface SocketListener {
   onOpened(welcome?: Welcome): void;
   /** A frame has come. @param data absent for a sign of life that is no message */
   onFrame(data?: string | Uint8Array): void;
-  onFailed(error: Error): void;
+  onFailed(error: SendallError): void;
   /** May be called again if the client is closed before the call. */
   onClosed(end: SocketEnd): void;
 }
@@ -100,7 +100,7 @@ export function createSocket(
     return new SendallError("CONNECTION_FAILED", `${what}: ${problem}${advice}`, { cause });
   };
   /** Reports an end without a `close` event of the socket, after the present call has returned. @returns the socket */
-  const end = (how: SocketEnd, error?: Error): typeof current => {
+  const end = (how: SocketEnd, error?: SendallError): typeof current => {
     const ended = current;
     current = undefined;
     soon(() => {

@@ -13,7 +13,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   options: "an object",
   protocols: "the name of a subprotocol, a token of HTTP and not sendall.1, or an array of different names",
   headers:
-    "an object of header names and strings, or a function that returns one, and no WebSocket: only Node's own class sends headers",
+    "an object of header names and strings, or a function that returns one, in Node alone and not beside WebSocket",
   session: "true or false",
   reconnect: "an object, or false",
   "reconnect.minMs": WAIT,
@@ -24,9 +24,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   offline: "an object",
   "offline.maxMessages": `${COUNT}, or Infinity`,
   "offline.maxBytes": `${COUNT}, or Infinity`,
-  WebSocket:
-    "a class, with a clock { setTimeout, clearTimeout, random } or without, as there is no WebSocket class here by default",
-  url: "a URL that begins with ws:// or wss://, without a fragment",
+  WebSocket: "a class in the shape of a browser's WebSocket; there is none here by default, or its clock is none",
+  url: "a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone",
   type: '"open", "message", "close" or "error"',
   message: "a string, a Uint8Array or an ArrayBuffer",
   channel: `a name of 1 to ${MAX_NAME_LENGTH} characters without a comma`,
@@ -34,7 +33,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Throws an error for an option or argument; every option without a row is a function.
+ * Throws an error for an option or argument, without headers, which may be secret; every option without a row is a function.
  * @param known given for an unknown option: the options that there are
  */
 export function refuse(
@@ -45,6 +44,6 @@ export function refuse(
 ): never {
   const problem = known
     ? `unknown option: the options are ${known.join(", ")}`
-    : `expected ${EXPECTED[name] ?? "a function"}, got ${show(value)}`;
+    : `expected ${EXPECTED[name] ?? "a function"}, got ${name === "headers" ? "something else" : show(value)}`;
   throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});
 }
