@@ -5,7 +5,7 @@
  */
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
-import { isSession } from "./wire.js";
+import { isSessionName } from "../api/session-protocol.js";
 
 /** How long a server may be silent in addition to twice the interval of its pings: the time for the answer to the client's own ping. */
 const ANSWER_MS = 5_000;
@@ -60,7 +60,7 @@ export function watchPings(ws: PingedSocket, socket: Socket): void {
       socket.on("data", () => {
         heardAt = performance.now();
       });
-    else if (!isSession(ws.protocol)) {
+    else if (!isSessionName(ws.protocol)) {
       const limitMs = 2 * (now - pingedAt) + ANSWER_MS;
       const askMs = Math.max(limitMs - ANSWER_MS, MIN_ASK_MS);
       listen(askMs, limitMs - askMs);
