@@ -11,5 +11,5 @@ export function attempt<T>(make: () => T): T | undefined {
 
 /** The message of an error; any other value as text. Never throws, whatever was thrown. */
 export function messageOf(thrown: unknown): string {
-  return attempt(() => String((thrown as Error).message ?? thrown)) ?? "unreadable";
+  return attempt(() => String((thrown as Error | null)?.message ?? thrown)) ?? "unreadable";
 }

@@ -5,6 +5,7 @@
  */
 import { cutReason, isClientCloseCode, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
+import { isSessionName } from "../api/session-protocol.js";
 import { type ClientClock, checkData, sizeOf } from "./arguments.js";
 import { type ClientEvents, createCallbacks } from "./callbacks.js";
 import { type Channel, createChannels } from "./channels.js";
@@ -16,7 +17,7 @@ import type { ClientSettings } from "./settings.js";
 import { createSocket, type SocketEnd, type SocketFactory } from "./socket.js";
 import { soon } from "./soon.js";
 import { refuse } from "./texts.js";
-import { isSession, ownProtocol, type Welcome } from "./wire.js";
+import { ownProtocol, type Welcome } from "./wire.js";
 
 /** A client that stays connected. */
 export interface Client {
@@ -99,6 +100,7 @@ interface WaitingMessage {
   /** What the program gave to `send`. */
   readonly data: ClientData;
   readonly owner: Channel | undefined;
+  readonly bytes: number;
 }
 
 const PLAIN: Welcome = {
@@ -115,7 +117,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   /** How the present connection began, or the last. */
   let { opening } = PLAIN;
   /** Oldest first. */
-  let queue: WaitingMessage[] = [];
+  const queue = new Set<WaitingMessage>();
   let queuedBytes = 0;
   /** The callbacks for `open` are running: what they send goes to the socket before the messages that wait. */
   let isGreeting = false;
@@ -151,32 +153,31 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     if (act) socket[act](...farewell);
   };
 
-  const keep = (waiting: WaitingMessage[]): void => {
-    queue = waiting;
-    queuedBytes = queue.reduce((bytes, { message }) => bytes + sizeOf(message), 0);
+  const forget = (waiting: WaitingMessage): void => {
+    if (queue.delete(waiting)) queuedBytes -= waiting.bytes;
   };
   /** Takes an owner's messages out of the queue. */
   const cancel = (owner?: Channel): ClientData[] => {
-    const cancelled = queue.filter((waiting) => waiting.owner === owner);
-    keep(queue.filter((waiting) => waiting.owner !== owner));
+    const cancelled = [...queue].filter((waiting) => waiting.owner === owner);
+    cancelled.forEach(forget);
     return cancelled.map(({ data }) => data);
   };
   const send = (message: ClientData, data: ClientData, owner?: Channel): boolean => {
     const { maxMessages, maxBytes } = settings.offline;
     if (!isAlive()) return false;
     // A socket takes no message while its peer is closing; then the message waits for the next socket.
-    if (state() === "open" && (isGreeting || !queue.length) && socket.send(message)) return true;
-    const bytes = queuedBytes + sizeOf(message);
-    if (queue.length >= maxMessages || bytes > maxBytes) return false;
-    queue.push({ message, data, owner });
-    queuedBytes = bytes;
+    if (state() === "open" && (isGreeting || !queue.size) && socket.send(message)) return true;
+    const bytes = sizeOf(message);
+    if (queue.size >= maxMessages || queuedBytes + bytes > maxBytes) return false;
+    queue.add({ message, data, owner, bytes });
+    queuedBytes += bytes;
     return true;
   };
 
   const channels = createChannels({
     state,
     opening: () => opening,
-    isSession: () => isSession(socket.protocol()),
+    isSession: () => isSessionName(socket.protocol()),
     write: (message) => state() === "open" && socket.send(message),
     send,
     cancel,
@@ -194,15 +195,16 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     callbacks.emit("open", opening);
     channels.announce();
     isGreeting = false;
-    // A callback may have closed the client.
-    const kept = state() === "open" ? queue.findIndex(({ message }) => !socket.send(message)) : 0;
-    keep(kept < 0 ? [] : queue.slice(kept));
+    for (const waiting of queue) {
+      // A callback may have closed the client.
+      if (state() !== "open" || !socket.send(waiting.message)) break;
+      forget(waiting);
+    }
   };
   const onFrame = (data?: string | Uint8Array): void => {
     heardAt = now();
     if (machine.waits) take({ type: "heard" });
-    // As in browsers, messages that arrive after `close` are ignored.
-    if (data === undefined || state() !== "open") return;
+    if (data === undefined) return;
     if (machine.retries || machine.patience > 1) take({ type: "message" });
     if (!channels.onMessage(data)) callbacks.emit("message", data);
   };
@@ -239,7 +241,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
       return status;
     },
     get pending() {
-      return queue.length;
+      return queue.size;
     },
     get bufferedAmount() {
       return socket.bufferedAmount();

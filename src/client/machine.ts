@@ -151,13 +151,16 @@ export function step(machine: Machine, event: MachineEvent, backoff: Backoff | f
     const opened: Machine = { ...machine, state: "open", limitMs: event.limitMs };
     return [opened, { phaseMs: backoff ? backoff.minMs : 0, ...(event.limitMs > 0 && listen(opened)[1]) }];
   }
-  if (type === "silence" && state === "open") return onSilence(machine, event.lateMs, event.silentMs);
+  const { lateMs = 0, silentMs = 0 } = event as { readonly lateMs?: number; readonly silentMs?: number };
   switch (`${state} ${type}`) {
+    case "open silence":
+      return onSilence(machine, lateMs, silentMs);
     case "connecting upgraded":
       return [machine, { phaseMs: WELCOME_MS }];
     case "connecting phase":
     case "closing phase":
-      return [machine, { act: "terminate" }];
+      // The answer may be among the unread bytes.
+      return [machine, lateMs > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
     case "waiting phase":
     case "waiting hint":
       return [{ ...machine, state: "connecting" }, START[1]];

@@ -4,8 +4,7 @@
  * session the client itself listens, with the limit that the server announces.
  */
 import type { EventEmitter } from "node:events";
-import type { Socket } from "node:net";
-import { isSession } from "./wire.js";
+import { isSessionName } from "../api/session-protocol.js";
 
 /** How long a server may be silent in addition to twice the interval of its pings: the time for the answer to the client's own ping. */
 const ANSWER_MS = 5_000;
@@ -14,6 +13,9 @@ const MIN_ASK_MS = 1_000;
 /** A timer that rings later says that the process was held up, and unread bytes may be waiting. */
 const HELD_UP_MS = 1_000;
 
+/** The longest time of a timer of Node, which counts in 32 bits: a longer wait would end at once. */
+const LONGEST_MS = 2_147_483_647;
+
 /** The part of a socket of `ws` that a watch uses. */
 interface PingedSocket extends EventEmitter {
   readonly protocol: string;
@@ -21,8 +23,13 @@ interface PingedSocket extends EventEmitter {
   terminate(): void;
 }
 
+/** Bytes that the system has yet to take from Node. The streams of Node do not tell: for them a write is taken as a whole. */
+function queuedBytes(socket: EventEmitter): unknown {
+  return Reflect.get(Object(Reflect.get(socket, "_handle")), "writeQueueSize");
+}
+
 /** @param socket the connection below `ws` */
-export function watchPings(ws: PingedSocket, socket: Socket): void {
+export function watchPings(ws: PingedSocket, socket: EventEmitter): void {
   let pingedAt: number | undefined;
   let heardAt = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -30,7 +37,7 @@ export function watchPings(ws: PingedSocket, socket: Socket): void {
   const wait = (ms: number, ring: (isLate: boolean) => void): void => {
     clearTimeout(timer);
     const dueAt = performance.now() + ms;
-    timer = setTimeout(() => ring(performance.now() - dueAt > HELD_UP_MS), ms);
+    timer = setTimeout(() => ring(performance.now() - dueAt > HELD_UP_MS), Math.min(ms, LONGEST_MS));
   };
   const listen = (askMs: number, answerMs: number): void => {
     const silentMs = performance.now() - heardAt;
@@ -41,9 +48,13 @@ export function watchPings(ws: PingedSocket, socket: Socket): void {
   const ask = (askMs: number, answerMs: number): void => {
     const askedAt = performance.now();
     ws.ping();
+    let queued = queuedBytes(socket);
     const check = (isLate: boolean): void => {
+      const before = queued;
+      queued = queuedBytes(socket);
       if (heardAt >= askedAt) listen(askMs, answerMs);
-      else if (isLate) wait(ANSWER_MS, check);
+      // A server that reads a long message slowly has not seen the ping behind the message.
+      else if (isLate || queued !== before) wait(ANSWER_MS, check);
       else {
         ws.emit("error", new Error("the server has fallen silent"));
         ws.terminate();
@@ -60,7 +71,7 @@ export function watchPings(ws: PingedSocket, socket: Socket): void {
       socket.on("data", () => {
         heardAt = performance.now();
       });
-    else if (!isSession(ws.protocol)) {
+    else if (!isSessionName(ws.protocol)) {
       const limitMs = 2 * (now - pingedAt) + ANSWER_MS;
       const askMs = Math.max(limitMs - ANSWER_MS, MIN_ASK_MS);
       listen(askMs, limitMs - askMs);

@@ -5,12 +5,13 @@
  */
 import { ABNORMAL, isFinalCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
+import { isSessionName } from "../api/session-protocol.js";
 import { attempt, messageOf } from "./attempt.js";
 import type { ClientState } from "./machine.js";
 import type { ClientData } from "./options.js";
 import { soon } from "./soon.js";
 import type { WebSocketLike, WebSocketLikeEvent } from "./web-socket.js";
-import { escapeText, HEARTBEAT, isMalformed, isSession, readText, readWelcome, type Welcome } from "./wire.js";
+import { escapeText, HEARTBEAT, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
 
 /** Members that some classes have in addition to a browser's `WebSocket`: the classes of Node, and of the test runtime. */
 interface SocketExtensions {
@@ -114,26 +115,31 @@ export function createSocket(
     if (cause instanceof SendallError) end(LOST, cause);
     else end({ ...LOST, isFinal: true }, failure(messageOf(cause), cause));
   };
+  /** Gives the socket up. */
+  const breakOff = (problem: string, how: SocketEnd = BROKEN, cause?: unknown): void => {
+    const socket = end(how, failure(problem, cause));
+    // Browsers let no page send 1002.
+    attempt(() => socket?.close?.(how.code));
+    attempt(() => socket?.close?.());
+  };
   const write = (data: ClientData): boolean => {
     const isOpen = current?.readyState === OPEN;
-    // A class of the user may take what its type says alone. Each view has a buffer of its own (`checkData`).
-    if (isOpen) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
+    try {
+      // A class of the user may take what its type says alone. Each view has a buffer of its own (`checkData`).
+      if (isOpen) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
+    } catch (error) {
+      // How much has left is not known, and no message leaves twice: the message is lost with the connection.
+      breakOff(messageOf(error), LOST, error);
+    }
     return isOpen;
   };
   const open = (welcome?: Welcome): void => {
     needsAdvice = false;
     listener.onOpened(welcome);
   };
-  /** The server does not keep to the wire of sessions. */
-  const breakOff = (problem: string): void => {
-    const socket = end(BROKEN, failure(problem));
-    // Browsers let no page send 1002.
-    attempt(() => socket?.close?.(BROKEN.code));
-    socket?.close?.();
-  };
   const onFrame = (frame: unknown): void => {
     const isText = typeof frame === "string";
-    const isOfSession = isText && isSession(protocol());
+    const isOfSession = isText && isSessionName(protocol());
     const message = isText ? (isOfSession ? readText(frame) : frame) : bytesOf(frame);
     if (listener.state() === "connecting") {
       const welcome = readWelcome(frame);
@@ -152,7 +158,7 @@ export function createSocket(
       });
     socket.binaryType = "arraybuffer";
     on("open", () => {
-      if (isSession(protocol())) listener.onUpgraded();
+      if (isSessionName(protocol())) listener.onUpgraded();
       else open();
     });
     // As in browsers, what arrives while the socket is closing is ignored: among others a late welcome.
@@ -176,7 +182,7 @@ export function createSocket(
   return {
     protocol,
     bufferedAmount: () => current?.bufferedAmount ?? 0,
-    send: (data) => write(typeof data === "string" && isSession(protocol()) ? escapeText(data) : data),
+    send: (data) => write(typeof data === "string" && isSessionName(protocol()) ? escapeText(data) : data),
     async dial() {
       const own = {};
       current = own;
@@ -193,14 +199,13 @@ export function createSocket(
       write(HEARTBEAT);
     },
     close(code, reason) {
-      if (!current?.close) end(LOST);
-      // No close frame can carry a code before the socket is open.
-      else if (current.readyState === CONNECTING) current.close();
-      else current.close(code, reason);
+      const socket = current?.close ? current : end(LOST);
+      // No close frame can carry a code before the socket is open. A socket that cannot close is cut later.
+      attempt(() => (socket?.readyState === CONNECTING ? socket.close?.() : socket?.close?.(code, reason)));
     },
     terminate() {
       const socket = end(LOST, listener.state() === "closing" ? undefined : failure("it did not answer in time"));
-      (socket?.terminate ?? socket?.close)?.call(socket);
+      attempt(() => (socket?.terminate ?? socket?.close)?.call(socket));
     },
   };
 }

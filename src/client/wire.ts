@@ -2,7 +2,7 @@
  * The client's side of the subprotocol `sendall.1`, the wire of sessions: what a client offers, and the control frames, which are text
  * frames that begin with `~`. The server's side is `transport/session-transport.ts`. `socket.ts` reads and writes frames by these rules.
  */
-import { SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
+import { isSessionName, SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ClientOpening } from "./options.js";
@@ -22,14 +22,9 @@ export function offersOf(protocols: readonly string[]): string[] {
   return !protocols[0] ? [SESSION_PROTOCOL] : protocols.flatMap((name) => [name + SESSION_SUFFIX, name]);
 }
 
-/** Whether the selected subprotocol is a session's. */
-export function isSession(selected: string): boolean {
-  return selected === SESSION_PROTOCOL || selected.endsWith(SESSION_SUFFIX);
-}
-
 /** The user's part of the selected subprotocol, `""` if there is none. */
 export function ownProtocol(selected: string): string {
-  return isSession(selected) ? selected.slice(0, -SESSION_SUFFIX.length) : selected;
+  return isSessionName(selected) ? selected.slice(0, -SESSION_SUFFIX.length) : selected;
 }
 
 /** @returns `undefined` for any other frame */
@@ -37,9 +32,10 @@ export function readWelcome(frame: unknown): Welcome | undefined {
   const welcome: unknown = attempt(() => JSON.parse(String(frame).slice(1)));
   if (!isRecord(welcome)) return undefined;
   const { resumed, why, replayed, lost, heartbeatMs } = welcome;
-  const isWelcome = typeof resumed === "boolean" && [replayed, lost, heartbeatMs].every(Number.isSafeInteger);
+  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isWelcome = typeof resumed === "boolean" && [replayed, lost, heartbeatMs].every(isCount);
   const opening = { resumed, why, replayed, lost, uncertain: [] } as unknown as ClientOpening;
-  return isWelcome ? { opening, heartbeatMs: Number(heartbeatMs) } : undefined;
+  return isWelcome ? { opening, heartbeatMs: heartbeatMs as number } : undefined;
 }
 
 /** A text message as a frame: a text that begins with `~` gets one more. */

@@ -86,6 +86,8 @@ describe("the handshake of a session", () => {
     ["a sign of life", "~h"],
     ["bytes", new Uint8Array([1]).buffer],
     ["a welcome that lacks a number", `~{"resumed":false,"why":"off","replayed":0,"lost":0}`],
+    ["a welcome with a limit of -5 ms", `~{"resumed":false,"why":"off","replayed":0,"lost":0,"heartbeatMs":-5}`],
+    ["a welcome with -1 lost messages", `~{"resumed":false,"why":"off","replayed":0,"lost":-1,"heartbeatMs":0}`],
     ["a welcome of nonsense", `~{"resumed":"no","why":"off","replayed":0,"lost":0,"heartbeatMs":0}`],
   ])("whose first frame is %s is a failure, closed with 1002 for good", async (_what, frame) => {
     const errors: string[] = [];
