@@ -10,7 +10,7 @@ import { rolldown } from "rolldown";
 const INTERNAL =
   `act announce bytes callback callbacks cancel clock create dueAt emit factory host isMeant isSession lateMs limitMs onBack onClosed
   onConnectionClosed onFailed onFrame onLeft onOpened onRefused onUnregistered onUpgraded opening owner patience payload phaseMs promise
-  report retries settings silenceMs silentMs verb waits write`.split(/\s+/);
+  report retries settings silenceMs silentMs url verb waits write`.split(/\s+/);
 
 /** @type {import("rolldown").InputOptions} */
 const options = {

@@ -86,7 +86,9 @@ class ConnectSession {
       await this.#client.opened;
     } catch (error) {
       if (this.#signal !== undefined) return exitCodeOf(this.#signal);
-      this.#screen.failure(`${messageOf(error)}${certificateHint(this.#cause)}`);
+      // The client names its option.
+      const problem = messageOf(error).replace("needs session: false", "is spoken to without --session");
+      this.#screen.failure(`${problem}${certificateHint(this.#cause)}`);
       return EXIT.notConnected;
     }
     const names = [this.#client.protocol, this.#task.isSession ? "session" : ""].filter((name) => name !== "");

@@ -27,7 +27,7 @@ export class Dialer {
     };
     this.socketClass = class extends DialedSocket {
       constructor(url: string, protocols: readonly string[] = []) {
-        super(url, protocols, headers, trust);
+        super(url, protocols, headers, false, trust);
         onDialed(this);
       }
     };

@@ -179,10 +179,9 @@ export function createChannels(host: ChannelHost): ClientChannels {
   };
   return {
     open(name, options) {
-      // The rules of the server.
-      if (typeof name !== "string" || !name || name.includes(",") || name.length > MAX_NAME_LENGTH)
+      // The rules of the server, and one of ours.
+      if (typeof name !== "string" || !name || name.includes(",") || name.length > MAX_NAME_LENGTH || open.has(name))
         refuse("channel", name, "BAD_CHANNEL");
-      if (open.has(name)) throw new SendallError("BAD_CHANNEL", `the channel "${name}" is open already`);
       const callbacks = createCallbacks(readChannelOptions(options), host.report);
       if (closed.has(name) && host.isSession() && host.write("uns,")) markers++;
       const onUnregistered = (): void => {

@@ -232,7 +232,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     },
     onClosed,
   };
-  const socket = createSocket(url && ` to ${url}`, factory, listener, settings.session);
+  const socket = createSocket(url, factory, listener, settings.session);
   const client: Client = {
     get state() {
       return state();

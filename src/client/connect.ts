@@ -52,6 +52,7 @@ export function connect(
     url: address,
     create: () => new (Class as WebSocketClass)(address, [...offers]),
   });
+  const isAsked = !known || isFunction(headers);
   const dial = async (): Promise<Dialing> => {
     const address = check(await ask("url", url));
     const fields = await ask("headers", headers);
@@ -59,7 +60,7 @@ export function connect(
     if (!isNode) return dialing(address);
     try {
       const { DialedSocket } = await import("./node-socket.js");
-      return { url: address, create: () => new DialedSocket(address, offers, fields ?? {}) };
+      return { url: address, create: () => new DialedSocket(address, offers, fields ?? {}, isAsked) };
     } catch (error) {
       // A runtime that only resembles Node (Cloudflare's workers), and a copy of the client's single file, have no `ws`.
       if (headers || !own) throw error;

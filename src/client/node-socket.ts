@@ -31,10 +31,12 @@ export class DialedSocket extends WebSocket {
   /** Whether another upgrade would be refused, too. */
   isFinal: boolean | undefined = undefined;
 
+  /** @param isAsked whether the address or the headers are asked for at each attempt: the next may be better */
   constructor(
     url: string,
     protocols: readonly string[],
     headers: Readonly<Record<string, string>>,
+    isAsked = false,
     trust: DialTrust = {},
   ) {
     for (const name of Object.keys(headers))
@@ -59,7 +61,7 @@ export class DialedSocket extends WebSocket {
         const body = Buffer.concat(chunks).toString("utf8", 0, MAX_BODY_BYTES).trim();
         const { statusCode: status = 0 } = response;
         this.refused = refusalOf(url, status, body);
-        this.isFinal = isFinalStatus(status);
+        this.isFinal = !isAsked && isFinalStatus(status);
         // Emits `error` and `close`, as for any failed attempt.
         this.terminate();
       };
@@ -76,7 +78,8 @@ export class DialedSocket extends WebSocket {
 function refusalOf(url: string, status: number, body: string): SendallError {
   // The body may be a page; a Sendall server gives the reason in the first line.
   const [line = ""] = body.split("\n", 1);
-  const text = `${url} refused the connection: HTTP ${status} ${line}`.trimEnd();
+  // The query may have a token.
+  const text = `${url.split("?", 1)} refused the connection: HTTP ${status} ${line}`.trimEnd();
   return new SendallError("REFUSED", text, { status, body });
 }
 

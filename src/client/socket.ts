@@ -81,11 +81,11 @@ export interface CurrentSocket {
 }
 
 /**
- * @param to follows "the connection" in messages: `""` until the address is known
+ * @param url `""` until the address is known
  * @param needsAdvice whether a failure to connect is worth advice: the client asks for a session, and never was open
  */
 export function createSocket(
-  to: string,
+  url: string,
   factory: SocketFactory,
   listener: SocketListener,
   needsAdvice: boolean,
@@ -95,6 +95,8 @@ export function createSocket(
 
   const protocol = (): string => current?.protocol ?? "";
   const failure = (problem: string, cause?: unknown): SendallError => {
+    // The query may have a token.
+    const to = url && ` to ${url.split("?", 1)}`;
     const what = listener.state() === "open" ? `the connection${to} broke` : `cannot connect${to}`;
     const advice = needsAdvice ? ADVICE : "";
     needsAdvice = false;
@@ -147,11 +149,11 @@ export function createSocket(
       else breakOff("the first frame is no welcome");
     } else if (isOfSession && isMalformed(frame)) breakOff(`malformed control frame ${frame.slice(0, 60)}`);
     else if (message !== undefined || isText) listener.onFrame(message);
-    else listener.onFailed(failure(`a message came as ${String(frame)}, not as an ArrayBuffer`));
+    else listener.onFailed(failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
   };
-  const create = ({ url, create: createSocket }: Dialing): void => {
-    to = ` to ${url}`;
-    const socket: WebSocketLike & SocketExtensions = createSocket();
+  const create = (dialing: Dialing): void => {
+    ({ url } = dialing);
+    const socket: WebSocketLike & SocketExtensions = dialing.create();
     const on = (type: "open" | "message" | "error" | "close", handle: (event: WebSocketLikeEvent) => void): void =>
       socket.addEventListener(type, (event) => {
         if (current === socket) handle(event);
@@ -188,7 +190,7 @@ export function createSocket(
       current = own;
       try {
         const dialing = factory();
-        const ready = "url" in dialing ? dialing : await dialing;
+        const ready = "then" in dialing ? await dialing : dialing;
         // The attempt may have been given up meanwhile.
         if (current === own) create(ready);
       } catch (error) {
@@ -204,7 +206,7 @@ export function createSocket(
       attempt(() => (socket?.readyState === CONNECTING ? socket.close?.() : socket?.close?.(code, reason)));
     },
     terminate() {
-      const socket = end(LOST, listener.state() === "closing" ? undefined : failure("it did not answer in time"));
+      const socket = end(LOST, listener.state() === "closing" ? undefined : failure("no answer in time"));
       attempt(() => (socket?.terminate ?? socket?.close)?.call(socket));
     },
   };

@@ -28,7 +28,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   url: "a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone",
   type: '"open", "message", "close" or "error"',
   message: "a string, a Uint8Array or an ArrayBuffer",
-  channel: `a name of 1 to ${MAX_NAME_LENGTH} characters without a comma`,
+  channel: `a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, which no open channel has`,
   "close code": "1000 or 3000-4999",
 };
 

@@ -66,7 +66,7 @@ describe("a line that falls silent both ways", () => {
     expect(log).toEqual([
       "open",
       "before",
-      `the connection to ${url} broke: it did not answer in time`,
+      `the connection to ${url} broke: no answer in time`,
       [1006, true],
       "open",
       "after",

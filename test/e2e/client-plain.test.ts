@@ -60,7 +60,7 @@ describe("a server of ws, which selects the session and speaks none", () => {
     vi.advanceTimersByTime(1);
     await until(() => client.state === "waiting");
     expect(log).toEqual([
-      expect.stringMatching(/^cannot connect to .*: it did not answer in time; .*session: false$/),
+      expect.stringMatching(/^cannot connect to .*: no answer in time; .*session: false$/),
       [1006, true],
     ]);
   });

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, STATUS_CODES } from "node:http";
 import { createServer as createTcpServer, type Socket } from "node:net";
-import { type Server, serve } from "sendall";
+import { reject, type Server, serve } from "sendall";
 import { type Client, type ConnectOptions, connect, type WebSocketClass } from "sendall/client";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
@@ -121,6 +121,38 @@ describe("a client in Node", () => {
       { ...NOTHING, code: 4001, reason: "bye", wasClean: true, willRetry: false },
     ]);
     expect(closed).toEqual([[4001, "bye", "peer", true]]);
+  });
+
+  test("whose token is asked for at each attempt comes back after a refusal, and shows no token in its errors", async () => {
+    const server = await serve({
+      port: 0,
+      logger: false,
+      authorize: ({ query, headers }) => (query.get("token") === "fresh" && headers["x-key"] === "new") || reject(401),
+      handler() {},
+    });
+    onTestFinished(() => server.close());
+    const tokens = ["old secret", "fresh"];
+    const keys = ["new", "new"];
+    const errors: string[] = [];
+    const client = connect(async () => `${server.url}?token=${tokens.shift()}`, {
+      headers: () => ({ "X-Key": keys.shift() ?? "" }),
+      reconnect: { minMs: 0 },
+      onError: ({ code, message }) => errors.push(`${code} ${message}`),
+    });
+    onTestFinished(() => void client.close());
+    await client.opened;
+    expect(errors).toEqual([expect.stringMatching(/^REFUSED ws:[^?]* refused the connection: HTTP 401/)]);
+    const lost = connect("ws://127.0.0.1:1/?token=secret", { reconnect: false });
+    const failure = await lost.opened.catch((error: unknown) => error);
+    expect(failure).toMatchObject({ message: expect.stringMatching(/^cannot connect to ws:\/\/127.0.0.1:1\/: /) });
+  });
+
+  test("refuses headers that are no plain object, and does not show the values", () => {
+    const bad: unknown[] = [new Headers({ a: "secret" }), new Map([["a", "secret"]]), { a: undefined }, "secret"];
+    for (const headers of bad) {
+      const connecting = (): unknown => connect("ws://127.0.0.1:1/", { headers: headers as Record<string, string> });
+      expect(connecting).toThrow(/^headers: expected an object of header names and strings.*, got something else$/);
+    }
   });
 
   test("sends its headers and protocols to a plain ws server, again at each attempt", async () => {

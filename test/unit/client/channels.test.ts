@@ -276,7 +276,7 @@ describe("bad input", () => {
 
   test("a name that is taken is refused, and the channel lives on", () => {
     const ann = open("ann");
-    expect(() => open("ann")).toThrow(/"ann" is open already/);
+    expect(() => open("ann")).toThrow(/which no open channel has, got "ann"/);
     stage.socket.accept();
     expect([ann.state, stage.socket.sent]).toEqual(["open", ["sub,ann"]]);
   });

@@ -565,12 +565,12 @@ describe("a url that is a function", () => {
       "url failed: no token",
     ],
     ["rejects", () => Promise.reject(new Error("no token")), "CALLBACK_FAILED", "url failed: no token"],
-    ["returns nonsense", () => "ftp://server/", "BAD_OPTION", "url: expected a URL that begins with ws:// or wss://"],
+    ["returns nonsense", () => "ftp://server/", "BAD_OPTION", "url: expected a URL that begins with ws://, wss://"],
     [
       "resolves with nothing",
       async () => undefined as unknown as string,
       "BAD_OPTION",
-      "url: expected a URL that begins with ws:// or wss://",
+      "url: expected a URL that begins with ws://, wss://",
     ],
   ])("that %s fails the attempt, and is asked again", async (_what, make, code, message) => {
     let asked = 0;

@@ -316,7 +316,7 @@ describe("a dialled client", () => {
     expect([client.state, client.bufferedAmount, client.received, log]).toEqual(["open", 4, [], ["open"]]);
     await runtime.advance(1);
     expect([runtime.server.connections().length, bob.state, client.state]).toEqual([1, "open", "waiting"]);
-    expect(log.slice(1)).toEqual([expect.stringContaining("it did not answer in time"), [1006, true]]);
+    expect(log.slice(1)).toEqual([expect.stringContaining("no answer in time"), [1006, true]]);
     await runtime.advance(1_000);
     expect([client.state, runtime.server.connections().length]).toEqual(["open", 2]);
   });
