@@ -30,9 +30,9 @@ const TYPES = ["online", "pageshow", "visibilitychange", "pagehide"];
 export function watchPage({ onBack, onLeft }: PageListener): () => void {
   const page = globalThis as Page;
   const listener = ({ type, persisted }: PageEvent): void => {
-    const isHidden = type === "visibilitychange" && page.document?.visibilityState === "hidden";
-    if (type !== "pagehide" && !isHidden) onBack();
-    if (type === "pagehide" && !persisted) onLeft();
+    if (type === "pagehide") {
+      if (!persisted) onLeft();
+    } else if (type !== "visibilitychange" || page.document?.visibilityState !== "hidden") onBack();
   };
   for (const type of TYPES) page.addEventListener?.(type, listener);
   return () => {

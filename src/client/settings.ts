@@ -27,11 +27,11 @@ function areProtocols(value: unknown): boolean {
 }
 
 /** `Headers` takes what RFC 9110 section 5 allows as names and values. */
-function areHeaders(value: unknown): boolean {
+function areHeaders(value: unknown): unknown {
   return (
     isRecord(value) &&
     Object.values(value).every((text) => typeof text === "string") &&
-    attempt(() => new Headers(value as ClientHeaders)) !== undefined
+    attempt(() => new Headers(value as ClientHeaders))
   );
 }
 
@@ -47,7 +47,7 @@ function number(fallback: number, min: number, max: number): Row<number> {
 /** A row for a whole number from 0, or infinity if `max` allows. */
 function whole(fallback: number, max = Number.POSITIVE_INFINITY): Row<number> {
   const [accepts] = number(fallback, 0, max);
-  return [(value) => accepts(value) && Math.floor(Number(value)) === value, fallback];
+  return [(value) => accepts(value) && Math.floor(value as number) === value, fallback];
 }
 
 const callback = [isFunction] as const;
