@@ -8,7 +8,7 @@ import { rolldown } from "rolldown";
 
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
 const INTERNAL =
-  `act announce bytes callback callbacks cancel clock create dueAt emit factory host isMeant isSession lateMs limitMs onBack onClosed
+  `act announce bytes callback callbacks cancel clock create dueAt emit factory fail fulfil host isMeant isSession lateMs limitMs onBack onClosed
   onConnectionClosed onFailed onFrame onLeft onOpened onRefused onUnregistered onUpgraded opening owner patience payload phaseMs promise
   report retries settings silenceMs silentMs url verb waits write`.split(/\s+/);
 

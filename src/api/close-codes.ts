@@ -115,7 +115,7 @@ export function cutReason(reason: string): string {
 
 /** Whether a client may send the code: the codes that browsers let a page send, in Node too. */
 export function isClientCloseCode(code: unknown): code is number {
-  return Number.isInteger(code) && isBrowserCode(Number(code));
+  return Number.isInteger(code) && isBrowserCode(code as number);
 }
 
 /** Throws `BAD_CLOSE_CODE` unless a client may send the code. */

@@ -26,6 +26,11 @@ interface CallbackArguments extends ClientEvents {
 
 type Callback = (argument: never) => unknown;
 
+/** Each callback in an object of its own: the same function may be there twice. */
+interface Own {
+  readonly callback: Callback | undefined;
+}
+
 export interface Callbacks {
   /** @returns removes the callback; throws `BAD_OPTION` for another type, or anything but a function */
   add(type: string, callback: Callback): () => void;
@@ -39,8 +44,7 @@ export function createCallbacks(
   { onOpen, onMessage, onClose, onError }: ChannelOptions,
   fallback: (error: SendallError) => void = print,
 ): Callbacks {
-  /** Each callback in an object of its own: the same function may be there twice. */
-  const lists: Record<string, readonly { readonly callback: Callback | undefined }[]> = {
+  const lists: Record<string, Own[]> = {
     open: [{ callback: onOpen }],
     message: [{ callback: onMessage }],
     close: [{ callback: onClose }],
@@ -53,7 +57,7 @@ export function createCallbacks(
       if (type === "error") print(error);
       else report(error);
     };
-    for (const own of lists[type] ?? []) {
+    for (const own of lists[type] as Own[]) {
       try {
         // A callback may have removed a later one.
         const result = lists[type]?.includes(own) && own.callback?.(argument as never);
@@ -77,7 +81,7 @@ export function createCallbacks(
       const own = { callback };
       lists[type] = [...list, own];
       return () => {
-        lists[type] = (lists[type] ?? []).filter((other) => other !== own);
+        lists[type] = (lists[type] as Own[]).filter((other) => other !== own);
       };
     },
   };

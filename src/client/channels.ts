@@ -99,13 +99,13 @@ interface ChannelParts {
 }
 
 function createChannel(name: string, { host, callbacks, onUnregistered }: ChannelParts): OwnChannel {
-  const { promise, resolve, reject } = createOpened();
+  const { promise, fulfil, fail } = createOpened();
   let stage: Stage = "idle";
   let since = 0;
   /** @returns the messages that are not sent */
   const unregister = (): readonly ClientData[] => {
     stage = "closed";
-    reject(new SendallError("CLOSED", `the channel "${name}" ended before it was open`));
+    fail(new SendallError("CLOSED", `the channel "${name}" ended before it was open`));
     onUnregistered();
     return host.cancel(channel);
   };
@@ -130,7 +130,7 @@ function createChannel(name: string, { host, callbacks, onUnregistered }: Channe
   const announce = (): void => {
     if (stage !== "subscribed" || host.state() !== "open") return;
     stage = "announced";
-    resolve();
+    fulfil();
     callbacks.emit("open", host.opening());
   };
   const onClosed = (ending: Ending): void => {

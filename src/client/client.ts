@@ -105,7 +105,7 @@ interface WaitingMessage {
 
 const PLAIN: Welcome = {
   opening: { resumed: false, why: "plain", replayed: 0, lost: 0, uncertain: [] },
-  heartbeatMs: 0,
+  limitMs: 0,
 };
 
 export function createClient({ url, settings, factory, clock }: ClientParts): Client {
@@ -134,7 +134,12 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   const setAlarm = (type: "phase" | "silence", ms?: number): void => {
     clock.clearTimeout(alarms[type]?.id);
     const dueAt = now() + (ms ?? 0);
-    const ring = (): void => take({ type, lateMs: now() - dueAt, silentMs: now() - heardAt });
+    const left = socket.bufferedAmount();
+    const ring = (): void => {
+      // Bytes that the socket has taken are a sign of life, too: an answer may wait behind a long message of the client's.
+      if (socket.bufferedAmount() < left) onFrame();
+      take({ type, lateMs: now() - dueAt, silentMs: now() - heardAt });
+    };
     alarms[type] = ms === undefined ? undefined : { dueAt, id: clock.setTimeout(ring, ms) };
   };
   /** Listeners of the status hear of the last change in a row. */
@@ -188,8 +193,8 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     if (state() !== "connecting") return;
     heardAt = now();
     opening = welcome.opening;
-    take({ type: "opened", limitMs: welcome.heartbeatMs });
-    opened.resolve();
+    take({ type: "opened", limitMs: welcome.limitMs });
+    opened.fulfil();
     isGreeting = true;
     channels.subscribe();
     callbacks.emit("open", opening);
@@ -217,7 +222,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     channels.onConnectionClosed(ending);
     if (!willRetry) {
       stopWatching();
-      opened.reject(cause ?? new SendallError("CLOSED", "the client ended before it was open"));
+      opened.fail(cause ?? new SendallError("CLOSED", "the client ended before it was open"));
     }
     callbacks.emit("close", { ...ending, unsent: willRetry ? [] : cancel() });
   };

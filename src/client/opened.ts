@@ -5,16 +5,16 @@
 
 interface Opened {
   readonly promise: Promise<void>;
-  resolve(): void;
-  /** Called at the end of a client or channel; no effect after `resolve`. */
-  reject(error: Error): void;
+  fulfil(): void;
+  /** Called at the end of a client or channel; no effect after `fulfil`. */
+  fail(error: Error): void;
 }
 
 export function createOpened(): Opened {
   const opened = {} as { -readonly [K in keyof Opened]: Opened[K] };
   opened.promise = new Promise((resolve, reject) => {
-    opened.resolve = resolve;
-    opened.reject = reject;
+    opened.fulfil = resolve;
+    opened.fail = reject;
   });
   opened.promise.catch(() => {});
   return opened;

@@ -32,7 +32,7 @@ export function watchPage({ onBack, onLeft }: PageListener): () => void {
   const listener = ({ type, persisted }: PageEvent): void => {
     if (type === "pagehide") {
       if (!persisted) onLeft();
-    } else if (type !== "visibilitychange" || page.document?.visibilityState === "visible") onBack();
+    } else if (type !== "visibilitychange" || page.document?.visibilityState !== "hidden") onBack();
   };
   for (const type of TYPES) page.addEventListener?.(type, listener);
   return () => {

@@ -27,12 +27,12 @@ function areProtocols(value: unknown): boolean {
 }
 
 /** `Headers` takes what RFC 9110 section 5 allows as names and values. A `Map`, or `Headers` itself, would show none of its own. */
-function areHeaders(value: unknown): boolean {
+function areHeaders(value: unknown): unknown {
   return (
     isRecord(value) &&
     !(Symbol.iterator in value) &&
     Object.values(value).every((text) => typeof text === "string") &&
-    attempt(() => new Headers(value as ClientHeaders)) !== undefined
+    attempt(() => new Headers(value as ClientHeaders))
   );
 }
 

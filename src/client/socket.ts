@@ -147,7 +147,7 @@ export function createSocket(
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
       else breakOff("the first frame is no welcome");
-    } else if (isOfSession && isMalformed(frame)) breakOff(`malformed control frame ${frame.slice(0, 60)}`);
+    } else if (isOfSession && isMalformed(frame)) breakOff(`bad control frame ${frame.slice(0, 60)}`);
     else if (message !== undefined || isText) listener.onFrame(message);
     else listener.onFailed(failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
   };

@@ -11,7 +11,7 @@ import type { ClientOpening } from "./options.js";
 export interface Welcome {
   readonly opening: ClientOpening;
   /** The longest silence of the server, in milliseconds; 0 if the server sends no signs of life. */
-  readonly heartbeatMs: number;
+  readonly limitMs: number;
 }
 
 /** Asks for a sign of life, and is a sign of life. */
@@ -35,7 +35,7 @@ export function readWelcome(frame: unknown): Welcome | undefined {
   const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
   const isWelcome = typeof resumed === "boolean" && [replayed, lost, heartbeatMs].every(isCount);
   const opening = { resumed, why, replayed, lost, uncertain: [] } as unknown as ClientOpening;
-  return isWelcome ? { opening, heartbeatMs: heartbeatMs as number } : undefined;
+  return isWelcome ? { opening, limitMs: heartbeatMs as number } : undefined;
 }
 
 /** A text message as a frame: a text that begins with `~` gets one more. */

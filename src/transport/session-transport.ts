@@ -162,6 +162,7 @@ export class SessionTransport extends Alarm implements Transport, TransportListe
   /** After our close frame the peer's frames have no meaning any more. */
   #receiveControl(text: string): void {
     if (!this.isOpen) return;
+    this.#transport.countUnqueued?.();
     const read = readControl(text);
     if (read === "ask") this.#onAsked();
     else if (read !== "ignored") this.#fail(read);

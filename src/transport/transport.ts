@@ -37,6 +37,8 @@ export interface Transport {
   terminate(): void;
   pause(): void;
   resume(): void;
+  /** Counts a frame that crosses no mailbox: a peer that sends many in a row waits until the others have been read. */
+  countUnqueued?(): void;
 }
 
 /** Receives what a transport reports of a single peer. Calls after `onTransportClosed` MUST NOT happen. */

@@ -19,6 +19,7 @@ import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
 import { Overshoot } from "./overshoot.js";
+import { PendingPongs } from "./pending-pongs.js";
 import type { Admission, Transport, TransportListener } from "./transport.js";
 
 /** The longest time of a timer of Node, which counts in 32 bits. */
@@ -38,11 +39,8 @@ const WATCH_FROM_BYTES = 1_048_576;
 const MIN_READ_BYTES = 512;
 const MIN_READS = 16_384;
 
-/**
- * At most 16,384 pongs may wait to be written, which is at most 2 MiB; a peer that goes on pinging and reads no pong is then cut. A read
- * of 64 KiB holds up to 10,922 pings, and each is answered.
- */
-const MAX_PENDING_PONGS = 16_384;
+/** Node reads up to 2 MiB of a socket in a row: a flood of frames that no mailbox bounds would keep all others waiting. */
+const MAX_UNQUEUED = 256;
 
 /** The server's end of a WebSocket, from the upgrade until `ws` emits "close". */
 class Socket extends WebSocket implements Transport {
@@ -53,11 +51,14 @@ class Socket extends WebSocket implements Transport {
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
   #isWaitingForDrain = false;
+  /** The connection has paused the socket. */
+  #isHeld = false;
+  /** Frames since the last turn that crossed no mailbox. */
+  #unqueued = 0;
   /** The peer has closed, or broken the protocol: anything that still arrives is ignored. */
   #hasStoppedReceiving = false;
-  #pendingPongs = 0;
   /** Made at the first ping of a peer; browsers never ping. */
-  #onPongWritten: (() => void) | undefined;
+  #pendingPongs: PendingPongs | undefined;
   /** Bytes of control frames since the last message. */
   #controlBytes = 0;
   #controlBudget: ControlFrameBudget | undefined;
@@ -97,8 +98,23 @@ class Socket extends WebSocket implements Transport {
   }
 
   override pause(): void {
+    this.#isHeld = true;
     this.overshoot?.restart();
     super.pause();
+  }
+
+  override resume(): void {
+    this.#isHeld = false;
+    super.resume();
+  }
+
+  countUnqueued(): void {
+    if (++this.#unqueued !== MAX_UNQUEUED) return;
+    super.pause();
+    setImmediate(() => {
+      this.#unqueued = 0;
+      if (!this.#isHeld) super.resume();
+    });
   }
 
   write(frames: readonly Frame[]): boolean {
@@ -167,13 +183,14 @@ class Socket extends WebSocket implements Transport {
   #onMessage(data: unknown, isBinary: boolean): void {
     if (!Buffer.isBuffer(data) || this.#hasStoppedReceiving) return;
     if (this.#controlBytes > 0) this.#stopControlBudget();
-    if (this.isPaused && this.overshoot?.add(data.length) === true) this.listener?.flooded();
+    if (this.#isHeld && this.overshoot?.add(data.length) === true) this.listener?.flooded();
     else if (!isBinary) this.listener?.message(data.toString(), data.length);
     else this.listener?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
   }
 
   #acceptsControlFrame(data: Buffer): boolean {
     if (this.#hasStoppedReceiving) return false;
+    this.countUnqueued();
     const bytes = CONTROL_HEADER_BYTES + data.length;
     this.#controlBytes += bytes;
     if (this.#controlBytes < WATCH_FROM_BYTES || this.raw === undefined) return true;
@@ -206,15 +223,9 @@ class Socket extends WebSocket implements Transport {
   }
 
   #sendPong(data: Buffer): void {
-    if (this.#pendingPongs >= MAX_PENDING_PONGS) {
-      this.terminate();
-      return;
-    }
-    this.#pendingPongs++;
-    this.#onPongWritten ??= () => {
-      this.#pendingPongs--;
-    };
-    this.pong(data, false, this.#onPongWritten);
+    this.#pendingPongs ??= new PendingPongs();
+    if (this.#pendingPongs.add()) this.pong(data, false, this.#pendingPongs.onWritten);
+    else this.terminate();
   }
 
   #onClose(code: number, reason: string): void {

@@ -18,7 +18,9 @@ const FOLDERS: Readonly<Record<string, URL>> = {
 
 /** The page that the README shows. */
 const [, README_PAGE = ""] =
-  /^```html\n([\s\S]*?)^```$/m.exec(readFileSync(new URL("../../README.md", import.meta.url), "utf8")) ?? [];
+  /bundler\*\*.*\n\n^```html\n([\s\S]*?)^```$/m.exec(
+    readFileSync(new URL("../../README.md", import.meta.url), "utf8"),
+  ) ?? [];
 
 /** What a page needs that has no bundler. */
 const PAGE = `<!doctype html>

@@ -168,3 +168,26 @@ describe("in a process that is held up for longer than the answer may take", () 
     expect(client.state).toBe("waiting");
   });
 });
+
+test("a client that asks behind a long message of its own waits while the socket takes the message", async () => {
+  const client = stage.connect();
+  stage.socket.welcome(1_000_000);
+  stage.socket.bufferedAmount = 3_000_000;
+  // Asks when it wakes up.
+  await stage.sleep(1_100_000);
+  expect(stage.socket.sent).toEqual(["~h"]);
+  await stage.pass(4_000);
+  stage.socket.bufferedAmount = 2_000_000;
+  await stage.pass(2_000);
+  expect([client.state, stage.socket.sent]).toEqual(["open", ["~h"]]);
+});
+
+test("a client that asks behind a message that the socket does not take drops the connection after 5 s", async () => {
+  const client = stage.connect();
+  stage.socket.welcome(1_000_000);
+  stage.socket.bufferedAmount = 3_000_000;
+  await stage.sleep(1_100_000);
+  await stage.pass(5_000);
+  await settle();
+  expect([client.state, stage.socket.sent]).toEqual(["waiting", ["~h"]]);
+});

@@ -143,7 +143,7 @@ describe("the frames of a session", () => {
   );
 
   test.each(["~a", "~ax", "~a-1", "~a1.5", "~a01", "~a 1", "~{", `${welcomeOf(0)}`])(
-    "the malformed control frame %s ends the client with 1002",
+    "the bad control frame %s ends the client with 1002",
     async (frame) => {
       const client = stage.connect();
       stage.socket.welcome();
