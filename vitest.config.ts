@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -13,6 +14,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // Tests wait for peers, children and browsers most of the time: two files at once, on two cores too.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Long enough for the slowest property on a busy machine; no test waits for it.
     testTimeout: 60_000,
     hookTimeout: 60_000,
