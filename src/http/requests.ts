@@ -1,6 +1,7 @@
 /**
  * Plain HTTP requests: offers each request to the client's module, to SockJS, to the static files, to the user's `onRequest`, in this
- * order, and else answers with a line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or when the peer leaves.
+ * order, and else answers with a line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or
+ * when the peer leaves.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";

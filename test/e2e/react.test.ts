@@ -376,8 +376,10 @@ describe.skipIf(program.skip).each(VERSIONS)("useClient with React %s", (version
         "onMesage: unknown option: the options are protocols",
       ),
       "useClient('/', { onMessage: 5 })": "onMessage: expected a function, got 5",
-      "useClient()": "url: expected a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone, got undefined",
-      "useClient('ftp:x')": 'url: expected a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone, got "ftp:x"',
+      "useClient()":
+        "url: expected a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone, got undefined",
+      "useClient('ftp:x')":
+        'url: expected a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone, got "ftp:x"',
       "useClientState()": "client: expected a client of useClient or connect, got undefined",
       "useClientState({})": "client: expected a client of useClient or connect, got undefined",
       "useMessages({}, () => 0, 0)": "client: expected a client of useClient or connect, got undefined",
