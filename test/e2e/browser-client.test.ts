@@ -116,7 +116,7 @@ describe.skipIf(program.skip)("the client in Chromium", { timeout: 60_000 }, () 
     const page = await browser.newPage();
     const socket = page.waitForEvent("websocket");
     await page.goto(`${url}readme`);
-    expect((await socket).url()).toBe(url.replace("http", "ws"));
+    expect((await socket).url()).toBe(`${url.replace("http", "ws")}chat`);
   });
 
   it("needs no bundler, and nothing of Node", async () => {
