@@ -6,13 +6,12 @@
  */
 import type { Authorize } from "../api/authorize.js";
 import type { ConnectionId } from "../api/connection.js";
-import type { AccessEntry } from "../api/options.js";
+import type { AccessEntry, ResumeOptions } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
 import { cutText } from "../log/excerpt.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { overshootBytes } from "../transport/paused-bytes.js";
-import { SessionTransport } from "../transport/session-transport.js";
 import type { Admission, Transport, TransportListener } from "../transport/transport.js";
 import type { AcceptedUpgrade } from "./accepted-upgrade.js";
 import { type AccessLog, createAccessLog } from "./access-log.js";
@@ -22,9 +21,12 @@ import { allowsOrigin, type Origins, pageOrigin } from "./origin.js";
 import { applyTrustedProxies, requestedHost } from "./proxy.js";
 import { type Head, readPath, withoutCookies } from "./request-head.js";
 import { EVERY_PATH, type Match, Router } from "./router.js";
+import type { SessionDesk } from "./session-desk.js";
 import { answeredProtocol } from "./session-offer.js";
 import { chooseProtocol } from "./subprotocol.js";
 import { LEFT, type UpgradeAttempt } from "./upgrade-attempt.js";
+
+type Verify = ResumeOptions["verify"];
 
 /** A route as the gate sees it. */
 export interface GatedRoute {
@@ -41,8 +43,10 @@ export interface GatedRoute {
     readonly maxFragments: number;
     readonly mailbox: { readonly maxBytes: number };
     readonly compression: boolean;
-    readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+    readonly resume: false | { readonly verify: Verify | undefined };
   };
+  /** Absent without the option `resume`. */
+  readonly sessions: SessionDesk | undefined;
   /** The gate counts the route's refusals here. */
   readonly counters: { refused: number };
   accept(transport: Transport, accepted: AcceptedUpgrade): TransportListener;
@@ -216,6 +220,8 @@ export class Gate {
       protocol,
       data,
       release,
+      decodedPath: readPath(head.url),
+      session: hasSession ? { resume: undefined, why: "new" } : undefined,
     };
     return {
       maxPayloadBytes: settings.maxPayloadBytes,
@@ -224,21 +230,12 @@ export class Gate {
       compression: settings.compression,
       protocol: answered,
       accept: (transport) => {
-        const listener = hasSession
-          ? this.#acceptSession(route, transport, accepted)
-          : route.accept(transport, accepted);
+        const listener = route.accept(transport, accepted);
         if (sockjs !== "request") this.#reportUpgrade(attempt.at, head, listener.id);
         return listener;
       },
       cancel: release,
     };
-  }
-
-  /** The route sees the layer of the session in place of the transport, and the transport the layer in place of the connection. */
-  #acceptSession(route: GatedRoute, transport: Transport, accepted: AcceptedUpgrade): TransportListener {
-    const session = new SessionTransport(transport, { clock: this.#clock, heartbeat: route.settings.heartbeat });
-    session.setListener(route.accept(session, accepted));
-    return session;
   }
 
   #reportUpgrade(at: number, { url, remoteAddress }: Head, connection: ConnectionId): void {

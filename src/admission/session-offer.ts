@@ -6,8 +6,24 @@
 import type { IncomingMessage } from "node:http";
 import { isSessionName, SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
 
+/** Names the session that a request takes up again, and what the client has of that session. */
+export interface ResumeOffer {
+  /** Counts as a password. A copy: a part of the header's text would keep the whole text in memory. */
+  readonly token: string;
+  /** The number of the last message that the client has handed to its callbacks. */
+  readonly received: number;
+  /** The sum of all `lost` that the client was told in this session. */
+  readonly lost: number;
+  /** Grows with each dial of the session, from 1. */
+  readonly dial: number;
+}
+
 /** What a request says of sessions. */
 export interface SessionOffer {
+  /** The session that the request takes up again; absent where the request asks for none, or the name is malformed. */
+  readonly resume?: ResumeOffer | undefined;
+  /** Whether the request names a session of before, malformed or not. */
+  readonly asksToResume: boolean;
   /** The headers of the request without the names of sessions: alternating names and values. */
   readonly rawHeaders: readonly string[];
   /** Whether the request takes a session without a subprotocol of the program. */
@@ -82,7 +98,8 @@ export function readSessionOffer(rawHeaders: readonly string[]): SessionOffer | 
     // A copy: a part of the header's text would keep the whole text in memory, and thereby the token.
     if (own.length > 0) rest.push(name, Buffer.from(own.join(", "), "latin1").toString("latin1"));
   }
-  return names.hasAny ? { rawHeaders: rest, isBare: names.isBare, paired: names.paired } : undefined;
+  if (!names.hasAny) return undefined;
+  return { rawHeaders: rest, isBare: names.isBare, paired: names.paired, asksToResume: false };
 }
 
 /**

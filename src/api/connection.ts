@@ -64,9 +64,10 @@ export interface RequestFacts<P = Params> {
 }
 
 /**
- * A single peer. The facts never change after the upgrade (except `roundTripMs`, `bufferedAmount`, `isOpen` and `rooms`), and an
- * assignment to a fact throws a `TypeError`: only `data` belongs to the program. The verbs
- * work from any code at any time; a verb returns `true` if it did something, `false` if not.
+ * A single peer. The facts never change after the upgrade (except `roundTripMs`, `bufferedAmount`, `isOpen`, `isAway` and `rooms`), and
+ * an assignment to a fact throws a `TypeError`: only `data` belongs to the program. With a session that is taken up again, `query`,
+ * `headers`, `cookies`, `origin`, addresses, `secure` and `peerCertificate` are those of the newest request. The verbs work from any
+ * code at any time; a verb returns `true` if it did something, `false` if not.
  */
 export interface Connection<D = ConnectionData, P = Params> extends RequestFacts<P> {
   /** Unguessable and never reused. */
@@ -87,10 +88,15 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
   readonly openedAt: number;
   /** The last ping's round trip in milliseconds; `undefined` until the first pong. */
   readonly roundTripMs: number | undefined;
-  /** Bytes on the way to the peer: the outbox plus the bytes that the socket has not taken (frame headers included). */
+  /**
+   * Bytes on the way to the peer: the outbox plus the bytes that the socket has not taken (frame headers included); while the connection
+   * is away, whatever is kept for the peer.
+   */
   readonly bufferedAmount: number;
-  /** `false` from the moment the socket is gone or the server has closed the connection. */
+  /** `false` from the moment the socket is gone or the server has closed the connection; `true` while the connection is away. */
   readonly isOpen: boolean;
+  /** Whether the socket is lost and the session lives on, for at most `resume.graceMs`. Always `false` without the option `resume`. */
+  readonly isAway: boolean;
   /** The rooms of the connection; after the end, the rooms at the end, until the `closed` event has been handled. */
   readonly rooms: ReadonlySet<string>;
   /** Aborted once the connection is gone. Made when first read. */

@@ -11,6 +11,8 @@ export interface Ending {
   readonly wasClean: boolean;
   /** Which side ended the connection. */
   readonly by: ClosedBy;
+  /** How many messages to the peer the peer has not acknowledged; 0 where no session is kept (option `resume`). */
+  readonly unacknowledged: number;
 }
 
 /** A connection has opened: the first event of each connection. */
@@ -44,6 +46,26 @@ export interface ClosedEvent<D = ConnectionData, P = Params> {
   readonly wasClean: boolean;
   /** Which side ended the connection. */
   readonly by: ClosedBy;
+  /** How many messages to the peer the peer has not acknowledged; 0 where no session is kept (option `resume`). */
+  readonly unacknowledged: number;
+}
+
+/** A connection has lost its socket; the session lives on (option `resume`). `back` or `closed` follows. */
+export interface AwayEvent<D = ConnectionData, P = Params> {
+  readonly type: "away";
+  /** The connection without a socket: still open, a target and a member. */
+  readonly connection: Connection<D, P>;
+}
+
+/** A connection that was away has a socket again. */
+export interface BackEvent<D = ConnectionData, P = Params> {
+  readonly type: "back";
+  /** The connection; facts of the request, such as `headers`, are those of the newest request. */
+  readonly connection: Connection<D, P>;
+  /** How many messages waited for the peer, which are sent now. */
+  readonly replayed: number;
+  /** How many messages the peer does not get, and has been told of now. */
+  readonly lost: number;
 }
 
 /** The socket or the protocol failed; `closed` follows. */
@@ -78,4 +100,6 @@ export type ServerEvent<D = ConnectionData, P = Params> =
   | ClosedEvent<D, P>
   | ErrorEvent<D, P>
   | InfoEvent<D, P>
-  | IdleEvent<D, P>;
+  | IdleEvent<D, P>
+  | AwayEvent<D, P>
+  | BackEvent<D, P>;

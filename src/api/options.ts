@@ -5,9 +5,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
 import type { Logger } from "../runtime/logger.js";
-import type { Authorize } from "./authorize.js";
+import type { Authorize, UpgradeRequest } from "./authorize.js";
 import type { ClusterAdapter } from "./cluster-adapter.js";
-import type { ConnectionData, ConnectionId, Params } from "./connection.js";
+import type { Connection, ConnectionData, ConnectionId, Params } from "./connection.js";
 
 /** How much may wait for the handler. */
 export interface MailboxOptions {
@@ -62,6 +62,30 @@ export interface SuperviseOptions {
   readonly periodMs: number;
   /** Whether `stats().failures` keeps the data of the event. Default `true`. */
   readonly keepData: boolean;
+}
+
+/** How long and how much a route keeps for connections whose socket is lost. */
+export interface ResumeOptions<D = ConnectionData, P = Params> {
+  /** How long a connection may be without a socket. Default 120,000 ms. */
+  readonly graceMs: number;
+  /**
+   * The number of bytes of messages kept for one connection (frame headers included); judged at the next message, so that a message of any
+   * size is kept alone. While the connection is away, `outbox.slowConsumer` decides what happens beyond. Default 1,048,576.
+   */
+  readonly maxBytes: number;
+  /** The number of connections of the route that may be away; beyond, the connection that is away longest ends. Default 10,000. */
+  readonly maxAway: number;
+  /** The bytes kept for all connections of the route that are away; beyond, the connection away longest ends. Default 268,435,456. */
+  readonly maxAwayBytes: number;
+  /**
+   * Decides, in place of `authorize`, whether a request may take up a session again. `false`: the session stays away, and the newcomer is
+   * let in by `authorize` as anybody. A throw is answered with 500, a decision that takes longer than `handshakeTimeoutMs` with 503. Default:
+   * `authorize` is asked again, a refusal ends the session, and the returned value is thrown away.
+   */
+  // The type of a method: connections with other data stay assignable.
+  readonly verify: {
+    verify(request: UpgradeRequest<P>, connection: Connection<D, P>): boolean | Promise<boolean>;
+  }["verify"];
 }
 
 /** How a route speaks SockJS beside plain WebSocket. */
@@ -163,6 +187,11 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly concurrency?: "serial" | "connection";
   /** What happens when the handler fails. Omitted keys have their defaults. */
   readonly supervise?: Partial<SuperviseOptions>;
+  /**
+   * Keeps sessions: a connection of `sendall/client` outlives its socket, and what was missed is sent after. Omitted keys have their
+   * defaults. Default `false`.
+   */
+  readonly resume?: Partial<ResumeOptions<D, P>> | boolean;
   /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
   readonly sockjs?: Partial<SockJsOptions> | boolean;
 }

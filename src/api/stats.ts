@@ -54,8 +54,14 @@ export interface ClusterStats {
 
 /** Numbers of a server, or of a single route. */
 export interface Stats {
-  /** Open connections, now. */
+  /** Open connections, now, including those that are away: `opened` less `closed`. */
   readonly connections: number;
+  /** Connections that have lost their socket and may come back (option `resume`), now. */
+  readonly away: number;
+  /** Connections opened since the start. */
+  readonly opened: number;
+  /** Connections ended since the start. */
+  readonly closed: number;
   /** Rooms, now. */
   readonly rooms: number;
   /** Connections whose socket is paused because of a full mailbox, now. */
@@ -72,7 +78,7 @@ export interface Stats {
     readonly frames: number;
     readonly writes: number;
   };
-  /** Messages that slow consumers did not get. */
+  /** Messages that slow consumers did not get, and those that a session taken up again finds missing. */
   readonly dropped: number;
   /** Messages to connections that had gone. */
   readonly deadLetters: number;
@@ -80,6 +86,14 @@ export interface Stats {
   readonly refused: number;
   /** How often a connection became a slow consumer. */
   readonly slowConsumers: number;
+  /** How often a peer took up a session again, with a gap or without. */
+  readonly resumed: number;
+  /** Sessions that ended because the peer was away too long, too many were away, or the peer has moved to another node. */
+  readonly expired: number;
+  /** How often a session was taken up again with a gap: the peer was told how many messages are lost. */
+  readonly gaps: number;
+  /** Messages that were taken in and never handled, since the server had closed the connection. */
+  readonly discarded: number;
   /** The handler's last 100 failures, oldest first. */
   readonly failures: readonly Failure[];
   /** The server's part in the cluster: only with `cluster`, and only of the server as a whole. */

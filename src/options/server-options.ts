@@ -77,6 +77,17 @@ export const routeTable = {
       keepData: { kind: "flag", default: true },
     },
   },
+  resume: {
+    or: [true, false],
+    default: false,
+    group: {
+      graceMs: { kind: "ms", default: 120_000 },
+      maxBytes: { kind: "whole", min: 1, default: 1_048_576 },
+      maxAway: { kind: "whole", min: 1, default: 10_000 },
+      maxAwayBytes: { kind: "whole", min: 1, default: 268_435_456 },
+      verify: { kind: "function" },
+    },
+  },
   sockjs: {
     or: [true, false],
     default: false,

@@ -27,7 +27,7 @@ export interface ConnectionEndParts {
 
 /** The parts of the closing connection. */
 export interface EndingConnection {
-  readonly connection: Connection;
+  readonly connection: Connection & { readonly unacknowledged: number };
   readonly transport: Transport;
   readonly outbox: Sender;
   readonly receiver: Receiver;
@@ -185,8 +185,9 @@ export class ConnectionEnd {
     // If our side never answered the peer's close frame, the end is not clean.
     const wasClean = code !== ABNORMAL && this.#answer === undefined;
     const by = this.#closedWith?.by ?? (wasClean ? "peer" : "lost");
-    if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by };
-    return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by };
+    const { unacknowledged } = this.#ending.connection;
+    if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by, unacknowledged };
+    return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by, unacknowledged };
   }
 
   #logClosed(closed: Ending): void {

@@ -97,6 +97,13 @@ export class LiveConnection
   get isOpen(): boolean {
     return this.outbox.isOpen;
   }
+  get isAway(): boolean {
+    return false;
+  }
+  /** How many messages to the peer the peer has not acknowledged; 0 without a session. */
+  get unacknowledged(): number {
+    return 0;
+  }
   get isPaused(): boolean {
     return this.#pauses > 0;
   }

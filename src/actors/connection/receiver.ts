@@ -139,9 +139,8 @@ export class Receiver implements TransportListener {
   /** Posts the last event, even if the receiver has crashed: the handler is told of the end, whatever happens. */
   postClosed(ending: Ending): void {
     this.#isStopped = true;
-    const { code, reason, wasClean, by } = ending;
     const connection = this.#connection;
-    const post = (): void => this.#postFrozen({ type: "closed", connection, code, reason, wasClean, by });
+    const post = (): void => this.#postFrozen({ type: "closed", connection, ...ending });
     if (this.#hasCrashed) post();
     else this.#runGuarded({ type: "gone", ending }, post);
   }

@@ -13,6 +13,12 @@ export class Counters {
   deadLetters = 0;
   refused = 0;
   slowConsumers = 0;
+  opened = 0;
+  closed = 0;
+  resumed = 0;
+  expired = 0;
+  gaps = 0;
+  discarded = 0;
   /** How many calls of `bus.sleep` are pending. */
   sleepers = 0;
   readonly failures: Failure[] = [];
@@ -28,6 +34,9 @@ export function sumStats(all: readonly Stats[]): Stats {
   const sum = (count: (stats: Stats) => number): number => all.reduce((total, stats) => total + count(stats), 0);
   return {
     connections: sum((s) => s.connections),
+    away: sum((s) => s.away),
+    opened: sum((s) => s.opened),
+    closed: sum((s) => s.closed),
     rooms: sum((s) => s.rooms),
     paused: sum((s) => s.paused),
     received: { messages: sum((s) => s.received.messages), bytes: sum((s) => s.received.bytes) },
@@ -41,6 +50,10 @@ export function sumStats(all: readonly Stats[]): Stats {
     deadLetters: sum((s) => s.deadLetters),
     refused: sum((s) => s.refused),
     slowConsumers: sum((s) => s.slowConsumers),
+    resumed: sum((s) => s.resumed),
+    expired: sum((s) => s.expired),
+    gaps: sum((s) => s.gaps),
+    discarded: sum((s) => s.discarded),
     failures: all
       .flatMap((s) => s.failures)
       .sort((a, b) => a.at - b.at)

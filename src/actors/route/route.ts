@@ -14,6 +14,7 @@ import type { LevelSource, Logger } from "../../runtime/logger.js";
 import type { Turn } from "../../runtime/turn.js";
 import { type LeakKind, type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import { encodeFrame } from "../../transport/frame.js";
+import { SessionTransport } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
 import { LiveConnection } from "../connection/connection.js";
 import type { ConnectionParts } from "../connection/connection-parts.js";
@@ -69,6 +70,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly leakOwner: LeakOwner;
   readonly shutdown: RouteShutdown;
   readonly heartbeat: HeartbeatSettings | undefined;
+  readonly sessions = undefined;
   readonly #input: RouteInput;
   readonly #supervision: Supervision;
   readonly #restart: Restart;
@@ -144,14 +146,19 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** Adds a connection accepted by the gate. */
-  accept(transport: Transport, accepted: AcceptedUpgrade): TransportListener {
+  accept(socket: Transport, accepted: AcceptedUpgrade): TransportListener {
+    const { clock, settings } = this;
+    const session =
+      accepted.session && new SessionTransport(socket, { clock, heartbeat: settings.heartbeat });
+    const transport = session ?? socket;
     const connection = new LiveConnection(this, accepted, transport);
     this.population.add(connection);
     if (this.mirror.isOn) for (const [id, half] of halvesOf(connection)) this.mirror.appear(id, half);
     connection.receiver.postOpen();
     const { id: connectionId, path, remoteAddress } = connection;
     this.log.info({ connection: connectionId, path, remoteAddress }, "connection opened");
-    return connection.receiver;
+    session?.setListener(connection.receiver);
+    return session ?? connection.receiver;
   }
 
   readonly leaked = (error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void => {
@@ -179,6 +186,9 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     const { counters, population, mailbox } = this;
     return {
       connections: population.size,
+      away: 0,
+      opened: counters.opened,
+      closed: counters.closed,
       rooms: population.roomCount + (this.runner.roomCount?.() ?? 0),
       paused: mailbox.paused,
       received: { ...counters.received },
@@ -187,6 +197,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       deadLetters: counters.deadLetters,
       refused: counters.refused,
       slowConsumers: counters.slowConsumers,
+      resumed: counters.resumed,
+      expired: counters.expired,
+      gaps: counters.gaps,
+      discarded: counters.discarded,
       failures: [...counters.failures],
     };
   }

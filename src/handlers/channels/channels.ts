@@ -138,7 +138,7 @@ class ChannelsRunner implements Runner {
     else if (!socket.subscriptions.has(message.name)) this.#sendError(socket, message.name, "not subscribed");
     else if (message.verb === "msg") socket.subscriptions.get(message.name)?.onMessage(message.payload);
     else {
-      socket.subscriptions.get(message.name)?.onClosed({ ...NORMAL, wasClean: true, by: "peer" });
+      socket.subscriptions.get(message.name)?.onClosed({ ...NORMAL, wasClean: true, by: "peer", unacknowledged: 0 });
       socket.subscriptions.delete(message.name);
     }
   }

@@ -105,6 +105,9 @@ export class Subscription implements Subscriber, Outbox {
   get bufferedAmount(): number {
     return this.#socket.bufferedAmount;
   }
+  get isAway(): boolean {
+    return this.isOpen && this.#socket.isAway;
+  }
   get isOpen(): boolean {
     return this.#isRegistered && this.#socket.isOpen;
   }
@@ -146,11 +149,11 @@ export class Subscription implements Subscriber, Outbox {
   /** Ends the channel for this socket only; the socket stays open. The peer gets `uns`, which has no room for a code or a reason. */
   close(code: number = NORMAL.code, reason: string = NORMAL.reason): boolean {
     checkCloseCode(code);
-    return this.#closeByServer({ code, reason: cutReason(reason), wasClean: true, by: "server" });
+    return this.#closeByServer({ code, reason: cutReason(reason), wasClean: true, by: "server", unacknowledged: 0 });
   }
 
   terminate(): boolean {
-    return this.#closeByServer({ code: ABNORMAL, reason: "", wasClean: false, by: "server" });
+    return this.#closeByServer({ code: ABNORMAL, reason: "", wasClean: false, by: "server", unacknowledged: 0 });
   }
 
   join(room: string): boolean {
@@ -233,12 +236,12 @@ export class Subscription implements Subscriber, Outbox {
   }
 
   /** Posts `closed`, the last event, at the first call; later calls do nothing. */
-  onClosed({ code, reason, wasClean, by }: Ending): void {
+  onClosed(ending: Ending): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.unregister(false);
     this.#onSubscriptionClosed();
-    this.#channel.post(this, Object.freeze({ type: "closed", connection: this, code, reason, wasClean, by }));
+    this.#channel.post(this, Object.freeze({ type: "closed", connection: this, ...ending }));
     this.#abortSignal();
   }
 

@@ -39,7 +39,6 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       maxFragments: 8,
       mailbox: { maxBytes: 100_000 },
       compression: false,
-      heartbeat: { intervalMs: 250, timeoutMs: 50 },
     },
     accept(transport) {
       transports.push(transport);
