@@ -4,7 +4,7 @@
  */
 
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
-import type { Release } from "../../admission/connection-limits.js";
+import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionData, ConnectionId, Data, TransportName } from "../../api/connection.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
@@ -46,7 +46,7 @@ export class LiveConnection
   readonly #transport: Transport;
   readonly #queue: ConnectionQueue;
   readonly #liveness: Liveness;
-  readonly #releasePlace: Release;
+  readonly #place: Place;
   readonly #openedAt: number;
   #data: unknown;
   #rooms: RoomNames | undefined;
@@ -61,7 +61,7 @@ export class LiveConnection
   constructor(parts: Parts, accepted: AcceptedUpgrade, transport: Transport) {
     super(accepted);
     this.#parts = parts;
-    this.#releasePlace = accepted.release;
+    this.#place = accepted.takePlace();
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#data = accepted.data ?? NO_DATA;
@@ -127,7 +127,7 @@ export class LiveConnection
       queue: this.#queue,
       unregister: (isDiscarded) => this.#unregister(isDiscarded),
       abortSignal: () => this.#abortSignal(),
-      releasePlace: this.#releasePlace,
+      place: this.#place,
     });
     return this.#ending;
   }

@@ -3,7 +3,7 @@
  * accepts connections. The server creates the routes; `route-shutdown.ts` stops a route.
  */
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
-import type { GatedRoute } from "../../admission/gate.js";
+import type { GatedRoute } from "../../admission/gated-route.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
@@ -43,6 +43,8 @@ export interface RouteInput {
   readonly log: Logger;
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
+  /** Makes the token of a session; in a cluster the token names this node. */
+  readonly newToken: () => string;
   /** The way to the same route on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;
   readonly inspection: Inspection;
@@ -148,8 +150,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   /** Adds a connection accepted by the gate. */
   accept(socket: Transport, accepted: AcceptedUpgrade): TransportListener {
     const { clock, settings } = this;
-    const session =
-      accepted.session && new SessionTransport(socket, { clock, heartbeat: settings.heartbeat });
+    const session = accepted.session && new SessionTransport(socket, { clock, heartbeat: settings.heartbeat });
     const transport = session ?? socket;
     const connection = new LiveConnection(this, accepted, transport);
     this.population.add(connection);
