@@ -20,9 +20,9 @@ import { type ConnectionModule, ModuleActor } from "./module.js";
 type Definition = ConnectionModule | ConnectionLoop;
 
 const SHAPES =
-  "perConnection: expected a module { init(connection, bus), handle(message, state, connection, bus), info?, idle?, ping?, pong?, closed? } or a loop async (connection, bus) => { … }";
+  "perConnection: expected a module { init(connection, bus), handle(message, state, connection, bus), info?, idle?, away?, back?, ping?, pong?, closed? } or a loop async (connection, bus) => { … }";
 
-const CALLBACKS = ["init", "handle", "info", "idle", "ping", "pong", "closed"] as const;
+const CALLBACKS = ["init", "handle", "info", "idle", "away", "back", "ping", "pong", "closed"] as const;
 
 function checkDefinition(definition: unknown): asserts definition is Definition {
   if (typeof definition === "function") return;
