@@ -271,6 +271,21 @@ function routes(): void {
       }),
     },
   });
+  serve({
+    routes: {
+      "/resumed/:room": route({
+        authorize: () => user,
+        resume: {
+          verify(request, connection) {
+            expectTypeOf(request.params.room).toBeString();
+            expectTypeOf(connection.data).toEqualTypeOf<User>();
+            return request.cookies.name === connection.data.name;
+          },
+        },
+        handler() {},
+      }),
+    },
+  });
   const alone = route({
     authorize: () => user,
     handler: perConnection({ init: () => 0, handle: (_message, state, { data }) => reply(data.name, state) }),
