@@ -2,6 +2,7 @@
  * The composition root: creates and connects the parts of a server. `serve`, `attach` and the test runtime call `createServer`,
  * each with a different environment.
  */
+import { randomBytes } from "node:crypto";
 import { watchInspection } from "../actors/inspection/inspection.js";
 import { Route } from "../actors/route/route.js";
 import { EVERY_PATH } from "../admission/router.js";
@@ -30,6 +31,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     adapter &&
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
+  const newToken = (): string => randomBytes(16).toString("base64url");
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -40,6 +42,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
       log,
       level: levelOf(log),
       newId,
+      newToken,
       remoteBus: relay?.busOfRoute(path),
       inspection,
       onEnded: (error) => server.routeEnded(error),
