@@ -27,9 +27,9 @@ export interface RouteEntry<D = ConnectionData, S = unknown, P = Params>
   readonly authorize?: { method(request: UpgradeRequest<P>): ReturnType<Authorize<D, P>> }["method"];
   /**
    * Keeps sessions: a connection of `sendall/client` outlives its socket, and what was missed is sent after. Omitted keys have their
-   * defaults. Default `false`.
+   * defaults. The connection that `verify` sees has the data of `authorize`. Default `false`.
    */
-  readonly resume?: Partial<ResumeOptions<KnownData<D>, P>> | boolean;
+  readonly resume?: Partial<ResumeOptions<KnownData<NoInfer<D>>, P>> | boolean;
   /**
    * Handles the connections of this path. The compiler infers the type of the state of `{ init, handle }` if `init` takes no argument
    * (before TypeScript 6: as an arrow function); where `init` takes the bus, write the route as `route({…})`.

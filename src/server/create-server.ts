@@ -2,7 +2,6 @@
  * The composition root: creates and connects the parts of a server. `serve`, `attach` and the test runtime call `createServer`,
  * each with a different environment.
  */
-import { randomBytes } from "node:crypto";
 import { watchInspection } from "../actors/inspection/inspection.js";
 import { Route } from "../actors/route/route.js";
 import { EVERY_PATH } from "../admission/router.js";
@@ -17,6 +16,7 @@ import type { ServerEnvironment } from "./environment.js";
 import { LiveServer, type LiveServerParts } from "./live-server.js";
 import type { Server } from "./server.js";
 import { createServerActor } from "./server-actor.js";
+import { createTokens } from "./session-tokens.js";
 
 /** Builds a server in the given environment, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, environment: ServerEnvironment): LiveServer {
@@ -31,7 +31,8 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     adapter &&
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
-  const newToken = (): string => randomBytes(16).toString("base64url");
+  const tokens = createTokens();
+  const newToken = relay === undefined ? tokens : () => relay.tokenOf(tokens());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,

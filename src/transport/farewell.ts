@@ -16,18 +16,21 @@ export class Farewell implements TransportListener {
   readonly id: ConnectionId;
   readonly #timer: Timer;
 
-  /** @param id the connection that had the socket, `""` if none */
+  /**
+   * @param closing `undefined` to cut the socket without a close frame
+   * @param id the connection that had the socket, `""` if none
+   */
   constructor(
     transport: Transport,
-    { code, reason }: CloseReason,
+    closing: CloseReason | undefined,
     { clock, closeTimeoutMs }: FarewellParts,
     id = "" as ConnectionId,
   ) {
     this.id = id;
     this.#timer = clock.after(closeTimeoutMs, () => transport.terminate());
     // A close frame would wait behind what the socket does not take.
-    if (transport.mustWait()) transport.terminate();
-    else transport.close(code, reason);
+    if (closing === undefined || transport.mustWait()) transport.terminate();
+    else transport.close(closing.code, closing.reason);
     // A paused socket would not read the answer.
     transport.resume();
   }

@@ -111,22 +111,23 @@ export class KeptFrames implements FrameSource {
     return true;
   }
 
+  /** Whether a client can have this count. */
+  isPossible({ received, lost }: PeerCount): boolean {
+    const isInRange = received >= this.#acknowledged && received <= this.#numbered;
+    return isInRange && lost <= this.#lost + this.#missingAfter(received);
+  }
+
   /**
-   * Prepares a new socket: everything that the peer does not have becomes the backlog.
-   *
-   * @returns `undefined` for a count that the peer cannot have; nothing has changed then
+   * Prepares a new socket: everything that the peer does not have becomes the backlog. The count MUST be possible.
    */
-  resume({ received, lost }: PeerCount): Catchup | undefined {
-    if (received < this.#acknowledged || received > this.#numbered) return undefined;
-    const missing = Math.max(0, this.#letGo - Math.max(received, this.#counted));
-    const total = this.#lost + missing;
-    if (lost > total) return undefined;
-    this.#lost = total;
+  resume({ received, lost }: PeerCount): Catchup {
+    const missing = this.#missingAfter(received);
+    this.#lost += missing;
     this.#counted = this.#letGo;
     this.#forget(received);
     this.#written = this.#firstNumber - 1;
     this.#backlogBytes = this.#bytes;
-    return { from: this.#written, kept: this.#size, lost: total - lost, missing };
+    return { from: this.#written, kept: this.#size, lost: this.#lost - lost, missing };
   }
 
   /** Takes the next frames of the backlog to write to the present socket, oldest first. */
@@ -150,6 +151,11 @@ export class KeptFrames implements FrameSource {
     this.#bytes = 0;
     this.#backlogBytes = 0;
     this.#written = this.#numbered;
+  }
+
+  /** How many numbered messages a client with this count misses for good, beyond those that are counted already. */
+  #missingAfter(received: number): number {
+    return Math.max(0, this.#letGo - Math.max(received, this.#counted));
   }
 
   #forget(number: number): void {

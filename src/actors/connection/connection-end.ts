@@ -3,7 +3,7 @@
  * limit, and posts the `closed` event (RFC 6455 section 7.1). The connection creates a `ConnectionEnd` at the first sign of
  * closing; the work is done when the transport has closed.
  */
-import type { Release } from "../../admission/connection-limits.js";
+import type { Place } from "../../admission/connection-limits.js";
 import { ABNORMAL, type CloseReason, HANDLER_FAILED, protocolErrorCode } from "../../api/close-codes.js";
 import type { ClosedBy, Connection } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
@@ -36,7 +36,7 @@ export interface EndingConnection {
   /** Removes the connection from the route. @param isDiscarded whether waiting events of the connection are discarded */
   readonly unregister: (isDiscarded: boolean) => void;
   readonly abortSignal: () => void;
-  readonly releasePlace: Release;
+  readonly place: Place;
 }
 
 export class ConnectionEnd {
@@ -143,7 +143,7 @@ export class ConnectionEnd {
 
   /** @param code from the peer's close frame; 1006 without a close frame */
   onTransportClosed(code: number, reason: string): void {
-    const { abortSignal, liveness, outbox, queue, receiver, releasePlace, unregister } = this.#ending;
+    const { abortSignal, liveness, outbox, queue, place, receiver, unregister } = this.#ending;
     // Before the outbox is emptied.
     const { unacknowledged } = outbox;
     outbox.isLive = false;
@@ -157,7 +157,7 @@ export class ConnectionEnd {
     this.#logClosed(closed);
     receiver.postClosed(closed);
     abortSignal();
-    releasePlace();
+    place.release();
   }
 
   #terminateAs(by: ClosedBy): void {

@@ -4,7 +4,7 @@
  */
 
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
-import type { Release } from "../../admission/connection-limits.js";
+import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
@@ -43,7 +43,7 @@ export class LiveConnection
   readonly #transport: Transport;
   readonly #queue: ConnectionQueue;
   readonly #liveness: Liveness;
-  readonly #releasePlace: Release;
+  readonly place: Place;
   readonly #openedAt: number;
   #rooms: RoomNames | undefined;
   #abort: AbortController | undefined;
@@ -57,7 +57,7 @@ export class LiveConnection
   constructor(parts: Parts, accepted: AcceptedUpgrade, transport: Transport) {
     super(accepted);
     this.#parts = parts;
-    this.#releasePlace = accepted.release;
+    this.place = accepted.takePlace();
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
@@ -110,7 +110,7 @@ export class LiveConnection
       queue: this.#queue,
       unregister: (isDiscarded) => this.#unregister(isDiscarded),
       abortSignal: () => this.#abortSignal(),
-      releasePlace: this.#releasePlace,
+      place: this.place,
     });
     return this.#ending;
   }

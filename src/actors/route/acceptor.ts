@@ -3,6 +3,7 @@
  * before. The route has one acceptor for its lifetime.
  */
 import type { AcceptedSession, AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
+import { Farewell } from "../../transport/farewell.js";
 import type { SessionSocketParts } from "../../transport/session-socket.js";
 import { SessionTransport } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
@@ -30,7 +31,11 @@ export class Acceptor {
   accept(socket: Transport, accepted: AcceptedUpgrade): TransportListener {
     const { session } = accepted;
     if (session === undefined) return this.#connect(socket, accepted).receiver;
-    return this.sessions?.takeUp(socket, accepted) ?? this.#acceptSession(socket, accepted, session);
+    const listener = this.sessions?.takeUp(socket, accepted);
+    if (listener !== undefined) return listener;
+    if (accepted.mayBeFresh) return this.#acceptSession(socket, accepted, session);
+    const { clock, settings } = this.#parts;
+    return new Farewell(socket, undefined, { clock, closeTimeoutMs: settings.closeTimeoutMs });
   }
 
   #acceptSession(socket: Transport, accepted: AcceptedUpgrade, { resume, why }: AcceptedSession): TransportListener {

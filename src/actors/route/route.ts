@@ -3,7 +3,7 @@
  * accepts connections. The server creates the routes; `route-shutdown.ts` stops a route.
  */
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
-import type { GatedRoute } from "../../admission/gate.js";
+import type { GatedRoute } from "../../admission/gated-route.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
@@ -44,7 +44,7 @@ export interface RouteInput {
   readonly log: Logger;
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
-  /** Makes the token of a session. */
+  /** Makes the token of a session; in a cluster the token names this node. */
   readonly newToken: () => string;
   /** The way to the same route on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;

@@ -2,6 +2,8 @@
  * A session: a connection that outlives its sockets, with the token that names it. `Sessions` makes a session for each fresh connection of
  * a route with the option `resume`; the session ends when its connection can no longer be taken up again.
  */
+
+import type { Head } from "../../admission/request-head.js";
 import type { AwaySession, LiveSession } from "../../admission/session-desk.js";
 import type { ResumeOffer } from "../../admission/session-offer.js";
 import type { CloseReason } from "../../api/close-codes.js";
@@ -41,35 +43,29 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
   readonly token: string;
   readonly decodedPath: string;
   readonly protocol: string;
-  /** The address under which the place of the connection counts. */
-  readonly remoteAddress: string;
   readonly frames: KeptFrames;
   awaySince = 0;
   /** What is kept while the connection is away, as the sessions of the route have counted it. */
   awayBytes = 0;
   readonly #host: SessionHost;
-  #connection: LiveConnection | undefined;
-  #transport: SessionTransport | undefined;
+  /** Both are set by `attach`. */
+  connection!: LiveConnection;
+  #transport!: SessionTransport;
   #lastDial = 0;
 
-  constructor(host: SessionHost, { token, decodedPath, protocol }: SessionPlace, remoteAddress: string) {
+  constructor(host: SessionHost, { token, decodedPath, protocol }: SessionPlace) {
     super();
     this.#host = host;
     this.token = token;
     this.decodedPath = decodedPath;
     this.protocol = protocol;
-    this.remoteAddress = remoteAddress;
     this.frames = new KeptFrames(host.maxBytes);
   }
 
   /** MUST be called once, before anything else. */
   attach(connection: LiveConnection, transport: SessionTransport): void {
-    this.#connection = connection;
+    this.connection = connection;
     this.#transport = transport;
-  }
-
-  get connection(): LiveConnection {
-    return this.#connection as LiveConnection;
   }
 
   get graceMs(): number {
@@ -82,7 +78,7 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
 
   /** How long the peer may be away from now on. */
   get leftMs(): number {
-    return this.#transport?.hasHeard ? this.graceMs : Math.min(this.graceMs, UNHEARD_GRACE_MS);
+    return this.#transport.hasHeard ? this.graceMs : Math.min(this.graceMs, UNHEARD_GRACE_MS);
   }
 
   /** Whether a newer dial of the client has been taken. */
@@ -90,11 +86,12 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
     return dial <= this.#lastDial;
   }
 
-  /** @returns the listener of the socket; `undefined` if the offer is impossible, and nothing has changed */
-  takeUp(socket: Transport, offer: ResumeOffer): TransportListener | undefined {
-    const listener = this.#transport?.takeUp(socket, offer);
-    if (listener !== undefined) this.#lastDial = offer.dial;
-    return listener;
+  /** Goes on over a newer socket; the offer MUST be possible. @returns the listener of the socket */
+  takeUp(socket: Transport, offer: ResumeOffer, head: Head): TransportListener {
+    this.#lastDial = offer.dial;
+    this.connection.replaceRequest(head);
+    this.connection.place.moveTo(head.remoteAddress);
+    return this.#transport.takeUp(socket, offer, this);
   }
 
   end({ code, reason }: CloseReason): void {
@@ -125,6 +122,7 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
   onAway(): void {
     this.connection.onAway(this);
     this.#host.onAway(this);
+    if (this.connection.isAway) this.connection.place.onAway();
   }
 
   onSocketChanged(isBack: boolean, resumed: Resumed): void {

@@ -73,8 +73,8 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
   }
 
   /** Makes a fresh session. The caller MUST attach the connection in the same stack. */
-  create({ decodedPath, protocol, head }: AcceptedUpgrade): Session {
-    const session = new Session(this, { token: this.#parts.newToken(), decodedPath, protocol }, head.remoteAddress);
+  create({ decodedPath, protocol }: AcceptedUpgrade): Session {
+    const session = new Session(this, { token: this.#parts.newToken(), decodedPath, protocol });
     this.#live.set(session.token, session);
     return session;
   }
@@ -84,20 +84,13 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
    *
    * @returns the listener of the socket; `undefined` if the request gets a fresh session
    */
-  takeUp(
-    socket: Transport,
-    { session, decodedPath, protocol, ...accepted }: AcceptedUpgrade,
-  ): TransportListener | undefined {
+  takeUp(socket: Transport, { session, decodedPath, protocol, head }: AcceptedUpgrade): TransportListener | undefined {
     const offer = session?.resume;
     if (offer === undefined) return undefined;
-    const ended = this.#ended.get(offer.token);
-    if (ended !== undefined && isAt(ended.place, decodedPath, protocol)) return this.#dismiss(socket, ended.closing);
-    const found = this.find(offer, decodedPath, protocol);
-    if (found === undefined) return undefined;
-    if (found.isStale(offer)) return this.#dismiss(socket, TAKEN_OVER);
-    const listener = found.takeUp(socket, offer);
-    if (listener !== undefined) found.connection.replaceRequest(accepted.head);
-    return listener;
+    const closing = this.#farewellFor(offer, decodedPath, protocol);
+    if (closing === undefined) return this.find(offer, decodedPath, protocol)?.takeUp(socket, offer, head);
+    const { clock, closeTimeoutMs } = this.#parts;
+    return new Farewell(socket, closing, { clock, closeTimeoutMs });
   }
 
   /** No client comes back: the server closes, or the route has ended. */
@@ -118,19 +111,23 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
 
   // SessionDesk: called by the gate.
 
-  find({ token }: ResumeOffer, decodedPath: string, protocol: string): Session | undefined {
-    const session = this.#live.get(token);
-    return session !== undefined && isAt(session, decodedPath, protocol) ? session : undefined;
+  find(offer: ResumeOffer, decodedPath: string, protocol: string): Session | undefined {
+    const session = this.#findLive(offer, decodedPath, protocol);
+    return session?.isStale(offer) === false && session.frames.isPossible(offer) ? session : undefined;
+  }
+
+  isFarewell(offer: ResumeOffer, decodedPath: string, protocol: string): boolean {
+    return this.#farewellFor(offer, decodedPath, protocol) !== undefined;
   }
 
   oldestAway(remoteAddress?: string): AwaySession | undefined {
     for (const session of this.#away)
-      if (remoteAddress === undefined || session.remoteAddress === remoteAddress) return session;
+      if (remoteAddress === undefined || session.connection.remoteAddress === remoteAddress) return session;
     return undefined;
   }
 
   moved(offer: ResumeOffer, decodedPath: string, protocol: string): void {
-    const session = this.find(offer, decodedPath, protocol);
+    const session = this.#findLive(offer, decodedPath, protocol);
     if (session?.isStale(offer) === false) session.expire("moved");
   }
 
@@ -203,9 +200,16 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
     }
   }
 
-  #dismiss(socket: Transport, closing: CloseReason): TransportListener {
-    const { clock, closeTimeoutMs } = this.#parts;
-    return new Farewell(socket, closing, { clock, closeTimeoutMs });
+  #findLive({ token }: ResumeOffer, decodedPath: string, protocol: string): Session | undefined {
+    const session = this.#live.get(token);
+    return session !== undefined && isAt(session, decodedPath, protocol) ? session : undefined;
+  }
+
+  /** The close frame that answers the offer, if a close frame is the whole answer. */
+  #farewellFor(offer: ResumeOffer, decodedPath: string, protocol: string): CloseReason | undefined {
+    const ended = this.#ended.get(offer.token);
+    if (ended !== undefined && isAt(ended.place, decodedPath, protocol)) return ended.closing;
+    return this.#findLive(offer, decodedPath, protocol)?.isStale(offer) ? TAKEN_OVER : undefined;
   }
 }
 
