@@ -17,7 +17,7 @@ export class Farewell implements TransportListener {
   readonly #timer: Timer;
 
   /**
-   * @param closing the close frame; absent: the socket is cut
+   * @param closing `undefined` to cut the socket without a close frame
    * @param id the connection that had the socket, `""` if none
    */
   constructor(

@@ -111,27 +111,23 @@ export class KeptFrames implements FrameSource {
     return true;
   }
 
-  /** Whether the peer can have this count. */
-  canResume({ received, lost }: PeerCount): boolean {
-    if (received < this.#acknowledged || received > this.#numbered) return false;
-    return lost <= this.#lost + this.#missingAfter(received);
+  /** Whether a client can have this count. */
+  isPossible({ received, lost }: PeerCount): boolean {
+    const isInRange = received >= this.#acknowledged && received <= this.#numbered;
+    return isInRange && lost <= this.#lost + this.#missingAfter(received);
   }
 
   /**
-   * Prepares a new socket: everything that the peer does not have becomes the backlog.
-   *
-   * @returns `undefined` for a count that the peer cannot have; nothing has changed then
+   * Prepares a new socket: everything that the peer does not have becomes the backlog. The count MUST be possible.
    */
-  resume({ received, lost }: PeerCount): Catchup | undefined {
-    if (!this.canResume({ received, lost })) return undefined;
+  resume({ received, lost }: PeerCount): Catchup {
     const missing = this.#missingAfter(received);
-    const total = this.#lost + missing;
-    this.#lost = total;
+    this.#lost += missing;
     this.#counted = this.#letGo;
     this.#forget(received);
     this.#written = this.#firstNumber - 1;
     this.#backlogBytes = this.#bytes;
-    return { from: this.#written, kept: this.#size, lost: total - lost, missing };
+    return { from: this.#written, kept: this.#size, lost: this.#lost - lost, missing };
   }
 
   /** Takes the next frames of the backlog to write to the present socket, oldest first. */
@@ -157,7 +153,7 @@ export class KeptFrames implements FrameSource {
     this.#written = this.#numbered;
   }
 
-  /** How many numbered messages turn out to be missing for a peer that has the messages up to a number. */
+  /** How many numbered messages a client with this count misses for good, beyond those that are counted already. */
   #missingAfter(received: number): number {
     return Math.max(0, this.#letGo - Math.max(received, this.#counted));
   }

@@ -83,15 +83,13 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   }
 
   /**
-   * Goes on over a new socket. An older socket that still lives is dismissed.
+   * Goes on over a new socket. An older socket that still lives is dismissed. The session MUST NOT have ended, and the count MUST be
+   * possible.
    *
-   * @returns the listener of the new socket; `undefined` if the session cannot go on from there, and nothing has changed
+   * @returns the listener of the new socket
    */
-  takeUp(transport: Transport, count: PeerCount): TransportListener | undefined {
-    const keeping = this.#keeping;
-    if (keeping === undefined || this.#hasEnded) return undefined;
+  takeUp(transport: Transport, count: PeerCount, keeping: Keeping): TransportListener {
     const catchup = keeping.frames.resume(count);
-    if (catchup === undefined) return undefined;
     const resumed = { ...catchup, replayed: catchup.kept + keeping.waiting };
     const old = this.#socket;
     old?.dismiss(TAKEN_OVER);

@@ -2,6 +2,8 @@
  * A session: a connection that outlives its sockets, with the token that names it. `Sessions` makes a session for each fresh connection of
  * a route with the option `resume`; the session ends when its connection can no longer be taken up again.
  */
+
+import type { Head } from "../../admission/request-head.js";
 import type { AwaySession, LiveSession } from "../../admission/session-desk.js";
 import type { ResumeOffer } from "../../admission/session-offer.js";
 import type { CloseReason } from "../../api/close-codes.js";
@@ -46,8 +48,9 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
   /** What is kept while the connection is away, as the sessions of the route have counted it. */
   awayBytes = 0;
   readonly #host: SessionHost;
-  #connection: LiveConnection | undefined;
-  #transport: SessionTransport | undefined;
+  /** Both are set by `attach`. */
+  connection!: LiveConnection;
+  #transport!: SessionTransport;
   #lastDial = 0;
 
   constructor(host: SessionHost, { token, decodedPath, protocol }: SessionPlace) {
@@ -61,12 +64,8 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
 
   /** MUST be called once, before anything else. */
   attach(connection: LiveConnection, transport: SessionTransport): void {
-    this.#connection = connection;
+    this.connection = connection;
     this.#transport = transport;
-  }
-
-  get connection(): LiveConnection {
-    return this.#connection as LiveConnection;
   }
 
   get graceMs(): number {
@@ -79,7 +78,7 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
 
   /** How long the peer may be away from now on. */
   get leftMs(): number {
-    return this.#transport?.hasHeard ? this.graceMs : Math.min(this.graceMs, UNHEARD_GRACE_MS);
+    return this.#transport.hasHeard ? this.graceMs : Math.min(this.graceMs, UNHEARD_GRACE_MS);
   }
 
   /** Whether a newer dial of the client has been taken. */
@@ -87,16 +86,12 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
     return dial <= this.#lastDial;
   }
 
-  /** Whether the session can go on with what the client has. */
-  fits(offer: ResumeOffer): boolean {
-    return !this.isStale(offer) && this.frames.canResume(offer);
-  }
-
-  /** @returns the listener of the socket; `undefined` if the offer is impossible, and nothing has changed */
-  takeUp(socket: Transport, offer: ResumeOffer): TransportListener | undefined {
-    const listener = this.#transport?.takeUp(socket, offer);
-    if (listener !== undefined) this.#lastDial = offer.dial;
-    return listener;
+  /** Goes on over a newer socket; the offer MUST be possible. @returns the listener of the socket */
+  takeUp(socket: Transport, offer: ResumeOffer, head: Head): TransportListener {
+    this.#lastDial = offer.dial;
+    this.connection.replaceRequest(head);
+    this.connection.place.moveTo(head.remoteAddress);
+    return this.#transport.takeUp(socket, offer, this);
   }
 
   end({ code, reason }: CloseReason): void {
@@ -127,7 +122,7 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
   onAway(): void {
     this.connection.onAway(this);
     this.#host.onAway(this);
-    this.connection.place.onAway();
+    if (this.connection.isAway) this.connection.place.onAway();
   }
 
   onSocketChanged(isBack: boolean, resumed: Resumed): void {

@@ -84,21 +84,13 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
    *
    * @returns the listener of the socket; `undefined` if the request gets a fresh session
    */
-  takeUp(
-    socket: Transport,
-    { session, decodedPath, protocol, ...accepted }: AcceptedUpgrade,
-  ): TransportListener | undefined {
+  takeUp(socket: Transport, { session, decodedPath, protocol, head }: AcceptedUpgrade): TransportListener | undefined {
     const offer = session?.resume;
     if (offer === undefined) return undefined;
-    const farewell = this.#farewell(offer, decodedPath, protocol);
-    if (farewell !== undefined) return this.#dismiss(socket, farewell);
-    const found = this.find(offer, decodedPath, protocol);
-    const listener = found?.takeUp(socket, offer);
-    if (found === undefined || listener === undefined) return undefined;
-    const { connection } = found;
-    connection.replaceRequest(accepted.head);
-    connection.place.moveTo(accepted.head.remoteAddress);
-    return listener;
+    const closing = this.#farewellFor(offer, decodedPath, protocol);
+    if (closing === undefined) return this.find(offer, decodedPath, protocol)?.takeUp(socket, offer, head);
+    const { clock, closeTimeoutMs } = this.#parts;
+    return new Farewell(socket, closing, { clock, closeTimeoutMs });
   }
 
   /** No client comes back: the server closes, or the route has ended. */
@@ -120,12 +112,12 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
   // SessionDesk: called by the gate.
 
   find(offer: ResumeOffer, decodedPath: string, protocol: string): Session | undefined {
-    const session = this.#live.get(offer.token);
-    return session !== undefined && isAt(session, decodedPath, protocol) && session.fits(offer) ? session : undefined;
+    const session = this.#findLive(offer, decodedPath, protocol);
+    return session?.isStale(offer) === false && session.frames.isPossible(offer) ? session : undefined;
   }
 
   isFarewell(offer: ResumeOffer, decodedPath: string, protocol: string): boolean {
-    return this.#farewell(offer, decodedPath, protocol) !== undefined;
+    return this.#farewellFor(offer, decodedPath, protocol) !== undefined;
   }
 
   oldestAway(remoteAddress?: string): AwaySession | undefined {
@@ -192,15 +184,6 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
     this.#ended.delete(token);
   }
 
-  /** The close frame that answers the offer in place of a connection. */
-  #farewell(offer: ResumeOffer, decodedPath: string, protocol: string): CloseReason | undefined {
-    const ended = this.#ended.get(offer.token);
-    if (ended !== undefined) return isAt(ended.place, decodedPath, protocol) ? ended.closing : undefined;
-    const session = this.#live.get(offer.token);
-    if (session === undefined || !isAt(session, decodedPath, protocol)) return undefined;
-    return session.isStale(offer) ? TAKEN_OVER : undefined;
-  }
-
   #forget(session: Session): void {
     session.cancel();
     if (!this.#away.delete(session)) return;
@@ -216,9 +199,16 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
     }
   }
 
-  #dismiss(socket: Transport, closing: CloseReason): TransportListener {
-    const { clock, closeTimeoutMs } = this.#parts;
-    return new Farewell(socket, closing, { clock, closeTimeoutMs });
+  #findLive({ token }: ResumeOffer, decodedPath: string, protocol: string): Session | undefined {
+    const session = this.#live.get(token);
+    return session !== undefined && isAt(session, decodedPath, protocol) ? session : undefined;
+  }
+
+  /** The close frame that answers the offer, if a close frame is the whole answer. */
+  #farewellFor(offer: ResumeOffer, decodedPath: string, protocol: string): CloseReason | undefined {
+    const ended = this.#ended.get(offer.token);
+    if (ended !== undefined && isAt(ended.place, decodedPath, protocol)) return ended.closing;
+    return this.#findLive(offer, decodedPath, protocol)?.isStale(offer) ? TAKEN_OVER : undefined;
   }
 }
 
