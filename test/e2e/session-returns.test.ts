@@ -149,6 +149,24 @@ describe("a client that comes back", () => {
   });
 });
 
+test("a client comes back over SockJS's raw endpoint as over the route itself", async () => {
+  const { server } = await serveByHand({ resume: true, routes: { "/echo": { sockjs: true, handler() {} } } });
+  const open = async (path: string, ...offers: string[]): Promise<Client> => {
+    const client = await Client.open(`${server.url}${path}`, {}, ["sendall.1", ...offers]);
+    await until(() => client.received.length > 0);
+    return client;
+  };
+  let client = await open("echo");
+  const token = tokenOf(client.received);
+  for (const [i, path] of ["echo/websocket", "echo"].entries()) {
+    client.ws.terminate();
+    await until(() => server.stats().away === 1);
+    client = await open(path, `sendall.1.${token}.0.0.${i + 1}`);
+    expect(welcomeOf(client.received)).toMatchObject({ resumed: true, session: token });
+  }
+  expect(server.stats()).toMatchObject({ connections: 1, opened: 1, resumed: 2 });
+});
+
 describe("authorize, when a client comes back", () => {
   test("refuses: the client gets the refusal, and the session ends once, by our side", async () => {
     let isAllowed = true;

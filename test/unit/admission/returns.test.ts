@@ -566,10 +566,14 @@ describe("a newcomer at a full server", () => {
     const { enter, ask, desk } = stage({ limits: { maxConnections: 1, backlog: 2 }, authorize: () => answer });
     await enter("a");
     desk.lose(TOKENS.a);
-    answer = new Promise(() => {});
+    const doors: ((data: unknown) => void)[] = [];
+    answer = new Promise((resolve) => doors.push(resolve));
     const [first, second, third] = [ask(), ask(), ask()];
-    expect([first, second].every((one) => one instanceof Promise)).toBe(true);
     expect(await third).toEqual(FULL);
+    doors[0]?.(reject(401));
+    expect([await first, await second]).toMatchObject([{ status: 401 }, { status: 401 }]);
+    answer = {};
+    await admission(ask());
   });
 
   test("that waits gets the place of the next connection that goes away", async () => {
