@@ -281,6 +281,26 @@ describe("a full server", () => {
     stage.check();
   });
 
+  test("ends the one away longest of all routes", async () => {
+    const handler = (): void => {};
+    const routes = { "/a": { handler }, "/b": { handler } };
+    for (const [first, second] of [
+      ["/a", "/b"],
+      ["/b", "/a"],
+    ] as const) {
+      const runtime = createTestRuntime({ resume: true, maxConnections: 2, routes });
+      onTestFinished(() => runtime.close());
+      const connect = (path: string) => runtime.connect({ path, protocols: ["sendall.1"] });
+      const [younger, older] = [await connect(second), await connect(first)];
+      older.disconnect();
+      await runtime.advance(1);
+      younger.disconnect();
+      await runtime.settle();
+      const newcomer = await connect("/a");
+      expect(runtime.server.connections().map(({ id }) => id).sort()).toEqual([younger.id, newcomer.id].sort());
+    }
+  });
+
   test("counts a connection for the address from which it has come back", async () => {
     const stage = new Stage({ maxConnectionsPerAddress: 1 });
     const first = await stage.connect("", { remoteAddress: "home" });
