@@ -18,13 +18,13 @@ import type { TestConnectOptions, TestRuntime } from "./contracts.js";
 import { Dialled, type DialledClient } from "./dial.js";
 import { type DialOptions, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
-import { Entrance } from "./entrance.js";
 import type { RuntimeEnvironment } from "./environment.js";
 import { notSettled, withOrigin } from "./handler-errors.js";
 import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
 import { SocketClasses } from "./socket-classes.js";
+import { TestEntrance } from "./test-entrance.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 export interface LiveSettings {
@@ -38,7 +38,7 @@ export interface LiveSettings {
 export class LiveRuntime<D> implements TestRuntime<D> {
   readonly WebSocket: RuntimeWebSocketClass;
   readonly #environment: RuntimeEnvironment;
-  readonly #entrance: Entrance;
+  readonly #entrance: TestEntrance;
   readonly #server: LiveServer;
   readonly #throws: boolean;
   readonly #dialled: Dialled[] = [];
@@ -58,7 +58,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     this.#environment = environment;
     this.#throws = throws;
     const listener = new MemoryListener(clock, deliveryScheduler);
-    this.#entrance = new Entrance(listener, environment);
+    this.#entrance = new TestEntrance(listener, environment);
     this.#server = createServer(
       { ...options, logger: options.logger ?? false },
       {

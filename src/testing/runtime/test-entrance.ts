@@ -8,7 +8,7 @@ import type { MemoryTestClient } from "./client.js";
 import { type ClientRequest, toHead } from "./client-request.js";
 import type { RuntimeEnvironment } from "./environment.js";
 
-export class Entrance {
+export class TestEntrance {
   /** The clients that are in, in the order in which the server let each in. */
   readonly clients: Set<MemoryTestClient> = new Set();
   readonly #listener: MemoryListener;
