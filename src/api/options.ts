@@ -191,7 +191,7 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
    * Keeps sessions: a connection of `sendall/client` outlives its socket, and what was missed is sent after. Omitted keys have their
    * defaults. Default `false`.
    */
-  readonly resume?: Partial<ResumeOptions<D, P>> | boolean;
+  readonly resume?: Partial<ResumeOptions<NoInfer<D>, P>> | boolean;
   /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
   readonly sockjs?: Partial<SockJsOptions> | boolean;
 }

@@ -81,6 +81,11 @@ export class Relay implements Flushable, BusRelay {
     return `${this.node}.${id}` as ConnectionId;
   }
 
+  /** @returns the token of a session within the cluster: the id of the node, a hyphen, the token within the node */
+  tokenOf(token: string): string {
+    return `${this.node}-${token}`;
+  }
+
   /** @returns the counterparts of a route's bus */
   busOfRoute(path: string): RemoteBus {
     return new RelayedBus(this, scopeOf(path));

@@ -16,6 +16,7 @@ import type { ServerEnvironment } from "./environment.js";
 import { LiveServer, type LiveServerParts } from "./live-server.js";
 import type { Server } from "./server.js";
 import { createServerActor } from "./server-actor.js";
+import { createTokens } from "./session-tokens.js";
 
 /** Builds a server in the given environment, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, environment: ServerEnvironment): LiveServer {
@@ -30,6 +31,8 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     adapter &&
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
+  const tokens = createTokens();
+  const newToken = relay === undefined ? tokens : () => relay.tokenOf(tokens());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -40,6 +43,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
       log,
       level: levelOf(log),
       newId,
+      newToken,
       remoteBus: relay?.busOfRoute(path),
       inspection,
       onEnded: (error) => server.routeEnded(error),

@@ -16,23 +16,32 @@ export const ALIVE_FRAME: Frame = encodeFrame(ALIVE);
 const ACKNOWLEDGED = "~a";
 const NUMBER = /^(?:0|[1-9]\d*)$/;
 
-/**
- * The first frame of each socket: no session is kept.
- *
- * @param heartbeatMs a client that gets nothing for so long may take the socket for dead; 0 for never
- */
-export function welcomeFrame(heartbeatMs: number): Frame {
-  const nothingKept = {
-    session: null,
-    resumed: false,
-    why: "off",
-    received: 0,
-    from: 0,
-    replayed: 0,
-    lost: 0,
-    graceMs: 0,
-  };
-  return encodeFrame(`~${JSON.stringify({ ...nothingKept, heartbeatMs })}`);
+/** What the first frame of each socket says. */
+export interface SentWelcome {
+  /** The token of the session; `null` if no session is kept. */
+  readonly session: string | null;
+  readonly resumed: boolean;
+  readonly why: "new" | "resumed" | "gap" | "expired" | "elsewhere" | "refused" | "off";
+  /** The number of the last message of the peer's that has reached the mailbox. */
+  readonly received: number;
+  /** The number of the last message before the first that follows. */
+  readonly from: number;
+  /** How many missed messages follow. */
+  readonly replayed: number;
+  /** How many messages are lost that the peer was not told of. */
+  readonly lost: number;
+  readonly graceMs: number;
+  /** A client that gets nothing for so long may take the socket for dead; 0 for never. */
+  readonly heartbeatMs: number;
+}
+
+export function welcomeFrame(welcome: SentWelcome): Frame {
+  return encodeFrame(`~${JSON.stringify(welcome)}`);
+}
+
+/** Says that the messages of the peer up to a number have reached the mailbox. */
+export function acknowledgementFrame(number: number): Frame {
+  return encodeFrame(ACKNOWLEDGED + number);
 }
 
 /** Whether a text begins with `~`: on the wire, a control frame or an escaped message. */
@@ -64,13 +73,13 @@ export function escapeFrames(frames: readonly Frame[]): readonly Frame[] {
 /**
  * Reads a control frame of the peer.
  *
- * @returns `"ask"` if the peer asks for a sign of life, `"ignored"` for an acknowledgement (nothing is kept) and for an unknown frame
+ * @returns `"ask"` if the peer asks for a sign of life, the number of an acknowledgement, `"ignored"` for an unknown frame
  */
-export function readControl(text: string): "ask" | "ignored" | BrokenControlFrame {
+export function readControl(text: string): "ask" | number | "ignored" | BrokenControlFrame {
   if (text === ALIVE) return "ask";
   if (!text.startsWith(ACKNOWLEDGED)) return "ignored";
   const number = text.slice(ACKNOWLEDGED.length);
-  if (NUMBER.test(number) && Number.isSafeInteger(Number(number))) return "ignored";
+  if (NUMBER.test(number) && Number.isSafeInteger(Number(number))) return Number(number);
   const expected = `"${ACKNOWLEDGED}" and a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
   return new BrokenControlFrame(`acknowledgement: expected ${expected}, got ${show(text)}`);
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   type ConnectionLimitSettings,
   ConnectionLimits,
-  type Release,
+  type Place,
 } from "../../../src/admission/connection-limits.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 
@@ -16,15 +16,28 @@ function stage(settings: Partial<ConnectionLimitSettings>) {
     maxWaiting: 10,
     waitMs: 1_000,
   } as const;
-  const limits = new ConnectionLimits({ ...all, ...settings }, clock);
+  const away: { address: string; place: Place }[] = [];
+  const limits = new ConnectionLimits({ ...all, ...settings }, clock, (address) => {
+    const oldest = away.find((one) => address === undefined || one.address === address);
+    return (
+      oldest && {
+        awaySince: 0,
+        makeRoom() {
+          away.splice(away.indexOf(oldest), 1);
+          order.push("one ends");
+          oldest.place.release();
+        },
+      }
+    );
+  });
   const order: string[] = [];
   /** Asks for a place; the answer goes into `order`. */
-  const ask = (name: string, address = "a"): { release: Release | undefined; readonly leave: () => void } => {
+  const ask = (name: string, address = "a"): { place: Place | undefined; readonly leave: () => void } => {
     const abort = new AbortController();
-    const attempt = { release: undefined as Release | undefined, leave: () => abort.abort() };
-    const answer = (release: Release | undefined): void => {
-      attempt.release = release;
-      order.push(`${name} ${release === undefined ? "refused" : "in"}`);
+    const attempt = { place: undefined as Place | undefined, leave: () => abort.abort() };
+    const answer = (place: Place | undefined): void => {
+      attempt.place = place;
+      order.push(`${name} ${place === undefined ? "refused" : "in"}`);
     };
     const place = limits.acquire(address, () => abort.signal);
     if (place instanceof Promise) place.then(answer);
@@ -37,7 +50,13 @@ function stage(settings: Partial<ConnectionLimitSettings>) {
     await Promise.resolve();
     return order.splice(0);
   };
-  return { clock, limits, ask, answers };
+  /** The connection of an attempt loses its socket. */
+  const lose = ({ place }: { place: Place | undefined }, address = "a"): void => {
+    if (place === undefined) throw new Error("there is no connection");
+    away.push({ address, place });
+    place.onAway();
+  };
+  return { clock, limits, ask, answers, lose, away };
 }
 
 describe("places", () => {
@@ -53,8 +72,8 @@ describe("places", () => {
     ask("2");
     ask("3");
     expect(await answers()).toEqual(["1 in", "2 in", "3 refused"]);
-    first.release?.();
-    first.release?.();
+    first.place?.release();
+    first.place?.release();
     ask("4");
     ask("5");
     expect(await answers()).toEqual(["4 in", "5 refused"]);
@@ -66,7 +85,7 @@ describe("places", () => {
     ask("a2", "a");
     ask("b1", "b");
     expect(await answers()).toEqual(["a1 in", "a2 refused", "b1 in"]);
-    first.release?.();
+    first.place?.release();
     ask("a3", "a");
     expect(await answers()).toEqual(["a3 in"]);
   });
@@ -81,9 +100,9 @@ describe("whoever waits for a place", () => {
     const second = ask("2");
     ask("3");
     expect(await answers()).toEqual(["1 in"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["2 in"]);
-    second.release?.();
+    second.place?.release();
     expect(await answers()).toEqual(["3 in"]);
     expect(clock.alarms).toBe(0);
   });
@@ -93,7 +112,7 @@ describe("whoever waits for a place", () => {
     const first = ask("1");
     for (const name of ["2", "3", "4"]) ask(name);
     expect(await answers()).toEqual(["1 in", "4 refused"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["2 in"]);
   });
 
@@ -107,7 +126,7 @@ describe("whoever waits for a place", () => {
     expect(await answers()).toEqual(["1 in"]);
     clock.pass(1);
     expect(await answers()).toEqual(["2 refused"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["3 in"]);
     expect(clock.alarms).toBe(0);
   });
@@ -118,7 +137,7 @@ describe("whoever waits for a place", () => {
     const second = ask("2");
     ask("3");
     second.leave();
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["1 in", "2 refused", "3 in"]);
     expect(clock.alarms).toBe(0);
   });
@@ -138,7 +157,7 @@ describe("whoever waits for a place", () => {
     ask("3");
     limits.cancelWaiters();
     expect(await answers()).toEqual(["1 in", "2 refused", "3 refused"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual([]);
     expect(clock.alarms).toBe(0);
   });
@@ -150,7 +169,7 @@ describe("whoever waits for a place", () => {
     ask("a2", "a");
     ask("c1", "c");
     expect(await answers()).toEqual(["a1 in", "b1 in", "a2 refused"]);
-    b.release?.();
+    b.place?.release();
     expect(await answers()).toEqual(["c1 in"]);
   });
 });

@@ -28,13 +28,13 @@ describe("names of sessions", () => {
     ["sendall.1+sendall.1, chat", "chat", false, []],
   ])("are taken out of the header: %s", (header, left, isBare, paired) => {
     const rawHeaders = ["Host", "a", ...(left === undefined ? [] : ["Sec-WebSocket-Protocol", left]), "X-A", "b"];
-    expect(offerOf(header)).toEqual({ rawHeaders, isBare, paired });
+    expect(offerOf(header)).toMatchObject({ rawHeaders, isBare, paired });
   });
 
   test("are taken out of several headers, whatever the case of the header's name, and a program's name stays once", () => {
     const raw = ["sec-websocket-protocol", `chat+sendall.1, ${TOKEN}`, "X-A", TOKEN, "SEC-WEBSOCKET-PROTOCOL", "chat"];
     const rawHeaders = ["sec-websocket-protocol", "chat", "X-A", TOKEN];
-    expect(readSessionOffer(raw)).toEqual({ rawHeaders, isBare: false, paired: ["chat"] });
+    expect(readSessionOffer(raw)).toMatchObject({ rawHeaders, isBare: false, paired: ["chat"] });
   });
 
   test.each([
