@@ -12,6 +12,7 @@ import {
   createCallerNameGenerator,
   createIdGenerator,
   createNodeNameGenerator,
+  createTokenGenerator,
   type Recovering,
   type Recovery,
   type RuntimeEnvironment,
@@ -49,6 +50,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
   readonly trace: Trace = new Trace();
   readonly newId: RuntimeEnvironment["newId"] = createIdGenerator();
   readonly newCaller: () => string = createCallerNameGenerator();
+  readonly newToken: () => string = createTokenGenerator();
   readonly newNode: () => string = createNodeNameGenerator();
   readonly waits: Set<object> = new Set();
   readonly isExplored = true;

@@ -31,6 +31,8 @@ export interface RuntimeEnvironment {
   readonly scheduler: Scheduler;
   /** Makes the id of the next connection. */
   readonly newId: () => ConnectionId;
+  /** Makes the token of the next session. */
+  readonly newToken: () => string;
   /** Makes the name of the next dialled client that the test has given no name. */
   readonly newCaller: () => string;
   /** Names the next node of a cluster, where each run has to give the same names. */
@@ -119,6 +121,7 @@ export function createEnvironment(): RuntimeEnvironment {
     clock,
     scheduler: new InOrderScheduler(clock),
     newId: createIdGenerator(),
+    newToken: createTokenGenerator(),
     newCaller: createCallerNameGenerator(),
     isExplored: false,
   };
@@ -128,6 +131,12 @@ export function createEnvironment(): RuntimeEnvironment {
 export function createIdGenerator(): () => ConnectionId {
   let last = 0;
   return () => `connection-${++last}` as ConnectionId;
+}
+
+/** Tokens of sessions, numbered in the order in which the sessions begin. As long as in production, but easy to guess. */
+export function createTokenGenerator(): () => string {
+  let last = 0;
+  return () => `token${String(++last).padStart(17, "0")}`;
 }
 
 /** Names of dialled clients, numbered in the order of the calls of `dial`. */

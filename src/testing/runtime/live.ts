@@ -54,7 +54,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     { throws, seed, ownOptions }: LiveSettings,
     environment: RuntimeEnvironment,
   ) {
-    const { clock, scheduler, deliveryScheduler, newId, newNode, handlerObserver } = environment;
+    const { clock, scheduler, deliveryScheduler, newId, newNode, newToken, handlerObserver } = environment;
     this.#environment = environment;
     this.#throws = throws;
     const listener = new MemoryListener(clock, deliveryScheduler);
@@ -65,6 +65,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
         clock,
         newId,
         newNode,
+        newToken,
         createListener: () => listener,
         optionNames: { taken: ownOptions },
         observer: {
