@@ -148,8 +148,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   /** Adds a connection accepted by the gate. */
   accept(socket: Transport, accepted: AcceptedUpgrade): TransportListener {
     const { clock, settings } = this;
-    const session =
-      accepted.session && new SessionTransport(socket, { clock, heartbeat: settings.heartbeat });
+    const session = accepted.session && new SessionTransport(socket, { clock, heartbeat: settings.heartbeat });
     const transport = session ?? socket;
     const connection = new LiveConnection(this, accepted, transport);
     this.population.add(connection);
