@@ -127,8 +127,7 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
   }
 
   moved(offer: ResumeOffer, decodedPath: string, protocol: string): void {
-    const session = this.#findLive(offer, decodedPath, protocol);
-    if (session?.isStale(offer) === false) session.expire("moved");
+    this.find(offer, decodedPath, protocol)?.expire("moved");
   }
 
   // SessionHost: called by sessions.
