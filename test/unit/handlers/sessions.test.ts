@@ -379,6 +379,44 @@ test("a subscription that our side closes while its socket is away stays closed,
   expect([events, closings]).toEqual([[], [[1000, false]]]);
 });
 
+test("what is uncertain after a session has expired, sent again with its id, is handled once", async () => {
+  const handled: string[] = [];
+  const arrived: string[] = [];
+  const seen = new Set<unknown>();
+  await using runtime = start({
+    resume: { graceMs: 1_000 },
+    handler(event) {
+      if (event.type !== "message") return;
+      const { id, text } = JSON.parse(event.text);
+      arrived.push(text);
+      if (!seen.has(id)) handled.push(text);
+      seen.add(id);
+    },
+  });
+  const say = (id: number, text: string): void => void ann.send(JSON.stringify({ id, text }));
+  const ways: string[] = [];
+  const ann = runtime.dial("/", {
+    reconnect: { minMs: 2_000, maxMs: 2_000, jitter: 0 },
+    onOpen({ resumed, why, uncertain }) {
+      ways.push(why);
+      if (resumed) return;
+      for (const message of uncertain) ann.send(message);
+    },
+  });
+  await runtime.settle();
+  say(1, "handled, and not acknowledged before the line is lost");
+  await runtime.settle();
+  await cut(runtime, ann);
+  say(2, "waiting");
+  await runtime.advance(2_000);
+  expect(ways).toEqual(["new", "expired"]);
+  const [first = "", second = ""] = handled;
+  expect([handled, arrived]).toEqual([
+    ["handled, and not acknowledged before the line is lost", "waiting"],
+    [first, first, second],
+  ]);
+});
+
 const IDLE_MS = 1_000;
 
 /** Asks for silence, and notes when it was told of it. */
