@@ -24,6 +24,7 @@ const BACK_AFTER_MS = 100;
 const RECONNECT = { minMs: BACK_AFTER_MS, maxMs: BACK_AFTER_MS, jitter: 0 };
 
 type Options = Omit<ServeOptions, "routes">;
+type Code = (event: ServerEvent, bus: Bus) => void;
 
 function start(options: Options): TestRuntime {
   return createTestRuntime({ resume: { graceMs: GRACE_MS }, ...options });
@@ -90,24 +91,36 @@ test("a session that nobody takes up again ends once graceMs has passed, with cl
   expect(events).toEqual(["closed 1006 lost away too long"]);
 });
 
-test("a connection that is away is open and isAway, as the handler and the rest of the program see", async () => {
-  const seen: unknown[] = [];
-  const look = ({ isAway, isOpen }: Connection, bus: Bus): void =>
-    void seen.push([isAway, isOpen, bus.connections().length, bus.members("room").length]);
-  await using runtime = start({
-    handler(event, bus) {
-      if (event.type === "open") event.connection.join("room");
-      if (event.type === "away" || event.type === "back") look(event.connection, bus);
-    },
-  });
-  const ann = await dial(runtime);
-  await cut(runtime, ann);
-  await comeBack(runtime, ann);
-  expect(seen).toEqual([
-    [true, true, 1, 1],
-    [false, true, 1, 1],
-  ]);
-});
+test.each([
+  { of: "a connection", make: (handler: Code) => handler, greeting: [] },
+  { of: "a subscription", make: (handler: Code) => channels({ news: handler }), greeting: ["sub,news"] },
+])(
+  "while away $of is open, a target and a member, keeps what is sent, and then has the newest request's facts",
+  async ({ make, greeting }) => {
+    const seen: unknown[] = [];
+    let dials = 0;
+    await using runtime = start({
+      handler: make((event, bus) => {
+        if (event.type === "open") event.connection.join("room");
+        if (event.type !== "away" && event.type !== "back") return;
+        const { connection } = event;
+        const { isAway, isOpen, rooms, bufferedAmount } = connection;
+        seen.push({ isAway, isOpen, rooms: rooms.size, pings: connection.ping(), dial: connection.headers["x-dial"] });
+        seen.push(bus.sendall("hi", { room: "room" }), connection.bufferedAmount > bufferedAmount);
+      }),
+    });
+    const ann = await dial(runtime, { headers: () => ({ "x-dial": String(++dials) }) });
+    for (const text of greeting) ann.send(text);
+    await runtime.settle();
+    await cut(runtime, ann);
+    const queued = { targeted: 1, queued: 1, dropped: 0, dead: 0 };
+    const facts = { isOpen: true, rooms: 1 };
+    expect(seen.splice(0)).toEqual([{ ...facts, isAway: true, pings: false, dial: "1" }, queued, true]);
+    await comeBack(runtime, ann);
+    expect(seen).toEqual([{ ...facts, isAway: false, pings: true, dial: "2" }, queued, true]);
+    expect(ann.received.length).toBe(2);
+  },
+);
 
 test("a stateful handler changes its state at away and back", async () => {
   const states: number[] = [];
