@@ -80,8 +80,9 @@ export interface ResumeOptions<D = ConnectionData, P = Params> {
   /**
    * Decides, in place of `authorize`, whether a request may take up a session again. `false`: the session stays away, and the newcomer is
    * let in by `authorize` as anybody. A throw, or another value, is answered with 500, a decision that takes longer than
-   * `handshakeTimeoutMs` with 503, and `reject(…)` with the given status; the session then stays away. Without `verify`,
-   * `authorize` is asked again, a refusal ends the session, and the returned value is thrown away. Default: `authorize` decides.
+   * `handshakeTimeoutMs` with 503, and `reject(…)` with the given status; the session then stays away. Default: `authorize` is asked again.
+   *
+   * What `authorize` returns then is thrown away; a refusal ends the session.
    */
   // The type of a method: connections with other data stay assignable.
   readonly verify: {

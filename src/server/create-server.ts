@@ -31,7 +31,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     adapter &&
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
-  const tokens = createTokens();
+  const { newToken: tokens = createTokens() } = environment;
   const newToken = relay === undefined ? tokens : () => relay.sessions.tokenOf(tokens());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
