@@ -4,7 +4,7 @@
  * without `verify` of `authorize`. The gate makes the entrance.
  */
 import type { Authorize, UpgradeRequest } from "../api/authorize.js";
-import { SESSION_REFUSED } from "../api/close-codes.js";
+import { REFUSED_SESSION } from "../api/close-codes.js";
 import type { Connection, ConnectionId } from "../api/connection.js";
 import { SendallError } from "../api/errors.js";
 import type { Refusal } from "../api/rejection.js";
@@ -116,7 +116,7 @@ export class Entrance {
   async #authorizeAgain(matched: MatchedAttempt, authorize: Authorize<unknown>): Promise<Admission | Refusal> {
     const answer = await this.#authorization.ask(authorize, subjectOf(matched));
     if (answer.refusal === undefined) return this.#conclude(matched, { data: answer.data });
-    if (answer.isRejection) liveSession(matched)?.end(SESSION_REFUSED);
+    if (answer.isRejection) liveSession(matched)?.end(REFUSED_SESSION);
     return answer.refusal;
   }
 

@@ -44,9 +44,9 @@ function copyOf(text: string): string {
   return Buffer.from(text, "latin1").toString("latin1");
 }
 
-/** @param name a name that begins with {@link RESUME_PREFIX} @returns `undefined` for a malformed name */
-export function readResumeOffer(name: string): ResumeOffer | undefined {
-  const [, token = "", ...digits] = RESUME.exec(name.slice(RESUME_PREFIX.length)) ?? [];
+/** @param text the name of a session after {@link RESUME_PREFIX}: `<token>.<received>.<lost>.<dial>` @returns `undefined` if malformed */
+export function readResumeOffer(text: string): ResumeOffer | undefined {
+  const [, token = "", ...digits] = RESUME.exec(text) ?? [];
   const [received = Number.NaN, lost = Number.NaN, dial = 0] = digits.map(Number);
   if (![received, lost, dial].every(Number.isSafeInteger) || dial === 0) return undefined;
   return { token: copyOf(token), received, lost, dial };
@@ -125,7 +125,7 @@ export function readSessionOffer(rawHeaders: readonly string[]): SessionOffer | 
     isBare,
     paired,
     asksToResume: resume !== undefined,
-    resume: resume ? readResumeOffer(resume) : undefined,
+    resume: resume ? readResumeOffer(resume.slice(RESUME_PREFIX.length)) : undefined,
   };
 }
 

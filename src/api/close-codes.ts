@@ -30,9 +30,6 @@ export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
 /** Every single message is short enough, which rules out 1009; trying again later (1013) would end in the same way. */
 export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
 
-/** The request that was to take up a session again was refused by `authorize`. */
-export const SESSION_REFUSED: CloseReason = { code: 1008, reason: "refused" };
-
 /** A control frame of a session cannot be read. */
 export const BROKEN_CONTROL_FRAME: CloseReason = { code: 1002, reason: "malformed control frame" };
 

@@ -32,7 +32,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
   const { newToken: tokens = createTokens() } = environment;
-  const newToken = relay === undefined ? tokens : () => relay.tokenOf(tokens());
+  const newToken = relay === undefined ? tokens : () => relay.sessions.tokenOf(tokens());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -51,6 +51,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     });
   const [first, ...others] = settings.routes;
   const routes: LiveServerParts["routes"] = [build(first), ...others.map(build)];
+  for (const { path, sessions } of routes) relay?.sessions.attach(path, sessions);
   const server = new LiveServer({ routes, settings, environment, actor, log, relay });
   return server;
 }

@@ -34,6 +34,7 @@ export class LiveConnection
   declare readonly id: ConnectionId;
   readonly outbox: Sender;
   readonly receiver: Receiver;
+  readonly place: Place;
   /**
    * Timers and promises of the handler may keep `leakOwner` in memory, so `leakOwner` drops the connection at the connection's
    * end.
@@ -43,7 +44,6 @@ export class LiveConnection
   readonly #transport: Transport;
   readonly #queue: ConnectionQueue;
   readonly #liveness: Liveness;
-  readonly place: Place;
   readonly #openedAt: number;
   #rooms: RoomNames | undefined;
   #abort: AbortController | undefined;

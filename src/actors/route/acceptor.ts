@@ -38,13 +38,12 @@ export class Acceptor {
     return new Farewell(socket, undefined, { clock, closeTimeoutMs: settings.closeTimeoutMs });
   }
 
-  #acceptSession(socket: Transport, accepted: AcceptedUpgrade, { resume, why }: AcceptedSession): TransportListener {
+  #acceptSession(socket: Transport, accepted: AcceptedUpgrade, { why }: AcceptedSession): TransportListener {
     const session = this.sessions?.create(accepted);
     const transport = new SessionTransport(socket, this.#parts, session);
     const connection = this.#connect(transport, accepted);
     session?.attach(connection, transport);
-    const answer = resume !== undefined && why === "new" ? "expired" : why;
-    return transport.open(connection.receiver, session === undefined ? "off" : answer);
+    return transport.open(connection.receiver, session === undefined ? "off" : why);
   }
 
   #connect(transport: Transport, accepted: AcceptedUpgrade): LiveConnection {

@@ -28,9 +28,9 @@ function echo() {
 }
 
 /** A layer with nothing around. */
-function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT) {
+function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT, facts: object = {}) {
   const clock = new HandClock();
-  const transport = new HandTransport();
+  const transport = Object.assign(new HandTransport(), facts);
   const told: string[] = [];
   const session = new SessionTransport(transport, { clock, settings: { heartbeat, closeTimeoutMs: 5_000 } }, undefined);
   const listener: TransportListener = {
@@ -430,8 +430,8 @@ test("what a layer is asked and told goes to the other side unchanged", () => {
     true,
     "c1",
   ]);
-  Object.assign(transport, { hasPings: false, isTextOnly: true, heartbeat: false });
-  expect([session.hasPings, session.isTextOnly, session.heartbeat]).toEqual([false, true, false]);
+  const facts = { hasPings: false, isTextOnly: true, heartbeat: false, isDelayed: true };
+  expect(layer(HEARTBEAT, facts).session).toMatchObject(facts);
   session.ping(Buffer.from("a"));
   session.pong(Buffer.from("b"));
   session.pause();
