@@ -116,8 +116,9 @@ export class Ledger {
   checkCalm(stats: Stats, isExact: boolean): void {
     this.check(stats);
     const session = this.sessions.at(-1);
-    const side = [...this.connections.values()].findLast(({ events }) => !events.includes("closed"));
-    if (session === undefined || side === undefined) throw new Error("an open client has a session and a connection");
+    const side = session && this.#sideFor(session);
+    // A session that has brought nothing names no connection: a late attempt may have left another open for a while.
+    if (session === undefined || side === undefined) return;
     const lost = lostOf(session);
     const missing = side.sent.length - session.received.length;
     if (isExact || this.#policy === "close") expect({ lost }).toEqual({ lost: missing });
@@ -157,6 +158,11 @@ export class Ledger {
     return side;
   }
 
+  /** The connection of a session, as the messages name it. */
+  #sideFor({ received: [first = ""] }: ClientSide): ServerSide | undefined {
+    return this.connections.get(DOWN.exec(first)?.[1] as ConnectionId);
+  }
+
   #push(send: SendTo, side: ServerSide, bytes: number): void {
     const text = `d${++this.#count} ${side.id} ${"y".repeat(bytes)}`;
     const { queued, dead } = send(text, side.id);
@@ -185,10 +191,8 @@ export class Ledger {
   /** Each message of the server comes once, in order, and no more are told to be lost than are missing. */
   #checkDown(session: ClientSide): void {
     const { received } = session;
-    const ids = new Set(received.map((text) => DOWN.exec(text)?.[1]));
-    expect(ids.size).toBeLessThanOrEqual(1);
-    const [id] = ids;
-    const side = this.connections.get(id as ConnectionId);
+    expect(new Set(received.map((text) => DOWN.exec(text)?.[1])).size).toBeLessThanOrEqual(1);
+    const side = this.#sideFor(session);
     if (side === undefined) return;
     const sent = side.sent.map(({ text }) => text);
     expectInOrder(received, sent);
