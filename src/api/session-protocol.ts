@@ -14,5 +14,5 @@ const RESUME_PREFIX = `${SESSION_PROTOCOL}.`;
 
 /** Whether a name belongs to sessions, and never to a program. */
 export function isSessionName(name: string): boolean {
-  return name === SESSION_PROTOCOL || name.startsWith(RESUME_PREFIX) || name.endsWith(SESSION_SUFFIX);
+  return /^sendall\.1(\.|$)|\+sendall\.1$/.test(name);
 }
