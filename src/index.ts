@@ -20,6 +20,8 @@ export type {
 } from "./api/connection.js";
 export { SendallError, type SendallErrorCode, type SendallErrorDetails } from "./api/errors.js";
 export type {
+  AwayEvent,
+  BackEvent,
   ClosedEvent,
   Ending,
   ErrorEvent,
@@ -36,6 +38,7 @@ export type {
   HeartbeatOptions,
   MailboxOptions,
   OutboxOptions,
+  ResumeOptions,
   ServerOptions,
   SharedOptions,
   SockJsOptions,

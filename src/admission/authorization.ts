@@ -1,8 +1,8 @@
 /**
- * Authorization: calls the option `authorize` for an upgrade attempt, as the last check of the gate. Each call ends with an answer, when
- * the time is up, or when the peer leaves.
+ * Decisions of the program on an upgrade attempt, by the options `authorize` and `resume.verify`, as the last check of the gate. Each call
+ * ends with an answer, when the time is up, or when the peer leaves.
  */
-import type { Authorize, UpgradeRequest } from "../api/authorize.js";
+import type { UpgradeRequest } from "../api/authorize.js";
 import { type Refusal, Rejection } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -11,15 +11,12 @@ import { type Head, ParsedHead } from "./request-head.js";
 import { offeredProtocols } from "./subprotocol.js";
 import { LEFT, type UpgradeAttempt } from "./upgrade-attempt.js";
 
-const FAILED: Refusal = { status: 500, body: "authorize failed" };
-const TOO_SLOW: Refusal = { status: 503, body: "authorize took too long" };
-
-/** The answer of `authorize`: a refusal, or the data of the connection to come. */
+/** The answer of the program: a refusal, or a value (of `authorize`: the data of the connection to come). */
 export type AuthorizationAnswer =
-  | { readonly refusal: Refusal }
+  | { readonly refusal: Refusal /** Whether the program itself has refused. */; readonly isRejection: boolean }
   | { readonly refusal?: undefined; readonly data: unknown };
 
-/** What `authorize` is asked about, and for how long. */
+/** What the program is asked about, and for how long. */
 export interface AuthorizationSubject {
   readonly attempt: UpgradeAttempt;
   readonly head: Head;
@@ -27,18 +24,22 @@ export interface AuthorizationSubject {
   readonly timeoutMs: number;
 }
 
+/** Asks the function of a single option. */
 export class Authorization {
+  readonly #option: string;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** Logs rejections and exceptions from code that `authorize` leaves behind. */
+  /** Logs rejections and exceptions from code that the function leaves behind. */
   readonly #owner: LeakOwner;
   /** Cancels for the calls under way. */
   readonly #pending = new Set<(refusal: Refusal) => void>();
 
-  constructor(clock: Clock, log: Logger) {
+  /** @param option the name of the option, for the log and for refusals */
+  constructor(option: string, clock: Clock, log: Logger) {
+    this.#option = option;
     this.#clock = clock;
     this.#log = log;
-    this.#owner = optionOwner("authorize", clock, log);
+    this.#owner = optionOwner(option, clock, log);
   }
 
   /** The number of calls under way. */
@@ -46,18 +47,18 @@ export class Authorization {
     return this.#pending.size;
   }
 
-  /** Refuses every pending attempt, and aborts the signals given to `authorize`. */
+  /** Refuses every pending attempt, and aborts the signals of the requests. */
   cancelAll(refusal: Refusal): void {
     for (const cancel of [...this.#pending]) cancel(refusal);
   }
 
   /** Runs the user's code, guarded, until `timeoutMs` is over or the peer leaves. Never rejects. */
   ask(
-    authorize: Authorize<unknown>,
+    decide: (request: UpgradeRequest) => unknown,
     { attempt, head, params, timeoutMs }: AuthorizationSubject,
   ): Promise<AuthorizationAnswer> {
     const { signal } = attempt;
-    if (signal.aborted) return Promise.resolve({ refusal: LEFT });
+    if (signal.aborted) return Promise.resolve({ refusal: LEFT, isRejection: false });
     const abort = new AbortController();
     const facts = new ParsedHead(head);
     const request = toRequest(attempt, facts, params, abort.signal);
@@ -69,31 +70,36 @@ export class Authorization {
         resolve(answer);
       };
       const cancel = (refusal: Refusal): void => {
-        settle({ refusal });
+        settle({ refusal, isRejection: false });
         runFor(this.#owner, () => abort.abort());
       };
       const onLeft = (): void => cancel(LEFT);
-      const timer = this.#clock.after(timeoutMs, () => cancel(TOO_SLOW));
+      const timer = this.#clock.after(timeoutMs, () => cancel({ status: 503, body: `${this.#option} took too long` }));
       signal.addEventListener("abort", onLeft);
       this.#pending.add(cancel);
-      (async () => runFor(this.#owner, authorize, request))().then(
-        (answer) => settle(isRejection(answer) ? { refusal: answer.refusal } : { data: answer }),
+      (async () => runFor(this.#owner, decide, request))().then(
+        (answer) => settle(isRejection(answer) ? rejected(answer) : { data: answer }),
         (error: unknown) => {
           if (isRejection(error)) {
-            settle({ refusal: error.refusal });
+            settle(rejected(error));
             return;
           }
+          const problem = `${this.#option} failed`;
           // A throw after the abort of the signal is no failure.
-          if (!abort.signal.aborted) this.#log.error({ err: error, path: facts.path }, "authorize failed");
-          settle({ refusal: FAILED });
+          if (!abort.signal.aborted) this.#log.error({ err: error, path: facts.path }, problem);
+          settle({ refusal: { status: 500, body: problem }, isRejection: false });
         },
       );
     });
   }
 }
 
+function rejected({ refusal }: Rejection): AuthorizationAnswer {
+  return { refusal, isRejection: true };
+}
+
 /** `instanceof` throws for a proxy with a throwing `getPrototypeOf` trap. User code may return or throw such a proxy: no rejection. */
-function isRejection(answer: unknown): answer is Rejection {
+export function isRejection(answer: unknown): answer is Rejection {
   try {
     return answer instanceof Rejection;
   } catch {

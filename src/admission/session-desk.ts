@@ -23,12 +23,35 @@ export interface AwaySession {
 
 export interface SessionDesk {
   /**
-   * The session that the offer names, if the session lives and belongs to the decoded path and to the subprotocol of the program. Changes
-   * nothing.
+   * The session that the offer takes up again, if the session lives, and belongs to the decoded path and to the subprotocol of the
+   * program; `undefined` for impossible numbers and for a late dial. Changes nothing.
    */
   find(offer: ResumeOffer, decodedPath: string, protocol: string): LiveSession | undefined;
-  /** The connection that is away longest; with an address, the longest of those that came from the address. */
+  /**
+   * Whether the answer to the offer is a close frame alone, without a connection: our side has ended the session, or the dial is late.
+   * Such a request needs no slot. Changes nothing.
+   */
+  isFarewell(offer: ResumeOffer, decodedPath: string, protocol: string): boolean;
+  /** The connection that is away longest; with an address, the longest of the connections whose slot counts for the address. */
   oldestAway(remoteAddress?: string): AwaySession | undefined;
   /** Another node has given a fresh session to the client of this session: ends the session with the reason "moved". */
   moved(offer: ResumeOffer, decodedPath: string, protocol: string): void;
+}
+
+/** The other nodes of a cluster, as far as sessions are concerned. */
+export interface OtherNodes {
+  /** Whether the token names another node. */
+  hasToken(token: string): boolean;
+  /** Tells the node named by the token that this node has given a fresh session to the client. */
+  tellMoved(moved: MovedSession): void;
+}
+
+/** A session whose client has come to another node. */
+export interface MovedSession {
+  /** The path of the route, from `routes`. */
+  readonly route: string;
+  readonly decodedPath: string;
+  /** The subprotocol of the program, `""` if none. */
+  readonly protocol: string;
+  readonly offer: ResumeOffer;
 }

@@ -4,7 +4,7 @@
  * gate has decided. The token of a session counts as a password, and stays in Node's request alone.
  */
 import type { IncomingMessage } from "node:http";
-import { isSessionName, SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
+import { isSessionName, RESUME_PREFIX, SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
 
 /** Names the session that a request takes up again, and what the client has of that session. */
 export interface ResumeOffer {
@@ -20,7 +20,7 @@ export interface ResumeOffer {
 
 /** What a request says of sessions. */
 export interface SessionOffer {
-  /** The session that the request takes up again; absent where the request asks for none, or the name is malformed. */
+  /** The session that the request takes up again; absent where the request asks for none, for several, or the name is malformed. */
   readonly resume?: ResumeOffer | undefined;
   /** Whether the request names a session of before, malformed or not. */
   readonly asksToResume: boolean;
@@ -33,6 +33,24 @@ export interface SessionOffer {
 }
 
 const HEADER = "sec-websocket-protocol";
+
+/** Plain decimals; how large a number may be is checked on the number. */
+const NUMBER = "(0|[1-9]\\d{0,15})";
+/** A token of 128 random bits in base64url, in a cluster after the name of the node; what the client has, and the number of the dial. */
+const RESUME = new RegExp(`^((?:[A-Za-z\\d]+-)?[\\w-]{22})\\.${NUMBER}\\.${NUMBER}\\.${NUMBER}$`);
+
+/** A copy of text in Latin-1: a part of the header's text would keep the whole text in memory, and thereby the token. */
+function copyOf(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
+}
+
+/** @param text the name of a session after {@link RESUME_PREFIX}: `<token>.<received>.<lost>.<dial>` @returns `undefined` if malformed */
+export function readResumeOffer(text: string): ResumeOffer | undefined {
+  const [, token = "", ...digits] = RESUME.exec(text) ?? [];
+  const [received = Number.NaN, lost = Number.NaN, dial = 0] = digits.map(Number);
+  if (![received, lost, dial].every(Number.isSafeInteger) || dial === 0) return undefined;
+  return { token: copyOf(token), received, lost, dial };
+}
 
 function isProtocolHeader(name: string): boolean {
   return name.length === HEADER.length && name.toLowerCase() === HEADER;
@@ -55,6 +73,8 @@ class Names {
   isBare = false;
   /** Whether any name belongs to sessions. */
   hasAny = false;
+  /** The name by which the request asks for a session of before; `null` for several names. */
+  resume: string | null | undefined;
   readonly #own = new Set<string>();
 
   /** @returns the names in a header that belong to the program and were not in an earlier header */
@@ -76,6 +96,7 @@ class Names {
   #pairedName(name: string): string | undefined {
     this.hasAny = true;
     if (name === SESSION_PROTOCOL) this.isBare = true;
+    if (name.startsWith(RESUME_PREFIX)) this.resume = this.resume === undefined || this.resume === name ? name : null;
     const own = name.endsWith(SESSION_SUFFIX) ? name.slice(0, -SESSION_SUFFIX.length) : "";
     if (own === "" || isSessionName(own)) return undefined;
     this.paired.push(own);
@@ -95,11 +116,17 @@ export function readSessionOffer(rawHeaders: readonly string[]): SessionOffer | 
       continue;
     }
     const own = names.read(value);
-    // A copy: a part of the header's text would keep the whole text in memory, and thereby the token.
-    if (own.length > 0) rest.push(name, Buffer.from(own.join(", "), "latin1").toString("latin1"));
+    if (own.length > 0) rest.push(name, copyOf(own.join(", ")));
   }
   if (!names.hasAny) return undefined;
-  return { rawHeaders: rest, isBare: names.isBare, paired: names.paired, asksToResume: false };
+  const { isBare, paired, resume } = names;
+  return {
+    rawHeaders: rest,
+    isBare,
+    paired,
+    asksToResume: resume !== undefined,
+    resume: resume ? readResumeOffer(resume.slice(RESUME_PREFIX.length)) : undefined,
+  };
 }
 
 /**

@@ -33,6 +33,11 @@ export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
 /** A control frame of a session cannot be read. */
 export const BROKEN_CONTROL_FRAME: CloseReason = { code: 1002, reason: "malformed control frame" };
 
+/** The session goes on over a newer socket. */
+export const TAKEN_OVER: CloseReason = { code: 1008, reason: "session taken over" };
+/** `authorize` has refused the request that was to take the session up again. */
+export const REFUSED_SESSION: CloseReason = { code: 1008, reason: "refused" };
+
 /** Codes of SockJS: a second receiver at a session, a session that was cut, and a message that is not a list of strings. */
 export const ANOTHER_OPEN: CloseReason = { code: 2010, reason: "Another connection still open" };
 export const INTERRUPTED: CloseReason = { code: 1002, reason: "Connection interrupted" };

@@ -4,7 +4,7 @@ import type { Bus } from "./bus.js";
 import type { ConnectionData, Params, ParamsOf } from "./connection.js";
 import type { ServerEvent } from "./events.js";
 import type { Handler, ShapedHandler, StatefulHandler } from "./handler.js";
-import type { ServerOptions, SharedOptions } from "./options.js";
+import type { ResumeOptions, ServerOptions, SharedOptions } from "./options.js";
 
 /** The options of a single route. */
 export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> extends SharedOptions<D, P> {
@@ -16,7 +16,8 @@ export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> exten
  * A route written out in `routes`. The functions are declared as methods, since the compiler compares the parameters of methods either
  * way round: the params of each route are known even where the data cannot be inferred.
  */
-export interface RouteEntry<D = ConnectionData, S = unknown, P = Params> extends Omit<SharedOptions, "authorize"> {
+export interface RouteEntry<D = ConnectionData, S = unknown, P = Params>
+  extends Omit<SharedOptions, "authorize" | "resume"> {
   /**
    * Decides which peers are let in, before the upgrade: returns the value of `connection.data` (or a promise of the value), or
    * `reject(…)`. The compiler infers the type of `connection.data` if the function takes no argument or names the argument's type,
@@ -24,6 +25,11 @@ export interface RouteEntry<D = ConnectionData, S = unknown, P = Params> extends
    * `route` the compiler infers the data there as well.
    */
   readonly authorize?: { method(request: UpgradeRequest<P>): ReturnType<Authorize<D, P>> }["method"];
+  /**
+   * Keeps sessions: a connection of `sendall/client` outlives its socket, and what was missed is sent after. Omitted keys have their
+   * defaults. The connection that `verify` sees has the data of `authorize`. Default `false`.
+   */
+  readonly resume?: Partial<ResumeOptions<KnownData<NoInfer<D>>, P>> | boolean;
   /**
    * Handles the connections of this path. The compiler infers the type of the state of `{ init, handle }` if `init` takes no argument
    * (before TypeScript 6: as an arrow function); where `init` takes the bus, write the route as `route({…})`.

@@ -10,7 +10,7 @@ export const SESSION_PROTOCOL = "sendall.1";
 export const SESSION_SUFFIX: string = `+${SESSION_PROTOCOL}`;
 
 /** Begins the name by which a client asks for a session of before. The token in the name counts as a password. */
-const RESUME_PREFIX = `${SESSION_PROTOCOL}.`;
+export const RESUME_PREFIX: string = `${SESSION_PROTOCOL}.`;
 
 /** Whether a name belongs to sessions, and never to a program. */
 export function isSessionName(name: string): boolean {

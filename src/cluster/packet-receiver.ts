@@ -6,6 +6,7 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
+import { type ClusterSessions, SESSION_SCOPE } from "./cluster-sessions.js";
 import { type Envelope, readPacket } from "./packet.js";
 import type { LocalBus } from "./remote-bus.js";
 import { IncomingSequences } from "./sequences.js";
@@ -18,6 +19,7 @@ export interface PacketReceiverParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly subscriptions: Subscriptions;
+  readonly sessions: Pick<ClusterSessions, "receive">;
 }
 
 /** Missed messages are logged at most once a second. */
@@ -78,10 +80,11 @@ export class PacketReceiver {
     }
   }
 
-  /** @returns `false` unless the target is a connection of this node */
+  /** @returns `false` unless the target is a connection or a session of this node */
   #deliverToTarget(envelope: Envelope): boolean {
     const { target, scope } = envelope;
     if (target === undefined || !target.startsWith(this.#parts.node)) return false;
+    if (scope === SESSION_SCOPE) return this.#parts.sessions.receive(target, envelope.payload);
     const frame = frameOf(envelope);
     const buses = scope === "" ? this.#routeBuses : [this.#buses.get(scope ?? "")];
     const bus = buses.find((candidate) => candidate?.has(target)) ?? buses[0];

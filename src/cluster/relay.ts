@@ -14,6 +14,7 @@ import { isPromiseLike, within } from "../runtime/promises.js";
 import { isError, messageOf } from "../runtime/thrown.js";
 import type { Flushable, Turn } from "../runtime/turn.js";
 import type { Frame } from "../transport/frame.js";
+import { ClusterSessions } from "./cluster-sessions.js";
 import type { LinkMachine } from "./link.js";
 import type { EnvelopeAddress } from "./packet.js";
 import { PacketReceiver } from "./packet-receiver.js";
@@ -46,6 +47,7 @@ const ID = /^([0-9a-f]{12})\.[!-~]{1,200}$/;
 export class Relay implements Flushable, BusRelay {
   /** The node's id: 12 hexadecimal digits. */
   readonly node: string;
+  readonly sessions: ClusterSessions;
   readonly #parts: RelayParts;
   readonly #linkMachine: LinkMachine;
   readonly #subscriptions: Subscriptions;
@@ -60,6 +62,7 @@ export class Relay implements Flushable, BusRelay {
 
   constructor(parts: RelayParts) {
     this.node = parts.node ?? randomBytes(6).toString("hex");
+    this.sessions = new ClusterSessions(this);
     this.#parts = parts;
     this.#linkMachine = parts.linkMachine;
     this.#subscriptions = new Subscriptions(subjectOfNode(this.node), {
@@ -68,7 +71,8 @@ export class Relay implements Flushable, BusRelay {
     });
     const { adapter, clock, log } = parts;
     this.#sender = new PacketSender({ node: this.node, engine: adapter.name, log });
-    this.#receiver = new PacketReceiver({ node: this.node, clock, log, subscriptions: this.#subscriptions });
+    const { node, sessions } = this;
+    this.#receiver = new PacketReceiver({ node, clock, log, sessions, subscriptions: this.#subscriptions });
   }
 
   /** Whether messages reach the other nodes. */

@@ -45,8 +45,12 @@ function encodeSegment(segment: string): string {
   }
 }
 
+/** Characters that stand for themselves in every spelling of a path. */
+const PLAIN = /^[\w/.~-]*$/;
+
 /** The spelling of browsers, the same for every spelling of a path. */
 export function normalPath(path: string): string {
+  if (PLAIN.test(path)) return path;
   return decodeSegments(path).map(encodeSegment).join("/");
 }
 

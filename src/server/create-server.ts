@@ -16,6 +16,7 @@ import type { ServerEnvironment } from "./environment.js";
 import { LiveServer, type LiveServerParts } from "./live-server.js";
 import type { Server } from "./server.js";
 import { createServerActor } from "./server-actor.js";
+import { createTokens } from "./session-tokens.js";
 
 /** Builds a server in the given environment, not yet started; throws `BAD_OPTION`. */
 export function createServer(options: unknown, environment: ServerEnvironment): LiveServer {
@@ -30,6 +31,8 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     adapter &&
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
+  const { newToken: tokens = createTokens() } = environment;
+  const newToken = relay === undefined ? tokens : () => relay.sessions.tokenOf(tokens());
   const build = ({ path = EVERY_PATH, handler, settings: routeSettings }: RouteDefinition): Route =>
     new Route({
       path,
@@ -40,6 +43,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
       log,
       level: levelOf(log),
       newId,
+      newToken,
       remoteBus: relay?.busOfRoute(path),
       inspection,
       onEnded: (error) => server.routeEnded(error),
@@ -47,6 +51,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
     });
   const [first, ...others] = settings.routes;
   const routes: LiveServerParts["routes"] = [build(first), ...others.map(build)];
+  for (const { path, sessions } of routes) relay?.sessions.attach(path, sessions);
   const server = new LiveServer({ routes, settings, environment, actor, log, relay });
   return server;
 }

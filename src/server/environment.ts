@@ -18,6 +18,8 @@ export interface ServerEnvironment {
   readonly newId: () => ConnectionId;
   /** Names a node of a cluster with 12 hexadecimal digits; if absent, the digits are random. */
   readonly newNode?: (() => string) | undefined;
+  /** Makes the token of the next session, which nobody can guess; random if missing. */
+  readonly newToken?: (() => string) | undefined;
   /** Observes the handlers. */
   readonly observer?: HandlerObserver | undefined;
   /** How the names of the program's options differ from the names of `serve`. Default: not at all. */

@@ -63,7 +63,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#listener = environment.createListener(settings, log, environment.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
-    this.#gate = new Gate({ routes, settings, clock: environment.clock, log });
+    this.#gate = new Gate({ routes, settings, clock: environment.clock, log, otherNodes: relay?.sessions });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });

@@ -1,224 +1,297 @@
 /**
- * The layer of the subprotocol `sendall.1`, between a transport and the connection: writes the welcome and signs of life, keeps control
- * frames from the connection, and escapes messages that look like control frames. The gate makes a layer for each peer that has offered
- * sessions; plain peers have none. The layer ends with the transport.
+ * The transport of a connection whose peer speaks the subprotocol `sendall.1`. With a session (option `resume`) the transport outlives its
+ * sockets: what was written is kept until the peer has acknowledged it, a lost socket leaves the connection away, and a newer socket goes
+ * on where the last stopped. Without a session the transport ends with its only socket.
  */
-import type { BrokenControlFrame } from "../api/close-codes.js";
+import { ABNORMAL, type CloseReason, NO_CODE, protocolErrorCode, TAKEN_OVER } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
-import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import type { Frame } from "./frame.js";
-import { ALIVE_FRAME, escapeFrames, isEscaped, isMarked, readControl, welcomeFrame } from "./session-frames.js";
+import type { Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
+import { writePaced } from "./paced-writing.js";
+import type { SentWelcome } from "./session-frames.js";
+import { SessionSocket, type SessionSocketOwner, type SessionSocketParts } from "./session-socket.js";
 import type { Transport, TransportListener } from "./transport.js";
 
-/** What a layer needs of its route. */
-export interface SessionParts {
-  readonly clock: Clock;
-  /** The option `heartbeat`. */
-  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+/** How a session goes on over a new socket. */
+export interface Resumed extends Catchup {
+  /** How many messages waited for the peer when the welcome was written. */
+  readonly replayed: number;
 }
 
-/** At most one answer a second: a client asks when its machine wakes up, and a peer that goes on asking costs no more. */
-const ANSWER_EVERY_MS = 1_000;
+/** What lives on between two sockets, and who is told. Absent where no session is kept. */
+export interface Keeping {
+  readonly token: string;
+  readonly graceMs: number;
+  readonly frames: KeptFrames;
+  /** How many messages wait in the outbox. */
+  readonly waiting: number;
+  /** The socket is lost; the session lives on. */
+  onAway(): void;
+  /** The session goes on over a new socket, which has the welcome. `isBack`: the connection was away. */
+  onSocketChanged(isBack: boolean, resumed: Resumed): void;
+  /** The session has ended, and will not be taken up again: by our side with a close frame, or otherwise. */
+  onEnded(closing: CloseReason | undefined): void;
+  /** The client has had the close frame with which our side has ended the session. */
+  onClosingAnswered(): void;
+}
 
-/** The layer is itself the alarm for the next sign of life. */
-export class SessionTransport extends Alarm implements Transport, TransportListener {
-  readonly #parts: SessionParts;
-  readonly #transport: Transport;
+export class SessionTransport implements Transport, SessionSocketOwner {
+  readonly name: TransportName;
+  readonly heartbeat: Transport["heartbeat"];
+  readonly hasPings: boolean;
+  readonly isTextOnly: boolean;
+  readonly isDelayed: boolean;
+  readonly #parts: SessionSocketParts;
+  /** Absent where no session is kept. */
+  readonly #keeping: Keeping | undefined;
   #listener: TransportListener | undefined;
-  /** The peer has closed or broken the protocol: nothing more is read of the peer. */
-  #hasConcluded = false;
-  /** When the last frame was written, or the transport had taken what was written. Unused without a heartbeat. */
-  #writtenAt = 0;
-  #answeredAt = Number.NEGATIVE_INFINITY;
-  /** The peer has asked for a sign of life: the answer waits for the end of the second or for the drain. */
-  #isAnswerDue = false;
-  #answerTimer: Timer | undefined;
+  /** Absent while the connection is away, and after its end. */
+  #socket: SessionSocket | undefined;
+  received = 0;
+  /** The peer has sent a frame, over any socket. */
+  #hasHeard = false;
+  #isPaused = false;
+  /** Nothing more is taken of the peer. */
+  #isDeaf = false;
+  /** The session cannot be taken up again. */
+  #hasEnded: boolean;
+  /** What the last socket was welcomed with, and whether that socket was lost by silence. */
+  #receivedAtWelcome = 0;
+  #wasSilent = false;
+  /** How many times the heartbeat's `timeoutMs` a silent peer gets. */
+  #patience = 1;
 
-  /** Writes the welcome. The caller MUST call `setListener` in the same stack. */
-  constructor(transport: Transport, parts: SessionParts) {
-    super();
-    const { clock, heartbeat } = parts;
+  constructor(transport: Transport, parts: SessionSocketParts, keeping: Keeping | undefined) {
+    this.name = transport.name;
+    this.heartbeat = transport.heartbeat;
+    this.hasPings = transport.hasPings !== false;
+    this.isTextOnly = transport.isTextOnly === true;
+    this.isDelayed = transport.isDelayed;
     this.#parts = parts;
-    this.#transport = transport;
-    this.#writeControl(welcomeFrame(heartbeat === false ? 0 : heartbeat.intervalMs + heartbeat.timeoutMs));
-    if (heartbeat !== false) clock.after(heartbeat.intervalMs, this);
+    this.#keeping = keeping;
+    this.#hasEnded = keeping === undefined;
+    this.#socket = new SessionSocket(transport, parts, this);
   }
 
-  setListener(listener: TransportListener): void {
+  /** Writes the welcome of a fresh session. @returns the listener of the first socket */
+  open(listener: TransportListener, why: SentWelcome["why"]): TransportListener {
     this.#listener = listener;
+    const socket = this.#socket as SessionSocket;
+    const { token = null, graceMs = 0 } = this.#keeping ?? {};
+    socket.welcome({ session: token, resumed: false, why, received: 0, from: 0, replayed: 0, lost: 0, graceMs });
+    return socket;
+  }
+
+  /**
+   * Goes on over a new socket. An older socket that still lives is dismissed. The session MUST NOT have ended, and the count MUST be
+   * possible.
+   *
+   * @returns the listener of the new socket
+   */
+  takeUp(transport: Transport, count: PeerCount, keeping: Keeping): TransportListener {
+    const catchup = keeping.frames.resume(count);
+    const resumed = { ...catchup, replayed: catchup.kept + keeping.waiting };
+    const old = this.#socket;
+    old?.dismiss(TAKEN_OVER);
+    this.#adjustPatience();
+    const socket = new SessionSocket(transport, this.#parts, this);
+    this.#socket = socket;
+    const { token, graceMs } = keeping;
+    const { from, replayed, lost } = resumed;
+    const why = lost > 0 ? "gap" : "resumed";
+    socket.welcome({ session: token, resumed: true, why, received: this.received, from, replayed, lost, graceMs });
+    if (this.#isPaused) transport.pause();
+    keeping.onSocketChanged(old === undefined, resumed);
+    this.onDrained();
+    return socket;
   }
 
   // Transport: called by the connection.
 
-  get name(): TransportName {
-    return this.#transport.name;
+  get isAway(): boolean {
+    return this.#socket === undefined && !this.#hasEnded;
   }
-  get heartbeat(): Transport["heartbeat"] {
-    return this.#transport.heartbeat;
-  }
-  get hasPings(): boolean {
-    return this.#transport.hasPings !== false;
-  }
-  get isTextOnly(): boolean {
-    return this.#transport.isTextOnly === true;
-  }
+  /** While the session lives, the connection is open, with a socket or without. */
   get isOpen(): boolean {
-    return this.#transport.isOpen;
+    return !this.#hasEnded || (this.#socket?.transport.isOpen ?? false);
   }
   get bytesRead(): number {
-    return this.#transport.bytesRead;
+    return this.#socket?.transport.bytesRead ?? 0;
   }
   get untakenBytes(): number {
-    return this.#transport.untakenBytes;
+    const frames = this.#keeping?.frames;
+    if (this.#socket === undefined) return frames?.bytes ?? 0;
+    return (frames?.backlogBytes ?? 0) + this.#socket.transport.untakenBytes;
   }
-  get isDelayed(): boolean {
-    return this.#transport.isDelayed;
+  get unacknowledged(): number | undefined {
+    return this.#keeping?.frames.unacknowledged;
+  }
+  get patience(): number {
+    return this.#patience;
   }
 
   mustWait(): boolean {
-    return this.#transport.mustWait();
+    const socket = this.#socket;
+    if (socket === undefined || this.#keeping?.frames.hasBacklog) return true;
+    // A socket that is about to end takes nothing more, and a newer socket may follow.
+    if (!this.#hasEnded && !socket.transport.isOpen) return true;
+    return socket.transport.mustWait();
   }
 
   write(frames: readonly Frame[]): boolean {
-    const isWritten = this.#transport.write(escapeFrames(frames));
-    if (isWritten) this.#noteWritten();
-    return isWritten;
+    this.#keeping?.frames.add(frames);
+    return this.#socket?.write(frames) ?? false;
+  }
+
+  countDropped(): void {
+    this.#keeping?.frames.countDropped();
+  }
+
+  dropOldest(): boolean {
+    return this.isAway && (this.#keeping?.frames.dropOldest() ?? false);
   }
 
   ping(data: Buffer): void {
-    this.#transport.ping(data);
+    this.#socket?.transport.ping(data);
   }
 
   pong(data: Buffer): void {
-    this.#transport.pong(data);
+    this.#socket?.transport.pong(data);
+  }
+
+  startClosing(code: number, reason: string): void {
+    this.#isDeaf = true;
+    this.#end(code === ABNORMAL ? undefined : { code, reason });
   }
 
   close(code: number, reason: string): void {
-    this.#stopTimers();
-    this.#transport.close(code, reason);
+    this.startClosing(code, reason);
+    if (this.#socket === undefined) this.#onClosed(ABNORMAL, "");
+    else this.#socket.close(code, reason);
   }
 
   terminate(): void {
-    this.#stopTimers();
-    this.#transport.terminate();
+    this.startClosing(ABNORMAL, "");
+    if (this.#socket === undefined) this.#onClosed(ABNORMAL, "");
+    else this.#socket.terminate();
+  }
+
+  giveUpSocket(): boolean {
+    const socket = this.#socket;
+    if (this.#hasEnded || socket === undefined) return false;
+    this.#wasSilent = true;
+    // The end of the socket makes the connection away.
+    socket.terminate();
+    return true;
+  }
+
+  stopReceiving(): void {
+    this.#isDeaf = true;
   }
 
   pause(): void {
-    this.#transport.pause();
+    this.#isPaused = true;
+    this.#socket?.transport.pause();
   }
 
   resume(): void {
-    this.#transport.resume();
+    this.#isPaused = false;
+    this.#socket?.transport.resume();
   }
 
-  // TransportListener: called by the transport.
+  // SessionSocketOwner: called by the present socket.
 
   get id(): ConnectionId {
     return this.#listener?.id ?? ("" as ConnectionId);
   }
 
-  message(data: string | Buffer, bytes: number): void {
-    if (this.#hasConcluded) return;
-    if (typeof data !== "string" || !isMarked(data)) this.#listener?.message(data, bytes);
-    else if (isEscaped(data)) this.#listener?.message(data.slice(1), bytes - 1);
-    else this.#receiveControl(data);
+  get hasHeard(): boolean {
+    return this.#hasHeard;
   }
 
-  pinged(data: Buffer): void {
-    if (!this.#hasConcluded) this.#listener?.pinged(data);
+  onHeard(): void {
+    this.#hasHeard = true;
   }
 
-  ponged(data: Buffer): void {
-    if (!this.#hasConcluded) this.#listener?.ponged(data);
+  onMessage(data: string | Buffer, bytes: number): void {
+    if (this.#isDeaf) return;
+    if (this.#keeping !== undefined) this.received++;
+    this.#listener?.message(data, bytes);
+    if (this.#keeping !== undefined) this.#socket?.onTaken(bytes);
   }
 
-  drained(): void {
-    this.#noteWritten();
-    // Ahead of the messages that wait: the peer has waited for the answer to decide whether the socket lives.
-    if (this.#isAnswerDue && this.#answerTimer === undefined) this.#answer();
-    this.#listener?.drained();
+  onAcknowledged(number: number): boolean {
+    return this.#keeping?.frames.acknowledge(number) ?? true;
   }
 
-  flooded(): void {
-    if (!this.#hasConcluded) this.#listener?.flooded();
+  onPinged(data: Buffer): void {
+    this.#listener?.pinged(data);
   }
 
-  failed(error: Error): void {
-    this.#listener?.failed(error);
+  onPonged(data: Buffer): void {
+    this.#listener?.ponged(data);
   }
 
-  concluded(code: number, reason: string, isFault: boolean): void {
-    if (this.#hasConcluded) return;
-    this.#hasConcluded = true;
-    this.#stopTimers();
+  /** Missed messages come before all that waits in the outbox. */
+  onDrained(): void {
+    const socket = this.#socket;
+    const frames = this.#keeping?.frames;
+    if (socket === undefined) return;
+    if (frames === undefined || !frames.hasBacklog || writePaced(socket, frames)) this.#listener?.drained();
+  }
+
+  onFlooded(): void {
+    this.#listener?.flooded();
+  }
+
+  onFailed(error: Error): void {
+    if (protocolErrorCode(error) !== undefined) this.#end(undefined);
+    // A socket that fails is like any lost socket while the session lives on.
+    if (this.#hasEnded) this.#listener?.failed(error);
+  }
+
+  onConcluded(code: number, reason: string, isFault: boolean): void {
+    const socket = this.#socket;
+    if (!this.#hasEnded && code === NO_CODE && !isFault && socket !== undefined) {
+      // The peer is away, as after a lost socket: only a code ends a session.
+      socket.dismiss({ code: NO_CODE, reason: "" });
+      this.#goAway();
+      return;
+    }
+    this.#end(undefined);
     this.#listener?.concluded(code, reason, isFault);
   }
 
-  onTransportClosed(code: number, reason: string): void {
-    this.#stopTimers();
-    this.#listener?.onTransportClosed(code, reason);
+  onSocketClosed(code: number, reason: string): void {
+    if (this.#hasEnded) this.#onClosed(code, reason);
+    else this.#goAway();
   }
 
-  /** After our close frame the peer's frames have no meaning any more. */
-  #receiveControl(text: string): void {
-    if (!this.isOpen) return;
-    this.#transport.countUnqueued?.();
-    const read = readControl(text);
-    if (read === "ask") this.#onAsked();
-    else if (read !== "ignored") this.#fail(read);
+  #goAway(): void {
+    this.#socket = undefined;
+    this.#keeping?.onAway();
   }
 
-  #onAsked(): void {
-    if (this.#isAnswerDue) return;
-    this.#isAnswerDue = true;
-    const { clock } = this.#parts;
-    const waitMs = this.#answeredAt + ANSWER_EVERY_MS - clock.now();
-    if (waitMs <= 0) this.#answer();
-    else this.#answerTimer = clock.after(waitMs, () => this.#answer());
+  #end(closing: CloseReason | undefined): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#keeping?.onEnded(closing);
   }
 
-  /** Called again on drain if the transport has to wait. */
-  #answer(): void {
-    this.#answerTimer = undefined;
-    if (this.#transport.mustWait()) return;
-    this.#isAnswerDue = false;
-    this.#answeredAt = this.#parts.clock.now();
-    this.#writeControl(ALIVE_FRAME);
+  #onClosed(code: number, reason: string): void {
+    if (code !== ABNORMAL) this.#keeping?.onClosingAnswered();
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.onTransportClosed(code, reason);
+    this.#socket = undefined;
+    this.#keeping?.frames.clear();
   }
 
-  /** Rings when the last frame may be `intervalMs` old. */
-  ring(): void {
-    const { clock, heartbeat } = this.#parts;
-    if (heartbeat === false) return;
-    const { intervalMs } = heartbeat;
-    const waitMs = this.#writtenAt + intervalMs - clock.now();
-    if (waitMs > 0) {
-      clock.after(waitMs, this);
-      return;
-    }
-    clock.after(intervalMs, this);
-    // Bytes are under way to a peer that a transport waits for.
-    if (!this.#transport.mustWait()) this.#writeControl(ALIVE_FRAME);
-  }
-
-  #writeControl(frame: Frame): void {
-    if (this.#transport.write([frame])) this.#noteWritten();
-  }
-
-  #noteWritten(): void {
-    if (this.#parts.heartbeat !== false) this.#writtenAt = this.#parts.clock.now();
-  }
-
-  /** No sign of life follows a close frame, or goes to a peer that has closed. */
-  #stopTimers(): void {
-    this.cancel();
-    this.#answerTimer?.cancel();
-    this.#answerTimer = undefined;
-    this.#isAnswerDue = false;
-  }
-
-  #fail(error: BrokenControlFrame): void {
-    this.concluded(error.closing.code, error.closing.reason, true);
-    this.failed(error);
+  /** A long message of the peer's that takes longer than the heartbeat allows must arrive once. */
+  #adjustPatience(): void {
+    if (this.received > this.#receivedAtWelcome) this.#patience = 1;
+    else if (this.#wasSilent) this.#patience *= 2;
+    this.#receivedAtWelcome = this.received;
+    this.#wasSilent = false;
   }
 }

@@ -37,6 +37,22 @@ export interface Transport {
   terminate(): void;
   pause(): void;
   resume(): void;
+  /** Whether the socket is lost and the session lives on; `write` waits. Absent without sessions. */
+  readonly isAway?: boolean;
+  /** How many messages the peer has not acknowledged. Absent without sessions. */
+  readonly unacknowledged?: number | undefined;
+  /** Multiplies the time that the peer has to answer a ping: above 1 after sockets that were given up without any progress. */
+  readonly patience?: number;
+  /** A message for the peer was dropped ahead of `write`. */
+  countDropped?(): void;
+  /** Drops the oldest message kept for a peer that is away. @returns `false` if there is none, or the peer is not away */
+  dropOldest?(): boolean;
+  /** The peer is silent: gives up the socket if a session lives on. @returns `false` if the caller has to end the connection */
+  giveUpSocket?(): boolean;
+  /** Nothing that the peer sends is taken from now on. */
+  stopReceiving?(): void;
+  /** Our side has begun to close: no session lives on from now on. */
+  startClosing?(code: number, reason: string): void;
   /** Counts a frame that crosses no mailbox: a peer that sends many in a row waits until the others have been read. */
   countUnqueued?(): void;
 }

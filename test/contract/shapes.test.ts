@@ -12,7 +12,8 @@ import {
   type ServeOptions,
   type ServerEvent,
 } from "sendall";
-import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
+import type { Channel } from "sendall/client";
+import { createTestRuntime, type DialledClient, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 import { fromCallback, fromTransition } from "xstate";
 import { nextRound } from "../../src/testing/runtime/driver.js";
@@ -26,6 +27,14 @@ function asModule(code: Code): Handler {
     init: (connection, bus) => code({ type: "open", connection }, bus),
     async handle(data, state, connection, bus) {
       await code({ type: "message", connection, data, text: String(data) }, bus);
+      return noreply(state);
+    },
+    async away(state, connection, bus) {
+      await code({ type: "away", connection }, bus);
+      return noreply(state);
+    },
+    async back(missed, state, connection, bus) {
+      await code({ type: "back", connection, ...missed }, bus);
       return noreply(state);
     },
     closed: (_state, connection, ending, bus) => code({ type: "closed", connection, ...ending }, bus),
@@ -56,6 +65,8 @@ interface Shape {
   readonly isCentral: boolean;
   /** Whether clients speak to a channel. */
   readonly isChannel: boolean;
+  /** A loop is not told that its connection is away. */
+  readonly isLoop?: boolean;
 }
 
 const central = { awaits: true, isCentral: true, isChannel: false };
@@ -100,12 +111,34 @@ const shapes: Record<string, Shape> = {
       ),
   },
   "a module": { ...each, make: asModule },
-  "a loop": { ...each, make: asLoop },
+  "a loop": { ...each, isLoop: true, make: asLoop },
   "a function in a channel": { ...central, isChannel: true, make: inChannel((code) => code) },
   "a stateful object in a channel": { ...central, isChannel: true, make: inChannel(asStateful) },
   "a module in a channel": { ...each, isChannel: true, make: inChannel(asModule) },
-  "a loop in a channel": { ...each, isChannel: true, make: inChannel(asLoop) },
+  "a loop in a channel": { ...each, isLoop: true, isChannel: true, make: inChannel(asLoop) },
 };
+
+const BACK_AFTER_MS = 100;
+
+/** A client of `sendall/client`, which comes back, and speaks to the channel if there is one. */
+class Caller {
+  readonly client: DialledClient;
+  readonly #channel: Channel | undefined;
+  readonly #heard: string[] = [];
+
+  constructor(client: DialledClient, isChannel: boolean) {
+    this.client = client;
+    if (isChannel) this.#channel = client.channel("c", { onMessage: (data) => this.#heard.push(String(data)) });
+  }
+
+  send(text: string): void {
+    (this.#channel ?? this.client).send(text);
+  }
+
+  get received(): string[] {
+    return this.#channel === undefined ? this.client.received.map(String) : this.#heard;
+  }
+}
 
 /** A client, which speaks to the channel if there is one. */
 class Player {
@@ -153,6 +186,13 @@ class Play {
     if (this.#isChannel) client.send("sub,c");
     await this.runtime.settle();
     return new Player(client, this.#isChannel);
+  }
+
+  async dial(): Promise<Caller> {
+    const reconnect = { minMs: BACK_AFTER_MS, maxMs: BACK_AFTER_MS, jitter: 0 };
+    const caller = new Caller(this.runtime.dial("/", { reconnect }), this.#isChannel);
+    await this.runtime.settle();
+    return caller;
   }
 
   /** Comes in and talks in one go. */
@@ -405,8 +445,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
     expect([bad.received, bad.ended]).toEqual([["before"], shape.isChannel ? "uns" : FAILED]);
     expect([good.received, good.ended]).toEqual([["here"], undefined]);
     // A loop that has thrown can be told nothing any more.
-    if (shape.make !== shapes["a loop"]?.make && shape.make !== shapes["a loop in a channel"]?.make)
-      expect(closed).toEqual([play.id(0)]);
+    if (!shape.isLoop) expect(closed).toEqual([play.id(0)]);
     expect(play.runtime.server.stats().failures.length).toBe(allowed + 1);
     await play.runtime.close();
   });
@@ -476,4 +515,48 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
         await play.runtime.close();
       }
     });
+
+  test("12 and 13: away and back alternate among the messages, which arrive once and in order, both ways", async () => {
+    const cut = fc.record({ said: fc.nat({ max: 3 }), missed: fc.nat({ max: 3 }), waiting: fc.nat({ max: 3 }) });
+    await plays(
+      fc.array(cut, { minLength: 1, maxLength: 4 }),
+      async (cuts, open) => {
+        const events: string[] = [];
+        const play = open(
+          (event) => {
+            if (event.type === "info" || event.type === "error") return;
+            events.push(event.type === "message" ? event.text : event.type);
+          },
+          { resume: true },
+        );
+        const caller = await play.dial();
+        const expected = ["open"];
+        const replies: string[] = [];
+        const numbered = (count: number): string[] =>
+          Array.from({ length: count }, (_, i) => `${expected.length}.${i}`);
+        for (const { said, missed, waiting } of cuts) {
+          const [first, answers, second] = [
+            numbered(said),
+            numbered(missed),
+            numbered(waiting).map((text) => `${text}w`),
+          ];
+          for (const text of first) caller.send(text);
+          await play.runtime.settle();
+          caller.client.disconnect();
+          await play.runtime.settle();
+          for (const text of answers) expect(play.connection(0).send(text)).toBe(true);
+          for (const text of second) caller.send(text);
+          await play.runtime.advance(BACK_AFTER_MS);
+          expect(caller.client.status).toMatchObject({ state: "open", resumed: true });
+          expected.push(...first, ...(shape.isLoop ? [] : ["away", "back"]), ...second);
+          replies.push(...answers);
+          expect([events, caller.received]).toEqual([expected, replies]);
+        }
+        caller.client.close();
+        await play.runtime.settle();
+        expect(events).toEqual([...expected, "closed"]);
+      },
+      shape,
+    );
+  });
 });

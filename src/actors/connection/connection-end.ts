@@ -3,7 +3,7 @@
  * limit, and posts the `closed` event (RFC 6455 section 7.1). The connection creates a `ConnectionEnd` at the first sign of
  * closing; the work is done when the transport has closed.
  */
-import type { Release } from "../../admission/connection-limits.js";
+import type { Place } from "../../admission/connection-limits.js";
 import { ABNORMAL, type CloseReason, HANDLER_FAILED, protocolErrorCode } from "../../api/close-codes.js";
 import type { ClosedBy, Connection } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
@@ -27,7 +27,7 @@ export interface ConnectionEndParts {
 
 /** The parts of the closing connection. */
 export interface EndingConnection {
-  readonly connection: Connection & { readonly unacknowledged: number };
+  readonly connection: Connection;
   readonly transport: Transport;
   readonly outbox: Sender;
   readonly receiver: Receiver;
@@ -36,7 +36,7 @@ export interface EndingConnection {
   /** Removes the connection from the route. @param isDiscarded whether waiting events of the connection are discarded */
   readonly unregister: (isDiscarded: boolean) => void;
   readonly abortSignal: () => void;
-  readonly releasePlace: Release;
+  readonly place: Place;
 }
 
 export class ConnectionEnd {
@@ -61,9 +61,21 @@ export class ConnectionEnd {
    * already
    */
   close(code: number, reason: string): boolean {
+    const { transport } = this.#ending;
+    // Without a socket nothing is sent, and nothing is awaited.
+    const isAway = transport.isAway === true;
     if (!this.#beginClosing(code, reason, "server")) return false;
-    this.#sendClose(code, reason);
+    if (isAway) transport.close(code, reason);
+    else this.#sendClose(code, reason);
     return true;
+  }
+
+  /** The session ends without a close frame. What has arrived is still handled. */
+  expire(reason: string): void {
+    const { connection, transport } = this.#ending;
+    if (!connection.isOpen) return;
+    this.#closedWith ??= { code: ABNORMAL, reason, by: "lost" };
+    transport.terminate();
   }
 
   /** @returns `false` if the transport has closed or was terminated before */
@@ -76,7 +88,7 @@ export class ConnectionEnd {
 
   /** The heartbeat has found the peer dead. */
   onDead(): void {
-    this.#terminateAs("lost");
+    if (!this.#ending.transport.giveUpSocket?.()) this.#terminateAs("lost");
   }
 
   /**
@@ -131,7 +143,9 @@ export class ConnectionEnd {
 
   /** @param code from the peer's close frame; 1006 without a close frame */
   onTransportClosed(code: number, reason: string): void {
-    const { abortSignal, liveness, outbox, queue, receiver, releasePlace, unregister } = this.#ending;
+    const { abortSignal, liveness, outbox, queue, place, receiver, unregister } = this.#ending;
+    // Before the outbox is emptied.
+    const { unacknowledged } = outbox;
     outbox.isLive = false;
     this.#hasTransportClosed = true;
     unregister(false);
@@ -139,11 +153,11 @@ export class ConnectionEnd {
     this.#deadline?.cancel();
     outbox.stop();
     this.#parts.mailbox.unpause(queue);
-    const closed = this.#closedEvent(code, reason);
+    const closed = { ...this.#closedEvent(code, reason), unacknowledged };
     this.#logClosed(closed);
     receiver.postClosed(closed);
     abortSignal();
-    releasePlace();
+    place.release();
   }
 
   #terminateAs(by: ClosedBy): void {
@@ -154,8 +168,9 @@ export class ConnectionEnd {
 
   /** From here on the connection is neither a target nor a member. Waiting events are discarded. */
   #beginClosing(code: number, reason: string, by: ClosedBy): boolean {
-    const { connection, outbox, receiver, unregister } = this.#ending;
+    const { connection, outbox, receiver, transport, unregister } = this.#ending;
     if (!connection.isOpen) return false;
+    transport.startClosing?.(code, reason);
     outbox.isLive = false;
     // If the peer closed first, the peer counts as the closing side, whatever our side does later.
     if (this.#closedWith?.by !== "peer") this.#closedWith = { code, reason, by };
@@ -181,18 +196,22 @@ export class ConnectionEnd {
     this.#deadline = clock.after(settings.closeTimeoutMs, onTimeout);
   }
 
-  #closedEvent(code: number, reason: string): Ending {
+  #closedEvent(code: number, reason: string): Omit<Ending, "unacknowledged"> {
     // If our side never answered the peer's close frame, the end is not clean.
     const wasClean = code !== ABNORMAL && this.#answer === undefined;
     const by = this.#closedWith?.by ?? (wasClean ? "peer" : "lost");
-    const { unacknowledged } = this.#ending.connection;
-    if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by, unacknowledged };
-    return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by, unacknowledged };
+    if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by };
+    return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by };
   }
 
   #logClosed(closed: Ending): void {
     const { log } = this.#parts;
-    const details = { connection: this.#ending.connection.id, ...closed };
+    const { unacknowledged, ...ending } = closed;
+    const details = {
+      connection: this.#ending.connection.id,
+      ...ending,
+      ...(unacknowledged > 0 && { unacknowledged }),
+    };
     if (closed.by === "lost") log.warn(details, "connection lost");
     else if (this.#hasFailed) log.warn(details, "connection failed");
     else log.info(details, "connection closed");

@@ -4,9 +4,9 @@
  */
 
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
-import type { Release } from "../../admission/connection-limits.js";
+import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
-import type { ConnectionData, ConnectionId, Data, TransportName } from "../../api/connection.js";
+import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
@@ -20,23 +20,21 @@ import { Liveness, type LivenessOwner } from "./liveness.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
 import { ConnectionFacts } from "./request-facts.js";
 import { RoomNames } from "./room-names.js";
-import { Sender, type SenderOwner } from "./sender.js";
+import { type Pacing, Sender, type SenderOwner } from "./sender.js";
 
 type Parts = ConnectionParts<LiveConnection>;
 
 const NO_PAYLOAD = Buffer.alloc(0);
 
-/** Marks unset data: an empty object is created when the program reads `data`. */
-const NO_DATA = Symbol("no data");
-
 export class LiveConnection
   extends ConnectionFacts
   implements Member, QueueOwner, ReceiverOwner, SenderOwner, LivenessOwner
 {
-  /** A read-only property of each object: bytecode of a getter would run for every message that a handler sends. */
+  /** A read-only property: bytecode of a getter would run for every message that a handler sends. */
   declare readonly id: ConnectionId;
   readonly outbox: Sender;
   readonly receiver: Receiver;
+  readonly place: Place;
   /**
    * Timers and promises of the handler may keep `leakOwner` in memory, so `leakOwner` drops the connection at the connection's
    * end.
@@ -46,9 +44,7 @@ export class LiveConnection
   readonly #transport: Transport;
   readonly #queue: ConnectionQueue;
   readonly #liveness: Liveness;
-  readonly #releasePlace: Release;
   readonly #openedAt: number;
-  #data: unknown;
   #rooms: RoomNames | undefined;
   #abort: AbortController | undefined;
   #ending: ConnectionEnd | undefined;
@@ -61,10 +57,9 @@ export class LiveConnection
   constructor(parts: Parts, accepted: AcceptedUpgrade, transport: Transport) {
     super(accepted);
     this.#parts = parts;
-    this.#releasePlace = accepted.release;
+    this.place = accepted.takePlace();
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
-    this.#data = accepted.data ?? NO_DATA;
     this.#openedAt = parts.clock.now();
     this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
     this.#queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
@@ -74,14 +69,6 @@ export class LiveConnection
     this.#liveness = new Liveness(parts, this, transport, this.receiver, this.#queue);
   }
 
-  // The value returned by the user's `authorize`; only the options and the handler know the type.
-  get data(): ConnectionData {
-    if (this.#data === NO_DATA) this.#data = {};
-    return this.#data as ConnectionData;
-  }
-  set data(data: ConnectionData) {
-    this.#data = data;
-  }
   get openedAt(): number {
     return this.#openedAt;
   }
@@ -98,11 +85,7 @@ export class LiveConnection
     return this.outbox.isOpen;
   }
   get isAway(): boolean {
-    return false;
-  }
-  /** How many messages to the peer the peer has not acknowledged; 0 without a session. */
-  get unacknowledged(): number {
-    return 0;
+    return this.#transport.isAway === true && this.outbox.isOpen;
   }
   get isPaused(): boolean {
     return this.#pauses > 0;
@@ -127,7 +110,7 @@ export class LiveConnection
       queue: this.#queue,
       unregister: (isDiscarded) => this.#unregister(isDiscarded),
       abortSignal: () => this.#abortSignal(),
-      releasePlace: this.#releasePlace,
+      place: this.place,
     });
     return this.#ending;
   }
@@ -246,9 +229,11 @@ export class LiveConnection
   }
 
   onSlowConsumer(): void {
-    const { log, settings } = this.#parts;
-    const { slowConsumer } = settings.outbox;
-    log.warn({ connection: this.id, bufferedAmount: this.bufferedAmount, policy: slowConsumer }, "slow consumer");
+    const { slowConsumer } = this.#parts.settings.outbox;
+    this.#parts.log.warn(
+      { connection: this.id, bufferedAmount: this.bufferedAmount, policy: slowConsumer },
+      "slow consumer",
+    );
     if (slowConsumer === "close") this.close(SLOW_CONSUMER.code, SLOW_CONSUMER.reason);
   }
 
@@ -257,6 +242,20 @@ export class LiveConnection
     if (!this.#hasDroppedBytes)
       this.#parts.log.warn({ connection: this.id, transport: this.transport }, "bytes cannot be sent here");
     this.#hasDroppedBytes = true;
+  }
+
+  /** The socket is lost; the session lives on. */
+  onAway(pacing: Pacing): void {
+    this.#liveness.onAway();
+    this.outbox.pace(pacing);
+    this.receiver.postAway();
+    this.#parts.log.info({ connection: this.id }, "connection away");
+  }
+
+  /** The session goes on over a newer socket. */
+  onSocketChanged(pacing: Pacing): void {
+    this.#liveness.onSocketChanged();
+    this.outbox.pace(pacing);
   }
 
   sendHeartbeat(): void {
@@ -279,10 +278,11 @@ export class LiveConnection
     this.receiver.stop();
     // A closing connection must still read the peer's close frame.
     if (this.#transport.isOpen) this.#transport.pause();
+    this.#transport.stopReceiving?.();
   }
 
   get #takesControlFrames(): boolean {
-    return this.isOpen && this.#transport.hasPings !== false;
+    return this.isOpen && !this.#transport.isAway && this.#transport.hasPings !== false;
   }
 
   /** Exceptions of the signal's listeners belong to the handler, like exceptions of any callback left behind by the handler. */
@@ -292,7 +292,7 @@ export class LiveConnection
   }
 
   #unregister(isDiscarded: boolean): void {
-    this.#parts.population.startClosing(this);
+    if (this.#parts.population.startClosing(this)) this.#parts.counters.closed++;
     this.#parts.onClosing(this, this.#queue, isDiscarded);
   }
 }

@@ -32,6 +32,7 @@ export abstract class Heartbeat extends Alarm {
 
   protected watch(settings: HeartbeatSettings): void {
     this.#settings = settings;
+    this.#askedAt = undefined;
     this.clock.after(settings.intervalMs, this);
   }
 

@@ -29,11 +29,18 @@ export interface LivenessOwner {
   onIdleTimeout(): void;
 }
 
+/** Patience grows up to this limit. */
+const MAX_TIMEOUT_MS = 600_000;
+
 /** A heartbeat of the transport overrides the heartbeat of the route. */
 function heartbeatOf({ heartbeat, settings }: LivenessParts, transport: Transport): HeartbeatSettings | undefined {
-  if (transport.heartbeat === undefined) return heartbeat;
   if (transport.heartbeat === false) return undefined;
-  return { ...transport.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
+  const own = transport.heartbeat && { ...transport.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
+  const found = own ?? heartbeat;
+  const { patience = 1 } = transport;
+  if (found === undefined || patience === 1) return found;
+  const { timeoutMs } = found;
+  return { ...found, timeoutMs: Math.max(timeoutMs, Math.min(timeoutMs * patience, MAX_TIMEOUT_MS)) };
 }
 
 export class Liveness extends Heartbeat {
@@ -46,6 +53,7 @@ export class Liveness extends Heartbeat {
   #idleAlarm: IdleAlarm | undefined;
   #heardAt: number;
   #knownBytes: number;
+  #untakenBytes = 0;
   #pingedAt: number | undefined;
   #pausedAt: number | undefined;
   #roundTripMs: number | undefined;
@@ -66,8 +74,7 @@ export class Liveness extends Heartbeat {
     this.#queue = queue;
     this.#heardAt = receiver.heardAt;
     this.#knownBytes = transport.bytesRead;
-    const heartbeat = heartbeatOf(parts, transport);
-    if (heartbeat !== undefined) this.watch(heartbeat);
+    this.#startHeartbeat();
     const { idleTimeoutMs } = settings;
     if (idleTimeoutMs === false) return;
     this.#idleTimeout = new IdleAlarm(clock, idleTimeoutMs, () => this.#onIdleTimeout());
@@ -107,6 +114,24 @@ export class Liveness extends Heartbeat {
     this.#pausedAt = undefined;
   }
 
+  /** The socket is lost; the session lives on. */
+  onAway(): void {
+    this.cancel();
+    this.#pingedAt = undefined;
+  }
+
+  /** The session goes on over a newer socket. A peer that was away was not idle. */
+  onSocketChanged(): void {
+    this.#heardAt = this.#parts.clock.now();
+    this.#knownBytes = this.#transport.bytesRead;
+    this.#untakenBytes = 0;
+    this.#pingedAt = undefined;
+    if (this.#pausedAt !== undefined) this.#pausedAt = this.#heardAt;
+    this.#startHeartbeat();
+    this.#idleAlarm?.heard();
+    this.#idleTimeout?.heard();
+  }
+
   /** Replaces the idle alarm of `connection.idle`; 0 sets none. */
   setIdle(ms: number): void {
     this.#idleAlarm?.cancel();
@@ -121,13 +146,18 @@ export class Liveness extends Heartbeat {
     this.#idleTimeout?.cancel();
   }
 
-  /** Messages are timed on arrival; other bytes are timed when a check of `bytesRead` finds the bytes. */
+  /**
+   * Messages are timed on arrival; other bytes are timed when a check of `bytesRead` finds the bytes. Waiting bytes that the socket has
+   * taken count too: the answer may come after a long message.
+   */
   protected heardAt(): number {
     const receiver = this.#receiver;
-    const { bytesRead } = this.#transport;
+    const { bytesRead, untakenBytes } = this.#transport;
     if (receiver.hasHeard) this.#heardAt = Math.max(this.#heardAt, receiver.heardAt);
-    else if (bytesRead !== this.#knownBytes) this.#heardAt = this.#parts.clock.now();
+    else if (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes)
+      this.#heardAt = this.#parts.clock.now();
     this.#knownBytes = bytesRead;
+    this.#untakenBytes = untakenBytes;
     receiver.hasHeard = false;
     return this.#heardAt;
   }
@@ -140,6 +170,11 @@ export class Liveness extends Heartbeat {
     this.#owner.ending.onDead();
   }
 
+  #startHeartbeat(): void {
+    const heartbeat = heartbeatOf(this.#parts, this.#transport);
+    if (heartbeat !== undefined) this.watch(heartbeat);
+  }
+
   /** Sets a closure only for the few connections with an alarm. */
   #watchMessages(): void {
     const [alarm, limit] = [this.#idleAlarm, this.#idleTimeout];
@@ -150,15 +185,16 @@ export class Liveness extends Heartbeat {
     this.#receiver.onMessage = alarm === undefined && limit === undefined ? undefined : heard;
   }
 
-  /** A peer is not idle while our side has paused the socket. */
+  /** A peer is not idle while our side has paused the socket, or while there is no socket. */
   #onIdleAlarm(): void {
-    if (this.#pausedAt === undefined) this.#owner.onIdle();
+    if (this.#pausedAt === undefined && !this.#transport.isAway) this.#owner.onIdle();
     else this.#idleAlarm?.heard();
   }
 
-  /** A peer is not idle while messages from the peer wait, or our side has paused the socket. */
+  /** A peer is not idle while messages from the peer wait, our side has paused the socket, or there is no socket. */
   #onIdleTimeout(): void {
-    if (this.#pausedAt === undefined && this.#queue.messages === 0) this.#owner.onIdleTimeout();
+    if (this.#pausedAt === undefined && this.#queue.messages === 0 && !this.#transport.isAway)
+      this.#owner.onIdleTimeout();
     else this.#idleTimeout?.heard();
   }
 }

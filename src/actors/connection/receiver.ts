@@ -125,6 +125,18 @@ export class Receiver implements TransportListener {
     this.#connection.ending.onTransportClosed(code, reason);
   }
 
+  /** The socket is lost; the session lives on. */
+  postAway(): void {
+    this.#runUnlessStopped({ type: "away" }, () => this.#postFrozen({ type: "away", connection: this.#connection }));
+  }
+
+  /** The connection has a socket again. */
+  postBack(replayed: number, lost: number): void {
+    this.#runUnlessStopped({ type: "back", replayed, lost }, () =>
+      this.#postFrozen({ type: "back", connection: this.#connection, replayed, lost }),
+    );
+  }
+
   /** The peer has sent no message for the duration given to `connection.idle`. */
   postIdle(): void {
     this.#runUnlessStopped({ type: "idle" }, () => this.#postFrozen({ type: "idle", connection: this.#connection }));

@@ -1,26 +1,43 @@
 /**
- * The immutable facts of a connection's request: path, parameters, headers, addresses, protocol. Base class of `LiveConnection`.
+ * The facts of a connection's request: path, parameters, headers, addresses, protocol. The facts change only when a session goes on over a
+ * newer socket; `data` belongs to the program. Base class of `LiveConnection`.
  */
 import type { PeerCertificate } from "node:tls";
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Head } from "../../admission/request-head.js";
 import { ParsedHead, readPath } from "../../admission/request-head.js";
-import type { Params } from "../../api/connection.js";
+import type { ConnectionData, Params } from "../../api/connection.js";
+
+/** Marks unset data: an empty object is created when the program reads `data`. */
+const NO_DATA = Symbol("no data");
 
 export class ConnectionFacts {
-  readonly #head: Head;
+  #head: Head;
+  /** The path of the first request; absent while the first request is the only one. */
+  #path: string | undefined;
   readonly #params: Params;
   readonly #protocol: string;
   #facts: ParsedHead | undefined;
+  #data: unknown;
 
-  constructor({ head, params, protocol }: AcceptedUpgrade) {
+  constructor({ head, params, protocol, data }: AcceptedUpgrade) {
     this.#head = head;
     this.#params = params;
     this.#protocol = protocol;
+    this.#data = data ?? NO_DATA;
+  }
+
+  // The value returned by the user's `authorize`; only the options and the handler know the type.
+  get data(): ConnectionData {
+    if (this.#data === NO_DATA) this.#data = {};
+    return this.#data as ConnectionData;
+  }
+  set data(data: ConnectionData) {
+    this.#data = data;
   }
 
   get path(): string {
-    return readPath(this.#head.url);
+    return this.#path ?? readPath(this.#head.url);
   }
   get params(): Params {
     return this.#params;
@@ -57,6 +74,13 @@ export class ConnectionFacts {
   }
   get peerCertificate(): PeerCertificate | undefined {
     return this.#head.peerCertificate;
+  }
+
+  /** The connection has a newer socket: facts of the request are those of the newest request, apart from the path. */
+  replaceRequest(head: Head): void {
+    this.#path ??= this.path;
+    this.#head = head;
+    this.#facts = undefined;
   }
 
   /** Parses the request on first use only. */

@@ -5,6 +5,7 @@
  */
 import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
+import { type FrameSource, writePaced } from "../../transport/paced-writing.js";
 import type { Transport } from "../../transport/transport.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { Counters } from "../route/counters.js";
@@ -32,8 +33,18 @@ export interface SenderOwner {
   readonly ending: { crash(half: "sender", error: unknown): void };
 }
 
+/** How a sender goes on while more may wait than `maxBufferedBytes`: what was kept for a peer is written as the socket takes it. */
+export interface Pacing {
+  /** Applies in place of `outbox.maxBufferedBytes`. */
+  readonly maxBytes: number;
+  /** `bufferedBytes` has grown. */
+  onGrown(): void;
+}
+
+const NO_FRAMES: readonly Frame[] = [];
+
 /** A broadcast calls `offer` and `flush` once for each member, so both methods touch as little memory as possible. */
-export class Sender implements Outbox {
+export class Sender implements Outbox, FrameSource {
   /** `false` once our side has begun to close the connection. */
   isLive = true;
   readonly #transport: Transport;
@@ -52,6 +63,8 @@ export class Sender implements Outbox {
   /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
   #closeReason: { readonly code: number; readonly reason: string } | undefined;
+  /** Set from the loss of a socket until a newer socket has taken everything that waits. */
+  #pacing: Pacing | undefined;
 
   constructor(parts: SenderParts, owner: SenderOwner, transport: Transport) {
     this.#parts = parts;
@@ -67,14 +80,29 @@ export class Sender implements Outbox {
     return this.#hasTakenAll ? this.#bytes : this.#bytes + this.#transport.untakenBytes;
   }
 
+  /** How many messages wait. */
+  get waiting(): number {
+    return (this.#outbox?.length ?? 0) - this.#first;
+  }
+
+  /** How many messages the peer has not acknowledged; 0 without a session. */
+  get unacknowledged(): number {
+    const { unacknowledged } = this.#transport;
+    return unacknowledged === undefined ? 0 : unacknowledged + this.waiting;
+  }
+
+  get #maxBytes(): number {
+    return this.#pacing?.maxBytes ?? this.#parts.settings.outbox.maxBufferedBytes;
+  }
+
   offer(frame: Frame): Outcome {
     if (!this.isOpen) return "dead";
     if (typeof frame.data !== "string" && this.#transport.isTextOnly === true) return this.#dropBytes();
-    if (this.bufferedBytes >= this.#parts.settings.outbox.maxBufferedBytes) {
+    if (this.bufferedBytes >= this.#maxBytes) {
       // Write before the turn ends: of a large burst, only the bytes left untaken by the socket count as buffered.
       this.flush();
       if (this.#isFull() && !this.#applyPolicy()) {
-        this.#parts.counters.dropped++;
+        this.#countDropped();
         return "dropped";
       }
     }
@@ -85,6 +113,7 @@ export class Sender implements Outbox {
       this.#isFlushDue = true;
       this.#parts.turn.flushAtEnd(this);
     }
+    this.#pacing?.onGrown();
     return "queued";
   }
 
@@ -102,6 +131,27 @@ export class Sender implements Outbox {
     if (mirror.isOn) mirror.show(this, { type: "drained" });
     this.#isSlow = false;
     this.#step();
+  }
+
+  /** Writes what waits as the socket takes it, until nothing waits. */
+  pace(pacing: Pacing): void {
+    this.#pacing = pacing;
+    this.#hasTakenAll = false;
+    this.#isSlow = false;
+  }
+
+  /** Called by paced writing. */
+  take(maxBytes: number): readonly Frame[] {
+    const outbox = this.#outbox;
+    if (outbox === undefined) return NO_FRAMES;
+    let end = this.#first;
+    let bytes = 0;
+    while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wire.length ?? 0;
+    const frames = outbox.slice(this.#first, end);
+    this.#bytes -= bytes;
+    this.#first = end;
+    this.#compact(outbox);
+    return frames;
   }
 
   /** Sends the waiting frames, then a close frame. */
@@ -134,10 +184,22 @@ export class Sender implements Outbox {
   }
 
   #write(): void {
-    const frames = this.#first === 0 ? this.#outbox : this.#outbox?.slice(this.#first);
-    if (frames === undefined) return;
-    this.#clear();
-    if (!this.#transport.write(frames)) return;
+    if (this.#pacing === undefined) {
+      const frames = this.#first === 0 ? this.#outbox : this.#outbox?.slice(this.#first);
+      if (frames === undefined) return;
+      this.#clear();
+      this.#writeNow(frames);
+    } else {
+      const wire = {
+        mustWait: () => this.#transport.mustWait(),
+        write: (frames: readonly Frame[]) => this.#writeNow(frames),
+      };
+      if (writePaced(wire, this)) this.#pacing = undefined;
+    }
+  }
+
+  #writeNow(frames: readonly Frame[]): boolean {
+    if (!this.#transport.write(frames)) return false;
     this.#hasTakenAll = this.#transport.untakenBytes === 0;
     if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
@@ -145,6 +207,7 @@ export class Sender implements Outbox {
     sent.writes++;
     sent.messages += frames.length;
     for (const frame of frames) sent.bytes += frame.payloadBytes;
+    return true;
   }
 
   /** Sends the close frame once the socket has taken the earlier frames. */
@@ -168,7 +231,7 @@ export class Sender implements Outbox {
    */
   #isFull(): boolean {
     const bytes = this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes;
-    return bytes >= this.#parts.settings.outbox.maxBufferedBytes;
+    return bytes >= this.#maxBytes;
   }
 
   /** @returns whether the next message may be queued */
@@ -184,18 +247,28 @@ export class Sender implements Outbox {
   }
 
   #dropOldest(): boolean {
+    if (this.#transport.dropOldest?.()) return true;
     const oldest = this.#outbox?.[this.#first];
     if (this.#outbox === undefined || oldest === undefined) return false;
     this.#first++;
     this.#bytes -= oldest.wire.length;
+    this.#countDropped();
+    this.#compact(this.#outbox);
+    return true;
+  }
+
+  #countDropped(): void {
     this.#parts.counters.dropped++;
-    if (this.#first === this.#outbox.length) this.#clear();
-    // Compact only once half the array is empty: moving the waiting frames at each message would be costly.
-    else if (this.#first * 2 >= this.#outbox.length) {
-      this.#outbox = this.#outbox.slice(this.#first);
+    this.#transport.countDropped?.();
+  }
+
+  /** Compacts only once half the array is empty: moving the waiting frames at each message would be costly. */
+  #compact(outbox: readonly Frame[]): void {
+    if (this.#first === outbox.length) this.#clear();
+    else if (this.#first * 2 >= outbox.length) {
+      this.#outbox = outbox.slice(this.#first);
       this.#first = 0;
     }
-    return true;
   }
 
   #clear(): void {

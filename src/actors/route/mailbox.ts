@@ -103,9 +103,14 @@ export class Mailbox {
     group.blocked.clear();
   }
 
-  /** Discards the waiting events, except an `open` not yet handled: `closed` must not come without `open`. */
-  discard(queue: ConnectionQueue): void {
+  /**
+   * Discards the waiting events, except an `open` not yet handled: `closed` must not come without `open`.
+   *
+   * @returns how many messages of the peer were discarded
+   */
+  discard(queue: ConnectionQueue): number {
     const waiting = queue.takeAll();
+    const messages = waiting.filter(({ event }) => event.type === "message").length;
     for (const posted of waiting) this.#uncount(posted);
     queue.skipped += queue.entries;
     queue.entries = 0;
@@ -115,6 +120,7 @@ export class Mailbox {
     const first = waiting[0];
     if (first?.event.type === "open") this.post(queue, first.event);
     this.#resumeIfDrained(queue);
+    return messages;
   }
 
   /** The transport has closed: waiting events are still handled, but there is nothing left to pause. */

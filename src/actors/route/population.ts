@@ -20,10 +20,11 @@ export class Population<R extends Resident> extends Registry<R> {
     return this.size + this.#closing.size === 0;
   }
 
-  /** The connection gets no messages from now on and is in no room; `closed` follows. */
-  startClosing(resident: R): void {
-    this.remove(resident, resident.rooms);
+  /** The connection gets no messages from now on and is in no room; `closed` follows. @returns whether the connection was open */
+  startClosing(resident: R): boolean {
+    const wasOpen = this.remove(resident, resident.rooms);
     this.#closing.add(resident);
+    return wasOpen;
   }
 
   /** The connection's `closed` has been handled. */

@@ -34,10 +34,12 @@ export class Registry<M extends Registered> {
     if (this.byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
   }
 
-  /** Removes a member, also from `rooms`. */
-  remove(member: M, rooms: Iterable<string>): void {
-    if (this.byId.delete(member.id) && this.byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
+  /** Removes a member, also from `rooms`. @returns whether the member was there */
+  remove(member: M, rooms: Iterable<string>): boolean {
+    const wasThere = this.byId.delete(member.id);
+    if (wasThere && this.byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
+    return wasThere;
   }
 
   find(ref: ConnectionRef): M | undefined {

@@ -2,6 +2,7 @@
 import type { CloseReason } from "../../api/close-codes.js";
 import type { LiveConnection } from "../connection/connection.js";
 import type { RouteMirror } from "../inspection/mirror.js";
+import type { Sessions } from "../session/sessions.js";
 import type { RouteBus } from "./bus.js";
 import type { HandlerActor } from "./handler.js";
 import type { Population } from "./population.js";
@@ -15,6 +16,7 @@ export interface StoppingRoute {
   readonly mirror: RouteMirror;
   readonly supervision: Supervision;
   readonly restart: Restart;
+  readonly sessions: Sessions | undefined;
   /** Runs the handler's `stop`, if `init` had succeeded. */
   readonly stopHandler: () => Promise<void>;
 }
@@ -29,6 +31,7 @@ export class RouteShutdown {
   /** First: accepts the events already in the mailbox, and nothing later. */
   stopReceiving(): void {
     this.#route.supervision.stop();
+    this.#route.sessions?.stop();
     for (const connection of this.#route.population.present()) connection.stopReceiving();
   }
 

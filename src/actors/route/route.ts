@@ -3,7 +3,7 @@
  * accepts connections. The server creates the routes; `route-shutdown.ts` stops a route.
  */
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
-import type { GatedRoute } from "../../admission/gate.js";
+import type { GatedRoute } from "../../admission/gated-route.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
@@ -14,13 +14,14 @@ import type { LevelSource, Logger } from "../../runtime/logger.js";
 import type { Turn } from "../../runtime/turn.js";
 import { type LeakKind, type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import { encodeFrame } from "../../transport/frame.js";
-import { SessionTransport } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
-import { LiveConnection } from "../connection/connection.js";
+import type { LiveConnection } from "../connection/connection.js";
 import type { ConnectionParts } from "../connection/connection-parts.js";
 import type { HeartbeatSettings } from "../connection/heartbeat.js";
 import type { Inspection } from "../inspection/inspection.js";
 import { type NamedObject, RouteMirror } from "../inspection/mirror.js";
+import type { Sessions } from "../session/sessions.js";
+import { Acceptor, halvesOf } from "./acceptor.js";
 import { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
@@ -43,6 +44,8 @@ export interface RouteInput {
   readonly log: Logger;
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
+  /** Makes the token of a session; in a cluster the token names this node. */
+  readonly newToken: () => string;
   /** The way to the same route on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;
   readonly inspection: Inspection;
@@ -70,8 +73,9 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly leakOwner: LeakOwner;
   readonly shutdown: RouteShutdown;
   readonly heartbeat: HeartbeatSettings | undefined;
-  readonly sessions = undefined;
   readonly #input: RouteInput;
+  readonly sessions: Sessions | undefined;
+  readonly #acceptor: Acceptor;
   readonly #supervision: Supervision;
   readonly #restart: Restart;
   #hasStarted = false;
@@ -94,6 +98,8 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     };
     if (settings.heartbeat !== false) this.heartbeat = { ...settings.heartbeat, maxPauseMs: settings.handlerTimeoutMs };
     this.#supervision = new Supervision({ settings: settings.supervise, clock, log, counters, observer });
+    this.#acceptor = new Acceptor(this, input.newToken);
+    this.sessions = this.#acceptor.sessions;
     this.mailbox = new Mailbox(settings.mailbox);
     this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
@@ -117,6 +123,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       mirror: this.mirror,
       supervision: this.#supervision,
       restart: this.#restart,
+      sessions: this.sessions,
       stopHandler: async () => {
         if (this.#hasStarted) await runFor(this.leakOwner, () => this.runner.stop());
       },
@@ -145,19 +152,8 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.handler.release();
   }
 
-  /** Adds a connection accepted by the gate. */
   accept(socket: Transport, accepted: AcceptedUpgrade): TransportListener {
-    const { clock, settings } = this;
-    const session = accepted.session && new SessionTransport(socket, { clock, heartbeat: settings.heartbeat });
-    const transport = session ?? socket;
-    const connection = new LiveConnection(this, accepted, transport);
-    this.population.add(connection);
-    if (this.mirror.isOn) for (const [id, half] of halvesOf(connection)) this.mirror.appear(id, half);
-    connection.receiver.postOpen();
-    const { id: connectionId, path, remoteAddress } = connection;
-    this.log.info({ connection: connectionId, path, remoteAddress }, "connection opened");
-    session?.setListener(connection.receiver);
-    return session ?? connection.receiver;
+    return this.#acceptor.accept(socket, accepted);
   }
 
   readonly leaked = (error: unknown, kind: LeakKind, connection: Connection | undefined, target?: Target): void => {
@@ -167,7 +163,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   };
 
   readonly onClosing = (connection: Connection, queue: ConnectionQueue, isDiscarded: boolean): void => {
-    if (isDiscarded) this.mailbox.discard(queue);
+    if (isDiscarded) this.counters.discarded += this.mailbox.discard(queue);
     this.runner.onConnectionLeft?.(connection, isDiscarded);
     this.handler.onConnectionLeft(queue);
   };
@@ -185,7 +181,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     const { counters, population, mailbox } = this;
     return {
       connections: population.size,
-      away: 0,
+      away: this.sessions?.away ?? 0,
       opened: counters.opened,
       closed: counters.closed,
       rooms: population.roomCount + (this.runner.roomCount?.() ?? 0),
@@ -293,15 +289,11 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   #end(error: unknown): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.sessions?.stop();
     const { code, reason } = error === undefined ? NORMAL : HANDLER_FAILED;
     for (const connection of this.population.present()) connection.close(code, reason);
     // If `init` still holds the handler, the `closed` events are handled with the state from before.
     this.#restart.stop();
     this.#input.onEnded(error);
   }
-}
-
-function* halvesOf(connection: LiveConnection): Generator<NamedObject> {
-  yield [`receiver:${connection.id}`, connection.receiver];
-  yield [`sender:${connection.id}`, connection.outbox];
 }

@@ -119,9 +119,9 @@ export class ServerChannel implements Target, SubscribedChannel {
 
   unregister(subscriber: Subscriber, socket: Member, isDiscarded: boolean): void {
     const { queue, rooms } = subscriber;
-    const { mailbox, onConnectionLeft } = this.host;
+    const { counters, mailbox, onConnectionLeft } = this.host;
     this.registry.remove(subscriber, rooms);
-    if (isDiscarded) mailbox.discard(queue);
+    if (isDiscarded) counters.discarded += mailbox.discard(queue);
     // A closed socket has nothing left to pause.
     if (!socket.isOpen) mailbox.unpause(queue);
     this.runner.onConnectionLeft?.(subscriber, isDiscarded);

@@ -172,7 +172,8 @@ export function channels<D>(never: Impossible<D>): ResolvedLast<D>;
  * Many named channels over one socket, each with a handler of any shape, in SockJS's multiplex format. A client sends
  * `sub,name`, `msg,name,payload` and `uns,name`. The server sends `msg,name,payload`; `uns,name` when the channel has ended for the
  * client; and `err,name,text` for a request that the server cannot carry out. A channel's handler sees each subscription as a
- * connection: `open` comes with `sub`, `closed` with `uns` or the end of the socket. The bus, rooms and verbs of a channel reach only
+ * connection: `open` comes with `sub`, `closed` with `uns` or the end of the socket. A subscription survives a lost socket whose session
+ * lives on (option `resume`): the handler gets `away` and `back`, and no further `sub` is needed. The bus, rooms and verbs of a channel reach only
  * the subscribers of the channel, and `close` ends the channel for the peer, not the socket. Binary messages carry the same words as
  * bytes. The server's own verbs (`server.sendall` and so on) send to the sockets directly, outside any channel.
  *

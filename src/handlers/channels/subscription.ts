@@ -2,7 +2,6 @@
  * A socket's subscription to a channel, which the channel's handler gets as its connection: with the facts of the socket, and with the
  * verbs and rooms of the channel. A subscription ends with `uns` from either side, or with its socket.
  */
-import type { PeerCertificate } from "node:tls";
 import { IdleAlarm } from "../../actors/connection/idle-alarm.js";
 import { RoomNames } from "../../actors/connection/room-names.js";
 import { LOST_INFO } from "../../actors/route/bus.js";
@@ -11,11 +10,12 @@ import type { ConnectionQueue } from "../../actors/route/connection-queue.js";
 import { isControl, type MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
-import type { ConnectionData, ConnectionId, Data, Params, TransportName } from "../../api/connection.js";
-import type { Ending, MessageEvent } from "../../api/events.js";
+import type { ConnectionData, ConnectionId, Data } from "../../api/connection.js";
+import type { AwayEvent, BackEvent, Ending, MessageEvent } from "../../api/events.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import { endingOf } from "../ending.js";
+import { SocketFacts } from "./socket-facts.js";
 import type { SubscribedChannel, Subscriber } from "./subscribed-channel.js";
 
 /** Each subscription gets a copy of a plain object; the subscriptions of a socket share any other value of `authorize`. */
@@ -23,7 +23,7 @@ function copyOf(data: ConnectionData): ConnectionData {
   return Object.getPrototypeOf(data) === Object.prototype ? { ...data } : data;
 }
 
-export class Subscription implements Subscriber, Outbox {
+export class Subscription extends SocketFacts implements Subscriber, Outbox {
   /** Read-only, as in `LiveConnection`. */
   declare readonly id: ConnectionId;
   readonly queue: ConnectionQueue;
@@ -39,11 +39,14 @@ export class Subscription implements Subscriber, Outbox {
   /** Called once: when the waiting events are handled, or when the subscription is unregistered. */
   #onCaughtUp: (() => void) | undefined;
   #isAnnounced = false;
+  /** The socket has gone away, and `back` is not posted yet. */
+  #hasGoneAway = false;
   #isRegistered = true;
   #isClosed = false;
 
   /** @param onClosed called once, after an end by either side */
   constructor(channel: SubscribedChannel, socket: Member, onClosed: () => void) {
+    super(socket);
     this.#channel = channel;
     this.#onSubscriptionClosed = onClosed;
     this.#socket = socket;
@@ -56,51 +59,6 @@ export class Subscription implements Subscriber, Outbox {
 
   get openedAt(): number {
     return this.#openedAt;
-  }
-  get path(): string {
-    return this.#socket.path;
-  }
-  get params(): Params {
-    return this.#socket.params;
-  }
-  get query(): URLSearchParams {
-    return this.#socket.query;
-  }
-  get headers(): Readonly<Record<string, string>> {
-    return this.#socket.headers;
-  }
-  get cookies(): Readonly<Record<string, string>> {
-    return this.#socket.cookies;
-  }
-  get origin(): string | undefined {
-    return this.#socket.origin;
-  }
-  get protocol(): string {
-    return this.#socket.protocol;
-  }
-  get version(): number {
-    return this.#socket.version;
-  }
-  get remoteAddress(): string {
-    return this.#socket.remoteAddress;
-  }
-  get remotePort(): number {
-    return this.#socket.remotePort;
-  }
-  get localAddress(): string {
-    return this.#socket.localAddress;
-  }
-  get secure(): boolean {
-    return this.#socket.secure;
-  }
-  get peerCertificate(): PeerCertificate | undefined {
-    return this.#socket.peerCertificate;
-  }
-  get transport(): TransportName {
-    return this.#socket.transport;
-  }
-  get roundTripMs(): number | undefined {
-    return this.#socket.roundTripMs;
   }
   get bufferedAmount(): number {
     return this.#socket.bufferedAmount;
@@ -203,6 +161,7 @@ export class Subscription implements Subscriber, Outbox {
   onSocketEvent(event: MailboxEvent): void {
     if (event.type === "closed") this.onClosed(endingOf(event));
     else if (event.type === "error") this.#channel.post(this, { ...event, connection: this });
+    else if (event.type === "away" || event.type === "back") this.#onAwayOrBack(event);
     else if (event.type === "info") this.#onInfo(event.data);
     else if (isControl(event) && this.#channel.runner.hearsPings)
       this.#channel.post(this, { ...event, connection: this }, event.data.length);
@@ -267,8 +226,17 @@ export class Subscription implements Subscriber, Outbox {
     this.#rooms.unregisterAll();
   }
 
+  /** The subscription survives, so no `sub` follows. Silence counts anew once the socket is back. */
+  #onAwayOrBack(event: AwayEvent | BackEvent): void {
+    this.#hasGoneAway = event.type === "away";
+    if (event.type === "back") this.#alarm?.heard();
+    this.#channel.post(this, Object.freeze({ ...event, connection: this }));
+  }
+
   /** A peer is not silent while any channel has paused its socket, or while messages of the socket wait. */
   #onSilence(): void {
+    // `back` starts the wait again.
+    if (this.isAway || this.#hasGoneAway) return;
     if (this.isPaused || this.#socket.hasWaitingMessages) this.#alarm?.heard();
     else this.#channel.post(this, Object.freeze({ type: "idle", connection: this }));
   }

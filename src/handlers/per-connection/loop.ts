@@ -34,7 +34,8 @@ export interface LoopConnection<D = ConnectionData, P = Params> extends Connecti
 /**
  * A loop that runs once for each connection. The end of the loop closes the connection with 1000; an exception closes the connection
  * with 1011. A message counts as handled when the loop asks for the next message, which must happen within `handlerTimeoutMs`. Before
- * its first message, and after leaving its `for await`, the loop may take any time. If the connection ends meanwhile,
+ * its first message, and after leaving its `for await`, the loop may take any time. A connection that is away (option `resume`) has not
+ * ended: the loop goes on waiting, and `connection.isAway` tells. If the connection ends meanwhile,
  * `connection.signal` is aborted, and a new `bus.sleep` rejects with the signal's `AbortError`, so that the loop ends. An `AbortError`
  * after the end of the connection is no failure. Unread messages wait, bounded by `mailbox`: Sendall pauses a peer that sends more. A
  * peer that is paused for longer than `handlerTimeoutMs` cannot answer the heartbeat, which then closes the connection.

@@ -7,7 +7,7 @@ import type { RouteBus } from "../../actors/route/bus.js";
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Bus } from "../../api/bus.js";
 import type { Connection, ConnectionData, Params } from "../../api/connection.js";
-import type { Ending } from "../../api/events.js";
+import type { BackEvent, Ending } from "../../api/events.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { endingOf } from "../ending.js";
 import type { ConnectionActor } from "./connection-actor.js";
@@ -36,6 +36,15 @@ export interface ConnectionModule<S = unknown, D = ConnectionData, P = Params> {
   ping?(data: Buffer, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
   /** Called after a pong of the peer (RFC 6455 section 5.5.3), but not for pongs that answer the heartbeat. */
   pong?(data: Buffer, state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
+  /** Called when the connection has lost its socket and waits for another (option `resume`); `back` or `closed` follows. */
+  away?(state: S, connection: Connection<D, P>, bus: Bus<D, P>): Awaitable<Reply<S>>;
+  /** Called when a connection that was away has a socket again. The first argument says how many messages were missed. */
+  back?(
+    missed: Pick<BackEvent, "replayed" | "lost">,
+    state: S,
+    connection: Connection<D, P>,
+    bus: Bus<D, P>,
+  ): Awaitable<Reply<S>>;
   /** Called when the connection has ended, if `init` had succeeded; also after a crash, with the state from before the crash. */
   closed?(state: S, connection: Connection<D, P>, ending: Ending, bus: Bus<D, P>): unknown;
 }
@@ -71,6 +80,10 @@ export class ModuleActor implements ConnectionActor {
         return module.info && this.#applyReplies("info", module.info(event.data, state, connection, bus));
       case "idle":
         return module.idle && this.#applyReplies("idle", module.idle(idle, state, connection, bus));
+      case "away":
+        return module.away && this.#applyReplies("away", module.away(state, connection, bus));
+      case "back":
+        return module.back && this.#applyReplies("back", module.back(missedBy(event), state, connection, bus));
       case "ping":
         return module.ping && this.#applyReplies("ping", module.ping(event.data, state, connection, bus));
       case "pong":
@@ -114,4 +127,8 @@ export class ModuleActor implements ConnectionActor {
     this.#state = state;
     this.#hasState = true;
   }
+}
+
+function missedBy({ replayed, lost }: BackEvent): Pick<BackEvent, "replayed" | "lost"> {
+  return { replayed, lost };
 }

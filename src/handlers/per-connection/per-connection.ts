@@ -20,9 +20,9 @@ import { type ConnectionModule, ModuleActor } from "./module.js";
 type Definition = ConnectionModule | ConnectionLoop;
 
 const SHAPES =
-  "perConnection: expected a module { init(connection, bus), handle(message, state, connection, bus), info?, idle?, ping?, pong?, closed? } or a loop async (connection, bus) => { … }";
+  "perConnection: expected a module { init(connection, bus), handle(message, state, connection, bus), info?, idle?, away?, back?, ping?, pong?, closed? } or a loop async (connection, bus) => { … }";
 
-const CALLBACKS = ["init", "handle", "info", "idle", "ping", "pong", "closed"] as const;
+const CALLBACKS = ["init", "handle", "info", "idle", "away", "back", "ping", "pong", "closed"] as const;
 
 function checkDefinition(definition: unknown): asserts definition is Definition {
   if (typeof definition === "function") return;
@@ -101,7 +101,8 @@ export function perConnection<D>(never: Impossible<D>): ResolvedLast<D>;
 /**
  * A handler with an actor for each connection, and a state for each actor. The events of different connections are handled side by
  * side, the events of one connection one at a time. The callbacks of a module return what to send: `reply(data, state)`,
- * `noreply(state)` and so on. A loop runs once for each connection and reads the connection's messages. The first exception, rejection
+ * `noreply(state)` and so on. A loop runs once for each connection and reads the connection's messages; while the connection is away
+ * (option `resume`), the loop waits on. The first exception, rejection
  * or timeout (`handlerTimeoutMs`) closes its connection with 1011 "handler failed", and has no effect on the rest.
  *
  * @throws SendallError `BAD_HANDLER` if the definition is neither a module nor a loop

@@ -28,7 +28,7 @@ export interface ExploreOptions {
   readonly faults?: readonly Fault[];
 }
 
-const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset"];
+const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset", "vanish"];
 
 const exploreTable = {
   runs: { kind: "whole", min: 1, default: 100 },
@@ -57,6 +57,10 @@ function readPlan(options: ExploreOptions): Plan {
  * Plays a scenario under many interleavings, each on fresh runtimes: what clients do only puts messages on their way, and a seeded
  * generator decides at each step what arrives, whether the server runs a turn, and, within `advance`, when an alarm rings. Resolves
  * when every run has passed. A scenario fails by throwing; failures of its handlers are thrown in the scenario.
+ *
+ * After a fault, `settle`, `next` and whatever else the scenario waits for let virtual time pass until the clients of `dial` that were hit
+ * are back. A wait for something in particular, such as `next`, goes on until the server has noticed who has gone, and has given up whoever
+ * does not come back.
  *
  * The same seed plays the same run on every machine, as long as the scenario and its handler wait for nothing outside the runtime and
  * ask for no other randomness and time than `random`, `bus.now` and the runtime's.

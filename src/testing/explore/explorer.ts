@@ -9,8 +9,12 @@ import type { DeliveryScheduler, ScheduledLink } from "../memory-transport/contr
 import { HandClock } from "../runtime/clock.js";
 import {
   type AdmissionObserver,
+  createCallerNameGenerator,
   createIdGenerator,
   createNodeNameGenerator,
+  createTokenGenerator,
+  type Recovering,
+  type Recovery,
   type RuntimeEnvironment,
   type Scheduler,
 } from "../runtime/environment.js";
@@ -18,10 +22,12 @@ import type { Chooser } from "./chooser.js";
 import { describeRead, describeSent, Trace } from "./trace.js";
 
 /**
- * What may go wrong with a client, if a scenario asks for faults: the client stops reading for a while, its socket ends without a close
- * frame, or its socket is reset and everything on its way is lost. A client of `dial` comes back when virtual time passes.
+ * What may go wrong with a client, if a scenario asks for faults: the client stops reading for a while (`"stall"`), its socket ends
+ * without a close frame (`"disconnect"`), its socket is reset and everything on its way is lost (`"reset"`), or its socket is gone without
+ * either side being told (`"vanish"`): the server notices by its heartbeat or by a newer socket, a client of `dial` by the silence.
+ * Faults hit attempts of `dial` too: the request or the answer comes late, or never. A client of `dial` comes back when virtual time passes.
  */
-export type Fault = "stall" | "disconnect" | "reset";
+export type Fault = "stall" | "disconnect" | "reset" | "vanish";
 
 export interface ExplorerSettings {
   readonly chooser: Chooser;
@@ -33,17 +39,25 @@ type Action = () => void;
 
 /** Without the chooser, every 50th step is the next alarm. */
 const ALARM_EVERY = 50;
+/**
+ * How long after the last fault callers wait for clients to come back, in virtual time: the patience of a client with a silent server grows
+ * up to 10 minutes.
+ */
+const RECOVERY_MS = 1_800_000;
 
-export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironment {
+export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironment, Recovery {
   readonly clock: HandClock = new HandClock();
   readonly trace: Trace = new Trace();
   readonly newId: RuntimeEnvironment["newId"] = createIdGenerator();
+  readonly newCaller: () => string = createCallerNameGenerator();
+  readonly newToken: () => string = createTokenGenerator();
   readonly newNode: () => string = createNodeNameGenerator();
   readonly waits: Set<object> = new Set();
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;
   #links: ScheduledLink[] = [];
-  readonly #stalled = new Set<ScheduledLink>();
+  readonly #runtimes: Recovering[] = [];
+  #lastFaultAt = Number.NEGATIVE_INFINITY;
   #drivers = 0;
   #progress = 0;
   #isChoosing = true;
@@ -73,8 +87,23 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     return this.#progress;
   }
 
+  get recovery(): Recovery {
+    return this;
+  }
+
   add(link: ScheduledLink): void {
     this.#links = [...this.#links.filter(({ isOver }) => !isOver), link];
+  }
+
+  watch(runtime: Recovering): void {
+    this.#runtimes.push(runtime);
+  }
+
+  goOn(isWait: boolean): boolean {
+    const limit = this.#lastFaultAt + RECOVERY_MS;
+    if (!this.#isAlarmDue(limit)) return false;
+    const isExpected = this.#runtimes.some((runtime) => runtime.isAwaited || (isWait && runtime.hasAway));
+    return isExpected && this.ringNext(limit);
   }
 
   canRun(limit: number): boolean {
@@ -150,13 +179,13 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
 
   #deliverToServer(link: ScheduledLink): void {
     const { next } = link.toServer;
-    if (next !== undefined) this.trace.add(this.trace.nameOf(link.id), describeSent(next));
+    if (next !== undefined) this.trace.add(this.#nameOf(link), describeSent(next, link.isSession));
     link.toServer.deliver();
   }
 
   #deliverToClient(link: ScheduledLink): void {
     const { next } = link.toClient;
-    if (next !== undefined) this.trace.add(this.trace.nameOf(link.id), describeRead(next));
+    if (next !== undefined) this.trace.add(this.#nameOf(link), describeRead(next, link.isSession));
     link.toClient.deliver();
   }
 
@@ -178,27 +207,42 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     if (faults.length === 0) return actions;
     for (const link of this.#links) {
       if (!link.isClientOpen) continue;
-      for (const fault of faults) actions.push(() => this.#inject(fault, link));
+      for (const fault of faults) {
+        // A socket that is gone reads nothing, and cannot vanish once more. Its client may still find out.
+        if (link.client.hasVanished && (fault === "stall" || fault === "vanish")) continue;
+        actions.push(() => this.#inject(fault, link));
+      }
     }
     return actions;
   }
 
   #inject(fault: Fault, link: ScheduledLink): void {
     const { client } = link;
-    const note = (did: string): void => this.trace.add(this.trace.nameOf(link.id), [did, ""]);
-    if (fault === "disconnect") {
-      note("goes offline");
-      client.disconnect();
-    } else if (fault === "reset") {
-      note("is reset");
-      client.reset(new Error("reset by the client"));
-    } else if (this.#stalled.delete(link)) {
-      note("reads again");
-      client.resume();
-    } else {
-      note("stops reading");
-      this.#stalled.add(link);
-      client.stall();
+    const note = (did: string): void => this.trace.add(this.#nameOf(link), [did, ""]);
+    this.#lastFaultAt = this.clock.now();
+    const wasStalled = client.fault === "stalled";
+    client.fault = fault === "stall" && !wasStalled ? "stalled" : "hit";
+    switch (fault) {
+      case "disconnect":
+        note("goes offline");
+        client.disconnect();
+        return;
+      case "reset":
+        note("is reset");
+        client.reset(new Error("reset by the client"));
+        return;
+      case "vanish":
+        note("vanishes");
+        client.vanish();
+        return;
+      case "stall":
+        note(wasStalled ? "reads again" : "stops reading");
+        if (wasStalled) client.resume();
+        else client.stall();
     }
+  }
+
+  #nameOf({ id, caller }: ScheduledLink): string {
+    return id === "" ? caller : this.trace.nameOf(id);
   }
 }

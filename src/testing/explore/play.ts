@@ -126,6 +126,7 @@ function driveUntilSettled(explorer: Explorer, scenario: Promise<unknown>): Prom
 
 function runStep(explorer: Explorer, deadline: LazyDeadline): void {
   if (explorer.canRun(NO_ALARMS)) explorer.run(NO_ALARMS);
+  else if (explorer.goOn(true)) return;
   else if (deadline.hasPassed)
     throw new SendallError("NOT_SETTLED", "the scenario waits for something outside the runtime");
 }

@@ -26,11 +26,14 @@ export type Wording = readonly [did: string, what: string];
 /** Characters of a message in a trace: a small JSON object fits. */
 const MAX_MESSAGE = 120;
 const SERVER = "server";
+/** Events of a connection that keeps its session, in words. */
+const COMING_AND_GOING: Readonly<Record<string, string>> = { away: "goes away", back: "comes back" };
 const HANDLES = "handles";
 
 /** Describes an item on its arrival at the server. */
-export function describeSent(item: ToServer): Wording {
-  if (item.type === "message") return ["sends", describeData(item.data)];
+export function describeSent(item: ToServer, isSession: boolean): Wording {
+  if (item.type === "request") return ["dials", item.url];
+  if (item.type === "message") return ["sends", describeData(item.data, isSession)];
   if (item.type === "close") return ["closes", describeClose(item.code, item.reason)];
   if (item.type === "end") return ["disconnects", ""];
   if (item.type === "reset") return ["fails", item.error.message];
@@ -38,22 +41,36 @@ export function describeSent(item: ToServer): Wording {
 }
 
 /** Describes an item on its arrival at a client. */
-export function describeRead(item: ToClient): Wording {
+export function describeRead(item: ToClient, isSession: boolean): Wording {
   if (item.type === "frames")
     return [
       "reads",
       item.frames
         .slice(item.next)
-        .map(({ data }) => describeData(data))
+        .map(({ data }) => describeData(data, isSession))
         .join(", "),
     ];
   if (item.type === "close") return ["reads", `close ${describeClose(item.code, item.reason)}`];
   if (item.type === "cut") return ["is cut off", ""];
+  if (item.type === "opened") return ["reads", "that it was let in"];
+  if (item.type === "refused") return ["reads", "that it was refused"];
   return ["reads", `a ${item.type}`];
 }
 
-function describeData(data: string | Buffer): string {
-  return typeof data === "string" ? quote(data) : `${data.length} bytes`;
+/** @param isSession whether a text that begins with `~` is a control frame, or has one more `~` than the message */
+function describeData(data: string | Buffer, isSession: boolean): string {
+  if (typeof data !== "string") return `${data.length} bytes`;
+  if (!isSession || data[0] !== "~") return quote(data);
+  return data[1] === "~" ? quote(data.slice(1)) : describeControl(data);
+}
+
+/** A control frame of a session, in words. The token is left out, since each run has its own. */
+function describeControl(frame: string): string {
+  if (frame === "~h") return "a sign of life";
+  const acknowledged = /^~a(\d+)$/.exec(frame)?.[1];
+  if (acknowledged !== undefined) return `an acknowledgement up to ${acknowledged}`;
+  const why = /^~\{.*"why":"(\w+)"/.exec(frame)?.[1];
+  return why === undefined ? quote(frame) : `the welcome (${why})`;
 }
 
 /** The beginning of a message as JSON; in single quotes if the message has double quotes, so that JSON within can be read. */
@@ -108,6 +125,11 @@ export class Trace implements AdmissionObserver, HandlerObserver {
   }
 
   handling({ type, connection }: MailboxEvent): void {
+    const did = COMING_AND_GOING[type];
+    if (did !== undefined && connection !== undefined) {
+      this.add(this.nameOf(connection.id), [did, ""]);
+      return;
+    }
     this.#handled.push(connection === undefined ? type : `${type} of ${this.nameOf(connection.id)}`);
   }
 

@@ -34,6 +34,7 @@ export class MemoryClientEnd implements ClientEnd {
   #listener: ClientEndListener | undefined;
   #hasSentClose = false;
   #hasVanished = false;
+  fault: ClientEnd["fault"];
   /** How many more bytes the client reads. */
   #windowBytes = UNLIMITED;
   /** How much of the next frame the client has read. */
@@ -137,7 +138,8 @@ export class MemoryClientEnd implements ClientEnd {
   /** Takes an item that has arrived. @returns whether the client has read the item whole */
   receive(item: ToClient): boolean {
     if (item.type === "frames") return this.#readFrames(item);
-    if (item.type !== "cut" && !this.#read(CONTROL_HEADER_BYTES + controlBytes(item))) return false;
+    const isControlFrame = "data" in item || item.type === "close";
+    if (isControlFrame && !this.#read(CONTROL_HEADER_BYTES + controlBytes(item))) return false;
     this.#receiveControl(item);
     return true;
   }
@@ -192,6 +194,9 @@ export class MemoryClientEnd implements ClientEnd {
   #receiveControl(item: Exclude<ToClient, FrameBatch>): void {
     if (!this.isOpen) return;
     switch (item.type) {
+      case "opened":
+        this.#listener?.opened?.();
+        return;
       case "ping":
         this.#toServer.push({ type: "pong", data: item.data });
         return;
@@ -203,6 +208,7 @@ export class MemoryClientEnd implements ClientEnd {
         if (!this.#hasSentClose) this.#toServer.push({ type: "close", code: item.code, reason: item.reason });
         this.#onClosed(item.code, item.reason);
         return;
+      case "refused":
       case "cut":
         this.onConnectionLost();
     }
@@ -216,6 +222,6 @@ export class MemoryClientEnd implements ClientEnd {
 }
 
 /** The length of a control frame's payload; a close frame's payload begins with the code. */
-function controlBytes(item: Exclude<ToClient, FrameBatch | { readonly type: "cut" }>): number {
+function controlBytes(item: Extract<ToClient, { readonly type: "ping" | "pong" | "close" }>): number {
   return item.type === "close" ? 2 + Buffer.byteLength(item.reason) : item.data.length;
 }

@@ -7,13 +7,16 @@ import type { Frame } from "../../transport/frame.js";
 
 /** Told what a client's end reads. No call follows `onClosed`. */
 export interface ClientEndListener {
+  /** The answer to a dial: the server has let the client in. Not called for a client that was let in at once. */
+  opened?(): void;
   message(data: string | Buffer): void;
   pong(data: Buffer): void;
   onClosed(code: number, reason: string): void;
 }
 
-/** What goes from a client to the server. `"end"` is the end of the socket without a close frame, `"reset"` its failure. */
+/** What goes from a client to the server. `"request"` is the upgrade request of a dial, `"end"` is the end of the socket without a close frame, `"reset"` its failure. */
 export type ToServer =
+  | { readonly type: "request"; readonly url: string }
   | { readonly type: "message"; readonly data: string | Buffer }
   | { readonly type: "ping" | "pong"; readonly data: Buffer }
   | { readonly type: "close"; readonly code: number; readonly reason: string }
@@ -30,9 +33,13 @@ export interface FrameBatch {
   untaken: number;
 }
 
-/** What goes from the server to a client. `"cut"` is the end of the socket without a close frame. */
+/**
+ * What goes from the server to a client. `"opened"` and `"refused"` answer the upgrade request of a dial; `"cut"` is the end of the socket
+ * without a close frame.
+ */
 export type ToClient =
   | FrameBatch
+  | { readonly type: "opened" | "refused" }
   | { readonly type: "ping" | "pong"; readonly data: Buffer }
   | { readonly type: "close"; readonly code: number; readonly reason: string }
   | { readonly type: "cut" };
@@ -47,7 +54,12 @@ export interface DeliveryQueue<T> {
 
 /** Both directions of a connection, for a {@link DeliveryScheduler}. */
 export interface ScheduledLink {
+  /** `""` until the server has let the client in. */
   readonly id: ConnectionId;
+  /** Who dials, for traces: the client's name as long as there is no id. */
+  readonly caller: string;
+  /** The peers speak the wire of sessions. */
+  readonly isSession: boolean;
   readonly toServer: DeliveryQueue<ToServer>;
   readonly toClient: DeliveryQueue<ToClient>;
   readonly client: ClientEnd;
@@ -59,7 +71,7 @@ export interface ScheduledLink {
 
 /** Decides in which order items arrive, in place of the clock's steps. */
 export interface DeliveryScheduler {
-  /** A connection was let in: from now on the scheduler triggers each of its deliveries. */
+  /** A connection was let in, or dialled: from now on the scheduler triggers each of its deliveries. */
   add(link: ScheduledLink): void;
 }
 
@@ -71,6 +83,8 @@ export interface ClientEnd {
   readonly isCaughtUp: boolean;
   /** `vanish` was called while this end was open. */
   readonly hasVanished: boolean;
+  /** What a fault of an explored run has done to this end: `"stalled"` until another fault lets the end read again. */
+  fault: "stalled" | "hit" | undefined;
   /** @returns `false` once this end is closed; so do `ping` and `close` */
   send(data: string | Buffer): boolean;
   ping(data: Buffer): boolean;
@@ -82,7 +96,8 @@ export interface ClientEnd {
   /** As `fail`, but everything on its way is lost. */
   reset(error: Error): void;
   /**
-   * The cable is pulled: from now on nothing crosses the link, and neither end is told. What is on its way is lost. This end is open until
+   * The cable is pulled: from now on nothing crosses the link, and neither end is told. What is on its way is lost, an upgrade request and
+   * the answer to the request included. This end is open until
    * `disconnect`, `fail` or `reset`, of which the server gets no sign.
    */
   vanish(): void;

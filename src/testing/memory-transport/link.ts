@@ -4,6 +4,7 @@
  */
 import { ABNORMAL, type CloseReason, protocolErrorCode, TooLarge } from "../../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../../api/connection.js";
+import { isSessionName } from "../../api/session-protocol.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
@@ -11,29 +12,48 @@ import { MemoryClientEnd } from "./client-end.js";
 import type { ClientEndListener, ScheduledLink, ToClient, ToServer } from "./contracts.js";
 import { MemoryPipe } from "./pipe.js";
 
+/** What a link is made of. */
+export interface MemoryLinkParts {
+  readonly clock: Clock;
+  readonly listener: ClientEndListener;
+  readonly isScheduled: boolean;
+  readonly caller: string;
+  /** Called when the upgrade request of a dial has arrived. Absent for a client that is let in at once. */
+  readonly onRequest?: () => void;
+}
+
 /** How a connection ends for the server without a close frame of the client. */
 const LOST: CloseReason = { code: ABNORMAL, reason: "" };
 
 export class MemoryLink implements Transport, ScheduledLink {
   readonly name: TransportName = "memory";
   readonly isDelayed = false;
+  readonly caller: string;
   readonly client: MemoryClientEnd;
   readonly toServer: MemoryPipe<ToServer>;
   readonly toClient: MemoryPipe<ToClient>;
   readonly #clock: Clock;
-  readonly #maxPayloadBytes: number;
+  readonly #onRequest: (() => void) | undefined;
+  /** Aborted when the client leaves before the server has decided. */
+  readonly #left = new AbortController();
+  #maxPayloadBytes = Number.POSITIVE_INFINITY;
   #id = "" as ConnectionId;
   /** Absent before `attach` and after the end. */
   #listener: TransportListener | undefined;
+  /** The request of a dial has not been answered. */
+  #isUndecided: boolean;
+  #isSession = false;
   #isOpen = true;
   /** How the connection ends for the server once the server has answered a close frame or a message that is too large. */
   #end: CloseReason | undefined;
   #untakenBytes = 0;
   #receivedItems = 0;
 
-  constructor(clock: Clock, { maxPayloadBytes }: Admission, listener: ClientEndListener, isScheduled: boolean) {
+  constructor({ clock, listener, isScheduled, caller, onRequest }: MemoryLinkParts) {
     this.#clock = clock;
-    this.#maxPayloadBytes = maxPayloadBytes;
+    this.caller = caller;
+    this.#onRequest = onRequest;
+    this.#isUndecided = onRequest !== undefined;
     this.toServer = new MemoryPipe(clock, (item) => this.#receive(item), isScheduled);
     this.toClient = new MemoryPipe(clock, (item) => this.client.receive(item), isScheduled);
     const { toServer, toClient } = this;
@@ -44,9 +64,34 @@ export class MemoryLink implements Transport, ScheduledLink {
     return this.#id;
   }
 
-  attach(listener: TransportListener): void {
+  /** Aborted when the client leaves before the server has decided. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  get isSession(): boolean {
+    return this.#isSession;
+  }
+
+  attach(listener: TransportListener, { maxPayloadBytes, protocol }: Admission): void {
+    this.#isSession = isSessionName(protocol);
+    this.#isUndecided = false;
     this.#listener = listener;
     this.#id = listener.id;
+    this.#maxPayloadBytes = maxPayloadBytes;
+  }
+
+  /** The server lets the client of a dial in: the answer goes before everything that the server writes. */
+  open(): void {
+    this.toClient.push({ type: "opened" });
+  }
+
+  /** The server does not let the client of a dial in. */
+  refuse(): void {
+    this.#isUndecided = false;
+    this.#isOpen = false;
+    this.toServer.terminate();
+    this.toClient.push({ type: "refused" });
   }
 
   get isClientOpen(): boolean {
@@ -54,7 +99,7 @@ export class MemoryLink implements Transport, ScheduledLink {
   }
 
   get isOver(): boolean {
-    return this.#listener === undefined && !this.client.isOpen;
+    return !this.#isUndecided && this.#listener === undefined && !this.client.isOpen;
   }
 
   get isOpen(): boolean {
@@ -118,6 +163,9 @@ export class MemoryLink implements Transport, ScheduledLink {
   #receive(item: ToServer): true {
     this.#receivedItems++;
     switch (item.type) {
+      case "request":
+        this.#onRequest?.();
+        break;
       case "message":
         this.#receiveMessage(item.data);
         break;
@@ -133,9 +181,11 @@ export class MemoryLink implements Transport, ScheduledLink {
         else this.#onClosed(item);
         break;
       case "end":
+        this.#left.abort();
         this.#onClosed(LOST);
         break;
       case "reset":
+        this.#left.abort();
         this.#isOpen = false;
         this.#listener?.failed(item.error);
         this.#onClosed(LOST);
@@ -177,6 +227,7 @@ export class MemoryLink implements Transport, ScheduledLink {
   #onClosed({ code, reason }: CloseReason): void {
     const listener = this.#listener;
     this.#listener = undefined;
+    this.#isUndecided = false;
     this.#isOpen = false;
     this.toServer.terminate();
     listener?.onTransportClosed(code, reason);

@@ -7,13 +7,15 @@ import type { Gate } from "../../admission/gate.js";
 import type { Head } from "../../admission/request-head.js";
 import { joinHeaders, ParsedHead } from "../../admission/request-head.js";
 import { readSessionOffer } from "../../admission/session-offer.js";
+import { LEFT, type UpgradeAttempt } from "../../admission/upgrade-attempt.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Address } from "../../http/listen.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Listener } from "../../server/listener.js";
+import type { Admission } from "../../transport/transport.js";
 import type { ClientEnd, ClientEndListener, DeliveryScheduler } from "./contracts.js";
-import { MemoryLink } from "./link.js";
+import { MemoryLink, type MemoryLinkParts } from "./link.js";
 
 /** An admitted connection: its id at the server, and the test's end. */
 export interface MemoryConnection {
@@ -21,6 +23,12 @@ export interface MemoryConnection {
   /** The subprotocol that answers the handshake, `""` if none. */
   readonly protocol: string;
   readonly end: ClientEnd;
+}
+
+/** Told what becomes of a dial. The answer of the server is on its way to the client then. */
+export interface DialListener extends ClientEndListener {
+  accepted(connection: MemoryConnection): void;
+  refused(refusal: Refusal): void;
 }
 
 export class MemoryListener implements Listener {
@@ -44,22 +52,70 @@ export class MemoryListener implements Listener {
     this.#gate = undefined;
   }
 
-  /** @param signal aborted when the client cancels before the server has let it in */
-  async connect(request: Head, listener: ClientEndListener, signal: AbortSignal): Promise<MemoryConnection | Refusal> {
-    const sessionOffer = readSessionOffer(request.headers.split("\n"));
-    const head = sessionOffer === undefined ? request : { ...request, headers: joinHeaders(sessionOffer.rawHeaders) };
-    const { headers } = new ParsedHead(head);
-    const attempt = { at: this.#clock.now(), head, headers, sessionOffer, raw: undefined, signal };
-    const admission = (await this.#gate?.admit(attempt)) ?? { status: 503, body: "the server is not listening" };
+  /** Lets a client in at once. @param signal aborted when the client cancels before the server has let it in */
+  async connect(
+    request: Head,
+    listener: ClientEndListener,
+    signal: AbortSignal,
+    caller = "",
+  ): Promise<MemoryConnection | Refusal> {
+    const attempt = this.#attempt(request, signal);
+    const admission = await this.#decide(attempt);
     if ("status" in admission) {
       this.#gate?.refused(attempt, admission);
       return admission;
     }
-    const scheduler = this.#scheduler;
-    const link = new MemoryLink(this.#clock, admission, listener, scheduler !== undefined);
+    const link = this.#createLink({ listener, caller });
+    const connection = this.#accept(link, admission);
+    this.#scheduler?.add(link);
+    return connection;
+  }
+
+  /**
+   * Puts a request on its way, as over a network: the request, the answer and the end of the client's socket each take their time, and each
+   * can be lost.
+   */
+  dial(request: Head, listener: DialListener, caller: string): ClientEnd {
+    const link = this.#createLink({ listener, caller, onRequest: () => void this.#answer(request, listener, link) });
+    this.#scheduler?.add(link);
+    link.toServer.push({ type: "request", url: request.url });
+    return link.client;
+  }
+
+  async #answer(request: Head, listener: DialListener, link: MemoryLink): Promise<void> {
+    const attempt = this.#attempt(request, link.left);
+    const decision = await this.#decide(attempt);
+    const hasLeft = link.left.aborted;
+    if (!("status" in decision) && !hasLeft) {
+      link.open();
+      listener.accepted(this.#accept(link, decision));
+      return;
+    }
+    if (!("status" in decision)) decision.cancel();
+    const refusal = "status" in decision ? decision : LEFT;
+    this.#gate?.refused(attempt, refusal);
+    listener.refused(refusal);
+    link.refuse();
+  }
+
+  #attempt(request: Head, signal: AbortSignal): UpgradeAttempt {
+    const sessionOffer = readSessionOffer(request.headers.split("\n"));
+    const head = sessionOffer === undefined ? request : { ...request, headers: joinHeaders(sessionOffer.rawHeaders) };
+    const { headers } = new ParsedHead(head);
+    return { at: this.#clock.now(), head, headers, sessionOffer, raw: undefined, signal };
+  }
+
+  async #decide(attempt: UpgradeAttempt): Promise<Admission | Refusal> {
+    return (await this.#gate?.admit(attempt)) ?? { status: 503, body: "the server is not listening" };
+  }
+
+  #createLink(parts: Omit<MemoryLinkParts, "clock" | "isScheduled">): MemoryLink {
+    return new MemoryLink({ ...parts, clock: this.#clock, isScheduled: this.#scheduler !== undefined });
+  }
+
+  #accept(link: MemoryLink, admission: Admission): MemoryConnection {
     const transportListener = admission.accept(link);
-    link.attach(transportListener);
-    scheduler?.add(link);
+    link.attach(transportListener, admission);
     return { id: transportListener.id, protocol: admission.protocol, end: link.client };
   }
 }

@@ -4,6 +4,8 @@ import { type Head, joinHeaders } from "../../admission/request-head.js";
 export const LOOPBACK = "127.0.0.1";
 
 export interface ClientRequest {
+  /** Who asks, for traces and error messages, if the client has no name. */
+  readonly caller?: string | undefined;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly protocols: readonly string[];

@@ -83,7 +83,7 @@ export interface TestClient {
 
 /** Told what a client reads: a socket of `runtime.WebSocket`, whose far end the client is. */
 export interface ClientObserver {
-  /** The client was let in. */
+  /** The server's answer has come: the client was let in. */
   onOpen(client: MemoryTestClient): void;
   onMessage(data: string | Buffer): void;
   /** The client's socket has failed; `onClosed` follows. */
@@ -116,12 +116,16 @@ export class MemoryTestClient implements TestClient {
     this.#inbox = this.#createInbox();
   }
 
+  /** Called when the client's request is on its way. */
+  dial(end: ClientEnd): void {
+    this.#end = end;
+  }
+
   /** Called when the server has let the client in. */
   attach({ id, protocol, end }: MemoryConnection): void {
     this.#id = id;
     this.#protocol = protocol;
     this.#end = end;
-    this.#parts.observer?.onOpen(this);
   }
 
   /** Bytes of messages that the server has not read. */
@@ -136,7 +140,7 @@ export class MemoryTestClient implements TestClient {
 
   /** The client was let in, and has not ended. */
   get isOpen(): boolean {
-    return this.#end !== undefined && this.#closed === undefined;
+    return this.#id !== undefined && this.#closed === undefined;
   }
 
   get received(): readonly (string | Buffer)[] {
@@ -145,6 +149,11 @@ export class MemoryTestClient implements TestClient {
 
   get hasVanished(): boolean {
     return this.#end?.hasVanished ?? false;
+  }
+
+  /** What a fault of an explored run has done to the client's socket. */
+  get fault(): ClientEnd["fault"] {
+    return this.#end?.fault;
   }
 
   get protocol(): string {
@@ -220,6 +229,10 @@ export class MemoryTestClient implements TestClient {
 
   resume(): void {
     this.#end?.resume();
+  }
+
+  onOpen(): void {
+    this.#parts.observer?.onOpen(this);
   }
 
   onMessage(data: string | Buffer): void {

@@ -24,6 +24,8 @@ export interface DialOptions extends Omit<ConnectOptions, "WebSocket" | "headers
 /** What a dialled client's requests have in addition to those of a browser's `WebSocket`. */
 export interface DialRequest {
   readonly name: string | undefined;
+  /** Who dials, for traces and error messages, if the client has no name. */
+  readonly caller?: string;
   readonly remoteAddress: string;
   /** Called at each attempt. */
   headers(): RequestHeaders | Promise<RequestHeaders>;

@@ -10,7 +10,7 @@ import type { MemoryTestClient, TestClientParts } from "./client.js";
 import { type DialOptions, type DialRequest, readDialling } from "./dial-options.js";
 import { Inbox } from "./inbox.js";
 import { closedError, noMessage } from "./no-message.js";
-import type { RuntimeWebSocketClass } from "./whatwg.js";
+import type { SocketClass } from "./socket-classes.js";
 
 /**
  * A client of `sendall/client` in a test, with some verbs of a test client. `stall`, `resume`, `disconnect`, `fail` and `vanish` act on the
@@ -52,7 +52,9 @@ export interface DialledClient extends Client {
 /** What a dialled client needs of its runtime. */
 export interface DialHost extends Pick<TestClientParts, "clock" | "settleUntil"> {
   /** Makes the class of the client's sockets. `onSocket` gets the far end of each socket, before the server has let the socket in. */
-  createClass(request: DialRequest, onSocket: (socket: MemoryTestClient) => void): RuntimeWebSocketClass;
+  createClass(request: DialRequest, onSocket: (socket: MemoryTestClient) => void): SocketClass;
+  /** The name for traces and error messages if the test has given no name. */
+  readonly caller: string;
 }
 
 export class Dialled {
@@ -62,6 +64,9 @@ export class Dialled {
   /** The far end of the last socket. */
   #socket: MemoryTestClient | undefined;
   #closing: Pick<ClientClosing, "code" | "reason"> | undefined;
+  readonly #timers: SocketClass["timers"];
+  /** A fault has hit an earlier socket. */
+  #wasHit = false;
   #isRuntimeClosing = false;
 
   /** Throws `BAD_OPTION`. */
@@ -69,9 +74,11 @@ export class Dialled {
     const { url, request, connectOptions } = readDialling(path, options);
     this.#host = host;
     this.#inbox = this.#createInbox();
-    const WebSocket = host.createClass(request, (socket) => {
+    const { WebSocket, timers } = host.createClass({ caller: host.caller, ...request }, (socket) => {
+      this.#wasHit ||= this.#socket?.fault !== undefined;
       this.#socket = socket;
     });
+    this.#timers = timers;
     const { onMessage, onClose } = options;
     const client = connect(url, {
       ...connectOptions,
@@ -93,6 +100,14 @@ export class Dialled {
 
   get isOver(): boolean {
     return this.client.state === "closed";
+  }
+
+  /** A fault has hit the client, which is not back yet, and has a timer that may bring the client back. */
+  get isRecovering(): boolean {
+    const socket = this.#socket;
+    if (socket === undefined || this.isOver || !(this.#wasHit || socket.fault !== undefined)) return false;
+    const isBack = this.client.state === "open" && !socket.hasVanished && socket.fault !== "stalled";
+    return !isBack && this.#timers.isSet;
   }
 
   /** Called when the runtime begins to close. From now on the client does not connect again; the server ends the present connection. */

@@ -31,6 +31,10 @@ export interface RuntimeEnvironment {
   readonly scheduler: Scheduler;
   /** Makes the id of the next connection. */
   readonly newId: () => ConnectionId;
+  /** Makes the token of the next session. */
+  readonly newToken: () => string;
+  /** Makes the name of the next dialled client that the test has given no name. */
+  readonly newCaller: () => string;
   /** Names the next node of a cluster, where each run has to give the same names. */
   readonly newNode?: () => string;
   /** Decides what arrives when; without a scheduler the clock's steps deliver in order. */
@@ -43,6 +47,27 @@ export interface RuntimeEnvironment {
    * their way, and a runtime is closed at the end of the run.
    */
   readonly isExplored: boolean;
+  /** What faults have done, and how the clients recover; absent without faults. */
+  readonly recovery?: Recovery;
+}
+
+/** A runtime whose clients recover from faults in virtual time. */
+export interface Recovering {
+  /** A dialled client that a fault has hit will come back by itself. */
+  readonly isAwaited: boolean;
+  /** The server has yet to notice that a client has gone, or to give up waiting for a client. */
+  readonly hasAway: boolean;
+}
+
+/** Lets virtual time pass where a caller would otherwise stop too early: a fault must not end a wait for what comes after the recovery. */
+export interface Recovery {
+  watch(runtime: Recovering): void;
+  /**
+   * Called when nothing can happen. Rings the next alarm if clients recover.
+   * @param isWait whether the caller waits for something in particular, which may come when the server gives a client up
+   * @returns `false` if no fault has hit a client, or nothing more can come of it
+   */
+  goOn(isWait: boolean): boolean;
 }
 
 /** Told which clients are let in and which are refused. */
@@ -92,13 +117,32 @@ class InOrderScheduler implements Scheduler {
 /** Makes the environment of a runtime that is not explored. */
 export function createEnvironment(): RuntimeEnvironment {
   const clock = new HandClock();
-  return { clock, scheduler: new InOrderScheduler(clock), newId: createIdGenerator(), isExplored: false };
+  return {
+    clock,
+    scheduler: new InOrderScheduler(clock),
+    newId: createIdGenerator(),
+    newToken: createTokenGenerator(),
+    newCaller: createCallerNameGenerator(),
+    isExplored: false,
+  };
 }
 
 /** Ids of connections, numbered in the order of arrival. */
 export function createIdGenerator(): () => ConnectionId {
   let last = 0;
   return () => `connection-${++last}` as ConnectionId;
+}
+
+/** Tokens of sessions, numbered in the order in which the sessions begin. As long as in production, but easy to guess. */
+export function createTokenGenerator(): () => string {
+  let last = 0;
+  return () => `token${String(++last).padStart(17, "0")}`;
+}
+
+/** Names of dialled clients, numbered in the order of the calls of `dial`. */
+export function createCallerNameGenerator(): () => string {
+  let last = 0;
+  return () => `dialled-client-${++last}`;
 }
 
 /** Names of a cluster's nodes, numbered in the order in which the nodes start. */

@@ -3,8 +3,8 @@
  * `build.ts` makes a runtime for each test, or for each call of `runtime` in an explored scenario; the runtime ends with its server.
  */
 import { checkDuration } from "../../actors/route/checks.js";
+import type { UnfinishedEvent } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
-import type { Refusal } from "../../api/rejection.js";
 import type { Failure } from "../../api/stats.js";
 import type { OptionTable } from "../../options/table.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -13,7 +13,6 @@ import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
-import { type ClientRequest, toHead } from "./client-request.js";
 import { readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime } from "./contracts.js";
 import { Dialled, type DialledClient } from "./dial.js";
@@ -25,6 +24,7 @@ import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
 import { SocketClasses } from "./socket-classes.js";
+import { TestEntrance } from "./test-entrance.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 export interface LiveSettings {
@@ -38,13 +38,11 @@ export interface LiveSettings {
 export class LiveRuntime<D> implements TestRuntime<D> {
   readonly WebSocket: RuntimeWebSocketClass;
   readonly #environment: RuntimeEnvironment;
-  readonly #listener: MemoryListener;
+  readonly #entrance: TestEntrance;
   readonly #server: LiveServer;
   readonly #throws: boolean;
-  readonly #clients = new Set<MemoryTestClient>();
   readonly #dialled: Dialled[] = [];
   readonly #sockets: SocketClasses;
-  readonly #names = new Map<string, string>();
   readonly #driver: Driver;
   #timerLeaks: TimerLeakDetector | undefined;
   #started: Promise<void> | undefined;
@@ -56,17 +54,19 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     { throws, seed, ownOptions }: LiveSettings,
     environment: RuntimeEnvironment,
   ) {
-    const { clock, scheduler, deliveryScheduler, newId, newNode, handlerObserver } = environment;
+    const { clock, scheduler, deliveryScheduler, newId, newNode, newToken, handlerObserver } = environment;
     this.#environment = environment;
     this.#throws = throws;
-    this.#listener = new MemoryListener(clock, deliveryScheduler);
+    const listener = new MemoryListener(clock, deliveryScheduler);
+    this.#entrance = new TestEntrance(listener, environment);
     this.#server = createServer(
       { ...options, logger: options.logger ?? false },
       {
         clock,
         newId,
         newNode,
-        createListener: () => this.#listener,
+        newToken,
+        createListener: () => listener,
         optionNames: { taken: ownOptions },
         observer: {
           handling: (event) => handlerObserver?.handling(event),
@@ -86,13 +86,17 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       random: new SeededRandom(seed),
       waitFor: (task) => this.#driver.waitFor(task),
       clientParts: this.#clientParts(),
-      admit: (client, request, signal) => this.#admit(client, request, signal),
+      dial: async (client, request, signal) => {
+        await this.#start();
+        this.#entrance.dial(client, request, signal);
+      },
     });
-    this.WebSocket = this.#sockets.create(SOCKET_REQUEST);
+    this.WebSocket = this.#sockets.create(SOCKET_REQUEST).WebSocket;
+    environment.recovery?.watch(this);
   }
 
   get clients(): readonly TestClient[] {
-    return [...this.#clients];
+    return [...this.#entrance.clients];
   }
 
   get server(): Server<D> {
@@ -115,7 +119,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       readTestConnectOptions(options);
     const client = new MemoryTestClient({ name, onMessage, ...this.#clientParts() });
     const request = { url: requestUrl(path, query), headers: { host: "memory", ...headers }, protocols, remoteAddress };
-    const refusal = await this.#admit(client, request, new AbortController().signal);
+    await this.#start();
+    const refusal = await this.#entrance.admit(client, request);
     if (refusal !== undefined) {
       const { status, body } = refusal;
       throw new SendallError("REFUSED", `refused with ${status}: ${body}`, { status, body });
@@ -127,10 +132,25 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   dial(path = "/", options: DialOptions = {}): DialledClient {
     const dialled = new Dialled(path, options, {
       ...this.#clientParts(),
+      caller: this.#environment.newCaller(),
       createClass: (request, onSocket) => this.#sockets.create(request, onSocket),
     });
     this.#dialled.push(dialled);
     return dialled.client;
+  }
+
+  /** Part of `Recovering`. */
+  get isAwaited(): boolean {
+    return this.#dialled.some(({ isRecovering }) => isRecovering);
+  }
+
+  /** Part of `Recovering`. */
+  get hasAway(): boolean {
+    if (this.#server.stats().away > 0) return true;
+    const vanished = [...this.#entrance.clients].filter(({ hasVanished }) => hasVanished);
+    return (
+      vanished.length > 0 && this.#server.connections().some(({ id }) => vanished.some((client) => client.id === id))
+    );
   }
 
   settle(): Promise<void> {
@@ -198,49 +218,29 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     );
     for (const dialled of this.#dialled) dialled.onServerClosed();
     // Nobody tells the clients that have vanished.
-    for (const client of this.#clients) if (client.hasVanished) client.disconnect();
+    for (const client of this.#entrance.clients) if (client.hasVanished) client.disconnect();
     const isDone = (): boolean => this.#dialled.every(({ isOver }) => isOver);
     if (!isDone()) await this.#driver.runUntilIdle({ outsideWaitMs: 0, isDone });
   }
 
-  async #settle(until?: () => boolean): Promise<void> {
+  /** @param isWait whether `until` may come true only when virtual time passes after a fault */
+  async #settle(until?: () => boolean, isWait = false): Promise<void> {
     await this.#start();
+    const { recovery } = this.#environment;
     const isDone = this.#isDoneWhenExplored(until);
-    const unfinished = await this.#driver.runUntilIdle({ outsideWaitMs: OUTSIDE_WAIT_MS, isDone });
+    let unfinished: readonly UnfinishedEvent[] | undefined;
+    do unfinished = await this.#driver.runUntilIdle({ outsideWaitMs: OUTSIDE_WAIT_MS, isDone });
+    while (unfinished === undefined && !isDone?.() && recovery?.goOn(isWait));
     this.#throwFailure();
-    if (unfinished !== undefined && unfinished.length > 0) throw notSettled(unfinished, (id) => this.#nameOf(id));
+    if (unfinished !== undefined && unfinished.length > 0)
+      throw notSettled(unfinished, (id) => this.#entrance.nameOf(id));
   }
 
   #clientParts(): Pick<TestClientParts, "clock" | "settleUntil"> {
     const { clock } = this.#environment;
     const settleUntil: TestClientParts["settleUntil"] = (until) =>
-      this.#driver.settleUntil(until, () => this.#settle(until));
+      this.#driver.settleUntil(until, () => this.#settle(until, true));
     return { clock, settleUntil };
-  }
-
-  /** @returns the refusal if the client was not let in */
-  async #admit(client: MemoryTestClient, request: ClientRequest, signal: AbortSignal): Promise<Refusal | undefined> {
-    const { url } = request;
-    await this.#start();
-    const listener = {
-      message: (data: string | Buffer): void => client.onMessage(data),
-      pong(): void {},
-      onClosed: (code: number, reason: string): void => {
-        this.#clients.delete(client);
-        client.onClosed(code, reason);
-      },
-    };
-    const answer = await this.#listener.connect(toHead(request), listener, signal);
-    const { admissionObserver } = this.#environment;
-    if ("status" in answer) {
-      admissionObserver?.onRefused(client.name ?? `somebody at ${url}`, answer.status);
-      return answer;
-    }
-    if (client.name !== undefined) this.#names.set(answer.id, `${client.name} (${answer.id})`);
-    admissionObserver?.onConnected(client.name ?? answer.id, answer.id, url);
-    this.#clients.add(client);
-    client.attach(answer);
-    return undefined;
   }
 
   /** Whether the client's `open` is handled, and everything that `open` sent has arrived. */
@@ -266,11 +266,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   #stopTimerLeaks(): SendallError | undefined {
     const detector = this.#timerLeaks;
     this.#timerLeaks = undefined;
-    return detector?.stop((id) => this.#nameOf(id));
-  }
-
-  #nameOf(id: string): string {
-    return this.#names.get(id) ?? id;
+    return detector?.stop((id) => this.#entrance.nameOf(id));
   }
 
   /** Whether an explored scenario can go on: `until` holds, or a handler has failed. `undefined` for a runtime that is not explored. */
@@ -282,6 +278,6 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   #throwFailure(): void {
     const failure = this.#failure;
     this.#failure = undefined;
-    if (failure !== undefined) throw withOrigin(failure, (id) => this.#nameOf(id));
+    if (failure !== undefined) throw withOrigin(failure, (id) => this.#entrance.nameOf(id));
   }
 }

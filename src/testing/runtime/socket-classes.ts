@@ -2,18 +2,26 @@
  * Makes the socket classes of a test runtime: `runtime.WebSocket`, and a class for each dialled client, whose sockets carry what the test
  * has given to `dial`. `live.ts` has a {@link SocketClasses} for the life of the runtime.
  */
-import type { Refusal } from "../../api/rejection.js";
 import { MemoryTestClient, type TestClientParts } from "./client.js";
 import type { ClientRequest } from "./client-request.js";
 import type { DialRequest } from "./dial-options.js";
+import type { SeededRandom } from "./random.js";
+import { createVirtualTimers, type VirtualTimers } from "./virtual-timers.js";
 import { createWebSocketClass, type WebSocketHost } from "./websocket.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 /** What sockets need of their runtime. */
-export interface SocketClassesParts extends Pick<WebSocketHost, "clock" | "random" | "waitFor"> {
+export interface SocketClassesParts extends Pick<WebSocketHost, "clock" | "waitFor"> {
+  readonly random: SeededRandom;
   readonly clientParts: Pick<TestClientParts, "clock" | "settleUntil">;
-  /** Starts the server if need be, and asks for a connection. @returns the refusal if the client was not let in */
-  admit(client: MemoryTestClient, request: ClientRequest, signal: AbortSignal): Promise<Refusal | undefined>;
+  /** Starts the server if need be, and puts the client's request on its way. The abort of the signal ends the attempt. */
+  dial(client: MemoryTestClient, request: ClientRequest, signal: AbortSignal): Promise<void>;
+}
+
+/** A socket class, and the timers of the client code that uses the class. */
+export interface SocketClass {
+  readonly WebSocket: RuntimeWebSocketClass;
+  readonly timers: Pick<VirtualTimers, "isSet">;
 }
 
 export class SocketClasses {
@@ -30,17 +38,23 @@ export class SocketClasses {
   }
 
   /** @param onSocket gets the far end of each socket, before the server has let the socket in */
-  create(request: DialRequest, onSocket?: (socket: MemoryTestClient) => void): RuntimeWebSocketClass {
-    const { clock, random, waitFor, clientParts, admit } = this.#parts;
-    const dial: WebSocketHost["dial"] = async ({ host, pathname, search, protocol }, protocols, observer, signal) => {
-      const { name, remoteAddress } = request;
+  create(request: DialRequest, onSocket?: (socket: MemoryTestClient) => void): SocketClass {
+    const { clock, random, waitFor, clientParts, dial } = this.#parts;
+    const timers = createVirtualTimers(clock, random);
+    const connect: WebSocketHost["connect"] = async (
+      { host, pathname, search, protocol },
+      protocols,
+      observer,
+      signal,
+    ) => {
+      const { name, caller, remoteAddress } = request;
       const client = new MemoryTestClient({ name, observer, ...clientParts });
       onSocket?.(client);
       const headers = { host, ...(await this.#headersOf(request, signal)) };
       const secure = protocol === "wss:";
-      return admit(client, { url: pathname + search, headers, protocols, remoteAddress, secure }, signal);
+      await dial(client, { url: pathname + search, headers, protocols, remoteAddress, secure, caller }, signal);
     };
-    return createWebSocketClass({ clock, random, waitFor, dial });
+    return { WebSocket: createWebSocketClass({ clock, timers, waitFor, connect }), timers };
   }
 
   async #headersOf(request: DialRequest, signal: AbortSignal): Promise<ClientRequest["headers"]> {

@@ -3,7 +3,13 @@ import type { Clock } from "../../runtime/clock.js";
 import type { SeededRandom } from "./random.js";
 import type { RuntimeTimers } from "./whatwg.js";
 
-export function createVirtualTimers(clock: Clock, random: SeededRandom): RuntimeTimers {
+/** Virtual timers that say whether any is set. */
+export interface VirtualTimers extends RuntimeTimers {
+  /** The client code will be called at some virtual time. */
+  readonly isSet: boolean;
+}
+
+export function createVirtualTimers(clock: Clock, random: SeededRandom): VirtualTimers {
   const cancels = new Map<number, () => void>();
   let last = 0;
   return {
@@ -20,6 +26,9 @@ export function createVirtualTimers(clock: Clock, random: SeededRandom): Runtime
       if (id === undefined) return;
       cancels.get(id)?.();
       cancels.delete(id);
+    },
+    get isSet() {
+      return cancels.size > 0;
     },
     now: () => clock.now(),
     random: () => random.fraction(),

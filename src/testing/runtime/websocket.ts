@@ -4,15 +4,13 @@
  */
 
 import { ABNORMAL } from "../../api/close-codes.js";
-import type { Refusal } from "../../api/rejection.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { ClientObserver, MemoryTestClient } from "./client.js";
 import { type EventHandler, EventHandlers } from "./event-handlers.js";
-import type { SeededRandom } from "./random.js";
-import { createVirtualTimers } from "./virtual-timers.js";
 import { checkClose, readData, readProtocols, readUrl } from "./websocket-arguments.js";
 import {
   CLOCK,
+  type RuntimeTimers,
   type RuntimeWebSocketClass,
   SocketCloseEvent,
   SocketErrorEvent,
@@ -25,14 +23,13 @@ import {
 /** What a socket needs of the runtime. */
 export interface WebSocketHost {
   readonly clock: Clock;
-  readonly random: SeededRandom;
-  /** Starts the server if need be, and asks for a connection. @returns the refusal; without a refusal the observer has got `onOpen` */
-  dial(
-    url: URL,
-    protocols: readonly string[],
-    observer: ClientObserver,
-    signal: AbortSignal,
-  ): Promise<Refusal | undefined>;
+  /** For client code. */
+  readonly timers: RuntimeTimers;
+  /**
+   * Starts the server if need be, and puts the request on its way. The observer gets `onOpen`, or `onClosed` if the server refuses or the
+   * signal is aborted. Rejects if there can be no request.
+   */
+  connect(url: URL, protocols: readonly string[], observer: ClientObserver, signal: AbortSignal): Promise<void>;
   /** The runtime is not idle until `task` (the reading of a Blob), which never rejects, is settled. */
   waitFor(task: Promise<void>): void;
 }
@@ -59,7 +56,8 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
   #readyState: 0 | 1 | 2 | 3 = CONNECTING;
   #closeTimeout: Timer | undefined;
   #binaryType: "blob" | "arraybuffer" = "blob";
-  #hasFailed = false;
+  /** A socket that was never open ends with an error. */
+  #hasFailed = true;
   #cause: unknown;
   /** Bytes of messages that were not sent because the socket was closing. */
   #lostBytes = 0;
@@ -138,6 +136,7 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
       return;
     }
     this.#readyState = OPEN;
+    this.#hasFailed = false;
     this.dispatchEvent(new SocketEvent("open", this.#now()));
   }
 
@@ -160,14 +159,12 @@ class MemoryWebSocket extends EventTarget implements ClientObserver {
 
   async #connect(protocols: readonly string[]): Promise<void> {
     try {
-      const refusal = await this.#host.dial(this.#url, protocols, this, this.#connecting.signal);
-      if (refusal === undefined) return;
+      await this.#host.connect(this.#url, protocols, this, this.#connecting.signal);
     } catch (error) {
       // The server cannot start, or the headers of a dialled client cannot be made.
       this.#cause = error;
+      this.onClosed(ABNORMAL, "");
     }
-    this.#hasFailed = true;
-    this.onClosed(ABNORMAL, "");
   }
 
   /** Sends a message after every waiting message. */
@@ -221,7 +218,7 @@ export function createWebSocketClass(host: WebSocketHost): RuntimeWebSocketClass
         this.setHandler(type, handler);
       },
     });
-  Object.defineProperty(WebSocket, CLOCK, { value: createVirtualTimers(host.clock, host.random) });
+  Object.defineProperty(WebSocket, CLOCK, { value: host.timers });
   // The compiler does not see the `on…` properties and the types of the events.
   return WebSocket as unknown as RuntimeWebSocketClass;
 }

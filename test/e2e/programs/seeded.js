@@ -121,7 +121,7 @@ async function explored(seed) {
     if (got.some((length) => length > seed % 5)) throw new Error(`received ${got.join(" and ")}`);
   };
   try {
-    await explore(scenario, { runs: 3, seed, faults: ["stall", "disconnect", "reset"] });
+    await explore(scenario, { runs: 3, seed, faults: ["stall", "disconnect", "reset", "vanish"] });
     log(`seed ${seed} passes`);
   } catch (error) {
     if (!(error instanceof ExploreFailure)) throw error;

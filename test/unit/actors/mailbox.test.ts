@@ -197,7 +197,8 @@ describe("discarding the events of a connection", () => {
       mailbox.post(other, message(`kept ${i}`));
     }
     mailbox.discard(queue);
-    mailbox.post(queue, { type: "closed", connection, code: 1000, reason: "", wasClean: true, by: "server" });
+    const ending = { code: 1000, reason: "", wasClean: true, by: "server", unacknowledged: 0 } as const;
+    mailbox.post(queue, { type: "closed", connection, ...ending });
     expect(takeAll(mailbox)).toEqual(["kept 0", "kept 1", "closed"]);
   });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   type ConnectionLimitSettings,
   ConnectionLimits,
-  type Release,
+  type Place,
 } from "../../../src/admission/connection-limits.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 
@@ -16,15 +16,28 @@ function stage(settings: Partial<ConnectionLimitSettings>) {
     maxWaiting: 10,
     waitMs: 1_000,
   } as const;
-  const limits = new ConnectionLimits({ ...all, ...settings }, clock);
+  const away: { address: string; place: Place }[] = [];
+  const limits = new ConnectionLimits({ ...all, ...settings }, clock, (address) => {
+    const oldest = away.find((one) => address === undefined || one.address === address);
+    return (
+      oldest && {
+        awaySince: 0,
+        makeRoom() {
+          away.splice(away.indexOf(oldest), 1);
+          order.push("one ends");
+          oldest.place.release();
+        },
+      }
+    );
+  });
   const order: string[] = [];
   /** Asks for a place; the answer goes into `order`. */
-  const ask = (name: string, address = "a"): { release: Release | undefined; readonly leave: () => void } => {
+  const ask = (name: string, address = "a"): { place: Place | undefined; readonly leave: () => void } => {
     const abort = new AbortController();
-    const attempt = { release: undefined as Release | undefined, leave: () => abort.abort() };
-    const answer = (release: Release | undefined): void => {
-      attempt.release = release;
-      order.push(`${name} ${release === undefined ? "refused" : "in"}`);
+    const attempt = { place: undefined as Place | undefined, leave: () => abort.abort() };
+    const answer = (place: Place | undefined): void => {
+      attempt.place = place;
+      order.push(`${name} ${place === undefined ? "refused" : "in"}`);
     };
     const place = limits.acquire(address, () => abort.signal);
     if (place instanceof Promise) place.then(answer);
@@ -33,11 +46,16 @@ function stage(settings: Partial<ConnectionLimitSettings>) {
   };
   /** What was answered since it was last asked. */
   const answers = async (): Promise<string[]> => {
-    await Promise.resolve();
-    await Promise.resolve();
+    for (let i = 0; i < 5; i++) await Promise.resolve();
     return order.splice(0);
   };
-  return { clock, limits, ask, answers };
+  /** The connection of an attempt loses its socket. */
+  const lose = ({ place }: { place: Place | undefined }, address = "a"): void => {
+    if (place === undefined) throw new Error("there is no connection");
+    away.push({ address, place });
+    place.onAway();
+  };
+  return { clock, limits, ask, answers, lose, away };
 }
 
 describe("places", () => {
@@ -53,8 +71,8 @@ describe("places", () => {
     ask("2");
     ask("3");
     expect(await answers()).toEqual(["1 in", "2 in", "3 refused"]);
-    first.release?.();
-    first.release?.();
+    first.place?.release();
+    first.place?.release();
     ask("4");
     ask("5");
     expect(await answers()).toEqual(["4 in", "5 refused"]);
@@ -66,9 +84,63 @@ describe("places", () => {
     ask("a2", "a");
     ask("b1", "b");
     expect(await answers()).toEqual(["a1 in", "a2 refused", "b1 in"]);
-    first.release?.();
+    first.place?.release();
     ask("a3", "a");
     expect(await answers()).toEqual(["a3 in"]);
+  });
+});
+
+describe("the place of a connection that comes back from another address", () => {
+  test("counts there from then on, though the limit is reached, and is free there in the end", async () => {
+    const { ask, answers } = stage({ maxConnectionsPerAddress: 1 });
+    const [a, b] = [ask("a1", "a"), ask("b1", "b")];
+    a.place?.moveTo("b");
+    a.place?.moveTo("b");
+    ask("a2", "a");
+    ask("b2", "b");
+    a.place?.release();
+    a.place?.moveTo("c");
+    ask("b3", "b");
+    b.place?.release();
+    ask("b4", "b");
+    ask("c1", "c");
+    expect(await answers()).toEqual(["a1 in", "b1 in", "a2 in", "b2 refused", "b3 refused", "b4 in", "c1 in"]);
+  });
+});
+
+describe("connections that are away", () => {
+  test("end for whoever needs a place, each for one", async () => {
+    const { ask, answers, lose } = stage({ maxConnections: 2 });
+    const [a, b] = [ask("1"), ask("2")];
+    lose(a);
+    lose(b);
+    for (const name of ["3", "4", "5"]) ask(name);
+    expect(await answers()).toEqual(["1 in", "2 in", "one ends", "3 in", "one ends", "4 in", "5 refused"]);
+  });
+
+  test("end for whoever is next in the queue, and not for a waiting peer whose address is at its limit", async () => {
+    const { clock, ask, answers, lose } = stage({ maxConnections: 2, maxConnectionsPerAddress: 1, whenFull: "wait" });
+    const [a, b] = [ask("a1", "a"), ask("b1", "b")];
+    ask("c1", "c");
+    ask("c2", "c");
+    lose(a);
+    expect(await answers()).toEqual(["a1 in", "b1 in", "one ends", "c1 in"]);
+    lose(b, "b");
+    expect(await answers()).toEqual([]);
+    ask("d1", "d");
+    expect(await answers()).toEqual(["one ends", "d1 in"]);
+    clock.pass(1_000);
+    expect(await answers()).toEqual(["c2 refused"]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("end for nobody who is only asked about", async () => {
+    const { limits, ask, answers, lose, away } = stage({ maxConnections: 1, maxWaiting: 2 });
+    lose(ask("1"));
+    const signal = (): AbortSignal => new AbortController().signal;
+    expect(limits.reserve("a", signal, 1)).toBe("room");
+    expect(limits.reserve("a", signal, 2)).toBeUndefined();
+    expect([away.length, await answers()]).toEqual([1, ["1 in"]]);
   });
 });
 
@@ -81,9 +153,9 @@ describe("whoever waits for a place", () => {
     const second = ask("2");
     ask("3");
     expect(await answers()).toEqual(["1 in"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["2 in"]);
-    second.release?.();
+    second.place?.release();
     expect(await answers()).toEqual(["3 in"]);
     expect(clock.alarms).toBe(0);
   });
@@ -93,7 +165,7 @@ describe("whoever waits for a place", () => {
     const first = ask("1");
     for (const name of ["2", "3", "4"]) ask(name);
     expect(await answers()).toEqual(["1 in", "4 refused"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["2 in"]);
   });
 
@@ -107,7 +179,7 @@ describe("whoever waits for a place", () => {
     expect(await answers()).toEqual(["1 in"]);
     clock.pass(1);
     expect(await answers()).toEqual(["2 refused"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["3 in"]);
     expect(clock.alarms).toBe(0);
   });
@@ -118,7 +190,7 @@ describe("whoever waits for a place", () => {
     const second = ask("2");
     ask("3");
     second.leave();
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual(["1 in", "2 refused", "3 in"]);
     expect(clock.alarms).toBe(0);
   });
@@ -138,7 +210,7 @@ describe("whoever waits for a place", () => {
     ask("3");
     limits.cancelWaiters();
     expect(await answers()).toEqual(["1 in", "2 refused", "3 refused"]);
-    first.release?.();
+    first.place?.release();
     expect(await answers()).toEqual([]);
     expect(clock.alarms).toBe(0);
   });
@@ -150,7 +222,7 @@ describe("whoever waits for a place", () => {
     ask("a2", "a");
     ask("c1", "c");
     expect(await answers()).toEqual(["a1 in", "b1 in", "a2 refused"]);
-    b.release?.();
+    b.place?.release();
     expect(await answers()).toEqual(["c1 in"]);
   });
 });

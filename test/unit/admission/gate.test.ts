@@ -1,6 +1,8 @@
 /** The gate, without a network: in which order it decides, and that a place comes back whatever happens. */
 import { describe, expect, test } from "vitest";
-import { Gate, type GatedRoute } from "../../../src/admission/gate.js";
+import type { AcceptedUpgrade } from "../../../src/admission/accepted-upgrade.js";
+import { Gate } from "../../../src/admission/gate.js";
+import type { GatedRoute } from "../../../src/admission/gated-route.js";
 import { joinHeaders, ParsedHead } from "../../../src/admission/request-head.js";
 import { readSessionOffer } from "../../../src/admission/session-offer.js";
 import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
@@ -9,7 +11,6 @@ import type { AccessEntry } from "../../../src/api/options.js";
 import { reject } from "../../../src/api/rejection.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
-import { SessionTransport } from "../../../src/transport/session-transport.js";
 import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
 import { HandTransport } from "../stage.js";
 
@@ -24,6 +25,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
   const state = { hasEnded: false };
   const accessEntries: AccessEntry[] = [];
   const transports: Transport[] = [];
+  const accepted: AcceptedUpgrade[] = [];
   const route: GatedRoute = {
     path: "/chat",
     counters: { refused: 0 },
@@ -39,9 +41,12 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
       maxFragments: 8,
       mailbox: { maxBytes: 100_000 },
       compression: false,
+      resume: false,
     },
-    accept(transport) {
+    sessions: undefined,
+    accept(transport, upgrade) {
       transports.push(transport);
+      accepted.push(upgrade);
       return { id: "c1" } as TransportListener;
     },
   };
@@ -79,7 +84,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
     };
     return { answer: gate.admit(attempt), leave: () => abort.abort(), attempt };
   };
-  return { clock, state, gate, route, accessEntries, transports, ask };
+  return { clock, state, gate, route, accessEntries, transports, accepted, ask };
 }
 
 const full = { status: 503, body: "the server is full" };
@@ -99,20 +104,19 @@ describe("the gate", () => {
     expect(ask().answer).toEqual(full);
   });
 
-  test("hands the transport of a plain peer to the route as it is, and puts a layer between for a peer with a session", async () => {
-    const { ask, transports, clock } = stage();
+  test("hands the transport to the route as it is, and says whether the peer has a session", async () => {
+    const { ask, transports, accepted } = stage();
     const plain = await admission(ask().answer);
     const socket = new HandTransport();
     expect(plain.accept(socket)).toEqual({ id: "c1" });
-    expect(transports[0]).toBe(socket);
-    expect([socket.take(), clock.alarms]).toEqual([[], 0]);
-    plain.cancel();
     const session = await admission(ask({ "sec-websocket-protocol": "v1+sendall.1, v1" }).answer);
-    const layer = session.accept(socket);
-    expect([session.protocol, layer.id]).toEqual(["v1+sendall.1", "c1"]);
-    expect(transports[1]).toBeInstanceOf(SessionTransport);
-    expect(transports[1]).toBe(layer);
-    expect(socket.take()).toEqual([expect.stringMatching(/^write ~\{"session":null,.*"heartbeatMs":300\}$/)]);
+    session.accept(socket);
+    expect([plain.protocol, session.protocol]).toEqual(["", "v1+sendall.1"]);
+    expect(transports).toEqual([socket, socket]);
+    expect(accepted.map(({ protocol, session: one }) => [protocol, one])).toEqual([
+      ["", undefined],
+      ["v1", { resume: undefined, why: "new" }],
+    ]);
   });
 
   test("names the first cause: path, server, route, origin, place, authorize", async () => {

@@ -136,6 +136,71 @@ function uses(): void {
   });
 }
 
+/** `verify` sees the data of `authorize` and the params of the path, and decides on neither type. */
+function returns(): void {
+  const verify = (request: UpgradeRequest, connection: Connection<User>): boolean =>
+    request.cookies.name === connection.data.name;
+  serve({
+    authorize: () => user,
+    resume: {
+      async verify(request, connection) {
+        expectTypeOf(request).toEqualTypeOf<UpgradeRequest>();
+        expectTypeOf(connection).toEqualTypeOf<Connection<User>>();
+        return true;
+      },
+    },
+    handler: (event) => event.type === "open" && expectTypeOf(event.connection.data).toEqualTypeOf<User>(),
+  });
+  serve({ authorize: () => user, resume: { verify }, handler() {} });
+  serve({
+    resume: { verify: (_request, connection) => connection.data.a === 1 },
+    handler: (event) => event.type === "open" && expectTypeOf(event.connection.data).toEqualTypeOf<ConnectionData>(),
+  });
+  serve({
+    routes: {
+      "/room/:room": route({
+        authorize: () => user,
+        resume: {
+          verify(request, connection) {
+            expectTypeOf(request.params.room).toBeString();
+            expectTypeOf(connection.data).toEqualTypeOf<User>();
+            return connection.params.room === request.params.room;
+          },
+        },
+        handler() {},
+      }),
+      "/inline/:room": {
+        authorize: () => user,
+        resume: {
+          graceMs: 1_000,
+          verify(request, connection) {
+            expectTypeOf(request.params.room).toBeString();
+            expectTypeOf(connection.data).toEqualTypeOf<User>();
+            return connection.params.room === request.params.room;
+          },
+        },
+        handler(event) {
+          if (event.type === "open") expectTypeOf(event.connection.data).toEqualTypeOf<User>();
+        },
+      },
+      "/number": { authorize: () => 42, resume: { verify: (_request, { data }) => data === 42 }, handler() {} },
+      "/plain": { resume: { verify: (_request, { data }) => data.a === 1 }, handler() {} },
+      "/on": { resume: true, handler() {} },
+    },
+  });
+  createTestRuntime({
+    authorize: () => user,
+    resume: { verify: (_request, { data }) => data.name === "" },
+    handler() {},
+  });
+  // @ts-expect-error the answer is true or false
+  serve({ resume: { verify: () => "yes" }, handler() {} });
+  // @ts-expect-error the connections carry no nick
+  serve({ authorize: () => user, resume: { verify: (_request, { data }) => data.nick === "" }, handler() {} });
+  // @ts-expect-error there is no such key
+  serve({ resume: { grace: 1 }, handler() {} });
+}
+
 /** Routes written out in `routes`. */
 function inlineRoutes(): void {
   serve({
@@ -329,5 +394,7 @@ function misuses(): void {
 }
 
 test("the compiler has checked this file", () => {
-  expect([uses, inlineRoutes, notInferred, otherWays, misuses].every((one) => typeof one === "function")).toBe(true);
+  expect([uses, returns, inlineRoutes, notInferred, otherWays, misuses].every((one) => typeof one === "function")).toBe(
+    true,
+  );
 });

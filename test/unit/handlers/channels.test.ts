@@ -187,6 +187,7 @@ describe("the wire", () => {
     await runtime.settle();
     expect(client.take()).toEqual(["msg,a,last", "uns,a", "err,a,not subscribed"]);
     expect(seen).toEqual(["open", "message x", "closed 4001 enough true server"]);
+    expect(runtime.server.stats().discarded).toBe(1);
     client.send("sub,a");
     await runtime.settle();
     expect([seen.at(-1), client.take(), client.closed]).toEqual(["open", [], undefined]);
@@ -325,6 +326,7 @@ describe("a subscription", () => {
     blocked.open();
     await runtime.settle();
     expect(seen).toEqual(["open", "message wait", "closed 4003 enough true server"]);
+    expect(runtime.server.stats().discarded).toBe(2);
   });
 
   test("is no target and no member from the moment it has ended, and keeps rooms and data until closed", async () => {

@@ -107,7 +107,7 @@ describe("a loop", () => {
     client.send("a");
     client.close(4000, "bye");
     await runtime.settle();
-    const ending: Ending = { code: 4000, reason: "bye", wasClean: true, by: "peer" };
+    const ending: Ending = { code: 4000, reason: "bye", wasClean: true, by: "peer", unacknowledged: 0 };
     expect(endings).toEqual([
       { done: true, value: ending },
       { done: true, value: ending },

@@ -282,7 +282,7 @@ describe("the callbacks", () => {
     await runtime.advance(1_000);
     client.close(4000, "bye");
     await runtime.settle();
-    const ending: Ending = { code: 4000, reason: "bye", wasClean: true, by: "peer" };
+    const ending: Ending = { code: 4000, reason: "bye", wasClean: true, by: "peer", unacknowledged: 0 };
     expect(calls).toEqual([
       ["info", { a: 1 }, 0, client.id],
       ["ping", "hello", 1, client.id],

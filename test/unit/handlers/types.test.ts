@@ -1,5 +1,7 @@
 /** What the compiler knows of the shapes: data, state and params are inferred, and wrong use does not compile. Checked by `tsc`. */
 import {
+  type AwayEvent,
+  type BackEvent,
   type Bus,
   type Connection,
   type ConnectionData,
@@ -72,6 +74,18 @@ function modules(): void {
         expectTypeOf(silence).toEqualTypeOf<typeof idle>();
         return ping(state);
       },
+      away(state, connection, bus) {
+        expectTypeOf(state).toEqualTypeOf<string[]>();
+        expectTypeOf(connection.data.user).toBeString();
+        expectTypeOf(bus).toEqualTypeOf<Bus<{ user: string }>>();
+        return noreply(state);
+      },
+      back({ replayed, lost }, state, connection) {
+        expectTypeOf(replayed).toBeNumber();
+        expectTypeOf(lost).toBeNumber();
+        expectTypeOf(connection.data.user).toBeString();
+        return reply(`missed ${lost}`, state);
+      },
       ping(data, state) {
         expectTypeOf(data).toEqualTypeOf<Buffer>();
         return reply(data, state);
@@ -138,6 +152,10 @@ function logics(): void {
     types: { events: {} as Extract<ServerEvent, { type: "message" | "closed" }>, input: {} as LogicInput },
   }).createMachine({ on: { message: {}, closed: {} } });
   serve({ handler: fromLogic(some) });
+  const awayAndBack = setup({
+    types: { events: {} as AwayEvent<User> | BackEvent<User> | { type: "tick" }, input: {} as LogicInput<User> },
+  }).createMachine({ on: { away: {}, back: {} } });
+  serve({ authorize: () => user, resume: true, handler: fromLogic(awayAndBack) });
   const own = setup({ types: { events: {} as ServerEvent | { type: "tick" } } }).createMachine({ after: { 10: {} } });
   serve({ handler: fromLogic(own) });
 }
@@ -253,6 +271,21 @@ function routes(): void {
       }),
     },
   });
+  serve({
+    routes: {
+      "/resumed/:room": route({
+        authorize: () => user,
+        resume: {
+          verify(request, connection) {
+            expectTypeOf(request.params.room).toBeString();
+            expectTypeOf(connection.data).toEqualTypeOf<User>();
+            return request.cookies.name === connection.data.name;
+          },
+        },
+        handler() {},
+      }),
+    },
+  });
   const alone = route({
     authorize: () => user,
     handler: perConnection({ init: () => 0, handle: (_message, state, { data }) => reply(data.name, state) }),
@@ -277,6 +310,8 @@ function misuses(): void {
   perConnection({ init: () => 0, handle: (_message, state: number) => ({ type: "replay", state }) });
   // @ts-expect-error it must have a state
   perConnection({ handle: (_message: unknown, state: unknown) => noreply(state) });
+  // @ts-expect-error back returns a reply, too
+  perConnection({ init: () => 0, handle: (_message, state: number) => noreply(state), back() {} });
   // @ts-expect-error there is no such callback
   perConnection({ init: () => 0, handle: (_message, state: number) => noreply(state), close() {} });
   serve({
@@ -296,6 +331,8 @@ function misuses(): void {
   });
   // @ts-expect-error its input would be something else
   fromLogic(setup({ types: { input: {} as { db: string } } }).createMachine({}));
+  // @ts-expect-error away says nothing of messages
+  fromLogic(setup({ types: { events: {} as { type: "away"; lost: number } } }).createMachine({}));
   // @ts-expect-error our messages have no topic
   fromLogic(setup({ types: { events: {} as { type: "message"; topic: string } } }).createMachine({}));
   // @ts-expect-error that is no logic

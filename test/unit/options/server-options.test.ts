@@ -55,7 +55,8 @@ function setting(options: unknown, name: OptionName): unknown {
 
 /** What turns on the group of an option that is off by itself. */
 function isOn(name: string): object {
-  return name.startsWith("sockjs.") ? { sockjs: true } : {};
+  const [group = ""] = name.split(".");
+  return group === "sockjs" || group === "resume" ? { [group]: true } : {};
 }
 
 const names = Object.keys(optionRows) as OptionName[];
@@ -219,6 +220,11 @@ const values: {
   "supervise.intensity": { good: [0, 1_000], bad: [-1, 1.5, "3"] },
   "supervise.periodMs": { good: [1, 2 ** 40], bad: [0, 1.5, "5"] },
   "supervise.keepData": { good: [true, false], bad: [0, "true", null] },
+  "resume.graceMs": { good: [1, 2 ** 40], bad: [0, 1.5, "x", false, 2 ** 40 + 1] },
+  "resume.maxBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
+  "resume.maxAway": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
+  "resume.maxAwayBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
+  "resume.verify": { good: [() => true, async () => false], bad: [true, {}, "same", null] },
   "sockjs.websocket": { good: [true, false], bad: [1, "true", null] },
   "sockjs.heartbeatIntervalMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
   "sockjs.disconnectDelayMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
@@ -365,6 +371,11 @@ describe("the table of options", () => {
       "supervise.intensity": 3,
       "supervise.periodMs": 5_000,
       "supervise.keepData": true,
+      "resume.graceMs": 120_000,
+      "resume.maxBytes": 1_048_576,
+      "resume.maxAway": 10_000,
+      "resume.maxAwayBytes": 268_435_456,
+      "resume.verify": undefined,
       "sockjs.websocket": true,
       "sockjs.heartbeatIntervalMs": 25_000,
       "sockjs.disconnectDelayMs": 5_000,
@@ -384,10 +395,11 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
   const ofRoutes =
-    "handler, mailbox, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, sockjs";
+    "handler, mailbox, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
+  const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
 
   test.each<[object, string, string | undefined, string]>([
@@ -403,6 +415,10 @@ describe("names", () => {
     [{ handler, [`port${"x".repeat(99)}`]: 1 }, `port${"x".repeat(99)}`, undefined, tops],
     [{ handler, toString: 1 }, "toString", undefined, tops],
     [{ handler, mailbox: { highWater: 1 } }, "mailbox.highWater", '"mailbox.highWaterEvents"', ofMailbox],
+    [{ handler, resume: { grace: 1 } }, "resume.grace", '"resume.graceMs"', ofResume],
+    [{ handler, resume: { maxaway: 1 } }, "resume.maxaway", '"resume.maxAway"', ofResume],
+    [{ handler, resumee: true }, "resumee", '"resume"', tops],
+    [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs }", tops],
     [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms", undefined, ofHeartbeat],
     [{ routes: { "/a": { handler, orgins: 1 } } }, 'routes["/a"].orgins', '"origins"', ofRoutes],
     [

@@ -45,6 +45,7 @@ async function talk(options: ExploreOptions): Promise<Seen[]> {
       }),
     );
     const eve = await server.connect({ name: "eve" });
+    await server.settle();
     for (let i = 0; i < ROUNDS; i++) {
       for (const [name, client] of Object.entries({ ann, bob, eve })) client?.send(`${name} ${i}`);
       await server.advance(3_000);

@@ -28,11 +28,11 @@ function echo() {
 }
 
 /** A layer with nothing around. */
-function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT) {
+function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT, facts: object = {}) {
   const clock = new HandClock();
-  const transport = new HandTransport();
+  const transport = Object.assign(new HandTransport(), facts);
   const told: string[] = [];
-  const session = new SessionTransport(transport, { clock, heartbeat });
+  const session = new SessionTransport(transport, { clock, settings: { heartbeat, closeTimeoutMs: 5_000 } }, undefined);
   const listener: TransportListener = {
     id: "c1" as ConnectionId,
     message: (data, bytes) => void told.push(`message ${data} ${bytes}`),
@@ -44,11 +44,11 @@ function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT) {
     concluded: (code, reason, isFault) => void told.push(`concluded ${code} ${reason} ${isFault}`),
     onTransportClosed: (code, reason) => void told.push(`closed ${code} ${reason}`),
   };
-  session.setListener(listener);
-  transport.listener = session;
+  const socket = session.open(listener, "off");
+  transport.listener = socket;
   expect(transport.take()).toEqual([`write ${welcome(heartbeat === false ? 0 : 150)}`]);
   expect(clock.alarms).toBe(heartbeat === false ? 0 : 1);
-  return { clock, transport, session, told };
+  return { clock, transport, session, socket, told };
 }
 
 describe("a peer with a session", () => {
@@ -198,44 +198,44 @@ describe("a sign of life", () => {
   });
 
   test("that a peer asks for while the transport has to wait is written on drain, ahead of messages", () => {
-    const { clock, transport, session, told } = layer();
+    const { clock, transport, told, socket } = layer();
     transport.isFull = true;
-    session.message("~h", 2);
-    session.message("~h", 2);
+    socket.message("~h", 2);
+    socket.message("~h", 2);
     clock.pass(1_050);
     expect(transport.take()).toEqual([]);
     transport.isFull = false;
     transport.onWrite = () => void told.push("written");
-    session.drained();
+    socket.drained();
     expect([transport.take(), told]).toEqual([["write ~h"], ["written", "drained"]]);
-    session.drained();
+    socket.drained();
     expect(transport.take()).toEqual([]);
   });
 
   test("that waits for the end of the second does not come with a drain before", () => {
-    const { clock, transport, session } = layer(false);
-    session.message("~h", 2);
-    session.message("~h", 2);
+    const { clock, transport, socket } = layer(false);
+    socket.message("~h", 2);
+    socket.message("~h", 2);
     clock.pass(500);
     expect(transport.take()).toEqual(["write ~h"]);
-    session.drained();
+    socket.drained();
     expect(transport.take()).toEqual([]);
     clock.pass(500);
     expect(transport.take()).toEqual(["write ~h"]);
   });
 
   test("that was asked for within the second waits for the drain, too", () => {
-    const { clock, transport, session } = layer(false);
-    session.message("~h", 2);
-    session.message("~h", 2);
+    const { clock, transport, socket } = layer(false);
+    socket.message("~h", 2);
+    socket.message("~h", 2);
     transport.isFull = true;
     clock.pass(500);
-    session.drained();
+    socket.drained();
     expect(transport.take()).toEqual(["write ~h"]);
     clock.pass(500);
     expect(transport.take()).toEqual([]);
     transport.isFull = false;
-    session.drained();
+    socket.drained();
     expect(transport.take()).toEqual(["write ~h"]);
     expect(clock.alarms).toBe(0);
   });
@@ -243,19 +243,19 @@ describe("a sign of life", () => {
   test.each<[what: string, end: (parts: ReturnType<typeof layer>) => void]>([
     ["a close frame of ours", ({ session }) => session.close(1000, "")],
     ["a cut", ({ session }) => session.terminate()],
-    ["a close frame of the peer", ({ session }) => session.concluded(1000, "", false)],
-    ["a malformed frame", ({ session }) => session.message("~a", 2)],
+    ["a close frame of the peer", ({ socket }) => socket.concluded(1000, "", false)],
+    ["a malformed frame", ({ socket }) => socket.message("~a", 2)],
     ["the end of the socket", ({ transport }) => transport.end()],
   ])("is neither due nor owed after %s", (_what, end) => {
     const parts = layer();
-    parts.session.message("~h", 2);
-    parts.session.message("~h", 2);
+    parts.socket.message("~h", 2);
+    parts.socket.message("~h", 2);
     expect(parts.clock.alarms).toBe(2);
     expect(parts.transport.take()).toEqual(["write ~h"]);
     end(parts);
     expect(parts.clock.alarms).toBe(0);
-    parts.session.message("~h", 2);
-    parts.session.drained();
+    parts.socket.message("~h", 2);
+    parts.socket.drained();
     parts.clock.pass(10_000);
     expect(parts.clock.alarms).toBe(0);
     expect(parts.transport.take().filter((call) => call.startsWith("write"))).toEqual([]);
@@ -266,8 +266,8 @@ describe("control frames", () => {
   test.each(["~", "~x", "~hh", "~h ", "~H", "~A", "~{}", "~\n", "~a0", "~a17", `~a${Number.MAX_SAFE_INTEGER}`])(
     "that are unknown or have nothing to say are ignored: %j",
     (text) => {
-      const { transport, session, told } = layer(false);
-      session.message(text, text.length);
+      const { transport, told, socket } = layer(false);
+      socket.message(text, text.length);
       expect([transport.take(), told]).toEqual([[], []]);
     },
   );
@@ -288,15 +288,15 @@ describe("control frames", () => {
     "9007199254740992",
     "1".repeat(40),
   ])("that acknowledge %j break the protocol, and nothing more is read", (number) => {
-    const { session, told } = layer();
-    session.message("before", 6);
-    session.message(`~a${number}`, 2 + number.length);
-    session.message("after", 5);
-    session.message("~a", 2);
-    session.pinged(Buffer.from("p"));
-    session.ponged(Buffer.from("p"));
-    session.flooded();
-    session.concluded(1000, "", false);
+    const { told, socket } = layer();
+    socket.message("before", 6);
+    socket.message(`~a${number}`, 2 + number.length);
+    socket.message("after", 5);
+    socket.message("~a", 2);
+    socket.pinged(Buffer.from("p"));
+    socket.ponged(Buffer.from("p"));
+    socket.flooded();
+    socket.concluded(1000, "", false);
     expect(told).toEqual([
       "message before 6",
       "concluded 1002 malformed control frame true",
@@ -307,9 +307,9 @@ describe("control frames", () => {
   });
 
   test("that break the protocol after our close frame break nothing", () => {
-    const { session, told } = layer();
+    const { session, told, socket } = layer();
     session.close(1000, "");
-    session.message("~a", 2);
+    socket.message("~a", 2);
     expect(told).toEqual([]);
   });
 
@@ -420,15 +420,9 @@ describe("a message", () => {
 });
 
 test("what a layer is asked and told goes to the other side unchanged", () => {
-  const { transport, session, told } = layer();
-  Object.assign(transport, { untakenBytes: 5, bytesRead: 6, isDelayed: true, isFull: true });
-  expect([session.name, session.untakenBytes, session.bytesRead, session.isDelayed, session.mustWait()]).toEqual([
-    "memory",
-    5,
-    6,
-    true,
-    true,
-  ]);
+  const { transport, session, told, socket } = layer();
+  Object.assign(transport, { untakenBytes: 5, bytesRead: 6, isFull: true });
+  expect([session.name, session.untakenBytes, session.bytesRead, session.mustWait()]).toEqual(["memory", 5, 6, true]);
   expect([session.hasPings, session.isTextOnly, session.heartbeat, session.isOpen, session.id]).toEqual([
     true,
     false,
@@ -436,8 +430,8 @@ test("what a layer is asked and told goes to the other side unchanged", () => {
     true,
     "c1",
   ]);
-  Object.assign(transport, { hasPings: false, isTextOnly: true, heartbeat: false });
-  expect([session.hasPings, session.isTextOnly, session.heartbeat]).toEqual([false, true, false]);
+  const facts = { hasPings: false, isTextOnly: true, heartbeat: false, isDelayed: true };
+  expect(layer(HEARTBEAT, facts).session).toMatchObject(facts);
   session.ping(Buffer.from("a"));
   session.pong(Buffer.from("b"));
   session.pause();
@@ -447,11 +441,11 @@ test("what a layer is asked and told goes to the other side unchanged", () => {
   expect(session.isOpen).toBe(false);
   expect(session.write([encodeFrame("late")])).toBe(false);
   expect(transport.take()).toEqual(["ping a", "pong b", "pause", "resume", "close 4000 c", "terminate"]);
-  session.pinged(Buffer.from("a"));
-  session.ponged(Buffer.from("b"));
-  session.flooded();
-  session.failed(new Error("c"));
-  session.concluded(1001, "d", false);
-  session.onTransportClosed(1001, "d");
+  socket.pinged(Buffer.from("a"));
+  socket.ponged(Buffer.from("b"));
+  socket.flooded();
+  socket.failed(new Error("c"));
+  socket.concluded(1001, "d", false);
+  socket.onTransportClosed(1001, "d");
   expect(told).toEqual(["pinged a", "ponged b", "flooded", "failed c", "concluded 1001 d false", "closed 1001 d"]);
 });

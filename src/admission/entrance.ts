@@ -1,0 +1,228 @@
+/**
+ * The entrance of a server: lets in the attempts that the gate has found in order, if a slot is free and the program agrees. A newcomer
+ * needs a slot and the consent of `authorize`. A peer that comes back to a session needs no slot, and the consent of `resume.verify`, or
+ * without `verify` of `authorize`. The gate makes the entrance.
+ */
+import type { Authorize, UpgradeRequest } from "../api/authorize.js";
+import { REFUSED_SESSION } from "../api/close-codes.js";
+import type { Connection, ConnectionId } from "../api/connection.js";
+import { SendallError } from "../api/errors.js";
+import type { Refusal } from "../api/rejection.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import { show } from "../runtime/show.js";
+import { overshootBytes } from "../transport/paused-bytes.js";
+import type { Admission } from "../transport/transport.js";
+import type { AcceptedUpgrade } from "./accepted-upgrade.js";
+import { Authorization, isRejection } from "./authorization.js";
+import type { ConnectionLimits, Place, Room } from "./connection-limits.js";
+import type { GatedRoute, Verify } from "./gated-route.js";
+import type { MatchedAttempt } from "./matched-attempt.js";
+import { withoutCookies } from "./request-head.js";
+import type { LiveSession, OtherNodes } from "./session-desk.js";
+import { LEFT } from "./upgrade-attempt.js";
+
+export interface EntranceParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits: ConnectionLimits;
+  readonly otherNodes: OtherNodes | undefined;
+  /** The refusal of a route that takes no peers any more. */
+  readonly closedRefusal: (route: GatedRoute) => Refusal | undefined;
+  /** @param connection `""` for a peer that got a close frame alone */
+  readonly onAccepted: (matched: MatchedAttempt, connection: ConnectionId) => void;
+}
+
+type Answer = Admission | Refusal | Promise<Admission | Refusal>;
+
+/** The consent to an attempt. */
+interface Consent {
+  /** The data of a fresh connection. */
+  readonly data: unknown;
+  /** Absent where the attempt needs no slot, or gets a slot only now. */
+  readonly place?: Place | undefined;
+  /** `false` where only `verify` has agreed. */
+  readonly mayBeFresh?: boolean;
+}
+
+const FULL: Refusal = { status: 503, body: "the server is full" };
+
+export class Entrance {
+  readonly #parts: EntranceParts;
+  readonly #authorization: Authorization;
+  readonly #verification: Authorization;
+
+  constructor(parts: EntranceParts) {
+    const { clock, log } = parts;
+    this.#parts = parts;
+    this.#authorization = new Authorization("authorize", clock, log);
+    this.#verification = new Authorization("resume.verify", clock, log);
+  }
+
+  /** How many attempts wait for the program. */
+  get undecided(): number {
+    return this.#authorization.pending + this.#verification.pending;
+  }
+
+  /** Refuses every attempt that waits. */
+  cancelAll(refusal: Refusal): void {
+    this.#parts.limits.cancelWaiters();
+    this.#authorization.cancelAll(refusal);
+    this.#verification.cancelAll(refusal);
+  }
+
+  enter(matched: MatchedAttempt): Answer {
+    const live = liveSession(matched);
+    return live === undefined ? this.#letIn(matched) : this.#letBack(matched, live);
+  }
+
+  /** Decides on a newcomer. */
+  #letIn(matched: MatchedAttempt): Answer {
+    const { attempt, head, route } = matched;
+    const { authorize } = route.settings;
+    if (authorize === undefined) return this.#conclude(matched, { data: undefined });
+    if (!needsPlace(matched)) return this.#authorize(matched, authorize, undefined);
+    const { limits } = this.#parts;
+    const reserved = limits.reserve(head.remoteAddress, () => attempt.signal, this.undecided);
+    if (reserved === undefined) return FULL;
+    if (!(reserved instanceof Promise)) return this.#authorize(matched, authorize, reserved);
+    return reserved.then((later) => {
+      const refusal = this.#lateRefusal(matched, later);
+      return refusal ?? this.#authorize(matched, authorize, later);
+    });
+  }
+
+  async #authorize(
+    matched: MatchedAttempt,
+    authorize: Authorize<unknown>,
+    reserved: Place | Room | undefined,
+  ): Promise<Admission | Refusal> {
+    const place = reserved === "room" ? undefined : reserved;
+    const answer = await this.#authorization.ask(authorize, subjectOf(matched));
+    if (answer.refusal === undefined) return this.#conclude(matched, { data: answer.data, place });
+    place?.release();
+    return answer.refusal;
+  }
+
+  /** Decides on a peer that comes back to a session. */
+  #letBack(matched: MatchedAttempt, { connection }: LiveSession): Answer {
+    const { authorize, resume } = matched.route.settings;
+    if (resume !== false && resume.verify !== undefined) return this.#verify(matched, resume.verify, connection);
+    if (authorize === undefined) return this.#conclude(matched, { data: undefined });
+    return this.#authorizeAgain(matched, authorize);
+  }
+
+  /** The session is looked up again after the answer: meanwhile the session may have ended, or a later dial may have been taken. */
+  async #authorizeAgain(matched: MatchedAttempt, authorize: Authorize<unknown>): Promise<Admission | Refusal> {
+    const answer = await this.#authorization.ask(authorize, subjectOf(matched));
+    if (answer.refusal === undefined) return this.#conclude(matched, { data: answer.data });
+    if (answer.isRejection) liveSession(matched)?.end(REFUSED_SESSION);
+    return answer.refusal;
+  }
+
+  async #verify(matched: MatchedAttempt, verify: Verify, connection: Connection): Promise<Admission | Refusal> {
+    const decide = async (request: UpgradeRequest): Promise<unknown> => checkAnswer(await verify(request, connection));
+    const answer = await this.#verification.ask(decide, subjectOf(matched));
+    if (answer.refusal !== undefined) return answer.refusal;
+    const closed = this.#parts.closedRefusal(matched.route);
+    if (closed !== undefined) return closed;
+    if (answer.data !== true) return this.#letIn({ ...matched, session: { resume: undefined, why: "refused" } });
+    if (needsPlace(matched)) return this.#letIn(matched);
+    const mayBeFresh = matched.route.settings.authorize === undefined;
+    return this.#conclude(matched, { data: undefined, mayBeFresh });
+  }
+
+  /** Acquires a slot where the attempt still needs a slot, and admits the attempt. */
+  #conclude(matched: MatchedAttempt, consent: Consent): Answer {
+    const { attempt, head, route } = matched;
+    const closed = this.#parts.closedRefusal(route);
+    if (closed !== undefined) {
+      consent.place?.release();
+      return closed;
+    }
+    if (consent.place !== undefined || !needsPlace(matched)) return this.#admission(matched, consent);
+    const place = this.#parts.limits.acquire(head.remoteAddress, () => attempt.signal);
+    if (place === undefined) return FULL;
+    if (!(place instanceof Promise)) return this.#admission(matched, { ...consent, place });
+    return place.then((later) => {
+      const refusal = this.#lateRefusal(matched, later);
+      return refusal ?? this.#admission(matched, { ...consent, place: later });
+    });
+  }
+
+  /** The refusal of an attempt that has waited for a slot; frees the slot. */
+  #lateRefusal({ attempt, route }: MatchedAttempt, place: Place | Room | undefined): Refusal | undefined {
+    const closed = this.#parts.closedRefusal(route);
+    if (place !== undefined && closed === undefined) return undefined;
+    if (place !== "room") place?.release();
+    return attempt.signal.aborted ? LEFT : (closed ?? FULL);
+  }
+
+  #admission(matched: MatchedAttempt, { data, place, mayBeFresh = true }: Consent): Admission {
+    const { attempt, head, route, params, protocol, answered, decodedPath, session } = matched;
+    const { settings } = route;
+    const { limits, onAccepted } = this.#parts;
+    let acquired = place;
+    const accepted: AcceptedUpgrade = {
+      // Any site may frame the iframe page of SockJS and use its cookies: over SockJS only `authorize` sees cookies.
+      head: attempt.sockjs === undefined ? head : withoutCookies(head),
+      params,
+      protocol,
+      data,
+      decodedPath,
+      session,
+      mayBeFresh,
+      takePlace() {
+        const taken = acquired ?? limits.occupy(head.remoteAddress);
+        acquired = undefined;
+        return taken;
+      },
+    };
+    const cancel = (): void => {
+      acquired?.release();
+      acquired = undefined;
+    };
+    return {
+      maxPayloadBytes: settings.maxPayloadBytes,
+      maxFragments: settings.maxFragments,
+      maxPausedBytes: overshootBytes(settings.mailbox),
+      compression: settings.compression,
+      protocol: answered,
+      accept: (transport) => {
+        const listener = route.accept(transport, accepted);
+        // A peer that is resumed, or gets a close frame alone, has not taken the slot.
+        cancel();
+        onAccepted(matched, listener.id);
+        this.#tellOtherNode(matched);
+        return listener;
+      },
+      cancel,
+    };
+  }
+
+  #tellOtherNode({ route, decodedPath, protocol, elsewhere }: MatchedAttempt): void {
+    if (elsewhere === undefined) return;
+    this.#parts.otherNodes?.tellMoved({ route: route.path, decodedPath, protocol, offer: elsewhere });
+  }
+}
+
+function liveSession({ route, session, decodedPath, protocol }: MatchedAttempt): LiveSession | undefined {
+  return session?.resume && route.sessions?.find(session.resume, decodedPath, protocol);
+}
+
+/** Whether a fresh connection comes of the attempt, so that a slot is needed. */
+function needsPlace(matched: MatchedAttempt): boolean {
+  const { route, session, decodedPath, protocol } = matched;
+  if (session?.resume === undefined || route.sessions === undefined) return true;
+  return liveSession(matched) === undefined && !route.sessions.isFarewell(session.resume, decodedPath, protocol);
+}
+
+function subjectOf({ attempt, head, params, route }: MatchedAttempt): Parameters<Authorization["ask"]>[1] {
+  return { attempt, head, params, timeoutMs: route.settings.handshakeTimeoutMs };
+}
+
+/** A program without types may return anything, and only `true` takes up a session. */
+function checkAnswer(answer: unknown): unknown {
+  if (typeof answer === "boolean" || isRejection(answer)) return answer;
+  throw new SendallError("BAD_DATA", `resume.verify: expected true or false, got ${show(answer)}`);
+}
