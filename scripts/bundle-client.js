@@ -8,9 +8,10 @@ import { rolldown } from "rolldown";
 
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
 const INTERNAL =
-  `act announce bytes callback callbacks cancel clock create dueAt emit factory fail fulfil host isMeant isSession lateMs limitMs onBack onClosed
-  onConnectionClosed onFailed onFrame onLeft onOpened onRefused onUnregistered onUpgraded opening owner patience payload phaseMs promise
-  report retries settings silenceMs silentMs url verb waits write`.split(/\s+/);
+  `acknowledge act announce askMs begin bytes callback callbacks clock control count create delay dueAt emit factory fail forget fulfil greet
+  host isKept isMeant isOpen isSession lateMs leave limitMs number offer onAcknowledged onBack onClosed onConnectionClosed onFailed onFrame
+  onLeft onOpened onRefused onUnregistered onUpgraded opening owner patience payload phaseMs promise release report resend retries
+  settings silenceMs silentMs left tell untold url verb waits write`.split(/\s+/);
 
 /** @type {import("rolldown").InputOptions} */
 const options = {

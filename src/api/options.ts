@@ -79,8 +79,8 @@ export interface ResumeOptions<D = ConnectionData, P = Params> {
   readonly maxAwayBytes: number;
   /**
    * Decides, in place of `authorize`, whether a request may take up a session again. `false`: the session stays away, and the newcomer is
-   * let in by `authorize` as anybody. A throw is answered with 500, a decision that takes longer than `handshakeTimeoutMs` with 503. Default:
-   * `authorize` is asked again.
+   * let in by `authorize` as anybody. A throw, or another value, is answered with 500, a decision that takes longer than
+   * `handshakeTimeoutMs` with 503, and `reject(…)` with the given status; the session then stays away. Default: `authorize` is asked again.
    *
    * What `authorize` returns then is thrown away; a refusal ends the session.
    */
@@ -127,7 +127,7 @@ export interface AccessEntry {
   readonly status: number;
   /** The peer's address, or the address that a trusted proxy names. */
   readonly remoteAddress: string;
-  /** The new connection (an upgrade with 101). */
+  /** The connection, new or taken up again (an upgrade with 101); absent where the peer gets a close frame alone. */
   readonly connection?: ConnectionId;
   /** Why the peer was refused (an upgrade, or bytes that made no request). */
   readonly reason?: string;
@@ -219,7 +219,9 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly client?: string;
   /** Serves `wss://` with the given key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
   readonly tls?: TlsOptions;
-  /** Further connections are refused with 503; 0 is no limit. Default 0. */
+  /**
+   * Further connections are refused with 503; 0 is no limit. With `resume`, the connection that is away longest ends first. Default 0.
+   */
   readonly maxConnections?: number;
   /** Further connections from the same address are refused with 503; 0 is no limit. Default 0. */
   readonly maxConnectionsPerAddress?: number;

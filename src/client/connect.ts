@@ -4,7 +4,8 @@
  */
 import { checkUrl, clockOf } from "./arguments.js";
 import { failureOf } from "./callbacks.js";
-import { type Client, createClient } from "./client.js";
+import type { Client } from "./client.js";
+import { createClient } from "./create-client.js";
 import type { ClientAddress, ConnectOptions } from "./options.js";
 import { checkHeaders, isFunction, readConnectOptions } from "./settings.js";
 import type { Dialing } from "./socket.js";
@@ -48,26 +49,26 @@ export function connect(
   const isNode = !given && process?.versions?.node && !(document && own);
   if (!isNode && headers) refuse("headers", headers);
   if (!isNode && !isFunction(Class)) refuse("WebSocket", Class);
-  const dialing = (address: string): Dialing => ({
+  const dialing = (address: string, resume: readonly string[]): Dialing => ({
     url: address,
-    create: () => new (Class as WebSocketClass)(address, [...offers]),
+    create: () => new (Class as WebSocketClass)(address, [...offers, ...resume]),
   });
   const isAsked = !known || isFunction(headers);
-  const dial = async (): Promise<Dialing> => {
+  const dial = async (resume: readonly string[]): Promise<Dialing> => {
     const address = check(await ask("url", url));
     const fields = await ask("headers", headers);
     checkHeaders(fields);
-    if (!isNode) return dialing(address);
+    if (!isNode) return dialing(address, resume);
     try {
       const { DialedSocket } = await import("./node-socket.js");
-      return { url: address, create: () => new DialedSocket(address, offers, fields ?? {}, isAsked) };
+      return { url: address, create: () => new DialedSocket(address, [...offers, ...resume], fields ?? {}, isAsked) };
     } catch (error) {
       // A runtime that only resembles Node (Cloudflare's workers), and a copy of the client's single file, have no `ws`.
       if (headers || !own) throw error;
-      return dialing(address);
+      return dialing(address, resume);
     }
   };
-  const factory = known && !isNode ? () => dialing(known) : dial;
+  const factory = (resume: readonly string[]) => (known && !isNode ? dialing(known, resume) : dial(resume));
   return createClient({ url: known, settings, factory, clock: clockOf(given) });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The events of a page, or of a worker of a page, that a client hears: the network is back, the page is shown again or left. `client.ts`
+ * The events of a page, or of a worker of a page, that a client hears: the network is back, the page is shown again or left. `create-client.ts`
  * listens from the start of a client to the client's end. A program without a page has no such events.
  */
 

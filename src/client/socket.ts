@@ -38,12 +38,16 @@ export interface SocketEnd {
 export interface SocketListener {
   /** The state of the client. */
   state(): ClientState;
+  /** The subprotocol that asks for the session of before, if there is one; called once for each `dial`. */
+  offer(): readonly string[];
   /** The handshake has selected a session, whose welcome has not come. */
   onUpgraded(): void;
-  /** Messages may be sent. @param welcome absent on a plain socket */
-  onOpened(welcome?: Welcome): void;
-  /** A frame has come. @param data absent for a sign of life that is no message */
-  onFrame(data?: string | Uint8Array): void;
+  /** Messages may be sent. @param welcome absent on a plain socket @returns `false` for a welcome that cannot be */
+  onOpened(welcome?: Welcome): boolean;
+  /** A frame has come. @param data absent for a sign of life that is no message @param error why the message is unreadable */
+  onFrame(data?: string | Uint8Array, error?: SendallError): void;
+  /** The server has acknowledged. @returns `false` for a number that cannot be */
+  onAcknowledged(number: number): boolean;
   onFailed(error: SendallError): void;
   /** May be called again if the client is closed before the call. */
   onClosed(end: SocketEnd): void;
@@ -55,8 +59,10 @@ export interface Dialing {
   readonly create: () => WebSocketLike;
 }
 
-/** Called for each attempt. A `SendallError` (an option or a callback of the user has failed) ends the attempt, any other error the client. */
-export type SocketFactory = () => Dialing | Promise<Dialing>;
+/**
+ * Called for each attempt. @param resume the subprotocol to offer in addition, if there is a session to go on with. A `SendallError` (an option or a callback of the user has failed) ends the attempt, any other error the client.
+ */
+export type SocketFactory = (resume: readonly string[]) => Dialing | Promise<Dialing>;
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -71,8 +77,12 @@ export interface CurrentSocket {
   bufferedAmount(): number;
   /** The selected subprotocol, `""` without a connection. */
   protocol(): string;
-  /** Hands a message to the socket. @returns `false` if no open socket takes the message */
-  send(data: ClientData): boolean;
+  /** Whether the socket takes messages. */
+  isOpen(): boolean;
+  /** Hands a message to the open socket. */
+  send(data: ClientData): void;
+  /** Hands a frame to the socket, if the socket is open. */
+  write(frame: ClientData): void;
   dial(): unknown;
   /** Asks the server of a session for a sign of life. */
   ask(): void;
@@ -124,20 +134,19 @@ export function createSocket(
     attempt(() => socket?.close?.(how.code));
     attempt(() => socket?.close?.());
   };
-  const write = (data: ClientData): boolean => {
-    const isOpen = current?.readyState === OPEN;
+  const isOpen = (): boolean => current?.readyState === OPEN;
+  const write = (data: ClientData): void => {
     try {
       // A class of the user may take what its type says alone. Each view has a buffer of its own (`checkData`).
-      if (isOpen) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
+      if (isOpen()) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
     } catch (error) {
-      // How much has left is not known, and no message leaves twice: the message is lost with the connection.
+      // How much has left is not known: the socket is lost, and without a session the message, too.
       breakOff(messageOf(error), LOST, error);
     }
-    return isOpen;
   };
   const open = (welcome?: Welcome): void => {
     needsAdvice = false;
-    listener.onOpened(welcome);
+    if (!listener.onOpened(welcome)) breakOff("the welcome contradicts the session");
   };
   const onFrame = (frame: unknown): void => {
     const isText = typeof frame === "string";
@@ -147,9 +156,10 @@ export function createSocket(
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
       else breakOff("the first frame is no welcome");
-    } else if (isOfSession && isMalformed(frame)) breakOff(`bad control frame ${frame.slice(0, 60)}`);
+    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged))
+      breakOff(`bad control frame ${frame.slice(0, 60)}`);
     else if (message !== undefined || isText) listener.onFrame(message);
-    else listener.onFailed(failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
+    else listener.onFrame("", failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
   };
   const create = (dialing: Dialing): void => {
     ({ url } = dialing);
@@ -184,12 +194,14 @@ export function createSocket(
   return {
     protocol,
     bufferedAmount: () => current?.bufferedAmount ?? 0,
+    isOpen,
+    write,
     send: (data) => write(typeof data === "string" && isSessionName(protocol()) ? escapeText(data) : data),
     async dial() {
       const own = {};
       current = own;
       try {
-        const dialing = factory();
+        const dialing = factory(listener.offer());
         const ready = "then" in dialing ? await dialing : dialing;
         // The attempt may have been given up meanwhile.
         if (current === own) create(ready);
