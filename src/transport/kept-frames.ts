@@ -33,7 +33,7 @@ const NO_FRAMES: readonly Frame[] = [];
 export class KeptFrames implements FrameSource {
   readonly #maxBytes: number;
   /** Frames before `#first` are no longer kept; the last frame has the number `#numbered`. */
-  #frames: Frame[] = [];
+  #frames: (Frame | undefined)[] = [];
   #first = 0;
   #bytes = 0;
   #numbered = 0;
@@ -137,10 +137,10 @@ export class KeptFrames implements FrameSource {
     let end = begin;
     let bytes = 0;
     while (end < this.#frames.length && bytes < maxBytes) bytes += this.#frames[end++]?.wire.length ?? 0;
-    const frames = this.#frames.slice(begin, end);
+    // Only slots before `#first` are empty.
+    const frames = this.#frames.slice(begin, end) as Frame[];
     this.#written += frames.length;
     this.#backlogBytes -= bytes;
-    this.#trim();
     return frames;
   }
 
@@ -163,16 +163,18 @@ export class KeptFrames implements FrameSource {
     this.#acknowledged = number;
   }
 
-  /** The last frame stays, whatever its size. */
+  /** Without a backlog: the present socket has got every frame. The last frame stays, whatever its size. */
   #trim(): void {
-    while (this.#bytes > this.#maxBytes && this.#size > 1 && this.#firstNumber <= this.#written) {
+    while (this.#bytes > this.#maxBytes && this.#size > 1) {
       this.#letGo = this.#firstNumber;
       this.#shift();
     }
   }
 
   #shift(): void {
-    this.#bytes -= this.#frames[this.#first++]?.wire.length ?? 0;
+    this.#bytes -= this.#frames[this.#first]?.wire.length ?? 0;
+    // The array may stay for long: a frame is free at once.
+    this.#frames[this.#first++] = undefined;
     if (this.#first === this.#frames.length) {
       this.#frames = [];
       this.#first = 0;
