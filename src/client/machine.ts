@@ -173,8 +173,7 @@ function react(machine: Machine, event: MachineEvent, backoff: Backoff | false):
       return [
         { ...START[0], state: "waiting", patience, retries: retries + 1 },
         {
-          phaseMs:
-            Math.min(backoff.maxMs, backoff.minMs * backoff.factor ** retries) * (1 - backoff.jitter * random),
+          phaseMs: Math.min(backoff.maxMs, backoff.minMs * backoff.factor ** retries) * (1 - backoff.jitter * random),
         },
       ];
     default:

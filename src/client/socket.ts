@@ -154,8 +154,7 @@ export function createSocket(
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
       else breakOff(NO_WELCOME);
-    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged))
-      breakOff(badFrameText(frame));
+    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged)) breakOff(badFrameText(frame));
     else if (message !== undefined || isText) listener.onFrame(message);
     else listener.onFrame("", failure(unreadableText(frame)));
   };

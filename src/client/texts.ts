@@ -74,7 +74,9 @@ export function refuse(
   group?: string,
 ): never {
   const problem = known
-    ? `unknown option: the options are ${Object.keys(known).map((key) => `${group}${key}`).join(", ")}`
+    ? `unknown option: the options are ${Object.keys(known)
+        .map((key) => `${group}${key}`)
+        .join(", ")}`
     : `expected ${EXPECTED[name] ?? "a function"}, got ${name === "headers" ? "something else" : show(value)}`;
   throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});
 }
