@@ -15,7 +15,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { refuse } from "./texts.js";
+import { channelEndedText, channelRefusedText, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -92,20 +92,14 @@ interface OwnChannel {
   onClosed(ending: ClientClosing): void;
 }
 
-interface ChannelParts {
-  readonly host: ChannelHost;
-  readonly callbacks: Callbacks;
-  readonly onUnregistered: () => void;
-}
-
-function createChannel(name: string, { host, callbacks, onUnregistered }: ChannelParts): OwnChannel {
+function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
   const { promise, fulfil, fail } = createOpened();
   let stage: Stage = "idle";
   let since = 0;
   /** @param ending completed with the messages that have not arrived for certain */
   const unregister = (ending: ClientClosing): ClientClosing => {
     stage = "closed";
-    fail(new SendallError("CLOSED", `the channel "${name}" ended before it was open`));
+    fail(new SendallError("CLOSED", channelEndedText(name)));
     onUnregistered();
     return { ...ending, ...host.leave(channel) };
   };
@@ -153,8 +147,7 @@ function createChannel(name: string, { host, callbacks, onUnregistered }: Channe
       if (stage !== "closed") callbacks.emit("message", payload);
     },
     onRefused(reason) {
-      const text = `the channel "${name}" was refused: ${reason}`;
-      callbacks.emit("error", new SendallError("REFUSED", text, { body: reason }));
+      callbacks.emit("error", new SendallError("REFUSED", channelRefusedText(name, reason), { body: reason }));
       onClosed({ ...REFUSED, reason });
     },
   };
@@ -188,7 +181,7 @@ export function createChannels(host: ChannelHost): ClientChannels {
         open.delete(name);
         closed.add(name);
       };
-      const own = createChannel(name, { host, callbacks, onUnregistered });
+      const own = createChannel(name, host, callbacks, onUnregistered);
       const state = host.state();
       open.set(name, own);
       own.subscribe(markers);

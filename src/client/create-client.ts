@@ -18,7 +18,7 @@ import { ACKNOWLEDGE_MS, createSession, NOBODY } from "./session.js";
 import type { ClientSettings } from "./settings.js";
 import { createSocket, type SocketEnd, type SocketFactory } from "./socket.js";
 import { soon } from "./soon.js";
-import { refuse } from "./texts.js";
+import { CLIENT_ENDED, refuse } from "./texts.js";
 import { ownProtocol, type Welcome } from "./wire.js";
 
 /** The dependencies of a client. */
@@ -112,7 +112,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     isAsked = false;
   };
   const fail = (promise: Opened | undefined, cause?: SendallError): void =>
-    promise?.fail(cause ?? new SendallError("CLOSED", "the client has ended"));
+    promise?.fail(cause ?? new SendallError("CLOSED", CLIENT_ENDED));
   /** Settles the promise of `flushed`, or asks the server, and looks again later. */
   const settle = (): void => {
     if (flush && state() !== "closed" && (session.left() || (!session.isKept() && socket.bufferedAmount()))) {
@@ -256,7 +256,10 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     },
     channel: (name, options = {}) => channels.open(name, options),
   };
-  const stopWatching = watchPage({ onBack: () => take({ type: "hint" }), onLeft: () => client.close() });
+  const stopWatching = watchPage(
+    () => take({ type: "hint" }),
+    () => client.close(),
+  );
   carryOut(START);
   return client;
 }

@@ -10,6 +10,7 @@ import { attempt, messageOf } from "./attempt.js";
 import type { ClientState } from "./machine.js";
 import type { ClientData } from "./options.js";
 import { soon } from "./soon.js";
+import { BAD_WELCOME, badFrameText, connectionText, NO_ANSWER, NO_CAUSE, NO_WELCOME, unreadableText } from "./texts.js";
 import type { WebSocketLike, WebSocketLikeEvent } from "./web-socket.js";
 import { escapeText, HEARTBEAT, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
 
@@ -105,12 +106,9 @@ export function createSocket(
 
   const protocol = (): string => current?.protocol ?? "";
   const failure = (problem: string, cause?: unknown): SendallError => {
-    // The query may have a token.
-    const to = url && ` to ${url.split("?", 1)}`;
-    const what = listener.state() === "open" ? `the connection${to} broke` : `cannot connect${to}`;
-    const advice = needsAdvice ? ADVICE : "";
+    const text = connectionText(url, listener.state() === "open", problem) + (needsAdvice ? ADVICE : "");
     needsAdvice = false;
-    return new SendallError("CONNECTION_FAILED", `${what}: ${problem}${advice}`, { cause });
+    return new SendallError("CONNECTION_FAILED", text, { cause });
   };
   /** Reports an end without a `close` event of the socket, after the present call has returned. @returns the socket */
   const end = (how: SocketEnd, error?: SendallError): typeof current => {
@@ -146,7 +144,7 @@ export function createSocket(
   };
   const open = (welcome?: Welcome): void => {
     needsAdvice = false;
-    if (!listener.onOpened(welcome)) breakOff("the welcome contradicts the session");
+    if (!listener.onOpened(welcome)) breakOff(BAD_WELCOME);
   };
   const onFrame = (frame: unknown): void => {
     const isText = typeof frame === "string";
@@ -155,11 +153,10 @@ export function createSocket(
     if (listener.state() === "connecting") {
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
-      else breakOff("the first frame is no welcome");
-    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged))
-      breakOff(`bad control frame ${frame.slice(0, 60)}`);
+      else breakOff(NO_WELCOME);
+    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged)) breakOff(badFrameText(frame));
     else if (message !== undefined || isText) listener.onFrame(message);
-    else listener.onFrame("", failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
+    else listener.onFrame("", failure(unreadableText(frame)));
   };
   const create = (dialing: Dialing): void => {
     ({ url } = dialing);
@@ -179,7 +176,7 @@ export function createSocket(
     });
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
-      const problem = socket.problemOf?.(error) || message || Object(error).message || "no cause is known";
+      const problem = socket.problemOf?.(error) || message || Object(error).message || NO_CAUSE;
       // While closing, report only a broken frame: the client wanted the connection to end.
       if (listener.state() !== "closing" || socket.isFault?.(error))
         listener.onFailed(socket.refused ?? failure(problem, error));
@@ -218,7 +215,7 @@ export function createSocket(
       attempt(() => (socket?.readyState === CONNECTING ? socket.close?.() : socket?.close?.(code, reason)));
     },
     terminate() {
-      const socket = end(LOST, listener.state() === "closing" ? undefined : failure("no answer in time"));
+      const socket = end(LOST, listener.state() === "closing" ? undefined : failure(NO_ANSWER));
       attempt(() => (socket?.terminate ?? socket?.close)?.call(socket));
     },
   };

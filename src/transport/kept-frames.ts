@@ -128,7 +128,6 @@ export class KeptFrames implements FrameSource {
     const frames = this.#frames.from(this.#written + 1 - this.#firstNumber, maxBytes);
     this.#written += frames.length;
     for (const { wire } of frames) this.#backlogBytes -= wire.length;
-    this.#trim();
     return frames;
   }
 
@@ -150,9 +149,9 @@ export class KeptFrames implements FrameSource {
     this.#acknowledged = number;
   }
 
-  /** The last frame stays, whatever its size. */
+  /** Without a backlog: the present socket has got every frame. The last frame stays, whatever its size. */
   #trim(): void {
-    while (this.#frames.bytes > this.#maxBytes && this.#frames.size > 1 && this.#firstNumber <= this.#written) {
+    while (this.#frames.bytes > this.#maxBytes && this.#frames.size > 1) {
       this.#letGo = this.#firstNumber;
       this.#frames.shift(1);
     }
