@@ -71,6 +71,11 @@ export class KeptFrames implements FrameSource {
     return this.#numbered - this.#acknowledged;
   }
 
+  /** The lowest and the highest number that the present socket's next acknowledgement may have. */
+  get acknowledgeable(): { readonly from: number; readonly to: number } {
+    return { from: this.#acknowledged, to: this.#written };
+  }
+
   get #size(): number {
     return this.#frames.length - this.#first;
   }
@@ -83,12 +88,12 @@ export class KeptFrames implements FrameSource {
   /** Numbers and keeps frames that are written to the present socket now. MUST NOT be called with a backlog. */
   add(frames: readonly Frame[]): void {
     for (const frame of frames) {
+      this.#letGoExcess();
       this.#frames.push(frame);
       this.#bytes += frame.wire.length;
+      this.#numbered++;
     }
-    this.#numbered += frames.length;
     this.#written = this.#numbered;
-    this.#trim();
   }
 
   /** The peer has taken in the messages up to a number. @returns `false` if the peer cannot have the message, or has said more before */
@@ -163,9 +168,9 @@ export class KeptFrames implements FrameSource {
     this.#acknowledged = number;
   }
 
-  /** Without a backlog: the present socket has got every frame. The last frame stays, whatever its size. */
-  #trim(): void {
-    while (this.#bytes > this.#maxBytes && this.#size > 1) {
+  /** Makes room for the next message, as an outbox does: a message of any size is kept, and nothing goes before the next comes. */
+  #letGoExcess(): void {
+    while (this.#bytes >= this.#maxBytes && this.#size > 0) {
       this.#letGo = this.#firstNumber;
       this.#shift();
     }

@@ -29,6 +29,16 @@ export interface SessionSocketParts {
   };
 }
 
+/** The lowest and the highest number that the next acknowledgement may have. */
+export interface AcknowledgementRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+function outOfRange(number: number, { from, to }: AcknowledgementRange): BrokenControlFrame {
+  return new BrokenControlFrame(`acknowledgement: expected a number from ${from} to ${to}, got ${number}`);
+}
+
 /** The session of a socket. */
 export interface SessionSocketOwner {
   readonly id: ConnectionId;
@@ -37,8 +47,8 @@ export interface SessionSocketOwner {
   /** The peer has sent its first frame over this socket. */
   onHeard(): void;
   onMessage(data: string | Buffer, bytes: number): void;
-  /** @returns `false` if the peer cannot have taken in the message */
-  onAcknowledged(number: number): boolean;
+  /** @returns what an acknowledgement may say, if the peer cannot have taken in the message, or has said more before */
+  onAcknowledged(number: number): AcknowledgementRange | undefined;
   onPinged(data: Buffer): void;
   onPonged(data: Buffer): void;
   onDrained(): void;
@@ -207,7 +217,8 @@ export class SessionSocket extends Alarm implements TransportListener {
     const read = readControl(text);
     if (read === "ask") this.#onAsked();
     else if (typeof read === "number") {
-      if (!owner.onAcknowledged(read)) this.#fail(new BrokenControlFrame(`acknowledgement: ${read} is out of range`));
+      const range = owner.onAcknowledged(read);
+      if (range !== undefined) this.#fail(outOfRange(read, range));
     } else if (read !== "ignored") this.#fail(read);
   }
 

@@ -9,7 +9,12 @@ import type { Frame } from "./frame.js";
 import type { Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
 import { writePaced } from "./paced-writing.js";
 import type { SentWelcome } from "./session-frames.js";
-import { SessionSocket, type SessionSocketOwner, type SessionSocketParts } from "./session-socket.js";
+import {
+  type AcknowledgementRange,
+  SessionSocket,
+  type SessionSocketOwner,
+  type SessionSocketParts,
+} from "./session-socket.js";
 import type { Transport, TransportListener } from "./transport.js";
 
 /** How a session goes on over a new socket. */
@@ -220,8 +225,9 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     if (this.#keeping !== undefined) this.#socket?.onTaken(bytes);
   }
 
-  onAcknowledged(number: number): boolean {
-    return this.#keeping?.frames.acknowledge(number) ?? true;
+  onAcknowledged(number: number): AcknowledgementRange | undefined {
+    const frames = this.#keeping?.frames;
+    return frames === undefined || frames.acknowledge(number) ? undefined : frames.acknowledgeable;
   }
 
   onPinged(data: Buffer): void {
