@@ -28,6 +28,12 @@ export interface Catchup {
   readonly missing: number;
 }
 
+/** The lowest and the highest number that the next acknowledgement may have. */
+export interface AcknowledgementRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 const NO_FRAMES: readonly Frame[] = [];
 
 export class KeptFrames implements FrameSource {
@@ -71,11 +77,6 @@ export class KeptFrames implements FrameSource {
     return this.#numbered - this.#acknowledged;
   }
 
-  /** The lowest and the highest number that the present socket's next acknowledgement may have. */
-  get acknowledgeable(): { readonly from: number; readonly to: number } {
-    return { from: this.#acknowledged, to: this.#written };
-  }
-
   get #size(): number {
     return this.#frames.length - this.#first;
   }
@@ -96,11 +97,16 @@ export class KeptFrames implements FrameSource {
     this.#written = this.#numbered;
   }
 
-  /** The peer has taken in the messages up to a number. @returns `false` if the peer cannot have the message, or has said more before */
-  acknowledge(number: number): boolean {
-    if (number < this.#acknowledged || number > this.#written) return false;
+  /**
+   * The peer has taken in the messages up to a number.
+   *
+   * @returns what the peer may say, if the peer cannot have the message, or has said more before
+   */
+  acknowledge(number: number): AcknowledgementRange | undefined {
+    const range = { from: this.#acknowledged, to: this.#written };
+    if (number < range.from || number > range.to) return range;
     this.#forget(number);
-    return true;
+    return undefined;
   }
 
   /** A message was dropped before it got a number. */

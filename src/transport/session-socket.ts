@@ -8,6 +8,7 @@ import type { ConnectionId } from "../api/connection.js";
 import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import { Farewell } from "./farewell.js";
 import type { Frame } from "./frame.js";
+import type { AcknowledgementRange } from "./kept-frames.js";
 import {
   ALIVE_FRAME,
   acknowledgementFrame,
@@ -27,12 +28,6 @@ export interface SessionSocketParts {
     readonly closeTimeoutMs: number;
     readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
   };
-}
-
-/** The lowest and the highest number that the next acknowledgement may have. */
-export interface AcknowledgementRange {
-  readonly from: number;
-  readonly to: number;
 }
 
 function outOfRange(number: number, { from, to }: AcknowledgementRange): BrokenControlFrame {

@@ -6,15 +6,10 @@
 import { ABNORMAL, type CloseReason, NO_CODE, protocolErrorCode, TAKEN_OVER } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
 import type { Frame } from "./frame.js";
-import type { Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
+import type { AcknowledgementRange, Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
 import { writePaced } from "./paced-writing.js";
 import type { SentWelcome } from "./session-frames.js";
-import {
-  type AcknowledgementRange,
-  SessionSocket,
-  type SessionSocketOwner,
-  type SessionSocketParts,
-} from "./session-socket.js";
+import { SessionSocket, type SessionSocketOwner, type SessionSocketParts } from "./session-socket.js";
 import type { Transport, TransportListener } from "./transport.js";
 
 /** How a session goes on over a new socket. */
@@ -226,8 +221,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   }
 
   onAcknowledged(number: number): AcknowledgementRange | undefined {
-    const frames = this.#keeping?.frames;
-    return frames === undefined || frames.acknowledge(number) ? undefined : frames.acknowledgeable;
+    return this.#keeping?.frames.acknowledge(number);
   }
 
   onPinged(data: Buffer): void {
