@@ -14,5 +14,5 @@ export const RESUME_PREFIX: string = `${SESSION_PROTOCOL}.`;
 
 /** Whether a name belongs to sessions, and never to a program. */
 export function isSessionName(name: string): boolean {
-  return name === SESSION_PROTOCOL || name.startsWith(RESUME_PREFIX) || name.endsWith(SESSION_SUFFIX);
+  return /^sendall\.1(\.|$)|\+sendall\.1$/.test(name);
 }

@@ -2,7 +2,6 @@
  * The checks of what a program gives to a client besides options: addresses, messages and clocks. Nothing of Node is used, not even types:
  * the compiler of a page may not know Node.
  */
-import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ClientData } from "./options.js";
 import { refuse } from "./texts.js";
@@ -49,17 +48,14 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
 
 /** The clock of a socket class, or the real clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock {
-  const clock: unknown = Class && Reflect.get(Class, Symbol.for("sendall.clock"));
+  const clock = (Class as unknown as Readonly<Record<symbol, unknown>> | undefined)?.[Symbol.for("sendall.clock")];
   if (clock === undefined) return realClock;
-  if (isRecord(clock) && typeof clock.setTimeout === "function") return clock as unknown as ClientClock;
-  return refuse("WebSocket", Class);
+  return typeof Object(clock).setTimeout === "function" ? (clock as ClientClock) : refuse("WebSocket", Class);
 }
 
 /** The timer of a wait keeps a Node process alive, as the next connection will. */
 const realClock: ClientClock = {
   setTimeout: (ring, ms) => setTimeout(ring, ms),
-  clearTimeout(id: ReturnType<typeof setTimeout>) {
-    clearTimeout(id);
-  },
+  clearTimeout: (id: ReturnType<typeof setTimeout>) => clearTimeout(id),
   random: () => Math.random(),
 };

@@ -44,13 +44,14 @@ export function createCallbacks(
   { onOpen, onMessage, onClose, onError }: ChannelOptions,
   fallback: (error: SendallError) => void = print,
 ): Callbacks {
-  const lists: Record<string, Own[]> = {
+  const lists = {
+    __proto__: null,
     open: [{ callback: onOpen }],
     message: [{ callback: onMessage }],
     close: [{ callback: onClose }],
     error: onError ? [{ callback: onError }] : [],
     status: [],
-  };
+  } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
     const onThrown = (thrown: unknown): void => {
       const error = failureOf(`the callback for "${type}"`, thrown);
@@ -75,7 +76,7 @@ export function createCallbacks(
     emit,
     report,
     add(type, callback) {
-      const list = Object.hasOwn(lists, type) && lists[type];
+      const list = lists[type];
       if (!list) refuse("type", type);
       if (typeof callback !== "function") refuse("listener", callback);
       const own = { callback };

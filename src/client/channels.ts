@@ -15,7 +15,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { refuse } from "./texts.js";
+import { channelEndedText, channelRefusedText, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -41,38 +41,38 @@ export interface Channel {
 /** The part of a client that the client's channels use. */
 export interface ChannelHost {
   state(): ClientState;
-  /** How the present connection began. */
-  opening(): ClientOpening;
-  /** Whether the present connection is a session, so that the server is Sendall. */
+  /** How the present session began, or the connection without a session, with what is uncertain of the channel. */
+  opening(owner: Channel): ClientOpening;
+  /** Whether the server is Sendall: there is a session, or the present connection speaks the protocol of sessions. */
   isSession(): boolean;
-  /** Hands a message to the socket at once. @returns `false` if no open socket takes the message */
+  /**
+   * Sends a message like those of a program, or keeps the message for the next connection of the session.
+   * @returns `false` if there is neither a session nor an open socket
+   */
   write(message: string): boolean;
   /** Hands a message to the socket, or keeps the message for the channel until a socket is open. @param data what the program gave */
   send(message: ClientData, data: ClientData, owner: Channel): boolean;
-  /** Discards the messages kept for the channel. @returns what the program gave to `send` */
-  cancel(owner: Channel): readonly ClientData[];
+  /** Discards the messages that wait for the channel, and tells which are uncertain. @returns what the program gave to `send` */
+  leave(owner: Channel): Pick<ClientClosing, "uncertain" | "unsent">;
   /** Takes exceptions of a channel without a callback for errors. */
   report(error: SendallError): void;
 }
 
-/** How a channel ended; the channel adds what was not sent. */
-type Ending = Omit<ClientClosing, "unsent">;
-
 export interface ClientChannels {
   open(name: string, options: ChannelOptions): Channel;
-  /** Called for a new connection: every channel subscribes, in the order of creation, before the first message is sent. */
+  /** Called for a new session: every channel subscribes, in the order of creation, before the first message is sent. */
   subscribe(): void;
-  /** Called after the client's own callbacks for the new connection. */
+  /** Called after the client's own callbacks for the new connection: opens the channels that have subscribed. */
   announce(): void;
-  /** Called when the connection has ended. */
-  onConnectionClosed(ending: Ending): void;
+  /** Called when the connection has ended, and the session with the connection. */
+  onConnectionClosed(ending: ClientClosing): void;
   /** @returns whether the message was for a channel */
   onMessage(data: string | Uint8Array): boolean;
 }
 
-const ENDED: Ending = { ...NORMAL, wasClean: true, willRetry: false, uncertain: [] };
+const ENDED: ClientClosing = { ...NORMAL, wasClean: true, willRetry: false, uncertain: [], unsent: [] };
 /** The end of a channel that was refused, or opened on a closed client. */
-const REFUSED: Ending = { ...ENDED, code: ABNORMAL, wasClean: false };
+const REFUSED: ClientClosing = { ...ENDED, code: ABNORMAL, wasClean: false };
 
 /** The life of a channel: each connection takes it from the first stage to the third, and `closed` is the last. */
 type Stage = "idle" | "subscribed" | "announced" | "closed";
@@ -89,25 +89,19 @@ interface OwnChannel {
   onMessage(payload: string | Uint8Array): void;
   onRefused(reason: string): void;
   /** The server has ended the channel, or the client's connection has ended. */
-  onClosed(ending: Ending): void;
+  onClosed(ending: ClientClosing): void;
 }
 
-interface ChannelParts {
-  readonly host: ChannelHost;
-  readonly callbacks: Callbacks;
-  readonly onUnregistered: () => void;
-}
-
-function createChannel(name: string, { host, callbacks, onUnregistered }: ChannelParts): OwnChannel {
+function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
   const { promise, fulfil, fail } = createOpened();
   let stage: Stage = "idle";
   let since = 0;
-  /** @returns the messages that are not sent */
-  const unregister = (): readonly ClientData[] => {
+  /** @param ending completed with the messages that have not arrived for certain */
+  const unregister = (ending: ClientClosing): ClientClosing => {
     stage = "closed";
-    fail(new SendallError("CLOSED", `the channel "${name}" ended before it was open`));
+    fail(new SendallError("CLOSED", channelEndedText(name)));
     onUnregistered();
-    return host.cancel(channel);
+    return { ...ending, ...host.leave(channel) };
   };
   const channel: Channel = {
     name,
@@ -121,9 +115,9 @@ function createChannel(name: string, { host, callbacks, onUnregistered }: Channe
     },
     close() {
       if (stage === "closed") return false;
-      host.write(`uns,${name}`);
-      const unsent = unregister();
-      soon(() => callbacks.emit("close", { ...ENDED, unsent }));
+      if (stage !== "idle") host.write(`uns,${name}`);
+      const ending = unregister(ENDED);
+      soon(() => callbacks.emit("close", ending));
       return true;
     },
   };
@@ -131,12 +125,12 @@ function createChannel(name: string, { host, callbacks, onUnregistered }: Channe
     if (stage !== "subscribed" || host.state() !== "open") return;
     stage = "announced";
     fulfil();
-    callbacks.emit("open", host.opening());
+    callbacks.emit("open", host.opening(channel));
   };
-  const onClosed = (ending: Ending): void => {
+  const onClosed = (ending: ClientClosing): void => {
     if (stage === "closed") return;
     stage = "idle";
-    callbacks.emit("close", { ...ending, unsent: ending.willRetry ? [] : unregister() });
+    callbacks.emit("close", ending.willRetry ? ending : unregister(ending));
   };
   return {
     channel,
@@ -153,8 +147,7 @@ function createChannel(name: string, { host, callbacks, onUnregistered }: Channe
       if (stage !== "closed") callbacks.emit("message", payload);
     },
     onRefused(reason) {
-      const text = `the channel "${name}" was refused: ${reason}`;
-      callbacks.emit("error", new SendallError("REFUSED", text, { body: reason }));
+      callbacks.emit("error", new SendallError("REFUSED", channelRefusedText(name, reason), { body: reason }));
       onClosed({ ...REFUSED, reason });
     },
   };
@@ -188,10 +181,10 @@ export function createChannels(host: ChannelHost): ClientChannels {
         open.delete(name);
         closed.add(name);
       };
-      const own = createChannel(name, { host, callbacks, onUnregistered });
+      const own = createChannel(name, host, callbacks, onUnregistered);
       const state = host.state();
       open.set(name, own);
-      if (state === "open") own.subscribe(markers);
+      own.subscribe(markers);
       // No callback before `open` returns: the caller does not have the channel yet.
       soon(() => (state === "closing" || state === "closed" ? own.onClosed(REFUSED) : own.announce()));
       return own.channel;

@@ -67,6 +67,9 @@ export type MachineEvent =
    */
   | { readonly type: "phase" | "silence"; readonly lateMs: number; readonly silentMs: number };
 
+/** The properties of all events. */
+type Properties<E> = E extends { readonly type: string } ? UnionToIntersection<Omit<E, "type">> : never;
+
 /**
  * What the client has to do after a step. `act` is a method of the current socket; a `dial` MUST be followed by exactly one `ended`.
  * Each alarm replaces its predecessor. The alarm for a silent server ends with the state `open`, the other with the client.
@@ -80,6 +83,9 @@ export interface Effect {
 }
 
 export type Step = readonly [next: Machine, effect: Effect];
+
+/** What changes of a machine, and what the client has to do; nothing, if absent. */
+type Reaction = readonly [changes?: Partial<Machine>, effect?: Effect];
 
 /** The longest time in which a Sendall server accepts a connection: 10 s each for the request, for a free place and for `authorize`. */
 const CONNECT_MS = 30_000;
@@ -100,87 +106,83 @@ export const START: Step = [
   { act: "dial", phaseMs: CONNECT_MS },
 ];
 
-/** How long to wait after a number of failed retries, in milliseconds. */
-function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, random: number): number {
-  return Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * random);
-}
+const ASK: Reaction = [{ waits: 1 }, { act: "ask", silenceMs: ANSWER_MS }];
 
 /** After which silence the client drops the connection. */
-function dueAfter({ limitMs, patience }: Machine): number {
+function dueAfter({ limitMs, patience }: Pick<Machine, "limitMs" | "patience">): number {
   return Math.max(limitMs, Math.min(limitMs * patience, MAX_LIMIT_MS));
 }
 
-/** Waits for a part of the time, so that a jump of the clock is noticed early. */
-function listen(machine: Machine, silentMs = 0): Step {
-  const dueMs = dueAfter(machine);
-  return [machine, { silenceMs: Math.min(dueMs - silentMs, Math.max(dueMs / 4, HELD_UP_MS), MAX_LIMIT_MS) }];
+/** Waits for a part of the time, so that a jump of the clock is noticed early. @param leftMs of the time that `dueAfter` tells */
+function listen(dueMs: number, leftMs = dueMs): Effect {
+  return { silenceMs: Math.min(leftMs, Math.max(dueMs / 4, HELD_UP_MS), MAX_LIMIT_MS) };
 }
 
-function ask(machine: Machine): Step {
-  return [
-    { ...machine, waits: 1 },
-    { act: "ask", silenceMs: ANSWER_MS },
-  ];
-}
-
-function onSilence(machine: Machine, lateMs: number, silentMs: number): Step {
+function onSilence(machine: Machine, lateMs: number, silentMs: number): Reaction {
   const { waits, patience } = machine;
   const dueMs = dueAfter(machine);
   const isHeldUp = lateMs > HELD_UP_MS;
   // The answer may be among the unread bytes.
-  if (waits === 1 && isHeldUp) return [{ ...machine, waits: 2 }, { silenceMs: ANSWER_MS }];
+  if (waits === 1 && isHeldUp) return [{ waits: 2 }, { silenceMs: ANSWER_MS }];
   const isOver = silentMs >= dueMs;
   // The patience for the next connection: a long message over a slow line must arrive once.
-  if (waits || (isOver && !isHeldUp)) return [{ ...machine, patience: patience * 2 }, { act: "terminate" }];
+  if (waits || (isOver && !isHeldUp)) return [{ patience: patience * 2 }, { act: "terminate" }];
   // Timers of a hidden page ring up to a minute late; a server that was heard shortly before needs no question.
   const hasJumped = lateMs < -JUMP_MS || (lateMs > JUMP_MS && silentMs >= dueMs * 0.75);
-  return isOver || hasJumped ? ask(machine) : listen(machine, Math.max(silentMs, 0));
+  return isOver || hasJumped ? ASK : [{}, listen(dueMs, dueMs - Math.max(silentMs, 0))];
+}
+
+function react(machine: Machine, event: MachineEvent, backoff: Backoff | false): Reaction {
+  const { state, retries, patience, waits } = machine;
+  const { lateMs = 0, silentMs = 0, limitMs = 0, isFinal, random = 0 } = event as Partial<Properties<MachineEvent>>;
+  switch (`${state} ${event.type}`) {
+    case "open silence":
+      return onSilence(machine, lateMs, silentMs);
+    case "connecting upgraded":
+      return [{}, { phaseMs: WELCOME_MS }];
+    case "connecting opened":
+      return [
+        { state: "open", limitMs },
+        { phaseMs: backoff ? backoff.minMs : 0, ...(limitMs && listen(dueAfter({ limitMs, patience }))) },
+      ];
+    case "connecting phase":
+    case "closing phase":
+      // The answer may be among the unread bytes.
+      return [{}, lateMs > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
+    case "waiting phase":
+    case "waiting hint":
+      return [{ state: "connecting" }, START[1]];
+    case "open heard":
+      return waits ? [{ waits: 0 }, listen(dueAfter(machine))] : [];
+    case "open hint":
+      return machine.limitMs && !waits ? ASK : [];
+    // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
+    case "open phase":
+      return [{ retries: 0 }];
+    case "open message":
+      return [{ retries: 0, patience: 1 }];
+    case "connecting close":
+    case "open close":
+    case "waiting close":
+      return [{ state: "closing" }, { act: "close", phaseMs: ANSWER_MS }];
+    case "closing ended":
+      return [{ state: "closed" }];
+    case "connecting ended":
+    case "open ended":
+      if (isFinal || !backoff || retries >= backoff.attempts) return [{ state: "closed" }];
+      return [
+        { ...START[0], state: "waiting", patience, retries: retries + 1 },
+        {
+          phaseMs: Math.min(backoff.maxMs, backoff.minMs * backoff.factor ** retries) * (1 - backoff.jitter * random),
+        },
+      ];
+    default:
+      return [];
+  }
 }
 
 /** The next state, and what the client has to do. @param backoff `false`: never connect again */
 export function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): Step {
-  const { state, retries, patience, limitMs, waits } = machine;
-  const { type } = event;
-  if (type === "ended" && state !== "closed") {
-    const isLast = state === "closing" || event.isFinal || !backoff || retries >= backoff.attempts;
-    if (isLast) return [{ ...machine, state: "closed" }, {}];
-    const waiting: Machine = { ...START[0], state: "waiting", patience, retries: retries + 1 };
-    return [waiting, { phaseMs: delayAfter(retries, backoff, event.random) }];
-  }
-  if (type === "opened" && state === "connecting") {
-    const opened: Machine = { ...machine, state: "open", limitMs: event.limitMs };
-    return [opened, { phaseMs: backoff ? backoff.minMs : 0, ...(event.limitMs > 0 && listen(opened)[1]) }];
-  }
-  const { lateMs = 0, silentMs = 0 } = event as { readonly lateMs?: number; readonly silentMs?: number };
-  switch (`${state} ${type}`) {
-    case "open silence":
-      return onSilence(machine, lateMs, silentMs);
-    case "connecting upgraded":
-      return [machine, { phaseMs: WELCOME_MS }];
-    case "connecting phase":
-    case "closing phase":
-      // The answer may be among the unread bytes.
-      return [machine, lateMs > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
-    case "waiting phase":
-    case "waiting hint":
-      return [{ ...machine, state: "connecting" }, START[1]];
-    case "open heard":
-      return waits ? listen({ ...machine, waits: 0 }) : [machine, {}];
-    case "open hint":
-      return limitMs && !waits ? ask(machine) : [machine, {}];
-    // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
-    case "open phase":
-      return [{ ...machine, retries: 0 }, {}];
-    case "open message":
-      return [{ ...machine, retries: 0, patience: 1 }, {}];
-    case "connecting close":
-    case "open close":
-    case "waiting close":
-      return [
-        { ...machine, state: "closing" },
-        { act: "close", phaseMs: ANSWER_MS },
-      ];
-    default:
-      return [machine, {}];
-  }
+  const [changes, effect = {}] = react(machine, event, backoff);
+  return [{ ...machine, ...changes }, effect];
 }

@@ -1,9 +1,9 @@
 /**
- * The promise behind `opened` of a client or a channel: settled once, by the first opening or by an end before the first opening. A
+ * The promise behind `opened` of a client or a channel, and behind `flushed`: settled once, by the event or by an end before the event. A
  * rejection without a listener does not end the process.
  */
 
-interface Opened {
+export interface Opened {
   readonly promise: Promise<void>;
   fulfil(): void;
   /** Called at the end of a client or channel; no effect after `fulfil`. */

@@ -40,15 +40,14 @@ export function isFunction(value: unknown): boolean {
   return typeof value === "function";
 }
 
-/** A row for a number between bounds, both included. */
-function number(fallback: number, min: number, max: number): Row<number> {
-  return [(value) => typeof value === "number" && value >= min && value <= max, fallback];
+/** A row for a number between bounds, both included. @param round leaves the numbers as they are that are accepted */
+function number(fallback: number, min: number, max: number, round = Number): Row<number> {
+  return [(value) => round(value) === value && value >= min && value <= max, fallback];
 }
 
 /** A row for a whole number from 0, or infinity if `max` allows. */
 function whole(fallback: number, max = Number.POSITIVE_INFINITY): Row<number> {
-  const [accepts] = number(fallback, 0, max);
-  return [(value) => accepts(value) && Math.floor(value as number) === value, fallback];
+  return number(fallback, 0, max, Math.floor as NumberConstructor);
 }
 
 const callback = [isFunction] as const;
@@ -82,19 +81,13 @@ const connectRows: Rows<ConnectOptions> = {
 /** Checks options against rows, and fills in defaults. @param at the name of the group, and a dot */
 function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unknown> {
   if (!isRecord(options)) refuse("options", options);
-  for (const key of Object.keys(options))
-    if (!Object.hasOwn(rows, key))
-      refuse(
-        at + key,
-        undefined,
-        "BAD_OPTION",
-        Object.keys(rows).map((name) => at + name),
-      );
   const settings: Record<string, unknown> = {};
-  for (const [key, [accepts, fallback, group]] of Object.entries(rows as Readonly<Record<string, Row<unknown>>>)) {
+  for (const key in { ...rows, ...options }) {
+    if (!Object.hasOwn(rows, key)) refuse(at + key, undefined, "BAD_OPTION", rows, at);
+    const [accepts, fallback, group] = (rows as Readonly<Record<string, Row<unknown>>>)[key] as Row<unknown>;
     const given = options[key];
     if (given !== undefined && !accepts(given)) refuse(at + key, given);
-    const value = given === undefined ? fallback : given;
+    const value = given ?? fallback;
     settings[key] = group && value ? read(group, value, `${key}.`) : value;
   }
   return settings;

@@ -10,6 +10,7 @@ import { attempt, messageOf } from "./attempt.js";
 import type { ClientState } from "./machine.js";
 import type { ClientData } from "./options.js";
 import { soon } from "./soon.js";
+import { BAD_WELCOME, badFrameText, connectionText, NO_ANSWER, NO_CAUSE, NO_WELCOME, unreadableText } from "./texts.js";
 import type { WebSocketLike, WebSocketLikeEvent } from "./web-socket.js";
 import { escapeText, HEARTBEAT, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
 
@@ -38,12 +39,16 @@ export interface SocketEnd {
 export interface SocketListener {
   /** The state of the client. */
   state(): ClientState;
+  /** The subprotocol that asks for the session of before, if there is one; called once for each `dial`. */
+  offer(): readonly string[];
   /** The handshake has selected a session, whose welcome has not come. */
   onUpgraded(): void;
-  /** Messages may be sent. @param welcome absent on a plain socket */
-  onOpened(welcome?: Welcome): void;
-  /** A frame has come. @param data absent for a sign of life that is no message */
-  onFrame(data?: string | Uint8Array): void;
+  /** Messages may be sent. @param welcome absent on a plain socket @returns `false` for a welcome that cannot be */
+  onOpened(welcome?: Welcome): boolean;
+  /** A frame has come. @param data absent for a sign of life that is no message @param error why the message is unreadable */
+  onFrame(data?: string | Uint8Array, error?: SendallError): void;
+  /** The server has acknowledged. @returns `false` for a number that cannot be */
+  onAcknowledged(number: number): boolean;
   onFailed(error: SendallError): void;
   /** May be called again if the client is closed before the call. */
   onClosed(end: SocketEnd): void;
@@ -55,8 +60,10 @@ export interface Dialing {
   readonly create: () => WebSocketLike;
 }
 
-/** Called for each attempt. A `SendallError` (an option or a callback of the user has failed) ends the attempt, any other error the client. */
-export type SocketFactory = () => Dialing | Promise<Dialing>;
+/**
+ * Called for each attempt. @param resume the subprotocol to offer in addition, if there is a session to go on with. A `SendallError` (an option or a callback of the user has failed) ends the attempt, any other error the client.
+ */
+export type SocketFactory = (resume: readonly string[]) => Dialing | Promise<Dialing>;
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -71,8 +78,12 @@ export interface CurrentSocket {
   bufferedAmount(): number;
   /** The selected subprotocol, `""` without a connection. */
   protocol(): string;
-  /** Hands a message to the socket. @returns `false` if no open socket takes the message */
-  send(data: ClientData): boolean;
+  /** Whether the socket takes messages. */
+  isOpen(): boolean;
+  /** Hands a message to the open socket. */
+  send(data: ClientData): void;
+  /** Hands a frame to the socket, if the socket is open. */
+  write(frame: ClientData): void;
   dial(): unknown;
   /** Asks the server of a session for a sign of life. */
   ask(): void;
@@ -95,12 +106,9 @@ export function createSocket(
 
   const protocol = (): string => current?.protocol ?? "";
   const failure = (problem: string, cause?: unknown): SendallError => {
-    // The query may have a token.
-    const to = url && ` to ${url.split("?", 1)}`;
-    const what = listener.state() === "open" ? `the connection${to} broke` : `cannot connect${to}`;
-    const advice = needsAdvice ? ADVICE : "";
+    const text = connectionText(url, listener.state() === "open", problem) + (needsAdvice ? ADVICE : "");
     needsAdvice = false;
-    return new SendallError("CONNECTION_FAILED", `${what}: ${problem}${advice}`, { cause });
+    return new SendallError("CONNECTION_FAILED", text, { cause });
   };
   /** Reports an end without a `close` event of the socket, after the present call has returned. @returns the socket */
   const end = (how: SocketEnd, error?: SendallError): typeof current => {
@@ -124,20 +132,19 @@ export function createSocket(
     attempt(() => socket?.close?.(how.code));
     attempt(() => socket?.close?.());
   };
-  const write = (data: ClientData): boolean => {
-    const isOpen = current?.readyState === OPEN;
+  const isOpen = (): boolean => current?.readyState === OPEN;
+  const write = (data: ClientData): void => {
     try {
       // A class of the user may take what its type says alone. Each view has a buffer of its own (`checkData`).
-      if (isOpen) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
+      if (isOpen()) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
     } catch (error) {
-      // How much has left is not known, and no message leaves twice: the message is lost with the connection.
+      // How much has left is not known: the socket is lost, and without a session the message, too.
       breakOff(messageOf(error), LOST, error);
     }
-    return isOpen;
   };
   const open = (welcome?: Welcome): void => {
     needsAdvice = false;
-    listener.onOpened(welcome);
+    if (!listener.onOpened(welcome)) breakOff(BAD_WELCOME);
   };
   const onFrame = (frame: unknown): void => {
     const isText = typeof frame === "string";
@@ -146,10 +153,10 @@ export function createSocket(
     if (listener.state() === "connecting") {
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
-      else breakOff("the first frame is no welcome");
-    } else if (isOfSession && isMalformed(frame)) breakOff(`bad control frame ${frame.slice(0, 60)}`);
+      else breakOff(NO_WELCOME);
+    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged)) breakOff(badFrameText(frame));
     else if (message !== undefined || isText) listener.onFrame(message);
-    else listener.onFailed(failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
+    else listener.onFrame("", failure(unreadableText(frame)));
   };
   const create = (dialing: Dialing): void => {
     ({ url } = dialing);
@@ -169,7 +176,7 @@ export function createSocket(
     });
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
-      const problem = socket.problemOf?.(error) || message || Object(error).message || "no cause is known";
+      const problem = socket.problemOf?.(error) || message || Object(error).message || NO_CAUSE;
       // While closing, report only a broken frame: the client wanted the connection to end.
       if (listener.state() !== "closing" || socket.isFault?.(error))
         listener.onFailed(socket.refused ?? failure(problem, error));
@@ -184,12 +191,14 @@ export function createSocket(
   return {
     protocol,
     bufferedAmount: () => current?.bufferedAmount ?? 0,
+    isOpen,
+    write,
     send: (data) => write(typeof data === "string" && isSessionName(protocol()) ? escapeText(data) : data),
     async dial() {
       const own = {};
       current = own;
       try {
-        const dialing = factory();
+        const dialing = factory(listener.offer());
         const ready = "then" in dialing ? await dialing : dialing;
         // The attempt may have been given up meanwhile.
         if (current === own) create(ready);
@@ -206,7 +215,7 @@ export function createSocket(
       attempt(() => (socket?.readyState === CONNECTING ? socket.close?.() : socket?.close?.(code, reason)));
     },
     terminate() {
-      const socket = end(LOST, listener.state() === "closing" ? undefined : failure("no answer in time"));
+      const socket = end(LOST, listener.state() === "closing" ? undefined : failure(NO_ANSWER));
       attempt(() => (socket?.terminate ?? socket?.close)?.call(socket));
     },
   };

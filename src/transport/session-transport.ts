@@ -49,7 +49,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   #socket: SessionSocket | undefined;
   received = 0;
   /** The peer has sent a frame, over any socket. */
-  #hasHeard = false;
+  hasHeard = false;
   #isPaused = false;
   /** Nothing more is taken of the peer. */
   #isDeaf = false;
@@ -205,12 +205,8 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     return this.#listener?.id ?? ("" as ConnectionId);
   }
 
-  get hasHeard(): boolean {
-    return this.#hasHeard;
-  }
-
-  onHeard(): void {
-    this.#hasHeard = true;
+  onControl(): void {
+    this.#listener?.heard?.();
   }
 
   onMessage(data: string | Buffer, bytes: number): void {
