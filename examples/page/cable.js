@@ -76,8 +76,9 @@ class Cable {
   /** @param {import("node:net").Socket} near @param {import("node:net").Socket} far */
   #join(near, far) {
     this.#keep(far);
-    near.on("close", () => far.destroy());
-    far.on("close", () => near.destroy());
+    // An end that gives up while the cable is pulled tells the other end nothing.
+    near.on("close", () => this.isPlugged && far.destroy());
+    far.on("close", () => this.isPlugged && near.destroy());
     near.pipe(far).pipe(near);
   }
 

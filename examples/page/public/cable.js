@@ -10,8 +10,8 @@ export function openCable(button, listener = () => {}) {
   let port = later();
   const client = connect("cable", {
     onOpen({ resumed }) {
-      // The server has lost the cable, or was started again: another cable comes.
-      if (!resumed) port = later();
+      // The server was started again: another cable comes. Who has waited for the first goes on waiting.
+      if (!resumed && port.isSettled) port = later();
     },
     onMessage(json) {
       const cable = JSON.parse(json);
@@ -37,9 +37,12 @@ export function openCable(button, listener = () => {}) {
 }
 
 function later() {
-  let resolve;
-  const promise = new Promise((settle) => {
-    resolve = settle;
+  const made = { isSettled: false };
+  made.promise = new Promise((resolve) => {
+    made.resolve = (value) => {
+      made.isSettled = true;
+      resolve(value);
+    };
   });
-  return { promise, resolve };
+  return made;
 }
