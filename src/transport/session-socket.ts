@@ -8,6 +8,7 @@ import type { ConnectionId } from "../api/connection.js";
 import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import { Farewell } from "./farewell.js";
 import type { Frame } from "./frame.js";
+import type { AcknowledgementRange } from "./kept-frames.js";
 import {
   ALIVE_FRAME,
   acknowledgementFrame,
@@ -29,6 +30,10 @@ export interface SessionSocketParts {
   };
 }
 
+function outOfRange(number: number, { from, to }: AcknowledgementRange): BrokenControlFrame {
+  return new BrokenControlFrame(`acknowledgement: expected a number from ${from} to ${to}, got ${number}`);
+}
+
 /** The session of a socket. */
 export interface SessionSocketOwner {
   readonly id: ConnectionId;
@@ -39,8 +44,8 @@ export interface SessionSocketOwner {
   /** The peer has sent a control frame of sessions. */
   onControl(): void;
   onMessage(data: string | Buffer, bytes: number): void;
-  /** @returns `false` if the peer cannot have taken in the message */
-  onAcknowledged(number: number): boolean;
+  /** @returns what an acknowledgement may say, if the peer cannot have taken in the message, or has said more before */
+  onAcknowledged(number: number): AcknowledgementRange | undefined;
   onPinged(data: Buffer): void;
   onPonged(data: Buffer): void;
   onDrained(): void;
@@ -203,7 +208,8 @@ export class SessionSocket extends Alarm implements TransportListener {
     const read = readControl(text);
     if (read === "ask") this.#onAsked();
     else if (typeof read === "number") {
-      if (!owner.onAcknowledged(read)) this.#fail(new BrokenControlFrame(`acknowledgement: ${read} is out of range`));
+      const range = owner.onAcknowledged(read);
+      if (range !== undefined) this.#fail(outOfRange(read, range));
     } else if (read !== "ignored") this.#fail(read);
   }
 

@@ -6,7 +6,7 @@
 import { ABNORMAL, type CloseReason, NO_CODE, protocolErrorCode, TAKEN_OVER } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
 import type { Frame } from "./frame.js";
-import type { Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
+import type { AcknowledgementRange, Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
 import { writePaced } from "./paced-writing.js";
 import type { SentWelcome } from "./session-frames.js";
 import { SessionSocket, type SessionSocketOwner, type SessionSocketParts } from "./session-socket.js";
@@ -216,8 +216,8 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     if (this.#keeping !== undefined) this.#socket?.onTaken(bytes);
   }
 
-  onAcknowledged(number: number): boolean {
-    return this.#keeping?.frames.acknowledge(number) ?? true;
+  onAcknowledged(number: number): AcknowledgementRange | undefined {
+    return this.#keeping?.frames.acknowledge(number);
   }
 
   onPinged(data: Buffer): void {
