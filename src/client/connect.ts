@@ -21,12 +21,7 @@ interface Globals {
 }
 
 /** A class of a page, or the class of Node, which takes more. */
-type SocketClass = new (
-  url: string,
-  protocols: string[],
-  headers?: ClientHeaders,
-  isAsked?: boolean,
-) => WebSocketLike;
+type SocketClass = new (url: string, protocols: string[], headers?: ClientHeaders, isAsked?: boolean) => WebSocketLike;
 
 /**
  * Connects to a WebSocket server (RFC 6455), and reconnects after each lost connection, until `close` is called, the server answers
@@ -58,7 +53,12 @@ export function connect(
   if (!isNode && headers) refuse("headers", headers);
   if (!isNode && !isFunction(Class)) refuse("WebSocket", Class);
   const isAsked = !known || isFunction(headers);
-  const dialing = (address: string, Socket: SocketClass, resume: readonly string[], fields?: ClientHeaders): Dialing => ({
+  const dialing = (
+    address: string,
+    Socket: SocketClass,
+    resume: readonly string[],
+    fields?: ClientHeaders,
+  ): Dialing => ({
     url: address,
     // Other classes than Node's are given no headers.
     create: () => new Socket(address, [...offers, ...resume], fields, isAsked),

@@ -83,8 +83,8 @@ function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unk
   if (!isRecord(options)) refuse("options", options);
   const settings: Record<string, unknown> = {};
   for (const key in { ...rows, ...options }) {
-    if (!Object.hasOwn(rows, key)) refuse(at + key, undefined, "BAD_OPTION", rows, at);
-    const [accepts, fallback, group] = (rows as Readonly<Record<string, Row<unknown>>>)[key] as Row<unknown>;
+    const row = Object.hasOwn(rows, key) && (rows as Readonly<Record<string, Row<unknown>>>)[key];
+    const [accepts, fallback, group] = row || refuse(at + key, undefined, undefined, rows, at);
     const given = options[key];
     if (given !== undefined && !accepts(given)) refuse(at + key, given);
     const value = given ?? fallback;
@@ -118,5 +118,5 @@ export function readChannelOptions(options: ChannelOptions): ChannelOptions {
 
 /** Throws `BAD_OPTION` unless the value is an object of headers, or `undefined`. */
 export function checkHeaders(value: unknown): asserts value is ClientHeaders | undefined {
-  if (value !== undefined && !areHeaders(value)) refuse("headers", value);
+  if (!areHeaders(value ?? {})) refuse("headers", value);
 }
