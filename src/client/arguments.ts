@@ -28,6 +28,10 @@ export function checkData(data: unknown): ClientData {
   return refuse("message", data, "BAD_DATA");
 }
 
+export function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
+
 export function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
@@ -41,7 +45,7 @@ export function sizeOf(message: ClientData): number {
  * The address to dial; throws `BAD_OPTION`. A page may give a URL relative to its own address, and a path is enough for a socket class
  * that knows its server (a test runtime's).
  */
-export function checkUrl(url: unknown, isClassGiven: boolean): string {
+export function checkUrl(url: unknown, isClassGiven: unknown): string {
   const text = typeof url === "string" || url instanceof URL ? String(url) : "";
   // There is no `location` in Node, in Deno it is `undefined`, and a test's page may be `about:blank`.
   const base = attempt(() => new URL("/", location.href) && location.href);
@@ -54,6 +58,6 @@ export function checkUrl(url: unknown, isClassGiven: boolean): string {
 /** The clock of a socket class, if the class has a clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock | undefined {
   const clock = (Class as unknown as Readonly<Record<symbol, unknown>> | undefined)?.[Symbol.for("sendall.clock")];
-  if (clock !== undefined && typeof Object(clock).setTimeout !== "function") refuse("WebSocket", Class);
+  if (clock !== undefined && !isFunction(Object(clock).setTimeout)) refuse("WebSocket", Class);
   return clock as ClientClock | undefined;
 }

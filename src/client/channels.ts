@@ -6,7 +6,7 @@
  */
 import { ABNORMAL, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
-import { MAX_NAME_LENGTH } from "../api/names.js";
+import type { MAX_NAME_LENGTH } from "../api/names.js";
 import { checkData } from "./arguments.js";
 import { type Callbacks, createCallbacks } from "./callbacks.js";
 import type { ClientState } from "./machine.js";
@@ -15,7 +15,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { channelEndedText, channelRefusedText, refuse } from "./texts.js";
+import { CLIENT_ENDED, channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -58,6 +58,9 @@ export interface ChannelHost {
   report(error: SendallError): void;
 }
 
+/** How a channel ended; of an end for good, the channel itself knows the messages. */
+type Ending = Omit<ClientClosing, "uncertain" | "unsent">;
+
 export interface ClientChannels {
   make(name: string, options: ChannelOptions): Channel;
   /** Called for a new session: every channel subscribes, in the order of creation, before the first message is sent. */
@@ -70,11 +73,12 @@ export interface ClientChannels {
   onData(data: string | Uint8Array): boolean;
 }
 
-const ENDED: ClientClosing = { ...NORMAL, wasClean: true, willRetry: false, uncertain: [], unsent: [] };
+const ENDED: Ending = { ...NORMAL, wasClean: true, willRetry: false };
 /** The end of a channel that was refused, or opened on a closed client. */
-const REFUSED: ClientClosing = { ...ENDED, code: ABNORMAL, wasClean: false };
+const REFUSED: Ending = { ...ENDED, code: ABNORMAL, wasClean: false };
 
-const NAME = new RegExp(`^[^,]{1,${MAX_NAME_LENGTH}}$`);
+/** Of 1 to {@link MAX_NAME_LENGTH} characters. */
+const NAME = /^[^,]{1,1024}$/;
 
 /** The stages of a channel's life: each session takes the channel from the first to the third, and `CLOSED` is the last. */
 const IDLE = 0;
@@ -94,17 +98,17 @@ interface OwnChannel {
   onPayload(payload: string | Uint8Array): void;
   onRefused(reason: string): void;
   /** The server has ended the channel, or the client's connection has ended. */
-  onClosed(ending: ClientClosing): void;
+  onClosed(ending: Ending): void;
 }
 
 function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
-  const { promise, fulfil, fail } = createOpened();
+  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : CLIENT_ENDED);
   let stage = IDLE;
   let since = 0;
   /** @param ending completed with the messages that have not arrived for certain */
-  const unregister = (ending: ClientClosing): ClientClosing => {
+  const unregister = (ending: Ending): ClientClosing => {
     stage = CLOSED;
-    fail(new SendallError("CLOSED", channelEndedText(name)));
+    fail();
     onUnregistered();
     return { ...ending, ...host.leave(channel) };
   };
@@ -132,10 +136,10 @@ function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, on
     fulfil();
     callbacks.emit("open", host.opening(channel));
   };
-  const onClosed = (ending: ClientClosing): void => {
+  const onClosed = (ending: Ending): void => {
     if (stage === CLOSED) return;
     stage = IDLE;
-    callbacks.emit("close", ending.willRetry ? ending : unregister(ending));
+    callbacks.emit("close", ending.willRetry ? (ending as ClientClosing) : unregister(ending));
   };
   return {
     face: channel,
@@ -152,7 +156,10 @@ function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, on
       if (stage !== CLOSED) callbacks.emit("message", payload);
     },
     onRefused(reason) {
-      callbacks.emit("error", new SendallError("REFUSED", channelRefusedText(name, reason), { body: reason }));
+      callbacks.emit(
+        "error",
+        new SendallError("REFUSED", IS_WORDY ? channelRefusedText(name, reason) : reason, { body: reason }),
+      );
       onClosed({ ...REFUSED, reason });
     },
   };
@@ -196,10 +203,10 @@ export function createChannels(host: ChannelHost): ClientChannels {
     renew() {
       closed.clear();
       markers = answers = 0;
-      open.forEach((own) => own.renew(0));
+      for (const own of open.values()) own.renew(0);
     },
     announce() {
-      open.forEach((own) => own.announce());
+      for (const own of open.values()) own.announce();
     },
     onConnectionClosed(ending) {
       for (const own of [...open.values()]) own.onClosed(ending);

@@ -4,7 +4,7 @@
  * new `state`; listeners of the status run after the callbacks. Written as a closure: the names of variables cost a page nothing.
  */
 import { ABNORMAL, cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
-import { SendallError } from "../api/errors.js";
+import type { SendallError } from "../api/errors.js";
 import { ownName } from "../api/session-protocol.js";
 import { type ClientClock, checkData } from "./arguments.js";
 import { createCallbacks } from "./callbacks.js";
@@ -16,20 +16,10 @@ import type { ClientClosing, ClientData, ClientOpening, ClientStatus } from "./o
 import { watchPage } from "./page.js";
 import { ACKNOWLEDGE_MS, createSession, NOBODY } from "./session.js";
 import type { ClientSettings } from "./settings.js";
-import { createSocket, type SocketFactory, type SocketListener } from "./socket.js";
+import { createSocket, type Farewell, type SocketFactory, type SocketListener } from "./socket.js";
 import { soon } from "./soon.js";
-import { CLIENT_ENDED, refuse } from "./texts.js";
+import { refuse } from "./texts.js";
 import type { Welcome } from "./wire.js";
-
-/** The dependencies of a client. */
-export interface ClientParts {
-  /** `""` if the address is asked for at each attempt. */
-  readonly url: string;
-  readonly settings: ClientSettings;
-  readonly factory: SocketFactory;
-  /** Default: the real time. The timer of a wait keeps a Node process alive, as the next connection will. */
-  readonly clock: ClientClock | undefined;
-}
 
 /** An alarm that is set: when it is due, and the id of its timer. */
 interface Alarm {
@@ -44,8 +34,17 @@ const ASK_MS = 1_000;
 /** Sockets do not tell when they have sent everything. */
 const POLL_MS = 50;
 
-export function createClient({ url, settings, factory, clock }: ClientParts): Client {
-  const callbacks = createCallbacks(settings);
+/**
+ * @param url `""` if the address is asked for at each attempt
+ * @param clock default: the real time; the timer of a wait keeps a Node process alive, as the next connection will
+ */
+export function createClient(
+  url: string,
+  settings: ClientSettings,
+  factory: SocketFactory,
+  clock: ClientClock | undefined,
+): Client {
+  const { emit, report, add } = createCallbacks(settings);
   const opened = createOpened();
   /** By name: those of the machine, and `flush` and `answer`. */
   const alarms: Record<string, Alarm> = {};
@@ -64,8 +63,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   let askedAt = -ASK_MS;
   let heardAt = 0;
   let lastError: SendallError | undefined;
-  /** Code and reason of the client's close frame. */
-  let farewell: readonly [number, string] = [NORMAL.code, ""];
+  let farewell: Farewell = [];
 
   const timers = clock ?? globalThis;
   const now = (): number => clock?.now?.() ?? Date.now();
@@ -91,32 +89,30 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   const carryOut = ([next, { act, phaseMs, silenceMs }]: Step): void => {
     machine = next;
     const isNew = state() !== status.state;
-    if (isNew) for (const name in alarms) timers.clearTimeout(alarms[name]?.id as undefined);
+    if (isNew) for (const name in alarms) timers.clearTimeout((alarms[name] as Alarm).id as undefined);
     setAlarm("phase", phaseMs);
     setAlarm("silence", silenceMs);
     if (isNew) {
-      const retryAt = state() === "waiting" ? alarms.phase?.dueAt : undefined;
+      const retryAt = state() === "waiting" ? (alarms.phase as Alarm).dueAt : undefined;
       const shown = { state: state(), retryAt, resumed: state() === "open" && isResumed };
       status = shown;
       // Listeners of the status hear of the last change in a row.
-      soon(() => status === shown && callbacks.emit("status", shown));
+      soon(() => status === shown && emit("status", shown));
     }
     if (act) socket[act](...farewell);
   };
-  const fail = (promise: Opened | undefined, cause?: SendallError): void =>
-    promise?.fail(cause ?? new SendallError("CLOSED", CLIENT_ENDED));
   /** Settles the promise of `flushed`, or asks the server, and looks again later. */
   const settle = (): void => {
-    const isKept = session.isKept();
-    if (state() === "closed") fail(flush);
+    const hasSession = session.isKept();
+    if (state() === "closed") flush?.fail();
     else if (!flush) return;
-    else if (session.left() || (!isKept && socket.bufferedAmount())) {
-      if (isKept && isOpen() && !isAsked && now() >= askedAt + ASK_MS) {
+    else if (session.left() || (!hasSession && socket.bufferedAmount())) {
+      if (hasSession && isOpen() && !isAsked && now() >= askedAt + ASK_MS) {
         isAsked = true;
         askedAt = now();
         socket.ask();
       }
-      setAlarm("flush", isKept ? ASK_MS : POLL_MS, settle);
+      setAlarm("flush", hasSession ? ASK_MS : POLL_MS, settle);
       return;
     } else flush.fulfil();
     flush = undefined;
@@ -127,12 +123,12 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   const onOpened = (welcome = PLAIN): boolean => {
     // The attempt may have been given up while its socket opened.
     if (state() !== "connecting") return true;
-    if (!session.begin(welcome)) return false;
     onFrame();
-    const { resumed, why, replayed, lost, heartbeatMs } = welcome;
-    const opening = { resumed, why, replayed, lost, uncertain: session.tell(undefined) };
+    const opening = session.begin(welcome);
+    if (!opening) return false;
+    const { resumed } = opening;
     isResumed = resumed;
-    take("opened", heartbeatMs);
+    take("opened", welcome.heartbeatMs);
     opened.fulfil();
     session.go(0);
     if (!resumed) {
@@ -141,7 +137,7 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     }
     session.go(Number.POSITIVE_INFINITY);
     if (!resumed) channels.renew();
-    callbacks.emit("open", opening);
+    emit("open", opening);
     if (!resumed) channels.announce();
     session.go(1);
     // Channels that were opened while there was no connection have subscribed only now.
@@ -152,17 +148,19 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
   const onFrame = (data?: string | Uint8Array, error?: SendallError): void => {
     heardAt = now();
     isAsked = false;
-    if (machine.waits) take("heard");
-    if (data === undefined) return settle();
-    if (machine.retries || machine.patience > 1) take("message");
+    take(data === undefined ? "heard" : "message");
+    if (data === undefined) {
+      settle();
+      return;
+    }
     const isDue = session.count(data);
     if (error) onFailed(error);
-    else if (!channels.onData(data)) callbacks.emit("message", data);
+    else if (!channels.onData(data)) emit("message", data);
     if (isDue) session.acknowledge();
   };
   const onFailed = (error: SendallError): void => {
     lastError = error;
-    callbacks.emit("error", error);
+    emit("error", error);
   };
   const onClosed: SocketListener["onClosed"] = (code, isFinal, reason, wasClean) => {
     if (state() === "closed") return;
@@ -176,10 +174,10 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     if (!parting) channels.onConnectionClosed(ending);
     if (!willRetry) {
       stopWatching();
-      fail(opened, cause);
+      opened.fail(cause);
     }
     settle();
-    callbacks.emit("close", { ...ending, ...(!willRetry && session.leave(undefined)) });
+    emit("close", { ...ending, ...(!willRetry && session.leave(undefined)) });
   };
   const listener = {
     stateOf: state,
@@ -192,18 +190,17 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
     onClosed,
   };
   const socket = createSocket(url, factory, listener, settings.session);
-  const session = createSession(settings.offline, socket, {
-    isOpen,
-    delay: (acknowledge) => setAlarm("answer", ACKNOWLEDGE_MS, acknowledge),
-  });
+  const session = createSession(settings.offline, socket, isOpen, () =>
+    setAlarm("answer", ACKNOWLEDGE_MS, session.acknowledge),
+  );
   const channels = createChannels({
     stateOf: state,
     opening: (owner) => ({ ...begun, uncertain: session.tell(owner) }),
-    isSession: () => session.isKept() || socket.isSession(),
-    write: (message) => (session.isKept() || isOpen()) && isAlive() && session.put(message, message, NOBODY),
+    isSession: () => !!session.isKept() || socket.isSession(),
+    write: (message) => !!(session.isKept() || isOpen()) && isAlive() && session.put(message, message, NOBODY),
     send,
     leave: session.leave,
-    report: callbacks.report,
+    report,
   });
   const client: Client = {
     get state() {
@@ -219,11 +216,11 @@ export function createClient({ url, settings, factory, clock }: ClientParts): Cl
       return socket.bufferedAmount();
     },
     get protocol() {
-      return ownName(socket.protocol());
+      return state() === "open" ? ownName(socket.protocol()) : "";
     },
     opened: opened.promise,
-    subscribe: (listener) => callbacks.add("status", listener),
-    on: callbacks.add,
+    subscribe: (listener) => add("status", listener),
+    on: add,
     send(data) {
       const own = checkData(data);
       return send(own, own);

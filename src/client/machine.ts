@@ -48,8 +48,8 @@ export interface Machine {
  *
  * - `upgraded`: the socket is open, but the welcome of the server has not come.
  * - `opened`: the connection is open. `limitMs` is the longest silence of the server, as the welcome announces; 0 for none.
- * - `heard`: anything has come from the server. Only needed while `waits` is above 0.
- * - `message`: the first message of a connection has come.
+ * - `heard`: a sign of life has come from the server.
+ * - `message`: a message has come, which is a sign of life, too.
  * - `ended`: the socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
  * - `close`: the user closes the client.
  * - `hint`: the network or the page is back: a good moment to dial, and to find out whether an open connection lives.
@@ -137,6 +137,7 @@ function react(machine: Machine, backoff: Backoff | false, [type, first, second 
       { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
     ];
   }
+  const again = waits ? listen(dueAfter(machine)) : {};
   switch (`${state} ${type}`) {
     case "open silence":
       return onSilence(machine, ms, second);
@@ -154,15 +155,15 @@ function react(machine: Machine, backoff: Backoff | false, [type, first, second 
     case "waiting phase":
     case "waiting hint":
       return [{ state: "connecting" }, START[1]];
-    case "open heard":
-      return waits ? [{ waits: 0 }, listen(dueAfter(machine))] : [];
     case "open hint":
       return machine.limitMs && !waits ? ASK : [];
     // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
     case "open phase":
       return [{ retries: 0 }];
     case "open message":
-      return [{ retries: 0, patience: 1 }];
+      return [{ retries: 0, patience: 1, waits: 0 }, again];
+    case "open heard":
+      return [{ waits: 0 }, again];
     default:
       return [];
   }

@@ -6,7 +6,7 @@
  */
 import { SESSION_PROTOCOL } from "../api/session-protocol.js";
 import { sizeOf } from "./arguments.js";
-import type { ClientData, OfflineOptions } from "./options.js";
+import type { ClientData, ClientOpening, OfflineOptions } from "./options.js";
 import type { CurrentSocket } from "./socket.js";
 import type { Welcome } from "./wire.js";
 
@@ -27,14 +27,6 @@ interface Message {
   number: number;
 }
 
-/** What a session needs of its client. */
-export interface SessionHost {
-  /** Whether messages may be handed to the socket. */
-  isOpen(): boolean;
-  /** The first message that is not acknowledged has come: calls `acknowledge` later. */
-  delay(acknowledge: () => void): void;
-}
-
 export interface ClientSession {
   /** Whether the server keeps a session. */
   isKept(): unknown;
@@ -44,9 +36,9 @@ export interface ClientSession {
   offer(): string[];
   /**
    * Begins another session, or goes on with the present session, as the welcome says.
-   * @returns `false` if the welcome contradicts the present session, which then stays as it is
+   * @returns what to tell the program; `undefined` if the welcome contradicts the present session, which then stays as it is
    */
-  begin(welcome: Welcome): boolean;
+  begin(welcome: Welcome): ClientOpening | undefined;
   /**
    * Called three times after `begin`, with the number of waiting messages from which on messages join them: first with 0, which
    * acknowledges, and writes again what the server has not got; with infinity for `onOpen`, whose messages go before those that wait; then
@@ -78,10 +70,15 @@ const MAX_MESSAGES = 64;
 const MAX_BYTES = 65_536;
 export const ACKNOWLEDGE_MS = 5_000;
 
+/**
+ * @param isOpen whether messages may be handed to the socket
+ * @param delay the first message that is not acknowledged has come: calls `acknowledge` later
+ */
 export function createSession(
   bounds: Required<OfflineOptions>,
   socket: Pick<CurrentSocket, "send" | "write">,
-  host: SessionHost,
+  isOpen: () => boolean,
+  delay: () => void,
 ): ClientSession {
   /** What has a number is in the order of the numbers, apart from what waits. */
   const messages = new Set<Message>();
@@ -138,18 +135,18 @@ export function createSession(
     if (token) socket.write(`~a${told}`);
   };
   const acknowledge = (): void => {
-    if (received > told && host.isOpen()) answer();
+    if (received > told && isOpen()) answer();
   };
 
   return {
     isKept: () => token,
     left: () => messages.size,
     offer: () => (token ? [`${SESSION_PROTOCOL}.${token}.${received}.${lost}.${++dials}`] : []),
-    begin({ session, resumed, received: taken = 0, from = 0, lost: more }) {
+    begin({ session, resumed, why, received: taken = 0, from = 0, replayed, lost: more }) {
       const isBroken = resumed
         ? session !== token || from < received || from - received > more || !forget(taken)
         : taken + from;
-      if (isBroken) return false;
+      if (isBroken) return undefined;
       if (!resumed) {
         for (const message of messages)
           if (message.number || message.owner === NOBODY) {
@@ -161,21 +158,21 @@ export function createSession(
       }
       lost += more;
       received = from;
-      return true;
+      return { resumed, why, replayed, lost: more, uncertain: tell(undefined) };
     },
     go(size) {
       room = size;
       if (!room) answer();
       for (const message of messages)
         if (!room && message.number) socket.send(message.payload);
-        else if (room === 1 && !message.number && host.isOpen()) write(message);
+        else if (room === 1 && !message.number && isOpen()) write(message);
     },
     over() {
       token = "";
     },
     put(payload, data, owner) {
       const waiting = messages.size - written + acknowledged;
-      const isDirect = host.isOpen() && waiting < room;
+      const isDirect = isOpen() && waiting < room;
       // What a socket takes and nobody acknowledges has no bound.
       const size = isDirect && !token ? 0 : sizeOf(payload);
       const isBeyond = bytes + size > bounds.maxBytes || (!isDirect && waiting >= bounds.maxMessages);
@@ -189,7 +186,7 @@ export function createSession(
     count(data) {
       if (!token) return false;
       untoldBytes += sizeOf(data);
-      if (++received === told + 1) host.delay(acknowledge);
+      if (++received === told + 1) delay();
       return received >= told + MAX_MESSAGES || untoldBytes >= MAX_BYTES;
     },
     acknowledge,

@@ -22,7 +22,7 @@ import {
   unreadableText,
 } from "./texts.js";
 import type { WebSocketLike, WebSocketLikeEvent } from "./web-socket.js";
-import { escapeText, HEARTBEAT, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
+import { escapeText, HEARTBEAT, isControl, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
 
 /** Members that some classes have in addition to a browser's `WebSocket`: the classes of Node, and of the test runtime. */
 interface SocketExtensions {
@@ -71,10 +71,8 @@ const OPEN = 1;
 /** Tells a server that the server does not keep to the wire of sessions. */
 const BROKEN = 1002;
 
-/** Does not use `instanceof`, which fails for a buffer of another realm. */
-function bytesOf(data: unknown): Uint8Array | undefined {
-  return Object(data).byteLength >= 0 ? new Uint8Array(data as ArrayBuffer) : undefined;
-}
+/** Code and reason of the client's close frame; nothing before the client closes. */
+export type Farewell = readonly [code?: number, reason?: string];
 
 /** The current socket of a client, or the attempt to make one. */
 export interface CurrentSocket {
@@ -92,7 +90,7 @@ export interface CurrentSocket {
   dial(): unknown;
   /** Asks the server of a session for a sign of life. */
   ask(): void;
-  close(code: number, reason: string): void;
+  close(...farewell: Farewell): void;
   terminate(): void;
 }
 
@@ -150,13 +148,16 @@ export function createSocket(
   const onFrame = (frame: unknown): void => {
     const isText = typeof frame === "string";
     const isOfSession = isText && isSession();
-    const message = isText ? (isOfSession ? readText(frame) : frame) : bytesOf(frame);
     if (listener.stateOf() === "connecting") {
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
       else breakOff(NO_WELCOME);
-    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged)) breakOff(badFrameText(frame));
-    else if (message !== undefined || isText) listener.onFrame(message);
+    } else if (isOfSession && isControl(frame)) {
+      if (isMalformed(frame, listener.onAcknowledged)) breakOff(badFrameText(frame));
+      else listener.onFrame();
+    } else if (isText) listener.onFrame(isOfSession ? readText(frame) : frame);
+    // Not `instanceof`, which fails for a buffer of another realm.
+    else if (Object(frame).byteLength >= 0) listener.onFrame(new Uint8Array(frame as ArrayBuffer));
     else listener.onFrame("", failure(unreadableText(frame)));
   };
   const create = (dialing: Dialing): void => {
@@ -213,10 +214,10 @@ export function createSocket(
     ask() {
       write(HEARTBEAT);
     },
-    close(code, reason) {
+    close(...farewell) {
       const socket = current?.close ? current : end();
       // No close frame can carry a code before the socket is open. A socket that cannot close is cut later.
-      attempt(() => socket?.close?.(...(socket.readyState ? [code, reason] : [])));
+      attempt(() => socket?.close?.(...(socket.readyState ? farewell : ([] as const))));
     },
     terminate() {
       const socket = end(listener.stateOf() === "closing" ? undefined : failure(NO_ANSWER));

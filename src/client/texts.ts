@@ -77,7 +77,7 @@ export function channelRefusedText(name: string, reason: string): string {
 /**
  * Throws an error for an option or argument, without headers, which may be secret; every option without a row is a function.
  * @param known given for an unknown option: the options that there are
- * @param group the name of their group, and a dot
+ * @param group the name of their group, if any
  */
 export function refuse(
   name: string,
@@ -88,7 +88,7 @@ export function refuse(
 ): never {
   const problem = known
     ? `unknown option: the options are ${Object.keys(known)
-        .map((key) => `${group}${key}`)
+        .map((key) => (group && `${group}.`) + key)
         .join(", ")}`
     : `expected ${EXPECTED[name] ?? "a function"}, got ${name === "headers" ? "something else" : show(value)}`;
   throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});

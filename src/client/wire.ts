@@ -42,9 +42,14 @@ export function escapeText(text: string): string {
   return text.replace(/^~/, "~~");
 }
 
-/** The text message of a frame; `undefined` for a control frame. */
-export function readText(frame: string): string | undefined {
-  return /^~(?!~)/.test(frame) ? undefined : frame.replace(/^~~/, "~");
+/** Whether a text frame is no message. */
+export function isControl(frame: string): boolean {
+  return /^~(?!~)/.test(frame);
+}
+
+/** The text message of a frame. */
+export function readText(frame: string): string {
+  return frame.replace(/^~~/, "~");
 }
 
 /**
