@@ -70,18 +70,19 @@ export interface ResumeOptions<D = ConnectionData, P = Params> {
   readonly graceMs: number;
   /**
    * The number of bytes of messages kept for one connection (frame headers included); judged at the next message, so that a message of any
-   * size is kept alone. While the connection is away, `outbox.slowConsumer` decides what happens beyond. Default 1,048,576.
+   * size is kept alone. While the connection is away, `outbox.slowConsumer` decides what happens beyond. Default 1 MiB.
    */
   readonly maxBytes: number;
   /** The number of connections of the route that may be away; beyond, the connection that is away longest ends. Default 10,000. */
   readonly maxAway: number;
-  /** The bytes kept for all connections of the route that are away; beyond, the connection away longest ends. Default 268,435,456. */
+  /** The bytes kept for all connections of the route that are away; beyond, the connection away longest ends. Default 256 MiB. */
   readonly maxAwayBytes: number;
   /**
    * Decides, in place of `authorize`, whether a request may take up a session again. `false`: the session stays away, and the newcomer is
    * let in by `authorize` as anybody. A throw, or another value, is answered with 500, a decision that takes longer than
-   * `handshakeTimeoutMs` with 503, and `reject(…)` with the given status; the session then stays away. Default: `authorize` is asked again,
-   * a refusal ends the session, and the returned value is thrown away.
+   * `handshakeTimeoutMs` with 503, and `reject(…)` with the given status; the session then stays away. Default: `authorize` is asked again.
+   *
+   * What `authorize` returns then is thrown away; a refusal ends the session.
    */
   // The type of a method: connections with other data stay assignable.
   readonly verify: {

@@ -16,7 +16,7 @@ import type { ClientClosing, ClientData, ClientOpening, ClientStatus } from "./o
 import { watchPage } from "./page.js";
 import { ACKNOWLEDGE_MS, createSession, NOBODY } from "./session.js";
 import type { ClientSettings } from "./settings.js";
-import { createSocket, type Farewell, type SocketFactory, type SocketListener } from "./socket.js";
+import { type CloseArguments, createSocket, type SocketFactory, type SocketListener } from "./socket.js";
 import { soon } from "./soon.js";
 import { refuse } from "./texts.js";
 import type { Welcome } from "./wire.js";
@@ -63,7 +63,7 @@ export function createClient(
   let askedAt = -ASK_MS;
   let heardAt = 0;
   let lastError: SendallError | undefined;
-  let farewell: Farewell = [];
+  let farewell: CloseArguments = [];
 
   const timers = clock ?? globalThis;
   const now = (): number => clock?.now?.() ?? Date.now();

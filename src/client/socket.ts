@@ -72,7 +72,7 @@ const OPEN = 1;
 const BROKEN = 1002;
 
 /** Code and reason of the client's close frame; nothing before the client closes. */
-export type Farewell = readonly [code?: number, reason?: string];
+export type CloseArguments = [code?: number, reason?: string];
 
 /** The current socket of a client, or the attempt to make one. */
 export interface CurrentSocket {
@@ -90,7 +90,7 @@ export interface CurrentSocket {
   dial(): unknown;
   /** Asks the server of a session for a sign of life. */
   ask(): void;
-  close(...farewell: Farewell): void;
+  close(...farewell: CloseArguments): void;
   terminate(): void;
 }
 
@@ -217,7 +217,7 @@ export function createSocket(
     close(...farewell) {
       const socket = current?.close ? current : end();
       // No close frame can carry a code before the socket is open. A socket that cannot close is cut later.
-      attempt(() => socket?.close?.(...(socket.readyState ? farewell : ([] as const))));
+      attempt(() => socket?.close?.(...((socket.readyState ? farewell : []) as CloseArguments)));
     },
     terminate() {
       const socket = end(listener.stateOf() === "closing" ? undefined : failure(NO_ANSWER));

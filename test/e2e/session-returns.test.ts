@@ -149,6 +149,24 @@ describe("a client that comes back", () => {
   });
 });
 
+test("a client comes back over SockJS's raw endpoint as over the route itself", async () => {
+  const { server } = await serveByHand({ resume: true, routes: { "/echo": { sockjs: true, handler() {} } } });
+  const open = async (path: string, ...offers: string[]): Promise<Client> => {
+    const client = await Client.open(`${server.url}${path}`, {}, ["sendall.1", ...offers]);
+    await until(() => client.received.length > 0);
+    return client;
+  };
+  let client = await open("echo");
+  const token = tokenOf(client.received);
+  for (const [i, path] of ["echo/websocket", "echo"].entries()) {
+    client.ws.terminate();
+    await until(() => server.stats().away === 1);
+    client = await open(path, `sendall.1.${token}.0.0.${i + 1}`);
+    expect(welcomeOf(client.received)).toMatchObject({ resumed: true, session: token });
+  }
+  expect(server.stats()).toMatchObject({ connections: 1, opened: 1, resumed: 2 });
+});
+
 describe("authorize, when a client comes back", () => {
   test("refuses: the client gets the refusal, and the session ends once, by our side", async () => {
     let isAllowed = true;
@@ -261,6 +279,26 @@ describe("a full server", () => {
     expect([welcomeOf(late.received).why, stage.server.stats().connections]).toEqual(["expired", 2]);
     await expect(stage.connect()).rejects.toMatchObject({ status: 503 });
     stage.check();
+  });
+
+  test("ends the one away longest of all routes", async () => {
+    const handler = (): void => {};
+    const routes = { "/a": { handler }, "/b": { handler } };
+    for (const [first, second] of [
+      ["/a", "/b"],
+      ["/b", "/a"],
+    ] as const) {
+      const runtime = createTestRuntime({ resume: true, maxConnections: 2, routes });
+      onTestFinished(() => runtime.close());
+      const connect = (path: string) => runtime.connect({ path, protocols: ["sendall.1"] });
+      const [younger, older] = [await connect(second), await connect(first)];
+      older.disconnect();
+      await runtime.advance(1);
+      younger.disconnect();
+      await runtime.settle();
+      const newcomer = await connect("/a");
+      expect(new Set(runtime.server.connections().map(({ id }) => id))).toEqual(new Set([younger.id, newcomer.id]));
+    }
   });
 
   test("counts a connection for the address from which it has come back", async () => {
@@ -401,6 +439,8 @@ describe("the token", () => {
         if (!("connection" in event) || event.connection === undefined) return;
         const { headers, cookies, path, query, protocol, id, data } = event.connection;
         seen.push(event.type, headers, cookies, path, String(query), protocol, id, data);
+        const everything = { depth: 12, showHidden: true, maxStringLength: null, maxArrayLength: null };
+        seen.push(inspect(event, everything), inspect(server.stats(), everything));
       },
     });
     const tokens = new Set<string>();

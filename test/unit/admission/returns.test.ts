@@ -103,20 +103,24 @@ interface Setting {
   readonly authorize?: Authorize<unknown>;
   readonly verify?: Verify;
   readonly limits?: Partial<GateSettings>;
+  readonly hasSessions?: boolean;
 }
 
-function stage({ authorize, verify, limits }: Setting = {}) {
+function stage({ authorize, verify, limits, hasSessions = true }: Setting = {}) {
   const clock = new HandClock();
   const log = new Lines("debug");
   const desk = new Desk(clock);
   const entries: AccessEntry[] = [];
   const accepted: AcceptedUpgrade[] = [];
   const told: MovedSession[] = [];
+  const state = { hasEnded: false };
   let fresh = "a";
   const route: GatedRoute = {
     path: "/chat",
     counters: { refused: 0 },
-    hasEnded: false,
+    get hasEnded() {
+      return state.hasEnded;
+    },
     settings: {
       authorize,
       origins: "same",
@@ -126,9 +130,9 @@ function stage({ authorize, verify, limits }: Setting = {}) {
       maxFragments: 8,
       mailbox: { maxBytes: 100_000 },
       compression: false,
-      resume: { verify },
+      resume: hasSessions && { verify },
     },
-    sessions: desk,
+    sessions: hasSessions ? desk : undefined,
     accept(_transport, upgrade) {
       accepted.push(upgrade);
       const { session, decodedPath, protocol, mayBeFresh } = upgrade;
@@ -164,7 +168,7 @@ function stage({ authorize, verify, limits }: Setting = {}) {
     return "accept" in answer ? answer.accept(new HandTransport()).id : answer;
   };
   const take = (): string[] => desk.endings.splice(0);
-  return { clock, log, desk, gate, route, entries, accepted, told, ask, enter, take };
+  return { clock, log, desk, gate, state, entries, accepted, told, ask, enter, take };
 }
 
 const A = `${TOKENS.a}.0.0.1`;
@@ -381,6 +385,32 @@ describe("resume.verify", () => {
     expect(String(Reflect.get(details ?? {}, "err"))).toContain("resume.verify: expected true or false, got 1");
   });
 
+  test("is not waited for when the server closes, and comes too late when the route has ended", async () => {
+    let asked = 0;
+    let answer = (_verdict: boolean): void => {};
+    const { enter, ask, gate, state, desk } = stage({
+      authorize: () => ({ asked: ++asked }),
+      verify: () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        }),
+    });
+    await enter("a");
+    for (const verdict of [true, false]) {
+      const late = ask(A);
+      await Promise.resolve();
+      state.hasEnded = true;
+      answer(verdict);
+      expect(await late).toEqual({ status: 503, body: "this route is closed" });
+      state.hasEnded = false;
+    }
+    const pending = ask(A);
+    expect(gate.undecided).toBe(1);
+    gate.close();
+    expect(await pending).toEqual({ status: 503, body: "the server is closing" });
+    expect([asked, gate.undecided, desk.sessions.has(TOKENS.a)]).toEqual([1, 0, true]);
+  });
+
   test("is not asked about a token that names no live session", async () => {
     let asked = 0;
     const { enter } = stage({ verify: () => ++asked > 0 });
@@ -480,7 +510,6 @@ describe("an answer by a close frame alone", () => {
       },
     });
     await enter("a");
-    desk.lose(TOKENS.a);
     desk.farewells.add(TOKENS.b);
     expect(await enter("b", B)).toBe("");
     expect([asked, take()]).toEqual([2, []]);
@@ -493,6 +522,15 @@ describe("an answer by a close frame alone", () => {
       status: 101,
       remoteAddress: "1.1.1.1",
     });
+  });
+
+  test("leaves the place free that the peer had as a newcomer", async () => {
+    const { enter, ask, desk } = stage({ limits: { maxConnections: 1 } });
+    const { accept } = await admission(ask(B));
+    expect(await enter("a")).toEqual(FULL);
+    desk.farewells.add(TOKENS.b);
+    expect(accept(new HandTransport()).id).toBe("");
+    expect(await enter("a")).toBe("fresh a");
   });
 
   test("is also that to a late dial", async () => {
@@ -566,10 +604,14 @@ describe("a newcomer at a full server", () => {
     const { enter, ask, desk } = stage({ limits: { maxConnections: 1, backlog: 2 }, authorize: () => answer });
     await enter("a");
     desk.lose(TOKENS.a);
-    answer = new Promise(() => {});
+    const doors: ((data: unknown) => void)[] = [];
+    answer = new Promise((resolve) => doors.push(resolve));
     const [first, second, third] = [ask(), ask(), ask()];
-    expect([first, second].every((one) => one instanceof Promise)).toBe(true);
     expect(await third).toEqual(FULL);
+    doors[0]?.(reject(401));
+    expect([await first, await second]).toMatchObject([{ status: 401 }, { status: 401 }]);
+    answer = {};
+    await admission(ask());
   });
 
   test("that waits gets the place of the next connection that goes away", async () => {
@@ -621,6 +663,12 @@ describe("a token of another node", () => {
         offer: { token: `0123456789ab-${TOKENS.a}`, received: 0, lost: 0, dial: 1 },
       },
     ]);
+  });
+
+  test("is of no interest to a route without sessions", async () => {
+    const { enter, accepted, told } = stage({ hasSessions: false });
+    expect(await enter("a", offer)).toBe("fresh a");
+    expect([accepted[0]?.session?.why, told]).toEqual(["expired", []]);
   });
 
   test("needs a place like any newcomer", async () => {
