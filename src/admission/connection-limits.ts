@@ -112,14 +112,14 @@ export class ConnectionLimits {
   /**
    * Acquires a slot for an attempt that may still be refused: ends no connection.
    *
-   * @param undecided how many attempts are under way with `"room"`, or with a slot: at most `maxWaiting` may be
+   * @param claims how many attempts are under way with `"room"`: at most `maxWaiting` may be
    * @returns `"room"` if a connection would end for the attempt; `acquire` then decides when the attempt is let in
    */
-  reserve(address: string, signal: () => AbortSignal, undecided: number): Answer<Place | Room> {
+  reserve(address: string, signal: () => AbortSignal, claims: number): Answer<Place | Room> {
     if (!this.#isCounting) return UNLIMITED;
     if (this.#hasSlot(address)) return this.occupy(address);
     if (this.#awayFor(address) === undefined) return this.#acquireLater(address, signal);
-    return undecided < this.#settings.maxWaiting ? "room" : undefined;
+    return claims < this.#settings.maxWaiting ? "room" : undefined;
   }
 
   /** Occupies a slot, also beyond the limits. */

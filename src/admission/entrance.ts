@@ -51,6 +51,8 @@ export class Entrance {
   readonly #parts: EntranceParts;
   readonly #authorization: Authorization;
   readonly #verification: Authorization;
+  /** How many attempts are asked about that get a slot only when let in, by the end of a connection. */
+  #claims = 0;
 
   constructor(parts: EntranceParts) {
     const { clock, log } = parts;
@@ -83,7 +85,7 @@ export class Entrance {
     if (authorize === undefined) return this.#conclude(matched, { data: undefined });
     if (!needsPlace(matched)) return this.#authorize(matched, authorize, undefined);
     const { limits } = this.#parts;
-    const reserved = limits.reserve(head.remoteAddress, () => attempt.signal, this.undecided);
+    const reserved = limits.reserve(head.remoteAddress, () => attempt.signal, this.#claims);
     if (reserved === undefined) return FULL;
     if (!(reserved instanceof Promise)) return this.#authorize(matched, authorize, reserved);
     return reserved.then((later) => {
@@ -98,7 +100,9 @@ export class Entrance {
     reserved: Place | Room | undefined,
   ): Promise<Admission | Refusal> {
     const place = reserved === "room" ? undefined : reserved;
+    if (reserved === "room") this.#claims++;
     const answer = await this.#authorization.ask(authorize, subjectOf(matched));
+    if (reserved === "room") this.#claims--;
     if (answer.refusal === undefined) return this.#conclude(matched, { data: answer.data, place });
     place?.release();
     return answer.refusal;

@@ -1,7 +1,7 @@
 /**
  * The gate of a server: decides on every request to connect, before the upgrade, and reports refusals to the log and every decision to
  * `onAccess`. Each attempt passes five checks in order: a route has the path, the server and the route are open, the page's origin is
- * allowed, a connection slot is free, the user's `authorize` agrees. Listeners call the gate; the server closes the gate before any other
+ * allowed, a connection slot is free, the user's `authorize` agrees; the last two are the entrance's. Listeners call the gate; the server closes the gate before any other
  * part.
  */
 import type { ConnectionId } from "../api/connection.js";

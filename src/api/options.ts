@@ -70,17 +70,19 @@ export interface ResumeOptions<D = ConnectionData, P = Params> {
   readonly graceMs: number;
   /**
    * The number of bytes of messages kept for one connection (frame headers included); judged at the next message, so that a message of any
-   * size is kept alone. While the connection is away, `outbox.slowConsumer` decides what happens beyond. Default 1,048,576.
+   * size is kept alone. While the connection is away, `outbox.slowConsumer` decides what happens beyond. Default 1 MiB.
    */
   readonly maxBytes: number;
   /** The number of connections of the route that may be away; beyond, the connection that is away longest ends. Default 10,000. */
   readonly maxAway: number;
-  /** The bytes kept for all connections of the route that are away; beyond, the connection away longest ends. Default 268,435,456. */
+  /** The bytes kept for all connections of the route that are away; beyond, the connection away longest ends. Default 256 MiB. */
   readonly maxAwayBytes: number;
   /**
    * Decides, in place of `authorize`, whether a request may take up a session again. `false`: the session stays away, and the newcomer is
-   * let in by `authorize` as anybody. A throw is answered with 500, a decision that takes longer than `handshakeTimeoutMs` with 503. Default:
-   * `authorize` is asked again, a refusal ends the session, and the returned value is thrown away.
+   * let in by `authorize` as anybody. A throw, or another value, is answered with 500, a decision that takes longer than
+   * `handshakeTimeoutMs` with 503, and `reject(…)` with the given status; the session then stays away. Default: `authorize` is asked again.
+   *
+   * What `authorize` returns then is thrown away; a refusal ends the session.
    */
   // The type of a method: connections with other data stay assignable.
   readonly verify: {
@@ -125,7 +127,7 @@ export interface AccessEntry {
   readonly status: number;
   /** The peer's address, or the address that a trusted proxy names. */
   readonly remoteAddress: string;
-  /** The new connection (an upgrade with 101). */
+  /** The connection, new or taken up again (an upgrade with 101); absent where the peer gets a close frame alone. */
   readonly connection?: ConnectionId;
   /** Why the peer was refused (an upgrade, or bytes that made no request). */
   readonly reason?: string;
@@ -217,7 +219,9 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly client?: string;
   /** Serves `wss://` with the given key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
   readonly tls?: TlsOptions;
-  /** Further connections are refused with 503; 0 is no limit. Default 0. */
+  /**
+   * Further connections are refused with 503; 0 is no limit. With `resume`, the connection that is away longest ends first. Default 0.
+   */
   readonly maxConnections?: number;
   /** Further connections from the same address are refused with 503; 0 is no limit. Default 0. */
   readonly maxConnectionsPerAddress?: number;

@@ -49,6 +49,7 @@ const IDLE: Client = {
   subscribe: () => () => {},
   on: () => () => {},
   send: () => false,
+  flushed: async () => {},
   close: () => false,
   channel() {
     throw new SendallError("CLOSED", "channel: no component is mounted; use useEffect");

@@ -15,12 +15,15 @@ export interface Frame {
   readonly wire: Buffer;
   /** The number of bytes of the message itself, at the end of `wire`. */
   readonly payloadBytes: number;
+  /** Whether the text begins with `~`, as control frames of sessions do. */
+  readonly isMarked: boolean;
   /** The bytes for sockets with permessage-deflate (RFC 7692); made when the first such socket needs them. */
   deflated?: Buffer;
   /** The frame for peers with sessions, if the text begins with `~`; made when the first such peer needs the frame. */
   escaped?: Frame;
 }
 
+const TILDE = 0x7e;
 const FIN_TEXT = 0x81;
 const FIN_BINARY = 0x82;
 /** Lengths of 126 and more take 2 more bytes in the header, lengths of 65,536 and more take 8. */
@@ -64,13 +67,13 @@ export function encodeFrame(data: Data): Frame {
     const header = headerBytes(payloadBytes);
     const wire = allocate(FIN_TEXT, header, payloadBytes);
     wire.write(data, header, "utf8");
-    return { data, wire, payloadBytes };
+    return { data, wire, payloadBytes, isMarked: data.charCodeAt(0) === TILDE };
   }
   const bytes = bytesOf(data);
   const header = headerBytes(bytes.length);
   const wire = allocate(FIN_BINARY, header, bytes.length);
   wire.set(bytes, header);
-  return { data: wire.subarray(header), wire, payloadBytes: bytes.length };
+  return { data: wire.subarray(header), wire, payloadBytes: bytes.length, isMarked: false };
 }
 
 /** Compressing smaller messages gains nothing. */

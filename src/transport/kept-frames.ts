@@ -6,6 +6,7 @@
  * after the present socket has got them, or dropped by a policy while there is no socket.
  */
 import type { Frame } from "./frame.js";
+import { FrameRing } from "./frame-ring.js";
 import type { FrameSource } from "./paced-writing.js";
 
 /** What a client has of a session's messages. */
@@ -28,14 +29,18 @@ export interface Catchup {
   readonly missing: number;
 }
 
+/** The lowest and the highest number that the next acknowledgement may have. */
+export interface AcknowledgementRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 const NO_FRAMES: readonly Frame[] = [];
 
 export class KeptFrames implements FrameSource {
   readonly #maxBytes: number;
-  /** Frames before `#first` are no longer kept; the last frame has the number `#numbered`. */
-  #frames: Frame[] = [];
-  #first = 0;
-  #bytes = 0;
+  /** The last frame has the number `#numbered`. */
+  readonly #frames = new FrameRing();
   #numbered = 0;
   #acknowledged = 0;
   /** The last number written to the present socket. */
@@ -54,7 +59,7 @@ export class KeptFrames implements FrameSource {
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#frames.bytes;
   }
 
   /** The bytes of what is not yet written to the present socket. */
@@ -71,31 +76,31 @@ export class KeptFrames implements FrameSource {
     return this.#numbered - this.#acknowledged;
   }
 
-  get #size(): number {
-    return this.#frames.length - this.#first;
-  }
-
   /** The number of the first kept frame. */
   get #firstNumber(): number {
-    return this.#numbered - this.#size + 1;
+    return this.#numbered - this.#frames.size + 1;
   }
 
   /** Numbers and keeps frames that are written to the present socket now. MUST NOT be called with a backlog. */
   add(frames: readonly Frame[]): void {
     for (const frame of frames) {
+      this.#letGoExcess();
       this.#frames.push(frame);
-      this.#bytes += frame.wire.length;
+      this.#numbered++;
     }
-    this.#numbered += frames.length;
     this.#written = this.#numbered;
-    this.#trim();
   }
 
-  /** The peer has taken in the messages up to a number. @returns `false` if the peer cannot have the message, or has said more before */
-  acknowledge(number: number): boolean {
-    if (number < this.#acknowledged || number > this.#written) return false;
+  /**
+   * The peer has taken in the messages up to a number.
+   *
+   * @returns what the peer may say, if the peer cannot have the message, or has said more before
+   */
+  acknowledge(number: number): AcknowledgementRange | undefined {
+    const range = { from: this.#acknowledged, to: this.#written };
+    if (number < range.from || number > range.to) return range;
     this.#forget(number);
-    return true;
+    return undefined;
   }
 
   /** A message was dropped before it got a number. */
@@ -105,9 +110,9 @@ export class KeptFrames implements FrameSource {
 
   /** Drops the oldest kept frame. Only while there is no socket. @returns `false` if none is kept */
   dropOldest(): boolean {
-    if (this.#size === 0) return false;
+    if (this.#frames.size === 0) return false;
     this.#letGo = this.#firstNumber;
-    this.#shift();
+    this.#frames.shift(1);
     return true;
   }
 
@@ -126,29 +131,22 @@ export class KeptFrames implements FrameSource {
     this.#counted = this.#letGo;
     this.#forget(received);
     this.#written = this.#firstNumber - 1;
-    this.#backlogBytes = this.#bytes;
-    return { from: this.#written, kept: this.#size, lost: this.#lost - lost, missing };
+    this.#backlogBytes = this.#frames.bytes;
+    return { from: this.#written, kept: this.#frames.size, lost: this.#lost - lost, missing };
   }
 
   /** Takes the next frames of the backlog to write to the present socket, oldest first. */
   take(maxBytes: number): readonly Frame[] {
     if (!this.hasBacklog) return NO_FRAMES;
-    const begin = this.#first + this.#written + 1 - this.#firstNumber;
-    let end = begin;
-    let bytes = 0;
-    while (end < this.#frames.length && bytes < maxBytes) bytes += this.#frames[end++]?.wire.length ?? 0;
-    const frames = this.#frames.slice(begin, end);
+    const frames = this.#frames.from(this.#written + 1 - this.#firstNumber, maxBytes);
     this.#written += frames.length;
-    this.#backlogBytes -= bytes;
-    this.#trim();
+    for (const { wire } of frames) this.#backlogBytes -= wire.length;
     return frames;
   }
 
   /** The session has ended. */
   clear(): void {
-    this.#frames = [];
-    this.#first = 0;
-    this.#bytes = 0;
+    this.#frames.clear();
     this.#backlogBytes = 0;
     this.#written = this.#numbered;
   }
@@ -159,27 +157,16 @@ export class KeptFrames implements FrameSource {
   }
 
   #forget(number: number): void {
-    while (this.#size > 0 && this.#firstNumber <= number) this.#shift();
+    const count = number - this.#firstNumber + 1;
+    if (count > 0) this.#frames.shift(count);
     this.#acknowledged = number;
   }
 
-  /** The last frame stays, whatever its size. */
-  #trim(): void {
-    while (this.#bytes > this.#maxBytes && this.#size > 1 && this.#firstNumber <= this.#written) {
+  /** Makes room for the next message, as an outbox does: a message of any size is kept, and nothing goes before the next comes. */
+  #letGoExcess(): void {
+    while (this.#frames.bytes >= this.#maxBytes && this.#frames.size > 0) {
       this.#letGo = this.#firstNumber;
-      this.#shift();
-    }
-  }
-
-  #shift(): void {
-    this.#bytes -= this.#frames[this.#first++]?.wire.length ?? 0;
-    if (this.#first === this.#frames.length) {
-      this.#frames = [];
-      this.#first = 0;
-    } else if (this.#first * 2 >= this.#frames.length && this.#first >= 32) {
-      // Compact only once half the array is empty: moving the kept frames at each acknowledgement would be costly.
-      this.#frames = this.#frames.slice(this.#first);
-      this.#first = 0;
+      this.#frames.shift(1);
     }
   }
 }

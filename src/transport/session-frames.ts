@@ -14,7 +14,6 @@ export const ALIVE_FRAME: Frame = encodeFrame(ALIVE);
 
 /** Begins an acknowledgement. */
 const ACKNOWLEDGED = "~a";
-const NUMBER = /^(?:0|[1-9]\d*)$/;
 
 /** What the first frame of each socket says. */
 export interface SentWelcome {
@@ -54,20 +53,17 @@ export function isEscaped(text: string): boolean {
   return text.charCodeAt(1) === TILDE;
 }
 
-function needsEscape({ data }: Frame): boolean {
-  return typeof data === "string" && isMarked(data);
-}
-
 /** A frame for peers with a session. A second encoding is made at most once per frame, and shared like the frame itself. */
 function escapeFrame(frame: Frame): Frame {
-  if (!needsEscape(frame)) return frame;
+  if (!frame.isMarked) return frame;
   frame.escaped ??= encodeFrame(`~${frame.data}`);
   return frame.escaped;
 }
 
 /** @returns the same array if no text begins with `~` */
 export function escapeFrames(frames: readonly Frame[]): readonly Frame[] {
-  return frames.some(needsEscape) ? frames.map(escapeFrame) : frames;
+  for (const { isMarked } of frames) if (isMarked) return frames.map(escapeFrame);
+  return frames;
 }
 
 /**
@@ -78,8 +74,22 @@ export function escapeFrames(frames: readonly Frame[]): readonly Frame[] {
 export function readControl(text: string): "ask" | number | "ignored" | BrokenControlFrame {
   if (text === ALIVE) return "ask";
   if (!text.startsWith(ACKNOWLEDGED)) return "ignored";
-  const number = text.slice(ACKNOWLEDGED.length);
-  if (NUMBER.test(number) && Number.isSafeInteger(Number(number))) return Number(number);
+  const number = readNumber(text, ACKNOWLEDGED.length);
+  if (number !== undefined) return number;
   const expected = `"${ACKNOWLEDGED}" and a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
   return new BrokenControlFrame(`acknowledgement: expected ${expected}, got ${show(text)}`);
+}
+
+const ZERO = 0x30;
+
+/** A whole number without leading zeros that fills the rest of a text. Written by hand, since each client acknowledges all the time. */
+function readNumber(text: string, from: number): number | undefined {
+  const isSpeltOut = text.length > from && (text.charCodeAt(from) !== ZERO || text.length === from + 1);
+  let number = 0;
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) return undefined;
+    number = number * 10 + digit;
+  }
+  return isSpeltOut && Number.isSafeInteger(number) ? number : undefined;
 }

@@ -90,6 +90,15 @@ export const scenarios = [
     ],
   },
   {
+    name: "sessions",
+    measure: perMessage,
+    rows: () => [
+      { ...room(`${busy(1_000)}, each with a session`, { burst: 16 }, [], "session"), dialect: "session" },
+      room(`${busy(1_000)}, plain`, { burst: 16 }, ["ws"]),
+    ],
+    goals: [{ metric: "cpu", peer: "sendall", of: 1, must: 1.15, want: 1.1 }],
+  },
+  {
     name: "many-talkers",
     measure: perMessage,
     rows: () => [room("1,000 members, 100 with a message each", { talkers: 100 }, ALL)],

@@ -341,6 +341,47 @@ test("what authorize, onRequest and onAccess leave behind is logged and ends not
   ]);
 });
 
+test("what resume.verify leaves behind is logged, is charged to nobody and ends nothing", async () => {
+  const { code, output, errors } = await run(`
+    import { once } from "node:events";
+    import { serve } from "sendall";
+    import { WebSocket } from "ws";
+    const lines = [];
+    const keep = (details, line) => void lines.push(line + ": " + details.err?.message);
+    const logger = { level: "info", debug() {}, info() {}, warn() {}, error: keep, child: () => logger };
+    const server = await serve({
+      port: 0,
+      logger,
+      resume: {
+        verify() {
+          setImmediate(() => { throw new Error("late"); });
+          Promise.reject(new Error("lost"));
+          return true;
+        },
+      },
+      handler() {},
+    });
+    const welcome = async (...offers) => {
+      const peer = new WebSocket(server.url, ["sendall.1", ...offers]);
+      const [data] = await once(peer, "message");
+      return { peer, ...JSON.parse(String(data).slice(1)) };
+    };
+    const { peer, session } = await welcome();
+    peer.terminate();
+    const { resumed } = await welcome("sendall.1." + session + ".0.0.1");
+    while (lines.length < 2) await new Promise(setImmediate);
+    console.log(JSON.stringify([resumed, lines.sort(), server.stats().failures, server.isReady]));
+    process.exit();
+  `);
+  expect([code, errors]).toEqual([0, ""]);
+  expect(JSON.parse(output)).toEqual([
+    true,
+    ["resume.verify leaked a rejection: lost", "resume.verify leaked an exception: late"],
+    [],
+    true,
+  ]);
+});
+
 test("what a handler leaves behind does not keep the connection alive whose event it was", async () => {
   const { code, output } = await run(
     `

@@ -23,7 +23,7 @@ export interface SessionPlace {
 }
 
 /** What a session tells the sessions of its route. */
-export interface SessionHost {
+export interface RouteSessions {
   readonly graceMs: number;
   readonly maxBytes: number;
   onAway(session: Session): void;
@@ -47,13 +47,13 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
   awaySince = 0;
   /** What is kept while the connection is away, as the sessions of the route have counted it. */
   awayBytes = 0;
-  readonly #host: SessionHost;
+  readonly #host: RouteSessions;
   /** Both are set by `attach`. */
   connection!: LiveConnection;
   #transport!: SessionTransport;
   #lastDial = 0;
 
-  constructor(host: SessionHost, { token, decodedPath, protocol }: SessionPlace) {
+  constructor(host: RouteSessions, { token, decodedPath, protocol }: SessionPlace) {
     super();
     this.#host = host;
     this.token = token;

@@ -14,7 +14,7 @@ import type { Flushable, Turn } from "../../runtime/turn.js";
 import { Farewell } from "../../transport/farewell.js";
 import type { Resumed } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
-import { Session, type SessionHost, type SessionPlace } from "./session.js";
+import { type RouteSessions, Session, type SessionPlace } from "./session.js";
 
 /** What the sessions need of their route. */
 export interface SessionsParts {
@@ -45,7 +45,7 @@ class EndedSession extends Alarm {
   }
 }
 
-export class Sessions implements SessionDesk, SessionHost, Flushable {
+export class Sessions implements SessionDesk, RouteSessions, Flushable {
   readonly #parts: SessionsParts;
   readonly #live = new Map<string, Session>();
   readonly #ended = new Map<string, EndedSession>();
@@ -130,7 +130,7 @@ export class Sessions implements SessionDesk, SessionHost, Flushable {
     this.find(offer, decodedPath, protocol)?.expire("moved");
   }
 
-  // SessionHost: called by sessions.
+  // RouteSessions: called by sessions.
 
   onAway(session: Session): void {
     const { clock, settings } = this.#parts;

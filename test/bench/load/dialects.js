@@ -8,6 +8,8 @@
  * @property {(text: string) => string} toServer the message that carries this text
  * @property {(text: string) => string} toClient
  * @property {boolean} isGathered whether a server may put several texts into one message
+ * @property {string} [subprotocol] which is on offer
+ * @property {(messages: number) => string} [acknowledge] says so many have come; the server says the like of what it gets
  */
 
 let sessions = 0;
@@ -20,6 +22,15 @@ export const dialects = {
     toServer: (text) => text,
     toClient: (text) => text,
     isGathered: false,
+  },
+  session: {
+    path: (room) => `/?room=${room}`,
+    subprotocol: "sendall.1",
+    greeting: [{ expect: /^~\{"session":"/, reply: "~a0" }],
+    toServer: (text) => text,
+    toClient: (text) => text,
+    isGathered: false,
+    acknowledge: (messages) => `~a${messages}`,
   },
   // Engine.IO 4: its handshake, then socket.io's; an event named "m" with one argument.
   "socket.io": {

@@ -74,6 +74,32 @@ class Room {
   startedAt = 0;
 }
 
+/** After so many messages a client acknowledges. */
+const ACKNOWLEDGE_AFTER = 64;
+
+/** What a member acknowledges, in dialects that do. */
+class Receipts {
+  /** @type {RawSocket | undefined} */
+  socket;
+  #acknowledge;
+  #messages = 0;
+  #acknowledged = 0;
+
+  /** @param {import("./dialects.js").Dialect} dialect */
+  constructor({ acknowledge }) {
+    this.#acknowledge = acknowledge;
+  }
+
+  /** @param {number} messages */
+  add(messages) {
+    if (this.#acknowledge === undefined) return;
+    this.#messages += messages;
+    if (this.#messages - this.#acknowledged < ACKNOWLEDGE_AFTER) return;
+    this.#acknowledged = this.#messages;
+    this.socket?.write(clientFrame(this.#acknowledge(this.#messages)));
+  }
+}
+
 export class RoomsLoad {
   #settings;
   #dialect;
@@ -110,7 +136,9 @@ export class RoomsLoad {
     this.#ports = [port].flat();
     this.#settings = settings;
     this.#dialect = dialectOf(dialect);
-    this.#headers = headerLines(settings.isDeflated ? "deflate" : "none", this.#portOf(0));
+    const { subprotocol } = this.#dialect;
+    const offer = subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`];
+    this.#headers = [...headerLines(settings.isDeflated ? "deflate" : "none", this.#portOf(0)), ...offer];
     const texts = compose(settings);
     this.#text = texts[0] ?? "";
     const frames = texts.map((text) => clientFrame(this.#dialect.toServer(text)));
@@ -184,10 +212,8 @@ export class RoomsLoad {
     const isTalker = member < talkers;
     const isStalled = member >= members - stalled;
     const messages = isStalled ? 0 : this.#messagesFor(isTalker);
-    const onBytes =
-      messages > 0
-        ? this.#listener(room, messages)
-        : () => this.#fail("a member was sent something that it should not get");
+    const receipts = new Receipts(this.#dialect);
+    const onBytes = messages > 0 ? this.#listener(room, messages, receipts) : this.#nothing();
     const opening = {
       port: this.#portOf(member),
       path: this.#dialect.path(number),
@@ -197,6 +223,7 @@ export class RoomsLoad {
     // A stalled one may be closed for it.
     const onEnd = (/** @type {string} */ why) => (isStalled ? undefined : this.#fail(`a connection ended: ${why}`));
     const socket = await RawSocket.open(opening, { onBytes, onEnd });
+    receipts.socket = socket;
     if (isTalker) room.talkers.push(socket);
     if (isStalled) socket.stall();
     if (messages === 0) return;
@@ -217,15 +244,26 @@ export class RoomsLoad {
     return (isTalker && !hasEcho ? talkers - 1 : talkers) * burst * copies;
   }
 
+  /** For a member that gets no messages. */
+  #nothing() {
+    return (/** @type {number} */ bytes, /** @type {Buffer} */ buffer) => {
+      const isReceipt = this.#dialect.acknowledge !== undefined && buffer.toString("latin1", 2, 4) === "~a";
+      if (!isReceipt) this.#fail(`a member was sent ${bytes} bytes that it should not get`);
+    };
+  }
+
   /**
    * @param {Room} room
    * @param {number} messages
+   * @param {Receipts} receipts
    */
-  #listener(room, messages) {
+  #listener(room, messages, receipts) {
     const counter = this.#counter(messages);
     return (/** @type {number} */ bytes, /** @type {Buffer} */ buffer) => {
       try {
-        if (counter.take(bytes, buffer) && --room.waiting === 0) this.#lapDone(room);
+        if (!counter.take(bytes, buffer)) return;
+        receipts.add(messages);
+        if (--room.waiting === 0) this.#lapDone(room);
       } catch (error) {
         this.#fail(error instanceof Error ? error.message : String(error));
       }

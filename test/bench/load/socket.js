@@ -4,7 +4,7 @@
  * read into the same buffer, so nothing is allocated for what arrives.
  */
 import { connect } from "node:net";
-import { clientFrame } from "./frame.js";
+import { clientFrame, LENGTH_16 } from "./frame.js";
 
 /** @typedef {(bytes: number, buffer: Buffer) => void} OnBytes so many bytes at the start of a buffer that is used again */
 
@@ -22,6 +22,7 @@ const HEAD_END = "\r\n\r\n";
 const SWITCHING = "HTTP/1.1 101 ";
 const READ_BUFFER = Buffer.alloc(65_536);
 const FRAME_HEADER_BYTES = 2;
+const LONG_FRAME_HEADER_BYTES = 4;
 
 /** @param {Opening} opening */
 function handshake({ port, path, headers }) {
@@ -77,10 +78,12 @@ class Beginning {
   }
 
   #readFrame() {
-    const [, length = Number.POSITIVE_INFINITY] = this.#bytes;
-    const end = FRAME_HEADER_BYTES + length;
-    if (this.#bytes.length < end) return undefined;
-    const text = this.#bytes.toString("utf8", FRAME_HEADER_BYTES, end);
+    const [, length = Number.POSITIVE_INFINITY, high = 0, low = 0] = this.#bytes;
+    const isLong = length === LENGTH_16;
+    const begin = isLong ? LONG_FRAME_HEADER_BYTES : FRAME_HEADER_BYTES;
+    const end = begin + (isLong ? high * 256 + low : length);
+    if (this.#bytes.length < Math.max(begin, end)) return undefined;
+    const text = this.#bytes.toString("utf8", begin, end);
     this.#bytes = this.#bytes.subarray(end);
     return text;
   }

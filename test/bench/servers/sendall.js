@@ -18,7 +18,7 @@ const { serve } = await load("sendall");
  * @typedef {object} Role
  * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} onMessage
  * @property {(connection: import("sendall").Connection) => void} [onOpen]
- * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly sockjs?: Partial<import("sendall").SockJsOptions>, readonly cluster?: import("sendall").ClusterAdapter }} [options]
+ * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly resume?: boolean, readonly sockjs?: Partial<import("sendall").SockJsOptions>, readonly cluster?: import("sendall").ClusterAdapter }} [options]
  */
 
 const roomOf = (/** @type {import("sendall").Connection} */ connection) => connection.query.get("room") ?? "";
@@ -46,6 +46,7 @@ const roles = {
   all: { onMessage: toAll },
   node: { onMessage: toAll, options: await joinCluster() },
   room: { onMessage: broadcast },
+  session: { onMessage: broadcast, options: { resume: true } },
   // Nothing is sent to them within a run, so they have the heartbeat that everybody has by default.
   crowd: { onMessage: broadcast, options: { heartbeat: {} } },
   compressed: { onMessage: broadcast, options: { compression: true } },

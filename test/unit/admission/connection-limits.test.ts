@@ -46,8 +46,7 @@ function stage(settings: Partial<ConnectionLimitSettings>) {
   };
   /** What was answered since it was last asked. */
   const answers = async (): Promise<string[]> => {
-    await Promise.resolve();
-    await Promise.resolve();
+    for (let i = 0; i < 5; i++) await Promise.resolve();
     return order.splice(0);
   };
   /** The connection of an attempt loses its socket. */
@@ -88,6 +87,60 @@ describe("places", () => {
     first.place?.release();
     ask("a3", "a");
     expect(await answers()).toEqual(["a3 in"]);
+  });
+});
+
+describe("the place of a connection that comes back from another address", () => {
+  test("counts there from then on, though the limit is reached, and is free there in the end", async () => {
+    const { ask, answers } = stage({ maxConnectionsPerAddress: 1 });
+    const [a, b] = [ask("a1", "a"), ask("b1", "b")];
+    a.place?.moveTo("b");
+    a.place?.moveTo("b");
+    ask("a2", "a");
+    ask("b2", "b");
+    a.place?.release();
+    a.place?.moveTo("c");
+    ask("b3", "b");
+    b.place?.release();
+    ask("b4", "b");
+    ask("c1", "c");
+    expect(await answers()).toEqual(["a1 in", "b1 in", "a2 in", "b2 refused", "b3 refused", "b4 in", "c1 in"]);
+  });
+});
+
+describe("connections that are away", () => {
+  test("end for whoever needs a place, each for one", async () => {
+    const { ask, answers, lose } = stage({ maxConnections: 2 });
+    const [a, b] = [ask("1"), ask("2")];
+    lose(a);
+    lose(b);
+    for (const name of ["3", "4", "5"]) ask(name);
+    expect(await answers()).toEqual(["1 in", "2 in", "one ends", "3 in", "one ends", "4 in", "5 refused"]);
+  });
+
+  test("end for whoever is next in the queue, and not for a waiting peer whose address is at its limit", async () => {
+    const { clock, ask, answers, lose } = stage({ maxConnections: 2, maxConnectionsPerAddress: 1, whenFull: "wait" });
+    const [a, b] = [ask("a1", "a"), ask("b1", "b")];
+    ask("c1", "c");
+    ask("c2", "c");
+    lose(a);
+    expect(await answers()).toEqual(["a1 in", "b1 in", "one ends", "c1 in"]);
+    lose(b, "b");
+    expect(await answers()).toEqual([]);
+    ask("d1", "d");
+    expect(await answers()).toEqual(["one ends", "d1 in"]);
+    clock.pass(1_000);
+    expect(await answers()).toEqual(["c2 refused"]);
+    expect(clock.alarms).toBe(0);
+  });
+
+  test("end for nobody who is only asked about", async () => {
+    const { limits, ask, answers, lose, away } = stage({ maxConnections: 1, maxWaiting: 2 });
+    lose(ask("1"));
+    const signal = (): AbortSignal => new AbortController().signal;
+    expect(limits.reserve("a", signal, 1)).toBe("room");
+    expect(limits.reserve("a", signal, 2)).toBeUndefined();
+    expect([away.length, await answers()]).toEqual([1, ["1 in"]]);
   });
 });
 

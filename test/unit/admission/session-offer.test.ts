@@ -81,6 +81,70 @@ describe("names of sessions", () => {
   });
 });
 
+describe("a session of before", () => {
+  const PLAIN = "AAAAAAAAAAAAAAAAAAAAAA";
+  const DASHED = "a-_AAAAAAAAAAAAAAAAAAA";
+
+  test.each<[text: string, offer: object]>([
+    [`${PLAIN}.17.0.2`, { token: PLAIN, received: 17, lost: 0, dial: 2 }],
+    [`${DASHED}.0.3.1`, { token: DASHED, received: 0, lost: 3, dial: 1 }],
+    [`0123456789ab-${DASHED}.0.0.1`, { token: `0123456789ab-${DASHED}`, received: 0, lost: 0, dial: 1 }],
+    [
+      `${PLAIN}.9007199254740991.9007199254740991.9007199254740991`,
+      { token: PLAIN, received: 2 ** 53 - 1, lost: 2 ** 53 - 1, dial: 2 ** 53 - 1 },
+    ],
+  ])("is named by token, received, lost and dial: %s", (text, resume) => {
+    expect(offerOf(`sendall.1, sendall.1.${text}`)).toMatchObject({ asksToResume: true, resume, isBare: true });
+    expect(offerOf(`chat+sendall.1, sendall.1.${text}, chat`)).toMatchObject({ asksToResume: true, resume });
+  });
+
+  test.each([
+    "",
+    PLAIN,
+    `${PLAIN}.0.0`,
+    `${PLAIN}.0.0.0`,
+    `${PLAIN}.0.0.1.1`,
+    `${PLAIN}.0.0.1.`,
+    `.${PLAIN}.0.0.1`,
+    `${PLAIN}.-1.0.1`,
+    `${PLAIN}.01.0.1`,
+    `${PLAIN}.1e3.0.1`,
+    `${PLAIN}.0x1.0.1`,
+    `${PLAIN}..0.1`,
+    `${PLAIN}.9007199254740992.0.1`,
+    `${PLAIN}.0.9007199254740992.1`,
+    `${PLAIN}.0.0.9007199254740992`,
+    `${PLAIN}.99999999999999999999.0.1`,
+    `${PLAIN}A.0.0.1`,
+    `${PLAIN.slice(1)}.0.0.1`,
+    `${PLAIN.slice(1)}=.0.0.1`,
+    `${PLAIN.slice(1)}+.0.0.1`,
+    `node_1-${PLAIN}.0.0.1`,
+    `-${PLAIN}.0.0.1`,
+    `a-b-${PLAIN}.0.0.1`,
+    `${PLAIN}.0.0.1+sendall.1`,
+  ])("is asked for, but not named, by a malformed name: %j", (text) => {
+    const offer = offerOf(`sendall.1, sendall.1.${text}`);
+    expect([offer?.asksToResume, offer?.resume]).toEqual([true, undefined]);
+  });
+
+  test("is not named by two different names, and is named by the same name twice", () => {
+    const [one, other] = [`sendall.1.${PLAIN}.0.0.1`, `sendall.1.${PLAIN}.0.0.2`];
+    for (const header of [`sendall.1, ${one}, ${other}`, `${one}, ${other}, ${one}`, `${one}, sendall.1.x`]) {
+      const offer = offerOf(header);
+      expect([offer?.asksToResume, offer?.resume]).toEqual([true, undefined]);
+    }
+    expect(offerOf(`${one}, ${one}`)?.resume?.dial).toBe(1);
+    const twice = readSessionOffer(["Sec-WebSocket-Protocol", one, "sec-websocket-protocol", other]);
+    expect([twice?.asksToResume, twice?.resume]).toEqual([true, undefined]);
+  });
+
+  test("is not asked for by an offer of a fresh session", () => {
+    for (const header of ["sendall.1", "chat+sendall.1, chat"])
+      expect([offerOf(header)?.asksToResume, offerOf(header)?.resume]).toEqual([false, undefined]);
+  });
+});
+
 describe("the answer", () => {
   test.each<[header: string, chosen: string, answered: string]>([
     ["sendall.1", "", "sendall.1"],

@@ -65,6 +65,13 @@ export class HandSocket implements WebSocketLike {
     this.message(welcomeOf(heartbeatMs));
   }
 
+  /** The server accepts it with a session that it keeps, or goes on with. */
+  keep(welcome: Partial<KeptWelcome> = {}): void {
+    this.protocol = "sendall.1";
+    this.accept();
+    this.message(keptWelcome(welcome));
+  }
+
   /** The server refuses it with a status of HTTP. */
   refuse(status: number, body = "", isFinal = false): void {
     this.refused = new SendallError("REFUSED", `HTTP ${status}`, { status, body });
@@ -99,6 +106,28 @@ export class HandSocket implements WebSocketLike {
 export function welcomeOf(heartbeatMs: number): string {
   const nothing = { session: null, resumed: false, why: "off", received: 0, from: 0, replayed: 0, lost: 0, graceMs: 0 };
   return `~${JSON.stringify({ ...nothing, heartbeatMs })}`;
+}
+
+/** What a server that keeps sessions says first. */
+export interface KeptWelcome {
+  readonly session: string;
+  readonly resumed: boolean;
+  readonly why: string;
+  readonly received: number;
+  readonly from: number;
+  readonly replayed: number;
+  readonly lost: number;
+  readonly graceMs: number;
+  readonly heartbeatMs: number;
+}
+
+/** The token of the sessions of a test, unless the test names another. */
+export const TOKEN = "aBcDeFgHiJkLmNoPqRsT_-";
+
+/** The welcome of a server that keeps a session: a new session, unless the test says otherwise. */
+export function keptWelcome(welcome: Partial<KeptWelcome> = {}): string {
+  const fresh = { session: TOKEN, resumed: false, why: "new", received: 0, from: 0, replayed: 0, lost: 0 };
+  return `~${JSON.stringify({ ...fresh, graceMs: 120_000, heartbeatMs: 0, ...welcome })}`;
 }
 
 interface Alarm {

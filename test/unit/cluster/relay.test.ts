@@ -3,8 +3,9 @@ import { channels, SendallError, type ServeOptions, type Server } from "sendall"
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/api/cluster-adapter.js";
+import { SESSION_SCOPE } from "../../../src/cluster/cluster-sessions.js";
 import { measure, VERSION, writePacket } from "../../../src/cluster/packet.js";
-import { scopeOf, subjectOf } from "../../../src/cluster/subject.js";
+import { scopeOf, subjectOf, subjectOfNode } from "../../../src/cluster/subject.js";
 import { memory } from "../../../src/testing/memory-cluster.js";
 import { heapInUse } from "../../e2e/peers.js";
 import { Lines } from "../stage.js";
@@ -492,6 +493,19 @@ describe("the link", () => {
       ["garbage", "ffffffffffff"],
       ["repeated", head.node],
     ]);
+  });
+
+  test("what is for a scope that no route has is dropped, and is nobody's dead letter", async () => {
+    const engine = new HandEngine();
+    const { runtime, logger } = await startUp(engine);
+    const { node = "" } = runtime.server.stats().cluster ?? {};
+    const own = { isBinary: false, payload: Buffer.from("x"), target: `${node}.moved` };
+    const envelopes = [measure({ ...own, scope: "@other" }), measure({ ...own, scope: SESSION_SCOPE })];
+    engine.node?.received(subjectOfNode(node), writePacket({ node: "0123456789ab", stream: 1, first: 0 }, envelopes));
+    await runtime.settle();
+    const { cluster, deadLetters } = runtime.server.stats();
+    expect([deadLetters, cluster]).toEqual([0, expect.objectContaining({ received: 1, rejected: 1 })]);
+    expect(logger.at("warn").map(([, { problem }]) => problem)).toEqual(["garbage"]);
   });
 
   test("text that is no UTF-8 reaches clients as text all the same", async () => {

@@ -687,7 +687,7 @@ describe("a failure", () => {
     const client = await runtime.connect();
     client.fail();
     await runtime.settle();
-    expect(endings).toEqual([{ code: 1006, reason: "", wasClean: false, by: "lost" }]);
+    expect(endings).toEqual([{ code: 1006, reason: "", wasClean: false, by: "lost", unacknowledged: 0 }]);
   });
 });
 

@@ -24,6 +24,7 @@ const BACK_AFTER_MS = 100;
 const RECONNECT = { minMs: BACK_AFTER_MS, maxMs: BACK_AFTER_MS, jitter: 0 };
 
 type Options = Omit<ServeOptions, "routes">;
+type Code = (event: ServerEvent, bus: Bus) => void;
 
 function start(options: Options): TestRuntime {
   return createTestRuntime({ resume: { graceMs: GRACE_MS }, ...options });
@@ -77,6 +78,29 @@ test("a function gets away and back where they happened among the messages, and 
   expect(events).toEqual(["away", "back 0 0", "closed 1000 peer"]);
 });
 
+test("a handler that is busy while a peer loses socket after socket is told of a single absence", async () => {
+  const events: string[] = [];
+  await using runtime = start({
+    async handler(event, bus) {
+      if (event.type === "message" && event.text === "slow") await bus.sleep(20 * BACK_AFTER_MS);
+      events.push(tell(event));
+    },
+  });
+  const ann = await dial(runtime);
+  ann.send("slow");
+  await runtime.settle();
+  for (let i = 0; i < 10; i++) {
+    await cut(runtime, ann);
+    runtime.server.sendall(`missed ${i}`);
+    await comeBack(runtime, ann);
+  }
+  ann.send("last");
+  await runtime.advance(10 * BACK_AFTER_MS);
+  expect(events).toEqual(["open", "slow", "away", "back 1 0", "last"]);
+  expect(ann.received).toEqual(Array.from({ length: 10 }, (_, i) => `missed ${i}`));
+  expect(runtime.server.stats()).toMatchObject({ resumed: 10, away: 0 });
+});
+
 test("a session that nobody takes up again ends once graceMs has passed, with closed and nothing else", async () => {
   const events: string[] = [];
   await using runtime = start({ handler: (event) => void events.push(tell(event)) });
@@ -90,24 +114,36 @@ test("a session that nobody takes up again ends once graceMs has passed, with cl
   expect(events).toEqual(["closed 1006 lost away too long"]);
 });
 
-test("a connection that is away is open and isAway, as the handler and the rest of the program see", async () => {
-  const seen: unknown[] = [];
-  const look = ({ isAway, isOpen }: Connection, bus: Bus): void =>
-    void seen.push([isAway, isOpen, bus.connections().length, bus.members("room").length]);
-  await using runtime = start({
-    handler(event, bus) {
-      if (event.type === "open") event.connection.join("room");
-      if (event.type === "away" || event.type === "back") look(event.connection, bus);
-    },
-  });
-  const ann = await dial(runtime);
-  await cut(runtime, ann);
-  await comeBack(runtime, ann);
-  expect(seen).toEqual([
-    [true, true, 1, 1],
-    [false, true, 1, 1],
-  ]);
-});
+test.each([
+  { of: "a connection", make: (handler: Code) => handler, greeting: [] },
+  { of: "a subscription", make: (handler: Code) => channels({ news: handler }), greeting: ["sub,news"] },
+])(
+  "while away $of is open, a target and a member, keeps what is sent, and then has the newest request's facts",
+  async ({ make, greeting }) => {
+    const seen: unknown[] = [];
+    let dials = 0;
+    await using runtime = start({
+      handler: make((event, bus) => {
+        if (event.type === "open") event.connection.join("room");
+        if (event.type !== "away" && event.type !== "back") return;
+        const { connection } = event;
+        const { isAway, isOpen, rooms, bufferedAmount } = connection;
+        seen.push({ isAway, isOpen, rooms: rooms.size, pings: connection.ping(), dial: connection.headers["x-dial"] });
+        seen.push(bus.sendall("hi", { room: "room" }), connection.bufferedAmount > bufferedAmount);
+      }),
+    });
+    const ann = await dial(runtime, { headers: () => ({ "x-dial": String(++dials) }) });
+    for (const text of greeting) ann.send(text);
+    await runtime.settle();
+    await cut(runtime, ann);
+    const queued = { targeted: 1, queued: 1, dropped: 0, dead: 0 };
+    const facts = { isOpen: true, rooms: 1 };
+    expect(seen.splice(0)).toEqual([{ ...facts, isAway: true, pings: false, dial: "1" }, queued, true]);
+    await comeBack(runtime, ann);
+    expect(seen).toEqual([{ ...facts, isAway: false, pings: true, dial: "2" }, queued, true]);
+    expect(ann.received.length).toBe(2);
+  },
+);
 
 test("a stateful handler changes its state at away and back", async () => {
   const states: number[] = [];
@@ -278,10 +314,11 @@ test("a machine sees away and back, and states may wait for them", async () => {
   await cut(runtime, ann);
   await comeBack(runtime, ann);
   expect([ann.take(), bob.take()]).toEqual([["on we go"], ["on we go"]]);
-  ann.vanish();
-  await runtime.advance(45_000);
+  const cleo = await dial(runtime, { reconnect: false });
+  cleo.disconnect();
+  await runtime.advance(999);
   expect(bob.take()).toEqual([]);
-  await runtime.advance(1_000);
+  await runtime.advance(1);
   expect(bob.take()).toEqual(["on we go without"]);
 });
 
@@ -376,6 +413,44 @@ test("a subscription that our side closes while its socket is away stays closed,
   expect([events.splice(0), closings]).toEqual([["0: open", "0: away", "0: closed 4001 server enough"], []]);
   await comeBack(runtime, ann);
   expect([events, closings]).toEqual([[], [[1000, false]]]);
+});
+
+test("what is uncertain after a session has expired, sent again with its id, is handled once", async () => {
+  const handled: string[] = [];
+  const arrived: string[] = [];
+  const seen = new Set<unknown>();
+  await using runtime = start({
+    resume: { graceMs: 1_000 },
+    handler(event) {
+      if (event.type !== "message") return;
+      const { id, text } = JSON.parse(event.text);
+      arrived.push(text);
+      if (!seen.has(id)) handled.push(text);
+      seen.add(id);
+    },
+  });
+  const say = (id: number, text: string): void => void ann.send(JSON.stringify({ id, text }));
+  const ways: string[] = [];
+  const ann = runtime.dial("/", {
+    reconnect: { minMs: 2_000, maxMs: 2_000, jitter: 0 },
+    onOpen({ resumed, why, uncertain }) {
+      ways.push(why);
+      if (resumed) return;
+      for (const message of uncertain) ann.send(message);
+    },
+  });
+  await runtime.settle();
+  say(1, "handled, and not acknowledged before the line is lost");
+  await runtime.settle();
+  await cut(runtime, ann);
+  say(2, "waiting");
+  await runtime.advance(2_000);
+  expect(ways).toEqual(["new", "expired"]);
+  const [first = "", second = ""] = handled;
+  expect([handled, arrived]).toEqual([
+    ["handled, and not acknowledged before the line is lost", "waiting"],
+    [first, first, second],
+  ]);
 });
 
 const IDLE_MS = 1_000;

@@ -142,6 +142,9 @@ describe("two routes", () => {
     await runtime.settle();
     expect(runtime.server.stats()).toEqual({
       connections: 2,
+      away: 0,
+      opened: 2,
+      closed: 0,
       rooms: 1,
       paused: 0,
       received: { messages: 2, bytes: 9 },
@@ -150,6 +153,10 @@ describe("two routes", () => {
       deadLetters: 1,
       refused: 0,
       slowConsumers: 0,
+      resumed: 0,
+      expired: 0,
+      gaps: 0,
+      discarded: 0,
       failures: [],
     });
     expect(runtime.server.route("/a").stats()).toMatchObject({ connections: 1, received: { messages: 1, bytes: 4 } });
