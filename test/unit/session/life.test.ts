@@ -41,6 +41,8 @@ describe("a silent socket", () => {
     expect(await silence(peer, runtime)).toBe(9_000);
     await peer.comeBack();
     expect(await silence(peer, runtime)).toBe(1_500);
+    await peer.comeBack();
+    expect(await silence(peer, runtime)).toBe(2_000);
     await runtime.close();
   });
 
