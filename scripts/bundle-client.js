@@ -8,10 +8,10 @@ import { rolldown } from "rolldown";
 
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
 const INTERNAL =
-  `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit factory fail forget fulfil greet
-  isKept isMeant isOpen isSession lateMs leave limitMs number offer onAcknowledged onClosed onConnectionClosed onFailed onFrame
-  onOpened onRefused onUpgraded opening owner patience payload phaseMs promise release report resend retries
-  settings silenceMs silentMs left tell untold url verb waits write`.split(/\s+/);
+  `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit factory fail forget face fulfil given go
+  isKept isMeant isOpen isSession lateMs leave make limitMs number offer onAcknowledged onClosed onConnectionClosed onData onFailed onFrame onPayload
+  onOpened over onRefused onUpgraded opening owner patience payload phaseMs promise put renew report retries
+  settings silenceMs silentMs left stateOf tell untold url verb waits write`.split(/\s+/);
 
 /** @type {import("rolldown").InputOptions} */
 const options = {

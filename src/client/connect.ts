@@ -2,12 +2,12 @@
  * `connect`: the composition root of the client. Checks the options, chooses the socket class of the runtime and starts a
  * {@link Client}.
  */
-import { checkUrl, clockOf } from "./arguments.js";
+import { checkUrl, clockOf, isFunction } from "./arguments.js";
 import { failureOf } from "./callbacks.js";
 import type { Client } from "./client.js";
 import { createClient } from "./create-client.js";
 import type { ClientAddress, ClientHeaders, ConnectOptions } from "./options.js";
-import { checkHeaders, isFunction, readConnectOptions } from "./settings.js";
+import { checkHeaders, readConnectOptions } from "./settings.js";
 import type { Dialing, SocketFactory } from "./socket.js";
 import { refuse } from "./texts.js";
 import type { WebSocketClass, WebSocketLike } from "./web-socket.js";
@@ -44,7 +44,7 @@ export function connect(
   const { headers, protocols, session, WebSocket: given } = settings;
   const { WebSocket: own, document, process } = globalThis as Globals;
   const Class = given ?? own;
-  const check = (address: unknown): string => checkUrl(address, given !== undefined);
+  const check = (address: unknown): string => checkUrl(address, given);
   const known = typeof url === "function" ? "" : check(url);
   const offers = session ? offersOf(protocols) : protocols;
   // A page in Electron has a `document` as well as Node, and must use the page's own sockets, with the page's cookies and proxy. The
@@ -78,7 +78,7 @@ export function connect(
   };
   const factory: SocketFactory = (resume) =>
     known && !isNode ? dialing(known, Class as SocketClass, resume) : dial(resume);
-  return createClient({ url: known, settings, factory, clock: clockOf(given) });
+  return createClient(known, settings, factory, clockOf(given));
 }
 
 /** A value, or what a function of the user returns. */

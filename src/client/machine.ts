@@ -43,32 +43,24 @@ export interface Machine {
   readonly waits: number;
 }
 
-/** An event of the machine; the comment of each says which further properties are set. */
+/**
+ * The events of the machine. For some, `step` takes more:
+ *
+ * - `upgraded`: the socket is open, but the welcome of the server has not come.
+ * - `opened`: the connection is open. `limitMs` is the longest silence of the server, as the welcome announces; 0 for none.
+ * - `heard`: a sign of life has come from the server.
+ * - `message`: a message has come, which is a sign of life, too.
+ * - `ended`: the socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
+ * - `close`: the user closes the client.
+ * - `hint`: the network or the page is back: a good moment to dial, and to find out whether an open connection lives.
+ * - `phase`, `silence`: the alarm of the state rings, or the alarm for a silent server, `lateMs` after its time; negative if the clock
+ *   was set back. `silentMs` is the time since anything came from the server.
+ */
 export type MachineEvent =
-  /** The socket is open, but the welcome of the server has not come. */
-  | { readonly type: "upgraded" }
-  /** The connection is open. @property limitMs the longest silence of the server, as the welcome announces; 0 for none */
-  | { readonly type: "opened"; readonly limitMs: number }
-  /** Anything has come from the server. Only needed while `waits` is above 0. */
-  | { readonly type: "heard" }
-  /** The first message of a connection has come. */
-  | { readonly type: "message" }
-  /**
-   * The socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
-   */
-  | { readonly type: "ended"; readonly isFinal: boolean; readonly random: number }
-  /** The user closes the client. */
-  | { readonly type: "close" }
-  /** The network or the page is back: a good moment to dial, and to find out whether an open connection lives. */
-  | { readonly type: "hint" }
-  /**
-   * The alarm of the state rings, or the alarm for a silent server, `lateMs` after its time; negative if the clock was set back.
-   * @property silentMs the time since anything came from the server
-   */
-  | { readonly type: "phase" | "silence"; readonly lateMs: number; readonly silentMs: number };
-
-/** The properties of all events. */
-type Properties<E> = E extends { readonly type: string } ? UnionToIntersection<Omit<E, "type">> : never;
+  | readonly [type: "upgraded" | "heard" | "message" | "close" | "hint"]
+  | readonly [type: "opened", limitMs: number]
+  | readonly [type: "ended", isFinal: boolean, random: number]
+  | readonly [type: "phase" | "silence", lateMs: number, silentMs: number];
 
 /**
  * What the client has to do after a step. `act` is a method of the current socket; a `dial` MUST be followed by exactly one `ended`.
@@ -132,57 +124,53 @@ function onSilence(machine: Machine, lateMs: number, silentMs: number): Reaction
   return isOver || hasJumped ? ASK : [{}, listen(dueMs, dueMs - Math.max(silentMs, 0))];
 }
 
-function react(machine: Machine, event: MachineEvent, backoff: Backoff | false): Reaction {
+function react(machine: Machine, backoff: Backoff | false, [type, first, second = 0]: MachineEvent): Reaction {
   const { state, retries, patience, waits } = machine;
-  const { lateMs = 0, silentMs = 0, limitMs = 0, isFinal, random = 0 } = event as Partial<Properties<MachineEvent>>;
-  switch (`${state} ${event.type}`) {
+  const ms = Number(first);
+  if (state === "closed") return [];
+  if (type === "close") return [{ state: "closing" }, { act: "close", phaseMs: ANSWER_MS }];
+  if (type === "ended") {
+    if (state === "closing" || first || !backoff || retries >= backoff.attempts) return [{ state: "closed" }];
+    const { minMs, maxMs, factor, jitter } = backoff;
+    return [
+      { ...START[0], state: "waiting", patience, retries: retries + 1 },
+      { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
+    ];
+  }
+  const again = waits ? listen(dueAfter(machine)) : {};
+  switch (`${state} ${type}`) {
     case "open silence":
-      return onSilence(machine, lateMs, silentMs);
+      return onSilence(machine, ms, second);
     case "connecting upgraded":
       return [{}, { phaseMs: WELCOME_MS }];
     case "connecting opened":
       return [
-        { state: "open", limitMs },
-        { phaseMs: backoff ? backoff.minMs : 0, ...(limitMs && listen(dueAfter({ limitMs, patience }))) },
+        { state: "open", limitMs: ms },
+        { phaseMs: backoff ? backoff.minMs : 0, ...(ms && listen(dueAfter({ limitMs: ms, patience }))) },
       ];
     case "connecting phase":
     case "closing phase":
       // The answer may be among the unread bytes.
-      return [{}, lateMs > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
+      return [{}, ms > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
     case "waiting phase":
     case "waiting hint":
       return [{ state: "connecting" }, START[1]];
-    case "open heard":
-      return waits ? [{ waits: 0 }, listen(dueAfter(machine))] : [];
     case "open hint":
       return machine.limitMs && !waits ? ASK : [];
     // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
     case "open phase":
       return [{ retries: 0 }];
     case "open message":
-      return [{ retries: 0, patience: 1 }];
-    case "connecting close":
-    case "open close":
-    case "waiting close":
-      return [{ state: "closing" }, { act: "close", phaseMs: ANSWER_MS }];
-    case "closing ended":
-      return [{ state: "closed" }];
-    case "connecting ended":
-    case "open ended":
-      if (isFinal || !backoff || retries >= backoff.attempts) return [{ state: "closed" }];
-      return [
-        { ...START[0], state: "waiting", patience, retries: retries + 1 },
-        {
-          phaseMs: Math.min(backoff.maxMs, backoff.minMs * backoff.factor ** retries) * (1 - backoff.jitter * random),
-        },
-      ];
+      return [{ retries: 0, patience: 1, waits: 0 }, again];
+    case "open heard":
+      return [{ waits: 0 }, again];
     default:
       return [];
   }
 }
 
 /** The next state, and what the client has to do. @param backoff `false`: never connect again */
-export function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): Step {
-  const [changes, effect = {}] = react(machine, event, backoff);
+export function step(machine: Machine, backoff: Backoff | false, ...event: MachineEvent): Step {
+  const [changes, effect = {}] = react(machine, backoff, event);
   return [{ ...machine, ...changes }, effect];
 }

@@ -43,11 +43,11 @@ export class Ledger {
   readonly handled: string[] = [];
   /** What the client was told to be uncertain of, or to be unsent. */
   readonly told: string[] = [];
-  readonly #policy: SlowConsumer;
+  readonly policy: SlowConsumer;
   #count = 0;
 
   constructor(policy: SlowConsumer) {
-    this.#policy = policy;
+    this.policy = policy;
   }
 
   readonly handler: HandlerFunction = (event, bus) => {
@@ -63,6 +63,18 @@ export class Ledger {
     const replies = Number(UP.exec(event.text)?.[1]);
     for (let i = 0; i < replies; i++) this.#push(send, side, event.text.length);
   };
+
+  /** The client has got the last message that was queued for its present session: nothing else is on its way. */
+  get hasLast(): boolean {
+    const session = this.sessions.at(-1);
+    const last = session && this.#sideFor(session)?.sent.findLast(({ isQueued }) => isQueued);
+    return last !== undefined && session?.received.at(-1) === last.text;
+  }
+
+  /** Every connection has ended. */
+  get isOver(): boolean {
+    return [...this.connections.values()].every(({ events }) => events.at(-1) === "closed");
+  }
 
   /** How often the client has opened. */
   get openings(): number {
@@ -121,10 +133,10 @@ export class Ledger {
     if (session === undefined || side === undefined) return;
     const lost = lostOf(session);
     const missing = side.sent.length - session.received.length;
-    if (isExact || this.#policy === "close") expect({ lost }).toEqual({ lost: missing });
+    if (isExact || this.policy === "close") expect({ lost }).toEqual({ lost: missing });
     if (isExact && this.connections.size === 1) expect(stats.dropped).toBe(missing);
     this.#checkNothingSilent(stats);
-    if (this.#policy !== "close" || this.#hasOutcome) return;
+    if (this.policy !== "close" || this.#hasOutcome) return;
     // Nothing but "resumed" was told: both ends got exactly the sequence.
     expect(session.received).toEqual(side.sent.map(({ text }) => text));
     expect(this.handled).toEqual(this.sent);
@@ -200,7 +212,7 @@ export class Ledger {
     expect(lost).toBeLessThanOrEqual(sent.length - received.length);
     for (const { text, isQueued } of side.sent) if (!isQueued) expect(received).not.toContain(text);
     // Without a gap nothing is left out, up to the last message that came.
-    if (this.#policy === "close" && lost === 0) expect(received).toEqual(sent.slice(0, received.length));
+    if (this.policy === "close" && lost === 0) expect(received).toEqual(sent.slice(0, received.length));
   }
 }
 

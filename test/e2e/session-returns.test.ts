@@ -439,6 +439,8 @@ describe("the token", () => {
         if (!("connection" in event) || event.connection === undefined) return;
         const { headers, cookies, path, query, protocol, id, data } = event.connection;
         seen.push(event.type, headers, cookies, path, String(query), protocol, id, data);
+        const everything = { depth: 12, showHidden: true, maxStringLength: null, maxArrayLength: null };
+        seen.push(inspect(event, everything), inspect(server.stats(), everything));
       },
     });
     const tokens = new Set<string>();
