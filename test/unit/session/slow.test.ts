@@ -140,9 +140,9 @@ describe("a replay to a client that reads slowly", () => {
 
   test("goes first though a live message comes when the socket has room and has not said so", async () => {
     const { first, comeBack, send } = await open();
-    first.end();
     const missed = texts(20, MESSAGE);
     await send(missed);
+    first.end();
     const socket = await comeBack();
     for (let i = 0; i < 3; i++) {
       socket.untakenBytes = 0;
