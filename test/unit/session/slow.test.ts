@@ -198,7 +198,7 @@ describe("a socket that is taken over", () => {
     expect(first.take()).toEqual(["terminate", "resume"]);
     first.end();
     socket.drainAll();
-    expect([socket.messages, take()]).toEqual([["written", "waiting"], ["open"]]);
+    expect([socket.messages, take(), stage.clock.alarms]).toEqual([["written", "waiting"], ["open"], 0]);
     expect(stage.server.stats()).toMatchObject({ connections: 1, away: 0, opened: 1, closed: 0 });
   });
 
