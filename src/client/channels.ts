@@ -15,7 +15,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { CLIENT_ENDED, channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
+import { channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -102,7 +102,7 @@ interface OwnChannel {
 }
 
 function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
-  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : CLIENT_ENDED);
+  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : undefined);
   let stage = IDLE;
   let since = 0;
   /** @param ending completed with the messages that have not arrived for certain */

@@ -3,7 +3,7 @@
  * client, which ends when the machine reaches `closed`. The user's callbacks run after the machine's step, so that a callback reads the
  * new `state`; listeners of the status run after the callbacks. Written as a closure: the names of variables cost a page nothing.
  */
-import { ABNORMAL, cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
+import { cutReason, isClientCloseCode, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
 import { ownName } from "../api/session-protocol.js";
 import { type ClientClock, checkData } from "./arguments.js";
@@ -168,8 +168,8 @@ export function createClient(
     take("ended", isFinal, clock ? clock.random() : Math.random());
     const willRetry = isAlive();
     const ending = { code, reason, wasClean, willRetry, uncertain: [], unsent: [] };
-    // A close frame with a code ends the session.
-    if (code !== NO_CODE && code !== ABNORMAL) session.over();
+    // A close frame with a code ends the session; 1005 and 1006 are none.
+    if (!/100[56]/.test(`${code}`)) session.over();
     parting = willRetry && session.isKept() ? ending : undefined;
     if (!parting) channels.onConnectionClosed(ending);
     if (!willRetry) {
