@@ -51,7 +51,7 @@ export function checkUrl(url: unknown, isClassGiven: unknown): string {
   const base = attempt(() => new URL("/", location.href) && location.href);
   if (!base && isClassGiven && text[0] === "/") return text;
   const parsed = attempt(() => new URL(text, base).href.replace(/^http/, "ws"));
-  if (text && parsed && /^wss?:[^#]*$/.test(parsed)) return parsed;
+  if (parsed && text && /^wss?:[^#]*$/.test(parsed)) return parsed;
   return refuse("url", url);
 }
 

@@ -38,16 +38,13 @@ export interface Callbacks {
 }
 
 /** Without a callback for errors, exceptions go to `fallback`. */
-export function createCallbacks(
-  { onOpen, onMessage, onClose, onError }: ChannelOptions,
-  fallback: (error: SendallError) => void = print,
-): Callbacks {
+export function createCallbacks(options: ChannelOptions, fallback: (error: SendallError) => void = print): Callbacks {
   const lists = {
     __proto__: null,
-    open: [[onOpen]],
-    message: [[onMessage]],
-    close: [[onClose]],
-    error: onError ? [[onError]] : [],
+    open: [[options.onOpen]],
+    message: [[options.onMessage]],
+    close: [[options.onClose]],
+    error: options.onError ? [[options.onError]] : [],
     status: [],
   } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {

@@ -177,11 +177,6 @@ export function createChannels(host: ChannelHost): ClientChannels {
    */
   let markers = 0;
   let answers = 0;
-  const end = (own: OwnChannel, onEnded: () => void): void => {
-    if (!own.isMeant(answers)) return;
-    if (!host.isSession()) host.write(`uns,${own.face.name}`);
-    onEnded();
-  };
   return {
     make(name, options) {
       // The rules of the server, and one of ours.
@@ -218,9 +213,12 @@ export function createChannels(host: ChannelHost): ClientChannels {
       const own = open.get(name);
       if (!name && payload === NOT_SUBSCRIBED && answers < markers) answers++;
       else if (!own) return closed.has(name);
-      else if (payload === undefined) end(own, () => own.onClosed(ENDED));
-      else if (verb === "msg") own.onPayload(payload);
-      else if (!CROSSED.includes(payload)) end(own, () => own.onRefused(String(payload)));
+      else if (verb === "msg") own.onPayload(payload as string | Uint8Array);
+      else if (own.isMeant(answers) && !CROSSED.includes(payload)) {
+        if (!host.isSession()) host.write(`uns,${name}`);
+        if (payload === undefined) own.onClosed(ENDED);
+        else own.onRefused(String(payload));
+      }
       return true;
     },
   };

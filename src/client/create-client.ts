@@ -49,7 +49,6 @@ export function createClient(
   /** By name: those of the machine, and `flush` and `answer`. */
   const alarms: Record<string, Alarm> = {};
   let machine = START[0];
-  let status: ClientStatus = { state: machine.state, retryAt: undefined, resumed: false };
   /** How the present session began, or the last; without a session, the connection. */
   let begun: ClientOpening;
   /** Whether the present connection goes on with a session. */
@@ -66,8 +65,14 @@ export function createClient(
   let farewell: CloseArguments = [];
 
   const timers = clock ?? globalThis;
+  const look = (): ClientStatus => ({
+    state: state(),
+    retryAt: state() === "waiting" ? alarms.phase?.dueAt : undefined,
+    resumed: state() === "open" && isResumed,
+  });
   const now = (): number => clock?.now?.() ?? Date.now();
   const state = (): ClientState => machine.state;
+  let status = look();
   const isAlive = (): boolean => !/^clos/.test(state());
   const isOpen = (): boolean => state() === "open" && socket.isOpen();
 
@@ -93,8 +98,7 @@ export function createClient(
     setAlarm("phase", phaseMs);
     setAlarm("silence", silenceMs);
     if (isNew) {
-      const retryAt = state() === "waiting" ? (alarms.phase as Alarm).dueAt : undefined;
-      const shown = { state: state(), retryAt, resumed: state() === "open" && isResumed };
+      const shown = look();
       status = shown;
       // Listeners of the status hear of the last change in a row.
       soon(() => status === shown && emit("status", shown));
@@ -118,7 +122,7 @@ export function createClient(
     flush = undefined;
   };
 
-  const send = (payload: ClientData, data: ClientData, owner?: Channel): boolean =>
+  const send = (payload: ClientData, data: ClientData, owner?: Channel | typeof NOBODY): boolean =>
     isAlive() && session.put(payload, data, owner);
   const onOpened = (welcome = PLAIN): boolean => {
     // The attempt may have been given up while its socket opened.
@@ -177,7 +181,7 @@ export function createClient(
       opened.fail(cause);
     }
     settle();
-    emit("close", { ...ending, ...(!willRetry && session.leave(undefined)) });
+    emit("close", { ...ending, ...(!willRetry && session.leave()) });
   };
   const listener = {
     stateOf: state,
@@ -197,7 +201,7 @@ export function createClient(
     stateOf: state,
     opening: (owner) => ({ ...begun, uncertain: session.tell(owner) }),
     isSession: () => !!session.isKept() || socket.isSession(),
-    write: (message) => !!(session.isKept() || isOpen()) && isAlive() && session.put(message, message, NOBODY),
+    write: (message) => send(message, message, NOBODY),
     send,
     leave: session.leave,
     report,

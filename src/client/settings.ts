@@ -36,8 +36,10 @@ function areHeaders(value: unknown): unknown {
   );
 }
 
+type Accepts = (value: unknown) => unknown;
+
 /** @param fallback the value of a missing option, which is accepted */
-function row(accepts: (value: unknown) => unknown, fallback?: unknown): Row {
+function row(accepts: Accepts, fallback?: unknown): Row {
   return (value = fallback, name) => (accepts(value) ? value : refuse(name, value));
 }
 
@@ -65,7 +67,7 @@ const reconnectRows: Rows<ReconnectOptions> = {
 const offlineRows: Rows<OfflineOptions> = { maxMessages: number(256), maxBytes: number(1_048_576) };
 
 const connectRows: Rows<ConnectOptions> = {
-  protocols: (value = [], name) => row(areProtocols)([value].flat(), name),
+  protocols: (value = [], name) => row(areProtocols as Accepts)([value].flat(), name),
   headers: row((value) => value === undefined || isFunction(value) || areHeaders(value)),
   session: row((value) => value === !!value, true),
   ...channelRows,
