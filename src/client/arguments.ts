@@ -24,8 +24,7 @@ export function checkData(data: unknown): ClientData {
   if (typeof data === "string") return data;
   // Always a copy: browsers refuse memory that threads share.
   if (data instanceof Uint8Array) return new Uint8Array(data);
-  if (data instanceof ArrayBuffer) return data.slice(0);
-  return refuse("message", data, "BAD_DATA");
+  return data instanceof ArrayBuffer ? data.slice() : refuse("message", data, "BAD_DATA");
 }
 
 export function isFunction(value: unknown): boolean {

@@ -56,7 +56,7 @@ export function createCallbacks(options: ChannelOptions, fallback: (error: Senda
     for (const own of lists[type] as Own[]) {
       try {
         // A callback may have removed a later one.
-        const result = lists[type]?.includes(own) && own[0]?.(argument as never);
+        const result = (lists[type] as Own[]).includes(own) && own[0]?.(argument as never);
         if (result) Promise.resolve(result).catch(onThrown);
       } catch (thrown) {
         onThrown(thrown);
@@ -64,7 +64,7 @@ export function createCallbacks(options: ChannelOptions, fallback: (error: Senda
     }
   };
   const report = (error: SendallError): void => {
-    if (lists.error?.length) emit("error", error);
+    if ((lists.error as Own[]).length) emit("error", error);
     else fallback(error);
   };
   return {

@@ -3,7 +3,7 @@
  * client, which ends when the machine reaches `closed`. The user's callbacks run after the machine's step, so that a callback reads the
  * new `state`; listeners of the status run after the callbacks. Written as a closure: the names of variables cost a page nothing.
  */
-import { cutReason, isClientCloseCode, NORMAL } from "../api/close-codes.js";
+import { cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
 import { ownName } from "../api/session-protocol.js";
 import { type ClientClock, checkData } from "./arguments.js";
@@ -26,8 +26,6 @@ interface Alarm {
   readonly dueAt: number;
   readonly id: unknown;
 }
-
-const PLAIN: Welcome = { resumed: false, why: "plain", replayed: 0, lost: 0, heartbeatMs: 0 };
 
 /** The server answers one question a second. */
 const ASK_MS = 1_000;
@@ -124,7 +122,7 @@ export function createClient(
 
   const send = (payload: ClientData, data: ClientData, owner?: Channel | typeof NOBODY): boolean =>
     isAlive() && session.put(payload, data, owner);
-  const onOpened = (welcome = PLAIN): boolean => {
+  const onOpened = (welcome: Partial<Welcome>): boolean => {
     // The attempt may have been given up while its socket opened.
     if (state() !== "connecting") return true;
     onFrame();
@@ -132,7 +130,7 @@ export function createClient(
     if (!opening) return false;
     const { resumed } = opening;
     isResumed = resumed;
-    take("opened", welcome.heartbeatMs);
+    take("opened", welcome.heartbeatMs ?? 0);
     opened.fulfil();
     session.go(0);
     if (!resumed) {
@@ -169,11 +167,11 @@ export function createClient(
   const onClosed: SocketListener["onClosed"] = (code, isFinal, reason, wasClean) => {
     if (state() === "closed") return;
     const cause = isAlive() ? lastError : undefined;
-    take("ended", isFinal, clock ? clock.random() : Math.random());
+    take("ended", isFinal, (clock ?? Math).random());
     const willRetry = isAlive();
     const ending = { code, reason, wasClean, willRetry, uncertain: [], unsent: [] };
-    // A close frame with a code ends the session; 1005 and 1006 are none.
-    if (!/100[56]/.test(`${code}`)) session.over();
+    // A close frame with a code ends the session; 1005 and 1006 stand for none.
+    if ((code - NO_CODE) >> 1) session.over();
     parting = willRetry && session.isKept() ? ending : undefined;
     if (!parting) channels.onConnectionClosed(ending);
     if (!willRetry) {

@@ -38,7 +38,7 @@ export interface ClientSession {
    * Begins another session, or goes on with the present session, as the welcome says.
    * @returns what to tell the program; `undefined` if the welcome contradicts the present session, which then stays as it is
    */
-  begin(welcome: Welcome): ClientOpening | undefined;
+  begin(welcome: Partial<Welcome>): ClientOpening | undefined;
   /**
    * Called three times after `begin`, with the number of waiting messages from which on messages join them: first with 0, which
    * acknowledges, and writes again what the server has not got; with infinity for `onOpen`, whose messages go before those that wait; then
@@ -145,7 +145,7 @@ export function createSession(
     isKept: () => token,
     left: () => messages.size,
     offer: () => (token ? [`${SESSION_PROTOCOL}.${token}.${received}.${lost}.${++dials}`] : []),
-    begin({ session, resumed, why, received: taken = 0, from = 0, replayed, lost: more }) {
+    begin({ session, resumed = false, why = "plain", received: taken = 0, from = 0, replayed = 0, lost: more = 0 }) {
       const isBroken = resumed
         ? session !== token || from < received || from - received > more || !forget(taken)
         : taken + from;
