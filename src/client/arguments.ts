@@ -24,8 +24,7 @@ export function checkData(data: unknown): ClientData {
   if (typeof data === "string") return data;
   // Always a copy: browsers refuse memory that threads share.
   if (data instanceof Uint8Array) return new Uint8Array(data);
-  if (data instanceof ArrayBuffer) return data.slice(0);
-  return refuse("message", data, "BAD_DATA");
+  return data instanceof ArrayBuffer ? data.slice() : refuse("message", data, "BAD_DATA");
 }
 
 export function isFunction(value: unknown): boolean {
@@ -51,7 +50,7 @@ export function checkUrl(url: unknown, isClassGiven: unknown): string {
   const base = attempt(() => new URL("/", location.href) && location.href);
   if (!base && isClassGiven && text[0] === "/") return text;
   const parsed = attempt(() => new URL(text, base).href.replace(/^http/, "ws"));
-  if (text && parsed && /^wss?:[^#]*$/.test(parsed)) return parsed;
+  if (parsed && text && /^wss?:[^#]*$/.test(parsed)) return parsed;
   return refuse("url", url);
 }
 

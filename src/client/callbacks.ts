@@ -38,16 +38,13 @@ export interface Callbacks {
 }
 
 /** Without a callback for errors, exceptions go to `fallback`. */
-export function createCallbacks(
-  { onOpen, onMessage, onClose, onError }: ChannelOptions,
-  fallback: (error: SendallError) => void = print,
-): Callbacks {
+export function createCallbacks(options: ChannelOptions, fallback: (error: SendallError) => void = print): Callbacks {
   const lists = {
     __proto__: null,
-    open: [[onOpen]],
-    message: [[onMessage]],
-    close: [[onClose]],
-    error: onError ? [[onError]] : [],
+    open: [[options.onOpen]],
+    message: [[options.onMessage]],
+    close: [[options.onClose]],
+    error: options.onError ? [[options.onError]] : [],
     status: [],
   } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
@@ -59,7 +56,7 @@ export function createCallbacks(
     for (const own of lists[type] as Own[]) {
       try {
         // A callback may have removed a later one.
-        const result = lists[type]?.includes(own) && own[0]?.(argument as never);
+        const result = (lists[type] as Own[]).includes(own) && own[0]?.(argument as never);
         if (result) Promise.resolve(result).catch(onThrown);
       } catch (thrown) {
         onThrown(thrown);
@@ -67,7 +64,7 @@ export function createCallbacks(
     }
   };
   const report = (error: SendallError): void => {
-    if (lists.error?.length) emit("error", error);
+    if ((lists.error as Own[]).length) emit("error", error);
     else fallback(error);
   };
   return {

@@ -3,7 +3,7 @@
  * client, which ends when the machine reaches `closed`. The user's callbacks run after the machine's step, so that a callback reads the
  * new `state`; listeners of the status run after the callbacks. Written as a closure: the names of variables cost a page nothing.
  */
-import { ABNORMAL, cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
+import { cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
 import { ownName } from "../api/session-protocol.js";
 import { type ClientClock, checkData } from "./arguments.js";
@@ -27,8 +27,6 @@ interface Alarm {
   readonly id: unknown;
 }
 
-const PLAIN: Welcome = { resumed: false, why: "plain", replayed: 0, lost: 0, heartbeatMs: 0 };
-
 /** The server answers one question a second. */
 const ASK_MS = 1_000;
 /** Sockets do not tell when they have sent everything. */
@@ -49,7 +47,6 @@ export function createClient(
   /** By name: those of the machine, and `flush` and `answer`. */
   const alarms: Record<string, Alarm> = {};
   let machine = START[0];
-  let status: ClientStatus = { state: machine.state, retryAt: undefined, resumed: false };
   /** How the present session began, or the last; without a session, the connection. */
   let begun: ClientOpening;
   /** Whether the present connection goes on with a session. */
@@ -66,8 +63,14 @@ export function createClient(
   let farewell: CloseArguments = [];
 
   const timers = clock ?? globalThis;
+  const look = (): ClientStatus => ({
+    state: state(),
+    retryAt: state() === "waiting" ? alarms.phase?.dueAt : undefined,
+    resumed: state() === "open" && isResumed,
+  });
   const now = (): number => clock?.now?.() ?? Date.now();
   const state = (): ClientState => machine.state;
+  let status = look();
   const isAlive = (): boolean => !/^clos/.test(state());
   const isOpen = (): boolean => state() === "open" && socket.isOpen();
 
@@ -93,8 +96,7 @@ export function createClient(
     setAlarm("phase", phaseMs);
     setAlarm("silence", silenceMs);
     if (isNew) {
-      const retryAt = state() === "waiting" ? (alarms.phase as Alarm).dueAt : undefined;
-      const shown = { state: state(), retryAt, resumed: state() === "open" && isResumed };
+      const shown = look();
       status = shown;
       // Listeners of the status hear of the last change in a row.
       soon(() => status === shown && emit("status", shown));
@@ -118,9 +120,9 @@ export function createClient(
     flush = undefined;
   };
 
-  const send = (payload: ClientData, data: ClientData, owner?: Channel): boolean =>
+  const send = (payload: ClientData, data: ClientData, owner?: Channel | typeof NOBODY): boolean =>
     isAlive() && session.put(payload, data, owner);
-  const onOpened = (welcome = PLAIN): boolean => {
+  const onOpened = (welcome: Partial<Welcome>): boolean => {
     // The attempt may have been given up while its socket opened.
     if (state() !== "connecting") return true;
     onFrame();
@@ -128,7 +130,7 @@ export function createClient(
     if (!opening) return false;
     const { resumed } = opening;
     isResumed = resumed;
-    take("opened", welcome.heartbeatMs);
+    take("opened", welcome.heartbeatMs ?? 0);
     opened.fulfil();
     session.go(0);
     if (!resumed) {
@@ -165,11 +167,11 @@ export function createClient(
   const onClosed: SocketListener["onClosed"] = (code, isFinal, reason, wasClean) => {
     if (state() === "closed") return;
     const cause = isAlive() ? lastError : undefined;
-    take("ended", isFinal, clock ? clock.random() : Math.random());
+    take("ended", isFinal, (clock ?? Math).random());
     const willRetry = isAlive();
     const ending = { code, reason, wasClean, willRetry, uncertain: [], unsent: [] };
-    // A close frame with a code ends the session.
-    if (code !== NO_CODE && code !== ABNORMAL) session.over();
+    // A close frame with a code ends the session; 1005 and 1006 stand for none.
+    if ((code - NO_CODE) >> 1) session.over();
     parting = willRetry && session.isKept() ? ending : undefined;
     if (!parting) channels.onConnectionClosed(ending);
     if (!willRetry) {
@@ -177,7 +179,7 @@ export function createClient(
       opened.fail(cause);
     }
     settle();
-    emit("close", { ...ending, ...(!willRetry && session.leave(undefined)) });
+    emit("close", { ...ending, ...(!willRetry && session.leave()) });
   };
   const listener = {
     stateOf: state,
@@ -197,7 +199,7 @@ export function createClient(
     stateOf: state,
     opening: (owner) => ({ ...begun, uncertain: session.tell(owner) }),
     isSession: () => !!session.isKept() || socket.isSession(),
-    write: (message) => !!(session.isKept() || isOpen()) && isAlive() && session.put(message, message, NOBODY),
+    write: (message) => send(message, message, NOBODY),
     send,
     leave: session.leave,
     report,

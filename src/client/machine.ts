@@ -124,16 +124,22 @@ function onSilence(machine: Machine, lateMs: number, silentMs: number): Reaction
   return isOver || hasJumped ? ASK : [{}, listen(dueMs, dueMs - Math.max(silentMs, 0))];
 }
 
-function react(machine: Machine, backoff: Backoff | false, [type, first, second = 0]: MachineEvent): Reaction {
+function react(
+  machine: Machine,
+  backoff: Backoff | false,
+  type: string,
+  first: number | boolean | undefined,
+  second: number,
+): Reaction {
   const { state, retries, patience, waits } = machine;
-  const ms = Number(first);
+  const ms = first as number;
   if (state === "closed") return [];
   if (type === "close") return [{ state: "closing" }, { act: "close", phaseMs: ANSWER_MS }];
   if (type === "ended") {
     if (state === "closing" || first || !backoff || retries >= backoff.attempts) return [{ state: "closed" }];
     const { minMs, maxMs, factor, jitter } = backoff;
     return [
-      { ...START[0], state: "waiting", patience, retries: retries + 1 },
+      { state: "waiting", retries: retries + 1, waits: 0 },
       { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
     ];
   }
@@ -170,7 +176,7 @@ function react(machine: Machine, backoff: Backoff | false, [type, first, second 
 }
 
 /** The next state, and what the client has to do. @param backoff `false`: never connect again */
-export function step(machine: Machine, backoff: Backoff | false, ...event: MachineEvent): Step {
-  const [changes, effect = {}] = react(machine, backoff, event);
+export function step(machine: Machine, backoff: Backoff | false, ...[type, first, second = 0]: MachineEvent): Step {
+  const [changes, effect = {}] = react(machine, backoff, type, first, second);
   return [{ ...machine, ...changes }, effect];
 }

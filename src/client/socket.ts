@@ -45,8 +45,8 @@ export interface SocketListener {
   offer(): readonly string[];
   /** The handshake has selected a session, whose welcome has not come. */
   onUpgraded(): void;
-  /** Messages may be sent. @param welcome absent on a plain socket @returns `false` for a welcome that cannot be */
-  onOpened(welcome?: Welcome): boolean;
+  /** Messages may be sent. @param welcome empty on a plain socket @returns `false` for a welcome that cannot be */
+  onOpened(welcome: Partial<Welcome>): boolean;
   /** A frame has come. @param data absent for a sign of life that is no message @param error why the message is unreadable */
   onFrame(data?: string | Uint8Array, error?: SendallError): void;
   /** The server has acknowledged. @returns `false` for a number that cannot be */
@@ -141,7 +141,7 @@ export function createSocket(
       breakOff(messageOf(error), ABNORMAL, error);
     }
   };
-  const open = (welcome?: Welcome): void => {
+  const open = (welcome: Partial<Welcome>): void => {
     needsAdvice = false;
     if (!listener.onOpened(welcome)) breakOff(BAD_WELCOME);
   };
@@ -170,7 +170,7 @@ export function createSocket(
     socket.binaryType = "arraybuffer";
     on("open", () => {
       if (isSession()) listener.onUpgraded();
-      else open();
+      else open({});
     });
     // As in browsers, what arrives while the socket is closing is ignored: among others a late welcome.
     on("message", ({ data }) => {

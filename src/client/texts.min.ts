@@ -7,10 +7,11 @@ export function connectionText(_url: string, _isOpen: boolean, problem: string):
   return problem;
 }
 
-export const ADVICE = "; other servers need session: false";
+export const ADVICE = "; try session: false";
+export const UNREADABLE = "?";
 export const NO_WELCOME = "bad welcome";
 export const BAD_WELCOME: string = NO_WELCOME;
-export const NO_ANSWER = "no answer";
+export const NO_ANSWER = "silent";
 export const NO_CAUSE = "failed";
 export const CLIENT_ENDED = "ended";
 
