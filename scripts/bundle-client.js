@@ -9,10 +9,10 @@ import { minify } from "terser";
 
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
 const INTERNAL =
-  `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit factory fail forget face fulfil given go
+  `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit enlist factory fail forget face fulfil given go
   isKept isOpen isSession lateMs leave make limitMs number offer onAcknowledged onClosed onConnectionClosed onData onFailed onFrame onPayload
   onOpened over onRefused onUpgraded opening owner patience payload phaseMs promise since put renew report retries
-  settings silenceMs silentMs left stateOf tell untold url verb waits write`.split(/\s+/);
+  settings silenceMs silentMs left stateOf tell timer url verb waits write`.split(/\s+/);
 
 /** @type {import("rolldown").InputOptions} */
 const options = {
@@ -48,7 +48,7 @@ const fewerFunctions = {
     const compress = {
       passes: 4,
       unsafe_arrows: true,
-      unsafe_methods: true,
+
       keep_fargs: false,
       pure_getters: true,
       unsafe: true,

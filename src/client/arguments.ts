@@ -27,7 +27,7 @@ export function checkData(data: unknown): ClientData {
   return data instanceof ArrayBuffer ? data.slice() : refuse("message", data, "BAD_DATA");
 }
 
-export function isFunction(value: unknown): boolean {
+export function isFunction(value: unknown): value is () => unknown {
   return typeof value === "function";
 }
 
@@ -57,6 +57,6 @@ export function checkUrl(url: unknown, isClassGiven: unknown): string {
 /** The clock of a socket class, if the class has a clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock | undefined {
   const clock = (Class as unknown as Readonly<Record<symbol, unknown>> | undefined)?.[Symbol.for("sendall.clock")];
-  if (clock !== undefined && !isFunction(Object(clock).setTimeout)) refuse("WebSocket", Class);
+  if (clock !== undefined && !isFunction((clock as ClientClock | null)?.setTimeout)) refuse("WebSocket", Class);
   return clock as ClientClock | undefined;
 }

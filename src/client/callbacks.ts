@@ -4,6 +4,7 @@
  * to the callbacks for errors, or to the console if there is none or if a callback for errors has thrown.
  */
 import { SendallError } from "../api/errors.js";
+import { isFunction } from "./arguments.js";
 import { messageOf } from "./attempt.js";
 import type { ChannelOptions, ClientClosing, ClientOpening, ClientStatus } from "./options.js";
 import { callbackText, failureText, refuse } from "./texts.js";
@@ -31,7 +32,7 @@ type Own = readonly [callback: Callback | undefined];
 
 export interface Callbacks {
   /** @returns removes the callback; throws `BAD_OPTION` for another type, or anything but a function */
-  add(type: string, callback: Callback): () => void;
+  enlist(type: string, callback: Callback): () => void;
   emit<T extends keyof CallbackArguments>(type: T, argument: CallbackArguments[T]): void;
   /** Reports an exception of user code, which always goes somewhere. */
   report(error: SendallError): void;
@@ -70,10 +71,10 @@ export function createCallbacks(options: ChannelOptions, fallback: (error: Senda
   return {
     emit,
     report,
-    add(type, callback) {
+    enlist(type, callback) {
       const list = lists[type];
       if (!list) refuse("type", type);
-      if (typeof callback !== "function") refuse("listener", callback);
+      if (!isFunction(callback)) refuse("listener", callback);
       const own: Own = [callback];
       lists[type] = [...list, own];
       return () => {

@@ -44,7 +44,7 @@ export interface ChannelHost {
   /** How the present session began, or the connection without a session, with what is uncertain of the channel. */
   opening(owner: Channel): ClientOpening;
   /** Whether the server is Sendall: there is a session, or the present connection speaks the protocol of sessions. */
-  isSession(): boolean;
+  isSession(): unknown;
   /**
    * Sends a message like those of a program, or keeps the message for the next connection of the session.
    * @returns `false` if there is neither a session nor an open socket
@@ -195,11 +195,8 @@ export function createChannels(host: ChannelHost): ClientChannels {
     },
     renew() {
       closed.clear();
-      markers = answers = 0;
-      for (const own of open.values()) {
-        own.since = 0;
-        own.renew();
-      }
+      answers = markers;
+      for (const own of open.values()) own.renew();
     },
     announce() {
       for (const own of open.values()) own.announce();

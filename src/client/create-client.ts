@@ -5,7 +5,6 @@
  */
 import { cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
-import { ownName } from "../api/session-protocol.js";
 import { type ClientClock, checkData } from "./arguments.js";
 import { createCallbacks } from "./callbacks.js";
 import { type Channel, createChannels } from "./channels.js";
@@ -24,7 +23,7 @@ import type { Welcome } from "./wire.js";
 /** An alarm that is set: when it is due, and the id of its timer. */
 interface Alarm {
   readonly dueAt: number;
-  readonly id: unknown;
+  readonly timer: unknown;
 }
 
 /** The server answers one question a second. */
@@ -42,7 +41,7 @@ export function createClient(
   factory: SocketFactory,
   clock: ClientClock | undefined,
 ): Client {
-  const { emit, report, add } = createCallbacks(settings);
+  const { emit, report, enlist } = createCallbacks(settings);
   const opened = createOpened();
   /** By name: those of the machine, and `flush` and `answer`. */
   const alarms: Record<string, Alarm> = {};
@@ -65,7 +64,7 @@ export function createClient(
   const timers = clock ?? globalThis;
   const look = (): ClientStatus => ({
     state: state(),
-    retryAt: state() === "waiting" ? alarms.phase?.dueAt : undefined,
+    retryAt: state() === "waiting" ? (alarms.phase as Alarm).dueAt : undefined,
     resumed: state() === "open" && isResumed,
   });
   const now = (): number => clock?.now?.() ?? Date.now();
@@ -79,20 +78,20 @@ export function createClient(
     if (ms === undefined) return;
     const dueAt = now() + ms;
     const left = socket.bufferedAmount();
-    timers.clearTimeout(alarms[name]?.id as undefined);
-    const id = timers.setTimeout(() => {
+    timers.clearTimeout(alarms[name]?.timer as undefined);
+    const timer = timers.setTimeout(() => {
       if (ring) return ring();
       // Bytes that the socket has taken are a sign of life, too: an answer may wait behind a long message of the client's.
       if (socket.bufferedAmount() < left) onFrame();
       take(name as "phase" | "silence", now() - dueAt, now() - heardAt);
     }, ms);
-    alarms[name] = { dueAt, id };
+    alarms[name] = { dueAt, timer };
   };
   const take = (...event: MachineEvent): void => carryOut(step(machine, settings.reconnect, ...event));
   const carryOut = ([next, { act, phaseMs, silenceMs }]: Step): void => {
     machine = next;
     const isNew = state() !== status.state;
-    if (isNew) for (const name in alarms) timers.clearTimeout((alarms[name] as Alarm).id as undefined);
+    if (isNew) for (const name in alarms) timers.clearTimeout((alarms[name] as Alarm).timer as undefined);
     setAlarm("phase", phaseMs);
     setAlarm("silence", silenceMs);
     if (isNew) {
@@ -130,7 +129,7 @@ export function createClient(
     if (!opening) return false;
     const { resumed } = opening;
     isResumed = resumed;
-    take("opened", welcome.heartbeatMs ?? 0);
+    take("opened", welcome.heartbeatMs as number);
     opened.fulfil();
     session.go(0);
     if (!resumed) {
@@ -150,7 +149,7 @@ export function createClient(
   const onFrame = (data?: string | Uint8Array, error?: SendallError): void => {
     heardAt = now();
     isAsked = false;
-    take(data === undefined ? "heard" : "message");
+    take("heard", data !== undefined);
     if (data === undefined) {
       settle();
       return;
@@ -198,7 +197,7 @@ export function createClient(
   const channels = createChannels({
     stateOf: state,
     opening: (owner) => ({ ...begun, uncertain: session.tell(owner) }),
-    isSession: () => !!session.isKept() || socket.isSession(),
+    isSession: () => session.isKept() || socket.isSession(),
     write: (message) => send(message, message, NOBODY),
     send,
     leave: session.leave,
@@ -218,11 +217,11 @@ export function createClient(
       return socket.bufferedAmount();
     },
     get protocol() {
-      return state() === "open" ? ownName(socket.protocol()) : "";
+      return state() === "open" ? socket.protocol() : "";
     },
     opened: opened.promise,
-    subscribe: (listener) => add("status", listener),
-    on: add,
+    subscribe: (listener) => enlist("status", listener),
+    on: enlist,
     send(data) {
       const own = checkData(data);
       return send(own, own);

@@ -48,8 +48,7 @@ export interface Machine {
  *
  * - `upgraded`: the socket is open, but the welcome of the server has not come.
  * - `opened`: the connection is open. `limitMs` is the longest silence of the server, as the welcome announces; 0 for none.
- * - `heard`: a sign of life has come from the server.
- * - `message`: a message has come, which is a sign of life, too.
+ * - `heard`: a sign of life has come from the server; `isMessage` says whether it is a message.
  * - `ended`: the socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
  * - `close`: the user closes the client.
  * - `hint`: the network or the page is back: a good moment to dial, and to find out whether an open connection lives.
@@ -57,7 +56,8 @@ export interface Machine {
  *   was set back. `silentMs` is the time since anything came from the server.
  */
 export type MachineEvent =
-  | readonly [type: "upgraded" | "heard" | "message" | "close" | "hint"]
+  | readonly [type: "upgraded" | "close" | "hint"]
+  | readonly [type: "heard", isMessage: boolean]
   | readonly [type: "opened", limitMs: number]
   | readonly [type: "ended", isFinal: boolean, random: number]
   | readonly [type: "phase" | "silence", lateMs: number, silentMs: number];
@@ -143,7 +143,6 @@ function react(
       { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
     ];
   }
-  const again = waits ? listen(dueAfter(machine)) : {};
   switch (`${state} ${type}`) {
     case "open silence":
       return onSilence(machine, ms, second);
@@ -152,7 +151,8 @@ function react(
     case "connecting opened":
       return [
         { state: "open", limitMs: ms },
-        { phaseMs: backoff ? backoff.minMs : 0, ...(ms && listen(dueAfter({ limitMs: ms, patience }))) },
+        // No time without a backoff: no alarm.
+        { phaseMs: (backoff as Backoff).minMs, ...(ms && listen(dueAfter({ limitMs: ms, patience }))) },
       ];
     case "connecting phase":
     case "closing phase":
@@ -166,10 +166,8 @@ function react(
     // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
     case "open phase":
       return [{ retries: 0 }];
-    case "open message":
-      return [{ retries: 0, patience: 1, waits: 0 }, again];
     case "open heard":
-      return [{ waits: 0 }, again];
+      return [{ waits: 0, ...(first && { retries: 0, patience: 1 }) }, waits ? listen(dueAfter(machine)) : {}];
     default:
       return [];
   }

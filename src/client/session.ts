@@ -137,9 +137,7 @@ export function createSession(
     untoldBytes = 0;
     if (token) socket.write(`~a${told}`);
   };
-  const acknowledge = (): void => {
-    if (received > told && isOpen()) answer();
-  };
+  const acknowledge = (): unknown => received > told && isOpen() && answer();
 
   return {
     isKept: () => token,

@@ -49,7 +49,7 @@ export function isControl(frame: string): boolean {
 
 /** The text message of a frame. */
 export function readText(frame: string): string {
-  return frame.replace(/^~~/, "~");
+  return frame.replace(/^~/, "");
 }
 
 /**
