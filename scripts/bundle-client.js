@@ -8,10 +8,10 @@ import { rolldown } from "rolldown";
 
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
 const INTERNAL =
-  `acknowledge act announce askMs begin bytes callback callbacks clock control count create delay dueAt emit factory fail forget fulfil greet
-  host isKept isMeant isOpen isSession lateMs leave limitMs number offer onAcknowledged onBack onClosed onConnectionClosed onFailed onFrame
-  onLeft onOpened onRefused onUnregistered onUpgraded opening owner patience payload phaseMs promise release report resend retries
-  settings silenceMs silentMs left tell untold url verb waits write`.split(/\s+/);
+  `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit factory fail forget face fulfil given go
+  isKept isMeant isOpen isSession lateMs leave make limitMs number offer onAcknowledged onClosed onConnectionClosed onData onFailed onFrame onPayload
+  onOpened over onRefused onUpgraded opening owner patience payload phaseMs promise put renew report retries
+  settings silenceMs silentMs left stateOf tell untold url verb waits write`.split(/\s+/);
 
 /** @type {import("rolldown").InputOptions} */
 const options = {
@@ -45,5 +45,6 @@ await smallest.write({
   file: "dist/client.min.js",
   // The file does not name its map.
   sourcemap: "hidden",
+  comments: false,
   minify: { compress: true, mangle: true, mangleProps },
 });

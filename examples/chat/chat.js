@@ -3,8 +3,9 @@
 //
 // A client sends   {type: "join", nick, room}   {type: "say", text}   {type: "leave"}
 // and gets         {type: "rooms", rooms: [{name, count}]}    to everybody, whenever somebody joins or leaves
-//                  {type: "welcome", nick, room, members}     to whoever joined
+//                  {type: "welcome", nick, room, members, away}   to whoever joined; `away`: the members without a line
 //                  {type: "joined" or "left", nick, at}       to the others in the room
+//                  {type: "away" or "back", nick}             to the others: the line is lost and the seat is not, or there is a line again
 //                  {type: "said", nick, text, at}             to all in the room, its author too: one order for everyone
 //                  {type: "error", code, text}                to whoever asked for what cannot be done
 //
@@ -25,6 +26,7 @@ export function createChat() {
   return (event, bus) => {
     if (event.type === "open") bus.unicast(roomList(bus), event.connection);
     if (event.type === "message") receive(parse(event.text), event.connection, bus);
+    if (event.type === "away" || event.type === "back") tellWhere(event.type, event.connection, bus);
     if (event.type === "closed") leave(event.connection, bus);
   };
 }
@@ -48,7 +50,8 @@ function join(nick, room, connection, bus) {
   connection.data.nick = nick;
   bus.join(connection, room);
   const members = bus.members(room).map((member) => member.data.nick);
-  bus.unicast(JSON.stringify({ type: "welcome", nick, room, members }), connection);
+  const away = bus.members(room).flatMap((member) => (member.isAway ? [member.data.nick] : []));
+  bus.unicast(JSON.stringify({ type: "welcome", nick, room, members, away }), connection);
   bus.broadcast(JSON.stringify({ type: "joined", nick, at: bus.now() }), connection, { room });
   bus.sendall(roomList(bus));
 }
@@ -68,6 +71,12 @@ function leave(connection, bus) {
   bus.leave(connection, room);
   bus.sendall(JSON.stringify({ type: "left", nick: connection.data.nick, at: bus.now() }), { room });
   bus.sendall(roomList(bus));
+}
+
+/** With the route's option `resume` a seat outlives its line. @param {"away" | "back"} type @param {Connection} connection @param {Bus} bus */
+function tellWhere(type, connection, bus) {
+  const [room] = connection.rooms;
+  if (room !== undefined) bus.broadcast(JSON.stringify({ type, nick: connection.data.nick }), connection, { room });
 }
 
 /** The fullest rooms first. @param {Bus} bus */

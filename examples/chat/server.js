@@ -9,7 +9,8 @@ try {
     port: Number(process.env.PORT || 8080),
     static: fileURLToPath(new URL("public", import.meta.url)),
     client: "/sendall/client.js",
-    routes: { "/chat": { handler: createChat() } },
+    // Who loses the line for a while keeps the seat, and misses nothing.
+    routes: { "/chat": { handler: createChat(), resume: { graceMs: 60_000 } } },
   });
   console.log(`Chat: http://127.0.0.1:${server.port}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());

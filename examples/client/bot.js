@@ -1,6 +1,6 @@
 // @ts-check
 // A bot in a room of the chat (examples/chat/chat.js has the wire): greets who comes, and answers who speaks to it. It stays: after
-// a lost connection the client dials again by itself, and all there is to do here is to join again.
+// a lost connection the client dials again by itself, and all there is to do here is to join again, unless the session has kept the seat.
 import { connect } from "sendall/client";
 
 // What the chat takes; a long list of people is cut.
@@ -30,9 +30,9 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
     reconnect: { minMs: 500 },
     // An answer that cannot be given now is of no use later.
     offline: { maxMessages: 0 },
-    onOpen() {
+    onOpen({ resumed }) {
       log("The bot is connected");
-      join();
+      if (!resumed) join();
     },
     onMessage(data) {
       /** @type {Message} */

@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 const TYPES = new Map([
   ["/page.css", "text/css"],
   ["/page.js", "text/javascript"],
+  ["/cable.js", "text/javascript"],
   ["/try.js", "text/javascript"],
   ["/icon.svg", "image/svg+xml"],
 ]);

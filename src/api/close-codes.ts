@@ -113,14 +113,14 @@ export const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason, at a character, to the length that fits into a close frame. */
 export function cutReason(reason: string): string {
-  const bytes = new TextEncoder().encode(String(reason)).subarray(0, MAX_REASON_BYTES);
-  // A stream keeps the beginning of the last character, if its end is missing, for bytes that never come.
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
+  const characters = [...String(reason).slice(0, MAX_REASON_BYTES)];
+  while (new TextEncoder().encode(characters.join("")).length > MAX_REASON_BYTES) characters.pop();
+  return characters.join("");
 }
 
 /** Whether a client may send the code: the codes that browsers let a page send, in Node too. */
 export function isClientCloseCode(code: unknown): code is number {
-  return Number.isInteger(code) && isBrowserCode(code as number);
+  return code === NORMAL.code || (Number.isInteger(code) && Number(code) >= 3000 && Number(code) <= 4999);
 }
 
 /** Throws `BAD_CLOSE_CODE` unless a client may send the code. */

@@ -76,7 +76,7 @@ export interface SendallErrorDetails {
 export class SendallError extends Error {
   override readonly name = "SendallError";
   /** What went wrong; stays the same when the message is reworded. */
-  readonly code: SendallErrorCode;
+  declare readonly code: SendallErrorCode;
   /** The dotted name of the option (`BAD_OPTION`): `"mailbox.highWaterEvents"`. */
   declare readonly option?: string;
   /** The HTTP status of a refusal (`REFUSED`). */
@@ -85,10 +85,9 @@ export class SendallError extends Error {
   declare readonly body?: string;
 
   /** Made by Sendall; a program has no need to. */
-  constructor(code: SendallErrorCode, message: string, details: SendallErrorDetails = {}) {
+  constructor(code: SendallErrorCode, message: string, details?: SendallErrorDetails) {
     // `Error` takes the cause, if there is one.
     super(message, details);
-    this.code = code;
-    Object.assign(this, details);
+    Object.assign(this, { code }, details);
   }
 }

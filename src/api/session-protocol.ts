@@ -12,7 +12,15 @@ export const SESSION_SUFFIX: string = `+${SESSION_PROTOCOL}`;
 /** Begins the name by which a client asks for a session of before. The token in the name counts as a password. */
 export const RESUME_PREFIX: string = `${SESSION_PROTOCOL}.`;
 
+/** What of a name belongs to sessions. */
+const OF_SESSIONS = /^sendall\.1($|\..*)|\+sendall\.1$/;
+
 /** Whether a name belongs to sessions, and never to a program. */
 export function isSessionName(name: string): boolean {
-  return name === SESSION_PROTOCOL || name.startsWith(RESUME_PREFIX) || name.endsWith(SESSION_SUFFIX);
+  return OF_SESSIONS.test(name);
+}
+
+/** The part of a name that is a program's, `""` if there is none. */
+export function ownName(name: string): string {
+  return name.replace(OF_SESSIONS, "");
 }

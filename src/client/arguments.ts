@@ -2,11 +2,12 @@
  * The checks of what a program gives to a client besides options: addresses, messages and clocks. Nothing of Node is used, not even types:
  * the compiler of a page may not know Node.
  */
-import { isRecord } from "../options/kinds.js";
 import { attempt } from "./attempt.js";
 import type { ClientData } from "./options.js";
 import { refuse } from "./texts.js";
 import type { WebSocketClass } from "./web-socket.js";
+
+declare const location: { readonly href: string };
 
 /** The source of a client's timers, random numbers and time. */
 export interface ClientClock {
@@ -27,39 +28,36 @@ export function checkData(data: unknown): ClientData {
   return refuse("message", data, "BAD_DATA");
 }
 
+export function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
+
+export function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
 /** The bytes of a message, text counted in UTF-8. */
 export function sizeOf(message: ClientData): number {
-  return typeof message === "string" ? new TextEncoder().encode(message).length : message.byteLength;
+  return (typeof message === "string" ? encode(message) : message).byteLength;
 }
 
 /**
  * The address to dial; throws `BAD_OPTION`. A page may give a URL relative to its own address, and a path is enough for a socket class
  * that knows its server (a test runtime's).
  */
-export function checkUrl(url: unknown, isClassGiven: boolean): string {
+export function checkUrl(url: unknown, isClassGiven: unknown): string {
   const text = typeof url === "string" || url instanceof URL ? String(url) : "";
-  // In Deno `location` is `undefined`, a test's page may be `about:blank`, and the substitute for a page may have no address.
-  const { location } = globalThis as { location?: { readonly href: string } };
-  const base = attempt(() => new URL("/", location?.href) && location?.href);
+  // There is no `location` in Node, in Deno it is `undefined`, and a test's page may be `about:blank`.
+  const base = attempt(() => new URL("/", location.href) && location.href);
   if (!base && isClassGiven && text[0] === "/") return text;
   const parsed = attempt(() => new URL(text, base).href.replace(/^http/, "ws"));
   if (text && parsed && /^wss?:[^#]*$/.test(parsed)) return parsed;
   return refuse("url", url);
 }
 
-/** The clock of a socket class, or the real clock; throws `BAD_OPTION` for a value that is no clock. */
-export function clockOf(Class: WebSocketClass | undefined): ClientClock {
-  const clock: unknown = Class && Reflect.get(Class, Symbol.for("sendall.clock"));
-  if (clock === undefined) return realClock;
-  if (isRecord(clock) && typeof clock.setTimeout === "function") return clock as unknown as ClientClock;
-  return refuse("WebSocket", Class);
+/** The clock of a socket class, if the class has a clock; throws `BAD_OPTION` for a value that is no clock. */
+export function clockOf(Class: WebSocketClass | undefined): ClientClock | undefined {
+  const clock = (Class as unknown as Readonly<Record<symbol, unknown>> | undefined)?.[Symbol.for("sendall.clock")];
+  if (clock !== undefined && !isFunction(Object(clock).setTimeout)) refuse("WebSocket", Class);
+  return clock as ClientClock | undefined;
 }
-
-/** The timer of a wait keeps a Node process alive, as the next connection will. */
-const realClock: ClientClock = {
-  setTimeout: (ring, ms) => setTimeout(ring, ms),
-  clearTimeout(id: ReturnType<typeof setTimeout>) {
-    clearTimeout(id);
-  },
-  random: () => Math.random(),
-};

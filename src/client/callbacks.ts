@@ -6,7 +6,7 @@
 import { SendallError } from "../api/errors.js";
 import { messageOf } from "./attempt.js";
 import type { ChannelOptions, ClientClosing, ClientOpening, ClientStatus } from "./options.js";
-import { refuse } from "./texts.js";
+import { callbackText, failureText, refuse } from "./texts.js";
 
 /** What listeners of a client get, by the type given to `on`. */
 export interface ClientEvents {
@@ -26,10 +26,8 @@ interface CallbackArguments extends ClientEvents {
 
 type Callback = (argument: never) => unknown;
 
-/** Each callback in an object of its own: the same function may be there twice. */
-interface Own {
-  readonly callback: Callback | undefined;
-}
+/** Each callback in a list of its own: the same function may be there twice. */
+type Own = readonly [callback: Callback | undefined];
 
 export interface Callbacks {
   /** @returns removes the callback; throws `BAD_OPTION` for another type, or anything but a function */
@@ -44,23 +42,24 @@ export function createCallbacks(
   { onOpen, onMessage, onClose, onError }: ChannelOptions,
   fallback: (error: SendallError) => void = print,
 ): Callbacks {
-  const lists: Record<string, Own[]> = {
-    open: [{ callback: onOpen }],
-    message: [{ callback: onMessage }],
-    close: [{ callback: onClose }],
-    error: onError ? [{ callback: onError }] : [],
+  const lists = {
+    __proto__: null,
+    open: [[onOpen]],
+    message: [[onMessage]],
+    close: [[onClose]],
+    error: onError ? [[onError]] : [],
     status: [],
-  };
+  } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
     const onThrown = (thrown: unknown): void => {
-      const error = failureOf(`the callback for "${type}"`, thrown);
+      const error = failureOf(callbackText(type), thrown);
       if (type === "error") print(error);
       else report(error);
     };
     for (const own of lists[type] as Own[]) {
       try {
         // A callback may have removed a later one.
-        const result = lists[type]?.includes(own) && own.callback?.(argument as never);
+        const result = lists[type]?.includes(own) && own[0]?.(argument as never);
         if (result) Promise.resolve(result).catch(onThrown);
       } catch (thrown) {
         onThrown(thrown);
@@ -75,10 +74,10 @@ export function createCallbacks(
     emit,
     report,
     add(type, callback) {
-      const list = Object.hasOwn(lists, type) && lists[type];
+      const list = lists[type];
       if (!list) refuse("type", type);
       if (typeof callback !== "function") refuse("listener", callback);
-      const own = { callback };
+      const own: Own = [callback];
       lists[type] = [...list, own];
       return () => {
         lists[type] = (lists[type] as Own[]).filter((other) => other !== own);
@@ -89,7 +88,7 @@ export function createCallbacks(
 
 /** @param name names the user's code */
 export function failureOf(name: string, thrown: unknown): SendallError {
-  return new SendallError("CALLBACK_FAILED", `${name} failed: ${messageOf(thrown)}`, { cause: thrown });
+  return new SendallError("CALLBACK_FAILED", failureText(name, messageOf(thrown)), { cause: thrown });
 }
 
 /** The console also formats the error's cause, which may throw on inspection. */

@@ -6,7 +6,7 @@
  */
 import { ABNORMAL, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
-import { MAX_NAME_LENGTH } from "../api/names.js";
+import type { MAX_NAME_LENGTH } from "../api/names.js";
 import { checkData } from "./arguments.js";
 import { type Callbacks, createCallbacks } from "./callbacks.js";
 import type { ClientState } from "./machine.js";
@@ -15,7 +15,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { refuse } from "./texts.js";
+import { CLIENT_ENDED, channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -40,7 +40,7 @@ export interface Channel {
 
 /** The part of a client that the client's channels use. */
 export interface ChannelHost {
-  state(): ClientState;
+  stateOf(): ClientState;
   /** How the present session began, or the connection without a session, with what is uncertain of the channel. */
   opening(owner: Channel): ClientOpening;
   /** Whether the server is Sendall: there is a session, or the present connection speaks the protocol of sessions. */
@@ -58,54 +58,57 @@ export interface ChannelHost {
   report(error: SendallError): void;
 }
 
+/** How a channel ended; of an end for good, the channel itself knows the messages. */
+type Ending = Omit<ClientClosing, "uncertain" | "unsent">;
+
 export interface ClientChannels {
-  open(name: string, options: ChannelOptions): Channel;
+  make(name: string, options: ChannelOptions): Channel;
   /** Called for a new session: every channel subscribes, in the order of creation, before the first message is sent. */
-  subscribe(): void;
+  renew(): void;
   /** Called after the client's own callbacks for the new connection: opens the channels that have subscribed. */
   announce(): void;
   /** Called when the connection has ended, and the session with the connection. */
   onConnectionClosed(ending: ClientClosing): void;
   /** @returns whether the message was for a channel */
-  onMessage(data: string | Uint8Array): boolean;
+  onData(data: string | Uint8Array): boolean;
 }
 
-const ENDED: ClientClosing = { ...NORMAL, wasClean: true, willRetry: false, uncertain: [], unsent: [] };
+const ENDED: Ending = { ...NORMAL, wasClean: true, willRetry: false };
 /** The end of a channel that was refused, or opened on a closed client. */
-const REFUSED: ClientClosing = { ...ENDED, code: ABNORMAL, wasClean: false };
+const REFUSED: Ending = { ...ENDED, code: ABNORMAL, wasClean: false };
 
-/** The life of a channel: each connection takes it from the first stage to the third, and `closed` is the last. */
-type Stage = "idle" | "subscribed" | "announced" | "closed";
+/** Of 1 to {@link MAX_NAME_LENGTH} characters. */
+const NAME = /^[^,]{1,1024}$/;
+
+/** The stages of a channel's life: each session takes the channel from the first to the third, and `CLOSED` is the last. */
+const IDLE = 0;
+const SUBSCRIBED = 1;
+const ANNOUNCED = 2;
+const CLOSED = 3;
 
 /** A channel with what the client tells the channel. */
 interface OwnChannel {
-  readonly channel: Channel;
+  readonly face: Channel;
   /** @param markers how many sync markers the client has sent */
-  subscribe(markers: number): void;
+  renew(markers: number): void;
   /** Whether an end by the server is for this subscription, not for one before. @param answers how many markers were answered */
   isMeant(answers: number): boolean;
   /** Calls `onOpen` once for each subscription. */
   announce(): void;
-  onMessage(payload: string | Uint8Array): void;
+  onPayload(payload: string | Uint8Array): void;
   onRefused(reason: string): void;
   /** The server has ended the channel, or the client's connection has ended. */
-  onClosed(ending: ClientClosing): void;
+  onClosed(ending: Ending): void;
 }
 
-interface ChannelParts {
-  readonly host: ChannelHost;
-  readonly callbacks: Callbacks;
-  readonly onUnregistered: () => void;
-}
-
-function createChannel(name: string, { host, callbacks, onUnregistered }: ChannelParts): OwnChannel {
-  const { promise, fulfil, fail } = createOpened();
-  let stage: Stage = "idle";
+function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
+  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : CLIENT_ENDED);
+  let stage = IDLE;
   let since = 0;
   /** @param ending completed with the messages that have not arrived for certain */
-  const unregister = (ending: ClientClosing): ClientClosing => {
-    stage = "closed";
-    fail(new SendallError("CLOSED", `the channel "${name}" ended before it was open`));
+  const unregister = (ending: Ending): ClientClosing => {
+    stage = CLOSED;
+    fail();
     onUnregistered();
     return { ...ending, ...host.leave(channel) };
   };
@@ -113,48 +116,50 @@ function createChannel(name: string, { host, callbacks, onUnregistered }: Channe
     name,
     opened: promise,
     get state() {
-      return stage === "closed" ? stage : host.state();
+      return stage === CLOSED ? "closed" : host.stateOf();
     },
     send(data) {
       const own = checkData(data);
-      return stage !== "closed" && host.send(writeMessage(name, own), own, channel);
+      return stage !== CLOSED && host.send(writeMessage(name, own), own, channel);
     },
     close() {
-      if (stage === "closed") return false;
-      if (stage !== "idle") host.write(`uns,${name}`);
+      if (stage === CLOSED) return false;
+      if (stage !== IDLE) host.write(`uns,${name}`);
       const ending = unregister(ENDED);
       soon(() => callbacks.emit("close", ending));
       return true;
     },
   };
   const announce = (): void => {
-    if (stage !== "subscribed" || host.state() !== "open") return;
-    stage = "announced";
+    if (stage !== SUBSCRIBED || host.stateOf() !== "open") return;
+    stage = ANNOUNCED;
     fulfil();
     callbacks.emit("open", host.opening(channel));
   };
-  const onClosed = (ending: ClientClosing): void => {
-    if (stage === "closed") return;
-    stage = "idle";
-    callbacks.emit("close", ending.willRetry ? ending : unregister(ending));
+  const onClosed = (ending: Ending): void => {
+    if (stage === CLOSED) return;
+    stage = IDLE;
+    callbacks.emit("close", ending.willRetry ? (ending as ClientClosing) : unregister(ending));
   };
   return {
-    channel,
+    face: channel,
     announce,
     onClosed,
     isMeant: (answers) => since <= answers,
-    subscribe(markers) {
+    renew(markers) {
       since = markers;
-      if (stage !== "closed" && host.write(`sub,${name}`)) stage = "subscribed";
+      if (stage !== CLOSED && host.write(`sub,${name}`)) stage = SUBSCRIBED;
     },
-    onMessage(payload) {
+    onPayload(payload) {
       // `onOpen` must come before the first message, which may follow the subscription at once.
       announce();
-      if (stage !== "closed") callbacks.emit("message", payload);
+      if (stage !== CLOSED) callbacks.emit("message", payload);
     },
     onRefused(reason) {
-      const text = `the channel "${name}" was refused: ${reason}`;
-      callbacks.emit("error", new SendallError("REFUSED", text, { body: reason }));
+      callbacks.emit(
+        "error",
+        new SendallError("REFUSED", IS_WORDY ? channelRefusedText(name, reason) : reason, { body: reason }),
+      );
       onClosed({ ...REFUSED, reason });
     },
   };
@@ -174,48 +179,47 @@ export function createChannels(host: ChannelHost): ClientChannels {
   let answers = 0;
   const end = (own: OwnChannel, onEnded: () => void): void => {
     if (!own.isMeant(answers)) return;
-    if (!host.isSession()) host.write(`uns,${own.channel.name}`);
+    if (!host.isSession()) host.write(`uns,${own.face.name}`);
     onEnded();
   };
   return {
-    open(name, options) {
+    make(name, options) {
       // The rules of the server, and one of ours.
-      if (typeof name !== "string" || !name || name.includes(",") || name.length > MAX_NAME_LENGTH || open.has(name))
-        refuse("channel", name, "BAD_CHANNEL");
+      if (typeof name !== "string" || !NAME.test(name) || open.has(name)) refuse("channel", name, "BAD_CHANNEL");
       const callbacks = createCallbacks(readChannelOptions(options), host.report);
       if (closed.has(name) && host.isSession() && host.write("uns,")) markers++;
       const onUnregistered = (): void => {
         open.delete(name);
         closed.add(name);
       };
-      const own = createChannel(name, { host, callbacks, onUnregistered });
-      const state = host.state();
+      const own = createChannel(name, host, callbacks, onUnregistered);
+      const state = host.stateOf();
       open.set(name, own);
-      own.subscribe(markers);
+      own.renew(markers);
       // No callback before `open` returns: the caller does not have the channel yet.
       soon(() => (state === "closing" || state === "closed" ? own.onClosed(REFUSED) : own.announce()));
-      return own.channel;
+      return own.face;
     },
-    subscribe() {
+    renew() {
       closed.clear();
       markers = answers = 0;
-      for (const own of open.values()) own.subscribe(0);
+      for (const own of open.values()) own.renew(0);
     },
     announce() {
-      for (const own of [...open.values()]) own.announce();
+      for (const own of open.values()) own.announce();
     },
     onConnectionClosed(ending) {
       for (const own of [...open.values()]) own.onClosed(ending);
     },
-    onMessage(data) {
+    onData(data) {
       const message = open.size + closed.size > 0 && readMultiplexed(data);
       if (!message) return false;
-      const { verb, name, payload } = message;
+      const [verb, name, payload] = message;
       const own = open.get(name);
       if (!name && payload === NOT_SUBSCRIBED && answers < markers) answers++;
       else if (!own) return closed.has(name);
       else if (payload === undefined) end(own, () => own.onClosed(ENDED));
-      else if (verb === "msg") own.onMessage(payload);
+      else if (verb === "msg") own.onPayload(payload);
       else if (!CROSSED.includes(payload)) end(own, () => own.onRefused(String(payload)));
       return true;
     },

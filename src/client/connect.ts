@@ -2,15 +2,15 @@
  * `connect`: the composition root of the client. Checks the options, chooses the socket class of the runtime and starts a
  * {@link Client}.
  */
-import { checkUrl, clockOf } from "./arguments.js";
+import { checkUrl, clockOf, isFunction } from "./arguments.js";
 import { failureOf } from "./callbacks.js";
 import type { Client } from "./client.js";
 import { createClient } from "./create-client.js";
-import type { ClientAddress, ConnectOptions } from "./options.js";
-import { checkHeaders, isFunction, readConnectOptions } from "./settings.js";
-import type { Dialing } from "./socket.js";
+import type { ClientAddress, ClientHeaders, ConnectOptions } from "./options.js";
+import { checkHeaders, readConnectOptions } from "./settings.js";
+import type { Dialing, SocketFactory } from "./socket.js";
 import { refuse } from "./texts.js";
-import type { WebSocketClass } from "./web-socket.js";
+import type { WebSocketClass, WebSocketLike } from "./web-socket.js";
 import { offersOf } from "./wire.js";
 
 /** What tells the runtimes apart. Values count, not presence: a program may set a missing global to `undefined`. */
@@ -19,6 +19,9 @@ interface Globals {
   readonly document?: unknown;
   readonly process?: { readonly versions?: { readonly node?: string } };
 }
+
+/** A class of a page, or the class of Node, which takes more. */
+type SocketClass = new (url: string, protocols: string[], headers?: ClientHeaders, isAsked?: boolean) => WebSocketLike;
 
 /**
  * Connects to a WebSocket server (RFC 6455), and reconnects after each lost connection, until `close` is called, the server answers
@@ -41,7 +44,7 @@ export function connect(
   const { headers, protocols, session, WebSocket: given } = settings;
   const { WebSocket: own, document, process } = globalThis as Globals;
   const Class = given ?? own;
-  const check = (address: unknown): string => checkUrl(address, given !== undefined);
+  const check = (address: unknown): string => checkUrl(address, given);
   const known = typeof url === "function" ? "" : check(url);
   const offers = session ? offersOf(protocols) : protocols;
   // A page in Electron has a `document` as well as Node, and must use the page's own sockets, with the page's cookies and proxy. The
@@ -49,27 +52,33 @@ export function connect(
   const isNode = !given && process?.versions?.node && !(document && own);
   if (!isNode && headers) refuse("headers", headers);
   if (!isNode && !isFunction(Class)) refuse("WebSocket", Class);
-  const dialing = (address: string, resume: readonly string[]): Dialing => ({
-    url: address,
-    create: () => new (Class as WebSocketClass)(address, [...offers, ...resume]),
-  });
   const isAsked = !known || isFunction(headers);
+  const dialing = (
+    address: string,
+    Socket: SocketClass,
+    resume: readonly string[],
+    fields?: ClientHeaders,
+  ): Dialing => ({
+    url: address,
+    // Other classes than Node's are given no headers.
+    create: () => new Socket(address, [...offers, ...resume], fields, isAsked),
+  });
   const dial = async (resume: readonly string[]): Promise<Dialing> => {
+    let Socket = Class as SocketClass;
     const address = check(await ask("url", url));
     const fields = await ask("headers", headers);
     checkHeaders(fields);
-    if (!isNode) return dialing(address, resume);
     try {
-      const { DialedSocket } = await import("./node-socket.js");
-      return { url: address, create: () => new DialedSocket(address, [...offers, ...resume], fields ?? {}, isAsked) };
+      if (isNode) ({ DialedSocket: Socket } = await import("./node-socket.js"));
     } catch (error) {
       // A runtime that only resembles Node (Cloudflare's workers), and a copy of the client's single file, have no `ws`.
       if (headers || !own) throw error;
-      return dialing(address, resume);
     }
+    return dialing(address, Socket, resume, fields);
   };
-  const factory = (resume: readonly string[]) => (known && !isNode ? dialing(known, resume) : dial(resume));
-  return createClient({ url: known, settings, factory, clock: clockOf(given) });
+  const factory: SocketFactory = (resume) =>
+    known && !isNode ? dialing(known, Class as SocketClass, resume) : dial(resume);
+  return createClient(known, settings, factory, clockOf(given));
 }
 
 /** A value, or what a function of the user returns. */

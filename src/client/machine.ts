@@ -43,29 +43,24 @@ export interface Machine {
   readonly waits: number;
 }
 
-/** An event of the machine; the comment of each says which further properties are set. */
+/**
+ * The events of the machine. For some, `step` takes more:
+ *
+ * - `upgraded`: the socket is open, but the welcome of the server has not come.
+ * - `opened`: the connection is open. `limitMs` is the longest silence of the server, as the welcome announces; 0 for none.
+ * - `heard`: a sign of life has come from the server.
+ * - `message`: a message has come, which is a sign of life, too.
+ * - `ended`: the socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
+ * - `close`: the user closes the client.
+ * - `hint`: the network or the page is back: a good moment to dial, and to find out whether an open connection lives.
+ * - `phase`, `silence`: the alarm of the state rings, or the alarm for a silent server, `lateMs` after its time; negative if the clock
+ *   was set back. `silentMs` is the time since anything came from the server.
+ */
 export type MachineEvent =
-  /** The socket is open, but the welcome of the server has not come. */
-  | { readonly type: "upgraded" }
-  /** The connection is open. @property limitMs the longest silence of the server, as the welcome announces; 0 for none */
-  | { readonly type: "opened"; readonly limitMs: number }
-  /** Anything has come from the server. Only needed while `waits` is above 0. */
-  | { readonly type: "heard" }
-  /** The first message of a connection has come. */
-  | { readonly type: "message" }
-  /**
-   * The socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
-   */
-  | { readonly type: "ended"; readonly isFinal: boolean; readonly random: number }
-  /** The user closes the client. */
-  | { readonly type: "close" }
-  /** The network or the page is back: a good moment to dial, and to find out whether an open connection lives. */
-  | { readonly type: "hint" }
-  /**
-   * The alarm of the state rings, or the alarm for a silent server, `lateMs` after its time; negative if the clock was set back.
-   * @property silentMs the time since anything came from the server
-   */
-  | { readonly type: "phase" | "silence"; readonly lateMs: number; readonly silentMs: number };
+  | readonly [type: "upgraded" | "heard" | "message" | "close" | "hint"]
+  | readonly [type: "opened", limitMs: number]
+  | readonly [type: "ended", isFinal: boolean, random: number]
+  | readonly [type: "phase" | "silence", lateMs: number, silentMs: number];
 
 /**
  * What the client has to do after a step. `act` is a method of the current socket; a `dial` MUST be followed by exactly one `ended`.
@@ -80,6 +75,9 @@ export interface Effect {
 }
 
 export type Step = readonly [next: Machine, effect: Effect];
+
+/** What changes of a machine, and what the client has to do; nothing, if absent. */
+type Reaction = readonly [changes?: Partial<Machine>, effect?: Effect];
 
 /** The longest time in which a Sendall server accepts a connection: 10 s each for the request, for a free place and for `authorize`. */
 const CONNECT_MS = 30_000;
@@ -100,87 +98,79 @@ export const START: Step = [
   { act: "dial", phaseMs: CONNECT_MS },
 ];
 
-/** How long to wait after a number of failed retries, in milliseconds. */
-function delayAfter(retries: number, { minMs, maxMs, factor, jitter }: Backoff, random: number): number {
-  return Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * random);
-}
+const ASK: Reaction = [{ waits: 1 }, { act: "ask", silenceMs: ANSWER_MS }];
 
 /** After which silence the client drops the connection. */
-function dueAfter({ limitMs, patience }: Machine): number {
+function dueAfter({ limitMs, patience }: Pick<Machine, "limitMs" | "patience">): number {
   return Math.max(limitMs, Math.min(limitMs * patience, MAX_LIMIT_MS));
 }
 
-/** Waits for a part of the time, so that a jump of the clock is noticed early. */
-function listen(machine: Machine, silentMs = 0): Step {
-  const dueMs = dueAfter(machine);
-  return [machine, { silenceMs: Math.min(dueMs - silentMs, Math.max(dueMs / 4, HELD_UP_MS), MAX_LIMIT_MS) }];
+/** Waits for a part of the time, so that a jump of the clock is noticed early. @param leftMs of the time that `dueAfter` tells */
+function listen(dueMs: number, leftMs = dueMs): Effect {
+  return { silenceMs: Math.min(leftMs, Math.max(dueMs / 4, HELD_UP_MS), MAX_LIMIT_MS) };
 }
 
-function ask(machine: Machine): Step {
-  return [
-    { ...machine, waits: 1 },
-    { act: "ask", silenceMs: ANSWER_MS },
-  ];
-}
-
-function onSilence(machine: Machine, lateMs: number, silentMs: number): Step {
+function onSilence(machine: Machine, lateMs: number, silentMs: number): Reaction {
   const { waits, patience } = machine;
   const dueMs = dueAfter(machine);
   const isHeldUp = lateMs > HELD_UP_MS;
   // The answer may be among the unread bytes.
-  if (waits === 1 && isHeldUp) return [{ ...machine, waits: 2 }, { silenceMs: ANSWER_MS }];
+  if (waits === 1 && isHeldUp) return [{ waits: 2 }, { silenceMs: ANSWER_MS }];
   const isOver = silentMs >= dueMs;
   // The patience for the next connection: a long message over a slow line must arrive once.
-  if (waits || (isOver && !isHeldUp)) return [{ ...machine, patience: patience * 2 }, { act: "terminate" }];
+  if (waits || (isOver && !isHeldUp)) return [{ patience: patience * 2 }, { act: "terminate" }];
   // Timers of a hidden page ring up to a minute late; a server that was heard shortly before needs no question.
   const hasJumped = lateMs < -JUMP_MS || (lateMs > JUMP_MS && silentMs >= dueMs * 0.75);
-  return isOver || hasJumped ? ask(machine) : listen(machine, Math.max(silentMs, 0));
+  return isOver || hasJumped ? ASK : [{}, listen(dueMs, dueMs - Math.max(silentMs, 0))];
 }
 
-/** The next state, and what the client has to do. @param backoff `false`: never connect again */
-export function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): Step {
-  const { state, retries, patience, limitMs, waits } = machine;
-  const { type } = event;
-  if (type === "ended" && state !== "closed") {
-    const isLast = state === "closing" || event.isFinal || !backoff || retries >= backoff.attempts;
-    if (isLast) return [{ ...machine, state: "closed" }, {}];
-    const waiting: Machine = { ...START[0], state: "waiting", patience, retries: retries + 1 };
-    return [waiting, { phaseMs: delayAfter(retries, backoff, event.random) }];
+function react(machine: Machine, backoff: Backoff | false, [type, first, second = 0]: MachineEvent): Reaction {
+  const { state, retries, patience, waits } = machine;
+  const ms = Number(first);
+  if (state === "closed") return [];
+  if (type === "close") return [{ state: "closing" }, { act: "close", phaseMs: ANSWER_MS }];
+  if (type === "ended") {
+    if (state === "closing" || first || !backoff || retries >= backoff.attempts) return [{ state: "closed" }];
+    const { minMs, maxMs, factor, jitter } = backoff;
+    return [
+      { ...START[0], state: "waiting", patience, retries: retries + 1 },
+      { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
+    ];
   }
-  if (type === "opened" && state === "connecting") {
-    const opened: Machine = { ...machine, state: "open", limitMs: event.limitMs };
-    return [opened, { phaseMs: backoff ? backoff.minMs : 0, ...(event.limitMs > 0 && listen(opened)[1]) }];
-  }
-  const { lateMs = 0, silentMs = 0 } = event as { readonly lateMs?: number; readonly silentMs?: number };
+  const again = waits ? listen(dueAfter(machine)) : {};
   switch (`${state} ${type}`) {
     case "open silence":
-      return onSilence(machine, lateMs, silentMs);
+      return onSilence(machine, ms, second);
     case "connecting upgraded":
-      return [machine, { phaseMs: WELCOME_MS }];
+      return [{}, { phaseMs: WELCOME_MS }];
+    case "connecting opened":
+      return [
+        { state: "open", limitMs: ms },
+        { phaseMs: backoff ? backoff.minMs : 0, ...(ms && listen(dueAfter({ limitMs: ms, patience }))) },
+      ];
     case "connecting phase":
     case "closing phase":
       // The answer may be among the unread bytes.
-      return [machine, lateMs > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
+      return [{}, ms > HELD_UP_MS ? { phaseMs: ANSWER_MS } : { act: "terminate" }];
     case "waiting phase":
     case "waiting hint":
-      return [{ ...machine, state: "connecting" }, START[1]];
-    case "open heard":
-      return waits ? listen({ ...machine, waits: 0 }) : [machine, {}];
+      return [{ state: "connecting" }, START[1]];
     case "open hint":
-      return limitMs && !waits ? ask(machine) : [machine, {}];
+      return machine.limitMs && !waits ? ASK : [];
     // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
     case "open phase":
-      return [{ ...machine, retries: 0 }, {}];
+      return [{ retries: 0 }];
     case "open message":
-      return [{ ...machine, retries: 0, patience: 1 }, {}];
-    case "connecting close":
-    case "open close":
-    case "waiting close":
-      return [
-        { ...machine, state: "closing" },
-        { act: "close", phaseMs: ANSWER_MS },
-      ];
+      return [{ retries: 0, patience: 1, waits: 0 }, again];
+    case "open heard":
+      return [{ waits: 0 }, again];
     default:
-      return [machine, {}];
+      return [];
   }
+}
+
+/** The next state, and what the client has to do. @param backoff `false`: never connect again */
+export function step(machine: Machine, backoff: Backoff | false, ...event: MachineEvent): Step {
+  const [changes, effect = {}] = react(machine, backoff, event);
+  return [{ ...machine, ...changes }, effect];
 }

@@ -4,17 +4,14 @@
  * request that it cannot carry out. A payload may hold anything; a binary message carries the same words as bytes, then a payload of
  * bytes.
  */
+import { encode } from "./arguments.js";
 import type { ClientData } from "./options.js";
 
 /** A message of the server in the multiplex format; without a payload for `uns`. */
-interface Multiplexed {
-  readonly verb: string;
-  readonly name: string;
-  readonly payload: string | Uint8Array | undefined;
-}
+type Multiplexed = readonly [verb: string, name: string, payload: string | Uint8Array | undefined];
 
-/** The verb with the name, at the most as long as a name may be. */
-const HEAD = /^(msg|err|uns),[^,]*/;
+/** The verb with the name, at the most as long as a name may be, and what precedes a payload. */
+const HEAD = /^(msg|err|uns),([^,]*)(,?)/;
 /** More bytes than the longest head has. */
 const MAX_HEAD_BYTES = 4_096;
 
@@ -22,13 +19,11 @@ const MAX_HEAD_BYTES = 4_096;
 export function readMultiplexed(data: string | Uint8Array): Multiplexed | undefined {
   const isText = typeof data === "string";
   const text = isText ? data : new TextDecoder().decode(data.subarray(0, MAX_HEAD_BYTES));
-  const [head = "", verb] = HEAD.exec(text) ?? [];
-  const hasPayload = text[head.length] === ",";
+  const [head = "", verb, name = "", comma] = HEAD.exec(text) ?? [];
   // A server sends only `msg` as a binary message.
-  if (!verb || (verb === "uns") === hasPayload || (!isText && verb !== "msg")) return undefined;
+  if (!verb || (verb === "uns") === !!comma || (!isText && verb !== "msg")) return undefined;
   // `slice` copies bytes, so that the callback's payload starts at offset 0 of its own buffer.
-  const payload = hasPayload ? data.slice((isText ? head : encode(head)).length + 1) : undefined;
-  return { verb, name: head.slice(4), payload };
+  return [verb, name, comma ? data.slice((isText ? head : encode(head)).length) : undefined];
 }
 
 /** Writes a message for a channel. */
@@ -40,10 +35,6 @@ export function writeMessage(name: string, data: ClientData): ClientData {
   message.set(bytes);
   message.set(new Uint8Array(data), bytes.length);
   return message;
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }
 
 /** The server's answer to an `uns` for a channel that is not open, among others to a sync marker (see `sync-markers.ts`). */

@@ -35,7 +35,7 @@ export class DialedSocket extends WebSocket {
   constructor(
     url: string,
     protocols: readonly string[],
-    headers: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>> = {},
     isAsked = false,
     trust: DialTrust = {},
   ) {

@@ -2,19 +2,22 @@
  * The promise behind `opened` of a client or a channel, and behind `flushed`: settled once, by the event or by an end before the event. A
  * rejection without a listener does not end the process.
  */
+import { SendallError } from "../api/errors.js";
+import { CLIENT_ENDED } from "./texts.js";
 
 export interface Opened {
   readonly promise: Promise<void>;
   fulfil(): void;
-  /** Called at the end of a client or channel; no effect after `fulfil`. */
-  fail(error: Error): void;
+  /** Called at the end of a client or channel; no effect after `fulfil`. @param cause default: `CLOSED` */
+  fail(cause?: SendallError): void;
 }
 
-export function createOpened(): Opened {
+/** @param text the message of the error `CLOSED` */
+export function createOpened(text: string = CLIENT_ENDED): Opened {
   const opened = {} as { -readonly [K in keyof Opened]: Opened[K] };
   opened.promise = new Promise((resolve, reject) => {
     opened.fulfil = resolve;
-    opened.fail = reject;
+    opened.fail = (cause = new SendallError("CLOSED", text)) => reject(cause);
   });
   opened.promise.catch(() => {});
   return opened;

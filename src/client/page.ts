@@ -3,14 +3,6 @@
  * listens from the start of a client to the client's end. A program without a page has no such events.
  */
 
-/** What a client does when the page tells something. */
-export interface PageListener {
-  /** The network is back, or the page is shown again. */
-  onBack(): void;
-  /** The page is left for good, not kept for the way back. */
-  onLeft(): void;
-}
-
 interface PageEvent {
   readonly type: string;
   readonly persisted?: boolean;
@@ -26,16 +18,21 @@ interface Page {
 // `visibilitychange` is an event of the document, and reaches the window, too.
 const TYPES = ["online", "pageshow", "visibilitychange", "pagehide"];
 
-/** @returns stops listening */
-export function watchPage({ onBack, onLeft }: PageListener): () => void {
+/**
+ * @param onBack called when the network is back, or the page is shown again
+ * @param onLeft called when the page is left for good, not kept for the way back
+ * @returns stops listening
+ */
+export function watchPage(onBack: () => void, onLeft: () => void): () => void {
   const page = globalThis as Page;
   const listener = ({ type, persisted }: PageEvent): void => {
     if (type === "pagehide") {
       if (!persisted) onLeft();
     } else if (type !== "visibilitychange" || page.document?.visibilityState !== "hidden") onBack();
   };
-  for (const type of TYPES) page.addEventListener?.(type, listener);
-  return () => {
-    for (const type of TYPES) page.removeEventListener?.(type, listener);
+  const each = (verb: "addEventListener" | "removeEventListener"): void => {
+    for (const type of TYPES) page[verb]?.(type, listener);
   };
+  each("addEventListener");
+  return () => each("removeEventListener");
 }

@@ -6,57 +6,49 @@
  */
 import { SESSION_PROTOCOL } from "../api/session-protocol.js";
 import { sizeOf } from "./arguments.js";
-import type { ClientData, OfflineOptions } from "./options.js";
+import type { ClientData, ClientOpening, OfflineOptions } from "./options.js";
 import type { CurrentSocket } from "./socket.js";
 import type { Welcome } from "./wire.js";
 
 /** Owns the messages whose fate is told to nobody: requests of the client itself, and what is left of an owner that has ended. */
-export const NOBODY: object = {};
+export const NOBODY = null;
 
 /** Who hears of the fate of a message: a channel, or the client's own callbacks (`undefined`). */
-export type Owner = object | undefined;
+export type Owner = object | null | undefined;
 
 interface Message {
   /** What to hand to the socket. */
   readonly payload: ClientData;
   /** What the program gave to `send`. */
-  readonly data: ClientData;
+  readonly given: ClientData;
   readonly bytes: number;
   owner: Owner;
   /** In the session; 0 while the message waits for a socket. */
   number: number;
 }
 
-/** What a session needs of its client. */
-export interface SessionHost {
-  /** Whether messages may be handed to the socket. */
-  isOpen(): boolean;
-  /** The first message that is not acknowledged has come: calls `acknowledge` later. */
-  delay(acknowledge: () => void): void;
-}
-
 export interface ClientSession {
   /** Whether the server keeps a session. */
-  isKept(): boolean;
+  isKept(): unknown;
   /** How many messages wait, or are not acknowledged. */
   left(): number;
   /** The subprotocol to offer in order to go on with the session, in a list; called once for each dial. */
   offer(): string[];
   /**
    * Begins another session, or goes on with the present session, as the welcome says.
-   * @returns `false` if the welcome contradicts the present session, which then stays as it is
+   * @returns what to tell the program; `undefined` if the welcome contradicts the present session, which then stays as it is
    */
-  begin(welcome: Welcome): boolean;
-  /** After `begin`: acknowledges, and writes what the server has not got. */
-  resend(): void;
-  /** Until `release`, messages go to the socket at once, before those that wait. */
-  greet(): void;
-  /** Writes what waits. */
-  release(): void;
+  begin(welcome: Welcome): ClientOpening | undefined;
+  /**
+   * Called three times after `begin`, with the number of waiting messages from which on messages join them: first with 0, which
+   * acknowledges, and writes again what the server has not got; with infinity for `onOpen`, whose messages go before those that wait; then
+   * with 1, which writes what waits.
+   */
+  go(room: number): void;
   /** Nothing is offered any more. */
-  end(): void;
+  over(): void;
   /** Hands a message to the socket, or keeps the message. @returns `false` if the message is beyond a bound */
-  send(payload: ClientData, data: ClientData, owner: Owner): boolean;
+  put(payload: ClientData, data: ClientData, owner: Owner): boolean;
   /** The server has acknowledged. @returns `false` if the number cannot be */
   forget(number: number): boolean;
   /** A message has come, and the callbacks are about to be called. @returns whether to acknowledge right after the callbacks */
@@ -78,10 +70,15 @@ const MAX_MESSAGES = 64;
 const MAX_BYTES = 65_536;
 export const ACKNOWLEDGE_MS = 5_000;
 
+/**
+ * @param isOpen whether messages may be handed to the socket
+ * @param delay the first message that is not acknowledged has come: calls `acknowledge` later
+ */
 export function createSession(
   bounds: Required<OfflineOptions>,
   socket: Pick<CurrentSocket, "send" | "write">,
-  host: SessionHost,
+  isOpen: () => boolean,
+  delay: () => void,
 ): ClientSession {
   /** What has a number is in the order of the numbers, apart from what waits. */
   const messages = new Set<Message>();
@@ -130,73 +127,57 @@ export function createSession(
     acknowledged = number;
     return true;
   };
-  const dataOf = (from: Iterable<Message>, owner: Owner, isNumbered: boolean): ClientData[] =>
-    [...from].flatMap((message) => {
-      if (message.owner !== owner || !message.number === isNumbered) return [];
-      message.owner = NOBODY;
-      orphans.delete(message);
-      if (!isNumbered) drop(message);
-      return [message.data];
-    });
-  const tell = (owner: Owner, from: Iterable<Message> = orphans): ClientData[] => dataOf(from, owner, true);
+  const tell = (owner: Owner): ClientData[] =>
+    [...orphans].filter((message) => message.owner === owner && orphans.delete(message)).map(({ given }) => given);
   const answer = (): void => {
     told = received;
     untoldBytes = 0;
     if (token) socket.write(`~a${told}`);
   };
   const acknowledge = (): void => {
-    if (received > told && host.isOpen()) answer();
+    if (received > told && isOpen()) answer();
   };
 
   return {
-    isKept: () => token !== "",
+    isKept: () => token,
     left: () => messages.size,
     offer: () => (token ? [`${SESSION_PROTOCOL}.${token}.${received}.${lost}.${++dials}`] : []),
-    begin(welcome) {
-      const { from, opening } = welcome;
-      const more = opening.lost;
-      if (
-        opening.resumed
-          ? welcome.session !== token || from < received || from - received > more || !forget(welcome.received)
-          : welcome.received + from
-      )
-        return false;
-      if (!opening.resumed) {
-        for (const message of [...messages])
+    begin({ session, resumed, why, received: taken = 0, from = 0, replayed, lost: more }) {
+      const isBroken = resumed
+        ? session !== token || from < received || from - received > more || !forget(taken)
+        : taken + from;
+      if (isBroken) return undefined;
+      if (!resumed) {
+        for (const message of messages)
           if (message.number || message.owner === NOBODY) {
             drop(message);
             if (message.owner !== NOBODY) orphans.add(message);
           }
         written = acknowledged = lost = dials = 0;
-        token = welcome.session ?? "";
+        token = session ?? "";
       }
       lost += more;
       received = from;
-      return true;
+      return { resumed, why, replayed, lost: more, uncertain: tell(undefined) };
     },
-    resend() {
-      room = 0;
-      answer();
-      for (const { number, payload } of messages) if (number) socket.send(payload);
+    go(size) {
+      room = size;
+      if (!room) answer();
+      for (const message of messages)
+        if (!room && message.number) socket.send(message.payload);
+        else if (room === 1 && !message.number && isOpen()) write(message);
     },
-    greet() {
-      room = Number.POSITIVE_INFINITY;
-    },
-    release() {
-      room = 1;
-      for (const message of messages) if (!message.number && host.isOpen()) write(message);
-    },
-    end() {
+    over() {
       token = "";
     },
-    send(payload, data, owner) {
+    put(payload, data, owner) {
       const waiting = messages.size - written + acknowledged;
-      const isDirect = host.isOpen() && waiting < room;
+      const isDirect = isOpen() && waiting < room;
       // What a socket takes and nobody acknowledges has no bound.
       const size = isDirect && !token ? 0 : sizeOf(payload);
       const isBeyond = bytes + size > bounds.maxBytes || (!isDirect && waiting >= bounds.maxMessages);
       if (isBeyond && owner !== NOBODY) return false;
-      const message: Message = { payload, data, bytes: size, owner, number: 0 };
+      const message: Message = { payload, given: data, bytes: size, owner, number: 0 };
       if (isDirect) write(message);
       else keep(message);
       return true;
@@ -205,16 +186,23 @@ export function createSession(
     count(data) {
       if (!token) return false;
       untoldBytes += sizeOf(data);
-      if (++received === told + 1) host.delay(acknowledge);
+      if (++received === told + 1) delay();
       return received >= told + MAX_MESSAGES || untoldBytes >= MAX_BYTES;
     },
     acknowledge,
     tell,
     leave(owner) {
-      const rest = { uncertain: [...tell(owner), ...tell(owner, messages)], unsent: dataOf(messages, owner, false) };
+      const uncertain = tell(owner);
+      const unsent: ClientData[] = [];
+      for (const message of messages)
+        if (message.owner === owner) {
+          message.owner = NOBODY;
+          (message.number ? uncertain : unsent).push(message.given);
+          if (!message.number) drop(message);
+        }
       // The client itself leaves last.
       if (!owner) messages.clear();
-      return rest;
+      return { uncertain, unsent };
     },
   };
 }

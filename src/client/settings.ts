@@ -5,14 +5,15 @@
  */
 import { isSessionName } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
+import { isFunction } from "./arguments.js";
 import { attempt } from "./attempt.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
 import { refuse } from "./texts.js";
 
-/** What an option accepts, and the value of a missing option; the rows of a group. `texts.ts` has the words. */
-type Row<V> = readonly [accepts: (value: unknown) => unknown, fallback?: V, group?: Rows<object>];
+/** Checks the value of an option, and makes the setting. `name` is for errors; `texts.ts` has the words. */
+type Row = (value: unknown, name: string) => unknown;
 /** A row for each option. */
-type Rows<O> = { readonly [K in keyof Required<O>]: Row<O[K]> };
+type Rows<O> = { readonly [K in keyof Required<O>]: Row };
 
 /** The longest wait of a native timer, which counts in 32 bits. */
 const MAX_MS = 2_147_483_647;
@@ -36,22 +37,17 @@ function areHeaders(value: unknown): unknown {
   );
 }
 
-export function isFunction(value: unknown): boolean {
-  return typeof value === "function";
+/** @param fallback the value of a missing option, which is accepted */
+function row(accepts: (value: unknown) => unknown, fallback?: unknown): Row {
+  return (value = fallback, name) => (accepts(value) ? value : refuse(name, value));
 }
 
-/** A row for a number between bounds, both included. */
-function number(fallback: number, min: number, max: number): Row<number> {
-  return [(value) => typeof value === "number" && value >= min && value <= max, fallback];
+/** A row for a number between bounds, both included. @param round leaves alone what is accepted; default: whole numbers */
+function number(fallback: number, max = Number.POSITIVE_INFINITY, min = 0, round = Math.floor): Row {
+  return row((value) => round(value as number) === value && value >= min && value <= max, fallback);
 }
 
-/** A row for a whole number from 0, or infinity if `max` allows. */
-function whole(fallback: number, max = Number.POSITIVE_INFINITY): Row<number> {
-  const [accepts] = number(fallback, 0, max);
-  return [(value) => accepts(value) && Math.floor(value as number) === value, fallback];
-}
-
-const callback = [isFunction] as const;
+const callback = row((value) => value === undefined || isFunction(value));
 const channelRows: Rows<ChannelOptions> = {
   onOpen: callback,
   onMessage: callback,
@@ -60,42 +56,33 @@ const channelRows: Rows<ChannelOptions> = {
 };
 
 const reconnectRows: Rows<ReconnectOptions> = {
-  minMs: whole(1_000, MAX_MS),
-  maxMs: whole(10_000, MAX_MS),
-  factor: number(2, 1, 1e300),
-  jitter: number(1, 0, 1),
-  attempts: whole(Number.POSITIVE_INFINITY),
+  minMs: number(1_000, MAX_MS),
+  maxMs: number(10_000, MAX_MS),
+  factor: number(2, 1e300, 1, Number),
+  jitter: number(1, 1, 0, Number),
+  attempts: number(Number.POSITIVE_INFINITY),
 };
 
-const offlineRows: Rows<OfflineOptions> = { maxMessages: whole(256), maxBytes: whole(1_048_576) };
+const offlineRows: Rows<OfflineOptions> = { maxMessages: number(256), maxBytes: number(1_048_576) };
 
 const connectRows: Rows<ConnectOptions> = {
-  protocols: [areProtocols, []],
-  headers: [(value) => isFunction(value) || areHeaders(value)],
-  session: [(value) => typeof value === "boolean", true],
+  protocols: row(areProtocols, []),
+  headers: row((value) => value === undefined || isFunction(value) || areHeaders(value)),
+  session: row((value) => value === !!value, true),
   ...channelRows,
-  reconnect: [(value) => value === false || isRecord(value), {}, reconnectRows],
-  offline: [isRecord, {}, offlineRows],
+  reconnect: (value = {}, name) => value !== false && read(reconnectRows, value, name),
+  offline: (value = {}, name) => read(offlineRows, value, name),
   WebSocket: callback,
 };
 
-/** Checks options against rows, and fills in defaults. @param at the name of the group, and a dot */
-function read(rows: Rows<object>, options: unknown, at = ""): Record<string, unknown> {
-  if (!isRecord(options)) refuse("options", options);
-  for (const key of Object.keys(options))
-    if (!Object.hasOwn(rows, key))
-      refuse(
-        at + key,
-        undefined,
-        "BAD_OPTION",
-        Object.keys(rows).map((name) => at + name),
-      );
+/** Checks options against rows, and fills in defaults. @param group its name, for the options of a group */
+function read(rows: Rows<object>, options: unknown, group = ""): Record<string, unknown> {
+  if (!isRecord(options)) refuse(group || "options", options);
   const settings: Record<string, unknown> = {};
-  for (const [key, [accepts, fallback, group]] of Object.entries(rows as Readonly<Record<string, Row<unknown>>>)) {
-    const given = options[key];
-    if (given !== undefined && !accepts(given)) refuse(at + key, given);
-    const value = given === undefined ? fallback : given;
-    settings[key] = group && value ? read(group, value, `${key}.`) : value;
+  for (const key in { ...rows, ...options }) {
+    const name = (group && `${group}.`) + key;
+    const make = Object.hasOwn(rows, key) && (rows as Readonly<Record<string, Row>>)[key];
+    settings[key] = (make || refuse(name, undefined, undefined, rows, group))(options[key], name);
   }
   return settings;
 }
@@ -125,5 +112,5 @@ export function readChannelOptions(options: ChannelOptions): ChannelOptions {
 
 /** Throws `BAD_OPTION` unless the value is an object of headers, or `undefined`. */
 export function checkHeaders(value: unknown): asserts value is ClientHeaders | undefined {
-  if (value !== undefined && !areHeaders(value)) refuse("headers", value);
+  if (!areHeaders(value ?? {})) refuse("headers", value);
 }

@@ -10,8 +10,19 @@ import { attempt, messageOf } from "./attempt.js";
 import type { ClientState } from "./machine.js";
 import type { ClientData } from "./options.js";
 import { soon } from "./soon.js";
+import {
+  ADVICE,
+  BAD_WELCOME,
+  badFrameText,
+  connectionText,
+  IS_WORDY,
+  NO_ANSWER,
+  NO_CAUSE,
+  NO_WELCOME,
+  unreadableText,
+} from "./texts.js";
 import type { WebSocketLike, WebSocketLikeEvent } from "./web-socket.js";
-import { escapeText, HEARTBEAT, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
+import { escapeText, HEARTBEAT, isControl, isMalformed, readText, readWelcome, type Welcome } from "./wire.js";
 
 /** Members that some classes have in addition to a browser's `WebSocket`: the classes of Node, and of the test runtime. */
 interface SocketExtensions {
@@ -26,18 +37,10 @@ interface SocketExtensions {
   terminate?(): void;
 }
 
-/** How a socket ended. `isFinal` means that another socket would end in the same way. */
-export interface SocketEnd {
-  readonly code: number;
-  readonly reason: string;
-  readonly wasClean: boolean;
-  readonly isFinal: boolean;
-}
-
 /** Listens to the current socket. `onClosed` follows each `dial`. No call comes before the method that caused it has returned. */
 export interface SocketListener {
   /** The state of the client. */
-  state(): ClientState;
+  stateOf(): ClientState;
   /** The subprotocol that asks for the session of before, if there is one; called once for each `dial`. */
   offer(): readonly string[];
   /** The handshake has selected a session, whose welcome has not come. */
@@ -49,8 +52,8 @@ export interface SocketListener {
   /** The server has acknowledged. @returns `false` for a number that cannot be */
   onAcknowledged(number: number): boolean;
   onFailed(error: SendallError): void;
-  /** May be called again if the client is closed before the call. */
-  onClosed(end: SocketEnd): void;
+  /** May be called again if the client is closed before the call. @param isFinal another socket would end in the same way */
+  onClosed(code: number, isFinal: boolean, reason: string, wasClean: boolean): void;
 }
 
 /** An address with the function that makes a socket for the address. */
@@ -64,19 +67,20 @@ export interface Dialing {
  */
 export type SocketFactory = (resume: readonly string[]) => Dialing | Promise<Dialing>;
 
-const CONNECTING = 0;
 const OPEN = 1;
-/** The end of an attempt that never connected, or of a connection that ended without a close frame. */
-const LOST: SocketEnd = { code: ABNORMAL, reason: "", wasClean: false, isFinal: false };
-/** The end of a connection whose server does not keep to the wire of sessions. */
-const BROKEN: SocketEnd = { ...LOST, code: 1002, isFinal: true };
-const ADVICE = "; a server other than Sendall needs session: false";
+/** Tells a server that the server does not keep to the wire of sessions. */
+const BROKEN = 1002;
+
+/** Code and reason of the client's close frame; nothing before the client closes. */
+export type CloseArguments = [code?: number, reason?: string];
 
 /** The current socket of a client, or the attempt to make one. */
 export interface CurrentSocket {
   bufferedAmount(): number;
   /** The selected subprotocol, `""` without a connection. */
   protocol(): string;
+  /** Whether the handshake has selected a session. */
+  isSession(): boolean;
   /** Whether the socket takes messages. */
   isOpen(): boolean;
   /** Hands a message to the open socket. */
@@ -86,7 +90,7 @@ export interface CurrentSocket {
   dial(): unknown;
   /** Asks the server of a session for a sign of life. */
   ask(): void;
-  close(code: number, reason: string): void;
+  close(...farewell: CloseArguments): void;
   terminate(): void;
 }
 
@@ -104,34 +108,27 @@ export function createSocket(
   let current: Partial<WebSocketLike & SocketExtensions> | undefined;
 
   const protocol = (): string => current?.protocol ?? "";
+  const isSession = (): boolean => isSessionName(protocol());
   const failure = (problem: string, cause?: unknown): SendallError => {
-    // The query may have a token.
-    const to = url && ` to ${url.split("?", 1)}`;
-    const what = listener.state() === "open" ? `the connection${to} broke` : `cannot connect${to}`;
+    const text = IS_WORDY ? connectionText(url, listener.stateOf() === "open", problem) : problem;
     const advice = needsAdvice ? ADVICE : "";
     needsAdvice = false;
-    return new SendallError("CONNECTION_FAILED", `${what}: ${problem}${advice}`, { cause });
+    return new SendallError("CONNECTION_FAILED", text + advice, { cause });
   };
-  /** Reports an end without a `close` event of the socket, after the present call has returned. @returns the socket */
-  const end = (how: SocketEnd, error?: SendallError): typeof current => {
+  /** Gives the socket up, and tells of the end after the present call has returned. @returns the socket */
+  const end = (error?: SendallError, code = ABNORMAL, isFinal = false): typeof current => {
     const ended = current;
     current = undefined;
     soon(() => {
       if (error) listener.onFailed(error);
-      listener.onClosed(how);
+      listener.onClosed(code, isFinal, "", false);
     });
     return ended;
   };
-  /** The runtime has no class, or the class refuses the address or the protocols: another attempt would fail in the same way. */
-  const onCannotStart = (cause: unknown): void => {
-    if (cause instanceof SendallError) end(LOST, cause);
-    else end({ ...LOST, isFinal: true }, failure(messageOf(cause), cause));
-  };
-  /** Gives the socket up. */
-  const breakOff = (problem: string, how: SocketEnd = BROKEN, cause?: unknown): void => {
-    const socket = end(how, failure(problem, cause));
+  const breakOff = (problem: string, code = BROKEN, cause?: unknown): void => {
+    const socket = end(failure(problem, cause), code, code === BROKEN);
     // Browsers let no page send 1002.
-    attempt(() => socket?.close?.(how.code));
+    attempt(() => socket?.close?.(code));
     attempt(() => socket?.close?.());
   };
   const isOpen = (): boolean => current?.readyState === OPEN;
@@ -141,28 +138,30 @@ export function createSocket(
       if (isOpen()) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
     } catch (error) {
       // How much has left is not known: the socket is lost, and without a session the message, too.
-      breakOff(messageOf(error), LOST, error);
+      breakOff(messageOf(error), ABNORMAL, error);
     }
   };
   const open = (welcome?: Welcome): void => {
     needsAdvice = false;
-    if (!listener.onOpened(welcome)) breakOff("the welcome contradicts the session");
+    if (!listener.onOpened(welcome)) breakOff(BAD_WELCOME);
   };
   const onFrame = (frame: unknown): void => {
     const isText = typeof frame === "string";
-    const isOfSession = isText && isSessionName(protocol());
-    const message = isText ? (isOfSession ? readText(frame) : frame) : bytesOf(frame);
-    if (listener.state() === "connecting") {
+    const isOfSession = isText && isSession();
+    if (listener.stateOf() === "connecting") {
       const welcome = readWelcome(frame);
       if (welcome) open(welcome);
-      else breakOff("the first frame is no welcome");
-    } else if (isOfSession && isMalformed(frame, listener.onAcknowledged))
-      breakOff(`bad control frame ${frame.slice(0, 60)}`);
-    else if (message !== undefined || isText) listener.onFrame(message);
-    else listener.onFrame("", failure(`a message came as ${String(frame)}, not an ArrayBuffer`));
+      else breakOff(NO_WELCOME);
+    } else if (isOfSession && isControl(frame)) {
+      if (isMalformed(frame, listener.onAcknowledged)) breakOff(badFrameText(frame));
+      else listener.onFrame();
+    } else if (isText) listener.onFrame(isOfSession ? readText(frame) : frame);
+    // Not `instanceof`, which fails for a buffer of another realm.
+    else if (Object(frame).byteLength >= 0) listener.onFrame(new Uint8Array(frame as ArrayBuffer));
+    else listener.onFrame("", failure(unreadableText(frame)));
   };
   const create = (dialing: Dialing): void => {
-    ({ url } = dialing);
+    if (IS_WORDY) ({ url } = dialing);
     const socket: WebSocketLike & SocketExtensions = dialing.create();
     const on = (type: "open" | "message" | "error" | "close", handle: (event: WebSocketLikeEvent) => void): void =>
       socket.addEventListener(type, (event) => {
@@ -170,33 +169,34 @@ export function createSocket(
       });
     socket.binaryType = "arraybuffer";
     on("open", () => {
-      if (isSessionName(protocol())) listener.onUpgraded();
+      if (isSession()) listener.onUpgraded();
       else open();
     });
     // As in browsers, what arrives while the socket is closing is ignored: among others a late welcome.
     on("message", ({ data }) => {
-      if (listener.state() !== "closing") onFrame(data);
+      if (listener.stateOf() !== "closing") onFrame(data);
     });
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
-      const problem = socket.problemOf?.(error) || message || Object(error).message || "no cause is known";
+      const problem = socket.problemOf?.(error) || message || Object(error).message || NO_CAUSE;
       // While closing, report only a broken frame: the client wanted the connection to end.
-      if (listener.state() !== "closing" || socket.isFault?.(error))
+      if (listener.stateOf() !== "closing" || socket.isFault?.(error))
         listener.onFailed(socket.refused ?? failure(problem, error));
     });
     on("close", ({ code = ABNORMAL, reason = "", wasClean = false }) => {
       current = undefined;
-      listener.onClosed({ code, reason, wasClean, isFinal: socket.isFinal ?? isFinalCode(code) });
+      listener.onClosed(code, socket.isFinal ?? isFinalCode(code), reason, wasClean);
     });
     current = socket;
   };
 
   return {
     protocol,
+    isSession,
     bufferedAmount: () => current?.bufferedAmount ?? 0,
     isOpen,
     write,
-    send: (data) => write(typeof data === "string" && isSessionName(protocol()) ? escapeText(data) : data),
+    send: (data) => write(typeof data === "string" && isSession() ? escapeText(data) : data),
     async dial() {
       const own = {};
       current = own;
@@ -206,26 +206,22 @@ export function createSocket(
         // The attempt may have been given up meanwhile.
         if (current === own) create(ready);
       } catch (error) {
-        if (current === own) onCannotStart(error);
+        const isOurs = error instanceof SendallError;
+        // The runtime has no class, or the class refuses the address or the protocols: another attempt would fail in the same way.
+        if (current === own) end(isOurs ? error : failure(messageOf(error), error), ABNORMAL, !isOurs);
       }
     },
     ask() {
       write(HEARTBEAT);
     },
-    close(code, reason) {
-      const socket = current?.close ? current : end(LOST);
+    close(...farewell) {
+      const socket = current?.close ? current : end();
       // No close frame can carry a code before the socket is open. A socket that cannot close is cut later.
-      attempt(() => (socket?.readyState === CONNECTING ? socket.close?.() : socket?.close?.(code, reason)));
+      attempt(() => socket?.close?.(...((socket.readyState ? farewell : []) as CloseArguments)));
     },
     terminate() {
-      const socket = end(LOST, listener.state() === "closing" ? undefined : failure("no answer in time"));
+      const socket = end(listener.stateOf() === "closing" ? undefined : failure(NO_ANSWER));
       attempt(() => (socket?.terminate ?? socket?.close)?.call(socket));
     },
   };
-}
-
-/** Does not use `instanceof`, which fails for a buffer of another realm. */
-function bytesOf(data: unknown): Uint8Array | undefined {
-  const { buffer = data, byteOffset = 0, byteLength } = Object(data);
-  return byteLength === undefined ? undefined : new Uint8Array(buffer, byteOffset, byteLength);
 }

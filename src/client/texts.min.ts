@@ -1,12 +1,50 @@
 /** Stands in for `texts.ts` in the smallest build. */
 import { SendallError, type SendallErrorCode } from "../api/errors.js";
 
+export const IS_WORDY = false;
+
+export function connectionText(_url: string, _isOpen: boolean, problem: string): string {
+  return problem;
+}
+
+export const ADVICE = "; other servers need session: false";
+export const NO_WELCOME = "bad welcome";
+export const BAD_WELCOME: string = NO_WELCOME;
+export const NO_ANSWER = "no answer";
+export const NO_CAUSE = "failed";
+export const CLIENT_ENDED = "ended";
+
+export function failureText(what: string, problem: string): string {
+  return `${what}: ${problem}`;
+}
+
+export function callbackText(type: string): string {
+  return type;
+}
+
+export function badFrameText(_frame: string): string {
+  return "bad frame";
+}
+
+export function unreadableText(_frame: unknown): string {
+  return "bad frame";
+}
+
+export function channelEndedText(_name: string): string {
+  return CLIENT_ENDED;
+}
+
+export function channelRefusedText(_name: string, reason: string): string {
+  return reason;
+}
+
 /** Throws an error for an option or argument. */
 export function refuse(
   name: string,
   _value: unknown,
   code: SendallErrorCode = "BAD_OPTION",
-  _known?: readonly string[],
+  _known?: object,
+  _group?: string,
 ): never {
-  throw new SendallError(code, `${name}: not accepted`, { option: name });
+  throw new SendallError(code, `bad ${name}`, { option: name });
 }

@@ -32,18 +32,64 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "close code": "1000 or 3000-4999",
 };
 
+/** Whether an error tells the address, and what was tried. */
+export const IS_WORDY: boolean = true;
+
+/** What is told of a connection that could not be made, or broke. */
+export function connectionText(url: string, isOpen: boolean, problem: string): string {
+  // The query may have a token.
+  const to = url && ` to ${url.split("?", 1)}`;
+  return `${isOpen ? `the connection${to} broke` : `cannot connect${to}`}: ${problem}`;
+}
+
+export const ADVICE = "; a server other than Sendall needs session: false";
+export const NO_WELCOME = "the first frame is no welcome";
+export const BAD_WELCOME = "the welcome contradicts the session";
+export const NO_ANSWER = "no answer in time";
+export const NO_CAUSE = "no cause is known";
+export const CLIENT_ENDED = "the client has ended";
+
+/** @param what names the code of the program */
+export function failureText(what: string, problem: string): string {
+  return `${what} failed: ${problem}`;
+}
+
+export function callbackText(type: string): string {
+  return `the callback for "${type}"`;
+}
+
+export function badFrameText(frame: string): string {
+  return `bad control frame ${frame.slice(0, 60)}`;
+}
+
+export function unreadableText(frame: unknown): string {
+  return `a message came as ${String(frame)}, not an ArrayBuffer`;
+}
+
+export function channelEndedText(name: string): string {
+  return `the channel "${name}" ended before it was open`;
+}
+
+export function channelRefusedText(name: string, reason: string): string {
+  return `the channel "${name}" was refused: ${reason}`;
+}
+
 /**
  * Throws an error for an option or argument, without headers, which may be secret; every option without a row is a function.
  * @param known given for an unknown option: the options that there are
+ * @param group the name of their group, if any
  */
 export function refuse(
   name: string,
   value: unknown,
   code: SendallErrorCode = "BAD_OPTION",
-  known?: readonly string[],
+  known?: object,
+  group?: string,
 ): never {
   const problem = known
-    ? `unknown option: the options are ${known.join(", ")}`
+    ? `unknown option: the options are ${Object.keys(known)
+        .map((key) => (group && `${group}.`) + key)
+        .join(", ")}`
     : `expected ${EXPECTED[name] ?? "a function"}, got ${name === "headers" ? "something else" : show(value)}`;
   throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});
 }

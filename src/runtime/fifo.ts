@@ -19,6 +19,11 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** The item that was pushed last. */
+  get last(): T | undefined {
+    return this.#items.at(-1);
+  }
+
   push(item: T): void {
     if (this.#items === EMPTY) this.#items = [item];
     else this.#items.push(item);

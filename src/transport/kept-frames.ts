@@ -29,6 +29,12 @@ export interface Catchup {
   readonly missing: number;
 }
 
+/** The lowest and the highest number that the next acknowledgement may have. */
+export interface AcknowledgementRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 const NO_FRAMES: readonly Frame[] = [];
 
 export class KeptFrames implements FrameSource {
@@ -77,17 +83,24 @@ export class KeptFrames implements FrameSource {
 
   /** Numbers and keeps frames that are written to the present socket now. MUST NOT be called with a backlog. */
   add(frames: readonly Frame[]): void {
-    for (const frame of frames) this.#frames.push(frame);
-    this.#numbered += frames.length;
+    for (const frame of frames) {
+      this.#letGoExcess();
+      this.#frames.push(frame);
+      this.#numbered++;
+    }
     this.#written = this.#numbered;
-    this.#trim();
   }
 
-  /** The peer has taken in the messages up to a number. @returns `false` if the peer cannot have the message, or has said more before */
-  acknowledge(number: number): boolean {
-    if (number < this.#acknowledged || number > this.#written) return false;
+  /**
+   * The peer has taken in the messages up to a number.
+   *
+   * @returns what the peer may say, if the peer cannot have the message, or has said more before
+   */
+  acknowledge(number: number): AcknowledgementRange | undefined {
+    const range = { from: this.#acknowledged, to: this.#written };
+    if (number < range.from || number > range.to) return range;
     this.#forget(number);
-    return true;
+    return undefined;
   }
 
   /** A message was dropped before it got a number. */
@@ -128,7 +141,6 @@ export class KeptFrames implements FrameSource {
     const frames = this.#frames.from(this.#written + 1 - this.#firstNumber, maxBytes);
     this.#written += frames.length;
     for (const { wire } of frames) this.#backlogBytes -= wire.length;
-    this.#trim();
     return frames;
   }
 
@@ -150,9 +162,9 @@ export class KeptFrames implements FrameSource {
     this.#acknowledged = number;
   }
 
-  /** The last frame stays, whatever its size. */
-  #trim(): void {
-    while (this.#frames.bytes > this.#maxBytes && this.#frames.size > 1 && this.#firstNumber <= this.#written) {
+  /** Makes room for the next message, as an outbox does: a message of any size is kept, and nothing goes before the next comes. */
+  #letGoExcess(): void {
+    while (this.#frames.bytes >= this.#maxBytes && this.#frames.size > 0) {
       this.#letGo = this.#firstNumber;
       this.#frames.shift(1);
     }

@@ -8,6 +8,7 @@ import type { ConnectionId } from "../api/connection.js";
 import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import { Farewell } from "./farewell.js";
 import type { Frame } from "./frame.js";
+import type { AcknowledgementRange } from "./kept-frames.js";
 import {
   ALIVE_FRAME,
   acknowledgementFrame,
@@ -29,16 +30,22 @@ export interface SessionSocketParts {
   };
 }
 
+function outOfRange(number: number, { from, to }: AcknowledgementRange): BrokenControlFrame {
+  return new BrokenControlFrame(`acknowledgement: expected a number from ${from} to ${to}, got ${number}`);
+}
+
 /** The session of a socket. */
 export interface SessionSocketOwner {
   readonly id: ConnectionId;
   /** The number of the last message of the peer's that has reached the mailbox; 0 where nothing is acknowledged. */
   readonly received: number;
-  /** The peer has sent its first frame over this socket. */
-  onHeard(): void;
+  /** The peer has sent a frame, over any socket. */
+  hasHeard: boolean;
+  /** The peer has sent a control frame of sessions. */
+  onControl(): void;
   onMessage(data: string | Buffer, bytes: number): void;
-  /** @returns `false` if the peer cannot have taken in the message */
-  onAcknowledged(number: number): boolean;
+  /** @returns what an acknowledgement may say, if the peer cannot have taken in the message, or has said more before */
+  onAcknowledged(number: number): AcknowledgementRange | undefined;
   onPinged(data: Buffer): void;
   onPonged(data: Buffer): void;
   onDrained(): void;
@@ -63,7 +70,6 @@ export class SessionSocket extends Alarm implements TransportListener {
   #farewell: Farewell | undefined;
   /** The peer has closed or broken the protocol: nothing more is read of the peer. */
   #hasConcluded = false;
-  #hasHeard = false;
   /** When the last frame was written, or the transport had taken what was written. Unused without a heartbeat. */
   #writtenAt = 0;
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -143,7 +149,7 @@ export class SessionSocket extends Alarm implements TransportListener {
   message(data: string | Buffer, bytes: number): void {
     const owner = this.#owner;
     if (owner === undefined || this.#hasConcluded) return;
-    this.#noteHeard(owner);
+    owner.hasHeard = true;
     if (typeof data !== "string" || !isMarked(data)) owner.onMessage(data, bytes);
     else if (isEscaped(data)) owner.onMessage(data.slice(1), bytes - 1);
     else this.#receiveControl(data, owner);
@@ -152,14 +158,14 @@ export class SessionSocket extends Alarm implements TransportListener {
   pinged(data: Buffer): void {
     const owner = this.#owner;
     if (owner === undefined || this.#hasConcluded) return;
-    this.#noteHeard(owner);
+    owner.hasHeard = true;
     owner.onPinged(data);
   }
 
   ponged(data: Buffer): void {
     const owner = this.#owner;
     if (owner === undefined || this.#hasConcluded) return;
-    this.#noteHeard(owner);
+    owner.hasHeard = true;
     owner.onPonged(data);
   }
 
@@ -194,20 +200,16 @@ export class SessionSocket extends Alarm implements TransportListener {
     owner?.onSocketClosed(code, reason);
   }
 
-  #noteHeard(owner: SessionSocketOwner): void {
-    if (this.#hasHeard) return;
-    this.#hasHeard = true;
-    owner.onHeard();
-  }
-
   /** After our close frame the peer's frames have no meaning any more. */
   #receiveControl(text: string, owner: SessionSocketOwner): void {
     if (!this.transport.isOpen) return;
     this.transport.countUnqueued?.();
+    owner.onControl();
     const read = readControl(text);
     if (read === "ask") this.#onAsked();
     else if (typeof read === "number") {
-      if (!owner.onAcknowledged(read)) this.#fail(new BrokenControlFrame(`acknowledgement: ${read} is out of range`));
+      const range = owner.onAcknowledged(read);
+      if (range !== undefined) this.#fail(outOfRange(read, range));
     } else if (read !== "ignored") this.#fail(read);
   }
 

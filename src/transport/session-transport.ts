@@ -6,7 +6,7 @@
 import { ABNORMAL, type CloseReason, NO_CODE, protocolErrorCode, TAKEN_OVER } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
 import type { Frame } from "./frame.js";
-import type { Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
+import type { AcknowledgementRange, Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
 import { writePaced } from "./paced-writing.js";
 import type { SentWelcome } from "./session-frames.js";
 import { SessionSocket, type SessionSocketOwner, type SessionSocketParts } from "./session-socket.js";
@@ -49,7 +49,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   #socket: SessionSocket | undefined;
   received = 0;
   /** The peer has sent a frame, over any socket. */
-  #hasHeard = false;
+  hasHeard = false;
   #isPaused = false;
   /** Nothing more is taken of the peer. */
   #isDeaf = false;
@@ -205,12 +205,8 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     return this.#listener?.id ?? ("" as ConnectionId);
   }
 
-  get hasHeard(): boolean {
-    return this.#hasHeard;
-  }
-
-  onHeard(): void {
-    this.#hasHeard = true;
+  onControl(): void {
+    this.#listener?.heard?.();
   }
 
   onMessage(data: string | Buffer, bytes: number): void {
@@ -220,8 +216,8 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     if (this.#keeping !== undefined) this.#socket?.onTaken(bytes);
   }
 
-  onAcknowledged(number: number): boolean {
-    return this.#keeping?.frames.acknowledge(number) ?? true;
+  onAcknowledged(number: number): AcknowledgementRange | undefined {
+    return this.#keeping?.frames.acknowledge(number);
   }
 
   onPinged(data: Buffer): void {

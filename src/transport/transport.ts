@@ -60,6 +60,8 @@ export interface Transport {
 /** Receives what a transport reports of a single peer. Calls after `onTransportClosed` MUST NOT happen. */
 export interface TransportListener {
   readonly id: ConnectionId;
+  /** The peer has given a sign of life that is neither a message nor a ping or pong. */
+  heard?(): void;
   /** @param bytes the length of the message on the wire */
   message(data: string | Buffer, bytes: number): void;
   /** A ping, which the transport has answered if possible. The bytes of a ping or pong are the transport's again after the call. */

@@ -39,9 +39,10 @@ async function enter(nick: string, room = "lobby"): Promise<TestClient> {
 describe("the chat's handler", () => {
   it("welcomes who joins with all members, and tells the others", async () => {
     const ada = await enter("Ada");
-    expect(take(ada)).toEqual([{ type: "welcome", nick: "Ada", room: "lobby", members: ["Ada"] }]);
+    expect(take(ada)).toEqual([{ type: "welcome", nick: "Ada", room: "lobby", members: ["Ada"], away: [] }]);
     const bob = await enter("Bob");
-    expect(take(bob)).toEqual([{ type: "welcome", nick: "Bob", room: "lobby", members: ["Ada", "Bob"] }]);
+    const members = ["Ada", "Bob"];
+    expect(take(bob)).toEqual([{ type: "welcome", nick: "Bob", room: "lobby", members, away: [] }]);
     expect(take(ada)).toEqual([{ type: "joined", nick: "Bob", at: expect.any(Number) }]);
   });
 
@@ -67,12 +68,47 @@ describe("the chat's handler", () => {
     expect(take(bob)).toEqual([]);
   });
 
+  it("tells the room who has lost the line and keeps the seat, who is back, and who stays away for too long", async () => {
+    await using sessions = createTestRuntime({ handler: createChat(), resume: { graceMs: 60_000 } });
+    const dial = async (nick: string) => {
+      const client = sessions.dial("/", { reconnect: { minMs: 1_000, jitter: 0 } });
+      client.send(JSON.stringify({ type: "join", nick, room: "lobby" }));
+      await sessions.settle();
+      return client;
+    };
+    const told = (client: Awaited<ReturnType<typeof dial>>): Message[] =>
+      client
+        .take()
+        .map((data) => JSON.parse(String(data)))
+        .filter(({ type }) => type !== "rooms");
+    const [ada, bob] = [await dial("Ada"), await dial("Bob")];
+    for (const client of [ada, bob]) client.take();
+    bob.disconnect();
+    await sessions.settle();
+    expect(told(ada)).toEqual([{ type: "away", nick: "Bob" }]);
+    const eve = await dial("Eve");
+    const members = ["Ada", "Bob", "Eve"];
+    expect(told(eve)).toEqual([{ type: "welcome", nick: "Eve", room: "lobby", members, away: ["Bob"] }]);
+    await sessions.advance(1_000);
+    expect(told(eve)).toEqual([{ type: "back", nick: "Bob" }]);
+    expect(told(bob)).toEqual([{ type: "joined", nick: "Eve", at: expect.any(Number) }]);
+    const [, line] = sessions.server.connections();
+    expect(line?.data.nick).toBe("Bob");
+    bob.vanish();
+    bob.close();
+    eve.take();
+    await sessions.advance(45_000);
+    expect(told(eve)).toEqual([{ type: "away", nick: "Bob" }]);
+    await sessions.advance(60_000);
+    expect(told(eve)).toEqual([{ type: "left", nick: "Bob", at: expect.any(Number) }]);
+  });
+
   it("moves who joins another room: a person is in one room", async () => {
     const [ada, bob] = [await enter("Ada"), await enter("Bob")];
     for (const client of [ada, bob]) client.take();
     await send(bob, { type: "join", nick: "Bob", room: "garden" });
     expect(take(ada)).toEqual([{ type: "left", nick: "Bob", at: expect.any(Number) }]);
-    expect(take(bob)).toEqual([{ type: "welcome", nick: "Bob", room: "garden", members: ["Bob"] }]);
+    expect(take(bob)).toEqual([{ type: "welcome", nick: "Bob", room: "garden", members: ["Bob"], away: [] }]);
     await send(ada, { type: "say", text: "still there?" });
     expect(take(bob)).toEqual([]);
   });

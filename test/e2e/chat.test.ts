@@ -296,10 +296,58 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     await ada.getByTestId("say-error").filter({ hasText: "keeps trying" }).waitFor();
     await say(ada, "still here");
     await ada.getByTestId("waiting").filter({ hasText: "still here" }).waitFor();
-    await ends[0]?.close();
+    // With a code, so that the session ends.
+    await ends[0]?.close({ code: 1000 });
     await message(ada, "still here").waitFor();
     await message(bob, "still here").waitFor();
     expect(await ada.getByTestId("waiting").count()).toBe(0);
+  });
+
+  it("keeps its seat over a lost connection: others see that one is away, nobody leaves or joins, and nothing is missing", async () => {
+    let lose = async (): Promise<void> => {};
+    let restore = (): void => {};
+    const restored = new Promise<void>((resolve) => {
+      restore = resolve;
+    });
+    let lines = 0;
+    const ada = await open();
+    const sockets = watchSent(ada);
+    await ada.routeWebSocket(/chat$/, async (route) => {
+      if (lines++ > 0) await restored;
+      const end = route.connectToServer();
+      // A close frame without a code, as from a connection that is lost.
+      lose = async () => {
+        await end.close();
+        await route.close();
+      };
+    });
+    await ada.goto(`${url}?nick=Ada&room=lobby`);
+    await ada.getByTestId("join-button").click();
+    await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
+    const bob = await enter("Bob", "lobby");
+    await notice(ada, "Bob joined").waitFor();
+    const isAway = bob.getByTestId("people").locator("li").filter({ hasText: "Ada" }).filter({ hasText: "away" });
+
+    await lose();
+    await notice(ada, "The connection is lost").waitFor();
+    await isAway.waitFor({ state: "attached" });
+    await say(ada, "I am in a tunnel");
+    await ada.getByTestId("waiting").filter({ hasText: "tunnel" }).waitFor();
+    await say(bob, "nobody hears me");
+    await message(bob, "nobody hears me").waitFor();
+    restore();
+    await message(bob, "I am in a tunnel").waitFor();
+    await isAway.waitFor({ state: "detached" });
+    await message(ada, "I am in a tunnel").waitFor();
+    expect(await ada.getByTestId("message").locator(".bubble").allTextContents()).toEqual([
+      "nobody hears me",
+      "I am in a tunnel",
+    ]);
+    expect(await notice(bob, "Ada").count()).toBe(0);
+    const said = ["You joined", "Bob joined", "The connection is lost", "You are back"];
+    expect(await ada.getByTestId("notice").count()).toBe(said.length);
+    await notice(ada, "You are back").waitFor();
+    expect(sockets.flat().map(({ type }) => type)).toEqual(["join", "say"]);
   });
 
   it("gives back what was said to a room that one has left before it could be sent", async () => {

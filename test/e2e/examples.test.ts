@@ -308,12 +308,16 @@ describe("the examples' pages", () => {
     expect(filesWith(/new SockJS\(/)).toEqual(SOCKJS_PAGES);
     expect(filesWith(/import \{ connect \} from "\/sendall\/client\.js"/)).toEqual([
       ...["canvas", "channels", "chat", "express", "fastify", "loop", "machine"].map((name) => `${name}/public/app.js`),
+      "page/public/cable.js",
       "page/public/try.js",
       "push/public/app.js",
+      "sessions/public/app.js",
+      "sessions/public/side.js",
+      "tokens/public/app.js",
     ]);
   });
 
-  const NAMES = ["canvas", "channels", "express", "fastify", "loop", "machine", "push"];
+  const NAMES = ["canvas", "channels", "express", "fastify", "loop", "machine", "push", "sessions", "tokens"];
 
   it.each(NAMES)("come with all that they name, and nothing from elsewhere: %s", async (name) => {
     const { url } = await startExample(name);
@@ -350,13 +354,16 @@ describe("every example", () => {
     "multi",
     "push",
     "replies",
+    "sessions",
+    "tokens",
   ];
+
+  /** Where the sockets are of those that have none at "/". */
+  const SOCKETS: Record<string, string> = { chat: "/chat", client: "/chat", sessions: "/watch", tokens: "/cable" };
 
   it.each(NAMES)("leaves on a signal, with everybody told: %s", async (name) => {
     const { program, url } = await startExample(name);
-    const client = await connect(
-      new URL(name === "chat" || name === "client" ? "/chat" : "/", url).href.replace("http", "ws"),
-    );
+    const client = await connect(new URL(SOCKETS[name] ?? "/", url).href.replace("http", "ws"));
     program.kill("SIGINT");
     expect((await client.closed).code).toBe(1001);
     expect(await program.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
@@ -377,7 +384,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sockjs, tls";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sessions, sockjs, tls, tokens";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

@@ -3,6 +3,7 @@
 import type { Gate } from "../../src/admission/gate.js";
 import type { Head } from "../../src/admission/request-head.js";
 import { joinHeaders } from "../../src/admission/request-head.js";
+import { readSessionOffer } from "../../src/admission/session-offer.js";
 import type { ConnectionId } from "../../src/api/connection.js";
 import type { Address } from "../../src/http/listen.js";
 import type { Logger } from "../../src/runtime/logger.js";
@@ -147,6 +148,12 @@ export function headOf(url: string, headers: Readonly<Record<string, string>> = 
   return head;
 }
 
+/** What a request of a hand-driven peer has beside its path. */
+export interface HandRequest {
+  readonly protocols?: readonly string[];
+  readonly transport?: HandTransport;
+}
+
 /** A server whose connections are {@link HandTransport}s. */
 export class HandStage {
   readonly clock = new HandClock();
@@ -171,8 +178,11 @@ export class HandStage {
     return stage;
   }
 
-  /** A connection just accepted, or the reason for the refusal. */
-  async admit(url: string): Promise<HandTransport | Refusal> {
+  /** A connection just accepted, or the reason for the refusal. @param protocols the subprotocols on offer */
+  async admit(
+    url: string,
+    { protocols = [], transport = new HandTransport() }: HandRequest = {},
+  ): Promise<HandTransport | Refusal> {
     if (this.#listener.gate === undefined) throw new Error("the server is not listening");
     const answer = await this.#listener.gate.admit({
       at: this.clock.now(),
@@ -180,16 +190,16 @@ export class HandStage {
       headers: {},
       raw: undefined,
       signal: new AbortController().signal,
+      sessionOffer: readSessionOffer(["sec-websocket-protocol", protocols.join(", ")]),
     });
     if ("status" in answer) return answer;
-    const transport = new HandTransport();
     transport.listener = answer.accept(transport);
     return transport;
   }
 
   /** A connection whose `open` has been handled. */
-  async connect(url = "/"): Promise<HandTransport> {
-    const transport = await this.admit(url);
+  async connect(url = "/", request: HandRequest = {}): Promise<HandTransport> {
+    const transport = await this.admit(url, request);
     if ("status" in transport) throw new Error(transport.body);
     await this.settle();
     return transport;

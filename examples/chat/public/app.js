@@ -4,17 +4,21 @@ import { $ } from "./dom.js";
 import { addMessage, addNotice, addWaiting, clearLog } from "./log.js";
 import { showChat, showEntrance, showPeople, showRooms, showState } from "./panels.js";
 
-// A lost connection may keep its nickname on the server until the heartbeat finds it dead, which takes up to 45 s.
-const PATIENCE_MS = 50_000;
+// A page that has crashed keeps its nickname until the heartbeat finds its connection dead, which takes up to 45 s, and its session ends
+// 60 s later.
+const PATIENCE_MS = 110_000;
 const ASK_AGAIN_MS = 2_000;
 
 let rooms = [];
 let people = [];
+/** The nicks of people without a line, who keep their seats for a while. */
+let away = new Set();
 /** The room one is in, as far as this page knows: { nick, room }. It outlives a lost connection. */
 let here;
-/** Whether the server has confirmed `here` on this very connection. */
+/** Whether the server has confirmed `here` in the present session, which outlives a lost connection, too. */
 let seated = false;
-/** The join under way: { nick, room, automatic, since }. */
+let isOnline = false;
+/** The join under way: { nick, room, automatic, since, isSent }. */
 let asked;
 let askAgain;
 /** What was said `here` without a seat: { text, remove }. The server has no place for it before the seat is back. */
@@ -22,7 +26,10 @@ const waiting = [];
 let unread = 0;
 
 const client = connect("chat", {
-  onOpen() {
+  onOpen({ resumed }) {
+    isOnline = true;
+    if (resumed) return goOn();
+    seated = false;
     const wanted = asked ?? here;
     if (wanted) ask(wanted.nick, wanted.room, true);
   },
@@ -31,11 +38,11 @@ const client = connect("chat", {
     receive[message.type]?.(message);
   },
   onClose() {
-    if (seated) addNotice("The connection is lost");
-    seated = false;
+    if (seated && isOnline) addNotice("The connection is lost");
+    isOnline = false;
   },
   reconnect: { maxMs: 5_000 },
-  // All that is sent belongs to a seat, and each connection begins with asking for one.
+  // All that is sent belongs to a seat, and each session begins with asking for one.
   offline: { maxMessages: 0 },
 });
 client.subscribe(showState);
@@ -47,12 +54,32 @@ function send(message) {
 
 function ask(nick, room, automatic) {
   clearTimeout(askAgain);
-  asked = { nick, room, automatic, since: (automatic && asked?.since) || Date.now() };
-  send({ type: "join", nick, room });
+  const since = (automatic && asked?.since) || Date.now();
+  asked = { nick, room, automatic, since, isSent: send({ type: "join", nick, room }) };
+}
+
+/** The session goes on: the server has heard what was sent, the seat is still there, and what was missed follows. */
+function goOn() {
+  if (asked) {
+    if (!asked.isSent) ask(asked.nick, asked.room, asked.automatic);
+  } else if (here) {
+    addNotice("You are back");
+    sayWaiting();
+  } else {
+    // The seat may have been left without a line.
+    send({ type: "leave" });
+  }
 }
 
 function say(text) {
   if (!seated || !send({ type: "say", text })) waiting.push({ text, remove: addWaiting(text) });
+}
+
+function sayWaiting() {
+  for (const { text, remove } of waiting.splice(0)) {
+    remove();
+    say(text);
+  }
 }
 
 /** What waits was meant for another room: its author has it again. */
@@ -66,12 +93,13 @@ const receive = {
     rooms = message.rooms;
     showRooms(rooms, here?.room, pick);
   },
-  welcome({ nick, room, members }) {
+  welcome({ nick, room, members, away: gone }) {
     const isBack = here?.room === room && here.nick === nick;
     asked = undefined;
     here = { nick, room };
     seated = true;
     people = members;
+    away = new Set(gone);
     remember({ nick, room, joined: true });
     window.history.replaceState(null, "", `?room=${encodeURIComponent(room)}`);
     showChat(room);
@@ -81,26 +109,32 @@ const receive = {
     }
     $("say-error").textContent = "";
     showRooms(rooms, room, pick);
-    showPeople(people, nick);
+    showPeople(people, nick, away);
     showTitle();
     addNotice(isBack ? "You are back" : greeting(room, members.length - 1));
-    for (const { text, remove } of waiting.splice(0)) {
-      remove();
-      say(text);
-    }
+    sayWaiting();
     if (!isBack) $("text").focus();
   },
   joined({ nick, at }) {
     if (!seated) return;
     people = [...people, nick];
-    showPeople(people, here.nick);
+    showPeople(people, here.nick, away);
     addNotice(`${nick} joined`, at);
   },
   left({ nick, at }) {
     if (!seated) return;
     people = people.filter((other) => other !== nick);
-    showPeople(people, here.nick);
+    away.delete(nick);
+    showPeople(people, here.nick, away);
     addNotice(`${nick} left`, at);
+  },
+  away({ nick }) {
+    away.add(nick);
+    if (seated) showPeople(people, here.nick, away);
+  },
+  back({ nick }) {
+    away.delete(nick);
+    if (seated) showPeople(people, here.nick, away);
   },
   said({ nick, text, at }) {
     if (!seated) return;

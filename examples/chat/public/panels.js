@@ -39,10 +39,13 @@ function roomButton({ name, count }, kind, onPick) {
   return button;
 }
 
-export function showPeople(nicks, me) {
+/** Those who are away have lost their line, and keep their seats for a while. */
+export function showPeople(nicks, me, away) {
   const items = nicks.map((nick) => {
     const item = element("li", { class: "person" }, avatar(nick), element("span", { class: "name" }, nick));
     if (nick === me) item.append(element("span", { class: "quiet" }, "you"));
+    if (away.has(nick)) item.append(element("span", { class: "quiet" }, "away"));
+    item.classList.toggle("away", away.has(nick));
     return item;
   });
   $("people").replaceChildren(...items);

@@ -27,8 +27,8 @@ export function socketAddress(path = "") {
   return address.href;
 }
 
-/** How a page shows the states of a client. */
-const STATES = {
+/** How a page shows the states of a client, as arguments of `showState`. */
+export const STATES = {
   connecting: ["connecting", "Connecting…"],
   open: ["online", "Connected"],
   waiting: ["connecting", "Connection lost. Trying again…"],

@@ -68,11 +68,15 @@ export class Receiver implements TransportListener {
     this.#runGuarded({ type: "opened" }, () => this.#postFrozen({ type: "open", connection: this.#connection }));
   }
 
+  heard(): void {
+    this.heardAt = this.#parts.turn.time();
+    this.hasHeard = true;
+  }
+
   message(data: string | Buffer, bytes: number): void {
     if (this.#isStopped) return;
-    const { counters, mirror, turn } = this.#parts;
-    this.heardAt = turn.time();
-    this.hasHeard = true;
+    const { counters, mirror } = this.#parts;
+    this.heard();
     this.onMessage?.();
     if (mirror.isOn) {
       mirror.show(this, { type: "message", data, bytes });

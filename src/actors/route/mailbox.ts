@@ -8,6 +8,7 @@ import { EVENT_BYTES } from "../../transport/paused-bytes.js";
 import { ConnectionQueue, type Posted, type QueueOwner, SerialGroup } from "./connection-queue.js";
 import type { MailboxEvent } from "./mailbox-event.js";
 import type { Target } from "./runner.js";
+import { WaitingBack } from "./waiting-back.js";
 
 export interface MailboxLimits {
   readonly highWaterEvents: number;
@@ -49,15 +50,26 @@ export class Mailbox {
 
   /** @returns `false` for an `info` event if `maxInfo` such events wait */
   post(queue: ConnectionQueue, event: MailboxEvent, bytes = 0): boolean {
+    // Nothing comes from a peer that is away, so no absence has to be posted first.
+    if (isFromPeer(event)) {
+      queue.messages++;
+      queue.bytes += bytes + EVENT_BYTES;
+      this.#push({ event, queue, bytes, isForwarded: false });
+      this.#pauseIfFull(queue);
+      return true;
+    }
     if (event.type === "info") {
       if (this.#infos >= this.#limits.maxInfo) return false;
       this.#infos++;
-    } else if (isFromPeer(event)) {
-      queue.messages++;
-      queue.bytes += bytes + EVENT_BYTES;
     }
-    this.#push({ event, queue, bytes, isForwarded: false });
-    if (isFromPeer(event)) this.#pauseIfFull(queue);
+    const back = queue.last instanceof WaitingBack ? queue.last : undefined;
+    if (event.type === "away" && back !== undefined) {
+      back.leaveAgain(event);
+      return true;
+    }
+    if (event.type === "back" && back?.comeBackAgain(event)) return true;
+    this.#pushAwayAfter(back);
+    this.#push(event.type === "back" ? new WaitingBack(event, queue) : { event, queue, bytes, isForwarded: false });
     return true;
   }
 
@@ -65,6 +77,7 @@ export class Mailbox {
   forward(queue: ConnectionQueue, event: MailboxEvent): boolean {
     if (queue.forwarded >= this.#limits.maxInfo) return false;
     queue.forwarded++;
+    this.#pushAwayAfter(queue.last);
     this.#push({ event, queue, bytes: 0, isForwarded: true });
     return true;
   }
@@ -87,6 +100,7 @@ export class Mailbox {
       const posted = queue.shift();
       if (posted === undefined) continue;
       this.#uncount(posted);
+      if (posted.event.type === "back") this.#pushAwayAfter(posted);
       if (queue.isThrottled) this.#yieldToOthers(queue);
       if (queue.isPaused) this.#resumeIfDrained(queue);
       return posted;
@@ -128,6 +142,13 @@ export class Mailbox {
     if (!queue.isPaused) return;
     queue.isPaused = false;
     this.#paused--;
+  }
+
+  /** The absence after a waiting `back` is an event by itself from now on. */
+  #pushAwayAfter(posted: Posted | undefined): void {
+    const event = posted instanceof WaitingBack ? posted.takeAway() : undefined;
+    if (posted === undefined || event === undefined) return;
+    this.#push({ event, queue: posted.queue, bytes: 0, isForwarded: false });
   }
 
   #push(posted: Posted): void {

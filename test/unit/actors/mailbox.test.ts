@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SerialGroup } from "../../../src/actors/route/connection-queue.js";
 import { Mailbox } from "../../../src/actors/route/mailbox.js";
+import type { ServerEvent } from "../../../src/api/events.js";
 import { connection, info, LIMITS, message, nameOf, Owner, open, Play, plans } from "./mailbox-model.js";
 
 describe("the order of events", () => {
@@ -185,6 +186,70 @@ describe("info events", () => {
     const mailbox = new Mailbox({ ...LIMITS, maxInfo: 1 });
     mailbox.post(mailbox.common, info("x"));
     expect(mailbox.post(mailbox.createQueue(new Owner()), message("y"))).toBe(true);
+  });
+});
+
+const away = (): ServerEvent => ({ type: "away", connection });
+const back = (replayed: number, lost: number): ServerEvent => ({ type: "back", connection, replayed, lost });
+
+describe("absences that the handler has not been told of", () => {
+  /** The events that the handler gets, each as a line. */
+  function drain(mailbox: Mailbox): string[] {
+    const lines: string[] = [];
+    for (let posted = mailbox.take(); posted !== undefined; posted = mailbox.take()) {
+      const { event } = posted;
+      lines.push(event.type === "back" ? `back ${event.replayed} ${event.lost}` : nameOf(event));
+    }
+    return lines;
+  }
+
+  test("are told as one, with the losses of each, however many there are", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const queue = mailbox.createQueue(new Owner());
+    mailbox.post(queue, message("before"));
+    for (let i = 0; i < 1_000; i++) {
+      mailbox.post(queue, away());
+      mailbox.post(queue, back(i, 2));
+    }
+    mailbox.post(queue, message("after"));
+    expect(mailbox.size).toBe(4);
+    expect(drain(mailbox)).toEqual(["before", "away", "back 999 2000", "after"]);
+    expect(mailbox.size).toBe(0);
+  });
+
+  test("are told apart where something else happens in between", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const queue = mailbox.createQueue(new Owner());
+    for (const event of [away(), back(1, 1), message("hi"), away(), back(2, 0), away(), back(3, 1)])
+      mailbox.post(queue, event);
+    expect(drain(mailbox)).toEqual(["away", "back 1 1", "hi", "away", "back 3 1"]);
+    for (const tell of [() => mailbox.post(queue, info("told")), () => mailbox.forward(queue, info("told"))]) {
+      for (const event of [away(), back(1, 1), away()]) mailbox.post(queue, event);
+      tell();
+      for (const event of [back(2, 0), away(), back(3, 1)]) mailbox.post(queue, event);
+      expect(drain(mailbox)).toEqual(["away", "back 1 1", "away", "told", "back 3 1"]);
+    }
+  });
+
+  test("end with away if nobody has come back, and closed follows", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const queue = mailbox.createQueue(new Owner());
+    for (const event of [away(), back(1, 0), away()]) mailbox.post(queue, event);
+    expect(drain(mailbox)).toEqual(["away", "back 1 0", "away"]);
+    mailbox.post(queue, back(2, 0));
+    mailbox.post(queue, away());
+    const ending = { code: 1006, reason: "away too long", wasClean: false, by: "lost", unacknowledged: 0 } as const;
+    mailbox.post(queue, { type: "closed", connection, ...ending });
+    expect(drain(mailbox)).toEqual(["back 2 0", "away", "closed"]);
+  });
+
+  test("of two connections are kept apart, and go with the rest when our side closes", () => {
+    const mailbox = new Mailbox(LIMITS);
+    const [ann, bob] = [mailbox.createQueue(new Owner()), mailbox.createQueue(new Owner())];
+    for (const event of [away(), back(1, 0), away()]) mailbox.post(ann, event);
+    for (const event of [away(), back(2, 0), away()]) mailbox.post(bob, event);
+    mailbox.discard(ann);
+    expect(drain(mailbox)).toEqual(["away", "back 2 0", "away"]);
   });
 });
 

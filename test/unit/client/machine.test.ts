@@ -1,14 +1,21 @@
 /** The machine of the client, which is a pure function, against a model and against what a line, a device and a clock may do. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  type Backoff,
-  type Effect,
-  type Machine,
-  type MachineEvent,
-  START,
-  step,
-} from "../../../src/client/machine.js";
+import { type Backoff, type Effect, type Machine, START, step as stepOf } from "../../../src/client/machine.js";
+
+/** An event of the machine, with the names of what it carries. */
+type MachineEvent =
+  | { readonly type: "upgraded" | "heard" | "message" | "close" | "hint" }
+  | { readonly type: "opened"; readonly limitMs: number }
+  | { readonly type: "ended"; readonly isFinal: boolean; readonly random: number }
+  | { readonly type: "phase" | "silence"; readonly lateMs: number; readonly silentMs: number };
+
+function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): readonly [Machine, Effect] {
+  if (event.type === "opened") return stepOf(machine, backoff, event.type, event.limitMs);
+  if (event.type === "ended") return stepOf(machine, backoff, event.type, event.isFinal, event.random);
+  if ("lateMs" in event) return stepOf(machine, backoff, event.type, event.lateMs, event.silentMs);
+  return stepOf(machine, backoff, event.type);
+}
 
 const BACKOFF: Backoff = { minMs: 1_000, maxMs: 10_000, factor: 2, jitter: 0, attempts: Number.POSITIVE_INFINITY };
 const MINUTE = 60_000;

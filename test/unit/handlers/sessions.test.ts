@@ -78,6 +78,29 @@ test("a function gets away and back where they happened among the messages, and 
   expect(events).toEqual(["away", "back 0 0", "closed 1000 peer"]);
 });
 
+test("a handler that is busy while a peer loses socket after socket is told of a single absence", async () => {
+  const events: string[] = [];
+  await using runtime = start({
+    async handler(event, bus) {
+      if (event.type === "message" && event.text === "slow") await bus.sleep(20 * BACK_AFTER_MS);
+      events.push(tell(event));
+    },
+  });
+  const ann = await dial(runtime);
+  ann.send("slow");
+  await runtime.settle();
+  for (let i = 0; i < 10; i++) {
+    await cut(runtime, ann);
+    runtime.server.sendall(`missed ${i}`);
+    await comeBack(runtime, ann);
+  }
+  ann.send("last");
+  await runtime.advance(10 * BACK_AFTER_MS);
+  expect(events).toEqual(["open", "slow", "away", "back 1 0", "last"]);
+  expect(ann.received).toEqual(Array.from({ length: 10 }, (_, i) => `missed ${i}`));
+  expect(runtime.server.stats()).toMatchObject({ resumed: 10, away: 0 });
+});
+
 test("a session that nobody takes up again ends once graceMs has passed, with closed and nothing else", async () => {
   const events: string[] = [];
   await using runtime = start({ handler: (event) => void events.push(tell(event)) });

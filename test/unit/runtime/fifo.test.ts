@@ -33,7 +33,7 @@ test("a queue gives back what it got, in order", () => {
               model.push(next++);
             }
           }
-        expect(fifo.size).toBe(model.length);
+        expect([fifo.size, fifo.first, fifo.last]).toEqual([model.length, model[0], model.at(-1)]);
       }
       expect(fifo.takeAll()).toEqual(model);
     }),

@@ -196,6 +196,60 @@ describe("attempts of dialled clients under faults", () => {
   });
 });
 
+describe("sessions under faults", () => {
+  const resume = { graceMs: 60_000 };
+
+  test("lose nothing: everything has arrived when the scenario has settled", async () => {
+    await explore(
+      async ({ runtime }) => {
+        const handler: HandlerFunction = (event, bus) =>
+          event.type === "message" && bus.unicast(event.data, event.connection);
+        const server = runtime({ heartbeat, resume, handler });
+        const ann = server.dial("/", { name: "ann" });
+        await server.settle();
+        for (const text of ["1", "2", "3"]) ann.send(text);
+        await server.settle();
+        expect(ann.received).toEqual(["1", "2", "3"]);
+      },
+      { runs: 300, faults: ["disconnect", "reset", "vanish"] },
+    );
+  });
+
+  test("are told of in traces: a client goes away, and comes back", async () => {
+    const { trace, message } = await failureOf(
+      async ({ runtime }) => {
+        const server = runtime({ heartbeat, resume, handler() {} });
+        server.dial("/", { name: "ann" });
+        await server.settle();
+        if (server.server.stats().resumed > 0) throw new Error("has come back");
+      },
+      { runs: 300, faults: ["reset"] },
+    );
+    const lines = linesOf(trace, "ann").filter((line) => !line.startsWith("reads") && !line.startsWith("sends"));
+    expect(lines.slice(-5)).toEqual(["fails reset by the client", "goes away", "dials /", "connects /", "comes back"]);
+    expect(message).toMatch(/ann +goes away\n/);
+    expect(message).not.toContain("token");
+  });
+
+  test("that nobody takes up again end while a scenario waits for that: next goes on to the end of graceMs", async () => {
+    const times = new Set<number>();
+    await explore(
+      async ({ runtime }) => {
+        const server = runtime({ heartbeat, resume, handler: echo });
+        const ann = await server.connect({ name: "ann" });
+        const bob = server.dial("/", { name: "bob", reconnect: false });
+        await server.settle();
+        if (bob.state !== "closed" || ann.closed !== undefined || server.server.stats().away === 0) return;
+        const told = await ann.next().catch(() => undefined);
+        if (told === "somebody left") times.add(server.now());
+      },
+      { runs: 500, faults: ["disconnect"] },
+    );
+    // A client that has never sent a frame is given up after 10 s.
+    expect(times).toEqual(new Set([10_000, 60_000]));
+  });
+});
+
 test("a dialled client without a name has the same name on all its connections", async () => {
   const { trace } = await failureOf(
     async ({ runtime }) => {

@@ -1,0 +1,142 @@
+/** Sessions over real lines: a line that is cut fifty times under Chromium, and a line that is too slow for the heartbeat. */
+import { once } from "node:events";
+import { createServer, connect as dialTcp, type Socket } from "node:net";
+import { type Browser, chromium } from "playwright-core";
+import { type ServerEvent, serve } from "sendall";
+import { type ClientOpening, connect } from "sendall/client";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { CHROMIUM_FLAGS } from "./chromium.js";
+import { CutLine } from "./cut-line.js";
+import { until } from "./peers.js";
+import { requires } from "./requires.js";
+
+const MESSAGES = 800;
+
+/** Sends numbers to each client, one for each number that comes. */
+async function serveNumbers() {
+  const got: string[] = [];
+  const events: string[] = [];
+  const server = await serve({
+    port: 0,
+    logger: false,
+    origins: "any",
+    resume: true,
+    client: "/client.js",
+    heartbeat: { intervalMs: 2_000, timeoutMs: 2_000 },
+    onRequest: (_request, response) => void response.setHeader("content-type", "text/html").end("<!doctype html>"),
+    handler(event: ServerEvent) {
+      if (event.type !== "message") events.push(event.type);
+      if (event.type !== "message") return;
+      got.push(event.text);
+      event.connection.send(`to ${event.text.slice(5)}`);
+    },
+  });
+  onTestFinished(() => server.close());
+  return { server, got, events };
+}
+
+/** Runs in the page: sends a number after each that comes, and some ahead. */
+const TALK = `async (messages, url) => {
+  const { connect } = await import("/client.js");
+  window.got = [];
+  window.opens = [];
+  let sent = 0;
+  const say = () => { if (sent < messages) window.client.send("from " + sent++ + "x".repeat(sent % 97)); };
+  window.client = connect(url, {
+    reconnect: { minMs: 1, maxMs: 20 },
+    onOpen: ({ why, lost, uncertain }) => window.opens.push([why, lost, uncertain.length]),
+    onMessage: (text) => { window.got.push(text); say(); },
+  });
+  for (let i = 0; i < 20; i++) say();
+}`;
+
+const program = requires("chromium");
+
+describe.skipIf(program.skip)("a page", { timeout: 120_000 }, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: program.path, args: [...CHROMIUM_FLAGS] });
+  }, 60_000);
+  afterAll(() => browser.close());
+
+  it("behind a line that is cut 50 times loses nothing, gets nothing twice, and is sent nothing twice", async () => {
+    const { server, got, events } = await serveNumbers();
+    const line = await CutLine.to(server.port, { seed: 50, cuts: 50, maxBytes: 4_000 });
+    const page = await browser.newPage();
+    // The page itself comes over a line that holds.
+    await page.goto(`http://127.0.0.1:${server.port}/`);
+    await page.evaluate(`(${TALK})(${MESSAGES}, "ws://127.0.0.1:${line.port}/")`);
+    await page.waitForFunction("window.opens.length > 0");
+    line.begin();
+    await page.waitForFunction(`window.got.length >= ${MESSAGES}`, undefined, { timeout: 90_000 });
+    const said = Array.from({ length: MESSAGES }, (_, i) => `${i}${"x".repeat((i + 1) % 97)}`);
+    expect(got).toEqual(said.map((text) => `from ${text}`));
+    expect(await page.evaluate("window.got")).toEqual(said.map((text) => `to ${text}`));
+    expect(line.cuts).toBe(50);
+    const opens = (await page.evaluate("window.opens")) as [string, number, number][];
+    expect(opens.filter(([why], i) => why !== (i === 0 ? "new" : "resumed"))).toEqual([]);
+    expect(events.filter((type) => type !== "away" && type !== "back")).toEqual(["open"]);
+    expect(server.stats()).toMatchObject({ connections: 1, opened: 1, closed: 0, gaps: 0, expired: 0, dropped: 0 });
+    await page.close();
+  });
+});
+
+/** A line that carries so many bytes a second from the client to the server, and everything back at once. */
+async function slowLine(port: number, bytesPerSecond: number): Promise<{ readonly port: number; dials: number }> {
+  const sockets = new Set<Socket>();
+  const state = { port: 0, dials: 0 };
+  const relay = createServer({ highWaterMark: 1_024 }, (near) => {
+    state.dials++;
+    const far = dialTcp(port, "127.0.0.1");
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on("error", () => {});
+    }
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+    far.on("data", (chunk) => near.write(chunk));
+    near.on("data", (chunk) => {
+      far.write(chunk);
+      near.pause();
+      setTimeout(() => near.resume(), (chunk.length / bytesPerSecond) * 1_000);
+    });
+  });
+  relay.listen(0, "127.0.0.1");
+  await once(relay, "listening");
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    relay.close();
+  });
+  const address = relay.address();
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+  state.port = address.port;
+  return state;
+}
+
+it("a message of 256 KiB over a line that reads 20 kB/s arrives once, although the heartbeat is 1 s", {
+  timeout: 120_000,
+}, async () => {
+  const got: number[] = [];
+  const server = await serve({
+    port: 0,
+    logger: false,
+    resume: true,
+    heartbeat: { intervalMs: 1_000, timeoutMs: 1_000 },
+    handler: (event: ServerEvent) => void (event.type === "message" && got.push(event.text.length)),
+  });
+  onTestFinished(() => server.close());
+  const line = await slowLine(server.port, 20_000);
+  const opens: ClientOpening[] = [];
+  const client = connect(`ws://127.0.0.1:${line.port}/`, {
+    reconnect: { minMs: 100, maxMs: 200 },
+    onOpen: (opening) => void opens.push(opening),
+  });
+  onTestFinished(() => void client.close());
+  client.send("x".repeat(262_144));
+  await until(() => got.length > 0);
+  await client.flushed();
+  client.send("after");
+  await until(() => got.length > 1);
+  expect(got).toEqual([262_144, 5]);
+  expect(opens.map(({ why }) => why)).toEqual(["new", ...opens.slice(1).map(() => "resumed")]);
+});
