@@ -96,8 +96,8 @@ export class ConnectionLimits {
    * @param signal asked for only if the attempt has to wait; its abort ends the wait
    */
   acquire(address: string, signal: () => AbortSignal): Answer<Place> {
-    if (!this.#isCounting) return UNLIMITED;
-    if (this.#hasSlot(address)) return this.occupy(address);
+    const free = this.occupyFree(address);
+    if (free !== undefined) return free;
     const away = this.#awayFor(address);
     if (away !== undefined) {
       // Occupied first, so that the slot goes to no peer that waits.
@@ -116,10 +116,15 @@ export class ConnectionLimits {
    * @returns `"room"` if a connection would end for the attempt; `acquire` then decides when the attempt is let in
    */
   reserve(address: string, signal: () => AbortSignal, claims: number): Answer<Place | Room> {
-    if (!this.#isCounting) return UNLIMITED;
-    if (this.#hasSlot(address)) return this.occupy(address);
+    const free = this.occupyFree(address);
+    if (free !== undefined) return free;
     if (this.#awayFor(address) === undefined) return this.#acquireLater(address, signal);
     return claims < this.#settings.maxWaiting ? "room" : undefined;
+  }
+
+  /** Occupies a slot if one is free: ends no connection, and waits for none. */
+  occupyFree(address: string): Place | undefined {
+    return this.#isCounting && !this.#hasSlot(address) ? undefined : this.occupy(address);
   }
 
   /** Occupies a slot, also beyond the limits. */

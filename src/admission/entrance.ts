@@ -14,7 +14,7 @@ import { show } from "../runtime/show.js";
 import { overshootBytes } from "../transport/paused-bytes.js";
 import type { Admission } from "../transport/transport.js";
 import type { AcceptedUpgrade } from "./accepted-upgrade.js";
-import { Authorization, isRejection } from "./authorization.js";
+import { Authorization, type AuthorizationAnswer, isRejection } from "./authorization.js";
 import type { ConnectionLimits, Place, Room } from "./connection-limits.js";
 import type { GatedRoute, Verify } from "./gated-route.js";
 import type { MatchedAttempt } from "./matched-attempt.js";
@@ -26,6 +26,8 @@ export interface EntranceParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: ConnectionLimits;
+  /** Counts the attempts that need no slot while the program is asked about each. */
+  readonly returns: ConnectionLimits;
   readonly otherNodes: OtherNodes | undefined;
   /** The refusal of a route that takes no peers any more. */
   readonly closedRefusal: (route: GatedRoute) => Refusal | undefined;
@@ -101,7 +103,9 @@ export class Entrance {
   ): Promise<Admission | Refusal> {
     const place = reserved === "room" ? undefined : reserved;
     if (reserved === "room") this.#claims++;
-    const answer = await this.#authorization.ask(authorize, subjectOf(matched));
+    const answer = await (reserved === undefined
+      ? this.#askOnReturn(this.#authorization, authorize, matched)
+      : this.#authorization.ask(authorize, subjectOf(matched)));
     if (reserved === "room") this.#claims--;
     if (answer.refusal === undefined) return this.#conclude(matched, { data: answer.data, place });
     place?.release();
@@ -118,7 +122,7 @@ export class Entrance {
 
   /** The session is looked up again after the answer: meanwhile the session may have ended, or a later dial may have been taken. */
   async #authorizeAgain(matched: MatchedAttempt, authorize: Authorize<unknown>): Promise<Admission | Refusal> {
-    const answer = await this.#authorization.ask(authorize, subjectOf(matched));
+    const answer = await this.#askOnReturn(this.#authorization, authorize, matched);
     if (answer.refusal === undefined) return this.#conclude(matched, { data: answer.data });
     if (answer.isRejection) liveSession(matched)?.end(REFUSED_SESSION);
     return answer.refusal;
@@ -126,7 +130,7 @@ export class Entrance {
 
   async #verify(matched: MatchedAttempt, verify: Verify, connection: Connection): Promise<Admission | Refusal> {
     const decide = async (request: UpgradeRequest): Promise<unknown> => checkAnswer(await verify(request, connection));
-    const answer = await this.#verification.ask(decide, subjectOf(matched));
+    const answer = await this.#askOnReturn(this.#verification, decide, matched);
     if (answer.refusal !== undefined) return answer.refusal;
     const closed = this.#parts.closedRefusal(matched.route);
     if (closed !== undefined) return closed;
@@ -134,6 +138,19 @@ export class Entrance {
     if (needsPlace(matched)) return this.#letIn(matched);
     const mayBeFresh = matched.route.settings.authorize === undefined;
     return this.#conclude(matched, { data: undefined, mayBeFresh });
+  }
+
+  /** Asks about an attempt that needs no slot: not about more of them at once than there may be connections. */
+  async #askOnReturn(
+    authorization: Authorization,
+    decide: (request: UpgradeRequest) => unknown,
+    matched: MatchedAttempt,
+  ): Promise<AuthorizationAnswer> {
+    const turn = this.#parts.returns.occupyFree(matched.head.remoteAddress);
+    if (turn === undefined) return { refusal: FULL, isRejection: false };
+    const answer = await authorization.ask(decide, subjectOf(matched));
+    turn.release();
+    return answer;
   }
 
   /** Acquires a slot where the attempt still needs a slot, and admits the attempt. */

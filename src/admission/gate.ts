@@ -48,6 +48,9 @@ export interface GateParts {
 /** The operating system's `backlog` where the option is missing. */
 const DEFAULT_BACKLOG = 511;
 
+/** So many peers may come back at once under any limit: the dials that a client has given up count until the program has answered. */
+const MIN_RETURNS = 16;
+
 const CLOSING: Refusal = { status: 503, body: "the server is closing" };
 const ROUTE_CLOSED: Refusal = { status: 503, body: "this route is closed" };
 
@@ -73,11 +76,18 @@ export class Gate {
     for (const route of routes) this.#router.add(route.path, route);
     this.#otherNodes = otherNodes;
     const limitSettings = { ...settings, maxWaiting: backlog, waitMs: handshakeTimeoutMs };
+    const { maxConnections, maxConnectionsPerAddress } = settings;
+    const returnSettings = {
+      ...limitSettings,
+      maxConnections: maxConnections && Math.max(maxConnections, MIN_RETURNS),
+      maxConnectionsPerAddress: maxConnectionsPerAddress && Math.max(maxConnectionsPerAddress, MIN_RETURNS),
+    };
     this.#entrance = new Entrance({
       clock,
       log,
       otherNodes,
       limits: new ConnectionLimits(limitSettings, clock, (address) => oldestAway(routes, address)),
+      returns: new ConnectionLimits(returnSettings, clock, () => undefined),
       closedRefusal: (route) => this.#closedRefusal(route),
       onAccepted: (matched, connection) => this.#reportUpgrade(matched, connection),
     });

@@ -315,6 +315,47 @@ describe("a full server", () => {
     stage.check();
   });
 
+  test.each([
+    ["maxConnections", "authorize", "live", 1],
+    ["maxConnections", "verify", "live", 1],
+    ["maxConnectionsPerAddress", "authorize", "live", 20],
+    ["maxConnectionsPerAddress", "authorize", "ended", 20],
+  ] as const)(
+    "under %s asks %s about no more returns at once to a session that has %s",
+    async (limit, option, state, most) => {
+      let underWay = 0;
+      let decide: ((answer: boolean) => void)[] | undefined;
+      const ask = (): boolean | Promise<boolean> => {
+        underWay++;
+        return decide === undefined || new Promise((resolve) => decide?.push(resolve));
+      };
+      const stage = new Stage({
+        [limit]: most,
+        ...(option === "verify" ? { resume: { verify: ask } } : { authorize: async () => ({ is: await ask() }) }),
+      });
+      const first = await stage.connect();
+      await stage.away(first);
+      if (state === "ended") stage.server.connections()[0]?.close(4_000, "bye");
+      await stage.runtime.settle();
+      underWay = 0;
+      decide = [];
+      const dials = Array.from({ length: 50 }, () => stage.connect(stage.offer(first)).catch(({ status }) => status));
+      await stage.runtime.settle();
+      const bound = Math.max(most, 16);
+      expect(underWay).toBe(bound);
+      const answers = decide;
+      decide = undefined;
+      for (const resolve of answers) resolve(true);
+      const outcomes = await Promise.all(dials);
+      expect(outcomes.filter((outcome) => outcome === 503).length).toBe(50 - bound);
+      const last = await stage.connect(stage.offer(first));
+      await stage.runtime.settle();
+      if (state === "ended") expect(last.closed).toMatchObject({ code: 4_000, reason: "bye" });
+      else expect(last.id).toBe(first.id);
+      stage.check();
+    },
+  );
+
   test("lets a waiting newcomer in when a connection goes away", async () => {
     const stage = new Stage({ maxConnections: 1, whenFull: "wait" });
     const first = await stage.connect();
