@@ -203,8 +203,7 @@ class ConnectSession {
     const words = [String(code), reason || closeCodeText(code)].join(" ").trimEnd();
     this.#screen.status(wasClean ? `Closed: ${words}` : this.#lossText());
     // Of a session alone: elsewhere nobody acknowledges.
-    if (!wasClean && uncertain.length > 0)
-      this.#screen.status(`Not acknowledged: ${uncertain.length} of what was sent`);
+    if (!wasClean && uncertain.length > 0) this.#screen.status(`Messages not acknowledged: ${uncertain.length}`);
     if (code === ABNORMAL || !wasClean) return EXIT.lost;
     if (!isNormalEnd(code) && code !== this.#ending?.code) return EXIT.closedWithError;
     return this.#hasBadInput && !this.#screen.isInteractive ? EXIT.badInput : EXIT.done;
