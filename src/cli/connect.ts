@@ -43,8 +43,6 @@ class ConnectSession {
   readonly #dialer: Dialer;
   readonly #clock = createClock();
   readonly #closing: Promise<ClientClosing>;
-  /** How the connection began: `"plain"`, or what the server says of the session. */
-  #why = "";
   #quietTimer: Timer | undefined;
   #hasInputEnded = false;
   #hasBadInput = false;
@@ -67,9 +65,7 @@ class ConnectSession {
       session: isSession,
       WebSocket: this.#dialer.socketClass,
       reconnect: false,
-      onOpen: ({ why }) => {
-        this.#why = why;
-      },
+      onOpen: ({ why }) => this.#onOpened(why),
       onMessage: (data) => this.#onMessage(data),
       onError: (error) => {
         if (error instanceof SendallError && error.code === "CONNECTION_FAILED") this.#cause = error.cause;
@@ -96,16 +92,20 @@ class ConnectSession {
       this.#screen.failure(`${problem}${certificateHint(this.#cause)}`);
       return EXIT.notConnected;
     }
-    const session = this.#task.isSession ? `session: ${this.#why}` : "";
+    const closing = await this.#closing;
+    this.#quietTimer?.cancel();
+    this.#screen.stop();
+    return this.#exitCode(closing);
+  }
+
+  /** Called before the first message, which may come together with the handshake. */
+  #onOpened(why: string): void {
+    const session = this.#task.isSession ? `session: ${why}` : "";
     const names = [this.#client.protocol, session].filter((name) => name !== "");
     // Before the status line, so that a user who reads "Connected" can type at once. Until now Ctrl-C was a signal from the terminal.
     const isPrompting = this.#screen.startPrompt();
     this.#screen.status(`Connected to ${this.#task.url}${names.length === 0 ? "" : ` (${names.join(", ")})`}`);
     if (!isPrompting) this.#sendPipe().catch((error) => exitWithError(new Error(`cannot read: ${messageOf(error)}`)));
-    const closing = await this.#closing;
-    this.#quietTimer?.cancel();
-    this.#screen.stop();
-    return this.#exitCode(closing);
   }
 
   async #sendPipe(): Promise<void> {

@@ -27,7 +27,7 @@ export interface ClientOpening {
    * How the session goes on: `"resumed"`, or `"gap"` if messages of the server are lost. Or why another begins: `"new"`, `"expired"`,
    * `"elsewhere"`, `"refused"`. `"off"`: the server keeps no session here. `"plain"`: the connection is no session at all.
    */
-  readonly why: string;
+  readonly why: "new" | "resumed" | "gap" | "expired" | "elsewhere" | "refused" | "off" | "plain";
   /** How many missed messages follow. */
   readonly replayed: number;
   /** How many messages of the server are lost that the client was not told of before. */
