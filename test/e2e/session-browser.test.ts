@@ -3,12 +3,10 @@ import { once } from "node:events";
 import { createServer, connect as dialTcp, type Socket } from "node:net";
 import { type Browser, chromium } from "playwright-core";
 import { type ServerEvent, serve } from "sendall";
-import { type ClientOpening, connect } from "sendall/client";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { SeededRandom } from "../../src/testing/runtime/random.js";
 import { CHROMIUM_FLAGS } from "./chromium.js";
 import { CuttingLine } from "./cutting-line.js";
-import { until } from "./peers.js";
 import { requires } from "./requires.js";
 
 const MESSAGES = 800;
@@ -94,64 +92,4 @@ describe.skipIf(program.skip)("a page", { timeout: 120_000 }, () => {
     expect(server.stats()).toMatchObject({ connections: 1, opened: 1, closed: 0, gaps: 0, expired: 0, dropped: 0 });
     await page.close();
   });
-});
-
-/** A line that carries so many bytes a second from the client to the server, and everything back at once. */
-async function slowLine(port: number, bytesPerSecond: number): Promise<{ readonly port: number; dials: number }> {
-  const sockets = new Set<Socket>();
-  const state = { port: 0, dials: 0 };
-  const relay = createServer({ highWaterMark: 1_024 }, (near) => {
-    state.dials++;
-    const far = dialTcp(port, "127.0.0.1");
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-    }
-    near.on("close", () => far.destroy());
-    far.on("close", () => near.destroy());
-    far.on("data", (chunk) => near.write(chunk));
-    near.on("data", (chunk) => {
-      far.write(chunk);
-      near.pause();
-      setTimeout(() => near.resume(), (chunk.length / bytesPerSecond) * 1_000);
-    });
-  });
-  relay.listen(0, "127.0.0.1");
-  await once(relay, "listening");
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    relay.close();
-  });
-  const address = relay.address();
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  state.port = address.port;
-  return state;
-}
-
-it("a message of 256 KiB over a line that reads 20 kB/s arrives once, although the heartbeat is 1 s", {
-  timeout: 120_000,
-}, async () => {
-  const got: number[] = [];
-  const server = await serve({
-    port: 0,
-    logger: false,
-    resume: true,
-    heartbeat: { intervalMs: 1_000, timeoutMs: 1_000 },
-    handler: (event: ServerEvent) => void (event.type === "message" && got.push(event.text.length)),
-  });
-  onTestFinished(() => server.close());
-  const line = await slowLine(server.port, 20_000);
-  const opens: ClientOpening[] = [];
-  const client = connect(`ws://127.0.0.1:${line.port}/`, {
-    reconnect: { minMs: 100, maxMs: 200 },
-    onOpen: (opening) => void opens.push(opening),
-  });
-  onTestFinished(() => void client.close());
-  client.send("x".repeat(262_144));
-  await until(() => got.length > 0);
-  await client.flushed();
-  client.send("after");
-  await until(() => got.length > 1);
-  expect(got).toEqual([262_144, 5]);
-  expect(opens.map(({ why }) => why)).toEqual(["new", ...opens.slice(1).map(() => "resumed")]);
 });
