@@ -1,7 +1,7 @@
 // @ts-check
-// What the pages of the examples have in common, so that each example shows only its own part: the style sheet, the icon and the few
-// lines of page.js. A server hands the parts out by `onRequest`, which gets every request that neither a socket nor a file answers; the
-// option `client` hands out sendall/client, by which the pages connect.
+// What the pages of the examples have in common, so that each example shows only its own part: the style sheet, the icon, the few lines
+// of page.js, and a cable to pull. A server hands the parts out by `onRequest`, which gets every request that neither a socket nor a file
+// answers; the option `client` hands out sendall/client, by which the pages connect.
 import { readFile } from "node:fs/promises";
 
 const TYPES = new Map([

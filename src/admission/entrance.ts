@@ -161,13 +161,13 @@ export class Entrance {
       consent.place?.release();
       return closed;
     }
-    if (consent.place !== undefined || !needsPlace(matched)) return this.#admission(matched, consent);
+    if (consent.place !== undefined || !needsPlace(matched)) return this.#admission(matched, consent, consent.place);
     const place = this.#parts.limits.acquire(head.remoteAddress, () => attempt.signal);
     if (place === undefined) return FULL;
-    if (!(place instanceof Promise)) return this.#admission(matched, { ...consent, place });
+    if (!(place instanceof Promise)) return this.#admission(matched, consent, place);
     return place.then((later) => {
       const refusal = this.#lateRefusal(matched, later);
-      return refusal ?? this.#admission(matched, { ...consent, place: later });
+      return refusal ?? this.#admission(matched, consent, later);
     });
   }
 
@@ -179,7 +179,7 @@ export class Entrance {
     return attempt.signal.aborted ? LEFT : (closed ?? FULL);
   }
 
-  #admission(matched: MatchedAttempt, { data, place, mayBeFresh = true }: Consent): Admission {
+  #admission(matched: MatchedAttempt, { data, mayBeFresh = true }: Consent, place: Place | undefined): Admission {
     const { attempt, head, route, params, protocol, answered, decodedPath, session } = matched;
     const { settings } = route;
     const { limits, onAccepted } = this.#parts;

@@ -120,7 +120,7 @@ export function cutReason(reason: string): string {
 
 /** Whether a client may send the code: the codes that browsers let a page send, in Node too. */
 export function isClientCloseCode(code: unknown): code is number {
-  return code === NORMAL.code || (Number.isInteger(code) && Number(code) >= 3000 && Number(code) <= 4999);
+  return code === NORMAL.code || (Number.isInteger(code) && (code as number) >= 3000 && (code as number) <= 4999);
 }
 
 /** Throws `BAD_CLOSE_CODE` unless a client may send the code. */

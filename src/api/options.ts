@@ -8,6 +8,7 @@ import type { Logger } from "../runtime/logger.js";
 import type { Authorize, UpgradeRequest } from "./authorize.js";
 import type { ClusterAdapter } from "./cluster-adapter.js";
 import type { Connection, ConnectionData, ConnectionId, Params } from "./connection.js";
+import type { Rejection } from "./rejection.js";
 
 /** How much may wait for the handler. */
 export interface MailboxOptions {
@@ -86,7 +87,10 @@ export interface ResumeOptions<D = ConnectionData, P = Params> {
    */
   // The type of a method: connections with other data stay assignable.
   readonly verify: {
-    verify(request: UpgradeRequest<P>, connection: Connection<D, P>): boolean | Promise<boolean>;
+    verify(
+      request: UpgradeRequest<P>,
+      connection: Connection<D, P>,
+    ): boolean | Rejection | Promise<boolean | Rejection>;
   }["verify"];
 }
 

@@ -15,9 +15,9 @@ export const RESUME_PREFIX: string = `${SESSION_PROTOCOL}.`;
 /** What of a name belongs to sessions. */
 const OF_SESSIONS = /^sendall\.1($|\..*)|\+sendall\.1$/;
 
-/** Whether a name belongs to sessions, and never to a program. */
-export function isSessionName(name: string): boolean {
-  return OF_SESSIONS.test(name);
+/** Whether a name belongs to sessions, and never to a program. No name does not. */
+export function isSessionName(name: string | undefined): boolean {
+  return OF_SESSIONS.test(name as string);
 }
 
 /** The part of a name that is a program's, `""` if there is none. */

@@ -25,7 +25,9 @@ Options:
   --json                 send only lines that are JSON; indent the JSON that arrives
   --binary               send each line as a binary message, its bytes in UTF-8
   --protocol <name>      offer this subprotocol (may be repeated, in order of preference)
-  --session              speak with a session of Sendall, as pages do; without it, as any WebSocket client
+  --session              speak with a session of Sendall, as pages do, and show whether the server keeps it
+                         ("new") or not ("off"); without it, as any WebSocket client. Either way the
+                         command ends when its connection is lost
   --header <name:value>  send this header with the handshake (may be repeated)
   --insecure             accept any certificate, such as a self-signed one
   --ca <file>            accept certificates of the authorities in this PEM file alone

@@ -43,6 +43,8 @@ class ConnectSession {
   readonly #dialer: Dialer;
   readonly #clock = createClock();
   readonly #closing: Promise<ClientClosing>;
+  /** How the connection began: `"plain"`, or what the server says of the session. */
+  #why = "";
   #quietTimer: Timer | undefined;
   #hasInputEnded = false;
   #hasBadInput = false;
@@ -65,6 +67,9 @@ class ConnectSession {
       session: isSession,
       WebSocket: this.#dialer.socketClass,
       reconnect: false,
+      onOpen: ({ why }) => {
+        this.#why = why;
+      },
       onMessage: (data) => this.#onMessage(data),
       onError: (error) => {
         if (error instanceof SendallError && error.code === "CONNECTION_FAILED") this.#cause = error.cause;
@@ -91,7 +96,8 @@ class ConnectSession {
       this.#screen.failure(`${problem}${certificateHint(this.#cause)}`);
       return EXIT.notConnected;
     }
-    const names = [this.#client.protocol, this.#task.isSession ? "session" : ""].filter((name) => name !== "");
+    const session = this.#task.isSession ? `session: ${this.#why}` : "";
+    const names = [this.#client.protocol, session].filter((name) => name !== "");
     // Before the status line, so that a user who reads "Connected" can type at once. Until now Ctrl-C was a signal from the terminal.
     const isPrompting = this.#screen.startPrompt();
     this.#screen.status(`Connected to ${this.#task.url}${names.length === 0 ? "" : ` (${names.join(", ")})`}`);
@@ -193,9 +199,11 @@ class ConnectSession {
     this.#client.close();
   }
 
-  #exitCode({ code, reason, wasClean }: ClientClosing): number {
+  #exitCode({ code, reason, wasClean, uncertain }: ClientClosing): number {
     const words = [String(code), reason || closeCodeText(code)].join(" ").trimEnd();
     this.#screen.status(wasClean ? `Closed: ${words}` : this.#lossText());
+    // Of a session alone: elsewhere nobody acknowledges.
+    if (!wasClean && uncertain.length > 0) this.#screen.status(`Messages not acknowledged: ${uncertain.length}`);
     if (code === ABNORMAL || !wasClean) return EXIT.lost;
     if (!isNormalEnd(code) && code !== this.#ending?.code) return EXIT.closedWithError;
     return this.#hasBadInput && !this.#screen.isInteractive ? EXIT.badInput : EXIT.done;

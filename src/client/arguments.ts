@@ -24,11 +24,10 @@ export function checkData(data: unknown): ClientData {
   if (typeof data === "string") return data;
   // Always a copy: browsers refuse memory that threads share.
   if (data instanceof Uint8Array) return new Uint8Array(data);
-  if (data instanceof ArrayBuffer) return data.slice(0);
-  return refuse("message", data, "BAD_DATA");
+  return data instanceof ArrayBuffer ? data.slice() : refuse("message", data, "BAD_DATA");
 }
 
-export function isFunction(value: unknown): boolean {
+export function isFunction(value: unknown): value is () => unknown {
   return typeof value === "function";
 }
 
@@ -51,13 +50,13 @@ export function checkUrl(url: unknown, isClassGiven: unknown): string {
   const base = attempt(() => new URL("/", location.href) && location.href);
   if (!base && isClassGiven && text[0] === "/") return text;
   const parsed = attempt(() => new URL(text, base).href.replace(/^http/, "ws"));
-  if (text && parsed && /^wss?:[^#]*$/.test(parsed)) return parsed;
+  if (parsed && text && /^wss?:[^#]*$/.test(parsed)) return parsed;
   return refuse("url", url);
 }
 
 /** The clock of a socket class, if the class has a clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock | undefined {
   const clock = (Class as unknown as Readonly<Record<symbol, unknown>> | undefined)?.[Symbol.for("sendall.clock")];
-  if (clock !== undefined && !isFunction(Object(clock).setTimeout)) refuse("WebSocket", Class);
+  if (clock !== undefined && !isFunction((clock as ClientClock | null)?.setTimeout)) refuse("WebSocket", Class);
   return clock as ClientClock | undefined;
 }

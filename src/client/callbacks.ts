@@ -4,6 +4,7 @@
  * to the callbacks for errors, or to the console if there is none or if a callback for errors has thrown.
  */
 import { SendallError } from "../api/errors.js";
+import { isFunction } from "./arguments.js";
 import { messageOf } from "./attempt.js";
 import type { ChannelOptions, ClientClosing, ClientOpening, ClientStatus } from "./options.js";
 import { callbackText, failureText, refuse } from "./texts.js";
@@ -31,23 +32,20 @@ type Own = readonly [callback: Callback | undefined];
 
 export interface Callbacks {
   /** @returns removes the callback; throws `BAD_OPTION` for another type, or anything but a function */
-  add(type: string, callback: Callback): () => void;
+  enlist(type: string, callback: Callback): () => void;
   emit<T extends keyof CallbackArguments>(type: T, argument: CallbackArguments[T]): void;
   /** Reports an exception of user code, which always goes somewhere. */
   report(error: SendallError): void;
 }
 
 /** Without a callback for errors, exceptions go to `fallback`. */
-export function createCallbacks(
-  { onOpen, onMessage, onClose, onError }: ChannelOptions,
-  fallback: (error: SendallError) => void = print,
-): Callbacks {
+export function createCallbacks(options: ChannelOptions, fallback: (error: SendallError) => void = print): Callbacks {
   const lists = {
     __proto__: null,
-    open: [[onOpen]],
-    message: [[onMessage]],
-    close: [[onClose]],
-    error: onError ? [[onError]] : [],
+    open: [[options.onOpen]],
+    message: [[options.onMessage]],
+    close: [[options.onClose]],
+    error: options.onError ? [[options.onError]] : [],
     status: [],
   } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
@@ -59,7 +57,7 @@ export function createCallbacks(
     for (const own of lists[type] as Own[]) {
       try {
         // A callback may have removed a later one.
-        const result = lists[type]?.includes(own) && own[0]?.(argument as never);
+        const result = (lists[type] as Own[]).includes(own) && own[0]?.(argument as never);
         if (result) Promise.resolve(result).catch(onThrown);
       } catch (thrown) {
         onThrown(thrown);
@@ -67,16 +65,16 @@ export function createCallbacks(
     }
   };
   const report = (error: SendallError): void => {
-    if (lists.error?.length) emit("error", error);
+    if ((lists.error as Own[]).length) emit("error", error);
     else fallback(error);
   };
   return {
     emit,
     report,
-    add(type, callback) {
+    enlist(type, callback) {
       const list = lists[type];
       if (!list) refuse("type", type);
-      if (typeof callback !== "function") refuse("listener", callback);
+      if (!isFunction(callback)) refuse("listener", callback);
       const own: Own = [callback];
       lists[type] = [...list, own];
       return () => {

@@ -15,7 +15,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { CLIENT_ENDED, channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
+import { channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -44,7 +44,7 @@ export interface ChannelHost {
   /** How the present session began, or the connection without a session, with what is uncertain of the channel. */
   opening(owner: Channel): ClientOpening;
   /** Whether the server is Sendall: there is a session, or the present connection speaks the protocol of sessions. */
-  isSession(): boolean;
+  isSession(): unknown;
   /**
    * Sends a message like those of a program, or keeps the message for the next connection of the session.
    * @returns `false` if there is neither a session nor an open socket
@@ -73,7 +73,7 @@ export interface ClientChannels {
   onData(data: string | Uint8Array): boolean;
 }
 
-const ENDED: Ending = { ...NORMAL, wasClean: true, willRetry: false };
+const ENDED: Ending = { code: NORMAL.code, reason: "", wasClean: true, willRetry: false };
 /** The end of a channel that was refused, or opened on a closed client. */
 const REFUSED: Ending = { ...ENDED, code: ABNORMAL, wasClean: false };
 
@@ -89,10 +89,9 @@ const CLOSED = 3;
 /** A channel with what the client tells the channel. */
 interface OwnChannel {
   readonly face: Channel;
-  /** @param markers how many sync markers the client has sent */
-  renew(markers: number): void;
-  /** Whether an end by the server is for this subscription, not for one before. @param answers how many markers were answered */
-  isMeant(answers: number): boolean;
+  /** How many sync markers the client had sent before it subscribed. */
+  since: number;
+  renew(): void;
   /** Calls `onOpen` once for each subscription. */
   announce(): void;
   onPayload(payload: string | Uint8Array): void;
@@ -102,9 +101,8 @@ interface OwnChannel {
 }
 
 function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
-  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : CLIENT_ENDED);
+  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : undefined);
   let stage = IDLE;
-  let since = 0;
   /** @param ending completed with the messages that have not arrived for certain */
   const unregister = (ending: Ending): ClientClosing => {
     stage = CLOSED;
@@ -145,9 +143,8 @@ function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, on
     face: channel,
     announce,
     onClosed,
-    isMeant: (answers) => since <= answers,
-    renew(markers) {
-      since = markers;
+    since: 0,
+    renew() {
       if (stage !== CLOSED && host.write(`sub,${name}`)) stage = SUBSCRIBED;
     },
     onPayload(payload) {
@@ -177,11 +174,6 @@ export function createChannels(host: ChannelHost): ClientChannels {
    */
   let markers = 0;
   let answers = 0;
-  const end = (own: OwnChannel, onEnded: () => void): void => {
-    if (!own.isMeant(answers)) return;
-    if (!host.isSession()) host.write(`uns,${own.face.name}`);
-    onEnded();
-  };
   return {
     make(name, options) {
       // The rules of the server, and one of ours.
@@ -195,15 +187,16 @@ export function createChannels(host: ChannelHost): ClientChannels {
       const own = createChannel(name, host, callbacks, onUnregistered);
       const state = host.stateOf();
       open.set(name, own);
-      own.renew(markers);
+      own.since = markers;
+      own.renew();
       // No callback before `open` returns: the caller does not have the channel yet.
       soon(() => (state === "closing" || state === "closed" ? own.onClosed(REFUSED) : own.announce()));
       return own.face;
     },
     renew() {
       closed.clear();
-      markers = answers = 0;
-      for (const own of open.values()) own.renew(0);
+      answers = markers;
+      for (const own of open.values()) own.renew();
     },
     announce() {
       for (const own of open.values()) own.announce();
@@ -218,9 +211,12 @@ export function createChannels(host: ChannelHost): ClientChannels {
       const own = open.get(name);
       if (!name && payload === NOT_SUBSCRIBED && answers < markers) answers++;
       else if (!own) return closed.has(name);
-      else if (payload === undefined) end(own, () => own.onClosed(ENDED));
-      else if (verb === "msg") own.onPayload(payload);
-      else if (!CROSSED.includes(payload)) end(own, () => own.onRefused(String(payload)));
+      else if (verb === "msg") own.onPayload(payload as string | Uint8Array);
+      else if (own.since <= answers && !CROSSED.includes(payload)) {
+        if (!host.isSession()) host.write(`uns,${name}`);
+        if (payload === undefined) own.onClosed(ENDED);
+        else own.onRefused(String(payload));
+      }
       return true;
     },
   };

@@ -45,7 +45,7 @@ export function connect(
   const { WebSocket: own, document, process } = globalThis as Globals;
   const Class = given ?? own;
   const check = (address: unknown): string => checkUrl(address, given);
-  const known = typeof url === "function" ? "" : check(url);
+  const known = isFunction(url) ? "" : check(url);
   const offers = session ? offersOf(protocols) : protocols;
   // A page in Electron has a `document` as well as Node, and must use the page's own sockets, with the page's cookies and proxy. The
   // simulated page of a test may have a `document` without sockets.
@@ -84,7 +84,7 @@ export function connect(
 /** A value, or what a function of the user returns. */
 async function ask(name: string, asked: unknown): Promise<unknown> {
   try {
-    return typeof asked === "function" ? await asked() : asked;
+    return isFunction(asked) ? await asked() : asked;
   } catch (thrown) {
     throw failureOf(name, thrown);
   }

@@ -3,9 +3,8 @@
  * client, which ends when the machine reaches `closed`. The user's callbacks run after the machine's step, so that a callback reads the
  * new `state`; listeners of the status run after the callbacks. Written as a closure: the names of variables cost a page nothing.
  */
-import { ABNORMAL, cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
+import { cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
-import { ownName } from "../api/session-protocol.js";
 import { type ClientClock, checkData } from "./arguments.js";
 import { createCallbacks } from "./callbacks.js";
 import { type Channel, createChannels } from "./channels.js";
@@ -24,10 +23,8 @@ import type { Welcome } from "./wire.js";
 /** An alarm that is set: when it is due, and the id of its timer. */
 interface Alarm {
   readonly dueAt: number;
-  readonly id: unknown;
+  readonly timer: unknown;
 }
-
-const PLAIN: Welcome = { resumed: false, why: "plain", replayed: 0, lost: 0, heartbeatMs: 0 };
 
 /** The server answers one question a second. */
 const ASK_MS = 1_000;
@@ -44,12 +41,11 @@ export function createClient(
   factory: SocketFactory,
   clock: ClientClock | undefined,
 ): Client {
-  const { emit, report, add } = createCallbacks(settings);
+  const { emit, report, enlist } = createCallbacks(settings);
   const opened = createOpened();
   /** By name: those of the machine, and `flush` and `answer`. */
   const alarms: Record<string, Alarm> = {};
   let machine = START[0];
-  let status: ClientStatus = { state: machine.state, retryAt: undefined, resumed: false };
   /** How the present session began, or the last; without a session, the connection. */
   let begun: ClientOpening;
   /** Whether the present connection goes on with a session. */
@@ -66,8 +62,14 @@ export function createClient(
   let farewell: CloseArguments = [];
 
   const timers = clock ?? globalThis;
+  const look = (): ClientStatus => ({
+    state: state(),
+    retryAt: state() === "waiting" ? (alarms.phase as Alarm).dueAt : undefined,
+    resumed: state() === "open" && isResumed,
+  });
   const now = (): number => clock?.now?.() ?? Date.now();
   const state = (): ClientState => machine.state;
+  let status = look();
   const isAlive = (): boolean => !/^clos/.test(state());
   const isOpen = (): boolean => state() === "open" && socket.isOpen();
 
@@ -76,25 +78,24 @@ export function createClient(
     if (ms === undefined) return;
     const dueAt = now() + ms;
     const left = socket.bufferedAmount();
-    timers.clearTimeout(alarms[name]?.id as undefined);
-    const id = timers.setTimeout(() => {
+    timers.clearTimeout(alarms[name]?.timer as undefined);
+    const timer = timers.setTimeout(() => {
       if (ring) return ring();
       // Bytes that the socket has taken are a sign of life, too: an answer may wait behind a long message of the client's.
       if (socket.bufferedAmount() < left) onFrame();
       take(name as "phase" | "silence", now() - dueAt, now() - heardAt);
     }, ms);
-    alarms[name] = { dueAt, id };
+    alarms[name] = { dueAt, timer };
   };
   const take = (...event: MachineEvent): void => carryOut(step(machine, settings.reconnect, ...event));
   const carryOut = ([next, { act, phaseMs, silenceMs }]: Step): void => {
     machine = next;
     const isNew = state() !== status.state;
-    if (isNew) for (const name in alarms) timers.clearTimeout((alarms[name] as Alarm).id as undefined);
+    if (isNew) for (const name in alarms) timers.clearTimeout((alarms[name] as Alarm).timer as undefined);
     setAlarm("phase", phaseMs);
     setAlarm("silence", silenceMs);
     if (isNew) {
-      const retryAt = state() === "waiting" ? (alarms.phase as Alarm).dueAt : undefined;
-      const shown = { state: state(), retryAt, resumed: state() === "open" && isResumed };
+      const shown = look();
       status = shown;
       // Listeners of the status hear of the last change in a row.
       soon(() => status === shown && emit("status", shown));
@@ -118,9 +119,9 @@ export function createClient(
     flush = undefined;
   };
 
-  const send = (payload: ClientData, data: ClientData, owner?: Channel): boolean =>
+  const send = (payload: ClientData, data: ClientData, owner?: Channel | typeof NOBODY): boolean =>
     isAlive() && session.put(payload, data, owner);
-  const onOpened = (welcome = PLAIN): boolean => {
+  const onOpened = (welcome: Partial<Welcome>): boolean => {
     // The attempt may have been given up while its socket opened.
     if (state() !== "connecting") return true;
     onFrame();
@@ -128,7 +129,7 @@ export function createClient(
     if (!opening) return false;
     const { resumed } = opening;
     isResumed = resumed;
-    take("opened", welcome.heartbeatMs);
+    take("opened", welcome.heartbeatMs as number);
     opened.fulfil();
     session.go(0);
     if (!resumed) {
@@ -148,7 +149,7 @@ export function createClient(
   const onFrame = (data?: string | Uint8Array, error?: SendallError): void => {
     heardAt = now();
     isAsked = false;
-    take(data === undefined ? "heard" : "message");
+    take("heard", data !== undefined);
     if (data === undefined) {
       settle();
       return;
@@ -165,11 +166,11 @@ export function createClient(
   const onClosed: SocketListener["onClosed"] = (code, isFinal, reason, wasClean) => {
     if (state() === "closed") return;
     const cause = isAlive() ? lastError : undefined;
-    take("ended", isFinal, clock ? clock.random() : Math.random());
+    take("ended", isFinal, (clock ?? Math).random());
     const willRetry = isAlive();
     const ending = { code, reason, wasClean, willRetry, uncertain: [], unsent: [] };
-    // A close frame with a code ends the session.
-    if (code !== NO_CODE && code !== ABNORMAL) session.over();
+    // A close frame with a code ends the session; 1005 and 1006 stand for none.
+    if ((code - NO_CODE) >> 1) session.over();
     parting = willRetry && session.isKept() ? ending : undefined;
     if (!parting) channels.onConnectionClosed(ending);
     if (!willRetry) {
@@ -177,7 +178,7 @@ export function createClient(
       opened.fail(cause);
     }
     settle();
-    emit("close", { ...ending, ...(!willRetry && session.leave(undefined)) });
+    emit("close", { ...ending, ...(!willRetry && session.leave()) });
   };
   const listener = {
     stateOf: state,
@@ -196,8 +197,8 @@ export function createClient(
   const channels = createChannels({
     stateOf: state,
     opening: (owner) => ({ ...begun, uncertain: session.tell(owner) }),
-    isSession: () => !!session.isKept() || socket.isSession(),
-    write: (message) => !!(session.isKept() || isOpen()) && isAlive() && session.put(message, message, NOBODY),
+    isSession: () => session.isKept() || socket.isSession(),
+    write: (message) => send(message, message, NOBODY),
     send,
     leave: session.leave,
     report,
@@ -216,11 +217,11 @@ export function createClient(
       return socket.bufferedAmount();
     },
     get protocol() {
-      return state() === "open" ? ownName(socket.protocol()) : "";
+      return state() === "open" ? socket.protocol() : "";
     },
     opened: opened.promise,
-    subscribe: (listener) => add("status", listener),
-    on: add,
+    subscribe: (listener) => enlist("status", listener),
+    on: enlist,
     send(data) {
       const own = checkData(data);
       return send(own, own);

@@ -48,8 +48,7 @@ export interface Machine {
  *
  * - `upgraded`: the socket is open, but the welcome of the server has not come.
  * - `opened`: the connection is open. `limitMs` is the longest silence of the server, as the welcome announces; 0 for none.
- * - `heard`: a sign of life has come from the server.
- * - `message`: a message has come, which is a sign of life, too.
+ * - `heard`: a sign of life has come from the server; `isMessage` says whether it is a message.
  * - `ended`: the socket has ended. `isFinal`: another connection would end in the same way. `random` is from 0 up to but not including 1.
  * - `close`: the user closes the client.
  * - `hint`: the network or the page is back: a good moment to dial, and to find out whether an open connection lives.
@@ -57,7 +56,8 @@ export interface Machine {
  *   was set back. `silentMs` is the time since anything came from the server.
  */
 export type MachineEvent =
-  | readonly [type: "upgraded" | "heard" | "message" | "close" | "hint"]
+  | readonly [type: "upgraded" | "close" | "hint"]
+  | readonly [type: "heard", isMessage: boolean]
   | readonly [type: "opened", limitMs: number]
   | readonly [type: "ended", isFinal: boolean, random: number]
   | readonly [type: "phase" | "silence", lateMs: number, silentMs: number];
@@ -124,20 +124,25 @@ function onSilence(machine: Machine, lateMs: number, silentMs: number): Reaction
   return isOver || hasJumped ? ASK : [{}, listen(dueMs, dueMs - Math.max(silentMs, 0))];
 }
 
-function react(machine: Machine, backoff: Backoff | false, [type, first, second = 0]: MachineEvent): Reaction {
+function react(
+  machine: Machine,
+  backoff: Backoff | false,
+  type: string,
+  first: number | boolean | undefined,
+  second: number,
+): Reaction {
   const { state, retries, patience, waits } = machine;
-  const ms = Number(first);
+  const ms = first as number;
   if (state === "closed") return [];
   if (type === "close") return [{ state: "closing" }, { act: "close", phaseMs: ANSWER_MS }];
   if (type === "ended") {
     if (state === "closing" || first || !backoff || retries >= backoff.attempts) return [{ state: "closed" }];
     const { minMs, maxMs, factor, jitter } = backoff;
     return [
-      { ...START[0], state: "waiting", patience, retries: retries + 1 },
+      { state: "waiting", retries: retries + 1, waits: 0 },
       { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
     ];
   }
-  const again = waits ? listen(dueAfter(machine)) : {};
   switch (`${state} ${type}`) {
     case "open silence":
       return onSilence(machine, ms, second);
@@ -146,7 +151,8 @@ function react(machine: Machine, backoff: Backoff | false, [type, first, second 
     case "connecting opened":
       return [
         { state: "open", limitMs: ms },
-        { phaseMs: backoff ? backoff.minMs : 0, ...(ms && listen(dueAfter({ limitMs: ms, patience }))) },
+        // No time without a backoff: no alarm.
+        { phaseMs: (backoff as Backoff).minMs, ...(ms && listen(dueAfter({ limitMs: ms, patience }))) },
       ];
     case "connecting phase":
     case "closing phase":
@@ -160,17 +166,15 @@ function react(machine: Machine, backoff: Backoff | false, [type, first, second 
     // Not at once on opening: a server that accepts each connection and closes it at once needs growing delays, like a silent server.
     case "open phase":
       return [{ retries: 0 }];
-    case "open message":
-      return [{ retries: 0, patience: 1, waits: 0 }, again];
     case "open heard":
-      return [{ waits: 0 }, again];
+      return [{ waits: 0, ...(first && { retries: 0, patience: 1 }) }, waits ? listen(dueAfter(machine)) : {}];
     default:
       return [];
   }
 }
 
 /** The next state, and what the client has to do. @param backoff `false`: never connect again */
-export function step(machine: Machine, backoff: Backoff | false, ...event: MachineEvent): Step {
-  const [changes, effect = {}] = react(machine, backoff, event);
+export function step(machine: Machine, backoff: Backoff | false, ...[type, first, second = 0]: MachineEvent): Step {
+  const [changes, effect = {}] = react(machine, backoff, type, first, second);
   return [{ ...machine, ...changes }, effect];
 }

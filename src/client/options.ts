@@ -23,15 +23,19 @@ export interface ClientStatus {
 export interface ClientOpening {
   /** Whether the connection goes on with the session of the last, so that nobody need be greeted. */
   readonly resumed: boolean;
-  /** `"off"`: the server keeps no session here. `"plain"`: the connection is no session at all. */
+  /**
+   * How the session goes on: `"resumed"`, or `"gap"` if messages of the server are lost. Or why another begins: `"new"`, `"expired"`,
+   * `"elsewhere"`, `"refused"`. `"off"`: the server keeps no session here. `"plain"`: the connection is no session at all.
+   */
   readonly why: string;
   /** How many missed messages follow. */
   readonly replayed: number;
-  /** How many messages of the server are lost. */
+  /** How many messages of the server are lost that the client was not told of before. */
   readonly lost: number;
   /**
-   * The messages that had been handed to a socket and were not acknowledged, oldest first. Empty where nobody acknowledges (`why` is
-   * `"off"` or `"plain"`): not known.
+   * Of a session that does not go on, the messages that had been handed to a socket and were not acknowledged, oldest first, as given to
+   * `send`: each may have arrived or not, and is not sent again by the client. Told once. Where nobody acknowledges (`why` was `"off"` or
+   * `"plain"`) this is not known, and there are none.
    */
   readonly uncertain: readonly ClientData[];
 }
@@ -69,13 +73,14 @@ export interface ReconnectOptions {
   readonly attempts?: number;
 }
 
-/** What a client keeps while there is no connection. */
+/** What a client keeps: what waits for a connection, and in a session what the server has not acknowledged. */
 export interface OfflineOptions {
   /** The maximum number of waiting messages; beyond the maximum `send` returns `false`. 0 keeps no message. Default: 256. */
   readonly maxMessages?: number;
   /**
-   * The maximum of the bytes of waiting messages, text counted in UTF-8; a message that would exceed the maximum is not kept, and `send`
-   * returns `false`. Default: 1,048,576.
+   * The maximum of the bytes of messages that wait and of messages that the server of a session has not acknowledged, together; text
+   * counted in UTF-8. A message that would exceed the maximum is neither sent nor kept, and `send` returns `false`; so in a session no
+   * message may be longer. Default: 1,048,576.
    */
   readonly maxBytes?: number;
 }
@@ -96,8 +101,8 @@ export interface ConnectOptions {
    */
   readonly headers?: ClientHeaders | (() => ClientHeaders | Promise<ClientHeaders>);
   /**
-   * Whether to offer a session, Sendall's subprotocol `sendall.1`: then a server that has fallen silent is noticed, in a page too. A
-   * server other than Sendall needs `false`; such a server may select nothing, and browsers fail the handshake. Default: `true`.
+   * Whether to offer a session, Sendall's subprotocol `sendall.1`: then a server that has fallen silent is noticed, in a page too, and
+   * where the server keeps sessions, the connection outlives its socket. A server other than Sendall needs `false`; such a server may select nothing, and browsers fail the handshake. Default: `true`.
    */
   readonly session?: boolean;
   /**
@@ -117,7 +122,7 @@ export interface ConnectOptions {
   readonly onError?: (error: SendallError) => unknown;
   /** When to connect again; `false`: never. Omitted members keep their default. Default: after 0 to 1 s, later 0 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
-  /** What is kept while there is no connection. Omitted members keep their default. Default: 256 messages, 1 MiB. */
+  /** What is kept of messages that have not arrived. Omitted members keep their default. Default: 256 messages, 1 MiB. */
   readonly offline?: OfflineOptions;
   /**
    * The class to make sockets with, in the shape of a browser's `WebSocket`: the class of `ws`, Node's own, a test runtime's. Default: the
@@ -131,12 +136,17 @@ export interface ConnectOptions {
 /** The options of a channel. */
 export interface ChannelOptions {
   /**
-   * Called when the subscription has been sent. Messages that `onOpen` sends before it returns go out before the messages that waited.
+   * Called when the subscription has been sent, and not when the session of the client goes on, with which the channel goes on. `uncertain`
+   * has messages of the channel alone. Messages that `onOpen` sends before it returns go out before the messages that waited.
    */
   readonly onOpen?: (opening: ClientOpening) => unknown;
   /** Called with a message of the channel: a string for a text frame, bytes for a binary frame. */
   readonly onMessage?: (data: string | Uint8Array) => unknown;
-  /** Called when the channel or its connection has ended; after `willRetry` the channel subscribes again by itself. */
+  /**
+   * Called when the channel or its connection has ended; after `willRetry` the channel subscribes again by itself. Of a connection whose
+   * session may go on, called only when the session does not, right before `onOpen`. `uncertain` and `unsent` have messages of the channel
+   * alone.
+   */
   readonly onClose?: (closing: ClientClosing) => unknown;
   /**
    * Called with `REFUSED` when the server knows no such channel, and with `CALLBACK_FAILED`, which goes to the client's `onError` if the

@@ -38,7 +38,7 @@ export interface ClientSession {
    * Begins another session, or goes on with the present session, as the welcome says.
    * @returns what to tell the program; `undefined` if the welcome contradicts the present session, which then stays as it is
    */
-  begin(welcome: Welcome): ClientOpening | undefined;
+  begin(welcome: Partial<Welcome>): ClientOpening | undefined;
   /**
    * Called three times after `begin`, with the number of waiting messages from which on messages join them: first with 0, which
    * acknowledges, and writes again what the server has not got; with infinity for `onOpen`, whose messages go before those that wait; then
@@ -47,7 +47,10 @@ export interface ClientSession {
   go(room: number): void;
   /** Nothing is offered any more. */
   over(): void;
-  /** Hands a message to the socket, or keeps the message. @returns `false` if the message is beyond a bound */
+  /**
+   * Hands a message to the socket, or keeps the message. A request of the client itself has no bounds, and is kept in a session alone.
+   * @returns `false` if the message is neither sent nor kept
+   */
   put(payload: ClientData, data: ClientData, owner: Owner): boolean;
   /** The server has acknowledged. @returns `false` if the number cannot be */
   forget(number: number): boolean;
@@ -55,9 +58,9 @@ export interface ClientSession {
   count(data: string | Uint8Array): boolean;
   acknowledge(): void;
   /** Takes an owner's messages that a session of before has left. */
-  tell(owner: Owner): ClientData[];
+  tell(owner?: Owner): ClientData[];
   /** Takes all messages of an owner that ends. Those that a socket has taken go on, for nobody. */
-  leave(owner: Owner): Rest;
+  leave(owner?: Owner): Rest;
 }
 
 interface Rest {
@@ -127,22 +130,20 @@ export function createSession(
     acknowledged = number;
     return true;
   };
-  const tell = (owner: Owner): ClientData[] =>
+  const tell = (owner?: Owner): ClientData[] =>
     [...orphans].filter((message) => message.owner === owner && orphans.delete(message)).map(({ given }) => given);
   const answer = (): void => {
     told = received;
     untoldBytes = 0;
     if (token) socket.write(`~a${told}`);
   };
-  const acknowledge = (): void => {
-    if (received > told && isOpen()) answer();
-  };
+  const acknowledge = (): unknown => received > told && isOpen() && answer();
 
   return {
     isKept: () => token,
     left: () => messages.size,
     offer: () => (token ? [`${SESSION_PROTOCOL}.${token}.${received}.${lost}.${++dials}`] : []),
-    begin({ session, resumed, why, received: taken = 0, from = 0, replayed, lost: more }) {
+    begin({ session, resumed = false, why = "plain", received: taken = 0, from = 0, replayed = 0, lost: more = 0 }) {
       const isBroken = resumed
         ? session !== token || from < received || from - received > more || !forget(taken)
         : taken + from;
@@ -158,7 +159,7 @@ export function createSession(
       }
       lost += more;
       received = from;
-      return { resumed, why, replayed, lost: more, uncertain: tell(undefined) };
+      return { resumed, why, replayed, lost: more, uncertain: tell() };
     },
     go(size) {
       room = size;
@@ -175,8 +176,11 @@ export function createSession(
       const isDirect = isOpen() && waiting < room;
       // What a socket takes and nobody acknowledges has no bound.
       const size = isDirect && !token ? 0 : sizeOf(payload);
-      const isBeyond = bytes + size > bounds.maxBytes || (!isDirect && waiting >= bounds.maxMessages);
-      if (isBeyond && owner !== NOBODY) return false;
+      const isBeyond =
+        owner === NOBODY
+          ? !token && !isOpen()
+          : bytes + size > bounds.maxBytes || (!isDirect && waiting >= bounds.maxMessages);
+      if (isBeyond) return false;
       const message: Message = { payload, given: data, bytes: size, owner, number: 0 };
       if (isDirect) write(message);
       else keep(message);

@@ -19,8 +19,7 @@ type Rows<O> = { readonly [K in keyof Required<O>]: Row };
 const MAX_MS = 2_147_483_647;
 
 /** Subprotocols are tokens, as the names of headers are (RFC 6455 section 4.1). */
-function areProtocols(value: unknown): boolean {
-  const names: unknown[] = [value].flat();
+function areProtocols(names: readonly unknown[]): boolean {
   return (
     new Set(names).size === names.length &&
     names.every((name) => typeof name === "string" && !isSessionName(name) && attempt(() => new Headers([[name, ""]])))
@@ -37,8 +36,10 @@ function areHeaders(value: unknown): unknown {
   );
 }
 
+type Accepts = (value: unknown) => unknown;
+
 /** @param fallback the value of a missing option, which is accepted */
-function row(accepts: (value: unknown) => unknown, fallback?: unknown): Row {
+function row(accepts: Accepts, fallback?: unknown): Row {
   return (value = fallback, name) => (accepts(value) ? value : refuse(name, value));
 }
 
@@ -66,7 +67,7 @@ const reconnectRows: Rows<ReconnectOptions> = {
 const offlineRows: Rows<OfflineOptions> = { maxMessages: number(256), maxBytes: number(1_048_576) };
 
 const connectRows: Rows<ConnectOptions> = {
-  protocols: row(areProtocols, []),
+  protocols: (value = [], name) => row(areProtocols as Accepts)([value].flat(), name),
   headers: row((value) => value === undefined || isFunction(value) || areHeaders(value)),
   session: row((value) => value === !!value, true),
   ...channelRows,
@@ -100,9 +101,8 @@ export interface ClientSettings extends Pick<ConnectOptions, keyof ChannelOption
 
 /** Checks the options of a client and fills in defaults; throws `BAD_OPTION`. */
 export function readConnectOptions(options: ConnectOptions): ClientSettings {
-  const settings = read(connectRows, options);
-  // The compiler cannot follow the loop; `Rows` asks for a row for every option, with a default of the option's type.
-  return { ...settings, protocols: [settings.protocols].flat() } as unknown as ClientSettings;
+  // The compiler cannot follow the loop; `Rows` asks for a row for every option.
+  return read(connectRows, options) as unknown as ClientSettings;
 }
 
 /** Checks the options of a channel; throws `BAD_OPTION`. */

@@ -5,7 +5,7 @@
  */
 import { ABNORMAL, isFinalCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
-import { isSessionName } from "../api/session-protocol.js";
+import { isSessionName, ownName } from "../api/session-protocol.js";
 import { attempt, messageOf } from "./attempt.js";
 import type { ClientState } from "./machine.js";
 import type { ClientData } from "./options.js";
@@ -37,6 +37,8 @@ interface SocketExtensions {
   terminate?(): void;
 }
 
+type OwnSocket = WebSocketLike & SocketExtensions;
+
 /** Listens to the current socket. `onClosed` follows each `dial`. No call comes before the method that caused it has returned. */
 export interface SocketListener {
   /** The state of the client. */
@@ -45,8 +47,8 @@ export interface SocketListener {
   offer(): readonly string[];
   /** The handshake has selected a session, whose welcome has not come. */
   onUpgraded(): void;
-  /** Messages may be sent. @param welcome absent on a plain socket @returns `false` for a welcome that cannot be */
-  onOpened(welcome?: Welcome): boolean;
+  /** Messages may be sent. @param welcome empty on a plain socket @returns `false` for a welcome that cannot be */
+  onOpened(welcome: Partial<Welcome>): boolean;
   /** A frame has come. @param data absent for a sign of life that is no message @param error why the message is unreadable */
   onFrame(data?: string | Uint8Array, error?: SendallError): void;
   /** The server has acknowledged. @returns `false` for a number that cannot be */
@@ -77,7 +79,7 @@ export type CloseArguments = [code?: number, reason?: string];
 /** The current socket of a client, or the attempt to make one. */
 export interface CurrentSocket {
   bufferedAmount(): number;
-  /** The selected subprotocol, `""` without a connection. */
+  /** The program's part of the selected subprotocol, `""` without a connection. */
   protocol(): string;
   /** Whether the handshake has selected a session. */
   isSession(): boolean;
@@ -105,10 +107,9 @@ export function createSocket(
   needsAdvice: boolean,
 ): CurrentSocket {
   /** An empty object until there is a socket; absent between two attempts. */
-  let current: Partial<WebSocketLike & SocketExtensions> | undefined;
+  let current: Partial<OwnSocket> | undefined;
 
-  const protocol = (): string => current?.protocol ?? "";
-  const isSession = (): boolean => isSessionName(protocol());
+  const isSession = (): boolean => isSessionName(current?.protocol);
   const failure = (problem: string, cause?: unknown): SendallError => {
     const text = IS_WORDY ? connectionText(url, listener.stateOf() === "open", problem) : problem;
     const advice = needsAdvice ? ADVICE : "";
@@ -116,32 +117,33 @@ export function createSocket(
     return new SendallError("CONNECTION_FAILED", text + advice, { cause });
   };
   /** Gives the socket up, and tells of the end after the present call has returned. @returns the socket */
-  const end = (error?: SendallError, code = ABNORMAL, isFinal = false): typeof current => {
+  const end = (error?: SendallError, code = ABNORMAL, isFinal = false): OwnSocket => {
     const ended = current;
     current = undefined;
     soon(() => {
       if (error) listener.onFailed(error);
       listener.onClosed(code, isFinal, "", false);
     });
-    return ended;
+    // Maybe no socket: what is called then throws, in `attempt`.
+    return ended as OwnSocket;
   };
   const breakOff = (problem: string, code = BROKEN, cause?: unknown): void => {
     const socket = end(failure(problem, cause), code, code === BROKEN);
     // Browsers let no page send 1002.
-    attempt(() => socket?.close?.(code));
-    attempt(() => socket?.close?.());
+    attempt(() => socket.close(code));
+    attempt(() => socket.close());
   };
   const isOpen = (): boolean => current?.readyState === OPEN;
   const write = (data: ClientData): void => {
     try {
       // A class of the user may take what its type says alone. Each view has a buffer of its own (`checkData`).
-      if (isOpen()) current?.send?.(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
+      if (isOpen()) (current as OwnSocket).send(data instanceof Uint8Array ? (data.buffer as ArrayBuffer) : data);
     } catch (error) {
       // How much has left is not known: the socket is lost, and without a session the message, too.
       breakOff(messageOf(error), ABNORMAL, error);
     }
   };
-  const open = (welcome?: Welcome): void => {
+  const open = (welcome: Partial<Welcome>): void => {
     needsAdvice = false;
     if (!listener.onOpened(welcome)) breakOff(BAD_WELCOME);
   };
@@ -157,12 +159,13 @@ export function createSocket(
       else listener.onFrame();
     } else if (isText) listener.onFrame(isOfSession ? readText(frame) : frame);
     // Not `instanceof`, which fails for a buffer of another realm.
-    else if (Object(frame).byteLength >= 0) listener.onFrame(new Uint8Array(frame as ArrayBuffer));
+    else if (((frame as ArrayBuffer | null)?.byteLength as number) >= 0)
+      listener.onFrame(new Uint8Array(frame as ArrayBuffer));
     else listener.onFrame("", failure(unreadableText(frame)));
   };
   const create = (dialing: Dialing): void => {
     if (IS_WORDY) ({ url } = dialing);
-    const socket: WebSocketLike & SocketExtensions = dialing.create();
+    const socket: OwnSocket = dialing.create();
     const on = (type: "open" | "message" | "error" | "close", handle: (event: WebSocketLikeEvent) => void): void =>
       socket.addEventListener(type, (event) => {
         if (current === socket) handle(event);
@@ -170,7 +173,7 @@ export function createSocket(
     socket.binaryType = "arraybuffer";
     on("open", () => {
       if (isSession()) listener.onUpgraded();
-      else open();
+      else open({});
     });
     // As in browsers, what arrives while the socket is closing is ignored: among others a late welcome.
     on("message", ({ data }) => {
@@ -178,7 +181,7 @@ export function createSocket(
     });
     // Never removed: an error of a `ws` socket without a listener would end the process.
     on("error", ({ error, message }) => {
-      const problem = socket.problemOf?.(error) || message || Object(error).message || NO_CAUSE;
+      const problem = socket.problemOf?.(error) || message || (error as Error | undefined)?.message || NO_CAUSE;
       // While closing, report only a broken frame: the client wanted the connection to end.
       if (listener.stateOf() !== "closing" || socket.isFault?.(error))
         listener.onFailed(socket.refused ?? failure(problem, error));
@@ -191,7 +194,7 @@ export function createSocket(
   };
 
   return {
-    protocol,
+    protocol: () => ownName(current?.protocol ?? ""),
     isSession,
     bufferedAmount: () => current?.bufferedAmount ?? 0,
     isOpen,
@@ -215,13 +218,13 @@ export function createSocket(
       write(HEARTBEAT);
     },
     close(...farewell) {
-      const socket = current?.close ? current : end();
+      const socket = current?.close ? (current as OwnSocket) : end();
       // No close frame can carry a code before the socket is open. A socket that cannot close is cut later.
-      attempt(() => socket?.close?.(...((socket.readyState ? farewell : []) as CloseArguments)));
+      attempt(() => socket.close(...((socket.readyState ? farewell : []) as CloseArguments)));
     },
     terminate() {
       const socket = end(listener.stateOf() === "closing" ? undefined : failure(NO_ANSWER));
-      attempt(() => (socket?.terminate ?? socket?.close)?.call(socket));
+      attempt(() => (socket.terminate ?? socket.close).call(socket));
     },
   };
 }

@@ -7,12 +7,13 @@ export function connectionText(_url: string, _isOpen: boolean, problem: string):
   return problem;
 }
 
-export const ADVICE = "; other servers need session: false";
-export const NO_WELCOME = "bad welcome";
-export const BAD_WELCOME: string = NO_WELCOME;
-export const NO_ANSWER = "no answer";
-export const NO_CAUSE = "failed";
-export const CLIENT_ENDED = "ended";
+export const ADVICE = "; try session: false";
+export const UNREADABLE = "?";
+export const NO_WELCOME = "bad frame";
+export const BAD_WELCOME = "bad frame";
+export const NO_ANSWER = "silence";
+export const NO_CAUSE = "closed";
+export const CLIENT_ENDED = "closed";
 
 export function failureText(what: string, problem: string): string {
   return `${what}: ${problem}`;

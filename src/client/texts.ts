@@ -43,6 +43,7 @@ export function connectionText(url: string, isOpen: boolean, problem: string): s
 }
 
 export const ADVICE = "; a server other than Sendall needs session: false";
+export const UNREADABLE = "unreadable";
 export const NO_WELCOME = "the first frame is no welcome";
 export const BAD_WELCOME = "the welcome contradicts the session";
 export const NO_ANSWER = "no answer in time";

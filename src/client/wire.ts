@@ -6,14 +6,14 @@ import { SESSION_PROTOCOL, SESSION_SUFFIX } from "../api/session-protocol.js";
 import { attempt } from "./attempt.js";
 import type { ClientOpening } from "./options.js";
 
-/** What the server says as the first frame of each socket; on a plain socket, what is known without. */
+/** What the server says as the first frame of each socket. */
 export interface Welcome extends Pick<ClientOpening, "resumed" | "why" | "replayed" | "lost"> {
   /** The token; `null` if the server keeps no session. */
-  readonly session?: string | null;
+  readonly session: string | null;
   /** The number of the last message of the client that the server has taken in. */
-  readonly received?: number;
+  readonly received: number;
   /** The number of the last message of the server before those that follow. */
-  readonly from?: number;
+  readonly from: number;
   /** The longest silence of the server, in milliseconds; 0 if the server sends no signs of life. */
   readonly heartbeatMs: number;
 }
@@ -34,7 +34,7 @@ export function readWelcome(frame: unknown): Welcome | undefined {
     (value) => Number.isSafeInteger(value) && value >= 0,
   );
   // The token becomes a part of the name of a subprotocol.
-  return areCounts && typeof resumed === "boolean" && /^[\w-]+$/.test(session) ? welcome : undefined;
+  return areCounts && resumed === !!resumed && /^[\w-]+$/.test(session) ? welcome : undefined;
 }
 
 /** A text message as a frame: a text that begins with `~` gets one more. */
@@ -49,7 +49,7 @@ export function isControl(frame: string): boolean {
 
 /** The text message of a frame. */
 export function readText(frame: string): string {
-  return frame.replace(/^~~/, "~");
+  return frame.replace(/^~/, "");
 }
 
 /**
@@ -57,6 +57,6 @@ export function readText(frame: string): string {
  * @param acknowledge takes a number; returns `false` if the number cannot be
  */
 export function isMalformed(control: string, acknowledge: (number: number) => boolean): boolean {
-  const [, number] = /^~a(0|[1-9]\d{0,15})$/.exec(control) ?? [];
-  return number ? !acknowledge(+number) : /^~[a{]/.test(control);
+  const isNumber = /^~a(?:0|[1-9]\d{0,15})$/.test(control);
+  return isNumber ? !acknowledge(+control.slice(2)) : /^~[a{]/.test(control);
 }

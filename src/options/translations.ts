@@ -8,9 +8,10 @@ const HEARTBEAT = "use heartbeat: { intervalMs } and heartbeat: { timeoutMs }, o
 const AUTHORIZE = "use authorize, a function (request) => data or reject(status), which is called before each upgrade";
 const ATTACH = "use attach(server, options) in place of serve(options), which takes the upgrades of an HTTP server";
 const ROUTES = 'use routes: { "/path": { handler } }';
+const SESSIONS = "use resume: true, or resume: { graceMs }";
 const COOKIE = "use sockjs: { cookieNeeded: true } for the cookie of load balancers";
 
-/** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`. */
+/** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`, and one of our client. */
 export const TRANSLATIONS: Translations = {
   // Socket.IO and Engine.IO
   cors: 'use origins, such as origins: ["https://example.com"] or origins: "any"',
@@ -26,6 +27,7 @@ export const TRANSLATIONS: Translations = {
   allowUpgrades: "WebSocket is always on; use sockjs: true for further transports over HTTP",
   adapter: "use cluster, such as cluster: redis({ url }) or cluster: nats({ servers })",
   cookie: COOKIE,
+  connectionStateRecovery: "use resume: { graceMs }",
   serveClient: 'use client: "/sendall/client.js", the path at which pages import the client',
   // ws
   path: ROUTES,
@@ -53,4 +55,7 @@ export const TRANSLATIONS: Translations = {
   key: "use tls: { key, cert }",
   cert: "use tls: { key, cert }",
   ssl: "use tls: { key, cert }",
+  // The client's own name of it, and the likely guess
+  session: SESSIONS,
+  sessions: SESSIONS,
 };

@@ -37,9 +37,9 @@ vi.mock("../../src/client/session.js", async (importOriginal) => {
         return offer.map((name) => name.replace(/^(sendall\.1\.[\w-]+)\.\d+/, `$1.${ever}`));
       },
       begin(welcome) {
-        const isCountedOn = planted.fault === "counts on" && welcome.opening.resumed;
+        const isCountedOn = planted.fault === "counts on" && welcome.resumed;
         const begins = session.begin(isCountedOn ? { ...welcome, from: received } : welcome);
-        if (begins && !isCountedOn) received = welcome.from;
+        if (begins && !isCountedOn) received = welcome.from ?? 0;
         return begins;
       },
       count(data) {

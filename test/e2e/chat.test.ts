@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium, type Locator, type Page, type WebSocketRoute } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { CHROMIUM_FLAGS } from "./chromium.js";
+import { Line } from "./line.js";
 import { requires } from "./requires.js";
 
 const SERVER = fileURLToPath(new URL("../../examples/chat/server.js", import.meta.url));
@@ -304,38 +305,24 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
   });
 
   it("keeps its seat over a lost connection: others see that one is away, nobody leaves or joins, and nothing is missing", async () => {
-    let lose = async (): Promise<void> => {};
-    let restore = (): void => {};
-    const restored = new Promise<void>((resolve) => {
-      restore = resolve;
-    });
-    let lines = 0;
+    const line = await Line.to(port);
     const ada = await open();
     const sockets = watchSent(ada);
-    await ada.routeWebSocket(/chat$/, async (route) => {
-      if (lines++ > 0) await restored;
-      const end = route.connectToServer();
-      // A close frame without a code, as from a connection that is lost.
-      lose = async () => {
-        await end.close();
-        await route.close();
-      };
-    });
-    await ada.goto(`${url}?nick=Ada&room=lobby`);
+    await ada.goto(`http://${line.host}/?nick=Ada&room=lobby`);
     await ada.getByTestId("join-button").click();
     await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
     const bob = await enter("Bob", "lobby");
     await notice(ada, "Bob joined").waitFor();
     const isAway = bob.getByTestId("people").locator("li").filter({ hasText: "Ada" }).filter({ hasText: "away" });
 
-    await lose();
+    line.cut();
     await notice(ada, "The connection is lost").waitFor();
     await isAway.waitFor({ state: "attached" });
     await say(ada, "I am in a tunnel");
     await ada.getByTestId("waiting").filter({ hasText: "tunnel" }).waitFor();
     await say(bob, "nobody hears me");
     await message(bob, "nobody hears me").waitFor();
-    restore();
+    line.restore();
     await message(bob, "I am in a tunnel").waitFor();
     await isAway.waitFor({ state: "detached" });
     await message(ada, "I am in a tunnel").waitFor();

@@ -134,7 +134,7 @@ describe("sendall connect in a pipe", () => {
 
   it("speaks with a session for --session", async () => {
     const program = run(url, "--session", "--protocol", "two");
-    await program.stderr.next(/^Connected to .* \(two, session\)$/);
+    await program.stderr.next(/^Connected to .* \(two, session: off\)$/);
     program.stdin?.end("~x\n~~\n");
     expect((await program.ended).stdout).toEqual(["~x", "~~"]);
   });

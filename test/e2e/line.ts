@@ -1,4 +1,4 @@
-/** A line between a client and a server, which the test silences: both ends keep their sockets, and nothing crosses. */
+/** A line between a client and a server, which the test silences: both ends keep their sockets, and nothing crosses. Or the test cuts it. */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
@@ -53,6 +53,12 @@ export class Line {
   silence(): void {
     this.#isSilent = true;
     for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** As `silence`, and both ends lose the sockets that they have. */
+  cut(): void {
+    this.#isSilent = true;
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** What was held up crosses, and all that follows. */

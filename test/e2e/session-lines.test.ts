@@ -5,8 +5,9 @@ import { type Browser, chromium } from "playwright-core";
 import { type ServerEvent, serve } from "sendall";
 import { type ClientOpening, connect } from "sendall/client";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { SeededRandom } from "../../src/testing/runtime/random.js";
 import { CHROMIUM_FLAGS } from "./chromium.js";
-import { CutLine } from "./cut-line.js";
+import { CuttingLine } from "./cutting-line.js";
 import { until } from "./peers.js";
 import { requires } from "./requires.js";
 
@@ -35,6 +36,22 @@ async function serveNumbers() {
   return { server, got, events };
 }
 
+/** Cuts 50 sockets, half of them by a reset. The first is cut late: a welcome that is lost begins another session. */
+async function cutOften(port: number): Promise<CuttingLine> {
+  const random = new SeededRandom(50);
+  let maxBytes = 20_000;
+  const line = await CuttingLine.to(port, {
+    count: 50,
+    next() {
+      const bytes = maxBytes === 4_000 ? 1 + Math.floor(random.fraction() * maxBytes) : maxBytes;
+      maxBytes = 4_000;
+      return { cut: random.fraction() < 0.5 ? "close" : "reset", bytes };
+    },
+  });
+  onTestFinished(() => line.close());
+  return line;
+}
+
 /** Runs in the page: sends a number after each that comes, and some ahead. */
 const TALK = `async (messages, url) => {
   const { connect } = await import("/client.js");
@@ -61,18 +78,16 @@ describe.skipIf(program.skip)("a page", { timeout: 120_000 }, () => {
 
   it("behind a line that is cut 50 times loses nothing, gets nothing twice, and is sent nothing twice", async () => {
     const { server, got, events } = await serveNumbers();
-    const line = await CutLine.to(server.port, { seed: 50, cuts: 50, maxBytes: 4_000 });
+    const line = await cutOften(server.port);
     const page = await browser.newPage();
     // The page itself comes over a line that holds.
     await page.goto(`http://127.0.0.1:${server.port}/`);
-    await page.evaluate(`(${TALK})(${MESSAGES}, "ws://127.0.0.1:${line.port}/")`);
-    await page.waitForFunction("window.opens.length > 0");
-    line.begin();
+    await page.evaluate(`(${TALK})(${MESSAGES}, "ws://${line.host}/")`);
     await page.waitForFunction(`window.got.length >= ${MESSAGES}`, undefined, { timeout: 90_000 });
     const said = Array.from({ length: MESSAGES }, (_, i) => `${i}${"x".repeat((i + 1) % 97)}`);
     expect(got).toEqual(said.map((text) => `from ${text}`));
     expect(await page.evaluate("window.got")).toEqual(said.map((text) => `to ${text}`));
-    expect(line.cuts).toBe(50);
+    expect(line.cut).toBe(50);
     const opens = (await page.evaluate("window.opens")) as [string, number, number][];
     expect(opens.filter(([why], i) => why !== (i === 0 ? "new" : "resumed"))).toEqual([]);
     expect(events.filter((type) => type !== "away" && type !== "back")).toEqual(["open"]);

@@ -8,13 +8,16 @@ import type { Head } from "../../admission/request-head.js";
 import { ParsedHead, readPath } from "../../admission/request-head.js";
 import type { ConnectionData, Params } from "../../api/connection.js";
 
+/** The head of the newest request, with the path of the first if there was another request. */
+interface NewestHead extends Head {
+  readonly firstPath?: string;
+}
+
 /** Marks unset data: an empty object is created when the program reads `data`. */
 const NO_DATA = Symbol("no data");
 
 export class ConnectionFacts {
-  #head: Head;
-  /** The path of the first request; absent while the first request is the only one. */
-  #path: string | undefined;
+  #head: NewestHead;
   readonly #params: Params;
   readonly #protocol: string;
   #facts: ParsedHead | undefined;
@@ -37,7 +40,7 @@ export class ConnectionFacts {
   }
 
   get path(): string {
-    return this.#path ?? readPath(this.#head.url);
+    return this.#head.firstPath ?? readPath(this.#head.url);
   }
   get params(): Params {
     return this.#params;
@@ -78,8 +81,7 @@ export class ConnectionFacts {
 
   /** The connection has a newer socket: facts of the request are those of the newest request, apart from the path. */
   replaceRequest(head: Head): void {
-    this.#path ??= this.path;
-    this.#head = head;
+    this.#head = { ...head, firstPath: this.path };
     this.#facts = undefined;
   }
 

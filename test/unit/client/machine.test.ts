@@ -13,6 +13,8 @@ type MachineEvent =
 function step(machine: Machine, event: MachineEvent, backoff: Backoff | false): readonly [Machine, Effect] {
   if (event.type === "opened") return stepOf(machine, backoff, event.type, event.limitMs);
   if (event.type === "ended") return stepOf(machine, backoff, event.type, event.isFinal, event.random);
+  if (event.type === "heard" || event.type === "message")
+    return stepOf(machine, backoff, "heard", event.type === "message");
   if ("lateMs" in event) return stepOf(machine, backoff, event.type, event.lateMs, event.silentMs);
   return stepOf(machine, backoff, event.type);
 }

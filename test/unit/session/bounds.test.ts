@@ -219,6 +219,17 @@ describe("a connection that is away", () => {
     await runtime.close();
   });
 
+  test("counts for maxAwayBytes from the beginning with what it has not acknowledged", async () => {
+    const { runtime, take } = start({ resume: { maxAwayBytes: 250 } });
+    const peers = [await Peer.open(runtime), await Peer.open(runtime), await Peer.open(runtime)];
+    runtime.server.sendall("x".repeat(98));
+    await runtime.settle();
+    take();
+    for (const peer of peers) await peer.cut();
+    expect(take()).toEqual(["away", "away", "away", "closed 1006 lost 1 unacknowledged too many away"]);
+    await runtime.close();
+  });
+
   test("is one of 10,000 that vanish: they hold no more than maxAwayBytes, and newcomers find a place", async () => {
     const count = 10_000;
     const { runtime } = start({ resume: { maxAwayBytes: 1_000_000 }, maxConnections: count });

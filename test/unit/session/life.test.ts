@@ -41,6 +41,8 @@ describe("a silent socket", () => {
     expect(await silence(peer, runtime)).toBe(9_000);
     await peer.comeBack();
     expect(await silence(peer, runtime)).toBe(1_500);
+    await peer.comeBack();
+    expect(await silence(peer, runtime)).toBe(2_000);
     await runtime.close();
   });
 
@@ -91,6 +93,16 @@ describe("a silent socket", () => {
 });
 
 describe("while a connection is away", () => {
+  test("no heartbeat looks for it", async () => {
+    const { runtime, take } = start({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
+    const peer = await Peer.open(runtime);
+    await peer.cut();
+    await runtime.advance(100_000);
+    expect(await peer.comeBack()).toMatchObject({ why: "resumed" });
+    expect(take()).toEqual(["open", "away", "back 0 0"]);
+    await runtime.close();
+  });
+
   test("what waits in its mailbox is handled, replies are kept, and its signal is not aborted", async () => {
     const aborted: boolean[] = [];
     await using runtime = createTestRuntime({

@@ -138,6 +138,22 @@ describe("a replay to a client that reads slowly", () => {
     expect(again.welcome).toMatchObject({ why: "gap", lost: 100 - fit, replayed: 0, from: 100 + fit });
   });
 
+  test("goes first though a live message comes when the socket has room and has not said so", async () => {
+    const { first, comeBack, send } = await open();
+    const missed = texts(20, MESSAGE);
+    await send(missed);
+    first.end();
+    const socket = await comeBack();
+    for (let i = 0; i < 3; i++) {
+      socket.untakenBytes = 0;
+      socket.isFull = false;
+      await send([`live ${i}`]);
+      socket.listener.drained();
+    }
+    socket.drainAll();
+    expect(socket.messages).toEqual([...missed, "live 0", "live 1", "live 2"]);
+  });
+
   test("that is cut goes on after what the client has, and brings nothing twice", async () => {
     const { first, comeBack, send } = await open();
     first.end();
@@ -182,7 +198,7 @@ describe("a socket that is taken over", () => {
     expect(first.take()).toEqual(["terminate", "resume"]);
     first.end();
     socket.drainAll();
-    expect([socket.messages, take()]).toEqual([["written", "waiting"], ["open"]]);
+    expect([socket.messages, take(), stage.clock.alarms]).toEqual([["written", "waiting"], ["open"], 0]);
     expect(stage.server.stats()).toMatchObject({ connections: 1, away: 0, opened: 1, closed: 0 });
   });
 
@@ -212,6 +228,17 @@ describe("a socket that is taken over", () => {
     expect(await send(["on"])).toEqual([true]);
     expect(stage.server.stats()).toMatchObject({ resumed: 1, opened: 1, connections: 1 });
   });
+});
+
+test("a socket that fails because of broken bytes ends the session, though no close frame was read", async () => {
+  const { stage, first, take } = await open();
+  first.listener.failed(Object.assign(new RangeError("broken"), { code: "WS_ERR_INVALID_UTF8" }));
+  first.end();
+  await stage.settle();
+  expect([take(), stage.server.stats()]).toMatchObject([
+    ["open", "error", "closed 1007 server"],
+    { away: 0, closed: 1, expired: 0 },
+  ]);
 });
 
 describe("a connection whose mailbox is full", () => {
