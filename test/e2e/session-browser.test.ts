@@ -1,5 +1,4 @@
-/** Sessions over real lines: a line that is cut fifty times under Chromium, and a line that is too slow for the heartbeat. */
-import { once } from "node:events";
+/** A session in Chromium, over a line that is cut fifty times. */
 import { createServer, connect as dialTcp, type Socket } from "node:net";
 import { type Browser, chromium } from "playwright-core";
 import { type ServerEvent, serve } from "sendall";
