@@ -1,5 +1,4 @@
 /** A session in Chromium, over a line that is cut fifty times. */
-import { createServer, connect as dialTcp, type Socket } from "node:net";
 import { type Browser, chromium } from "playwright-core";
 import { type ServerEvent, serve } from "sendall";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
