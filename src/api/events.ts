@@ -64,7 +64,7 @@ export interface BackEvent<D = ConnectionData, P = Params> {
   readonly connection: Connection<D, P>;
   /** How many messages waited for the peer, which are sent now. */
   readonly replayed: number;
-  /** How many messages the peer does not get, and has been told of now. */
+  /** How many messages the peer does not get. Each is told once, though a peer whose welcome was lost is told again. */
   readonly lost: number;
 }
 

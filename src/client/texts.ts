@@ -59,8 +59,9 @@ export function callbackText(type: string): string {
   return `the callback for "${type}"`;
 }
 
+/** A second welcome has the token of the session, which no text may show. */
 export function badFrameText(frame: string): string {
-  return `bad control frame ${frame.slice(0, 60)}`;
+  return `bad control frame ${frame.replace(/^~\{.*/s, "~{…}").slice(0, 60)}`;
 }
 
 export function unreadableText(frame: unknown): string {

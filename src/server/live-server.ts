@@ -18,6 +18,7 @@ import type { ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { watchLeaks } from "../runtime/unhandled-rejections.js";
+import { terminateFarewells } from "../transport/farewell.js";
 import { AllRoutesBus } from "./all-routes.js";
 import { readCloseOptions } from "./close-options.js";
 import type { ServerEnvironment } from "./environment.js";
@@ -172,6 +173,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     const free = this.#listener.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
     await this.#relay?.close();
+    terminateFarewells(this.#clock);
     this.#listener.detach?.();
     await free;
     this.#unwatchLeaks?.();

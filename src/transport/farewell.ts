@@ -12,8 +12,18 @@ export interface FarewellParts {
   readonly closeTimeoutMs: number;
 }
 
+/** For each server, by clock: the farewells whose sockets are still open. */
+const open = new WeakMap<Clock, Set<Farewell>>();
+
+/** Terminates the sockets of a server that were said goodbye to and are still open; the connections of the server have ended. */
+export function terminateFarewells(clock: Clock): void {
+  for (const farewell of [...(open.get(clock) ?? [])]) farewell.terminate();
+}
+
 export class Farewell implements TransportListener {
   readonly id: ConnectionId;
+  readonly #transport: Transport;
+  readonly #clock: Clock;
   readonly #timer: Timer;
 
   /**
@@ -27,12 +37,20 @@ export class Farewell implements TransportListener {
     id = "" as ConnectionId,
   ) {
     this.id = id;
-    this.#timer = clock.after(closeTimeoutMs, () => transport.terminate());
+    this.#transport = transport;
+    this.#clock = clock;
+    this.#timer = clock.after(closeTimeoutMs, () => this.terminate());
+    open.set(clock, (open.get(clock) ?? new Set()).add(this));
     // A close frame would wait behind what the socket does not take.
     if (closing === undefined || transport.mustWait()) transport.terminate();
     else transport.close(closing.code, closing.reason);
     // A paused socket would not read the answer.
     transport.resume();
+  }
+
+  terminate(): void {
+    this.onTransportClosed();
+    this.#transport.terminate();
   }
 
   message(): void {}
@@ -45,5 +63,6 @@ export class Farewell implements TransportListener {
 
   onTransportClosed(): void {
     this.#timer.cancel();
+    open.get(this.#clock)?.delete(this);
   }
 }

@@ -76,6 +76,11 @@ export class KeptFrames implements FrameSource {
     return this.#numbered - this.#acknowledged;
   }
 
+  /** How many messages the peer will never get, over the life of the session, as far as is known. */
+  get lost(): number {
+    return this.#lost;
+  }
+
   /** The number of the first kept frame. */
   get #firstNumber(): number {
     return this.#numbered - this.#frames.size + 1;

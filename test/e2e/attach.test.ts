@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type AttachOptions, attach, type ServeOptions, type ServerOptions } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../examples/tls/certificate.js";
-import { answerTo, Doorkeeper } from "./asking.js";
+import { answerTo, Doorkeeper, upgradeWith } from "./asking.js";
 import { Client, RawPeer, until, upgradeRequest } from "./peers.js";
 
 /** A host with one route of its own. */
@@ -285,4 +285,23 @@ test("onAccess is told of what the middleware answers, and not of what it passes
   expect(await (await fetch(`http://127.0.0.1:${portOf(host)}/page.txt`)).text()).toBe("a page");
   await until(() => entries.length > 0);
   expect(entries).toEqual(["request /page.txt 200"]);
+});
+
+test("once the server has closed, the host has no socket of it, not even one that a session has left behind", async () => {
+  const host = await openHost();
+  const server = await attachTo(host, { resume: true, closeTimeoutMs: 2_147_483_647, handler: echo });
+  const offer = (more = ""): string => upgradeWith({ "Sec-WebSocket-Protocol": `sendall.1${more}` });
+  const [silent, newest] = [new RawPeer(server.port), new RawPeer(server.port)];
+  silent.write(offer());
+  await until(() => silent.frames.length === 1);
+  const { session } = JSON.parse(String(silent.frames[0]?.payload).slice(1));
+  newest.write(offer(`, sendall.1.${session}.0.0.1`));
+  // The last message that the peer of the old socket gets is the close frame, which the peer does not answer.
+  await until(() => silent.frames.at(-1)?.opcode === 8 && newest.frames.length === 1);
+  newest.socket.destroy();
+  await until(() => server.stats().away === 1);
+  await server.close();
+  await until(() => silent.isEnded);
+  const connections = await new Promise((resolve) => void host.getConnections((_error, count) => resolve(count)));
+  expect(connections).toBe(0);
 });

@@ -52,6 +52,8 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
   connection!: LiveConnection;
   #transport!: SessionTransport;
   #lastDial = 0;
+  /** How many lost messages the handler was told of. A welcome may be lost itself, and then tells its losses again with the next. */
+  #lostTold = 0;
 
   constructor(host: RouteSessions, { token, decodedPath, protocol }: SessionPlace) {
     super();
@@ -129,7 +131,7 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
     if (isBack) this.#host.onBack(this);
     this.#host.onResumed(this, isBack, resumed);
     this.connection.onSocketChanged(this);
-    if (isBack) this.connection.receiver.postBack(resumed.replayed, resumed.lost);
+    if (isBack) this.#postBack(resumed.replayed);
   }
 
   onGrown(): void {
@@ -142,5 +144,11 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
 
   onClosingAnswered(): void {
     this.#host.onClosingAnswered(this);
+  }
+
+  #postBack(replayed: number): void {
+    const { lost } = this.frames;
+    this.connection.receiver.postBack(replayed, lost - this.#lostTold);
+    this.#lostTold = lost;
   }
 }

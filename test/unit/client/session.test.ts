@@ -162,6 +162,16 @@ describe("the frames of a session", () => {
     },
   );
 
+  test("a second welcome is no reason to show the token of the session", async () => {
+    const client = stage.connect();
+    const texts: string[] = [];
+    client.on("error", ({ message }) => texts.push(message));
+    stage.socket.welcome();
+    stage.socket.message('~{"session":"SECRET","resumed":false}');
+    await settle();
+    expect(texts).toEqual([expect.stringMatching(/bad control frame ~\{…\}$/)]);
+  });
+
   test("a page, which may not send 1002, closes without a code", async () => {
     const client = stage.connect();
     stage.socket.welcome();

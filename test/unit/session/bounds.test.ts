@@ -58,6 +58,22 @@ describe("2 MiB sent to a connection that is away", () => {
     await runtime.close();
   });
 
+  test("is told to the handler once, however often the welcome that tells the client is lost itself", async () => {
+    const { runtime, peer, take } = await fill("dropOldest");
+    const before = peer.offer;
+    const lost = 266 - FIT;
+    for (const dial of [1, 2, 3]) {
+      expect(await peer.comeBack({ isMute: true, offer: { ...before, dial } })).toMatchObject({ why: "gap", lost });
+      await peer.cut();
+    }
+    expect(take()).toEqual([
+      "open",
+      ...["away", `back ${FIT} ${lost}`, "away", `back ${FIT} 0`, "away", `back ${FIT} 0`, "away"],
+    ]);
+    expect(runtime.server.stats()).toMatchObject({ dropped: lost });
+    await runtime.close();
+  });
+
   test("leaves the newest under dropOldest, and what the client had before is not lost", async () => {
     const { runtime, peer, sent } = await fill("dropOldest", 7);
     expect(await peer.comeBack()).toMatchObject({ why: "gap", from: 10, replayed: FIT, lost: 259 - FIT });
