@@ -21,12 +21,18 @@ const watch = connect("watch", {
     if (told.desk === undefined) sides[told.side].learn(told);
     else begin(told.desk);
   },
+  // The desk has ended with the connection, and another server would not know the desk.
+  onClose: end,
 });
+
+function end() {
+  for (const side of Object.values(sides)) side.end();
+  sides = {};
+}
 
 /** Each desk counts from 1. */
 function begin(name) {
   desk = name;
-  for (const side of Object.values(sides)) side.end();
   sides = {
     session: new Side("session", "With a session", "connect(url), resume: true", () =>
       cable.address(`session/${desk}`),
