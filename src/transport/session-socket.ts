@@ -114,7 +114,9 @@ export class SessionSocket extends Alarm implements TransportListener {
     return isWritten;
   }
 
+  /** What has reached the mailbox is acknowledged first: a client would take the rest for uncertain. */
   close(code: number, reason: string): void {
+    this.#acknowledge();
     this.#stopTimers();
     this.transport.close(code, reason);
   }

@@ -309,6 +309,16 @@ describe("an acknowledgement of ours", () => {
     expect([controls(first), stage.clock.alarms]).toEqual([[], 0]);
   });
 
+  test("that is owed goes out ahead of our close frame, and none without need", async () => {
+    for (const count of [3, 0]) {
+      const { stage, first } = await open();
+      for (let i = 0; i < count; i++) first.listener.message("x", 1);
+      await stage.settle();
+      stage.server.connections()[0]?.close(4_000);
+      expect(controls(first)).toEqual(count === 0 ? [] : ["~a3"]);
+    }
+  });
+
   test("answers a question if one is owed, and waits for a socket that takes nothing", async () => {
     const { first } = await open();
     first.listener.message("x", 1);
