@@ -12,6 +12,7 @@ import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { show } from "../runtime/show.js";
 import { overshootBytes } from "../transport/paused-bytes.js";
+import { maxFrameBytes } from "../transport/session-frames.js";
 import type { Admission } from "../transport/transport.js";
 import type { AcceptedUpgrade } from "./accepted-upgrade.js";
 import { Authorization, type AuthorizationAnswer, isRejection } from "./authorization.js";
@@ -203,8 +204,9 @@ export class Entrance {
       acquired?.release();
       acquired = undefined;
     };
+    const { maxPayloadBytes } = settings;
     return {
-      maxPayloadBytes: settings.maxPayloadBytes,
+      maxPayloadBytes: session === undefined ? maxPayloadBytes : maxFrameBytes(maxPayloadBytes),
       maxFragments: settings.maxFragments,
       maxPausedBytes: overshootBytes(settings.mailbox),
       compression: settings.compression,

@@ -24,6 +24,8 @@ export const IDLE: CloseReason = { code: 1000, reason: "idle" };
 export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
 export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
 
+const TOO_LARGE: CloseReason = { code: 1009, reason: "" };
+
 /** No single message is too big (1009) and no frame is invalid (1002): RFC 6455 section 7.4.1 leaves 1008, policy violation. */
 export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
 
@@ -48,6 +50,7 @@ export const SESSION_CLOSED: CloseReason = { code: 1000, reason: "Normal closure
 /** A message is longer than allowed, on a connection that `ws` does not read. */
 export class TooLarge extends RangeError {
   readonly code = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+  readonly closing: CloseReason = TOO_LARGE;
 }
 
 /** An unfinished message keeps too much in memory besides its own bytes, where `ws` does not count. */

@@ -15,6 +15,15 @@ export const ALIVE_FRAME: Frame = encodeFrame(ALIVE);
 /** Begins an acknowledgement. */
 const ACKNOWLEDGED = "~a";
 
+/** The longest control frame of a peer: an acknowledgement of 16 digits. */
+const MAX_CONTROL_BYTES = 18;
+const MAX_FRAME_BYTES = 2_147_483_647;
+
+/** How long a frame of a peer may be where a message has at most `maxPayloadBytes`: one byte more, for the escape. */
+export function maxFrameBytes(maxPayloadBytes: number): number {
+  return Math.min(Math.max(maxPayloadBytes + 1, MAX_CONTROL_BYTES), MAX_FRAME_BYTES);
+}
+
 /** What the first frame of each socket says. */
 export interface SentWelcome {
   /** The token of the session; `null` if no session is kept. */

@@ -3,7 +3,7 @@
  * session, and escapes messages that look like control frames. `SessionTransport` makes a `SessionSocket` for each socket; the object ends
  * with the socket, which a newer socket of the session may take over before.
  */
-import { BrokenControlFrame, type CloseReason } from "../api/close-codes.js";
+import { BrokenControlFrame, type CloseReason, TooLarge } from "../api/close-codes.js";
 import type { ConnectionId } from "../api/connection.js";
 import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import { Farewell } from "./farewell.js";
@@ -26,6 +26,7 @@ export interface SessionSocketParts {
   readonly clock: Clock;
   readonly settings: {
     readonly closeTimeoutMs: number;
+    readonly maxPayloadBytes: number;
     readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number } | false;
   };
 }
@@ -152,8 +153,8 @@ export class SessionSocket extends Alarm implements TransportListener {
     const owner = this.#owner;
     if (owner === undefined || this.#hasConcluded) return;
     owner.hasHeard = true;
-    if (typeof data !== "string" || !isMarked(data)) owner.onMessage(data, bytes);
-    else if (isEscaped(data)) owner.onMessage(data.slice(1), bytes - 1);
+    if (typeof data !== "string" || !isMarked(data)) this.#take(data, bytes, owner);
+    else if (isEscaped(data)) this.#take(data.slice(1), bytes - 1, owner);
     else this.#receiveControl(data, owner);
   }
 
@@ -200,6 +201,12 @@ export class SessionSocket extends Alarm implements TransportListener {
     const owner = this.#owner;
     this.#owner = undefined;
     owner?.onSocketClosed(code, reason);
+  }
+
+  /** The transport lets frames through that are longer than a message may be: control frames, and messages with their escape. */
+  #take(data: string | Buffer, bytes: number, owner: SessionSocketOwner): void {
+    if (bytes <= this.#parts.settings.maxPayloadBytes) owner.onMessage(data, bytes);
+    else this.#fail(new TooLarge("Max payload size exceeded"));
   }
 
   /** After our close frame the peer's frames have no meaning any more. */
@@ -281,7 +288,7 @@ export class SessionSocket extends Alarm implements TransportListener {
     this.#isAcknowledgementDue = false;
   }
 
-  #fail(error: BrokenControlFrame): void {
+  #fail(error: BrokenControlFrame | TooLarge): void {
     this.concluded(error.closing.code, error.closing.reason, true);
     this.failed(error);
   }

@@ -200,3 +200,29 @@ test("a message of 256 KiB over a line of 20 kB/s arrives once, though the heart
   expect(received).toEqual([message, "last"]);
   expect(openings.slice(1).every(({ why }) => why === "resumed")).toBe(true);
 }, 90_000);
+
+describe("a message of exactly maxPayloadBytes", () => {
+  test.each([3, 10])(
+    "of %s arrives although it begins with a tilde, is acknowledged, and a byte more is 1009",
+    async (bytes) => {
+      const got: string[] = [];
+      const server = await serve({
+        port: 0,
+        logger: false,
+        resume: true,
+        maxPayloadBytes: bytes,
+        handler: (event) => void (event.type === "message" && got.push(event.text)),
+      });
+      onTestFinished(() => server.close());
+      const closings: number[] = [];
+      const client = connect(server.url, { onClose: ({ code }) => void closings.push(code) });
+      const message = "~".repeat(bytes);
+      client.send(message);
+      await client.flushed();
+      expect([got, client.pending, closings]).toEqual([[message], 0, []]);
+      client.send(`${message}~`);
+      await until(() => closings.length > 0);
+      expect([got, closings]).toEqual([[message], [1009]]);
+    },
+  );
+});

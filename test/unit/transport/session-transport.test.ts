@@ -32,7 +32,11 @@ function layer(heartbeat: typeof HEARTBEAT | false = HEARTBEAT, facts: object = 
   const clock = new HandClock();
   const transport = Object.assign(new HandTransport(), facts);
   const told: string[] = [];
-  const session = new SessionTransport(transport, { clock, settings: { heartbeat, closeTimeoutMs: 5_000 } }, undefined);
+  const session = new SessionTransport(
+    transport,
+    { clock, settings: { heartbeat, closeTimeoutMs: 5_000, maxPayloadBytes: 1_048_576 } },
+    undefined,
+  );
   const listener: TransportListener = {
     id: "c1" as ConnectionId,
     message: (data, bytes) => void told.push(`message ${data} ${bytes}`),
