@@ -44,6 +44,8 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   readonly #parts: SessionSocketParts;
   /** Absent where no session is kept. */
   readonly #keeping: Keeping | undefined;
+  /** Of `#keeping`, at hand for each write. */
+  readonly #frames: KeptFrames | undefined;
   #listener: TransportListener | undefined;
   /** Absent while the connection is away, and after its end. */
   #socket: SessionSocket | undefined;
@@ -69,6 +71,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     this.isDelayed = transport.isDelayed;
     this.#parts = parts;
     this.#keeping = keeping;
+    this.#frames = keeping?.frames;
     this.#hasEnded = keeping === undefined;
     this.#socket = new SessionSocket(transport, parts, this);
   }
@@ -119,12 +122,11 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     return this.#socket?.transport.bytesRead ?? 0;
   }
   get untakenBytes(): number {
-    const frames = this.#keeping?.frames;
-    if (this.#socket === undefined) return frames?.bytes ?? 0;
-    return (frames?.backlogBytes ?? 0) + this.#socket.transport.untakenBytes;
+    if (this.#socket === undefined) return this.#frames?.bytes ?? 0;
+    return (this.#frames?.backlogBytes ?? 0) + this.#socket.transport.untakenBytes;
   }
   get unacknowledged(): number | undefined {
-    return this.#keeping?.frames.unacknowledged;
+    return this.#frames?.unacknowledged;
   }
   get patience(): number {
     return this.#patience;
@@ -132,23 +134,23 @@ export class SessionTransport implements Transport, SessionSocketOwner {
 
   mustWait(): boolean {
     const socket = this.#socket;
-    if (socket === undefined || this.#keeping?.frames.hasBacklog) return true;
+    if (socket === undefined || this.#frames?.hasBacklog) return true;
     // A socket that is about to end takes nothing more, and a newer socket may follow.
     if (!this.#hasEnded && !socket.transport.isOpen) return true;
     return socket.transport.mustWait();
   }
 
   write(frames: readonly Frame[]): boolean {
-    this.#keeping?.frames.add(frames);
+    this.#frames?.add(frames);
     return this.#socket?.write(frames) ?? false;
   }
 
   countDropped(): void {
-    this.#keeping?.frames.countDropped();
+    this.#frames?.countDropped();
   }
 
   dropOldest(): boolean {
-    return this.isAway && (this.#keeping?.frames.dropOldest() ?? false);
+    return this.isAway && (this.#frames?.dropOldest() ?? false);
   }
 
   ping(data: Buffer): void {
@@ -217,7 +219,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   }
 
   onAcknowledged(number: number): AcknowledgementRange | undefined {
-    return this.#keeping?.frames.acknowledge(number);
+    return this.#frames?.acknowledge(number);
   }
 
   onPinged(data: Buffer): void {
@@ -231,7 +233,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   /** Missed messages come before all that waits in the outbox. */
   onDrained(): void {
     const socket = this.#socket;
-    const frames = this.#keeping?.frames;
+    const frames = this.#frames;
     if (socket === undefined) return;
     if (frames === undefined || !frames.hasBacklog || writePaced(socket, frames)) this.#listener?.drained();
   }
@@ -280,7 +282,7 @@ export class SessionTransport implements Transport, SessionSocketOwner {
     this.#listener = undefined;
     listener?.onTransportClosed(code, reason);
     this.#socket = undefined;
-    this.#keeping?.frames.clear();
+    this.#frames?.clear();
   }
 
   /** A long message of the peer's that takes longer than the heartbeat allows must arrive once. */
