@@ -52,6 +52,7 @@ describe.each(KINDS)("over $name", (kind) => {
         const [count, ended] = [opens.length, from.ends.length];
         from.line.cut();
         await until(() => opens.length > count && from.ends.length > ended);
+        from.line.restore();
         expect(from.ends.at(-1)).toBe("1006 lost moved");
         const [opened = 0, closed = 0] = add(from);
         expect([opened - closed, add(from)[2], add(to)[2]]).toEqual([0, 0, 1]);
