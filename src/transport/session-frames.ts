@@ -1,6 +1,6 @@
 /**
  * The frames of the subprotocol `sendall.1`. Control frames are text that begins with `~`; a program's text that begins with `~` has a
- * second `~` in front on the wire, in both directions. `session-transport.ts` writes and reads the frames.
+ * second `~` in front on the wire, in both directions. `session-socket.ts` writes and reads the frames.
  */
 import { BrokenControlFrame } from "../api/close-codes.js";
 import { show } from "../runtime/show.js";

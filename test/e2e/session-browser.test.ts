@@ -7,7 +7,7 @@ import { CHROMIUM_FLAGS } from "./chromium.js";
 import { CuttingLine } from "./cutting-line.js";
 import { requires } from "./requires.js";
 
-const MESSAGES = 800;
+const MESSAGES = 1_200;
 
 /** Sends numbers to each client, one for each number that comes. */
 async function serveNumbers() {

@@ -1,7 +1,7 @@
 /**
  * The sending half of a connection: a bounded outbox, flushed with one socket write per turn. The bus offers frames, the turn
- * flushes, the transport reports when the socket has drained, the connection closes (contract 6 and 9). Stopped when the
- * transport has closed.
+ * flushes, the transport reports when the socket has drained, the connection closes (contract 6 and 9). What waits for a peer that
+ * was away is paced: written as the socket takes it. Stopped when the transport has closed.
  */
 import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
