@@ -55,7 +55,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["cluster", "http"],
   ["admission"],
   ["transport"],
-  ["options", "log"],
+  ["options", "log", "protocol"],
   ["api"],
   ["runtime"],
 ];

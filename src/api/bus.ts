@@ -31,32 +31,32 @@ export type Cancel = () => void;
  * Sending, rooms and alarms: the verbs that the bus and the server share. With `cluster`, `unicast`, `broadcast` and `sendall` reach the
  * connections of every node; the other verbs concern only the connections of this node.
  */
-export interface Verbs<D = ConnectionData, P = Params> {
+export interface Verbs<D = ConnectionData, P = Params, M = Data> {
   /**
    * Sends to a single connection. A connection that has gone is no error: the receipt says `dead: 1`.
    * @throws SendallError `BAD_DATA` if `data` is neither a string nor bytes, or `to` neither a connection nor an id
    */
-  unicast(data: Data, to: ConnectionRef): Receipt;
+  unicast(data: M, to: ConnectionRef): Receipt;
   /**
    * Sends to every connection except the source; to every connection, if the source has gone.
    * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `BAD_OPTION` if `options` is no object or has other options than `room`
    */
-  broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt;
+  broadcast(data: M, source: ConnectionRef, options?: RoomOption): Receipt;
   /**
    * Sends to every connection.
    * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `BAD_OPTION` if `options` is no object or has other options than `room`
    */
-  sendall(data: Data, options?: RoomOption): Receipt;
+  sendall(data: M, options?: RoomOption): Receipt;
   /** As {@link Connection.join}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */
   join(connection: ConnectionRef, room: string): boolean;
   /** As {@link Connection.leave}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */
   leave(connection: ConnectionRef, room: string): boolean;
   /** The open members of a room, in order of joining; a copy. @throws SendallError `BAD_ROOM` */
-  members(room: string): Connection<D, P>[];
+  members(room: string): Connection<D, P, M>[];
   /** The names of the rooms that have members; a copy. */
   rooms(): string[];
   /** Every open connection, in order of opening; a copy. */
-  connections(): Connection<D, P>[];
+  connections(): Connection<D, P, M>[];
   /**
    * Posts an `info` event to the handler.
    * @param to the connection that the event is about
@@ -90,7 +90,7 @@ export interface Verbs<D = ConnectionData, P = Params> {
 }
 
 /** The verbs for sending: the second argument of a handler. Usable at any time, also after an `await`. */
-export interface Bus<D = ConnectionData, P = Params> extends Verbs<D, P> {
+export interface Bus<D = ConnectionData, P = Params, M = Data> extends Verbs<D, P, M> {
   /** As {@link Connection.close}. @throws SendallError `BAD_DATA`, `BAD_CLOSE_CODE` */
   close(to: ConnectionRef, code?: number, reason?: string): boolean;
 }

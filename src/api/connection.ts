@@ -69,7 +69,7 @@ export interface RequestFacts<P = Params> {
  * `headers`, `cookies`, `origin`, addresses, `secure` and `peerCertificate` are those of the newest request. The verbs work from any
  * code at any time; a verb returns `true` if it did something, `false` if not.
  */
-export interface Connection<D = ConnectionData, P = Params> extends RequestFacts<P> {
+export interface Connection<D = ConnectionData, P = Params, M = Data> extends RequestFacts<P> {
   /** Unguessable and never reused. */
   readonly id: ConnectionId;
   /** The chosen subprotocol, `""` if none. */
@@ -112,7 +112,7 @@ export interface Connection<D = ConnectionData, P = Params> extends RequestFacts
    * @returns `false` if the message was dropped, or the connection has gone
    * @throws SendallError `BAD_DATA` if `data` is neither a string nor bytes
    */
-  send(data: Data): boolean;
+  send(data: M): boolean;
   /**
    * Sends a ping (RFC 6455 section 5.5.2), of at most 125 bytes, after what was sent before; a ping overtakes only messages that
    * wait for a socket that must drain. `roundTripMs` has the result once the pong has come.

@@ -38,6 +38,15 @@
  *   client goes on.
  * - `BAD_CHANNEL`: a channel's name is not a string, is empty, is longer than 1,024 characters, holds a comma, or is taken already.
  *   Close the other channel first, or choose another name.
+ * - `INVALID_MESSAGE`: a payload does not fit the schema of a protocol, or a message came that the protocol does not know. `issues` tells
+ *   what is wrong.
+ * - `MESSAGE_REFUSED`: the server has refused a message of a typed client. `reason` has the handler's word, or `"INVALID_MESSAGE"` with
+ *   `issues`; `data` is what the handler gave beside the reason.
+ * - `CALL_REFUSED`: the server has refused a call. `reason` has the handler's word, and `data` what the handler gave beside the reason.
+ * - `CALL_FAILED`: the handler of a call failed, or its answer does not fit the protocol. The server's `stats().failures` tells more.
+ * - `CALL_TIMEOUT`: no answer came within `timeoutMs`. The call may have happened, unless it still waited for a connection.
+ * - `CONNECTION_LOST`: the connection was lost before the answer. The call may have happened.
+ * - `TOO_MANY_CALLS`: as many calls as `calls.maxPending` allows wait for an answer, or the client keeps no more messages. Nothing was sent.
  */
 export type SendallErrorCode =
   | "BAD_OPTION"
@@ -58,7 +67,22 @@ export type SendallErrorCode =
   | "CLOSED"
   | "CONNECTION_FAILED"
   | "CALLBACK_FAILED"
-  | "BAD_CHANNEL";
+  | "BAD_CHANNEL"
+  | "INVALID_MESSAGE"
+  | "MESSAGE_REFUSED"
+  | "CALL_REFUSED"
+  | "CALL_FAILED"
+  | "CALL_TIMEOUT"
+  | "CONNECTION_LOST"
+  | "TOO_MANY_CALLS";
+
+/** What is wrong with a payload (`INVALID_MESSAGE`). */
+export interface MessageIssue {
+  /** Where in the payload: `"address.street"`; `""` for the payload as a whole. */
+  readonly path: string;
+  /** What is wrong, in words of the schema. */
+  readonly message: string;
+}
 
 /** What a {@link SendallError} carries besides its message. */
 export interface SendallErrorDetails {
@@ -68,6 +92,12 @@ export interface SendallErrorDetails {
   readonly status?: number;
   /** The body of a refusal, or the reason of a channel's refusal (`REFUSED`). */
   readonly body?: string;
+  /** What is wrong with the payload (`INVALID_MESSAGE`, `MESSAGE_REFUSED`). */
+  readonly issues?: readonly MessageIssue[];
+  /** Why the server has refused (`MESSAGE_REFUSED`, `CALL_REFUSED`). */
+  readonly reason?: string;
+  /** What the handler gave beside the reason (`MESSAGE_REFUSED`, `CALL_REFUSED`). */
+  readonly data?: unknown;
   /** The error underneath. */
   readonly cause?: unknown;
 }
@@ -83,6 +113,12 @@ export class SendallError extends Error {
   declare readonly status?: number;
   /** The body of a refusal (`REFUSED`). */
   declare readonly body?: string;
+  /** What is wrong with the payload (`INVALID_MESSAGE`, `MESSAGE_REFUSED`). */
+  declare readonly issues?: readonly MessageIssue[];
+  /** Why the server has refused (`MESSAGE_REFUSED`, `CALL_REFUSED`). */
+  declare readonly reason?: string;
+  /** What the handler gave beside the reason (`MESSAGE_REFUSED`, `CALL_REFUSED`). */
+  declare readonly data?: unknown;
 
   /** Made by Sendall; a program has no need to. */
   constructor(code: SendallErrorCode, message: string, details?: SendallErrorDetails) {

@@ -7,19 +7,6 @@ import type { Runner } from "../actors/route/runner.js";
 import type { RunnerHost } from "../actors/route/runner-host.js";
 import { ShapedHandler } from "../api/handler.js";
 
-declare const impossible: unique symbol;
-
-/** A type without values: no call can match a signature with such a parameter. */
-export interface Impossible<D> {
-  readonly [impossible]: D;
-}
-
-/**
- * The result of the first signature of `fromLogic`, `perConnection` and `channels`, for the compiler only. TypeScript infers the type of a
- * call that may return a function last, after the rest of the options (above all `authorize`).
- */
-export type ResolvedLast<D> = () => D;
-
 /** The actor systems within a server, in addition to the server's own system. */
 export interface ActorSystems {
   /** Shows another system to observers of the server's actors. @returns a function that removes the system again */

@@ -12,12 +12,13 @@ import { NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionData, Params } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import type { Handler, ShapedHandler } from "../../api/handler.js";
+import type { Impossible, ResolvedLast } from "../../api/inference.js";
 import { isChannelName, readMultiplexed, writeError } from "../../api/multiplex.js";
 import { MAX_NAME_LENGTH } from "../../api/names.js";
 import { isRecord } from "../../options/kinds.js";
 import { HANDLER_SHAPES, isHandler } from "../../options/server-kinds.js";
 import { show } from "../../runtime/show.js";
-import { type ActorSystems, type Impossible, type ResolvedLast, RunnerFactory } from "../runner-factory.js";
+import { type ActorSystems, RunnerFactory } from "../runner-factory.js";
 import { ServerChannel } from "./channel.js";
 import { Subscription } from "./subscription.js";
 

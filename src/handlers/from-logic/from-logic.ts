@@ -6,8 +6,9 @@ import type { Connection, ConnectionData, Params } from "../../api/connection.js
 import { SendallError } from "../../api/errors.js";
 import type { ServerEvent } from "../../api/events.js";
 import type { ShapedHandler } from "../../api/handler.js";
+import type { Impossible, ResolvedLast } from "../../api/inference.js";
 import { show } from "../../runtime/show.js";
-import { type ActorSystems, type Impossible, type ResolvedLast, RunnerFactory } from "../runner-factory.js";
+import { type ActorSystems, RunnerFactory } from "../runner-factory.js";
 import type { LogicInput } from "./logic-input.js";
 import { LogicRunner } from "./logic-runner.js";
 

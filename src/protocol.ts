@@ -1,0 +1,40 @@
+/** The subpath `sendall/protocol`: typed messages and calls, for servers and pages. */
+export { type MessageIssue, SendallError, type SendallErrorCode, type SendallErrorDetails } from "./api/errors.js";
+export type {
+  InfoContext,
+  ProtocolContext,
+  ProtocolEvents,
+  ProtocolFunctions,
+  ProtocolHandlerOptions,
+  ProtocolHandlers,
+} from "./protocol/handlers.js";
+export {
+  type MessageMaker,
+  type Protocol,
+  type ProtocolHandlerMaker,
+  type ProtocolOptions,
+  protocol,
+} from "./protocol/protocol.js";
+export { type Refusal, refuse } from "./protocol/refuse.js";
+export type {
+  AnswerInput,
+  AnswerOutput,
+  CallName,
+  CallSpec,
+  ClientInput,
+  ClientOutput,
+  Encoded,
+  MessageName,
+  ProtocolSpec,
+  ServerInput,
+  ServerMessageName,
+  ServerOutput,
+} from "./protocol/spec.js";
+export type {
+  InputOf,
+  OutputOf,
+  Schema,
+  SchemaIssue,
+  SchemaProperties,
+  SchemaResult,
+} from "./protocol/standard-schema.js";

@@ -1,0 +1,51 @@
+/** What `handler` of a protocol returns: a description, which the server recognizes by a symbol, since pages and servers may have copies of this file. */
+import { type Definition, refuseOption } from "./definition.js";
+
+/** Where the server finds the description. */
+export const DESCRIPTION: unique symbol = Symbol.for("sendall.protocol.handler") as never;
+
+type UserFunction = (...given: never[]) => unknown;
+
+/** A handler of a protocol, checked. */
+export interface HandlerDescription {
+  readonly definition: Definition;
+  readonly onInvalid: "answer" | "close" | "drop";
+  /** @returns `undefined` for an event that the handler does not take */
+  find(name: string): UserFunction | undefined;
+}
+
+const EVENTS = /^(?:open|closed|error|info|idle|bytes|away|back|init|stop)$/;
+const CHOICES: readonly unknown[] = ["answer", "close", "drop"];
+
+/** The functions may stand in a class; every object has functions of its own class, such as `toString`. */
+function find(functions: object, name: string): unknown {
+  return name in Object.prototype && !Object.hasOwn(functions, name) ? undefined : Reflect.get(functions, name);
+}
+
+export function describeHandler(definition: Definition, functions: object, options: object = {}): object {
+  if (Object(functions) !== functions) refuseOption("handler", "expected an object of functions by name");
+  const known = [...definition.fromClient.keys()];
+  for (const name of known)
+    if (typeof find(functions, name) !== "function")
+      refuseOption(`handler.${name}`, "expected a function for each name of fromClient");
+  for (const name of Object.keys(functions)) {
+    const isEvent = EVENTS.test(name);
+    if (!isEvent && !definition.fromClient.has(name))
+      refuseOption(`handler.${name}`, `unknown; fromClient has ${known.join(", ") || "no names"}`);
+    const value = find(functions, name);
+    if (isEvent && value !== undefined && typeof value !== "function")
+      refuseOption(`handler.${name}`, "expected a function");
+  }
+  for (const name in options) if (name !== "onInvalid") refuseOption(name, "unknown; the only option is onInvalid");
+  const { onInvalid = "answer" } = options as { onInvalid?: HandlerDescription["onInvalid"] };
+  if (!CHOICES.includes(onInvalid)) refuseOption("onInvalid", 'expected "answer", "close" or "drop"');
+  const description: HandlerDescription = {
+    definition,
+    onInvalid,
+    find(name) {
+      const found = find(functions, name) as UserFunction | undefined;
+      return found?.bind(functions);
+    },
+  };
+  return { [DESCRIPTION]: description };
+}

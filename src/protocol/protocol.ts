@@ -1,0 +1,105 @@
+/**
+ * `protocol`: one description of what a client and a server say, from which the checks and the types of both sides follow. The object
+ * runs in pages, too; the code that runs a handler is in the server (`handlers/protocol/`).
+ */
+
+import type { ConnectionData, Params } from "../api/connection.js";
+import { SendallError } from "../api/errors.js";
+import type { ShapedHandler } from "../api/handler.js";
+import type { Impossible, ResolvedLast } from "../api/inference.js";
+import { check, invalid, isPromise, refusedFor } from "./check.js";
+import { type Definition, readSpec, refuseOption } from "./definition.js";
+import { describeHandler } from "./describe-handler.js";
+import type { ProtocolHandlerOptions, ProtocolHandlers } from "./handlers.js";
+import type { Encoded, FromServer, PayloadArguments, ProtocolSpec, ServerInput } from "./spec.js";
+import type { Schema } from "./standard-schema.js";
+import { createTypedClient, type TypedClientCore, type TypedClientParts } from "./typed-client.js";
+import { encode } from "./wire.js";
+
+/** The options of `protocol`. */
+export interface ProtocolOptions {
+  /**
+   * `"both"`: each side checks what it sends and what it receives. `"receive"`: what a side sends is typed and not checked. Default:
+   * `"both"`.
+   */
+  readonly check?: "both" | "receive";
+}
+
+/**
+ * Makes a message of the server, for `unicast`, `broadcast`, `sendall`, `send` and `reply`: checked and encoded once, however many get it.
+ * Sends the payload as given; what the schema makes of the payload is for the client.
+ * @throws SendallError `INVALID_MESSAGE` with `issues` for a payload that the schema or JSON refuses; `BAD_DATA` if the schema answers with
+ * a promise
+ */
+export type MessageMaker<N extends string, I> = (...payload: PayloadArguments<I>) => Encoded<N>;
+
+/** Makes a handler; see {@link Protocol.handler}. */
+export interface ProtocolHandlerMaker<S extends ProtocolSpec> {
+  /** @hidden */
+  <D>(never: Impossible<D>): ResolvedLast<D>;
+  <T = undefined, D = ConnectionData, P = Params>(
+    functions: ProtocolHandlers<S, T, D, P>,
+    options?: ProtocolHandlerOptions,
+  ): ShapedHandler<D, P>;
+}
+
+/** What a client and a server say to each other; made by {@link protocol}. */
+export interface Protocol<S extends ProtocolSpec = ProtocolSpec> {
+  /** A maker for each message of the server, by name. */
+  readonly fromServer: { readonly [N in keyof FromServer<S> & string]: MessageMaker<N, ServerInput<S, N>> };
+  /**
+   * A handler with a function for each message and call of the client, and for the events of a route. Messages that do not fit the schema
+   * reach no function. What the function of a call returns is the answer, sent after all that the function has sent. With `init` the
+   * handler keeps a state.
+   * @throws SendallError `BAD_OPTION` if a name of `fromClient` has no function, for a function of another name, and for wrong options
+   */
+  readonly handler: ProtocolHandlerMaker<S>;
+  /** @hidden */
+  readonly "~sendall": ProtocolInside<S>;
+}
+
+/** For Sendall itself: what the server, clients and the generator of documents need of a protocol. */
+export interface ProtocolInside<S extends ProtocolSpec> {
+  /** Carries the types; absent at run time. */
+  readonly spec?: S;
+  readonly definition: Definition;
+  /** The typed half of a client or channel. */
+  readonly createClient: (parts: TypedClientParts) => TypedClientCore;
+}
+
+/**
+ * Says what a client and a server say to each other: each message has a name and a schema of any library that speaks Standard Schema, such
+ * as zod, valibot and arktype. `handler` makes a handler for the server, `connect(url, { protocol })` a typed client. Needs nothing of
+ * Node: pages import the same file.
+ * @param spec see {@link ProtocolSpec}
+ * @throws SendallError `BAD_OPTION` for a name that stands for an event, for anything but a schema, and for an unknown option
+ */
+export function protocol<const S extends ProtocolSpec>(spec: S, options: ProtocolOptions = {}): Protocol<S> {
+  for (const name in options) if (name !== "check") refuseOption(name, "unknown; the only option is check");
+  const definition = readSpec(spec, options.check ?? "both");
+  const fromServer: Record<string, unknown> = Object.create(null);
+  for (const [name, schema] of definition.fromServer)
+    fromServer[name] = (payload: unknown) => encodeMessage(name, schema, payload, definition.checksSent);
+  return {
+    fromServer: Object.freeze(fromServer) as never,
+    handler: ((functions: never, given: never) => describeHandler(definition, functions, given)) as never,
+    "~sendall": { definition, createClient: (parts) => createTypedClient(definition, parts) },
+  };
+}
+
+function encodeMessage(name: string, schema: Schema, payload: unknown, isChecked: boolean): string {
+  if (isChecked) {
+    const checked = check(schema, payload);
+    if (isPromise(checked))
+      throw new SendallError(
+        "BAD_DATA",
+        `${name}: a schema of fromServer must answer at once, and has returned a promise`,
+      );
+    if (checked.issues) throw invalid(name, checked);
+  }
+  try {
+    return encode(name, payload);
+  } catch (thrown) {
+    throw invalid(name, refusedFor("cannot be turned into JSON", thrown) as never);
+  }
+}

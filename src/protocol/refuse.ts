@@ -1,0 +1,39 @@
+/** `refuse`: what a function of a protocol's handler throws in order to refuse a message or call. */
+import { SendallError } from "../api/errors.js";
+
+/** Tells a refusal, also one made by another copy of this module. */
+const REFUSAL: unique symbol = Symbol.for("sendall.refusal") as never;
+
+/** Thrown by a handler to tell the peer why a message or call is refused; no failure of the handler. Made by {@link refuse}. */
+export interface Refusal extends Error {
+  readonly [REFUSAL]: true;
+  /** The word for the client's program. */
+  readonly reason: string;
+  /** What the client gets beside the reason. */
+  readonly data?: unknown;
+}
+
+/** The words that the wire uses itself. */
+const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)$/;
+
+/**
+ * Makes the error for a handler to throw when it refuses a message or a call: `throw refuse("FULL", "the room is full", { room })`. A call
+ * rejects at the client with `CALL_REFUSED`; the refusal of a message goes to the client's `onError` as `MESSAGE_REFUSED`. A refusal is no
+ * failure of the handler. Other errors that a handler throws tell the client nothing.
+ * @param reason a word for the client's program
+ * @param message for people. Default: the reason
+ * @param data what the client gets beside the reason, turned into JSON. Default: nothing
+ * @throws SendallError `BAD_DATA` for a reason that is no text, is empty, or is `INVALID_MESSAGE`, `CALL_FAILED` or `CALL_TIMEOUT`; and
+ * for a message that is no text
+ */
+export function refuse(reason: string, message: string = reason, data?: unknown): Refusal {
+  if (typeof reason !== "string" || !reason || RESERVED.test(reason))
+    throw new SendallError("BAD_DATA", `refuse: expected a reason of your own, got ${JSON.stringify(reason)}`);
+  if (typeof message !== "string")
+    throw new SendallError("BAD_DATA", `refuse: expected a text as message, got ${typeof message}`);
+  return Object.assign(new Error(message), { name: "Refusal", [REFUSAL]: true as const, reason, data });
+}
+
+export function isRefusal(thrown: unknown): thrown is Refusal {
+  return (thrown as Partial<Refusal> | undefined)?.[REFUSAL] === true;
+}
