@@ -217,8 +217,9 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly static?: string;
   /**
    * The path at which pages import the client, such as `"/sendall/client.js"`: `sendall/client` as a single module, compressed,
-   * and minified if the path ends in `.min.js`; browsers ask for a newer version at each use (`ETag`). Comes before `sockjs`, `static` and `onRequest`; upgrades of the
-   * same path go to the routes. Under `attach`: served by `server.middleware`. Default none.
+   * and minified if the path ends in `.min.js`; browsers ask for a newer version at each use (`ETag`). In the same folder of the URL pages find
+   * `sendall/protocol`, as `protocol.js`; a client whose own file name is `protocol.js` stands alone. Both come before `sockjs`, `static` and `onRequest`; upgrades of the
+   * same paths go to the routes. Under `attach`: served by `server.middleware`. Default none.
    */
   readonly client?: string;
   /** Serves `wss://` with the given key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */
