@@ -53,7 +53,8 @@ export interface SuperviseOptions {
   /** `"resume"` keeps the state from before the event, `"restart"` calls `init` again. Default `"resume"`. */
   readonly strategy: "resume" | "restart";
   /**
-   * More failures than this within `periodMs` close the connection that caused them, or the route if the handler itself did. Default 3.
+   * More failures than this within `periodMs` close the connection that caused them, or the route if the handler itself did. Invalid
+   * messages of a protocol count as failures of their connection. Default 3.
    */
   readonly intensity: number;
   /**
@@ -142,8 +143,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   /**
    * Decides which peers are let in, before the upgrade: returns the value of `connection.data` (or a promise of the value), or
    * `reject(…)`, which may be thrown as well. Any other throw is answered with 500, a decision that takes longer than
-   * `handshakeTimeoutMs` with 503. Default: everybody is let in. In front of `perConnection`, `fromLogic` or `channels`, give the
-   * parameter a type, `(request: UpgradeRequest) => …`: only then does the compiler know the result's type in time.
+   * `handshakeTimeoutMs` with 503. Default: everybody is let in. In front of `perConnection`, `fromLogic`, `channels` or `handler` of a
+   * protocol, give the parameter a type, `(request: UpgradeRequest) => …`: only then does the compiler know the result's type in time.
    */
   readonly authorize?: Authorize<D, P>;
   /**
