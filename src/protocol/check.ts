@@ -33,9 +33,8 @@ function broken(cause: unknown): Checked {
 function read(result: SchemaResult<unknown>): Checked {
   try {
     const { issues } = result;
-    return issues
-      ? { issues: issues.slice(0, MAX_ISSUES).map(issueOf) }
-      : { value: (result as { value: unknown }).value };
+    if (issues) return { issues: issues.slice(0, MAX_ISSUES).map(issueOf) };
+    return "value" in result ? { value: result.value } : broken(undefined);
   } catch (thrown) {
     return broken(thrown);
   }
