@@ -15,7 +15,7 @@ export {
   type ProtocolOptions,
   protocol,
 } from "./protocol/protocol.js";
-export { type Refusal, refuse } from "./protocol/refuse.js";
+export { type ProtocolRefusal, refuse } from "./protocol/refuse.js";
 export type {
   AnswerInput,
   AnswerOutput,

@@ -55,7 +55,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["cluster", "http"],
   ["admission"],
   ["transport"],
-  ["options", "log", "protocol"],
+  ["options", "log"],
+  ["protocol"],
   ["api"],
   ["runtime"],
 ];

@@ -24,6 +24,11 @@ export const IDLE: CloseReason = { code: 1000, reason: "idle" };
 export const SLOW_CONSUMER: CloseReason = { code: 1013, reason: "slow consumer" };
 export const HANDLER_FAILED: CloseReason = { code: 1011, reason: "handler failed" };
 
+/** A message that a protocol does not know, under `onInvalid: "close"`. */
+export const INVALID_MESSAGE: CloseReason = { code: 1008, reason: "invalid message" };
+/** The connection's budget of failures is used up, and the last failure was an invalid message. */
+export const INVALID_MESSAGES: CloseReason = { code: 1008, reason: "invalid messages" };
+
 const TOO_LARGE: CloseReason = { code: 1009, reason: "" };
 
 /** No single message is too big (1009) and no frame is invalid (1002): RFC 6455 section 7.4.1 leaves 1008, policy violation. */

@@ -94,6 +94,8 @@ export interface Stats {
   readonly gaps: number;
   /** Messages that were taken in and never handled, since the server had closed the connection. */
   readonly discarded: number;
+  /** Messages that the protocol of the handler does not know, or whose payload a schema refuses (`sendall/protocol`). */
+  readonly invalid: number;
   /** The handler's last 100 failures, oldest first. */
   readonly failures: readonly Failure[];
   /** The server's part in the cluster: only with `cluster`, and only of the server as a whole. */

@@ -3,12 +3,16 @@ import type { Runner } from "../actors/route/runner.js";
 import type { RunnerHost } from "../actors/route/runner-host.js";
 import { SendallError } from "../api/errors.js";
 import { type Handler, ShapedHandler } from "../api/handler.js";
+import { descriptionOf } from "../protocol/describe-handler.js";
 import { runFunction } from "./function.js";
+import { ProtocolRunner } from "./protocol/protocol-runner.js";
 import { type ActorSystems, RunnerFactory } from "./runner-factory.js";
 import { runStateful } from "./stateful.js";
 
 export function runHandler(handler: Handler, host: RunnerHost, systems: ActorSystems): Runner {
   if (handler instanceof RunnerFactory) return handler.createRunner(host, systems);
+  const description = descriptionOf(handler);
+  if (description !== undefined) return new ProtocolRunner(description, host);
   if (handler instanceof ShapedHandler)
     throw new SendallError(
       "BAD_HANDLER",

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import type { ClusterAdapter } from "../api/cluster-adapter.js";
 import { type Handler, ShapedHandler } from "../api/handler.js";
 import { isSessionName } from "../api/session-protocol.js";
+import { descriptionOf } from "../protocol/describe-handler.js";
 import type { Logger } from "../runtime/logger.js";
 import { isRecord } from "./kinds.js";
 import { normalPath } from "./route-path.js";
@@ -86,7 +87,7 @@ export function isScriptUrl(value: unknown): value is string {
 
 /** Whether the value has an accepted shape of a handler; see {@link HANDLER_SHAPES}. */
 export function isHandler(value: unknown): value is Handler {
-  if (typeof value === "function" || value instanceof ShapedHandler) return true;
+  if (typeof value === "function" || value instanceof ShapedHandler || descriptionOf(value)) return true;
   if (typeof value !== "object" || value === null) return false;
   const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
   return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));
@@ -94,4 +95,4 @@ export function isHandler(value: unknown): value is Handler {
 
 /** The accepted shapes of a handler, for error messages. */
 export const HANDLER_SHAPES: string =
-  "a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic or channels has made";
+  "a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic, channels or the handler of a protocol has made";

@@ -2,7 +2,7 @@
 import { checkOptions, type Definition, refuseOption } from "./definition.js";
 
 /** Where the server finds the description. */
-export const DESCRIPTION: unique symbol = Symbol.for("sendall.protocol.handler") as never;
+const DESCRIPTION: unique symbol = Symbol.for("sendall.protocol.handler") as never;
 
 type UserFunction = (...given: never[]) => unknown;
 
@@ -20,6 +20,11 @@ const CHOICES: readonly unknown[] = ["answer", "close", "drop"];
 /** The functions may stand in a class; every object has functions of its own class, such as `toString`. */
 function find(functions: object, name: string): unknown {
   return name in Object.prototype && !Object.hasOwn(functions, name) ? undefined : Reflect.get(functions, name);
+}
+
+/** @returns `undefined` for any other value */
+export function descriptionOf(value: unknown): HandlerDescription | undefined {
+  return (value as { [DESCRIPTION]?: HandlerDescription } | undefined)?.[DESCRIPTION];
 }
 
 export function describeHandler(definition: Definition, functions: object, options: object = {}): object {

@@ -5,7 +5,7 @@ import { SendallError } from "../api/errors.js";
 const REFUSAL: unique symbol = Symbol.for("sendall.refusal") as never;
 
 /** Thrown by a handler to tell the peer why a message or call is refused; no failure of the handler. Made by {@link refuse}. */
-export interface Refusal extends Error {
+export interface ProtocolRefusal extends Error {
   readonly [REFUSAL]: true;
   /** The word for the client's program. */
   readonly reason: string;
@@ -26,7 +26,7 @@ const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)$/;
  * @throws SendallError `BAD_DATA` for a reason that is no text, is empty, or is `INVALID_MESSAGE`, `CALL_FAILED` or `CALL_TIMEOUT`; and
  * for a message that is no text
  */
-export function refuse(reason: string, message: string = reason, data?: unknown): Refusal {
+export function refuse(reason: string, message: string = reason, data?: unknown): ProtocolRefusal {
   if (typeof reason !== "string" || !reason || RESERVED.test(reason))
     throw new SendallError(
       "BAD_DATA",
@@ -37,6 +37,6 @@ export function refuse(reason: string, message: string = reason, data?: unknown)
   return Object.assign(new Error(message), { name: "Refusal", [REFUSAL]: true as const, reason, data });
 }
 
-export function isRefusal(thrown: unknown): thrown is Refusal {
-  return (thrown as Partial<Refusal> | undefined)?.[REFUSAL] === true;
+export function isRefusal(thrown: unknown): thrown is ProtocolRefusal {
+  return (thrown as Partial<ProtocolRefusal> | undefined)?.[REFUSAL] === true;
 }

@@ -19,9 +19,16 @@ export class Counters {
   expired = 0;
   gaps = 0;
   discarded = 0;
+  invalid = 0;
   /** How many calls of `bus.sleep` are pending. */
   sleepers = 0;
   readonly failures: Failure[] = [];
+
+  /** The numbers since the start. */
+  totals(): Omit<Stats, "connections" | "away" | "rooms" | "paused" | "cluster"> {
+    const { sleepers: _sleepers, received, sent, failures, ...counts } = this;
+    return { ...counts, received: { ...received }, sent: { ...sent }, failures: [...failures] };
+  }
 
   addFailure(failure: Failure): void {
     this.failures.push(failure);
@@ -54,6 +61,7 @@ export function sumStats(all: readonly Stats[]): Stats {
     expired: sum((s) => s.expired),
     gaps: sum((s) => s.gaps),
     discarded: sum((s) => s.discarded),
+    invalid: sum((s) => s.invalid),
     failures: all
       .flatMap((s) => s.failures)
       .sort((a, b) => a.at - b.at)

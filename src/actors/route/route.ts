@@ -4,7 +4,7 @@
  */
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { GatedRoute } from "../../admission/gated-route.js";
-import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
+import { HANDLER_FAILED, INVALID_MESSAGES, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
 import type { RemoteBus } from "../../cluster/remote-bus.js";
@@ -182,21 +182,9 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     return {
       connections: population.size,
       away: this.sessions?.away ?? 0,
-      opened: counters.opened,
-      closed: counters.closed,
       rooms: population.roomCount + (this.runner.roomCount?.() ?? 0),
       paused: mailbox.paused,
-      received: { ...counters.received },
-      sent: { ...counters.sent },
-      dropped: counters.dropped,
-      deadLetters: counters.deadLetters,
-      refused: counters.refused,
-      slowConsumers: counters.slowConsumers,
-      resumed: counters.resumed,
-      expired: counters.expired,
-      gaps: counters.gaps,
-      discarded: counters.discarded,
-      failures: [...counters.failures],
+      ...counters.totals(),
     };
   }
 
@@ -244,6 +232,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
         this.#supervision.record(error, what, connection?.id);
         this.#supervision.spend(error, target, connection, tookMs);
         if (connection === undefined) this.#supervision.restartIfAsked(target);
+      },
+      invalid: (connection, target = this) => {
+        this.counters.invalid++;
+        this.#supervision.spend(undefined, target, connection, 0, INVALID_MESSAGES);
       },
       end: (error) => this.#end(error),
     };

@@ -45,6 +45,8 @@ export interface RunnerHost {
    * handler.
    */
   failed(error: unknown, what: string, connection?: Connection, target?: Target, tookMs?: number): void;
+  /** The peer has sent an invalid message, which is counted and charged to the connection. */
+  invalid(connection: Connection, target?: Target): void;
   /** The handler has finished, or with an error has failed too often: closes every connection, and accepts no more. */
   end(error?: unknown): void;
 }

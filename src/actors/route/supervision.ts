@@ -2,7 +2,7 @@
  * Supervision of one route: records each failure of the user's code, and spends from the failure budget of the connection or
  * handler at fault. A used-up budget closes the connection, or fails the target. Restarts stop when the server closes.
  */
-import { HANDLER_FAILED } from "../../api/close-codes.js";
+import { type CloseReason, HANDLER_FAILED } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Failure } from "../../api/stats.js";
 import { copyThrown, cutText } from "../../log/excerpt.js";
@@ -62,12 +62,18 @@ export class Supervision {
     if (this.#parts.settings.strategy === "restart" && !this.#isClosing) target.restart();
   }
 
-  /** Without a connection the target itself has failed. */
-  spend(error: unknown, target: Target, connection: Connection | undefined, tookMs = 0): void {
+  /** Without a connection the target itself has failed. @param reason why a connection without budget is closed */
+  spend(
+    error: unknown,
+    target: Target,
+    connection: Connection | undefined,
+    tookMs = 0,
+    reason: CloseReason = HANDLER_FAILED,
+  ): void {
     const culprit = connection ?? target;
     const sequence = target.concurrency === "serial" ? target : culprit;
     const isUsedUp = this.#budget.spend(culprit, { now: this.#parts.clock.now(), tookMs, sequence });
-    if (isUsedUp && connection !== undefined) connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
+    if (isUsedUp && connection !== undefined) connection.close(reason.code, reason.reason);
     else if (isUsedUp) target.fail(error);
   }
 

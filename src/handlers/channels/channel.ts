@@ -81,6 +81,7 @@ export class ServerChannel implements Target, SubscribedChannel {
         run: (code) => runFor(this.leakOwner, code),
         failed: (error, what, connection, target = this, tookMs) =>
           host.failed(error, what, connection, target, tookMs),
+        invalid: (connection, target = this) => host.invalid(connection, target),
         end: (error) => this.#close(error),
       },
       systems,
