@@ -1,7 +1,7 @@
 /** `protocol`, the makers of a server's messages and `refuse`, alone: no server, no client. */
 import { type Protocol, protocol, refuse, type Schema, SendallError } from "sendall/protocol";
 import { describe, expect, test, vi } from "vitest";
-import { DESCRIPTION, type HandlerDescription } from "../../../src/protocol/describe-handler.js";
+import { descriptionOf } from "../../../src/protocol/describe-handler.js";
 import { isRefusal } from "../../../src/protocol/refuse.js";
 import { LIBRARIES, only, schemaOf, talkWith, texts } from "./protocols.js";
 
@@ -323,8 +323,7 @@ describe("handler", () => {
       const odd = make({ fromClient: { [name]: open } });
       expect(thrownBy(() => handlerOf(odd)({}))).toMatchObject({ code: "BAD_OPTION", option: `handler.${name}` });
       const found = vi.fn();
-      const { [DESCRIPTION]: description } = handlerOf(odd)({ [name]: found }) as { [DESCRIPTION]: HandlerDescription };
-      description.find(name)?.();
+      descriptionOf(handlerOf(odd)({ [name]: found }))?.find(name)?.();
       expect(found).toHaveBeenCalledOnce();
     }
   });
@@ -339,9 +338,9 @@ describe("handler", () => {
       help(): void {}
     }
     const plain = handlerOf(chat)({ ...functions, open: undefined });
-    expect(Reflect.get(plain, DESCRIPTION).find("open")).toBeUndefined();
-    const { [DESCRIPTION]: description } = handlerOf(chat)(new Talk()) as { [DESCRIPTION]: HandlerDescription };
-    expect([description.find("say")?.(), description.find("toString")]).toEqual([1, undefined]);
+    expect(descriptionOf(plain)?.find("open")).toBeUndefined();
+    const ofClass = descriptionOf(handlerOf(chat)(new Talk()));
+    expect([ofClass?.find("say")?.(), ofClass?.find("toString")]).toEqual([1, undefined]);
   });
 });
 
