@@ -1,6 +1,9 @@
 /** `protocol`, the makers of a server's messages and `refuse`, alone: no server, no client. */
+import { type } from "arktype";
 import { type Protocol, protocol, refuse, type Schema, SendallError } from "sendall/protocol";
+import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
+import { z } from "zod";
 import { descriptionOf } from "../../../src/protocol/describe-handler.js";
 import { isRefusal } from "../../../src/protocol/refuse.js";
 import { LIBRARIES, only, schemaOf, talkWith, texts } from "./protocols.js";
@@ -276,6 +279,22 @@ describe.each(LIBRARIES)("paths of %s", (library) => {
       { path: "users.1.name", message: expect.any(String) },
     ]);
   });
+});
+
+test("of the many issues of each library five are told", () => {
+  const names = [..."abcdefgh"];
+  const schemas: Readonly<Record<string, Schema>> = {
+    zod: z.object(named(names, z.string()) as Record<string, z.ZodString>),
+    valibot: v.object(named(names, v.string()) as Record<string, v.StringSchema<undefined>>),
+    arktype: type(named(names, "string") as Record<string, "string">),
+  };
+  for (const [name, maker] of Object.entries(make({ fromServer: schemas }).fromServer)) {
+    const { issues } = thrownBy(() => maker({}));
+    expect(
+      issues?.map(({ path }) => path),
+      name,
+    ).toEqual(names.slice(0, 5));
+  }
 });
 
 test("a path may have symbols and objects with a key", () => {
