@@ -5,7 +5,6 @@
 import { checkDuration } from "../../actors/route/checks.js";
 import type { UnfinishedEvent } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
-import type { Failure } from "../../api/stats.js";
 import type { OptionTable } from "../../options/table.js";
 import type { Logger } from "../../runtime/logger.js";
 import { createServer, typed } from "../../server/create-server.js";
@@ -19,7 +18,8 @@ import { Dialled, type DialledClient } from "./dial.js";
 import { type DialOptions, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
 import type { RuntimeEnvironment } from "./environment.js";
-import { notSettled, withOrigin } from "./handler-errors.js";
+import { Failures } from "./failures.js";
+import { notSettled } from "./handler-errors.js";
 import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
@@ -46,8 +46,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #driver: Driver;
   #timerLeaks: TimerLeakDetector | undefined;
   #started: Promise<void> | undefined;
-  /** The first failure that no call has thrown yet. Its `error` is the thrown value itself, not a copy. */
-  #failure: Failure | undefined;
+  readonly #failures = new Failures((id) => this.#entrance.nameOf(id));
 
   constructor(
     options: { readonly logger?: Logger | false },
@@ -72,7 +71,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
           handling: (event) => handlerObserver?.handling(event),
           failed: (failure, error) => {
             handlerObserver?.failed(failure, error);
-            if (throws) this.#failure ??= { ...failure, error };
+            if (throws) this.#failures.onHandlerFailed({ ...failure, error });
           },
         },
       },
@@ -167,14 +166,14 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       // Waits only once for a handler that hangs: the test may be about `handlerTimeoutMs`.
       if ((await this.#driver.runUntilIdle({ outsideWaitMs, limit, isDone })) !== undefined) outsideWaitMs = 0;
     } while (!isDone?.() && this.#environment.scheduler.ringNext(limit));
-    this.#throwFailure();
+    this.#failures.throwFirst();
   }
 
   async close(): Promise<void> {
     await this.#start();
     await this.#shutDown(OUTSIDE_WAIT_MS);
     const leak = this.#stopTimerLeaks();
-    this.#throwFailure();
+    this.#failures.throwFirst();
     if (leak !== undefined) throw leak;
   }
 
@@ -231,7 +230,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     let unfinished: readonly UnfinishedEvent[] | undefined;
     do unfinished = await this.#driver.runUntilIdle({ outsideWaitMs: OUTSIDE_WAIT_MS, isDone });
     while (unfinished === undefined && !isDone?.() && recovery?.goOn(isWait));
-    this.#throwFailure();
+    this.#failures.throwFirst();
     if (unfinished !== undefined && unfinished.length > 0)
       throw notSettled(unfinished, (id) => this.#entrance.nameOf(id));
   }
@@ -269,15 +268,9 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return detector?.stop((id) => this.#entrance.nameOf(id));
   }
 
-  /** Whether an explored scenario can go on: `until` holds, or a handler has failed. `undefined` for a runtime that is not explored. */
+  /** Whether an explored scenario can go on: `until` holds, or the next call rejects. `undefined` for a runtime that is not explored. */
   #isDoneWhenExplored(until?: () => boolean): (() => boolean) | undefined {
     if (!this.#environment.isExplored) return undefined;
-    return () => until?.() === true || this.#failure !== undefined;
-  }
-
-  #throwFailure(): void {
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw withOrigin(failure, (id) => this.#entrance.nameOf(id));
+    return () => until?.() === true || this.#failures.isPending;
   }
 }
