@@ -43,8 +43,8 @@ export class Inbox {
 
   /** The message that has come last is a message of a protocol. */
   nameLast(name: string, payload: unknown): void {
-    let messages = this.#named.get(name);
-    if (messages === undefined) this.#named.set(name, (messages = new Fifo()));
+    const messages = this.#named.get(name) ?? new Fifo<NamedMessage>();
+    this.#named.set(name, messages);
     messages.push({ index: this.received.length - 1, payload });
   }
 

@@ -6,14 +6,15 @@ import { checkDuration } from "../../actors/route/checks.js";
 import type { UnfinishedEvent } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
 import type { OptionTable } from "../../options/table.js";
+import type { ProtocolSpec } from "../../protocol/spec.js";
 import type { Logger } from "../../runtime/logger.js";
 import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
-import { readTestConnectOptions } from "./connect-options.js";
-import type { TestConnectOptions, TestRuntime } from "./contracts.js";
+import { type AnyTestConnectOptions, readTestConnectOptions } from "./connect-options.js";
+import type { TestConnectOptions, TestRuntime, TypedTestConnectOptions } from "./contracts.js";
 import { Dialled, type DialledClient } from "./dial.js";
 import { type DialOptions, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
@@ -25,6 +26,7 @@ import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
 import { SocketClasses } from "./socket-classes.js";
 import { TestEntrance } from "./test-entrance.js";
+import { TypedHalf, type TypedHost, type TypedTestClient } from "./typed-test-client.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 export interface LiveSettings {
@@ -106,17 +108,22 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return this.#environment.clock.now();
   }
 
-  async connect(options: TestConnectOptions = {}): Promise<TestClient> {
-    const client = await this.join(options);
+  connect(options?: TestConnectOptions): Promise<TestClient>;
+  connect<S extends ProtocolSpec>(options: TypedTestConnectOptions<S>): Promise<TypedTestClient<S>>;
+  async connect(options: AnyTestConnectOptions = {}): Promise<TestClient | TypedTestClient> {
+    const { protocol, onMessage } = readTestConnectOptions(options);
+    const half = protocol && new TypedHalf(protocol, this.#typedHost(), onMessage === undefined);
+    const client = await this.join(options, half);
     await this.#settle(() => this.#isGreeted(client));
-    return client;
+    return half?.createFace(client) ?? client;
   }
 
   /** Resolves when the server has let the client in; `open` may not be handled by then. */
-  async join(options: TestConnectOptions = {}): Promise<MemoryTestClient> {
+  async join(options: AnyTestConnectOptions = {}, half?: TypedHalf): Promise<MemoryTestClient> {
     const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
       readTestConnectOptions(options);
-    const client = new MemoryTestClient({ name, onMessage, ...this.#clientParts() });
+    const client = new MemoryTestClient({ name, onMessage, ...(half && { observer: half }), ...this.#clientParts() });
+    half?.attach(client);
     const request = { url: requestUrl(path, query), headers: { host: "memory", ...headers }, protocols, remoteAddress };
     await this.#start();
     const refusal = await this.#entrance.admit(client, request);
@@ -233,6 +240,15 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     this.#failures.throwFirst();
     if (unfinished !== undefined && unfinished.length > 0)
       throw notSettled(unfinished, (id) => this.#entrance.nameOf(id));
+  }
+
+  #typedHost(): TypedHost {
+    const { clock, isExplored } = this.#environment;
+    const settleCall: TypedHost["settleCall"] = async (isDone) => {
+      await this.#start();
+      await this.#driver.runInTime(isDone, isExplored);
+    };
+    return { clock, failures: this.#failures, settleCall };
   }
 
   #clientParts(): Pick<TestClientParts, "clock" | "settleUntil"> {

@@ -52,6 +52,7 @@ function time({ clock }: Wait): string {
 function last({ received, awaited }: Wait): string {
   const message = received.at(-1);
   if (message === undefined) return "Nothing was received so far";
-  const shown = typeof message === "string" ? (awaited === undefined ? show : quote)(message) : `${message.length} bytes`;
+  const shown =
+    typeof message === "string" ? (awaited === undefined ? show : quote)(message) : `${message.length} bytes`;
   return `Received last: ${shown} (message ${received.length})`;
 }
