@@ -13,8 +13,24 @@ import { relocate } from "./relocate.js";
 
 /** The part of Standard JSON Schema that a document needs. */
 interface JsonSchemaSource {
-  readonly jsonSchema?: { readonly input?: (options: { readonly target: string }) => unknown };
+  readonly jsonSchema?: { readonly input?: (options: ConverterOptions) => unknown };
 }
+
+interface ConverterOptions {
+  readonly target: "draft-2020-12";
+  readonly libraryOptions?: object;
+}
+
+/** What arktype hands over of a value that JSON Schema has no word for. */
+interface UnitContext {
+  readonly base: object;
+  readonly unit: unknown;
+}
+
+/** By library. JSON has no `undefined`, for which arktype says `{}`: anything, in place of nothing. */
+const LIBRARY_OPTIONS: ReadonlyMap<string, object> = new Map([
+  ["arktype", { fallback: { unit: ({ base, unit }: UnitContext) => (unit === undefined ? { not: {} } : base) } }],
+]);
 
 /** What a frame has of a payload. */
 export interface DescribedPayload {
@@ -38,13 +54,26 @@ function accepts(schema: Schema, value: unknown): boolean {
   return !isPromise(checked) && checked.issues === undefined;
 }
 
-/** Of a schema that takes `undefined`: JSON Schema has no word for the value, so that libraries throw, and arktype says `{}`. */
+/** Whether nothing fits: `{ not: {} }`. */
+function isImpossible(schema: unknown): boolean {
+  if (!isRecord(schema) || !isRecord(schema.not) || Object.keys(schema.not).length > 0) return false;
+  return Object.keys(schema).every((keyword) => keyword === "not" || keyword === "$schema");
+}
+
+/** Of a schema that takes `undefined`. Libraries throw for a schema of nothing but `undefined`, with the name in the message. */
 function takesNothingElse(schema: Schema, converted: JsonSchema | Error): boolean {
-  const isSilent =
-    converted instanceof Error
-      ? /\b(?:undefined|void)\b/i.test(converted.message)
-      : schema["~standard"].vendor === "arktype" && Object.keys(converted).every((keyword) => keyword === "$schema");
-  return isSilent && !SAMPLES.some((sample) => accepts(schema, sample));
+  if (!(converted instanceof Error)) return isImpossible(converted);
+  return /\b(?:undefined|void)\b/i.test(converted.message) && !SAMPLES.some((sample) => accepts(schema, sample));
+}
+
+/** `string | undefined` is `string` in a frame that has the payload. */
+function withoutImpossible(schema: JsonSchema): JsonSchema {
+  const { anyOf, ...rest } = schema;
+  const possible = Array.isArray(anyOf) ? anyOf.filter((branch) => !isImpossible(branch)) : [];
+  const [only] = possible;
+  if (only === undefined) return schema;
+  const isAlone = possible.length === 1 && isRecord(only) && !Object.keys(only).some((keyword) => keyword in rest);
+  return isAlone ? { ...rest, ...only } : { ...rest, anyOf: possible };
 }
 
 /** @returns an error for a library that has no JSON Schema for the schema */
@@ -52,8 +81,12 @@ function convert(schema: Schema): JsonSchema | Error {
   try {
     const { jsonSchema } = schema["~standard"] as JsonSchemaSource;
     if (typeof jsonSchema?.input !== "function") return new Error(lackOf(schema));
-    const converted: unknown = JSON.parse(JSON.stringify(jsonSchema.input({ target: "draft-2020-12" })));
-    return isRecord(converted) ? converted : new Error("what ~standard.jsonSchema returns is no object");
+    const libraryOptions = LIBRARY_OPTIONS.get(schema["~standard"].vendor);
+    const options: ConverterOptions = { target: "draft-2020-12", ...(libraryOptions && { libraryOptions }) };
+    const converted: unknown = JSON.parse(JSON.stringify(jsonSchema.input(options)));
+    return isRecord(converted)
+      ? withoutImpossible(converted)
+      : new Error("what ~standard.jsonSchema returns is no object");
   } catch (thrown) {
     return new Error(messageOf(thrown));
   }
