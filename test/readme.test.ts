@@ -329,7 +329,10 @@ describe("the README", () => {
     for (const [, script = ""] of named) expect(Object.keys(scripts)).toContain(script);
     const examples = /npm run example \w+ +# also: (.*)/.exec(readme)?.[1]?.split(", ") ?? [];
     for (const name of ["echo", ...examples])
-      expect([name, ["js", "ts"].some((kind) => existsSync(`${root}examples/${name}/server.${kind}`))]).toEqual([name, true]);
+      expect([name, ["js", "ts"].some((kind) => existsSync(`${root}examples/${name}/server.${kind}`))]).toEqual([
+        name,
+        true,
+      ]);
   });
 });
 

@@ -189,7 +189,7 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly compression?: boolean;
   /**
    * `"serial"`: a single event at a time. `"connection"`: a single event of each connection at a time, different connections side by side
-   * (function handlers only). Default `"serial"`.
+   * (functions, and handlers of a protocol without `init`). Default `"serial"`.
    */
   readonly concurrency?: "serial" | "connection";
   /** What happens when the handler fails. Omitted keys have their defaults. */
