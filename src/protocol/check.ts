@@ -22,7 +22,8 @@ export function refusedFor(message: string, cause?: unknown): Checked {
 }
 
 function issueOf({ path = [], message }: SchemaIssue): MessageIssue {
-  const keys = path.map((part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
+  // Not `map`: the paths of arktype are arrays of a class whose constructor makes [0] of a length of 0.
+  const keys = Array.from(path, (part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
   return { path: keys.join(".").slice(0, MAX_TEXT), message: String(message).slice(0, MAX_TEXT) };
 }
 
@@ -33,9 +34,8 @@ function broken(cause: unknown): Checked {
 function read(result: SchemaResult<unknown>): Checked {
   try {
     const { issues } = result;
-    return issues
-      ? { issues: issues.slice(0, MAX_ISSUES).map(issueOf) }
-      : { value: (result as { value: unknown }).value };
+    if (issues) return { issues: issues.slice(0, MAX_ISSUES).map(issueOf) };
+    return "value" in result ? { value: result.value } : broken(undefined);
   } catch (thrown) {
     return broken(thrown);
   }

@@ -26,6 +26,12 @@ export function refuseOption(option: string, expected: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${expected}`, { option });
 }
 
+/** @param only the only option that there is */
+export function checkOptions(options: object, only: string): void {
+  if (Object(options) !== options) refuseOption("options", `expected { ${only} }`);
+  for (const name in options) if (name !== only) refuseOption(name, `unknown; the only option is ${only}`);
+}
+
 function isSchema(value: unknown): value is Schema {
   return typeof (value as Partial<Schema> | undefined)?.["~standard"]?.validate === "function";
 }

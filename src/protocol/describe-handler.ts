@@ -1,5 +1,5 @@
 /** What `handler` of a protocol returns: a description, which the server recognizes by a symbol, since pages and servers may have copies of this file. */
-import { type Definition, refuseOption } from "./definition.js";
+import { checkOptions, type Definition, refuseOption } from "./definition.js";
 
 /** Where the server finds the description. */
 const DESCRIPTION: unique symbol = Symbol.for("sendall.protocol.handler") as never;
@@ -41,7 +41,7 @@ export function describeHandler(definition: Definition, functions: object, optio
     if (isEvent && value !== undefined && typeof value !== "function")
       refuseOption(`handler.${name}`, "expected a function");
   }
-  for (const name in options) if (name !== "onInvalid") refuseOption(name, "unknown; the only option is onInvalid");
+  checkOptions(options, "onInvalid");
   const { onInvalid = "answer" } = options as { onInvalid?: HandlerDescription["onInvalid"] };
   if (!CHOICES.includes(onInvalid)) refuseOption("onInvalid", 'expected "answer", "close" or "drop"');
   const description: HandlerDescription = {

@@ -8,7 +8,7 @@ import { SendallError } from "../api/errors.js";
 import type { ShapedHandler } from "../api/handler.js";
 import type { Impossible, ResolvedLast } from "../api/inference.js";
 import { check, invalid, isPromise, refusedFor } from "./check.js";
-import { type Definition, readSpec, refuseOption } from "./definition.js";
+import { checkOptions, type Definition, readSpec } from "./definition.js";
 import { describeHandler } from "./describe-handler.js";
 import type { ProtocolHandlerOptions, ProtocolHandlers } from "./handlers.js";
 import type { Encoded, FromServer, PayloadArguments, ProtocolSpec, ServerInput } from "./spec.js";
@@ -75,8 +75,9 @@ export interface ProtocolInside<S extends ProtocolSpec> {
  * @throws SendallError `BAD_OPTION` for a name that stands for an event, for anything but a schema, and for an unknown option
  */
 export function protocol<const S extends ProtocolSpec>(spec: S, options: ProtocolOptions = {}): Protocol<S> {
-  for (const name in options) if (name !== "check") refuseOption(name, "unknown; the only option is check");
-  const definition = readSpec(spec, options.check ?? "both");
+  checkOptions(options, "check");
+  const { check = "both" } = options;
+  const definition = readSpec(spec, check);
   const fromServer: Record<string, unknown> = Object.create(null);
   for (const [name, schema] of definition.fromServer)
     fromServer[name] = (payload: unknown) => encodeMessage(name, schema, payload, definition.checksSent);

@@ -28,7 +28,10 @@ const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)$/;
  */
 export function refuse(reason: string, message: string = reason, data?: unknown): ProtocolRefusal {
   if (typeof reason !== "string" || !reason || RESERVED.test(reason))
-    throw new SendallError("BAD_DATA", `refuse: expected a reason of your own, got ${JSON.stringify(reason)}`);
+    throw new SendallError(
+      "BAD_DATA",
+      `refuse: expected a reason of your own, got ${typeof reason === "string" ? `"${reason}"` : typeof reason}`,
+    );
   if (typeof message !== "string")
     throw new SendallError("BAD_DATA", `refuse: expected a text as message, got ${typeof message}`);
   return Object.assign(new Error(message), { name: "Refusal", [REFUSAL]: true as const, reason, data });

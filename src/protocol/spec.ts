@@ -9,12 +9,25 @@ export interface CallSpec {
   readonly output: Schema;
 }
 
+/** Stands where a name cannot be chosen, since the name is that of an event; no schema has this type. */
+interface ReservedName {
+  readonly "this name is reserved; choose another": never;
+}
+
+/** No names of events, also of later versions. */
+type ReservedNames<N extends string> = { readonly [Name in N]?: ReservedName };
+
+type ReservedForClients =
+  | ("open" | "closed" | "error" | "info" | "idle" | "bytes" | "away" | "back")
+  | ("joined" | "changed" | "left" | "init" | "stop" | "!" | "");
+type ReservedForServers = "open" | "message" | "close" | "error" | "!" | "";
+
 /** What both sides may say. */
 export interface ProtocolSpec {
   /** What a client sends, by name: a schema for a message, `{ input, output }` for a call. Default: nothing. */
-  readonly fromClient?: Readonly<Record<string, Schema | CallSpec>>;
+  readonly fromClient?: Readonly<Record<string, Schema | CallSpec>> & ReservedNames<ReservedForClients>;
   /** The messages that the server sends, by name. Default: nothing. */
-  readonly fromServer?: Readonly<Record<string, Schema>>;
+  readonly fromServer?: Readonly<Record<string, Schema>> & ReservedNames<ReservedForServers>;
 }
 
 /** The part of a client of a protocol; no names, if the protocol has no such part. */

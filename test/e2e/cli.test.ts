@@ -519,7 +519,7 @@ describe("bad input is answered with one line and no stack, and nothing is left 
   });
 
   const SHAPES =
-    "a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic or channels has made";
+    "a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic, channels or the handler of a protocol has made";
   it.each([
     [
       "a syntax error",

@@ -50,8 +50,8 @@ export class ProtocolRunner implements Runner {
   readonly #events = new Map<string, UserFunction>();
   /** `undefined` for a handler without `init`. */
   readonly #cell: StateCell | undefined;
-  /** The call of each connection that is under way. */
-  readonly #calls = new Map<Connection, number>();
+  /** The message or call under way; `undefined` once its time is up, so that what a slow schema says comes too late. */
+  #frame: ClientFrame<OwnMessage> | undefined;
 
   constructor(description: HandlerDescription, host: RunnerHost) {
     this.#description = description;
@@ -72,6 +72,7 @@ export class ProtocolRunner implements Runner {
   }
 
   readonly handle = (event: MailboxEvent, bus: Bus): unknown => {
+    this.#frame = undefined;
     if (event.type === "message") return this.#onMessage(event, bus);
     if (isControl(event)) return undefined;
     const run = this.#events.get(event.type);
@@ -83,18 +84,15 @@ export class ProtocolRunner implements Runner {
   settled(result: unknown): void {
     if (!(result instanceof Outcome)) return;
     const { context, answer, isKept } = result;
-    if (context.connection !== undefined) this.#calls.delete(context.connection);
     if (isKept && context instanceof StateContext) context.keep();
     if (answer !== undefined) context.connection?.send(answer);
   }
 
   /** The peer hears that its call has failed, and nothing else; supervision does the rest. */
   failed(connection: Connection): boolean {
-    const id = this.#calls.get(connection);
-    if (id !== undefined) {
-      this.#calls.delete(connection);
-      connection.send(encodeRefusal(id, { reason: "CALL_FAILED" }));
-    }
+    const id = this.#frame?.id;
+    this.#frame = undefined;
+    if (id !== undefined) connection.send(encodeRefusal(id, { reason: "CALL_FAILED" }));
     return false;
   }
 
@@ -116,9 +114,8 @@ export class ProtocolRunner implements Runner {
     if (typeof data !== "string") return this.#onBytes(data, connection, bus);
     const frame = readMessage(this.#messages, data);
     if ("issues" in frame) return this.#onInvalid(frame, connection);
-    const { message, payload, id } = frame;
-    if (id !== undefined) this.#calls.set(connection, id);
-    const checked = check(message.input, payload);
+    this.#frame = frame;
+    const checked = check(frame.message.input, frame.payload);
     return whenSettled(checked, (settled) => this.#onChecked(settled as Checked, frame, connection, bus));
   }
 
@@ -129,6 +126,7 @@ export class ProtocolRunner implements Runner {
   }
 
   #onChecked(checked: Checked, frame: ClientFrame<OwnMessage>, connection: Connection, bus: Bus): unknown {
+    if (this.#frame !== frame) return undefined;
     const { message, id } = frame;
     if (checked.issues) return this.#onInvalid({ id, ...checked }, connection, message.name);
     if (id === undefined)
@@ -181,7 +179,6 @@ export class ProtocolRunner implements Runner {
 
   #onInvalid({ id, issues, cause }: InvalidMessage, connection: Connection, name?: string): undefined {
     const { onInvalid } = this.#description;
-    this.#calls.delete(connection);
     const { log } = this.#host;
     if (cause !== undefined) log.error({ err: cause, name, connection: connection.id }, "a schema failed");
     else log.debug({ name, issues, connection: connection.id }, "invalid message");

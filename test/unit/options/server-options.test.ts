@@ -598,7 +598,7 @@ describe("the concurrency", () => {
 
 describe("the handler", () => {
   const shapes =
-    "expected a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic or channels has made";
+    "expected a function (event, bus) => void, an object { init(bus), handle(event, state, bus), stop?(state, bus) }, or what perConnection, fromLogic, channels or the handler of a protocol has made";
 
   test.each([
     [{}, "undefined"],
