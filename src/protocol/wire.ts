@@ -19,12 +19,7 @@ export interface Refused {
 
 /** A message, call or answer as text. Throws what `JSON.stringify` throws. @param payload left out if JSON has nothing for the payload */
 export function encode(head: string | number, payload: unknown, ...rest: readonly unknown[]): string {
-  const text = JSON.stringify(payload);
-  const parts = [
-    JSON.stringify(head),
-    ...(text === undefined ? [] : [text]),
-    ...rest.map((part) => JSON.stringify(part)),
-  ];
+  const parts = [head, payload, ...rest].map((part) => JSON.stringify(part)).filter(Boolean);
   return `[${parts}]`;
 }
 

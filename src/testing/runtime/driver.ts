@@ -137,18 +137,21 @@ export class Driver {
   }
 
   /**
-   * Runs until `isDone` holds, which takes virtual time: time passes when nothing can happen, no other call lets things happen, and no wait
-   * is left that time must not pass for.
+   * Runs until `isDone` holds, which takes virtual time: time passes when nothing can happen, no other call lets things happen, no client
+   * waits to be let in, and no wait is left that time must not pass for.
    * @param isEarly whether to end as soon as `isDone` holds, before the runtime is idle
    */
   async runInTime(isDone: () => boolean, isEarly: boolean): Promise<void> {
     let outsideWaitMs = OUTSIDE_WAIT_MS;
+    const deadline = new LazyDeadline(OUTSIDE_WAIT_MS);
+    const isOthersTurn = (): boolean =>
+      this.#scheduler.waits.size > 0 || (this.#unfinishedWork().undecided > 0 && !deadline.hasPassed);
     for (;;) {
       // Waits only once for a handler that hangs: in the end the time for the awaited event is up.
       const options = { outsideWaitMs, ...(isEarly && { isDone }) };
       if ((await this.runUntilIdle(options)) !== undefined) outsideWaitMs = 0;
       if (isDone()) return;
-      if (await this.#canGoOn(isDone, () => this.#scheduler.waits.size > 0)) continue;
+      if (await this.#canGoOn(isDone, isOthersTurn)) continue;
       if (!isDone()) this.#scheduler.ringNext(Number.POSITIVE_INFINITY);
     }
   }

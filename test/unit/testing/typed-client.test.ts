@@ -2,7 +2,7 @@
 import { reject } from "sendall";
 import { protocol, refuse } from "sendall/protocol";
 import { createTestRuntime, explore, type TestRuntime, type TestRuntimeOptions } from "sendall/testing";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 
 const chat = protocol({
@@ -330,6 +330,21 @@ describe("a call of a typed test client", () => {
     await expect(call).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
   });
 
+  test("lets no time pass while another client is let in, however long that takes", async () => {
+    await using runtime = createChat({
+      // More rounds of the event loop than a quiet runtime is given.
+      async authorize() {
+        for (let round = 0; round < 20; round++) await new Promise(setImmediate);
+        return {};
+      },
+    });
+    const ann = await runtime.connect({ protocol: chat });
+    const call = ann.call("wait", { ms: 100 });
+    await runtime.connect();
+    expect(runtime.now()).toBe(0);
+    expect(await call).toBe("done");
+  });
+
   test("lets no time pass before the waits of other clients have ended", async () => {
     await using runtime = createChat();
     const [ann, bob] = [await runtime.connect({ protocol: chat }), await runtime.connect({ protocol: chat })];
@@ -359,6 +374,9 @@ describe("a call of a typed test client", () => {
   });
 
   test("rejects with CLOSED if the connection ends, and on a closed client, and a later look at it is soon enough", async () => {
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    onTestFinished(() => void process.off("unhandledRejection", unhandled));
     await using runtime = createChat();
     const ann = await runtime.connect({ protocol: chat });
     const calls: Promise<unknown>[] = [ann.call("wait", { ms: 100 })];
@@ -367,6 +385,7 @@ describe("a call of a typed test client", () => {
     await runtime.settle();
     calls.push(ann.call("join", { room: "a" }));
     await runtime.advance(100);
+    expect(unhandled).not.toHaveBeenCalled();
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: "CLOSED" });
   });
 
