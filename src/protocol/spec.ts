@@ -39,15 +39,19 @@ export type FromServer<S extends ProtocolSpec> = S["fromServer"] extends infer F
   ? F
   : Record<never, never>;
 
+// Each is a `keyof`: compilers print the names, where another type would be printed by its own name and the whole protocol.
 /** The names of the calls of a protocol. */
-export type CallName<S extends ProtocolSpec> = {
-  [N in keyof FromClient<S>]: FromClient<S>[N] extends CallSpec ? N : never;
-}[keyof FromClient<S>] &
-  string;
+export type CallName<S extends ProtocolSpec> = keyof {
+  [N in keyof FromClient<S> & string as FromClient<S>[N] extends CallSpec ? N : never]: N;
+};
 /** The names of a client's messages without answer. */
-export type MessageName<S extends ProtocolSpec> = Exclude<keyof FromClient<S>, CallName<S>> & string;
+export type MessageName<S extends ProtocolSpec> = keyof {
+  [N in keyof FromClient<S> & string as FromClient<S>[N] extends CallSpec ? never : N]: N;
+};
 /** The names of the server's messages. */
-export type ServerMessageName<S extends ProtocolSpec> = keyof FromServer<S> & string;
+export type ServerMessageName<S extends ProtocolSpec> = keyof {
+  [N in keyof FromServer<S> as N extends string ? N : never]: N;
+};
 
 /** What a client gives to `send` or `call`. */
 export type ClientInput<S extends ProtocolSpec, N extends keyof FromClient<S>> = FromClient<S>[N] extends CallSpec
