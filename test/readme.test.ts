@@ -85,6 +85,7 @@ describe("the README", () => {
       "js",
       "js",
       "ts",
+      "js",
       "sh",
       "sh",
     ];
