@@ -80,4 +80,7 @@ export type PayloadArguments<T> = undefined extends T ? [payload?: T] : [payload
 declare const encodedName: unique symbol;
 
 /** A checked and encoded message of a server: a plain string at run time, for every verb that sends. */
-export type Encoded<Name extends string = string> = string & { readonly [encodedName]: Name };
+export type Encoded<Name extends string = string> = string & {
+  /** Carries the name; absent at run time. */
+  readonly [encodedName]: Name;
+};
