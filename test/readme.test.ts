@@ -89,6 +89,7 @@ describe("the README", () => {
       "js",
       "js",
       "ts",
+      "js",
       "sh",
       "sh",
     ];

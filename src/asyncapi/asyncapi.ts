@@ -11,9 +11,9 @@ import { type ProtocolParts, partsOf } from "./protocol-parts.js";
 
 /** The options of `asyncapi`. */
 export interface AsyncApiOptions {
-  /** The name of the interface. */
+  /** The name of the interface. Has no default. */
   readonly title: string;
-  /** The version of the interface, such as `"1.0.0"`. */
+  /** The version of the interface, such as `"1.0.0"`. Has no default. */
   readonly version: string;
   /** The path of the route that speaks the protocol, as in `routes`: `"/chat"`, `"/room/:name"`. Default: `"/"`. */
   readonly path?: string;

@@ -122,9 +122,11 @@ async function loadProtocol(file: string): Promise<Protocol> {
 }
 
 function findProtocol(file: string, exported: Readonly<Record<string, unknown>>): Protocol {
-  if (isProtocol(exported.default)) return exported.default;
-  // Of a file in CommonJS the default is the object of exports, whose names Node may not have found.
-  const all = { ...(isRecord(exported.default) && exported.default), ...exported };
+  // Of a file in CommonJS the default is the object of exports, in which Node may not have found the names.
+  const inner = isRecord(exported.default) ? exported.default : {};
+  const byDefault = [exported.default, inner.default].find(isProtocol);
+  if (byDefault !== undefined) return byDefault;
+  const all = { ...inner, ...exported };
   const found = new Map<Protocol, string>();
   for (const [name, value] of Object.entries(all)) if (isProtocol(value) && !found.has(value)) found.set(value, name);
   const [protocol, ...more] = found.keys();

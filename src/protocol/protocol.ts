@@ -81,7 +81,8 @@ export interface ProtocolInside<S extends ProtocolSpec> {
  */
 export function protocol<const S extends ProtocolSpec>(spec: S, options: ProtocolOptions = {}): Protocol<S> {
   readMembers("", options, ["check"]);
-  const definition = readSpec(spec, options.check ?? "both");
+  const { check = "both" } = options;
+  const definition = readSpec(spec, check);
   const fromServer: Record<string, unknown> = Object.create(null);
   for (const [name, schema] of definition.fromServer)
     fromServer[name] = (payload: unknown) =>

@@ -451,8 +451,12 @@ describe("bad input is answered with one line and no stack, and nothing is left 
 
   const PORTS = "expected a whole number from 0 to 65535, got";
   it.each([
-    ["an unknown command", "frobnicate", `there is no command "frobnicate": expected serve or connect (sendall --help`],
-    ["flags without a command", "--port 0", "expected a command, serve or connect (sendall --help"],
+    [
+      "an unknown command",
+      "frobnicate",
+      `there is no command "frobnicate": expected serve, connect or asyncapi (sendall --help`,
+    ],
+    ["flags without a command", "--port 0", "expected a command, serve, connect or asyncapi (sendall --help"],
     ["an unknown flag", "serve --bogus", "Unknown option '--bogus'"],
     ["a flag without its value", "serve --port", "'--port <value>' argument missing"],
     ["a value for a switch", "serve --watch=yes", "'--watch' does not take an argument"],

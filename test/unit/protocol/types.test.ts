@@ -126,6 +126,21 @@ function uses(): void {
   createTestRuntime({ handler: chat.handler({ ...rest, say() {} }, { onInvalid: "close" }) });
 }
 
+/** Functions without `return`, where the answer may be nothing. */
+function silent(): void {
+  const done = { input: z.string(), output: z.undefined() };
+  const quietly = protocol({
+    fromClient: { plain: done, late: done, perhaps: { input: z.string(), output: z.string().optional() } },
+  });
+  quietly.handler({
+    plain() {},
+    async late() {},
+    perhaps(text) {
+      return text === "" ? undefined : text;
+    },
+  });
+}
+
 function names(): void {
   expectTypeOf<MessageName<Chat>>().toEqualTypeOf<"say" | "typing" | "at">();
   expectTypeOf<CallName<Chat>>().toEqualTypeOf<"join" | "who">();
@@ -146,7 +161,7 @@ function names(): void {
 }
 
 test("the compiler has checked this file", () => {
-  expect([uses, names].every((one) => typeof one === "function")).toBe(true);
+  expect([uses, silent, names].every((one) => typeof one === "function")).toBe(true);
 });
 
 const HEAD = `
