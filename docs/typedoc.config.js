@@ -37,6 +37,11 @@ export default {
     "DataOf",
     "Fits",
     "Awaitable",
+    "FromClient",
+    "FromServer",
+    "PayloadArguments",
+    "StateContext",
+    "StopContext",
   ],
   treatWarningsAsErrors: true,
 };

@@ -1,6 +1,7 @@
 /**
  * The second half of `npm run build`: makes `dist/client.js`, a single module without imports for pages without a bundler, and
- * `dist/client.min.js`, the same program in as few bytes as possible. Runs after tsc, whose own `dist/client.js` the bundle replaces, and
+ * `dist/client.min.js`, the same program in as few bytes as possible; and `dist/protocol.js`, as small, for pages (Node loads
+ * `dist/protocol/node.js`, which shares its modules with the server). Runs after tsc, whose own files of these names the bundles replace, and
  * reads `src/`, since tsc writes a file again only after a change. Types stay those of tsc.
  */
 import { readFile } from "node:fs/promises";
@@ -8,15 +9,14 @@ import { rolldown } from "rolldown";
 import { minify } from "terser";
 
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
-const INTERNAL =
-  `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit enlist factory fail forget face fulfil given go
+const OF_CLIENT = `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit enlist factory fail forget face fulfil given go
   isKept isOpen isSession lateMs leave make limitMs number offer onAcknowledged onClosed onConnectionClosed onData onFailed onFrame onPayload
   onOpened over onRefused onUpgraded opening owner patience payload phaseMs promise since put renew report retries
-  settings silenceMs silentMs left stateOf tell timer url verb waits write`.split(/\s+/);
+  settings silenceMs silentMs left stateOf tell timer url verb waits write`;
+const OF_PROTOCOL = "end make onAnswer";
 
 /** @type {import("rolldown").InputOptions} */
 const options = {
-  input: "src/client.ts",
   // Loaded by Node alone, from the place where tsc has put the file: `./client/node-socket.js`.
   external: /\/node-socket\.js$/,
   platform: "browser",
@@ -27,14 +27,15 @@ const options = {
 };
 
 /**
- * Errors of the smallest build name an option that is not accepted, and do not tell what would be.
+ * A file `name.min.ts` stands in for `name.ts`. Errors of the smallest build name an option that is not accepted, and do not tell what
+ * would be.
  * @type {import("rolldown").Plugin}
  */
 const fewerWords = {
   name: "fewer-words",
   async load(id) {
-    if (!id.endsWith("/src/client/texts.ts")) return undefined;
-    return { code: await readFile(id.replace(/\.ts$/, ".min.ts"), "utf8"), moduleType: "ts" };
+    const code = await readFile(id.replace(/\.ts$/, ".min.ts"), "utf8").catch(() => undefined);
+    return code && { code, moduleType: "ts" };
   },
 };
 
@@ -58,14 +59,24 @@ const fewerFunctions = {
   },
 };
 
-const bundle = await rolldown(options);
+/**
+ * @param {string} input
+ * @param {string} file
+ * @param {string} internal names of properties
+ */
+async function writeSmallest(input, file, internal) {
+  const bundle = await rolldown({ ...options, input, plugins: [fewerWords, fewerFunctions] });
+  const mangleProps = { include: new RegExp(`^(?:${internal.trim().split(/\s+/).join("|")})$`) };
+  await bundle.write({
+    file,
+    // The file does not name its map.
+    sourcemap: "hidden",
+    comments: false,
+    minify: { compress: true, mangle: true, mangleProps },
+  });
+}
+
+const bundle = await rolldown({ ...options, input: "src/client.ts" });
 await bundle.write({ file: "dist/client.js", sourcemap: true, comments: false });
-const smallest = await rolldown({ ...options, plugins: [fewerWords, fewerFunctions] });
-const mangleProps = { include: new RegExp(`^(?:${INTERNAL.join("|")})$`) };
-await smallest.write({
-  file: "dist/client.min.js",
-  // The file does not name its map.
-  sourcemap: "hidden",
-  comments: false,
-  minify: { compress: true, mangle: true, mangleProps },
-});
+await writeSmallest("src/client.ts", "dist/client.min.js", OF_CLIENT);
+await writeSmallest("src/protocol.ts", "dist/protocol.js", OF_PROTOCOL);

@@ -1,5 +1,9 @@
-/** The subpath `sendall/protocol`: typed messages and calls, for servers and pages. */
-export { type MessageIssue, SendallError, type SendallErrorCode, type SendallErrorDetails } from "./api/errors.js";
+/**
+ * `sendall/protocol`: typed messages and calls, for servers and pages.
+ *
+ * @module sendall/protocol
+ */
+export type { MessageIssue, SendallErrorCode, SendallErrorDetails } from "./api/errors.js";
 export type {
   InfoContext,
   ProtocolContext,
@@ -8,14 +12,9 @@ export type {
   ProtocolHandlerOptions,
   ProtocolHandlers,
 } from "./protocol/handlers.js";
-export {
-  type MessageMaker,
-  type Protocol,
-  type ProtocolHandlerMaker,
-  type ProtocolOptions,
-  protocol,
-} from "./protocol/protocol.js";
-export { type ProtocolRefusal, refuse } from "./protocol/refuse.js";
+export { protocol, refuse, SendallError } from "./protocol/node.js";
+export type { MessageMaker, Protocol, ProtocolHandlerMaker, ProtocolOptions } from "./protocol/protocol.js";
+export type { ProtocolRefusal } from "./protocol/refuse.js";
 export type {
   AnswerInput,
   AnswerOutput,

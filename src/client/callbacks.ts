@@ -4,9 +4,11 @@
  * to the callbacks for errors, or to the console if there is none or if a callback for errors has thrown.
  */
 import { SendallError } from "../api/errors.js";
+import type { Line } from "../protocol/calls.js";
 import { isFunction } from "./arguments.js";
 import { messageOf } from "./attempt.js";
-import type { ChannelOptions, ClientClosing, ClientOpening, ClientStatus } from "./options.js";
+import type { ChannelSettings } from "./client-protocol.js";
+import type { ClientClosing, ClientOpening, ClientStatus } from "./options.js";
 import { callbackText, failureText, refuse } from "./texts.js";
 
 /** What listeners of a client get, by the type given to `on`. */
@@ -21,8 +23,11 @@ export interface ClientEvents {
   readonly error: SendallError;
 }
 
+/** The type of changes of the status: empty, since a protocol may have a message of any other name. */
+export const STATUS = "";
+
 interface CallbackArguments extends ClientEvents {
-  readonly status: ClientStatus;
+  readonly [STATUS]: ClientStatus;
 }
 
 type Callback = (argument: never) => unknown;
@@ -36,19 +41,30 @@ export interface Callbacks {
   emit<T extends keyof CallbackArguments>(type: T, argument: CallbackArguments[T]): void;
   /** Reports an exception of user code, which always goes somewhere. */
   report(error: SendallError): void;
+  /**
+   * What the program gets: the client or channel itself, or with a protocol the typed half in front.
+   * @param post sends a call. `false` if not taken
+   */
+  face<P extends object>(plain: P, post: (text: string, call: object) => boolean, line: Line): P;
 }
 
 /** Without a callback for errors, exceptions go to `fallback`. */
-export function createCallbacks(options: ChannelOptions, fallback: (error: SendallError) => void = print): Callbacks {
+export function createCallbacks(
+  { protocol, on, calls, ...options }: ChannelSettings,
+  fallback: (error: SendallError) => void = print,
+): Callbacks {
+  /** Takes an event before the callbacks. */
+  let take: ((type: string, argument: unknown) => boolean) | undefined;
   const lists = {
     __proto__: null,
     open: [[options.onOpen]],
     message: [[options.onMessage]],
     close: [[options.onClose]],
     error: options.onError ? [[options.onError]] : [],
-    status: [],
+    [STATUS]: [],
   } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
+    if (take?.(type, argument)) return;
     const onThrown = (thrown: unknown): void => {
       const error = failureOf(callbackText(type), thrown);
       if (type === "error") print(error);
@@ -68,18 +84,25 @@ export function createCallbacks(options: ChannelOptions, fallback: (error: Senda
     if ((lists.error as Own[]).length) emit("error", error);
     else fallback(error);
   };
+  const enlist: Callbacks["enlist"] = (type, callback) => {
+    const list = lists[type];
+    if (!list) refuse("type", type, undefined, lists);
+    if (!isFunction(callback)) refuse("listener", callback);
+    const own: Own = [callback];
+    lists[type] = [...list, own];
+    return () => {
+      lists[type] = (lists[type] as Own[]).filter((other) => other !== own);
+    };
+  };
   return {
     emit,
     report,
-    enlist(type, callback) {
-      const list = lists[type];
-      if (!list) refuse("type", type);
-      if (!isFunction(callback)) refuse("listener", callback);
-      const own: Own = [callback];
-      lists[type] = [...list, own];
-      return () => {
-        lists[type] = (lists[type] as Own[]).filter((other) => other !== own);
-      };
+    enlist,
+    face(plain, post, line) {
+      if (!protocol) return (on ?? calls) ? refuse("protocol", protocol) : plain;
+      const half = protocol["~sendall"].createClient(plain, { on, calls }, lists, enlist, emit, report, post, line);
+      take = half[1];
+      return half[0] as typeof plain;
     },
   };
 }

@@ -7,6 +7,7 @@
 import { ABNORMAL, NORMAL } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import type { MAX_NAME_LENGTH } from "../api/names.js";
+import type { Line } from "../protocol/calls.js";
 import { checkData } from "./arguments.js";
 import { type Callbacks, createCallbacks } from "./callbacks.js";
 import type { ClientState } from "./machine.js";
@@ -51,9 +52,10 @@ export interface ChannelHost {
    */
   write(message: string): boolean;
   /** Hands a message to the socket, or keeps the message for the channel until a socket is open. @param data what the program gave */
-  send(message: ClientData, data: ClientData, owner: Channel): boolean;
+  send(message: ClientData, data: ClientData, owner: object): boolean;
   /** Discards the messages that wait for the channel, and tells which are uncertain. @returns what the program gave to `send` */
   leave(owner: Channel): Pick<ClientClosing, "uncertain" | "unsent">;
+  readonly line: Line;
   /** Takes exceptions of a channel without a callback for errors. */
   report(error: SendallError): void;
 }
@@ -110,16 +112,15 @@ function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, on
     onUnregistered();
     return { ...ending, ...host.leave(channel) };
   };
+  const post = (data: ClientData, owner: object): boolean =>
+    stage !== CLOSED && host.send(writeMessage(name, data), data, owner);
   const channel: Channel = {
     name,
     opened: promise,
     get state() {
       return stage === CLOSED ? "closed" : host.stateOf();
     },
-    send(data) {
-      const own = checkData(data);
-      return stage !== CLOSED && host.send(writeMessage(name, own), own, channel);
-    },
+    send: (data) => post(checkData(data), channel),
     close() {
       if (stage === CLOSED) return false;
       if (stage !== IDLE) host.write(`uns,${name}`);
@@ -140,7 +141,7 @@ function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, on
     callbacks.emit("close", ending.willRetry ? (ending as ClientClosing) : unregister(ending));
   };
   return {
-    face: channel,
+    face: callbacks.face(channel, post, host.line),
     announce,
     onClosed,
     since: 0,

@@ -1,8 +1,10 @@
 /** The public type of a running client, which `connect` returns; `create-client.ts` makes a client. */
+import type { ProtocolSpec } from "../protocol/spec.js";
 import type { ClientEvents } from "./callbacks.js";
-import type { Channel } from "./channels.js";
+import type { SpecOf } from "./client-protocol.js";
 import type { ClientState } from "./machine.js";
-import type { ChannelOptions, ClientData, ClientStatus } from "./options.js";
+import type { ClientData, ClientStatus } from "./options.js";
+import type { AnyChannel, AnyChannelOptions, TypedVerbs } from "./typed.js";
 
 /** A client that stays connected. */
 export interface Client {
@@ -72,5 +74,14 @@ export interface Client {
    * @param name of 1 to 1,024 characters, without a comma
    * @throws SendallError `BAD_CHANNEL` for a wrong name, or for the name of an open channel; `BAD_OPTION`
    */
-  channel(name: string, options?: ChannelOptions): Channel;
+  channel<S extends ProtocolSpec = never>(name: string, options?: AnyChannelOptions<S>): AnyChannel<S>;
 }
+
+/** A client of a protocol. {@link TypedClient} makes the type of a protocol. */
+export interface ProtocolClient<S extends ProtocolSpec> extends Omit<Client, keyof TypedVerbs<S>>, TypedVerbs<S> {}
+
+/** The client of a protocol: `TypedClient<typeof chat>`. */
+export type TypedClient<P> = ProtocolClient<SpecOf<P>>;
+
+/** The client of a protocol, or without a protocol a plain client. */
+export type AnyClient<S extends ProtocolSpec> = [S] extends [never] ? Client : ProtocolClient<S>;

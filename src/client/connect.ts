@@ -2,14 +2,16 @@
  * `connect`: the composition root of the client. Checks the options, chooses the socket class of the runtime and starts a
  * {@link Client}.
  */
+import type { ProtocolSpec } from "../protocol/spec.js";
 import { checkUrl, clockOf, isFunction } from "./arguments.js";
 import { failureOf } from "./callbacks.js";
-import type { Client } from "./client.js";
+import type { AnyClient } from "./client.js";
 import { createClient } from "./create-client.js";
 import type { ClientAddress, ClientHeaders, ConnectOptions } from "./options.js";
 import { checkHeaders, readConnectOptions } from "./settings.js";
 import type { Dialing, SocketFactory } from "./socket.js";
 import { refuse } from "./texts.js";
+import type { AnyConnectOptions } from "./typed.js";
 import type { WebSocketClass, WebSocketLike } from "./web-socket.js";
 import { offersOf } from "./wire.js";
 
@@ -36,11 +38,11 @@ type SocketClass = new (url: string, protocols: string[], headers?: ClientHeader
  * @param options see {@link ConnectOptions}
  * @throws SendallError `BAD_OPTION`, whose message begins with the option's dotted name (`url` for the address)
  */
-export function connect(
+export function connect<S extends ProtocolSpec = never>(
   url: ClientAddress | (() => ClientAddress | Promise<ClientAddress>),
-  options: ConnectOptions = {},
-): Client {
-  const settings = readConnectOptions(options);
+  options: AnyConnectOptions<S> = {},
+): AnyClient<S> {
+  const settings = readConnectOptions(options as ConnectOptions);
   const { headers, protocols, session, WebSocket: given } = settings;
   const { WebSocket: own, document, process } = globalThis as Globals;
   const Class = given ?? own;
@@ -78,7 +80,7 @@ export function connect(
   };
   const factory: SocketFactory = (resume) =>
     known && !isNode ? dialing(known, Class as SocketClass, resume) : dial(resume);
-  return createClient(known, settings, factory, clockOf(given));
+  return createClient(known, settings, factory, clockOf(given)) as AnyClient<S>;
 }
 
 /** A value, or what a function of the user returns. */

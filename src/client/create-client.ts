@@ -5,13 +5,14 @@
  */
 import { cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
+import type { Line } from "../protocol/calls.js";
 import { type ClientClock, checkData } from "./arguments.js";
-import { createCallbacks } from "./callbacks.js";
-import { type Channel, createChannels } from "./channels.js";
+import { createCallbacks, STATUS } from "./callbacks.js";
+import { createChannels } from "./channels.js";
 import type { Client } from "./client.js";
 import { type ClientState, type MachineEvent, START, type Step, step } from "./machine.js";
 import { createOpened, type Opened } from "./opened.js";
-import type { ClientClosing, ClientData, ClientOpening, ClientStatus } from "./options.js";
+import type { ChannelOptions, ClientClosing, ClientData, ClientOpening, ClientStatus } from "./options.js";
 import { watchPage } from "./page.js";
 import { ACKNOWLEDGE_MS, createSession, NOBODY } from "./session.js";
 import type { ClientSettings } from "./settings.js";
@@ -41,7 +42,7 @@ export function createClient(
   factory: SocketFactory,
   clock: ClientClock | undefined,
 ): Client {
-  const { emit, report, enlist } = createCallbacks(settings);
+  const { emit, report, enlist, face } = createCallbacks(settings);
   const opened = createOpened();
   /** By name: those of the machine, and `flush` and `answer`. */
   const alarms: Record<string, Alarm> = {};
@@ -98,7 +99,7 @@ export function createClient(
       const shown = look();
       status = shown;
       // Listeners of the status hear of the last change in a row.
-      soon(() => status === shown && emit("status", shown));
+      soon(() => status === shown && emit(STATUS, shown));
     }
     if (act) socket[act](...farewell);
   };
@@ -119,7 +120,7 @@ export function createClient(
     flush = undefined;
   };
 
-  const send = (payload: ClientData, data: ClientData, owner?: Channel | typeof NOBODY): boolean =>
+  const send = (payload: ClientData, data: ClientData, owner?: object | typeof NOBODY): boolean =>
     isAlive() && session.put(payload, data, owner);
   const onOpened = (welcome: Partial<Welcome>): boolean => {
     // The attempt may have been given up while its socket opened.
@@ -138,6 +139,7 @@ export function createClient(
     }
     session.go(Number.POSITIVE_INFINITY);
     if (!resumed) channels.renew();
+    tell(opening);
     emit("open", opening);
     if (!resumed) channels.announce();
     session.go(1);
@@ -171,6 +173,7 @@ export function createClient(
     const ending = { code, reason, wasClean, willRetry, uncertain: [], unsent: [] };
     // A close frame with a code ends the session; 1005 and 1006 stand for none.
     if ((code - NO_CODE) >> 1) session.over();
+    tell(ending);
     parting = willRetry && session.isKept() ? ending : undefined;
     if (!parting) channels.onConnectionClosed(ending);
     if (!willRetry) {
@@ -194,6 +197,11 @@ export function createClient(
   const session = createSession(settings.offline, socket, isOpen, () =>
     setAlarm("answer", ACKNOWLEDGE_MS, session.acknowledge),
   );
+  const listeners: Line[0] = new Set();
+  const line: Line = [listeners, session.isKept, session.waits, session.leave, timers];
+  const tell = (event: ClientOpening | ClientClosing): void => {
+    for (const hear of listeners) hear(event);
+  };
   const channels = createChannels({
     stateOf: state,
     opening: (owner) => ({ ...begun, uncertain: session.tell(owner) }),
@@ -201,6 +209,7 @@ export function createClient(
     write: (message) => send(message, message, NOBODY),
     send,
     leave: session.leave,
+    line,
     report,
   });
   const client: Client = {
@@ -220,7 +229,7 @@ export function createClient(
       return state() === "open" ? socket.protocol() : "";
     },
     opened: opened.promise,
-    subscribe: (listener) => enlist("status", listener),
+    subscribe: (listener) => enlist(STATUS, listener),
     on: enlist,
     send(data) {
       const own = checkData(data);
@@ -242,12 +251,13 @@ export function createClient(
       }
       return wasAlive;
     },
-    channel: (name, options = {}) => channels.make(name, options),
+    channel: ((name, options = {}) => channels.make(name, options as ChannelOptions)) as Client["channel"],
   };
   const stopWatching = watchPage(
     () => take("hint"),
     () => client.close(),
   );
+  const shown = face(client, (text, call) => send(text, text, call), line);
   carryOut(START);
-  return client;
+  return shown;
 }

@@ -109,17 +109,17 @@ export interface ConnectOptions {
    * Called when a connection has opened, before any message of the connection. Messages that `onOpen` sends before it returns, such as a
    * login, go out before the messages that waited.
    */
-  readonly onOpen?: (opening: ClientOpening) => unknown;
+  readonly onOpen?: (opening: ClientOpening) => void;
   /** Called with a message: a string for a text frame, bytes for a binary frame. */
-  readonly onMessage?: (data: string | Uint8Array) => unknown;
+  readonly onMessage?: (data: string | Uint8Array) => void;
   /** Called when a connection, or an attempt to connect, has ended. Calling `close` here keeps the client from connecting again. */
-  readonly onClose?: (closing: ClientClosing) => unknown;
+  readonly onClose?: (closing: ClientClosing) => void;
   /**
    * Called with an error, which `code` tells from others: `REFUSED` (in Node; `status` and `body` tell more), `CONNECTION_FAILED`,
    * `CALLBACK_FAILED`, or `BAD_OPTION` for what a function given as address or headers returns. After an error of the connection comes
    * `onClose`. In Node the error's `cause` is the socket's error: no server there, a reset, a broken frame.
    */
-  readonly onError?: (error: SendallError) => unknown;
+  readonly onError?: (error: SendallError) => void;
   /** When to connect again; `false`: never. Omitted members keep their default. Default: after 0 to 1 s, later 0 to 10 s, for ever. */
   readonly reconnect?: ReconnectOptions | false;
   /** What is kept of messages that have not arrived. Omitted members keep their default. Default: 256 messages, 1 MiB. */
@@ -139,18 +139,18 @@ export interface ChannelOptions {
    * Called when the subscription has been sent, and not when the session of the client goes on, with which the channel goes on. `uncertain`
    * has messages of the channel alone. Messages that `onOpen` sends before it returns go out before the messages that waited.
    */
-  readonly onOpen?: (opening: ClientOpening) => unknown;
+  readonly onOpen?: (opening: ClientOpening) => void;
   /** Called with a message of the channel: a string for a text frame, bytes for a binary frame. */
-  readonly onMessage?: (data: string | Uint8Array) => unknown;
+  readonly onMessage?: (data: string | Uint8Array) => void;
   /**
    * Called when the channel or its connection has ended; after `willRetry` the channel subscribes again by itself. Of a connection whose
    * session may go on, called only when the session does not, right before `onOpen`. `uncertain` and `unsent` have messages of the channel
    * alone.
    */
-  readonly onClose?: (closing: ClientClosing) => unknown;
+  readonly onClose?: (closing: ClientClosing) => void;
   /**
    * Called with `REFUSED` when the server knows no such channel, and with `CALLBACK_FAILED`, which goes to the client's `onError` if the
    * channel has no `onError`.
    */
-  readonly onError?: (error: SendallError) => unknown;
+  readonly onError?: (error: SendallError) => void;
 }

@@ -13,7 +13,7 @@ import type { Welcome } from "./wire.js";
 /** Owns the messages whose fate is told to nobody: requests of the client itself, and what is left of an owner that has ended. */
 export const NOBODY = null;
 
-/** Who hears of the fate of a message: a channel, or the client's own callbacks (`undefined`). */
+/** Who hears of the fate of a message: a channel, the client's own callbacks (`undefined`), or a call, which is told otherwise. */
 export type Owner = object | null | undefined;
 
 interface Message {
@@ -59,6 +59,8 @@ export interface ClientSession {
   acknowledge(): void;
   /** Takes an owner's messages that a session of before has left. */
   tell(owner?: Owner): ClientData[];
+  /** Whether a message of an owner waits for a socket. */
+  waits(owner: object): boolean;
   /** Takes all messages of an owner that ends. Those that a socket has taken go on, for nobody. */
   leave(owner?: Owner): Rest;
 }
@@ -195,6 +197,7 @@ export function createSession(
     },
     acknowledge,
     tell,
+    waits: (owner) => [...messages].some((message) => message.owner === owner && !message.number),
     leave(owner) {
       const uncertain = tell(owner);
       const unsent: ClientData[] = [];

@@ -7,6 +7,7 @@ import { isSessionName } from "../api/session-protocol.js";
 import { isRecord } from "../options/kinds.js";
 import { isFunction } from "./arguments.js";
 import { attempt } from "./attempt.js";
+import type { ChannelSettings } from "./client-protocol.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
 import { refuse } from "./texts.js";
 
@@ -49,7 +50,11 @@ function number(fallback: number, max = Number.POSITIVE_INFINITY, min = 0, round
 }
 
 const callback = row((value) => value === undefined || isFunction(value));
-const channelRows: Rows<ChannelOptions> = {
+const group = row((value) => value === undefined || isRecord(value));
+const channelRows: Rows<ChannelSettings> = {
+  protocol: row((value) => value === undefined || isFunction(Object(Object(value)["~sendall"]).createClient)),
+  on: group,
+  calls: group,
   onOpen: callback,
   onMessage: callback,
   onClose: callback,
@@ -66,7 +71,7 @@ const reconnectRows: Rows<ReconnectOptions> = {
 
 const offlineRows: Rows<OfflineOptions> = { maxMessages: number(256), maxBytes: number(1_048_576) };
 
-const connectRows: Rows<ConnectOptions> = {
+const connectRows: Rows<ConnectOptions & ChannelSettings> = {
   protocols: (value = [], name) => row(areProtocols as Accepts)([value].flat(), name),
   headers: row((value) => value === undefined || isFunction(value) || areHeaders(value)),
   session: row((value) => value === !!value, true),
@@ -92,7 +97,7 @@ function read(rows: Rows<object>, options: unknown, group = ""): Record<string, 
 type Complete<O> = { readonly [K in keyof Required<O>]: Exclude<O[K], undefined> };
 
 /** The options of a client, checked and complete. */
-export interface ClientSettings extends Pick<ConnectOptions, keyof ChannelOptions | "headers" | "WebSocket"> {
+export interface ClientSettings extends ChannelSettings, Pick<ConnectOptions, "headers" | "WebSocket"> {
   readonly protocols: readonly string[];
   readonly session: boolean;
   readonly reconnect: Complete<ReconnectOptions> | false;
@@ -106,7 +111,7 @@ export function readConnectOptions(options: ConnectOptions): ClientSettings {
 }
 
 /** Checks the options of a channel; throws `BAD_OPTION`. */
-export function readChannelOptions(options: ChannelOptions): ChannelOptions {
+export function readChannelOptions(options: ChannelOptions): ChannelSettings {
   return read(channelRows, options);
 }
 

@@ -26,7 +26,9 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "offline.maxBytes": `${COUNT}, or Infinity`,
   WebSocket: "a class in the shape of a browser's WebSocket; there is none here by default, or its clock is none",
   url: "a URL that begins with ws://, wss://, http:// or https://, without a fragment; relative in a page alone",
-  type: '"open", "message", "close" or "error"',
+  protocol: "what protocol() has returned, which on and calls need",
+  on: "an object of functions by name",
+  calls: "an object",
   message: "a string, a Uint8Array or an ArrayBuffer",
   channel: `a name of 1 to ${MAX_NAME_LENGTH} characters without a comma, which no open channel has`,
   "close code": "1000 or 3000-4999",
@@ -56,7 +58,7 @@ export function failureText(what: string, problem: string): string {
 }
 
 export function callbackText(type: string): string {
-  return `the callback for "${type}"`;
+  return `the callback for "${type || "status"}"`;
 }
 
 /** A second welcome has the token of the session, which no text may show. */
@@ -78,7 +80,7 @@ export function channelRefusedText(name: string, reason: string): string {
 
 /**
  * Throws an error for an option or argument, without headers, which may be secret; every option without a row is a function.
- * @param known given for an unknown option: the options that there are
+ * @param known given for an unknown option, or an unknown type of events: what there is
  * @param group the name of their group, if any
  */
 export function refuse(
@@ -88,10 +90,21 @@ export function refuse(
   known?: object,
   group?: string,
 ): never {
-  const problem = known
-    ? `unknown option: the options are ${Object.keys(known)
-        .map((key) => (group && `${group}.`) + key)
-        .join(", ")}`
-    : `expected ${EXPECTED[name] ?? "a function"}, got ${name === "headers" ? "something else" : show(value)}`;
+  const expected = name === "type" && known ? namesOf(known) : (EXPECTED[name] ?? "a function");
+  const problem =
+    known && name !== "type"
+      ? `unknown option: the options are ${Object.keys(known)
+          .map((key) => (group && `${group}.`) + key)
+          .join(", ")}`
+      : `expected ${expected}, got ${name === "headers" ? "something else" : show(value)}`;
   throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});
+}
+
+/** The types of events, and the names of a protocol's messages. */
+function namesOf(lists: object): string {
+  return Object.keys(lists)
+    .filter(Boolean)
+    .map((name) => JSON.stringify(name))
+    .join(", ")
+    .replace(/, ([^,]*)$/, " or $1");
 }

@@ -1,15 +1,17 @@
 /** Asks a schema about a value. A schema that throws, or answers with nothing that is a result, refuses the value. */
-import { type MessageIssue, SendallError } from "../api/errors.js";
+import { type MessageIssue, SendallError, type SendallErrorCode } from "../api/errors.js";
 import type { Schema, SchemaIssue, SchemaResult } from "./standard-schema.js";
+import { PROMISED, SCHEMA_FAILED } from "./texts.js";
+
+/** A payload that does not fit. */
+export interface Misfit {
+  readonly issues: readonly MessageIssue[];
+  /** What the schema has thrown. */
+  readonly cause?: unknown;
+}
 
 /** What a schema says of a payload. */
-export type Checked =
-  | { readonly value: unknown; readonly issues?: undefined }
-  | {
-      readonly issues: readonly MessageIssue[];
-      /** What the schema has thrown. */
-      readonly cause?: unknown;
-    };
+export type Checked = { readonly value: unknown; readonly issues?: undefined } | Misfit;
 
 /** Peers get at most this many issues of a message. */
 const MAX_ISSUES = 5;
@@ -17,25 +19,27 @@ const MAX_ISSUES = 5;
 const MAX_TEXT = 200;
 
 /** A refusal of ours: the payload as a whole. */
-export function refusedFor(message: string, cause?: unknown): Checked {
-  return { issues: [{ path: "", message }], cause };
+export function refusedFor(message: string): Misfit {
+  return { issues: [{ path: "", message }] };
 }
 
-function issueOf({ path = [], message }: SchemaIssue): MessageIssue {
-  const keys = path.map((part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
+function issueOf({ path = [], message }: SchemaIssue | MessageIssue): MessageIssue {
+  // Not `map`: the paths of arktype are arrays of a class whose constructor makes [0] of a length of 0.
+  const parts = typeof path === "string" ? [path] : path;
+  const keys = Array.from(parts, (part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
   return { path: keys.join(".").slice(0, MAX_TEXT), message: String(message).slice(0, MAX_TEXT) };
 }
 
 function broken(cause: unknown): Checked {
-  return refusedFor("the schema failed", cause);
+  return { ...refusedFor(SCHEMA_FAILED), cause };
 }
 
-function read(result: SchemaResult<unknown>): Checked {
+/** Issues have the shape of a schema's, or that of the wire. */
+export function readResult(result: SchemaResult<unknown> | Misfit): Checked {
   try {
     const { issues } = result;
-    return issues
-      ? { issues: issues.slice(0, MAX_ISSUES).map(issueOf) }
-      : { value: (result as { value: unknown }).value };
+    if (issues) return { issues: issues.slice(0, MAX_ISSUES).map(issueOf) };
+    return "value" in result ? { value: result.value } : broken(undefined);
   } catch (thrown) {
     return broken(thrown);
   }
@@ -45,7 +49,7 @@ function read(result: SchemaResult<unknown>): Checked {
 export function check(schema: Schema, value: unknown): Checked | Promise<Checked> {
   try {
     const result = schema["~standard"].validate(value);
-    return isPromise(result) ? Promise.resolve(result).then(read, broken) : read(result);
+    return isPromise(result) ? Promise.resolve(result).then(readResult, broken) : readResult(result);
   } catch (thrown) {
     return broken(thrown);
   }
@@ -55,8 +59,16 @@ export function isPromise(value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | undefined)?.then === "function";
 }
 
+export function textOf(name: string, { issues }: Misfit): string {
+  return `${name}: ${issues.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ")}`;
+}
+
 /** The error for a payload that does not fit. */
-export function invalid(name: string, { issues, cause }: Exclude<Checked, { issues?: undefined }>): SendallError {
-  const told = issues.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ");
-  return new SendallError("INVALID_MESSAGE", `${name}: ${told}`, { issues, ...(cause !== undefined && { cause }) });
+export function invalid(name: string, misfit: Misfit, code: SendallErrorCode = "INVALID_MESSAGE"): SendallError {
+  return new SendallError(code, textOf(name, misfit), misfit);
+}
+
+/** The error for a schema of the server's messages that does not answer at once. */
+export function promised(name: string): SendallError {
+  return new SendallError("BAD_DATA", `${name}: ${PROMISED}`);
 }

@@ -1,7 +1,8 @@
 /** A protocol as read from its spec: the names in maps, since names like `__proto__` are names like any other. */
-import { SendallError } from "../api/errors.js";
+import { readMembers } from "./names.js";
 import type { ProtocolSpec } from "./spec.js";
 import type { Schema } from "./standard-schema.js";
+import { IS_WORDY, RESERVED_CLIENT, refuseOption } from "./texts.js";
 
 /** A message or call of a client. */
 export interface ClientMessage {
@@ -18,47 +19,49 @@ export interface Definition {
   readonly checksSent: boolean;
 }
 
-/** Names of events, some of later versions, and the word of refusals. */
-const RESERVED_CLIENT = /^(?:open|closed|error|info|idle|bytes|away|back|joined|changed|left|init|stop|!)?$/;
+/** Names of a client's own events, and the word of refusals. */
 const RESERVED_SERVER = /^(?:open|message|close|error|!)?$/;
 
-export function refuseOption(option: string, expected: string): never {
-  throw new SendallError("BAD_OPTION", `${option}: ${expected}`, { option });
-}
+const RESERVED = "a reserved name; choose another";
+const NO_SCHEMA = "expected a Standard Schema, or in fromClient { input, output } of two";
 
 function isSchema(value: unknown): value is Schema {
   return typeof (value as Partial<Schema> | undefined)?.["~standard"]?.validate === "function";
 }
 
-function entriesOf(option: string, value: unknown, reserved: RegExp): [string, unknown][] {
-  if (value === undefined) return [];
-  if (typeof value !== "object" || !value) refuseOption(option, "expected an object of schemas by name");
-  const entries = Object.entries(value);
-  for (const [name] of entries)
-    if (reserved.test(name)) refuseOption(`${option}.${name}`, "a reserved name; choose another");
-  return entries;
+function asSchema(value: unknown): Schema | false {
+  return isSchema(value) && value;
+}
+
+function asClientMessage(value: unknown): ClientMessage | false {
+  const message: Partial<ClientMessage> = isSchema(value) ? { input: value, output: undefined } : Object(value);
+  const { input, output } = message;
+  return isSchema(input) && (input === value || isSchema(output)) && (message as ClientMessage);
+}
+
+/** @param read `false` for what is no schema */
+function readPart<T>(
+  part: keyof ProtocolSpec,
+  { [part]: given = {} }: ProtocolSpec,
+  reserved: RegExp,
+  read: (value: unknown) => T | false,
+): Map<string, T> {
+  if (IS_WORDY && Object(given) !== given) refuseOption(part, "expected an object of schemas by name");
+  return new Map(
+    Object.entries(given).map(([name, value]) => {
+      const message = !reserved.test(name) && read(value);
+      return [name, message || refuseOption(`${part}.${name}`, reserved.test(name) ? RESERVED : NO_SCHEMA)];
+    }),
+  );
 }
 
 export function readSpec(spec: ProtocolSpec, check: unknown): Definition {
-  if (Object(spec) !== spec) refuseOption("protocol", "expected { fromClient, fromServer }");
-  for (const name in spec)
-    if (!/^from(?:Client|Server)$/.test(name)) refuseOption(name, "unknown; expected fromClient or fromServer");
-  if (check !== "both" && check !== "receive") refuseOption("check", 'expected "both" or "receive"');
+  if (IS_WORDY && Object(spec) !== spec) refuseOption("protocol", "expected { fromClient, fromServer }");
+  readMembers("", spec, ["fromClient", "fromServer"]);
+  if (IS_WORDY && check !== "both" && check !== "receive") refuseOption("check", 'expected "both" or "receive"');
   return {
-    fromClient: new Map(
-      entriesOf("fromClient", spec.fromClient, RESERVED_CLIENT).map(([name, value]) => {
-        const { input, output } = isSchema(value) ? { input: value, output: undefined } : Object(value);
-        if (!isSchema(input) || !(isSchema(value) || isSchema(output)))
-          refuseOption(`fromClient.${name}`, "expected a Standard Schema, or { input, output } of two");
-        return [name, { input, output }];
-      }),
-    ),
-    fromServer: new Map(
-      entriesOf("fromServer", spec.fromServer, RESERVED_SERVER).map(([name, schema]) => {
-        if (!isSchema(schema)) refuseOption(`fromServer.${name}`, "expected a Standard Schema");
-        return [name, schema];
-      }),
-    ),
+    fromClient: readPart("fromClient", spec, RESERVED_CLIENT, asClientMessage),
+    fromServer: readPart("fromServer", spec, RESERVED_SERVER, asSchema),
     checksSent: check === "both",
   };
 }

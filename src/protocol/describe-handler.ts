@@ -1,5 +1,7 @@
 /** What `handler` of a protocol returns: a description, which the server recognizes by a symbol, since pages and servers may have copies of this file. */
-import { type Definition, refuseOption } from "./definition.js";
+import type { Definition } from "./definition.js";
+import { readMembers } from "./names.js";
+import { refuseOption } from "./texts.js";
 
 /** Where the server finds the description. */
 const DESCRIPTION: unique symbol = Symbol.for("sendall.protocol.handler") as never;
@@ -41,8 +43,9 @@ export function describeHandler(definition: Definition, functions: object, optio
     if (isEvent && value !== undefined && typeof value !== "function")
       refuseOption(`handler.${name}`, "expected a function");
   }
-  for (const name in options) if (name !== "onInvalid") refuseOption(name, "unknown; the only option is onInvalid");
-  const { onInvalid = "answer" } = options as { onInvalid?: HandlerDescription["onInvalid"] };
+  const { onInvalid = "answer" } = readMembers("", options, ["onInvalid"]) as {
+    onInvalid?: HandlerDescription["onInvalid"];
+  };
   if (!CHOICES.includes(onInvalid)) refuseOption("onInvalid", 'expected "answer", "close" or "drop"');
   const description: HandlerDescription = {
     definition,

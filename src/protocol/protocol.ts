@@ -4,17 +4,16 @@
  */
 
 import type { ConnectionData, Params } from "../api/connection.js";
-import { SendallError } from "../api/errors.js";
 import type { ShapedHandler } from "../api/handler.js";
 import type { Impossible, ResolvedLast } from "../api/inference.js";
-import { check, invalid, isPromise, refusedFor } from "./check.js";
-import { type Definition, readSpec, refuseOption } from "./definition.js";
+import { promised } from "./check.js";
+import { type Definition, readSpec } from "./definition.js";
 import { describeHandler } from "./describe-handler.js";
+import { encodeMessage } from "./encode-message.js";
 import type { ProtocolHandlerOptions, ProtocolHandlers } from "./handlers.js";
+import { readMembers } from "./names.js";
 import type { Encoded, FromServer, PayloadArguments, ProtocolSpec, ServerInput } from "./spec.js";
-import type { Schema } from "./standard-schema.js";
-import { createTypedClient, type TypedClientCore, type TypedClientParts } from "./typed-client.js";
-import { encode } from "./wire.js";
+import { type CreateTypedHalf, createTypedHalf } from "./typed-client.js";
 
 /** The options of `protocol`. */
 export interface ProtocolOptions {
@@ -37,6 +36,12 @@ export type MessageMaker<N extends string, I> = (...payload: PayloadArguments<I>
 export interface ProtocolHandlerMaker<S extends ProtocolSpec> {
   /** @hidden */
   <D>(never: Impossible<D>): ResolvedLast<D>;
+  /**
+   * Makes a handler.
+   * @param functions a function for each name of `fromClient`, and for the events that the handler likes to hear of
+   * @param options what happens to invalid messages
+   * @throws SendallError `BAD_OPTION` if a name of `fromClient` has no function, for a function of another name, and for wrong options
+   */
   <T = undefined, D = ConnectionData, P = Params>(
     functions: ProtocolHandlers<S, T, D, P>,
     options?: ProtocolHandlerOptions,
@@ -64,7 +69,7 @@ export interface ProtocolInside<S extends ProtocolSpec> {
   readonly spec?: S;
   readonly definition: Definition;
   /** The typed half of a client or channel. */
-  readonly createClient: (parts: TypedClientParts) => TypedClientCore;
+  readonly createClient: CreateTypedHalf;
 }
 
 /**
@@ -75,31 +80,18 @@ export interface ProtocolInside<S extends ProtocolSpec> {
  * @throws SendallError `BAD_OPTION` for a name that stands for an event, for anything but a schema, and for an unknown option
  */
 export function protocol<const S extends ProtocolSpec>(spec: S, options: ProtocolOptions = {}): Protocol<S> {
-  for (const name in options) if (name !== "check") refuseOption(name, "unknown; the only option is check");
-  const definition = readSpec(spec, options.check ?? "both");
+  readMembers("", options, ["check"]);
+  const { check = "both" } = options;
+  const definition = readSpec(spec, check);
   const fromServer: Record<string, unknown> = Object.create(null);
   for (const [name, schema] of definition.fromServer)
-    fromServer[name] = (payload: unknown) => encodeMessage(name, schema, payload, definition.checksSent);
+    fromServer[name] = (payload: unknown) =>
+      encodeMessage(name, definition.checksSent ? schema : undefined, payload, () => {
+        throw promised(name);
+      });
   return {
     fromServer: Object.freeze(fromServer) as never,
     handler: ((functions: never, given: never) => describeHandler(definition, functions, given)) as never,
-    "~sendall": { definition, createClient: (parts) => createTypedClient(definition, parts) },
+    "~sendall": { definition, createClient: (...parts) => createTypedHalf(definition, ...parts) },
   };
-}
-
-function encodeMessage(name: string, schema: Schema, payload: unknown, isChecked: boolean): string {
-  if (isChecked) {
-    const checked = check(schema, payload);
-    if (isPromise(checked))
-      throw new SendallError(
-        "BAD_DATA",
-        `${name}: a schema of fromServer must answer at once, and has returned a promise`,
-      );
-    if (checked.issues) throw invalid(name, checked);
-  }
-  try {
-    return encode(name, payload);
-  } catch (thrown) {
-    throw invalid(name, refusedFor("cannot be turned into JSON", thrown) as never);
-  }
 }

@@ -1,5 +1,5 @@
 /** `refuse`: what a function of a protocol's handler throws in order to refuse a message or call. */
-import { SendallError } from "../api/errors.js";
+import { checkRefusal } from "./texts.js";
 
 /** Tells a refusal, also one made by another copy of this module. */
 const REFUSAL: unique symbol = Symbol.for("sendall.refusal") as never;
@@ -13,9 +13,6 @@ export interface ProtocolRefusal extends Error {
   readonly data?: unknown;
 }
 
-/** The words that the wire uses itself. */
-const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)$/;
-
 /**
  * Makes the error for a handler to throw when it refuses a message or a call: `throw refuse("FULL", "the room is full", { room })`. A call
  * rejects at the client with `CALL_REFUSED`; the refusal of a message goes to the client's `onError` as `MESSAGE_REFUSED`. A refusal is no
@@ -27,10 +24,7 @@ const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)$/;
  * for a message that is no text
  */
 export function refuse(reason: string, message: string = reason, data?: unknown): ProtocolRefusal {
-  if (typeof reason !== "string" || !reason || RESERVED.test(reason))
-    throw new SendallError("BAD_DATA", `refuse: expected a reason of your own, got ${JSON.stringify(reason)}`);
-  if (typeof message !== "string")
-    throw new SendallError("BAD_DATA", `refuse: expected a text as message, got ${typeof message}`);
+  checkRefusal(reason, message);
   return Object.assign(new Error(message), { name: "Refusal", [REFUSAL]: true as const, reason, data });
 }
 

@@ -20,12 +20,10 @@ export interface Refused {
 /** A message, call or answer as text. Throws what `JSON.stringify` throws. @param payload left out if JSON has nothing for the payload */
 export function encode(head: string | number, payload: unknown, ...rest: readonly unknown[]): string {
   const text = JSON.stringify(payload);
-  const parts = [
-    JSON.stringify(head),
-    ...(text === undefined ? [] : [text]),
-    ...rest.map((part) => JSON.stringify(part)),
-  ];
-  return `[${parts}]`;
+  let frame = `[${JSON.stringify(head)}`;
+  if (text !== undefined) frame += `,${text}`;
+  for (const part of rest) frame += `,${JSON.stringify(part)}`;
+  return `${frame}]`;
 }
 
 /** The refusal of a call, or of a message without an id. */

@@ -50,8 +50,8 @@ export class ProtocolRunner implements Runner {
   readonly #events = new Map<string, UserFunction>();
   /** `undefined` for a handler without `init`. */
   readonly #cell: StateCell | undefined;
-  /** The call of each connection that is under way. */
-  readonly #calls = new Map<Connection, number>();
+  /** The calls under way, and the messages whose schema needs time; a frame goes once its event has failed. */
+  readonly #underWay = new Map<Connection, ClientFrame<OwnMessage>>();
 
   constructor(description: HandlerDescription, host: RunnerHost) {
     this.#description = description;
@@ -83,18 +83,16 @@ export class ProtocolRunner implements Runner {
   settled(result: unknown): void {
     if (!(result instanceof Outcome)) return;
     const { context, answer, isKept } = result;
-    if (context.connection !== undefined) this.#calls.delete(context.connection);
+    if (context.connection !== undefined) this.#underWay.delete(context.connection);
     if (isKept && context instanceof StateContext) context.keep();
     if (answer !== undefined) context.connection?.send(answer);
   }
 
   /** The peer hears that its call has failed, and nothing else; supervision does the rest. */
   failed(connection: Connection): boolean {
-    const id = this.#calls.get(connection);
-    if (id !== undefined) {
-      this.#calls.delete(connection);
-      connection.send(encodeRefusal(id, { reason: "CALL_FAILED" }));
-    }
+    const id = this.#underWay.get(connection)?.id;
+    this.#underWay.delete(connection);
+    if (id !== undefined) connection.send(encodeRefusal(id, { reason: "CALL_FAILED" }));
     return false;
   }
 
@@ -116,10 +114,15 @@ export class ProtocolRunner implements Runner {
     if (typeof data !== "string") return this.#onBytes(data, connection, bus);
     const frame = readMessage(this.#messages, data);
     if ("issues" in frame) return this.#onInvalid(frame, connection);
-    const { message, payload, id } = frame;
-    if (id !== undefined) this.#calls.set(connection, id);
-    const checked = check(message.input, payload);
-    return whenSettled(checked, (settled) => this.#onChecked(settled as Checked, frame, connection, bus));
+    const checked = check(frame.message.input, frame.payload);
+    const isSlow = isPromiseLike(checked);
+    if (isSlow || frame.id !== undefined) this.#underWay.set(connection, frame);
+    if (!isSlow) return this.#onChecked(checked as Checked, frame, connection, bus);
+    return checked.then((settled) => {
+      if (this.#underWay.get(connection) !== frame) return undefined;
+      if (frame.id === undefined) this.#underWay.delete(connection);
+      return this.#onChecked(settled as Checked, frame, connection, bus);
+    });
   }
 
   #onBytes(data: Buffer, connection: Connection, bus: Bus): unknown {
@@ -181,7 +184,7 @@ export class ProtocolRunner implements Runner {
 
   #onInvalid({ id, issues, cause }: InvalidMessage, connection: Connection, name?: string): undefined {
     const { onInvalid } = this.#description;
-    this.#calls.delete(connection);
+    this.#underWay.delete(connection);
     const { log } = this.#host;
     if (cause !== undefined) log.error({ err: cause, name, connection: connection.id }, "a schema failed");
     else log.debug({ name, issues, connection: connection.id }, "invalid message");

@@ -4,10 +4,13 @@
  */
 import type { ConnectionData } from "../../api/connection.js";
 import type { ServeOptions } from "../../api/serve-options.js";
+import type { Protocol } from "../../protocol/protocol.js";
+import type { ProtocolSpec } from "../../protocol/spec.js";
 import type { Server } from "../../server/server.js";
 import type { TestClient } from "./client.js";
 import type { DialledClient } from "./dial.js";
 import type { DialOptions } from "./dial-options.js";
+import type { TypedTestClient } from "./typed-test-client.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 /** The options of `serve` (without effect: the options of the listener), and how a test learns of the handler's failures. */
@@ -54,6 +57,12 @@ export interface TestConnectOptions {
   readonly onMessage?: (data: string | Buffer) => void;
 }
 
+/** The request of a test client that speaks a protocol. */
+export interface TypedTestConnectOptions<S extends ProtocolSpec = ProtocolSpec> extends TestConnectOptions {
+  /** What client and server say to each other: what `protocol` of `sendall/protocol` returns. */
+  readonly protocol: Protocol<S>;
+}
+
 /** A server in a test. */
 export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of any method of the runtime. */
@@ -71,6 +80,11 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
    * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect(options?: TestConnectOptions): Promise<TestClient>;
+  /**
+   * As `connect` without `protocol`, for a typed client: `send(name, payload)`, `call(name, payload)` and `next(name)`.
+   * @throws SendallError as `connect` without `protocol`
+   */
+  connect<S extends ProtocolSpec>(options: TypedTestConnectOptions<S>): Promise<TypedTestClient<S>>;
   /**
    * Makes a client of `sendall/client` that connects to this server, as `connect(path, options)` does in a page, and connects again by
    * itself when virtual time passes. Returns at once; the connection is made when the runtime is settled. Timers and random numbers are the

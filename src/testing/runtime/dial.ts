@@ -84,7 +84,7 @@ export class Dialled {
       ...connectOptions,
       WebSocket,
       onMessage: (data) => {
-        this.#inbox.received.push(typeof data === "string" ? data : Buffer.from(data));
+        this.#inbox.push(typeof data === "string" ? data : Buffer.from(data));
         return onMessage?.(data);
       },
       onClose: (closing) => {
