@@ -110,6 +110,11 @@ describe("a name of any text", () => {
     );
   });
 
+  test("is no key if every object has the name", () => {
+    const { messages } = documentOf({ constructor: z.string(), ["__proto__"]: z.string() }).components;
+    expect(Object.keys(messages)).toEqual(["_constructor", "___proto__", "messageRefused"]);
+  });
+
   test("is the key of the message if AsyncAPI allows the name, also beside names that look the same", () => {
     const keys = Object.keys(documentOf({ "a/b": z.string(), a_b: z.string(), callRefused: z.string() }).operations);
     expect(keys).toEqual(["a_b_2", "a_b", "callRefused", "messageRefused"]);

@@ -563,7 +563,10 @@ describe("options", () => {
   });
 
   test.each<[object, string]>([
-    [{ reconect: false }, "reconect: unknown option: the options are protocols, headers, session, onOpen, "],
+    [
+      { reconect: false },
+      "reconect: unknown option: the options are protocols, headers, session, protocol, on, calls, onOpen, ",
+    ],
     [{ reconnect: { min: 5 } }, "reconnect.min: unknown option: the options are reconnect.minMs, reconnect.maxMs, "],
     [{ offline: { max: 5 } }, "offline.max: unknown option: the options are offline.maxMessages, offline.maxBytes"],
   ])("that are unknown are refused with the options that exist: %j", (options, message) => {
