@@ -89,6 +89,19 @@ export default protocol({ fromClient: { twice: { input: any, output: any } } }).
     expect(await client.next()).toBe("from CommonJS");
   });
 
+  it("serves the handler of a protocol", async () => {
+    await write(
+      "chat.mjs",
+      `import { protocol } from ${JSON.stringify(new URL("../../dist/protocol.js", import.meta.url))};
+      const anything = { "~standard": { version: 1, vendor: "by hand", validate: (value) => ({ value }) } };
+      const chat = protocol({ fromClient: { add: { input: anything, output: anything } } });
+      export default chat.handler({ add: ([a, b]) => a + b });`,
+    );
+    const client = await connect(await address(sendall("serve chat.mjs --port 0")));
+    client.send('["add",[1,2],7]');
+    expect(await client.next()).toBe("[7,3]");
+  });
+
   it("serves an object with a state, and stops it at the end", async () => {
     await write(
       "sum.mjs",
