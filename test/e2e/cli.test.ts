@@ -69,6 +69,19 @@ describe("sendall serve", () => {
     expect(await client.next()).toBe("from a file");
   });
 
+  it("serves the handler of a protocol that a file exports, which another copy of the package may have made", async () => {
+    const copy = new URL("../../dist/protocol.js", import.meta.url).href;
+    await write(
+      "handler.mjs",
+      `import { protocol } from ${JSON.stringify(copy)};
+const any = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+export default protocol({ fromClient: { twice: { input: any, output: any } } }).handler({ twice: (x) => [x, x] });\n`,
+    );
+    const client = await connect(await address(sendall("serve handler.mjs --port 0")));
+    client.send('["twice","hi",7]');
+    expect(await client.next()).toBe('[7,["hi","hi"]]');
+  });
+
   it("serves the function that a CommonJS file exports", async () => {
     await write("handler.cjs", REPLY("from CommonJS").replace("export default", "module.exports ="));
     const client = await connect(await address(sendall("serve handler.cjs --port 0")));

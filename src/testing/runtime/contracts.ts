@@ -8,7 +8,7 @@ import type { Protocol } from "../../protocol/protocol.js";
 import type { ProtocolSpec } from "../../protocol/spec.js";
 import type { Server } from "../../server/server.js";
 import type { TestClient } from "./client.js";
-import type { DialledClient } from "./dial.js";
+import type { AnyDialledClient } from "./dial.js";
 import type { DialOptions } from "./dial-options.js";
 import type { TypedTestClient } from "./typed-test-client.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
@@ -88,11 +88,12 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /**
    * Makes a client of `sendall/client` that connects to this server, as `connect(path, options)` does in a page, and connects again by
    * itself when virtual time passes. Returns at once; the connection is made when the runtime is settled. Timers and random numbers are the
-   * runtime's. A refused upgrade is a failed attempt, as in browsers. When the runtime closes, the client closes for good.
+   * runtime's. A refused upgrade is a failed attempt, as in browsers. When the runtime closes, the client closes for good. With the option
+   * `protocol` the client is typed.
    * @param path of the request. Default `"/"`
    * @throws SendallError `BAD_OPTION`
    */
-  dial(path?: string, options?: DialOptions): DialledClient;
+  dial<S extends ProtocolSpec = never>(path?: string, options?: DialOptions<S>): AnyDialledClient<S>;
   /**
    * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
    * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,

@@ -15,7 +15,7 @@ import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
 import { type AnyTestConnectOptions, readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime, TypedTestConnectOptions } from "./contracts.js";
-import { Dialled, type DialledClient } from "./dial.js";
+import { type AnyDialledClient, Dialled } from "./dial.js";
 import { type DialOptions, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
 import type { RuntimeEnvironment } from "./environment.js";
@@ -135,14 +135,15 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return client;
   }
 
-  dial(path = "/", options: DialOptions = {}): DialledClient {
-    const dialled = new Dialled(path, options, {
+  dial<S extends ProtocolSpec = never>(path = "/", options: DialOptions<S> = {}): AnyDialledClient<S> {
+    const dialled = new Dialled(path, options as DialOptions, {
+      ...this.#typedHost(),
       ...this.#clientParts(),
       caller: this.#environment.newCaller(),
       createClass: (request, onSocket) => this.#sockets.create(request, onSocket),
     });
     this.#dialled.push(dialled);
-    return dialled.client;
+    return dialled.client as AnyDialledClient<S>;
   }
 
   /** Part of `Recovering`. */
@@ -248,7 +249,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       await this.#start();
       await this.#driver.runInTime(isDone, isExplored);
     };
-    return { clock, failures: this.#failures, settleCall };
+    return { clock, isExplored, failures: this.#failures, settleCall };
   }
 
   #clientParts(): Pick<TestClientParts, "clock" | "settleUntil"> {

@@ -4,24 +4,15 @@
  */
 import type { Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
+import type { TypedVerbs } from "../../client/typed.js";
+import type { LineEvent } from "../../protocol/calls.js";
 import type { Protocol } from "../../protocol/protocol.js";
-import type {
-  AnswerOutput,
-  CallName,
-  ClientInput,
-  MessageName,
-  PayloadArguments,
-  ProtocolSpec,
-  ServerMessageName,
-  ServerOutput,
-} from "../../protocol/spec.js";
-import type { TypedClientCore } from "../../protocol/typed-client.js";
-import { parse } from "../../protocol/wire.js";
+import type { ProtocolSpec, ServerMessageName, ServerOutput } from "../../protocol/spec.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import { show } from "../../runtime/show.js";
 import { quote } from "../quote.js";
 import type { ClientObserver, MemoryTestClient, TestClient } from "./client.js";
-import type { Failures } from "./failures.js";
+import { type CallHost, drive } from "./driven-call.js";
+import { createTapped, nextOf } from "./typed-inbox.js";
 
 /** A client in a test that speaks a protocol: made by `connect` with the option `protocol`. */
 export interface TypedTestClient<S extends ProtocolSpec = ProtocolSpec> extends Omit<TestClient, "send" | "next"> {
@@ -36,11 +27,11 @@ export interface TypedTestClient<S extends ProtocolSpec = ProtocolSpec> extends 
    */
   readonly errors: readonly SendallError[];
   /**
-   * Sends a message.
+   * Sends a message of the protocol, or bytes as a binary frame.
    * @returns `false` if the client has closed
    * @throws SendallError `INVALID_MESSAGE` with `issues` for a payload that the schema refuses; `BAD_DATA` for an unknown name
    */
-  send<N extends MessageName<S>>(name: N, ...payload: PayloadArguments<ClientInput<S, N>>): boolean;
+  readonly send: TypedVerbs<S>["send"];
   /** Sends a frame as given, whatever the protocol says. @returns `false` if the client has closed @throws SendallError `BAD_DATA` */
   sendRaw(data: Data): boolean;
   /**
@@ -50,7 +41,7 @@ export interface TypedTestClient<S extends ProtocolSpec = ProtocolSpec> extends 
    * handler's error under `failures: "throw"`; `CALL_TIMEOUT`; `CONNECTION_LOST`; `CLOSED`; `TOO_MANY_CALLS`; `INVALID_MESSAGE` with
    * `issues`; `BAD_DATA`. And the handler's error, as `settle`
    */
-  call<N extends CallName<S>>(name: N, ...rest: TestCallArguments<ClientInput<S, N>>): Promise<AnswerOutput<S, N>>;
+  readonly call: TypedVerbs<S>["call"];
   /**
    * The payload of the next message of this name: settles the runtime, unless such a message has arrived already. Messages of other names
    * that come before are kept, for their own `next`. Lets no virtual time pass.
@@ -62,74 +53,79 @@ export interface TypedTestClient<S extends ProtocolSpec = ProtocolSpec> extends 
   next(): Promise<string | Buffer>;
 }
 
-/** The arguments of a call: a payload, which may be left out if `undefined` fits, and options. */
-export type TestCallArguments<T> = undefined extends T
-  ? [payload?: T, options?: TestCallOptions]
-  : [payload: T, options?: TestCallOptions];
-
-/** The options of a call. */
-export interface TestCallOptions {
-  /** How many milliseconds of virtual time the answer may take. Default: 5,000. */
-  readonly timeoutMs?: number;
-  /** Aborts the call, which rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
-
 /** What a typed client needs of its runtime. */
-export interface TypedHost {
+export interface TypedHost extends CallHost {
   readonly clock: Pick<Clock, "after">;
-  readonly failures: Pick<Failures, "onInvalidMessage" | "takeHandlerError" | "throwFirst">;
-  /** Lets things happen until `isDone` holds, and in the end virtual time pass. */
-  settleCall(isDone: () => boolean): Promise<void>;
 }
 
-/** The verbs of a core that a test client has. */
+/** The verbs of the typed half that a test client has. */
 interface Face {
   send(...message: unknown[]): boolean;
   call(...call: unknown[]): Promise<unknown>;
+  close(...farewell: unknown[]): boolean;
 }
 
 export class TypedHalf implements ClientObserver {
-  readonly #core: TypedClientCore;
-  readonly #names: ReadonlySet<string>;
+  readonly #protocol: Protocol;
   readonly #host: TypedHost;
   readonly #isKept: boolean;
   readonly #errors: SendallError[] = [];
+  /** Hear when the connection has ended. */
+  readonly #listeners = new Set<(event: LineEvent) => void>();
   #client: MemoryTestClient | undefined;
-  /** The last id of a call. */
-  #calls = 0;
+  #face: Face | undefined;
+  #take: (type: string, argument: unknown) => boolean = () => false;
   /** The frame that is read now. */
   #frame = "";
 
   /** @param isKept whether the client's frames are kept, and go nowhere else */
   constructor(protocol: Protocol, host: TypedHost, isKept: boolean) {
-    const { definition, createClient } = protocol["~sendall"];
+    this.#protocol = protocol;
     this.#host = host;
     this.#isKept = isKept;
-    this.#names = new Set(definition.fromServer.keys());
-    const { clock } = host;
-    this.#core = createClient({
-      options: { on: Object.fromEntries([...this.#names].map((name) => [name, this.#listener(name)])) },
-      post: (text, owner) => this.#post(text, owner !== undefined),
-      waits: () => false,
-      withdraw() {},
-      fail: (error) => this.#onError(error),
-      timers: {
-        setTimeout: (ring, ms) => clock.after(ms, ring),
-        clearTimeout: (timer) => (timer as Timer | undefined)?.cancel(),
-      },
-    });
   }
 
   /** Called before anything can come. */
   attach(client: MemoryTestClient): void {
+    const { clock } = this.#host;
+    const createHalf = this.#isKept
+      ? createTapped(this.#protocol, client.inbox, () => {})
+      : this.#protocol["~sendall"].createClient;
+    let isClosing = false;
+    const plain = {
+      get state() {
+        return isClosing || client.closed !== undefined ? "closed" : "open";
+      },
+      send: (data: Data) => client.send(data),
+      close(...farewell: [number?, string?]) {
+        const isFirst = client.close(...farewell);
+        isClosing ||= isFirst;
+        return isFirst;
+      },
+    };
+    const timers = {
+      setTimeout: (ring: () => void, ms: number) => clock.after(ms, ring),
+      clearTimeout: (timer: unknown) => (timer as Timer | undefined)?.cancel(),
+    };
+    const [face, take] = createHalf(
+      plain,
+      {},
+      {},
+      () => () => {},
+      // The half itself hears first, and tells the inbox.
+      (name, payload) => void this.#take(name, payload),
+      (error) => this.#onError(error),
+      (text) => client.send(text),
+      [this.#listeners, () => false, () => false, () => {}, timers],
+    );
     this.#client = client;
-    this.#core.onOpen(false);
+    this.#take = take;
+    this.#face = face as Face;
   }
 
   /** The client for the test. */
   createFace(client: MemoryTestClient): TypedTestClient {
-    const { send } = this.#core.face as Face;
+    const { send, call, close } = this.#face as Face;
     return {
       get id() {
         return client.id;
@@ -142,12 +138,12 @@ export class TypedHalf implements ClientObserver {
       received: client.received,
       errors: this.#errors,
       take: () => client.take(),
-      send: (...message: unknown[]) => send(...message),
+      send: send as never,
       sendRaw: (data) => client.send(data),
-      call: (...call: unknown[]) => this.#call(call) as never,
-      next: (...name: [string?]) => (name.length === 0 ? client.next() : this.#next(name[0])) as never,
+      call: ((...given: unknown[]) => drive(call(...given), this.#host)) as never,
+      next: (...name: unknown[]) => nextOf(this.#protocol, client.inbox, name) as never,
       ping: (data) => client.ping(data),
-      close: (code, reason) => client.close(code, reason),
+      close,
       disconnect: () => client.disconnect(),
       fail: (error) => client.fail(error),
       vanish: () => client.vanish(),
@@ -161,74 +157,22 @@ export class TypedHalf implements ClientObserver {
   onOpen(): void {}
 
   onMessage(data: string | Buffer): void {
-    if (typeof data !== "string") return;
-    this.#frame = data;
-    const [head] = parse(data) ?? [];
-    if (this.#isKept && typeof head === "number" && head <= this.#calls) this.#client?.inbox.takeLast();
-    this.#core.onText(data);
+    if (typeof data === "string") this.#frame = data;
+    this.#take("message", data);
   }
 
   onFailed(): void {}
 
-  onClosed(): void {
-    this.#core.onClose(true, false);
-  }
-
-  #listener(name: string): (payload: unknown) => void {
-    return (payload) => {
-      if (this.#isKept) this.#client?.inbox.nameLast(name, payload);
-    };
-  }
-
-  #post(text: string, isCall: boolean): boolean {
-    if (isCall) this.#calls++;
-    return this.#client?.send(text) ?? false;
+  onClosed(code: number): void {
+    for (const listener of [...this.#listeners]) listener({ code, willRetry: false });
   }
 
   #onError(error: SendallError): void {
     this.#errors.push(error);
-    if (error.code !== "INVALID_MESSAGE") return;
-    const { message, issues } = error;
+    if (error.code === "MESSAGE_REFUSED") return;
+    const { code, message, issues } = error;
     const told = `${this.#client?.shownName} has got an invalid message ${quote(this.#frame)}: ${message}`;
-    this.#host.failures.onInvalidMessage(
-      new SendallError("INVALID_MESSAGE", told, { ...(issues && { issues }), cause: error }),
-    );
-  }
-
-  #next(name: unknown): Promise<unknown> {
-    if (typeof name === "string" && this.#names.has(name) && this.#client) return this.#client.inbox.nextNamed(name);
-    const known = [...this.#names].map((one) => JSON.stringify(one)).join(", ");
-    return Promise.reject(
-      new SendallError(
-        "BAD_DATA",
-        `next: the server says no ${show(name)}; expected ${known || "no name, since it says nothing"}`,
-      ),
-    );
-  }
-
-  #call(call: unknown[]): Promise<unknown> {
-    const answer = this.#answer((this.#core.face as Face).call(...call));
-    // The test may look at the answer later.
-    answer.catch(() => {});
-    return answer;
-  }
-
-  async #answer(call: Promise<unknown>): Promise<unknown> {
-    const { settleCall, failures } = this.#host;
-    let isDone = false;
-    const settled = call.finally(() => {
-      isDone = true;
-    });
-    settled.catch(() => {});
-    await settleCall(() => isDone);
-    try {
-      await settled;
-    } catch (thrown) {
-      const isFailure = thrown instanceof SendallError && thrown.code === "CALL_FAILED";
-      const cause = isFailure ? failures.takeHandlerError() : undefined;
-      throw cause ? new SendallError("CALL_FAILED", (thrown as Error).message, { cause }) : thrown;
-    }
-    failures.throwFirst();
-    return settled;
+    const failure = new SendallError(code, told, { ...(issues && { issues }), cause: error });
+    this.#host.failures.onInvalidMessage(failure);
   }
 }

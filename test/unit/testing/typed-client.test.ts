@@ -1,7 +1,13 @@
 /** The typed test client: `runtime.connect({ protocol })`. */
 import { reject } from "sendall";
-import { protocol, refuse } from "sendall/protocol";
-import { createTestRuntime, explore, type TestRuntime, type TestRuntimeOptions } from "sendall/testing";
+import { type Protocol, protocol, refuse } from "sendall/protocol";
+import {
+  createTestRuntime,
+  explore,
+  type TestRuntime,
+  type TestRuntimeOptions,
+  type TypedTestClient,
+} from "sendall/testing";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 
@@ -19,6 +25,7 @@ const chat = protocol({
     typed: z.undefined(),
   },
 });
+type Spec = typeof chat extends Protocol<infer S> ? S : never;
 const { said, joined, typed } = chat.fromServer;
 
 const handler = chat.handler({
@@ -373,20 +380,26 @@ describe("a call of a typed test client", () => {
     expect(runtime.now()).toBe(0);
   });
 
-  test("rejects with CLOSED if the connection ends, and on a closed client, and a later look at it is soon enough", async () => {
+  test.each<[what: string, code: string, end: (client: TypedTestClient<Spec>, runtime: TestRuntime) => unknown]>([
+    ["CONNECTION_LOST if the socket ends", "CONNECTION_LOST", (client) => client.disconnect()],
+    ["CONNECTION_LOST if the socket fails", "CONNECTION_LOST", (client) => client.fail()],
+    ["CLOSED if the client closes", "CLOSED", (client) => client.close()],
+    ["CLOSED if the server closes", "CLOSED", (_, runtime) => runtime.server.connections()[0]?.close(4000, "go")],
+  ])("rejects with %s, and later calls with CLOSED, also if the test looks later", async (_what, code, end) => {
     const unhandled = vi.fn();
     process.on("unhandledRejection", unhandled);
     onTestFinished(() => void process.off("unhandledRejection", unhandled));
     await using runtime = createChat();
     const ann = await runtime.connect({ protocol: chat });
-    const calls: Promise<unknown>[] = [ann.call("wait", { ms: 100 })];
+    const call = ann.call("wait", { ms: 100 });
     await runtime.settle();
-    ann.disconnect();
+    end(ann, runtime);
     await runtime.settle();
-    calls.push(ann.call("join", { room: "a" }));
+    const late = ann.call("join", { room: "a" });
     await runtime.advance(100);
     expect(unhandled).not.toHaveBeenCalled();
-    for (const call of calls) await expect(call).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(call).rejects.toMatchObject({ code });
+    await expect(late).rejects.toMatchObject({ code: "CLOSED" });
   });
 
   test("of a client that has vanished times out", async () => {
