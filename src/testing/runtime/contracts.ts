@@ -59,7 +59,7 @@ export interface TestConnectOptions {
 
 /** The request of a test client that speaks a protocol. */
 export interface TypedTestConnectOptions<S extends ProtocolSpec = ProtocolSpec> extends TestConnectOptions {
-  /** What client and server say to each other: what `protocol` of `sendall/protocol` returns. */
+  /** What client and server say to each other: what `protocol` of `sendall/protocol` returns. Default: none, and a plain client. */
   readonly protocol: Protocol<S>;
 }
 
