@@ -3,6 +3,7 @@ import { type Connection, channels, type ServerEvent } from "sendall";
 import { protocol, refuse } from "sendall/protocol";
 import { createTestRuntime, type TestRuntime } from "sendall/testing";
 import { describe, expect, test, vi } from "vitest";
+import { memory } from "../../../src/testing/memory-cluster.js";
 import { only } from "../protocol/protocols.js";
 import { ask, type ChatFunctions, chat, silent, start, told } from "../protocol/stage.js";
 
@@ -384,6 +385,22 @@ describe("the bus of a handler", () => {
     await runtime.settle();
     expect(client.take()).toEqual(['["said",{"text":"from elsewhere"}]']);
   });
+});
+
+test("a message that the protocol has made reaches every node of a cluster as made", async () => {
+  const cluster = memory();
+  const say: ChatFunctions["say"] = ({ text }, { connection, bus }) => void bus.broadcast(said({ text }), connection);
+  const runtimes = [1, 2].map(() => createTestRuntime({ handler: chat.handler({ ...silent, say }), cluster }));
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 3; round++) for (const runtime of runtimes) await runtime.settle();
+  };
+  await settle();
+  const [ann, bob] = await Promise.all(runtimes.map((runtime) => runtime.connect()));
+  await settle();
+  ann?.send('["say",{"text":"far"}]');
+  await settle();
+  expect([ann?.take(), bob?.take()]).toEqual([[], ['["said",{"text":"far"}]']]);
+  for (const runtime of runtimes) await runtime.close();
 });
 
 describe("channels", () => {

@@ -57,8 +57,8 @@ describe("schemas that take their time", () => {
     const frame = fc.record({ isCall: fc.boolean(), n: fc.nat({ max: 40 }), ms: fc.constantFrom(0, 0, 1, 5, 20) });
     const talk = fc.array(fc.tuple(fc.constantFrom("ann", "bob"), frame), { minLength: 1, maxLength: 20 });
     await fc.assert(
-      fc.asyncProperty(talk, async (frames) => {
-        const { runtime, got } = startSlow();
+      fc.asyncProperty(talk, fc.constantFrom("serial", "connection"), async (frames, concurrency) => {
+        const { runtime, got } = startSlow({ concurrency });
         await using _closed = runtime;
         const clients = {
           ann: await runtime.connect({ query: { name: "ann" } }),

@@ -89,6 +89,16 @@ describe.each(LIBRARIES)("with %s, a handler", (library) => {
     expect(got).toEqual([["double", { n: 42 }]]);
   });
 
+  test("hands out keys that the schema does not know as its library does", async () => {
+    const { got, handler } = noting(talkWith(library));
+    await using runtime = start(handler);
+    await ask(runtime, await runtime.connect(), '["say",{"text":"hi","mood":"fine","__proto__":{"admin":true}}]');
+    const isStripped = library === "zod" || library === "valibot";
+    const [[, payload] = []] = got as [string, Record<string, unknown>][];
+    expect(payload?.mood).toBe(isStripped ? undefined : "fine");
+    expect([payload?.text, payload?.admin, ({} as { admin?: boolean }).admin]).toEqual(["hi", undefined, undefined]);
+  });
+
   test("refuses payloads that do not fit, with the path and never to a function", async () => {
     const { got, handler } = noting(talkWith(library));
     await using runtime = start(handler, { supervise: { intensity: 100 } });
