@@ -82,7 +82,8 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   connect(options?: TestConnectOptions): Promise<TestClient>;
   /**
    * As `connect` without `protocol`, for a typed client: `send(name, payload)`, `call(name, payload)` and `next(name)`.
-   * @throws SendallError `BAD_OPTION`, `REFUSED`, `NOT_SETTLED` and the handler's error, as `connect` without `protocol`
+   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `INVALID_MESSAGE` if what `open` sends does not fit the protocol;
+   * `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect<S extends ProtocolSpec>(options: TypedTestConnectOptions<S>): Promise<TypedTestClient<S>>;
   /**
