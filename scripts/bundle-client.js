@@ -11,7 +11,7 @@ import { minify } from "terser";
 /** Properties that no other program reads: objects which parts of the client hand to each other. */
 const OF_CLIENT = `acknowledge act announce askMs begin bytes callback clock control count create delay dueAt emit enlist factory fail forget face fulfil given go
   isKept isOpen isSession lateMs leave make limitMs number offer onAcknowledged onClosed onConnectionClosed onData onFailed onFrame onPayload
-  onOpened over onRefused onUpgraded opening owner patience payload phaseMs promise since put renew report retries
+  onOpened line over onRefused onUpgraded opening owner patience payload phaseMs promise since put renew report retries
   settings silenceMs silentMs left stateOf tell timer url verb waits write`;
 const OF_PROTOCOL = "end make onAnswer";
 
@@ -49,7 +49,6 @@ const fewerFunctions = {
     const compress = {
       passes: 4,
       unsafe_arrows: true,
-
       keep_fargs: false,
       pure_getters: true,
       unsafe: true,

@@ -121,9 +121,9 @@ export const MAX_REASON_BYTES = 123;
 
 /** Cuts a reason, at a character, to the length that fits into a close frame. */
 export function cutReason(reason: string): string {
-  const characters = [...String(reason).slice(0, MAX_REASON_BYTES)];
-  while (new TextEncoder().encode(characters.join("")).length > MAX_REASON_BYTES) characters.pop();
-  return characters.join("");
+  const bytes = new TextEncoder().encode(String(reason)).subarray(0, MAX_REASON_BYTES);
+  // In the midst of a stream a decoder keeps the bytes of a half character back.
+  return new TextDecoder().decode(bytes, { stream: true });
 }
 
 /** Whether a client may send the code: the codes that browsers let a page send, in Node too. */
@@ -146,8 +146,8 @@ export function checkClientCloseCode(code: unknown): asserts code is number {
 const FINAL_CODES: readonly number[] = [1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 3003];
 
 /** Whether a client stays away after a close with this code. */
-export function isFinalCode(code: number): boolean {
-  return FINAL_CODES.includes(code);
+export function isFinalCode(closeCode: number): boolean {
+  return FINAL_CODES.includes(closeCode);
 }
 
 /** The registered codes in words. */

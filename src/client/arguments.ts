@@ -4,7 +4,7 @@
  */
 import { attempt } from "./attempt.js";
 import type { ClientData } from "./options.js";
-import { refuse } from "./texts.js";
+import { IS_WORDY, refuse } from "./texts.js";
 import type { WebSocketClass } from "./web-socket.js";
 
 declare const location: { readonly href: string };
@@ -47,7 +47,7 @@ export function sizeOf(message: ClientData): number {
 export function checkUrl(url: unknown, isClassGiven: unknown): string {
   const text = typeof url === "string" || url instanceof URL ? String(url) : "";
   // There is no `location` in Node, in Deno it is `undefined`, and a test's page may be `about:blank`.
-  const base = attempt(() => new URL("/", location.href) && location.href);
+  const base = attempt(() => (!IS_WORDY || new URL("/", location.href)) && location.href);
   if (!base && isClassGiven && text[0] === "/") return text;
   const parsed = attempt(() => new URL(text, base).href.replace(/^http/, "ws"));
   if (parsed && text && /^wss?:[^#]*$/.test(parsed)) return parsed;
@@ -57,6 +57,7 @@ export function checkUrl(url: unknown, isClassGiven: unknown): string {
 /** The clock of a socket class, if the class has a clock; throws `BAD_OPTION` for a value that is no clock. */
 export function clockOf(Class: WebSocketClass | undefined): ClientClock | undefined {
   const clock = (Class as unknown as Readonly<Record<symbol, unknown>> | undefined)?.[Symbol.for("sendall.clock")];
-  if (clock !== undefined && !isFunction((clock as ClientClock | null)?.setTimeout)) refuse("WebSocket", Class);
+  if (IS_WORDY && clock !== undefined && !isFunction((clock as ClientClock | null)?.setTimeout))
+    refuse("WebSocket", Class);
   return clock as ClientClock | undefined;
 }

@@ -5,11 +5,12 @@
  */
 import { SendallError } from "../api/errors.js";
 import type { Line } from "../protocol/calls.js";
+import type { CreateTypedHalf } from "../protocol/typed-client.js";
 import { isFunction } from "./arguments.js";
 import { messageOf } from "./attempt.js";
 import type { ChannelSettings } from "./client-protocol.js";
 import type { ClientClosing, ClientOpening, ClientStatus } from "./options.js";
-import { callbackText, failureText, refuse } from "./texts.js";
+import { callbackText, failureText, IS_WORDY, refuse, refuseType } from "./texts.js";
 
 /** What listeners of a client get, by the type given to `on`. */
 export interface ClientEvents {
@@ -49,12 +50,9 @@ export interface Callbacks {
 }
 
 /** Without a callback for errors, exceptions go to `fallback`. */
-export function createCallbacks(
-  { protocol, on, calls, ...options }: ChannelSettings,
-  fallback: (error: SendallError) => void = print,
-): Callbacks {
+export function createCallbacks(options: ChannelSettings, fallback: (error: SendallError) => void = print): Callbacks {
   /** Takes an event before the callbacks. */
-  let take: ((type: string, argument: unknown) => boolean) | undefined;
+  let half: Partial<ReturnType<CreateTypedHalf>> = [];
   const lists = {
     __proto__: null,
     open: [[options.onOpen]],
@@ -64,7 +62,7 @@ export function createCallbacks(
     [STATUS]: [],
   } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
-    if (take?.(type, argument)) return;
+    if (half[1]?.(type, argument)) return;
     const onThrown = (thrown: unknown): void => {
       const error = failureOf(callbackText(type), thrown);
       if (type === "error") print(error);
@@ -86,7 +84,7 @@ export function createCallbacks(
   };
   const enlist: Callbacks["enlist"] = (type, callback) => {
     const list = lists[type];
-    if (!list) refuse("type", type, undefined, lists);
+    if (!list) refuseType(type, lists);
     if (!isFunction(callback)) refuse("listener", callback);
     const own: Own = [callback];
     lists[type] = [...list, own];
@@ -99,9 +97,9 @@ export function createCallbacks(
     report,
     enlist,
     face(plain, post, line) {
+      const { protocol, on, calls } = options;
       if (!protocol) return (on ?? calls) ? refuse("protocol", protocol) : plain;
-      const half = protocol["~sendall"].createClient(plain, { on, calls }, lists, enlist, emit, report, post, line);
-      take = half[1];
+      half = protocol["~sendall"].createClient(plain, options, lists, enlist, emit, report, post, line);
       return half[0] as typeof plain;
     },
   };
@@ -114,9 +112,11 @@ export function failureOf(name: string, thrown: unknown): SendallError {
 
 /** The console also formats the error's cause, which may throw on inspection. */
 function print(error: Error): void {
-  try {
-    console.error(error);
-  } catch {
-    console.error(error.message);
-  }
+  if (IS_WORDY)
+    try {
+      console.error(error);
+    } catch {
+      console.error(error.message);
+    }
+  else console.error(error);
 }

@@ -16,7 +16,7 @@ import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
 import { soon } from "./soon.js";
-import { channelEndedText, channelRefusedText, IS_WORDY, refuse } from "./texts.js";
+import { channelRefusedText, IS_WORDY, refuse } from "./texts.js";
 
 /** A named conversation over a client's socket. */
 export interface Channel {
@@ -103,7 +103,7 @@ interface OwnChannel {
 }
 
 function createChannel(name: string, host: ChannelHost, callbacks: Callbacks, onUnregistered: () => void): OwnChannel {
-  const { promise, fulfil, fail } = createOpened(IS_WORDY ? channelEndedText(name) : undefined);
+  const { promise, fulfil, fail } = createOpened(name);
   let stage = IDLE;
   /** @param ending completed with the messages that have not arrived for certain */
   const unregister = (ending: Ending): ClientClosing => {

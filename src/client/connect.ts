@@ -10,7 +10,7 @@ import { createClient } from "./create-client.js";
 import type { ClientAddress, ClientHeaders, ConnectOptions } from "./options.js";
 import { checkHeaders, readConnectOptions } from "./settings.js";
 import type { Dialing, SocketFactory } from "./socket.js";
-import { refuse } from "./texts.js";
+import { IS_WORDY, refuse } from "./texts.js";
 import type { AnyConnectOptions } from "./typed.js";
 import type { WebSocketClass, WebSocketLike } from "./web-socket.js";
 import { offersOf } from "./wire.js";
@@ -61,7 +61,7 @@ export function connect<S extends ProtocolSpec = never>(
     resume: readonly string[],
     fields?: ClientHeaders,
   ): Dialing => ({
-    url: address,
+    ...(IS_WORDY && { url: address }),
     // Other classes than Node's are given no headers.
     create: () => new Socket(address, [...offers, ...resume], fields, isAsked),
   });
@@ -80,7 +80,7 @@ export function connect<S extends ProtocolSpec = never>(
   };
   const factory: SocketFactory = (resume) =>
     known && !isNode ? dialing(known, Class as SocketClass, resume) : dial(resume);
-  return createClient(known, settings, factory, clockOf(given)) as AnyClient<S>;
+  return createClient(settings, factory, clockOf(given), known) as AnyClient<S>;
 }
 
 /** A value, or what a function of the user returns. */

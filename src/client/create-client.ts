@@ -33,14 +33,14 @@ const ASK_MS = 1_000;
 const POLL_MS = 50;
 
 /**
- * @param url `""` if the address is asked for at each attempt
  * @param clock default: the real time; the timer of a wait keeps a Node process alive, as the next connection will
+ * @param url `""` if the address is asked for at each attempt
  */
 export function createClient(
-  url: string,
   settings: ClientSettings,
   factory: SocketFactory,
   clock: ClientClock | undefined,
+  url: string,
 ): Client {
   const { emit, report, enlist, face } = createCallbacks(settings);
   const opened = createOpened();
@@ -193,7 +193,7 @@ export function createClient(
     onFailed,
     onClosed,
   };
-  const socket = createSocket(url, factory, listener, settings.session);
+  const socket = createSocket(factory, listener, settings.session, url);
   const session = createSession(settings.offline, socket, isOpen, () =>
     setAlarm("answer", ACKNOWLEDGE_MS, session.acknowledge),
   );

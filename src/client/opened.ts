@@ -3,7 +3,7 @@
  * rejection without a listener does not end the process.
  */
 import { SendallError } from "../api/errors.js";
-import { CLIENT_ENDED } from "./texts.js";
+import { CLIENT_ENDED, channelEndedText } from "./texts.js";
 
 export interface Opened {
   readonly promise: Promise<void>;
@@ -12,12 +12,14 @@ export interface Opened {
   fail(cause?: SendallError): void;
 }
 
-/** @param text the message of the error `CLOSED` */
-export function createOpened(text: string = CLIENT_ENDED): Opened {
+/** @param channel the name of the channel, if any */
+export function createOpened(channel?: string): Opened {
   const opened = {} as { -readonly [K in keyof Opened]: Opened[K] };
   opened.promise = new Promise((resolve, reject) => {
     opened.fulfil = resolve;
-    opened.fail = (cause = new SendallError("CLOSED", text)) => reject(cause);
+    opened.fail = (
+      cause = new SendallError("CLOSED", channel === undefined ? CLIENT_ENDED : channelEndedText(channel)),
+    ) => reject(cause);
   });
   opened.promise.catch(() => {});
   return opened;

@@ -9,7 +9,7 @@ import { isFunction } from "./arguments.js";
 import { attempt } from "./attempt.js";
 import type { ChannelSettings } from "./client-protocol.js";
 import type { ChannelOptions, ClientHeaders, ConnectOptions, OfflineOptions, ReconnectOptions } from "./options.js";
-import { refuse } from "./texts.js";
+import { IS_WORDY, refuse, refuseUnknown } from "./texts.js";
 
 /** Checks the value of an option, and makes the setting. `name` is for errors; `texts.ts` has the words. */
 type Row = (value: unknown, name: string) => unknown;
@@ -19,25 +19,29 @@ type Rows<O> = { readonly [K in keyof Required<O>]: Row };
 /** The longest wait of a native timer, which counts in 32 bits. */
 const MAX_MS = 2_147_483_647;
 
-/** Subprotocols are tokens, as the names of headers are (RFC 6455 section 4.1). */
+type Accepts = (value: unknown) => unknown;
+
+/** Subprotocols are tokens, as the names of headers are (RFC 6455 section 4.1). The smallest build leaves that to the sockets. */
 function areProtocols(names: readonly unknown[]): boolean {
+  if (!IS_WORDY) return names.every((name) => !isSessionName(name as string));
+  const isToken = (name: string): unknown => attempt(() => new Headers([[name, ""]]));
   return (
     new Set(names).size === names.length &&
-    names.every((name) => typeof name === "string" && !isSessionName(name) && attempt(() => new Headers([[name, ""]])))
+    names.every((name) => typeof name === "string" && !isSessionName(name) && isToken(name))
   );
 }
 
-/** `Headers` takes what RFC 9110 section 5 allows as names and values. A `Map`, or `Headers` itself, would show none of its own. */
-function areHeaders(value: unknown): unknown {
-  return (
-    isRecord(value) &&
-    !(Symbol.iterator in value) &&
-    Object.values(value).every((text) => typeof text === "string") &&
-    attempt(() => new Headers(value as ClientHeaders))
-  );
-}
-
-type Accepts = (value: unknown) => unknown;
+/**
+ * `Headers` takes what RFC 9110 section 5 allows as names and values. A `Map`, or `Headers` itself, would show none of its own. The smallest
+ * build, which is for pages, leaves that to the sockets of Node.
+ */
+const areHeaders: Accepts = IS_WORDY
+  ? (value) =>
+      isRecord(value) &&
+      !(Symbol.iterator in value) &&
+      Object.values(value).every((text) => typeof text === "string") &&
+      attempt(() => new Headers(value as ClientHeaders))
+  : isRecord;
 
 /** @param fallback the value of a missing option, which is accepted */
 function row(accepts: Accepts, fallback?: unknown): Row {
@@ -50,9 +54,9 @@ function number(fallback: number, max = Number.POSITIVE_INFINITY, min = 0, round
 }
 
 const callback = row((value) => value === undefined || isFunction(value));
-const group = row((value) => value === undefined || isRecord(value));
+const group = IS_WORDY ? row((value) => value === undefined || isRecord(value)) : (value: unknown) => value;
 const channelRows: Rows<ChannelSettings> = {
-  protocol: row((value) => value === undefined || isFunction(Object(Object(value)["~sendall"]).createClient)),
+  protocol: row((value) => value === undefined || Object(value)["~sendall"]),
   on: group,
   calls: group,
   onOpen: callback,
@@ -87,8 +91,8 @@ function read(rows: Rows<object>, options: unknown, group = ""): Record<string, 
   const settings: Record<string, unknown> = {};
   for (const key in { ...rows, ...options }) {
     const name = (group && `${group}.`) + key;
-    const make = Object.hasOwn(rows, key) && (rows as Readonly<Record<string, Row>>)[key];
-    settings[key] = (make || refuse(name, undefined, undefined, rows, group))(options[key], name);
+    const make = (!IS_WORDY || Object.hasOwn(rows, key)) && (rows as Readonly<Record<string, Row>>)[key];
+    settings[key] = (make || refuseUnknown(name, rows, group))(options[key], name);
   }
   return settings;
 }
@@ -105,14 +109,14 @@ export interface ClientSettings extends ChannelSettings, Pick<ConnectOptions, "h
 }
 
 /** Checks the options of a client and fills in defaults; throws `BAD_OPTION`. */
-export function readConnectOptions(options: ConnectOptions): ClientSettings {
+export function readConnectOptions(connectOptions: ConnectOptions): ClientSettings {
   // The compiler cannot follow the loop; `Rows` asks for a row for every option.
-  return read(connectRows, options) as unknown as ClientSettings;
+  return read(connectRows, connectOptions) as unknown as ClientSettings;
 }
 
 /** Checks the options of a channel; throws `BAD_OPTION`. */
-export function readChannelOptions(options: ChannelOptions): ChannelSettings {
-  return read(channelRows, options);
+export function readChannelOptions(channelOptions: ChannelOptions): ChannelSettings {
+  return read(channelRows, channelOptions);
 }
 
 /** Throws `BAD_OPTION` unless the value is an object of headers, or `undefined`. */

@@ -60,7 +60,8 @@ export interface SocketListener {
 
 /** An address with the function that makes a socket for the address. */
 export interface Dialing {
-  readonly url: string;
+  /** For errors, if they are wordy. */
+  readonly url?: string;
   readonly create: () => WebSocketLike;
 }
 
@@ -97,14 +98,14 @@ export interface CurrentSocket {
 }
 
 /**
- * @param url `""` until the address is known
  * @param needsAdvice whether a failure to connect is worth advice: the client asks for a session, and never was open
+ * @param url `""` until the address is known
  */
 export function createSocket(
-  url: string,
   factory: SocketFactory,
   listener: SocketListener,
   needsAdvice: boolean,
+  url: string,
 ): CurrentSocket {
   /** An empty object until there is a socket; absent between two attempts. */
   let current: Partial<OwnSocket> | undefined;
@@ -112,7 +113,7 @@ export function createSocket(
   const isSession = (): boolean => isSessionName(current?.protocol);
   const failure = (problem: string, cause?: unknown): SendallError => {
     const text = IS_WORDY ? connectionText(url, listener.stateOf() === "open", problem) : problem;
-    const advice = needsAdvice ? ADVICE : "";
+    const advice = IS_WORDY && needsAdvice ? ADVICE : "";
     needsAdvice = false;
     return new SendallError("CONNECTION_FAILED", text + advice, { cause });
   };
@@ -164,7 +165,7 @@ export function createSocket(
     else listener.onFrame("", failure(unreadableText(frame)));
   };
   const create = (dialing: Dialing): void => {
-    if (IS_WORDY) ({ url } = dialing);
+    if (IS_WORDY) url = dialing.url ?? url;
     const socket: OwnSocket = dialing.create();
     const on = (type: "open" | "message" | "error" | "close", handle: (event: WebSocketLikeEvent) => void): void =>
       socket.addEventListener(type, (event) => {

@@ -40,12 +40,14 @@ export function channelRefusedText(_name: string, reason: string): string {
 }
 
 /** Throws an error for an option or argument. */
-export function refuse(
-  name: string,
-  _value: unknown,
-  code: SendallErrorCode = "BAD_OPTION",
-  _known?: object,
-  _group?: string,
-): never {
+export function refuse(name: string, _value: unknown, code: SendallErrorCode = "BAD_OPTION"): never {
   throw new SendallError(code, `bad ${name}`, { option: name });
+}
+
+/** Throws an error for an option that does not exist. */
+export const refuseUnknown: (name: string, known: object, group: string) => never = refuse as never;
+
+/** Throws an error for a type of events. */
+export function refuseType(type: unknown, _lists: object): never {
+  refuse("type", type);
 }

@@ -78,33 +78,28 @@ export function channelRefusedText(name: string, reason: string): string {
   return `the channel "${name}" was refused: ${reason}`;
 }
 
-/**
- * Throws an error for an option or argument, without headers, which may be secret; every option without a row is a function.
- * @param known given for an unknown option, or an unknown type of events: what there is
- * @param group the name of their group, if any
- */
-export function refuse(
-  name: string,
-  value: unknown,
-  code: SendallErrorCode = "BAD_OPTION",
-  known?: object,
-  group?: string,
-): never {
-  const expected = name === "type" && known ? namesOf(known) : (EXPECTED[name] ?? "a function");
-  const problem =
-    known && name !== "type"
-      ? `unknown option: the options are ${Object.keys(known)
-          .map((key) => (group && `${group}.`) + key)
-          .join(", ")}`
-      : `expected ${expected}, got ${name === "headers" ? "something else" : show(value)}`;
+function fail(name: string, problem: string, code: SendallErrorCode = "BAD_OPTION"): never {
   throw new SendallError(code, `${name}: ${problem}`, code === "BAD_OPTION" ? { option: name } : {});
 }
 
-/** The types of events, and the names of a protocol's messages. */
-function namesOf(lists: object): string {
-  return Object.keys(lists)
-    .filter(Boolean)
-    .map((name) => JSON.stringify(name))
-    .join(", ")
-    .replace(/, ([^,]*)$/, " or $1");
+/** Throws an error for an option or argument, without headers, which may be secret; every option without a row is a function. */
+export function refuse(name: string, value: unknown, code?: SendallErrorCode): never {
+  fail(
+    name,
+    `expected ${EXPECTED[name] ?? "a function"}, got ${name === "headers" ? "something else" : show(value)}`,
+    code,
+  );
+}
+
+/** Throws an error for an option that does not exist. @param group the name of the group of the known options, if any */
+export function refuseUnknown(name: string, known: object, group: string): never {
+  const names = Object.keys(known).map((key) => (group && `${group}.`) + key);
+  fail(name, `unknown option: the options are ${names.join(", ")}`);
+}
+
+/** Throws an error for a type of events. @param lists by the types of events, and the names of a protocol's messages */
+export function refuseType(type: unknown, lists: object): never {
+  const types = Object.keys(lists).filter(Boolean);
+  const last = JSON.stringify(types.pop());
+  fail("type", `expected ${types.map((name) => JSON.stringify(name)).join(", ")} or ${last}, got ${show(type)}`);
 }

@@ -43,13 +43,13 @@ export function escapeText(text: string): string {
 }
 
 /** Whether a text frame is no message. */
-export function isControl(frame: string): boolean {
-  return /^~(?!~)/.test(frame);
+export function isControl(textFrame: string): boolean {
+  return /^~(?!~)/.test(textFrame);
 }
 
 /** The text message of a frame. */
-export function readText(frame: string): string {
-  return frame.replace(/^~/, "");
+export function readText(escaped: string): string {
+  return escaped.replace(/^~/, "");
 }
 
 /**
@@ -57,6 +57,6 @@ export function readText(frame: string): string {
  * @param acknowledge takes a number; returns `false` if the number cannot be
  */
 export function isMalformed(control: string, acknowledge: (number: number) => boolean): boolean {
-  const isNumber = /^~a(?:0|[1-9]\d{0,15})$/.test(control);
-  return isNumber ? !acknowledge(+control.slice(2)) : /^~[a{]/.test(control);
+  const [, digits] = /^~a(0|[1-9]\d*)$/.exec(control) ?? [];
+  return digits ? !acknowledge(+digits) : /^~[a{]/.test(control);
 }
