@@ -495,6 +495,19 @@ describe("a typed channel", () => {
     expect(await second).toEqual({ value: undefined });
   });
 
+  test("rejects its calls as soon as the client is closed, while the server still works on a call", async () => {
+    const { client, channel } = subscribe();
+    stage.socket.accept();
+    stage.socket.close = () => {};
+    const answer = who(channel);
+    client.close();
+    await settle();
+    expect([client.state, channel.state, sent()]).toEqual(["closing", "closing", ["sub,a", 'msg,a,["who",1]']]);
+    const outcomes = [await Promise.race([answer, "none"]), await who(channel)];
+    const told = ["the call may have happened", "the call was not sent"];
+    expect(outcomes).toEqual(told.map((text) => isError("CLOSED", { message: `who: closed; ${text}` })));
+  });
+
   test("that is closed without a connection sends none of its calls", async () => {
     const { client, channel } = subscribe();
     const answer = who(channel);
