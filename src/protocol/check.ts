@@ -24,9 +24,9 @@ export function refusedFor(message: string): Misfit {
 }
 
 function issueOf({ path = [], message }: SchemaIssue | MessageIssue): MessageIssue {
-  // Not `map`: the paths of arktype are arrays of a class whose constructor makes [0] of a length of 0.
-  const parts = typeof path === "string" ? [path] : path;
-  const keys = Array.from(parts, (part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
+  // A plain array: the paths of arktype are arrays of a class whose constructor makes [0] of a length of 0.
+  const parts: readonly unknown[] = [path].flat();
+  const keys = parts.map((part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
   return { path: keys.join(".").slice(0, MAX_TEXT), message: String(message).slice(0, MAX_TEXT) };
 }
 

@@ -1,11 +1,6 @@
 /** Names that are not known: the errors for these tell which names there are. */
 import { SendallError, type SendallErrorCode } from "../api/errors.js";
-import { IS_WORDY, refuseOption } from "./texts.js";
-
-/** What is told of a name that is not known. */
-export function unknownText(known: Iterable<string>): string {
-  return `unknown; expected ${[...known].join(", ") || "nothing"}`;
-}
+import { IS_WORDY, refuseOption, unknownText } from "./texts.js";
 
 /** Throws an error for a name that is not known. */
 export function refuseName(name: string, known: Iterable<string>, code: SendallErrorCode = "BAD_OPTION"): never {

@@ -9,12 +9,14 @@ import type { Bus } from "../../api/bus.js";
 import { INVALID_MESSAGE } from "../../api/close-codes.js";
 import type { Connection } from "../../api/connection.js";
 import type { MessageEvent } from "../../api/events.js";
-import { type Checked, check, invalid } from "../../protocol/check.js";
+import { type Checked, check, invalid, refusedFor } from "../../protocol/check.js";
 import type { ClientMessage } from "../../protocol/definition.js";
 import type { HandlerDescription } from "../../protocol/describe-handler.js";
 import { isRefusal, type ProtocolRefusal } from "../../protocol/refuse.js";
+import { NO_JSON } from "../../protocol/texts.js";
 import { encode, encodeRefusal } from "../../protocol/wire.js";
 import { isPromiseLike } from "../../runtime/promises.js";
+import { repeatable } from "../repeatable.js";
 import { type EventContext, type StateCell, StateContext } from "./context.js";
 import { type InvalidMessage, invalidFrame } from "./invalid-message.js";
 import { type ClientFrame, readMessage } from "./read-message.js";
@@ -44,6 +46,7 @@ class Outcome {
 export class ProtocolRunner implements Runner {
   readonly concurrency = "serial";
   readonly hearsPings = false;
+  readonly init: () => Promise<void>;
   readonly #description: HandlerDescription;
   readonly #host: RunnerHost;
   readonly #messages = new Map<string, OwnMessage>();
@@ -62,13 +65,15 @@ export class ProtocolRunner implements Runner {
       const run = description.find(name);
       if (run !== undefined) this.#events.set(name, run as UserFunction);
     }
-    this.#cell = description.find("init") && { state: undefined };
-  }
-
-  async init(): Promise<void> {
-    const { bus } = this.#host;
-    const init = this.#description.find("init") as ((context: { bus: Bus }) => unknown) | undefined;
-    if (this.#cell !== undefined) this.#cell.state = await init?.({ bus });
+    const init = description.find("init") as ((context: { bus: Bus }) => unknown) | undefined;
+    const cell = init && { state: undefined as unknown };
+    this.#cell = cell;
+    this.init = repeatable(
+      () => init?.({ bus: host.bus }),
+      (state) => {
+        if (cell !== undefined) cell.state = state;
+      },
+    );
   }
 
   readonly handle = (event: MailboxEvent, bus: Bus): unknown => {
@@ -164,11 +169,11 @@ export class ProtocolRunner implements Runner {
 
   /** The answer of a call: the value as returned, once the schema has accepted the value. */
   #answer({ name, output }: OwnMessage, id: number, returned: unknown, context: EventContext): unknown {
-    const finish = (): Outcome | undefined => this.#succeed(context, encode(id, returned));
+    const finish = (): Outcome | undefined => this.#succeed(context, encodeAnswer(name, id, returned));
     if (output === undefined || !this.#description.definition.checksSent) return finish();
     return whenSettled(check(output, returned), (settled) => {
       const checked = settled as Checked;
-      if (checked.issues) throw invalid(`the answer of ${name}`, checked);
+      if (checked.issues) throw invalid(answerOf(name), checked);
       return finish();
     });
   }
@@ -191,6 +196,18 @@ export class ProtocolRunner implements Runner {
     if (onInvalid === "answer") connection.send(encodeRefusal(id, { reason: "INVALID_MESSAGE", issues }));
     if (onInvalid === "close") connection.close(INVALID_MESSAGE.code, INVALID_MESSAGE.reason);
     this.#host.invalid(connection);
+  }
+}
+
+function answerOf(name: string): string {
+  return `the answer of ${name}`;
+}
+
+function encodeAnswer(name: string, id: number, returned: unknown): string {
+  try {
+    return encode(id, returned);
+  } catch (cause) {
+    throw invalid(answerOf(name), { ...refusedFor(NO_JSON), cause });
   }
 }
 

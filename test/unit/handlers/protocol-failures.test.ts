@@ -129,6 +129,14 @@ describe("a function that fails", () => {
     expect(await ask(runtime, client, '["join",{"room":"a"},8]')).toEqual(["[8]"]);
   });
 
+  test("names the call whose answer JSON refuses", async () => {
+    await using runtime = start(chat.handler({ ...silent, who: () => 1n }));
+    await ask(runtime, await runtime.connect(), '["who",7]');
+    expect(runtime.server.stats().failures).toMatchObject([
+      { error: { message: "the answer of who: cannot be turned into JSON" } },
+    ]);
+  });
+
   test("says nothing to a message, whatever it throws", async () => {
     const say = (): never => {
       throw new Error("SECRET");

@@ -128,6 +128,27 @@ describe("the state", () => {
     ]);
   });
 
+  test("is that of the last init, though an earlier one, which took too long, ends later", async () => {
+    const one = protocol({ fromClient: { count: { input: none, output: number } } });
+    const ends: ((count: number) => void)[] = [];
+    let inits = 0;
+    const init = () => (inits++ === 0 ? 0 : new Promise<number>((resolve) => ends.push(resolve)));
+    const count = vi.fn((_none: undefined, { state }: { readonly state: number }) => {
+      if (state === 0) throw new Error("no");
+      return state;
+    });
+    await using runtime = start(one.handler({ init, count }), {
+      handlerTimeoutMs: 100,
+      supervise: { strategy: "restart", intensity: 5 },
+    });
+    const client = await runtime.connect();
+    client.send('["count",1]');
+    await runtime.advance(100);
+    ends[1]?.(2);
+    ends[0]?.(1);
+    expect(await ask(runtime, client, '["count",2]')).toEqual(['[1,null,{"reason":"CALL_FAILED"}]', "[2,2]"]);
+  });
+
   test("without init there is none in the context, and stop gets the bus alone", async () => {
     const stop = vi.fn();
     const who = vi.fn((_none: undefined, context: object) => Object.keys(context).sort());

@@ -64,6 +64,14 @@ describe("protocol", () => {
       "fromServer.said",
       /Standard Schema/,
     ],
+    ["a Map", [{ fromClient: new Map([["say", open]]) }], "fromClient", /expected an object of schemas by name/],
+    ["an array", [{ fromServer: [open] }], "fromServer", /expected an object of schemas by name/],
+    [
+      "a call with more than schemas",
+      [{ fromClient: { join: { input: open, output: open, timeoutMs: 5 } } }],
+      "fromClient.join.timeoutMs",
+      /unknown; expected input, output/,
+    ],
     ["a misspelt option", [{}, { chek: "both" }], "chek", /unknown; expected check/],
     ["another check", [{}, { check: "send" }], "check", /expected "both" or "receive"/],
     ["null for a check", [{}, { check: null }], "check", /expected "both" or "receive"/],
@@ -324,6 +332,7 @@ describe("handler", () => {
       "handler.close",
       /unknown; fromClient has say, join; other functions are open, closed,/,
     ],
+    ["a misspelt event", [{ ...functions, opened() {} }], "handler.opened", /functions are open, closed, .*, stop$/],
     [
       "an event of a later version",
       [{ ...functions, joined() {} }],
@@ -399,6 +408,18 @@ describe("refuse", () => {
   test("throws BAD_DATA for a message that is no text", () => {
     expect(thrownBy(() => refuse("FULL", 5 as never))).toMatchObject({ code: "BAD_DATA" });
     expect(thrownBy(() => refuse("FULL", null as never))).toMatchObject({ code: "BAD_DATA" });
+  });
+
+  test("throws BAD_DATA for data that JSON refuses, and takes what JSON leaves out", () => {
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    for (const data of [1n, cycle, { n: 1n }])
+      expect(thrownBy(() => refuse("FULL", "full", data))).toMatchObject({
+        code: "BAD_DATA",
+        message: "refuse: the data cannot be turned into JSON",
+        cause: expect.any(TypeError),
+      });
+    for (const data of [() => {}, Symbol("x"), undefined]) expect(refuse("FULL", "full", data).data).toBe(data);
   });
 
   test("is told from every other thrown value", () => {
