@@ -16,7 +16,8 @@ export interface HandlerDescription {
   find(name: string): UserFunction | undefined;
 }
 
-const EVENTS: readonly string[] = "open closed error info idle bytes away back init stop".split(" ");
+/** Of events, and of the handler itself. */
+const EVENTS = ["open", "closed", "error", "info", "idle", "bytes", "away", "back", "init", "stop"];
 const CHOICES: readonly unknown[] = ["answer", "close", "drop"];
 
 /** The functions may stand in a class; every object has functions of its own class, such as `toString`. */
@@ -40,7 +41,7 @@ export function describeHandler(definition: Definition, functions: object, optio
     if (!isEvent && !definition.fromClient.has(name))
       refuseOption(
         `handler.${name}`,
-        `unknown; fromClient has ${known.join(", ") || "no names"}, and events are ${EVENTS.join(", ")}`,
+        `unknown; fromClient has ${known.join(", ") || "no names"}; other functions are ${EVENTS.join(", ")}`,
       );
     const value = find(functions, name);
     if (isEvent && value !== undefined && typeof value !== "function")

@@ -29,6 +29,7 @@ export function refuseOption(option: string, expected: string): never {
 
 /** The words that the wire uses itself. */
 const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)?$/;
+const REASON = "a word as reason, other than INVALID_MESSAGE, CALL_FAILED and CALL_TIMEOUT";
 
 function refuseArgument(expected: string, value: unknown): never {
   const got = typeof value === "string" ? JSON.stringify(value) : typeof value;
@@ -37,7 +38,7 @@ function refuseArgument(expected: string, value: unknown): never {
 
 /** Checks the arguments of `refuse`; throws `BAD_DATA`. */
 export function checkRefusal(reason: unknown, message: unknown, data: unknown): void {
-  if (typeof reason !== "string" || RESERVED.test(reason)) refuseArgument("a reason of your own", reason);
+  if (typeof reason !== "string" || RESERVED.test(reason)) refuseArgument(REASON, reason);
   if (typeof message !== "string") refuseArgument("a text as message", message);
   try {
     JSON.stringify(data);

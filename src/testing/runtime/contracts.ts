@@ -59,7 +59,7 @@ export interface TestConnectOptions {
 
 /** The request of a test client that speaks a protocol. */
 export interface TypedTestConnectOptions<S extends ProtocolSpec = ProtocolSpec> extends TestConnectOptions {
-  /** What client and server say to each other: what `protocol` of `sendall/protocol` returns. */
+  /** What client and server say to each other: what `protocol` of `sendall/protocol` returns. Default: none, and a plain client. */
   readonly protocol: Protocol<S>;
 }
 
@@ -82,7 +82,8 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   connect(options?: TestConnectOptions): Promise<TestClient>;
   /**
    * As `connect` without `protocol`, for a typed client: `send(name, payload)`, `call(name, payload)` and `next(name)`.
-   * @throws SendallError as `connect` without `protocol`
+   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `INVALID_MESSAGE` if what `open` sends does not fit the protocol;
+   * `NOT_SETTLED`, and the handler's error, as `settle`
    */
   connect<S extends ProtocolSpec>(options: TypedTestConnectOptions<S>): Promise<TypedTestClient<S>>;
   /**
