@@ -1,7 +1,7 @@
 /** Asks a schema about a value. A schema that throws, or answers with nothing that is a result, refuses the value. */
 import { type MessageIssue, SendallError, type SendallErrorCode } from "../api/errors.js";
 import type { Schema, SchemaIssue, SchemaResult } from "./standard-schema.js";
-import { PROMISED, SCHEMA_FAILED } from "./texts.js";
+import { cutText, PROMISED, SCHEMA_FAILED } from "./texts.js";
 
 /** A payload that does not fit. */
 export interface Misfit {
@@ -15,8 +15,6 @@ export type Checked = { readonly value: unknown; readonly issues?: undefined } |
 
 /** Peers get at most this many issues of a message. */
 const MAX_ISSUES = 5;
-/** A library may repeat a long value in its words. */
-const MAX_TEXT = 200;
 
 /** A refusal of ours: the payload as a whole. */
 export function refusedFor(message: string): Misfit {
@@ -27,7 +25,7 @@ function issueOf({ path = [], message }: SchemaIssue | MessageIssue): MessageIss
   // A plain array: the paths of arktype are arrays of a class whose constructor makes [0] of a length of 0.
   const parts: readonly unknown[] = [path].flat();
   const keys = parts.map((part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
-  return { path: keys.join(".").slice(0, MAX_TEXT), message: String(message).slice(0, MAX_TEXT) };
+  return { path: cutText(keys.join(".")), message: cutText(message) };
 }
 
 function broken(cause: unknown): Checked {

@@ -2,7 +2,7 @@
 import { readMembers } from "./names.js";
 import type { ProtocolSpec } from "./spec.js";
 import type { Schema } from "./standard-schema.js";
-import { IS_WORDY, RESERVED_CLIENT, refuseOption } from "./texts.js";
+import { IS_WORDY, RESERVED_CLIENT, RESERVED_SERVER, refuseOption } from "./texts.js";
 
 /** A message or call of a client. */
 export interface ClientMessage {
@@ -18,9 +18,6 @@ export interface Definition {
   /** Whether each side checks its own messages, too. */
   readonly checksSent: boolean;
 }
-
-/** Names of a client's own events, and the word of refusals. */
-const RESERVED_SERVER = /^(?:open|message|close|error|!)?$/;
 
 const RESERVED = "a reserved name; choose another";
 const NO_SCHEMA = "expected a Standard Schema, or in fromClient { input, output } of two";

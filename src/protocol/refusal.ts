@@ -14,7 +14,7 @@ export function refusalOf(own: SendallErrorCode, name: string, refused: unknown)
     own === "CALL_REFUSED" && /^(?:INVALID_MESSAGE|CALL_FAILED)$/.test(reason) ? (reason as typeof own) : own;
   return new SendallError(code, textOf(name, misfit), {
     reason,
+    data,
     ...(issues && misfit),
-    ...(data !== undefined && { data }),
   });
 }

@@ -3,8 +3,10 @@ import { SendallError, type SendallErrorCode } from "../api/errors.js";
 
 export const IS_WORDY = false;
 
-/** A page has no handler, whose events have names, too. */
-export const RESERVED_CLIENT: RegExp = /^!?$/;
+/** A page tells its own program. */
+export function cutText(text: unknown): string {
+  return String(text);
+}
 
 export const SCHEMA_FAILED = "bad schema";
 export const NO_JSON = "bad JSON";

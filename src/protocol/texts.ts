@@ -11,6 +11,17 @@ export const IS_WORDY: boolean = true;
 export const RESERVED_CLIENT: RegExp =
   /^(?:open|closed|error|info|idle|bytes|away|back|joined|changed|left|init|stop|!)?$/;
 
+/** Names of a client's own events, and the word of refusals. */
+export const RESERVED_SERVER: RegExp = /^(?:open|message|close|error|!)?$/;
+
+/** A library may repeat a long value in its words. */
+const MAX_TEXT = 200;
+
+/** Cuts what is told of a payload. */
+export function cutText(text: unknown): string {
+  return String(text).slice(0, MAX_TEXT);
+}
+
 export const SCHEMA_FAILED = "the schema failed";
 export const NO_JSON = "cannot be turned into JSON";
 export const NO_REASON = "a refusal without reason";
