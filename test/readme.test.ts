@@ -74,6 +74,7 @@ describe("the README", () => {
       "js",
       "html",
       "jsx",
+      "jsx",
       "sh",
       "js",
       "js",

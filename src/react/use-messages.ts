@@ -25,7 +25,7 @@ type Reducer<S, P> = (state: S, payload: P) => S;
 
 /** Reducers by the name of a message. @typeParam E the payloads */
 export type MessageReducers<S, E> = {
-  readonly [N in keyof E]?: Reducer<S, E[N]> | undefined;
+  readonly [N in keyof E]?: ((state: S, payload: E[N]) => S) | undefined;
 };
 
 /**

@@ -1,11 +1,13 @@
 /** The hooks of `sendall/react` with a protocol, in Chromium, with React 18 and React 19: typed clients, listeners by name, reducers by name. */
+import { readFileSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 import { type Server, serve } from "sendall";
 import { protocol, refuse } from "sendall/protocol";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
 import { complaintsAbout } from "../compiling.js";
 import { CHROMIUM_FLAGS } from "./chromium.js";
-import { openPage, type PlayedPage, VERSIONS } from "./react-page.js";
+import { bundle, openPage, type PlayedPage, VERSIONS } from "./react-page.js";
 import { requires } from "./requires.js";
 
 /** Made in the page, and here for the server. */
@@ -200,6 +202,29 @@ describe.skipIf(requires("chromium").skip).each(VERSIONS)("a typed client with R
       return lists`);
     const early = "said=a,counted=1,said=b,counted=2";
     expect(lists).toEqual([early, `${early},counted=3,constructor=built,counted=4,constructor=built`]);
+  });
+
+  test("makes the typed page of the README, which says hello", async () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const blocks = Array.from(readme.matchAll(/^```jsx?\n([\s\S]*?)^```$/gm), ([, code = ""]) => code);
+    const component = blocks.find((code) => code.includes('"./chat-protocol.js"')) ?? "";
+    const schemas = blocks.find((code) => code.includes('vendor: "by hand"')) ?? "";
+    const lines = protocol({
+      fromClient: { say: z.object({ text: z.string() }) },
+      fromServer: { said: z.object({ nick: z.string(), text: z.string() }) },
+    });
+    const handler = lines.handler({
+      say: ({ text }, { bus }) => bus.sendall(lines.fromServer.said({ nick: "Ann", text })),
+    });
+    const server = await serve({ port: 0, logger: false, origins: "any", handler });
+    onTestFinished(() => server.close());
+    const entry = `${schemas}${component.replace(/^import.*chat-protocol.*$/m, "")}`;
+    const script = await bundle(version, entry.replace("/chat", `${server.url}/chat`), "browser");
+    const { page } = await openPage(browser, version, { script });
+    await page.click("button");
+    await page.waitForSelector("li");
+    expect(await page.innerText("main")).toMatch(/^last: Ann\s+Ann: hello\s+Say hello$/);
+    expect(await page.evaluate("[errors, complaints]")).toEqual([[], []]);
   });
 
   test("a reducer that is a function hears binary frames alone", async () => {
