@@ -37,3 +37,4 @@ export type {
   TypedVerbs,
 } from "./client/typed.js";
 export type { WebSocketClass, WebSocketLike, WebSocketLikeEvent } from "./client/web-socket.js";
+export type { ProtocolSpec } from "./protocol/spec.js";

@@ -1,4 +1,8 @@
-/** The subpath `sendall/protocol`: typed messages and calls, for servers and pages. */
+/**
+ * `sendall/protocol`: typed messages and calls, for servers and pages.
+ *
+ * @module sendall/protocol
+ */
 export type { MessageIssue, SendallErrorCode, SendallErrorDetails } from "./api/errors.js";
 export type {
   InfoContext,

@@ -5,4 +5,4 @@
  */
 
 export { type UseClientOptions, useClient, useClientState } from "./react/use-client.js";
-export { useMessages } from "./react/use-messages.js";
+export { type MessageReducers, useMessages } from "./react/use-messages.js";

@@ -15,10 +15,12 @@ export type {
   TestConnectOptions as ConnectOptions,
   TestRuntime,
   TestRuntimeOptions,
+  TypedTestConnectOptions as TypedConnectOptions,
 } from "./testing/runtime/contracts.js";
 export { createTestRuntime } from "./testing/runtime/create.js";
-export type { DialledClient } from "./testing/runtime/dial.js";
+export type { AnyDialledClient, DialledClient, DialledVerbs, TypedDialledClient } from "./testing/runtime/dial.js";
 export type { DialOptions } from "./testing/runtime/dial-options.js";
+export type { TypedTestClient } from "./testing/runtime/typed-test-client.js";
 export type {
   RuntimeTimers,
   RuntimeWebSocket,

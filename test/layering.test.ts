@@ -49,7 +49,7 @@ const MAX_PLATES = 14;
 const FLOORS: readonly (readonly string[])[] = [
   [PLATES],
   ["cli", "testing", "react"],
-  ["server", "client"],
+  ["server", "client", "asyncapi"],
   ["handlers", "sockjs"],
   ["actors"],
   ["cluster", "http"],

@@ -75,6 +75,10 @@ describe("the README", () => {
       "html",
       "jsx",
       "sh",
+      "js",
+      "js",
+      "html",
+      "ts",
       "ts",
       "js",
       "js",
@@ -85,6 +89,7 @@ describe("the README", () => {
       "js",
       "js",
       "ts",
+      "js",
       "sh",
       "sh",
     ];
@@ -149,7 +154,7 @@ describe("the README", () => {
 
   test("shows a server with each shape of handler, which answers as its comments say", async () => {
     const url = await urlOf(run(programs[1]?.replace("await server.close();", "console.log(server.url);") ?? ""));
-    const said = {
+    const said: Record<string, [sent: string[], expected: unknown[]]> = {
       function: [["hi"], ["somebody says hi"]],
       state: [
         ["a", "b"],
@@ -158,6 +163,10 @@ describe("the README", () => {
       logic: [
         ["a", "b"],
         ["message number 1", "message number 2"],
+      ],
+      protocol: [
+        ['["say","hi"]', '["count",1]', '["say",7]'],
+        ['["said","hi"]', "[1,1]", expect.stringMatching(/^\["!",\{"reason":"INVALID_MESSAGE",/)],
       ],
       module: [
         ["a", "b"],
@@ -169,7 +178,7 @@ describe("the README", () => {
         ["msg,news,nothing new", "msg,echo,a,b"],
       ],
     };
-    for (const [path, [sent = [], expected = []]] of Object.entries(said)) {
+    for (const [path, [sent, expected]] of Object.entries(said)) {
       const socket = new WebSocket(url + path);
       const received: string[] = [];
       const all = new Promise<void>((resolve) => {
@@ -184,6 +193,32 @@ describe("the README", () => {
       expect([path, received]).toEqual([path, expected]);
     }
   });
+
+  test.skipIf(required.skip)(
+    "shows a page that speaks a protocol of schemas by hand, without a build step",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "sendall-readme-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      const schemas = programs.find((code) => code.includes('vendor: "by hand"')) ?? "";
+      const page = blocks.find(({ language, code }) => language === "html" && code.includes("importmap"))?.code ?? "";
+      writeFileSync(join(folder, "chat-protocol.js"), schemas.replace("const chat =", "export const chat ="));
+      writeFileSync(join(folder, "index.html"), page);
+      const child = run(`${schemas}
+        const { serve } = await import("sendall");
+        const handler = chat.handler({
+          say: ({ text }, { bus }) => bus.sendall(chat.fromServer.said({ nick: "Ann", text })),
+        });
+        const server = await serve({ port: 9000, static: ${JSON.stringify(folder)}, client: "/sendall/client.js", handler });
+        console.log(server.url);`);
+      const url = await urlOf(child);
+      const browser = await chromium.launch({ executablePath: required.path, args: [...CHROMIUM_FLAGS] });
+      onTestFinished(() => browser.close());
+      const tab = await browser.newPage();
+      await tab.goto(url.replace("ws", "http"));
+      await tab.locator("#log").filter({ hasText: "Ann: hi" }).waitFor();
+    },
+    60_000,
+  );
 
   test("shows other programs that start and close", async () => {
     for (const program of programs.slice(1).filter((code) => !code.includes(FORKS))) {
@@ -295,7 +330,10 @@ describe("the README", () => {
     for (const [, script = ""] of named) expect(Object.keys(scripts)).toContain(script);
     const examples = /npm run example \w+ +# also: (.*)/.exec(readme)?.[1]?.split(", ") ?? [];
     for (const name of ["echo", ...examples])
-      expect(existsSync(new URL(`../examples/${name}/server.js`, import.meta.url))).toBe(true);
+      expect([name, ["js", "ts"].some((kind) => existsSync(`${root}examples/${name}/server.${kind}`))]).toEqual([
+        name,
+        true,
+      ]);
   });
 });
 

@@ -1,16 +1,15 @@
 // @ts-check
-// A bot in a room of the chat (examples/chat/chat.js has the wire): greets who comes, and answers who speaks to it. It stays: after
-// a lost connection the client dials again by itself, and all there is to do here is to join again, unless the session has kept the seat.
+// A bot in a room of the chat (examples/chat/public/chat-protocol.js says what both sides say): greets who comes, and answers who speaks
+// to it. It stays: after a lost connection the client dials again by itself, and all there is to do here is to join again, unless the
+// session has kept the seat.
 import { connect } from "sendall/client";
+import { chat } from "../chat/public/chat-protocol.js";
 
 // What the chat takes; a long list of people is cut.
 const MAX_TEXT = 1_000;
 const HELP = 'Say my name and "time", "roll" or "people".';
 
 /**
- * What matters here of what the chat tells.
- * @typedef {{ type: string, nick: string, text: string, at: number, code: string, members: string[] }} Message
- *
  * @typedef {object} BotOptions
  * @property {string} [nick]
  * @property {string} [room]
@@ -22,22 +21,35 @@ const HELP = 'Say my name and "time", "roll" or "people".';
 export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, WebSocket } = {}) {
   let name = nick;
   let namesakes = 0;
-  /** Who is in the room beside the bot. @type {Set<string>} */
+  let isSeated = false;
+  /** Who is in the room. @type {Set<string>} */
   let people = new Set();
 
   const client = connect(url, {
+    protocol: chat,
     // The waits grow from here to 10 s, less a random share.
     reconnect: { minMs: 500 },
     // An answer that cannot be given now is of no use later.
     offline: { maxMessages: 0 },
     onOpen({ resumed }) {
       log("The bot is connected");
-      if (!resumed) join();
+      if (!resumed) isSeated = false;
+      if (!isSeated) join();
     },
-    onMessage(data) {
-      /** @type {Message} */
-      const message = JSON.parse(String(data));
-      receive[message.type]?.(message);
+    on: {
+      joined(newcomer) {
+        people.add(newcomer.nick);
+        say(`Hello ${newcomer.nick}!`);
+      },
+      left: (leaver) => people.delete(leaver.nick),
+      said(message) {
+        const text = message.text.toLowerCase();
+        // Its own words come back to it, and would go round for ever.
+        if (message.nick === name || !text.startsWith(name.toLowerCase())) return;
+        const rest = text.slice(name.length);
+        // "Both of you" does not mean a bot.
+        if (!/^\p{L}/u.test(rest)) say(answer(/[a-z]+/.exec(rest)?.[0], message));
+      },
     },
     // `onError` has told why, where there was an error.
     onClose: ({ code, reason, willRetry }) =>
@@ -46,35 +58,24 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
     ...(WebSocket && { WebSocket }),
   });
 
-  /** @type {{ readonly [type: string]: (message: Message) => void }} */
-  const receive = {
-    welcome({ members }) {
-      people = new Set(members);
+  async function join() {
+    people = new Set();
+    try {
+      const { members } = await client.call("join", { nick: name, room });
+      isSeated = true;
+      // Who came right behind the answer is in the set already.
+      for (const member of members) people.add(member);
       say(`Hello! ${HELP}`);
-    },
-    joined(message) {
-      people.add(message.nick);
-      say(`Hello ${message.nick}!`);
-    },
-    left: (message) => people.delete(message.nick),
-    said(message) {
-      const text = message.text.toLowerCase();
-      // Its own words come back to it, and would go round for ever.
-      if (message.nick === name || !text.startsWith(name.toLowerCase())) return;
-      const rest = text.slice(name.length);
-      // "Both of you" does not mean a bot.
-      if (!/^\p{L}/u.test(rest)) say(answer(/[a-z]+/.exec(rest)?.[0], message));
-    },
-    error({ code, text }) {
-      log(text);
+    } catch (error) {
+      const { code, reason, message } = /** @type {import("sendall/client").SendallError} */ (error);
+      log(message);
       // Its last connection may not have been found dead yet.
-      if (code !== "nick-taken") return;
-      name = `${nick} ${++namesakes + 1}`;
-      join();
-    },
-  };
+      if (reason === "NICK_TAKEN") name = `${nick} ${++namesakes + 1}`;
+      if (reason === "NICK_TAKEN" || code === "CALL_TIMEOUT") join();
+    }
+  }
 
-  /** @param {string | undefined} word @param {Message} message */
+  /** @param {string | undefined} word @param {{ nick: string, at: number }} message */
   function answer(word, { nick: asker, at }) {
     if (word === "time") return `${asker}, it is ${new Date(at).toISOString()}.`;
     if (word === "roll") return `${asker}, you rolled ${1 + Math.floor(Math.random() * 6)}.`;
@@ -82,13 +83,9 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
     return HELP;
   }
 
-  function join() {
-    client.send(JSON.stringify({ type: "join", nick: name, room }));
-  }
-
   /** @param {string} text */
   function say(text) {
-    client.send(JSON.stringify({ type: "say", text: text.slice(0, MAX_TEXT) }));
+    client.send("say", { text: text.slice(0, MAX_TEXT) });
   }
 
   return client;

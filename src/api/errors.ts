@@ -16,7 +16,7 @@
  * - `BAD_ROOM`: a room name that is not a string, empty, or longer than 1,024 characters. Check names that come from peers before use.
  * - `BAD_DURATION`: a duration that is not a number of milliseconds. The number has to be finite and not below 0.
  * - `BAD_HANDLER`: the handler file of `sendall serve` is missing, cannot be loaded, exports no handler or wrong options, or has
- *   failed, or `perConnection`, `fromLogic` or `channels` was given something that makes no handler. The message tells why.
+ *   failed, or the file of `sendall asyncapi` exports no protocol, or `perConnection`, `fromLogic` or `channels` was given something that makes no handler. The message tells why.
  * - `BAD_REPLY`: a callback of a `perConnection` module has returned no reply, or has made a reply without a state. The error stands in
  *   `stats().failures`; return `noreply(state)` if there is nothing to send.
  * - `HANDLER_TIMEOUT`: the handler had not finished an event after `handlerTimeoutMs`. The error stands in `stats().failures`; make the

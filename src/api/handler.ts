@@ -17,7 +17,7 @@ export interface StatefulHandler<S = unknown, D = ConnectionData, P = Params> {
   stop?(state: S, bus: Bus<D, P>): void | Promise<void>;
 }
 
-/** A handler made by `perConnection`, `fromLogic` or `channels`; the content is for the server alone. */
+/** A handler made by `perConnection`, `fromLogic`, `channels` or `handler` of a protocol; the content is for the server alone. */
 export abstract class ShapedHandler<D = ConnectionData, P = Params> {
   /** Carries the types; absent at run time. */
   declare readonly takes?: (event: ServerEvent<D, P>) => void;

@@ -53,7 +53,8 @@ export interface SuperviseOptions {
   /** `"resume"` keeps the state from before the event, `"restart"` calls `init` again. Default `"resume"`. */
   readonly strategy: "resume" | "restart";
   /**
-   * More failures than this within `periodMs` close the connection that caused them, or the route if the handler itself did. Default 3.
+   * More failures than this within `periodMs` close the connection that caused them, or the route if the handler itself did. Invalid
+   * messages of a protocol count as failures of their connection. Default 3.
    */
   readonly intensity: number;
   /**
@@ -142,8 +143,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   /**
    * Decides which peers are let in, before the upgrade: returns the value of `connection.data` (or a promise of the value), or
    * `reject(…)`, which may be thrown as well. Any other throw is answered with 500, a decision that takes longer than
-   * `handshakeTimeoutMs` with 503. Default: everybody is let in. In front of `perConnection`, `fromLogic` or `channels`, give the
-   * parameter a type, `(request: UpgradeRequest) => …`: only then does the compiler know the result's type in time.
+   * `handshakeTimeoutMs` with 503. Default: everybody is let in. In front of `perConnection`, `fromLogic`, `channels` or `handler` of a
+   * protocol, give the parameter a type, `(request: UpgradeRequest) => …`: only then does the compiler know the result's type in time.
    */
   readonly authorize?: Authorize<D, P>;
   /**
@@ -188,7 +189,7 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly compression?: boolean;
   /**
    * `"serial"`: a single event at a time. `"connection"`: a single event of each connection at a time, different connections side by side
-   * (function handlers only). Default `"serial"`.
+   * (functions, and handlers of a protocol without `init`). Default `"serial"`.
    */
   readonly concurrency?: "serial" | "connection";
   /** What happens when the handler fails. Omitted keys have their defaults. */
@@ -217,8 +218,9 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly static?: string;
   /**
    * The path at which pages import the client, such as `"/sendall/client.js"`: `sendall/client` as a single module, compressed,
-   * and minified if the path ends in `.min.js`; browsers ask for a newer version at each use (`ETag`). Comes before `sockjs`, `static` and `onRequest`; upgrades of the
-   * same path go to the routes. Under `attach`: served by `server.middleware`. Default none.
+   * and minified if the path ends in `.min.js`; browsers ask for a newer version at each use (`ETag`). In the same folder of the URL pages find
+   * `sendall/protocol`, as `protocol.js`; a client whose own file name is `protocol.js` stands alone. Both come before `sockjs`, `static` and `onRequest`; upgrades of the
+   * same paths go to the routes. Under `attach`: served by `server.middleware`. Default none.
    */
   readonly client?: string;
   /** Serves `wss://` with the given key, certificate and so on, as Node's `tls.createServer` takes them. Default none. */

@@ -1,4 +1,4 @@
-/** How both `sendall` commands exit: with a text or an error message on an output stream, and an exit code. */
+/** How the `sendall` commands exit: with a text or an error message on an output stream, and an exit code. */
 import { constants } from "node:os";
 import { SendallError } from "../api/errors.js";
 import { isError, messageOf, readProperty } from "../runtime/thrown.js";

@@ -1,5 +1,5 @@
 /**
- * Loads the file of `sendall serve`, and explains an error in the user's code in a single sentence with file and line.
+ * Loads the file of `sendall serve` or `sendall asyncapi`, and explains an error in the user's code in a single sentence with file and line.
  * The command loads the file once; every message of the command about the user's code goes through `explain`.
  */
 import { spawnSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { reportFiles } from "./watch.js";
 /** The folder of Sendall's own code, which `explain` does not blame. */
 const OUR_FOLDER = new URL("..", import.meta.url).href;
 
-/** What a file exports by default is for `file-options.ts` to read. */
+/** What a file exports is for `file-options.ts` and `asyncapi.ts` to read. */
 export interface LoadedModule {
   readonly default?: unknown;
 }

@@ -1,7 +1,7 @@
 /**
  * The command `sendall`, started in a shell or, with `PORT` and `HOST`, by a process manager: `sendall serve [file]` serves what a
  * file exports by default, until a signal. Standard output gets a single line with the address; the log and error messages go to
- * standard error. For `sendall connect <url>` see `connect.ts`.
+ * standard error. For `sendall connect <url>` see `connect.ts`, for `sendall asyncapi <file>` see `asyncapi.ts`.
  */
 import cluster from "node:cluster";
 import { readFileSync } from "node:fs";
@@ -18,6 +18,7 @@ import type { Logger } from "../runtime/logger.js";
 import { isError } from "../runtime/thrown.js";
 import { serve } from "../server/serve.js";
 import type { Server } from "../server/server.js";
+import { asyncapiCommand } from "./asyncapi.js";
 import { connectCommand } from "./connect.js";
 import { exitWithError, exitWithText, usageError } from "./exit.js";
 import { badFile, checkForWorkers, readExport, withFlags } from "./file-options.js";
@@ -28,10 +29,11 @@ import { shutDownWithWatcher, Watcher } from "./watch.js";
 import { keepChannelOpen, listenToPrimary, reportStarted } from "./worker-process.js";
 import { forkWorker, WorkerSupervisor } from "./worker-supervisor.js";
 
-const COMMANDS = "serve or connect";
+const COMMANDS = "serve, connect or asyncapi";
 
 export async function main(args: readonly string[]): Promise<void> {
   if (args[0] === "connect") return connectCommand(args.slice(1));
+  if (args[0] === "asyncapi") return asyncapiCommand(args.slice(1));
   const { values, positionals } = parseFlags(args);
   if (values.help || args.length === 0) return exitWithText(0, USAGE);
   if (values.version) return exitWithText(0, `${readVersion()}\n`);

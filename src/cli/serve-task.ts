@@ -38,6 +38,7 @@ Options, which come before what the file says:
 SIGINT and SIGTERM let the handler finish and say goodbye to every client; the second one leaves at once.
 Exit codes: 0 after a signal, 1 if something failed, 2 if the command line is wrong.
 
+sendall asyncapi <file> describes a protocol as an AsyncAPI document; sendall asyncapi --help tells how.
 sendall connect <url> talks to a server; sendall connect --help tells how.
 `;
 

@@ -17,6 +17,6 @@ export type SpecOf<P> = P extends { readonly "~sendall": { readonly spec?: infer
 /** The options of a channel, checked. The typed half reads the members of `on` and `calls`. */
 export interface ChannelSettings extends ChannelOptions {
   readonly protocol?: ClientProtocol<ProtocolSpec> | undefined;
-  readonly on?: object | undefined;
+  readonly on?: Readonly<Record<string, unknown>> | undefined;
   readonly calls?: object | undefined;
 }

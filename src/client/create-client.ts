@@ -5,7 +5,7 @@
  */
 import { cutReason, isClientCloseCode, NO_CODE, NORMAL } from "../api/close-codes.js";
 import type { SendallError } from "../api/errors.js";
-import type { Line } from "../protocol/calls.js";
+import type { Line, LineEvent } from "../protocol/calls.js";
 import { type ClientClock, checkData } from "./arguments.js";
 import { createCallbacks, STATUS } from "./callbacks.js";
 import { createChannels } from "./channels.js";
@@ -199,7 +199,7 @@ export function createClient(
   );
   const listeners: Line[0] = new Set();
   const line: Line = [listeners, session.isKept, session.waits, session.leave, timers];
-  const tell = (event: ClientOpening | ClientClosing): void => {
+  const tell = (event: LineEvent): void => {
     for (const hear of listeners) hear(event);
   };
   const channels = createChannels({
@@ -248,6 +248,8 @@ export function createClient(
         farewell = [code, cutReason(reason)];
         session.acknowledge();
         take("close");
+        // The calls of the channels: the server may still work on a call before the connection ends.
+        tell({ willRetry: false });
       }
       return wasAlive;
     },

@@ -19,9 +19,13 @@ import type { ChannelOptions, ConnectOptions } from "./options.js";
 
 /** The part of an `AbortSignal` that a call uses. */
 export interface AbortSignalLike {
+  /** Whether the signal has been aborted. */
   readonly aborted: boolean;
+  /** What the call rejects with. */
   readonly reason: unknown;
+  /** Calls a listener once the signal is aborted. */
   addEventListener(type: "abort", listener: () => void): void;
+  /** Forgets a listener. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
@@ -58,7 +62,7 @@ interface ProtocolClientOptions<S extends ProtocolSpec> {
   readonly protocol?: ClientProtocol<S>;
   /**
    * Called with the payload of a message of the server, by the name of the message, as the schema has handed the payload out. A message
-   * that the protocol does not know, or whose payload does not fit, goes to `onError` as `INVALID_MESSAGE`. Needs `protocol`.
+   * that the protocol does not know, or whose payload does not fit, goes to `onError` as `INVALID_MESSAGE`. Needs `protocol`. Default: none.
    */
   readonly on?: [S] extends [never]
     ? undefined

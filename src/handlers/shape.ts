@@ -16,7 +16,7 @@ export function runHandler(handler: Handler, host: RunnerHost, systems: ActorSys
   if (handler instanceof ShapedHandler)
     throw new SendallError(
       "BAD_HANDLER",
-      "handler: expected a handler that perConnection, fromLogic or channels has made",
+      "handler: expected a handler that perConnection, fromLogic, channels or the handler of a protocol has made",
     );
   return typeof handler === "function" ? runFunction(handler) : runStateful(handler, host);
 }

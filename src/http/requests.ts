@@ -1,5 +1,5 @@
 /**
- * Plain HTTP requests: offers each request to the client's module, to SockJS, to the static files, to the user's `onRequest`, in this
+ * Plain HTTP requests: offers each request to the modules for pages, to SockJS, to the static files, to the user's `onRequest`, in this
  * order, and else answers with a line of text. Serves the port of `serve`, and a host by `middleware`. A request ends with the response, or
  * when the peer leaves.
  */
@@ -15,7 +15,7 @@ import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { watchBody } from "./body-timeouts.js";
-import type { ClientModule } from "./client-module.js";
+import type { ClientModules } from "./client-modules.js";
 import { wholeUrl } from "./mount.js";
 import { Pipelines } from "./pipelining.js";
 import type { SockJsEndpoints } from "./sockjs-endpoints.js";
@@ -28,7 +28,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly trustProxy: boolean | number;
-  readonly client: ClientModule | undefined;
+  readonly client: ClientModules | undefined;
   readonly sockjs: SockJsEndpoints | undefined;
   readonly static: StaticHandler | undefined;
   readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
@@ -110,10 +110,7 @@ export class Requests {
 
   #answerOurs(request: IncomingMessage, response: ServerResponse, next: Next): void {
     const { client, sockjs } = this.#parts;
-    if (client?.takes(request) === true) {
-      client.answer(request, response);
-      return;
-    }
+    if (client?.answer(request, response) === true) return;
     if (sockjs?.answer(request, response) === true) return;
     const rest = (): void => {
       if (sockjs?.answerMounted(request, response) !== true) next();

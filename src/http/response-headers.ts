@@ -1,4 +1,4 @@
-/** Headers for answers that caches keep: entity tags, and what an answer depends on. Used for pages of SockJS and for the client's module. */
+/** Headers for answers that caches keep: entity tags, and what an answer depends on. Used for pages of SockJS and for the modules for pages. */
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 

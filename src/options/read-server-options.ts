@@ -2,7 +2,9 @@
  * Reads the options of `serve` and `attach`: checks a program's options and makes settings before a server starts. The settings last as
  * long as the server.
  */
+import type { Handler } from "../api/handler.js";
 import type { Handling } from "../api/serve-options.js";
+import { descriptionOf } from "../protocol/describe-handler.js";
 import { show } from "../runtime/show.js";
 import { isRecord } from "./kinds.js";
 import { checkNames, checkOptionsObject, type OptionLayer, readSettings, refuseOption } from "./read-options.js";
@@ -93,7 +95,13 @@ function readRoute(
       `${at}mailbox.lowWaterEvents`,
       `expected less than mailbox.highWaterEvents (${highWaterEvents}), got ${lowWaterEvents}`,
     );
-  if (settings.concurrency === "connection" && typeof handler !== "function")
-    refuseOption(`${at}concurrency`, `"connection" needs a handler function`);
+  if (settings.concurrency === "connection" && typeof handler !== "function" && !isStateless(handler))
+    refuseOption(`${at}concurrency`, `"connection" needs a handler function, or a handler of a protocol without init`);
   return { path, handler, settings: { ...settings, mailbox: { ...settings.mailbox, lowWaterEvents }, closeTimeoutMs } };
+}
+
+/** A handler of a protocol that keeps nothing between two events. */
+function isStateless(handler: Handler): boolean {
+  const description = descriptionOf(handler);
+  return description !== undefined && description.find("init") === undefined;
 }

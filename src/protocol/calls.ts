@@ -27,8 +27,8 @@ export type Line = readonly [
   timers: { setTimeout(ring: () => void, ms: number): unknown; clearTimeout(timer: unknown): void },
 ];
 
-/** A call that waits: takes its answer, or hears that there will be none. */
-type Call = (parts: Parts | undefined, code?: SendallErrorCode) => void;
+/** A call that waits: takes its answer, or hears that there will be none; without either, that a signal was aborted. */
+type Call = (parts?: Parts, code?: SendallErrorCode) => void;
 
 interface Calls {
   /** Throws for wrong options, and what `encode` throws. */
@@ -62,10 +62,25 @@ function readOptions(options: object): { readonly timeoutMs: number; readonly si
     timeoutMs?: number;
     signal?: Signal;
   };
-  if (timeoutMs !== (timeoutMs & MAX_MS)) refuseOption("timeoutMs", "expected a whole number of milliseconds from 0");
+  if (timeoutMs !== (timeoutMs & MAX_MS))
+    refuseOption("timeoutMs", `expected a whole number of milliseconds from 0 to ${MAX_MS}`);
   if (IS_WORDY && signal !== undefined && typeof signal?.addEventListener !== "function")
     refuseOption("signal", "expected an AbortSignal");
   return { timeoutMs, signal };
+}
+
+/** Counts the calls of a signal, which has a single listener however many calls: Node warns of many. */
+function countSignals(onAbort: () => void): (signal: Signal | undefined, more: number) => void {
+  const counts = new Map<Signal | undefined, number>();
+  return (signal, more) => {
+    const count = (counts.get(signal) ?? 0) + more;
+    counts.set(signal, count);
+    if (count) signal?.addEventListener("abort", onAbort);
+    else {
+      counts.delete(signal);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  };
 }
 
 /**
@@ -95,20 +110,24 @@ export function createCalls(
     listeners.delete(onLine);
     lose("CLOSED", true);
   };
+  const count = countSignals(() => {
+    for (const call of calls.values()) call();
+  });
   listeners.add(onLine);
   return {
     end,
     onAnswer: (parts) => calls.get(parts[0])?.(parts),
     make(name, output, encode, options = {}, resolve, reject) {
       const { timeoutMs, signal } = readOptions(options);
-      if (signal?.aborted) throw signal.reason;
-      const text = encode(last + 1);
+      // Schemas may call and abort, too.
       const id = ++last;
+      const text = encode(id);
+      if (signal?.aborted) throw signal.reason;
       let isAnswered = false;
       const settle = <T>(act: (value: T) => void, value: T): void => {
         if (!calls.delete(id)) return;
         timers.clearTimeout(timer);
-        signal?.removeEventListener("abort", abort);
+        count(signal, -1);
         leave(call);
         act(value);
       };
@@ -117,8 +136,9 @@ export function createCalls(
       const finish = (checked: Checked): void =>
         checked.issues ? settle(reject, invalid(name, checked, "CALL_FAILED")) : settle(resolve, checked.value);
       const call: Call = (parts, code) => {
-        if (isAnswered) return;
-        if (!parts) fail(code as SendallErrorCode);
+        if (signal?.aborted) settle(reject, signal.reason);
+        else if (isAnswered || !(parts || code)) return;
+        else if (!parts) fail(code as SendallErrorCode);
         else if (parts.length > 2) settle(reject, refusalOf("CALL_REFUSED", name, parts[2]));
         else {
           isAnswered = true;
@@ -127,9 +147,8 @@ export function createCalls(
           else finish(checked);
         }
       };
-      const abort = (): void => settle(reject, signal?.reason);
       const timer = timers.setTimeout(() => fail("CALL_TIMEOUT"), timeoutMs);
-      signal?.addEventListener("abort", abort);
+      count(signal, 1);
       // Before the call is handed over: the answer may come before `post` has returned.
       calls.set(id, call);
       if (calls.size > maxPending || !post(text, call)) fail(isOver() ? "CLOSED" : "TOO_MANY_CALLS", false);

@@ -24,7 +24,9 @@ export function refusedFor(message: string): Misfit {
 }
 
 function issueOf({ path = [], message }: SchemaIssue | MessageIssue): MessageIssue {
-  const keys = [path].flat().map((part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
+  // A plain array: the paths of arktype are arrays of a class whose constructor makes [0] of a length of 0.
+  const parts: readonly unknown[] = [path].flat();
+  const keys = parts.map((part) => String(Object(part) === part ? (part as { key: PropertyKey }).key : part));
   return { path: keys.join(".").slice(0, MAX_TEXT), message: String(message).slice(0, MAX_TEXT) };
 }
 
@@ -36,9 +38,8 @@ function broken(cause: unknown): Checked {
 export function readResult(result: SchemaResult<unknown> | Misfit): Checked {
   try {
     const { issues } = result;
-    return issues
-      ? { issues: issues.slice(0, MAX_ISSUES).map(issueOf) }
-      : { value: (result as { value: unknown }).value };
+    if (issues) return { issues: issues.slice(0, MAX_ISSUES).map(issueOf) };
+    return "value" in result ? { value: result.value } : broken(undefined);
   } catch (thrown) {
     return broken(thrown);
   }

@@ -46,10 +46,13 @@ function readPart<T>(
   reserved: RegExp,
   read: (value: unknown) => T | false,
 ): Map<string, T> {
-  if (IS_WORDY && Object(given) !== given) refuseOption(part, "expected an object of schemas by name");
+  // A `Map` would show none of its own.
+  if (IS_WORDY && (Object(given) !== given || Symbol.iterator in given))
+    refuseOption(part, "expected an object of schemas by name");
   return new Map(
     Object.entries(given).map(([name, value]) => {
       const message = !reserved.test(name) && read(value);
+      if (IS_WORDY && message && !isSchema(value)) readMembers(`${part}.${name}.`, Object(value), ["input", "output"]);
       return [name, message || refuseOption(`${part}.${name}`, reserved.test(name) ? RESERVED : NO_SCHEMA)];
     }),
   );

@@ -16,7 +16,8 @@ export interface HandlerDescription {
   find(name: string): UserFunction | undefined;
 }
 
-const EVENTS = /^(?:open|closed|error|info|idle|bytes|away|back|init|stop)$/;
+/** Of events, and of the handler itself. */
+const EVENTS = ["open", "closed", "error", "info", "idle", "bytes", "away", "back", "init", "stop"];
 const CHOICES: readonly unknown[] = ["answer", "close", "drop"];
 
 /** The functions may stand in a class; every object has functions of its own class, such as `toString`. */
@@ -36,9 +37,12 @@ export function describeHandler(definition: Definition, functions: object, optio
     if (typeof find(functions, name) !== "function")
       refuseOption(`handler.${name}`, "expected a function for each name of fromClient");
   for (const name of Object.keys(functions)) {
-    const isEvent = EVENTS.test(name);
+    const isEvent = EVENTS.includes(name);
     if (!isEvent && !definition.fromClient.has(name))
-      refuseOption(`handler.${name}`, `unknown; fromClient has ${known.join(", ") || "no names"}`);
+      refuseOption(
+        `handler.${name}`,
+        `unknown; fromClient has ${known.join(", ") || "no names"}; other functions are ${EVENTS.join(", ")}`,
+      );
     const value = find(functions, name);
     if (isEvent && value !== undefined && typeof value !== "function")
       refuseOption(`handler.${name}`, "expected a function");

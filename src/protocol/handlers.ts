@@ -86,12 +86,16 @@ type StopContext<S extends ProtocolSpec, T, D, P> = {
 
 type Awaitable<T> = T | Promise<T>;
 
+/** A function without `return` answers `undefined`. */
+// biome-ignore lint/suspicious/noConfusingVoidType: what such a function returns, for the compiler
+type Answer<T> = undefined extends T ? T | void : T;
+
 /** The functions for a protocol's messages and calls: each name of `fromClient` has a function. */
 export type ProtocolFunctions<S extends ProtocolSpec, T, D, P> = {
   readonly [N in keyof FromClient<S>]: (
     payload: ClientOutput<S, N>,
     context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ) => N extends CallName<S> ? Awaitable<AnswerInput<S, N>> : unknown;
+  ) => N extends CallName<S> ? Awaitable<Answer<AnswerInput<S, N>>> : unknown;
 };
 
 /** What `handler` of a protocol takes. */

@@ -1,10 +1,6 @@
 /** Names that are not known: the errors for these tell which names there are. */
 import { SendallError, type SendallErrorCode } from "../api/errors.js";
-
-/** What is told of a name that is not known. */
-export function unknownText(known: Iterable<string>): string {
-  return `unknown; expected ${[...known].join(", ") || "nothing"}`;
-}
+import { IS_WORDY, refuseOption, unknownText } from "./texts.js";
 
 /** Throws an error for a name that is not known. */
 export function refuseName(name: string, known: Iterable<string>, code: SendallErrorCode = "BAD_OPTION"): never {
@@ -13,6 +9,7 @@ export function refuseName(name: string, known: Iterable<string>, code: SendallE
 
 /** Refuses members that are not known. @param prefix with a dot, for a group */
 export function readMembers(prefix: string, members: object, known: readonly string[]): object {
+  if (IS_WORDY && Object(members) !== members) refuseOption("options", `expected { ${known.join(", ")} }`);
   for (const name in members) if (!known.includes(name)) refuseName(prefix + name, known);
   return members;
 }

@@ -36,6 +36,12 @@ export type MessageMaker<N extends string, I> = (...payload: PayloadArguments<I>
 export interface ProtocolHandlerMaker<S extends ProtocolSpec> {
   /** @hidden */
   <D>(never: Impossible<D>): ResolvedLast<D>;
+  /**
+   * Makes a handler.
+   * @param functions a function for each name of `fromClient`, and for the events that the handler likes to hear of
+   * @param options what happens to invalid messages
+   * @throws SendallError `BAD_OPTION` if a name of `fromClient` has no function, for a function of another name, and for wrong options
+   */
   <T = undefined, D = ConnectionData, P = Params>(
     functions: ProtocolHandlers<S, T, D, P>,
     options?: ProtocolHandlerOptions,
@@ -75,7 +81,8 @@ export interface ProtocolInside<S extends ProtocolSpec> {
  */
 export function protocol<const S extends ProtocolSpec>(spec: S, options: ProtocolOptions = {}): Protocol<S> {
   readMembers("", options, ["check"]);
-  const definition = readSpec(spec, options.check ?? "both");
+  const { check = "both" } = options;
+  const definition = readSpec(spec, check);
   const fromServer: Record<string, unknown> = Object.create(null);
   for (const [name, schema] of definition.fromServer)
     fromServer[name] = (payload: unknown) =>

@@ -20,11 +20,11 @@ export interface ProtocolRefusal extends Error {
  * @param reason a word for the client's program
  * @param message for people. Default: the reason
  * @param data what the client gets beside the reason, turned into JSON. Default: nothing
- * @throws SendallError `BAD_DATA` for a reason that is no text, is empty, or is `INVALID_MESSAGE`, `CALL_FAILED` or `CALL_TIMEOUT`; and
- * for a message that is no text
+ * @throws SendallError `BAD_DATA` for a reason that is no text, is empty, or is `INVALID_MESSAGE`, `CALL_FAILED` or `CALL_TIMEOUT`; for a
+ * message that is no text, and for data that cannot be turned into JSON
  */
 export function refuse(reason: string, message: string = reason, data?: unknown): ProtocolRefusal {
-  checkRefusal(reason, message);
+  checkRefusal(reason, message, data);
   return Object.assign(new Error(message), { name: "Refusal", [REFUSAL]: true as const, reason, data });
 }
 

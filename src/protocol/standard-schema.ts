@@ -5,6 +5,7 @@
 
 /** A schema: tells whether a value fits, and what to hand out in place of the value. */
 export interface Schema<Input = unknown, Output = Input> {
+  /** The interface; whatever has this property is a schema. */
   readonly "~standard": SchemaProperties<Input, Output>;
 }
 
@@ -22,8 +23,16 @@ export interface SchemaProperties<Input = unknown, Output = Input> {
 
 /** What a schema says of a value: with `issues` the value does not fit. */
 export type SchemaResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] };
+  | {
+      /** What to hand out in place of the value that was checked. */
+      readonly value: Output;
+      /** Absent: the value fits. */
+      readonly issues?: undefined;
+    }
+  | {
+      /** What is wrong. */
+      readonly issues: readonly SchemaIssue[];
+    };
 
 /** What is wrong with a value. */
 export interface SchemaIssue {

@@ -12,13 +12,18 @@ export const NO_REASON = "bad refusal";
 export const MESSAGE_REFUSED = "refused";
 export const PROMISED = "bad schema";
 
+/** What is told of a name that is not known. */
+export function unknownText(_known: Iterable<string>): string {
+  return "unknown";
+}
+
 /** Throws an error for an option. */
 export function refuseOption(option: string, _expected: string): never {
   throw new SendallError("BAD_OPTION", `bad ${option}`, { option });
 }
 
 /** Pages refuse nothing. */
-export function checkRefusal(_reason: unknown, _message: unknown): void {}
+export function checkRefusal(_reason: unknown, _message: unknown, _data: unknown): void {}
 
 /** A refusal without message. */
 export function reasonText(reason: string): string {

@@ -17,6 +17,11 @@ export const NO_REASON = "a refusal without reason";
 export const MESSAGE_REFUSED = "the server has refused a message";
 export const PROMISED = "a schema of fromServer must answer at once, and has returned a promise";
 
+/** What is told of a name that is not known. */
+export function unknownText(known: Iterable<string>): string {
+  return `unknown; expected ${[...known].join(", ") || "nothing"}`;
+}
+
 /** Throws an error for an option. @param expected in words */
 export function refuseOption(option: string, expected: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${expected}`, { option });
@@ -24,6 +29,7 @@ export function refuseOption(option: string, expected: string): never {
 
 /** The words that the wire uses itself. */
 const RESERVED = /^(?:INVALID_MESSAGE|CALL_FAILED|CALL_TIMEOUT)?$/;
+const REASON = "a word as reason, other than INVALID_MESSAGE, CALL_FAILED and CALL_TIMEOUT";
 
 function refuseArgument(expected: string, value: unknown): never {
   const got = typeof value === "string" ? JSON.stringify(value) : typeof value;
@@ -31,9 +37,14 @@ function refuseArgument(expected: string, value: unknown): never {
 }
 
 /** Checks the arguments of `refuse`; throws `BAD_DATA`. */
-export function checkRefusal(reason: unknown, message: unknown): void {
-  if (typeof reason !== "string" || RESERVED.test(reason)) refuseArgument("a reason of your own", reason);
+export function checkRefusal(reason: unknown, message: unknown, data: unknown): void {
+  if (typeof reason !== "string" || RESERVED.test(reason)) refuseArgument(REASON, reason);
   if (typeof message !== "string") refuseArgument("a text as message", message);
+  try {
+    JSON.stringify(data);
+  } catch (cause) {
+    throw new SendallError("BAD_DATA", `refuse: the data ${NO_JSON}`, { cause });
+  }
 }
 
 /** A refusal without message. */

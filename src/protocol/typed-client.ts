@@ -8,10 +8,10 @@ import { createCalls, type Line } from "./calls.js";
 import { check, invalid, isPromise, promised, refusedFor } from "./check.js";
 import type { ClientMessage, Definition } from "./definition.js";
 import { encodeMessage } from "./encode-message.js";
-import { readMembers, refuseName, unknownText } from "./names.js";
+import { readMembers, refuseName } from "./names.js";
 import { refusalOf } from "./refusal.js";
 import type { Schema } from "./standard-schema.js";
-import { MESSAGE_REFUSED } from "./texts.js";
+import { MESSAGE_REFUSED, unknownText } from "./texts.js";
 import { parse, REFUSED } from "./wire.js";
 
 /** What the typed half uses of the plain client or channel. */
@@ -25,7 +25,7 @@ interface Plain {
 export type CreateTypedHalf = (
   plain: object,
   /** The options `on` and `calls`. */
-  options: { readonly on?: object | undefined; readonly calls?: object | undefined },
+  options: { readonly on?: Readonly<Record<string, unknown>> | undefined; readonly calls?: object | undefined },
   /** Callbacks by the name of their event. */
   lists: Record<string, (readonly [callback: unknown])[]>,
   enlist: (name: string, listener: never) => unknown,
@@ -52,8 +52,9 @@ export function createTypedHalf(
   const slow = new Set<Schema>();
   for (const [name, message] of fromClient) (message.output ? answered : messages).set(name, message);
   for (const name of heard) lists[name] = [];
-  for (const [name, listener] of Object.entries(readMembers("on.", on, heard)))
-    if (listener) enlist(name, listener as never);
+  readMembers("on.", on, heard);
+  // The object may be of a class; each object inherits some functions, such as `toString`.
+  for (const name of heard) if (on[name] !== ({} as typeof on)[name]) enlist(name, on[name] as never);
 
   const calls = createCalls(bounds, post, () => /^clos/.test(plain.state), line);
   const find = (known: typeof messages, name: string): ClientMessage =>

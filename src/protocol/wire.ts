@@ -19,8 +19,11 @@ export interface Refused {
 
 /** A message, call or answer as text. Throws what `JSON.stringify` throws. @param payload left out if JSON has nothing for the payload */
 export function encode(head: string | number, payload: unknown, ...rest: readonly unknown[]): string {
-  const parts = [head, payload, ...rest].map((part) => JSON.stringify(part)).filter(Boolean);
-  return `[${parts}]`;
+  const text = JSON.stringify(payload);
+  let frame = `[${JSON.stringify(head)}`;
+  if (text !== undefined) frame += `,${text}`;
+  for (const part of rest) frame += `,${JSON.stringify(part)}`;
+  return `${frame}]`;
 }
 
 /** The refusal of a call, or of a message without an id. */

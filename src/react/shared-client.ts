@@ -4,19 +4,8 @@
  * change of page, open a single socket; a component that comes later opens the next. The registry keeps no shared client alive: a server
  * would never be told to forget.
  */
-import {
-  type Client,
-  type ClientAddress,
-  type ClientStatus,
-  type ConnectOptions,
-  connect,
-  SendallError,
-} from "../client.js";
-
-/** What a component has given to `useClient`. */
-export interface Use extends ConnectOptions {
-  readonly url: ClientAddress | (() => ClientAddress | Promise<ClientAddress>);
-}
+import { type Client, type ClientStatus, type ProtocolClient, SendallError } from "../client.js";
+import { type Connected, checkProtocol, connectFor, type Use } from "./uses.js";
 
 /** A client for components. */
 export interface SharedClient {
@@ -26,8 +15,8 @@ export interface SharedClient {
   join(number: number, use: Use): void;
   /** A component has gone. */
   leave(number: number): void;
-  /** Opens the connection, if there is none, and a component is mounted; throws what `connect` throws. */
-  open(): void;
+  /** Opens the connection for a component, if there is none; throws what `connect` throws, and `BAD_OPTION` for another protocol. */
+  open(number: number): void;
   /** Closes the connection. */
   close(): void;
 }
@@ -37,9 +26,8 @@ const CLOSE_AFTER_MS = 1_000;
 /** The status of a client that has not been opened. */
 export const CONNECTING: ClientStatus = { state: "connecting", retryAt: undefined, resumed: false };
 
-const CALLBACKS = ["onOpen", "onMessage", "onClose", "onError"] as const;
-
-const IDLE: Client = {
+/** A client that has not been opened, with or without a protocol. */
+const IDLE: Client & Pick<ProtocolClient<never>, "call"> = {
   ...CONNECTING,
   status: CONNECTING,
   opened: new Promise(() => {}),
@@ -51,10 +39,17 @@ const IDLE: Client = {
   send: () => false,
   flushed: async () => {},
   close: () => false,
+  async call() {
+    throw unmounted("call");
+  },
   channel() {
-    throw new SendallError("CLOSED", "channel: no component is mounted; use useEffect");
+    throw unmounted("channel");
   },
 };
+
+function unmounted(verb: string): SendallError {
+  return new SendallError("CLOSED", `${verb}: no component is mounted; use useEffect`);
+}
 
 const known: Record<string, WeakRef<SharedClient>> = {};
 
@@ -69,7 +64,8 @@ export function shareClient(id: string): SharedClient {
 }
 
 function createShared(): SharedClient {
-  let client = IDLE;
+  let client: Client = IDLE;
+  let connected: Connected | undefined;
   /** Of the mounted components, by number. The use of the last stays, so that `onOpen` can still send a login. */
   let uses: Record<number, Use> = {};
   let clock: Pick<typeof globalThis, "setTimeout" | "clearTimeout"> = globalThis;
@@ -77,13 +73,11 @@ function createShared(): SharedClient {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const open = (): void => {
     if (client !== IDLE) return;
-    // An object lists whole numbers in their order.
-    const given = Object.values(uses).reverse();
-    if (!given[0]) return;
-    const use: Use = Object.assign({}, ...given);
+    if (!Object.keys(uses)[0]) return;
+    connected = connectFor(uses);
+    client = connected.client;
     // A class of sockets may bring the client's clock; see `ConnectOptions.WebSocket`.
-    clock = Reflect.get(use.WebSocket ?? {}, Symbol.for("sendall.clock")) ?? globalThis;
-    client = connectFor(uses, use);
+    clock = Reflect.get(connected.use.WebSocket ?? {}, Symbol.for("sendall.clock")) ?? globalThis;
   };
   const get = (_idle: Client, name: string | symbol): unknown => {
     if (name !== "status") open();
@@ -92,8 +86,15 @@ function createShared(): SharedClient {
   };
   return {
     client: new Proxy({ ...IDLE }, { get }),
-    open,
+    open(number) {
+      open();
+      if (connected) checkProtocol(uses, uses[number] ?? {}, connected.use.protocol);
+    },
     join(number, use) {
+      // The next page may speak another protocol.
+      if (timer && use.protocol && use.protocol !== connected?.use.protocol) this.close();
+      // May throw: React tells a component that fails in its first commit of no end.
+      if (connected?.use.protocol) connected.hear(use);
       if (timer) for (const other in uses) delete uses[other];
       clock.clearTimeout(timer);
       timer = undefined;
@@ -107,29 +108,9 @@ function createShared(): SharedClient {
     close() {
       client.close();
       client = IDLE;
+      connected = undefined;
       // The former client keeps the last use: the callbacks of the next component are for the next client.
       uses = {};
     },
   };
-}
-
-/** @param given in a single object */
-function connectFor(uses: Readonly<Record<number, Use>>, { url, ...options }: Use): Client {
-  const latest = <K extends keyof Use>(name: K): Use[K] | undefined =>
-    Object.values(uses).find((use) => use[name] !== undefined)?.[name];
-  // Callbacks are taken from the components at each call. What is no function is left for `connect` to refuse.
-  for (const name of CALLBACKS)
-    if (typeof (options[name] ?? print) === "function")
-      Object.assign(options, { [name]: (argument: never) => (latest(name) ?? print)(argument) });
-  const askUrl = (): ClientAddress | Promise<ClientAddress> => {
-    // The id says whether the address is a function.
-    const now = latest("url") ?? "";
-    return typeof now === "function" ? now() : now;
-  };
-  return connect(typeof url === "function" ? askUrl : url, options);
-}
-
-/** Without a callback nothing is done, but exceptions of other callbacks go to the console, as those of `connect` do. */
-function print(argument: unknown): void {
-  if (Object(argument).code === "CALLBACK_FAILED") console.error(argument);
 }

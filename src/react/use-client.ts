@@ -1,15 +1,16 @@
 "use client";
 /** The hooks around a client: the client itself and its status. */
 import { useEffect, useMemo, useSyncExternalStore } from "react";
-import type { Client, ClientAddress, ClientStatus, ConnectOptions } from "../client.js";
+import type { AnyClient, AnyConnectOptions, Client, ClientAddress, ClientStatus, ProtocolSpec } from "../client.js";
 import { check } from "./check.js";
 import { CONNECTING, shareClient } from "./shared-client.js";
 import { useCommit } from "./use-commit.js";
+import type { Use } from "./uses.js";
 
 let count = 0;
 
-/** The options of `useClient`: those of `connect`, and a key. */
-export interface UseClientOptions extends ConnectOptions {
+/** The options of `useClient`: those of `connect`, with or without a protocol, and a key. */
+export interface UseClientOptions<S extends ProtocolSpec = never> extends AnyConnectOptions<S> {
   /**
    * Tells clients of the same address apart: components share a client if address and key are the same. A function as address needs a key,
    * and any other function with the key counts as the same. Default: none, components with the same address share a client.
@@ -30,21 +31,26 @@ export interface UseClientOptions extends ConnectOptions {
  * also in the second after the last component has gone; everything else is read when the socket is made. What each component wants to hear
  * is for `client.on`, in `useEffect`.
  *
+ * With a `protocol` the client is typed, for every component that shares the client: each component gives the same object. The
+ * listeners in `on` are callbacks, each name an option of its own: for each name the first of the mounted components that gives a listener
+ * is told. A component that is mounted later, or renders again, may add names.
+ *
  * On a server nothing is opened. While no component is mounted, the client is `"connecting"`, `send` and `close` return `false`, `on` and
- * `subscribe` have no effect, `opened` never resolves, and `channel` throws `CLOSED`: the client is for `useEffect` and event handlers.
+ * `subscribe` have no effect, `opened` never resolves, `call` rejects with `CLOSED`, and `channel` throws `CLOSED`: the client is for `useEffect` and event handlers.
  *
  * A client that was closed, or that the server has refused for good, stays closed for the present components; another `key` is another
  * client. A component that is mounted after the last of the present components has gone opens a new socket.
  *
  * @param url as for `connect`
  * @param options as for `connect`, and `key`
- * @throws SendallError `BAD_OPTION` for a wrong key, or a function as address without a key; and whatever `connect` refuses, when the
- * component is mounted: an error boundary catches both
+ * @throws SendallError `BAD_OPTION` for a wrong key, or a function as address without a key; for another protocol than that of the mounted
+ * components, and for a protocol where these have made a client without, when the component is mounted; and whatever `connect` refuses, when the
+ * component is mounted: an error boundary catches each
  */
-export function useClient(
+export function useClient<S extends ProtocolSpec = never>(
   url: ClientAddress | (() => ClientAddress | Promise<ClientAddress>),
-  options: UseClientOptions = {},
-): Client {
+  options: UseClientOptions<S> = {},
+): AnyClient<S> {
   check("options", options, "object", "an object");
   const { key, ...own } = options;
   const isFunction = typeof url === "function";
@@ -52,11 +58,11 @@ export function useClient(
   const id = JSON.stringify([isFunction || url, key]);
   const shared = shareClient(id);
   const number = useMemo(() => count++, []);
-  useCommit(() => shared.join(number, { ...own, url }));
+  useCommit(() => shared.join(number, { ...own, url } as Use));
   // An effect of its own: `open` may throw.
   useEffect(() => () => shared.leave(number), [shared, number]);
-  useEffect(() => shared.open(), [shared]);
-  return shared.client;
+  useEffect(() => shared.open(number), [shared, number]);
+  return shared.client as AnyClient<S>;
 }
 
 /**
@@ -66,8 +72,8 @@ export function useClient(
  * @param client of `useClient`, or of `connect`
  * @throws SendallError `BAD_OPTION` for anything else
  */
-export function useClientState(client: Client): ClientStatus {
-  check("client", client?.on, "function", "a client of useClient or connect");
+export function useClientState(client: Pick<Client, "status" | "subscribe">): ClientStatus {
+  check("client", client?.subscribe, "function", "a client of useClient or connect");
   const subscribe = useMemo(() => (onChanged: () => void) => client.subscribe(onChanged), [client]);
   // Each client has a first status of its own: without the constant, a component would render twice when mounted.
   const readStatus = (): ClientStatus => (client.status.state === "connecting" ? CONNECTING : client.status);

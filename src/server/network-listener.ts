@@ -7,7 +7,7 @@ import { createAccessLog } from "../admission/access-log.js";
 import { fixedLocalAddress } from "../admission/address.js";
 import type { Gate } from "../admission/gate.js";
 import { type Attachment, attachTo, type HostServer } from "../http/attach.js";
-import { ClientModule } from "../http/client-module.js";
+import { ClientModules } from "../http/client-modules.js";
 import { type HttpListener, listen } from "../http/listen.js";
 import { terminateRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
@@ -48,7 +48,7 @@ async function createHttpStack(
   gate: Gate,
 ): Promise<HttpStack> {
   const { routes, onRequest, onAccess, trustProxy } = settings;
-  const client = settings.client === undefined ? undefined : await ClientModule.load(settings.client);
+  const client = settings.client === undefined ? undefined : await ClientModules.load(settings.client);
   const sockjs = SockJsRouter.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport();
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);

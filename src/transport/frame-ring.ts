@@ -8,13 +8,44 @@ const MIN_SLOTS = 16;
 /** An empty ring with more slots gives its memory back. */
 const MAX_IDLE_SLOTS = 128;
 
+/** A frame, or frames that were written together. */
+type Slot = Frame | readonly Frame[];
+
+/**
+ * The last list of any ring. The sessions of a room are sent the same frames in the same turn, so one list serves all of their rings, and
+ * each session touches a single slot.
+ */
+let lastList: readonly Frame[] = [];
+
+function sharedList(frames: readonly Frame[]): readonly Frame[] {
+  const last = lastList;
+  if (frames.length === last.length && frames.every((frame, i) => frame === last[i])) return last;
+  lastList = frames.slice();
+  return lastList;
+}
+
+function framesOf(slot: Slot | undefined): readonly Frame[] {
+  if (slot === undefined) return [];
+  return "length" in slot ? slot : [slot];
+}
+
+export function bytesOf(frames: readonly Frame[]): number {
+  let bytes = 0;
+  for (const { wire } of frames) bytes += wire.length;
+  return bytes;
+}
+
 export class FrameRing {
   /** The number of slots is a power of 2, or 0. */
-  #slots: (Frame | undefined)[] = [];
+  #slots: (Slot | undefined)[] = [];
   #first = 0;
+  #used = 0;
+  /** How many frames of the first slot are removed. */
+  #removed = 0;
   #size = 0;
   #bytes = 0;
 
+  /** How many frames there are. */
   get size(): number {
     return this.#size;
   }
@@ -24,51 +55,70 @@ export class FrameRing {
     return this.#bytes;
   }
 
-  push(frame: Frame): void {
-    if (this.#size === this.#slots.length) this.#grow();
-    this.#slots[(this.#first + this.#size++) & (this.#slots.length - 1)] = frame;
-    this.#bytes += frame.wire.length;
+  /** @param bytes of the frames together */
+  push(frames: readonly Frame[], bytes: number): void {
+    const slot = frames.length === 1 ? frames[0] : sharedList(frames);
+    if (slot === undefined || frames.length === 0) return;
+    if (this.#used === this.#slots.length) this.#grow();
+    this.#slots[(this.#first + this.#used++) & (this.#slots.length - 1)] = slot;
+    this.#size += frames.length;
+    this.#bytes += bytes;
   }
 
   /** Removes the first `count` frames, of which there MUST be as many. */
   shift(count: number): void {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    for (let i = 0; i < count; i++) {
-      const slot = (this.#first + i) & mask;
-      this.#bytes -= slots[slot]?.wire.length ?? 0;
-      slots[slot] = undefined;
+    let left = count;
+    while (left > 0) {
+      const frames = framesOf(this.#slots[this.#first]);
+      const end = this.#removed + left;
+      if (end < frames.length) {
+        this.#bytes -= bytesOf(frames.slice(this.#removed, end));
+        this.#removed = end;
+        break;
+      }
+      left = end - frames.length;
+      this.#bytes -= bytesOf(this.#removed === 0 ? frames : frames.slice(this.#removed));
+      this.#removed = 0;
+      this.#slots[this.#first] = undefined;
+      this.#first = (this.#first + 1) & (this.#slots.length - 1);
+      this.#used--;
     }
-    this.#first = (this.#first + count) & mask;
     this.#size -= count;
-    if (this.#size === 0 && slots.length > MAX_IDLE_SLOTS) this.clear();
+    if (this.#size === 0 && this.#slots.length > MAX_IDLE_SLOTS) this.clear();
   }
 
   /** The frames from an index on whose bytes reach `maxBytes`, or all to the end. */
   from(index: number, maxBytes: number): Frame[] {
-    const frames: Frame[] = [];
-    const mask = this.#slots.length - 1;
-    for (let i = index, bytes = 0; i < this.#size && bytes < maxBytes; i++) {
-      const frame = this.#slots[(this.#first + i) & mask];
-      if (frame === undefined) break;
-      frames.push(frame);
-      bytes += frame.wire.length;
+    const taken: Frame[] = [];
+    let skipped = index + this.#removed;
+    let bytes = 0;
+    for (let i = 0; i < this.#used && bytes < maxBytes; i++) {
+      const frames = framesOf(this.#slots[(this.#first + i) & (this.#slots.length - 1)]);
+      for (let j = skipped; j < frames.length && bytes < maxBytes; j++) {
+        const frame = frames[j] as Frame;
+        taken.push(frame);
+        bytes += frame.wire.length;
+      }
+      skipped = Math.max(0, skipped - frames.length);
     }
-    return frames;
+    return taken;
   }
 
   clear(): void {
     this.#slots = [];
     this.#first = 0;
+    this.#used = 0;
+    this.#removed = 0;
     this.#size = 0;
     this.#bytes = 0;
   }
 
   #grow(): void {
-    const frames = this.from(0, Number.POSITIVE_INFINITY);
-    const slots = Math.max(MIN_SLOTS, this.#slots.length * 2);
-    this.#slots = frames;
-    for (let i = frames.length; i < slots; i++) this.#slots.push(undefined);
+    const { length } = this.#slots;
+    const slots = Array.from({ length: Math.max(MIN_SLOTS, length * 2) }, (_, i) =>
+      i < length ? this.#slots[(this.#first + i) & (length - 1)] : undefined,
+    );
+    this.#slots = slots;
     this.#first = 0;
   }
 }

@@ -6,7 +6,7 @@
  * after the present socket has got them, or dropped by a policy while there is no socket.
  */
 import type { Frame } from "./frame.js";
-import { FrameRing } from "./frame-ring.js";
+import { bytesOf, FrameRing } from "./frame-ring.js";
 import type { FrameSource } from "./paced-writing.js";
 
 /** What a client has of a session's messages. */
@@ -88,11 +88,11 @@ export class KeptFrames implements FrameSource {
 
   /** Numbers and keeps frames that are written to the present socket now. MUST NOT be called with a backlog. */
   add(frames: readonly Frame[]): void {
-    for (const frame of frames) {
-      this.#letGoExcess();
-      this.#frames.push(frame);
-      this.#numbered++;
-    }
+    const bytes = bytesOf(frames);
+    const last = frames.at(-1)?.wire.length ?? 0;
+    // The room is judged before each frame: here no frame finds the room used up.
+    if (this.#frames.bytes + bytes - last < this.#maxBytes) this.#keep(frames, bytes);
+    else for (const frame of frames) this.#keep([frame], frame.wire.length);
     this.#written = this.#numbered;
   }
 
@@ -165,6 +165,12 @@ export class KeptFrames implements FrameSource {
     const count = number - this.#firstNumber + 1;
     if (count > 0) this.#frames.shift(count);
     this.#acknowledged = number;
+  }
+
+  #keep(frames: readonly Frame[], bytes: number): void {
+    this.#letGoExcess();
+    this.#frames.push(frames, bytes);
+    this.#numbered += frames.length;
   }
 
   /** Makes room for the next message, as an outbox does: a message of any size is kept, and nothing goes before the next comes. */

@@ -122,6 +122,19 @@ export const scenarios = [
     goals: [{ metric: "cpu", peer: "ws", must: 1 / 3, want: 1 / 5 }],
   },
   {
+    name: "typed",
+    measure: perMessage,
+    rows: () => {
+      const settings = { rooms: 100, members: 1, burst: 16, hasEcho: true };
+      return [
+        { ...room("echo of a protocol, schemas by hand", settings, [], "typed"), dialect: "typed" },
+        { ...room("JSON.parse, the same checks by hand", settings, [], "by-hand"), dialect: "typed" },
+        { ...room("echo of a protocol, schemas of zod", settings, [], "zod"), dialect: "typed" },
+      ];
+    },
+    goals: [{ metric: "cpu", peer: "sendall", of: 1, must: 1.5, want: 1.25 }],
+  },
+  {
     name: "rooms",
     measure: perMessage,
     rows: (isQuick) => {

@@ -270,7 +270,10 @@ export const rows: Readonly<Record<number, Row>> = {
     "e2e/sockjs-client.test.ts",
     "e2e/http.test.ts",
   ),
-  89: leftOut("a codec to be plugged in", "a message is text or bytes; what is in them is the handler's affair"),
+  89: leftOut(
+    "a codec to be plugged in",
+    "a message is text or bytes; what is in them is the affair of the handler, or of a protocol, whose wire is JSON",
+  ),
   90: must(
     "a client for programs and pages: callbacks, states, a path, refusals that are errors",
     "unit/client/client.test.ts",

@@ -13,6 +13,7 @@ import {
   type ServerEvent,
 } from "sendall";
 import type { Channel } from "sendall/client";
+import { protocol, type Schema } from "sendall/protocol";
 import { createTestRuntime, type DialledClient, type TestClient, type TestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 import { fromCallback, fromTransition } from "xstate";
@@ -57,6 +58,25 @@ function asLoop(code: Code): Handler {
   });
 }
 
+const anything: Schema<string> = {
+  "~standard": { version: 1, vendor: "by hand", validate: (value) => ({ value: value as string }) },
+};
+const talk = protocol({ fromClient: { say: anything } });
+
+/** The same code as the functions of a protocol, whose only message is a text. */
+function asProtocol(code: Code): Handler {
+  const handle = (event: unknown, { bus }: { readonly bus: unknown }): unknown =>
+    code(event as ServerEvent, bus as Bus);
+  return talk.handler({
+    open: handle,
+    say: (text, context) => handle({ type: "message", connection: context.connection, data: text, text }, context),
+    away: handle,
+    back: handle,
+    closed: handle,
+    error: handle,
+  });
+}
+
 interface Shape {
   readonly make: (code: Code) => Handler;
   /** Whether a promise is awaited. */
@@ -65,6 +85,8 @@ interface Shape {
   readonly isCentral: boolean;
   /** Whether clients speak to a channel. */
   readonly isChannel: boolean;
+  /** Whether clients send messages of a protocol. */
+  readonly isTyped?: boolean;
   /** A loop is not told that its connection is away. */
   readonly isLoop?: boolean;
 }
@@ -82,6 +104,12 @@ const inChannel =
   (make: Shape["make"]): Shape["make"] =>
   (code) =>
     channels({ c: make(code) });
+
+/** A client's text as it stands on the wire. */
+function written(text: string, { isTyped = false, isChannel }: Shape): string {
+  const message = isTyped ? JSON.stringify(["say", text]) : text;
+  return isChannel ? `msg,c,${message}` : message;
+}
 
 const shapes: Record<string, Shape> = {
   "a function": { ...central, make: (code) => code },
@@ -112,6 +140,13 @@ const shapes: Record<string, Shape> = {
   },
   "a module": { ...each, make: asModule },
   "a loop": { ...each, isLoop: true, make: asLoop },
+  "the functions of a protocol": { ...central, isTyped: true, make: asProtocol },
+  "the functions of a protocol in a channel": {
+    ...central,
+    isTyped: true,
+    isChannel: true,
+    make: inChannel(asProtocol),
+  },
   "a function in a channel": { ...central, isChannel: true, make: inChannel((code) => code) },
   "a stateful object in a channel": { ...central, isChannel: true, make: inChannel(asStateful) },
   "a module in a channel": { ...each, isChannel: true, make: inChannel(asModule) },
@@ -123,16 +158,18 @@ const BACK_AFTER_MS = 100;
 /** A client of `sendall/client`, which comes back, and speaks to the channel if there is one. */
 class Caller {
   readonly client: DialledClient;
+  readonly #shape: Shape;
   readonly #channel: Channel | undefined;
   readonly #heard: string[] = [];
 
-  constructor(client: DialledClient, isChannel: boolean) {
+  constructor(client: DialledClient, shape: Shape) {
     this.client = client;
-    if (isChannel) this.#channel = client.channel("c", { onMessage: (data) => this.#heard.push(String(data)) });
+    this.#shape = shape;
+    if (shape.isChannel) this.#channel = client.channel("c", { onMessage: (data) => this.#heard.push(String(data)) });
   }
 
   send(text: string): void {
-    (this.#channel ?? this.client).send(text);
+    (this.#channel ?? this.client).send(written(text, { ...this.#shape, isChannel: false }));
   }
 
   get received(): string[] {
@@ -143,62 +180,63 @@ class Caller {
 /** A client, which speaks to the channel if there is one. */
 class Player {
   readonly client: TestClient;
-  readonly #isChannel: boolean;
+  readonly #shape: Shape;
 
-  constructor(client: TestClient, isChannel: boolean) {
+  constructor(client: TestClient, shape: Shape) {
     this.client = client;
-    this.#isChannel = isChannel;
+    this.#shape = shape;
   }
 
   send(text: string): void {
-    this.client.send(this.#isChannel ? `msg,c,${text}` : text);
+    this.client.send(written(text, this.#shape));
   }
 
   get received(): string[] {
     const all = this.client.received.map(String);
-    return this.#isChannel ? all.flatMap((text) => (text.startsWith("msg,c,") ? [text.slice(6)] : [])) : all;
+    return this.#shape.isChannel ? all.flatMap((text) => (text.startsWith("msg,c,") ? [text.slice(6)] : [])) : all;
   }
 
   /** Whether our side has ended it, and if so with what, as far as the peer can know. */
   get ended(): unknown {
-    if (!this.#isChannel) return this.client.closed && `${this.client.closed.code} ${this.client.closed.reason}`.trim();
+    if (!this.#shape.isChannel)
+      return this.client.closed && `${this.client.closed.code} ${this.client.closed.reason}`.trim();
     return this.client.received.includes("uns,c") ? "uns" : undefined;
   }
 }
 
 class Play {
   readonly runtime: TestRuntime;
-  readonly #isChannel: boolean;
+  readonly #shape: Shape;
   /** The connections as the handler knows them, in order of opening. */
   readonly #opened: Connection[] = [];
 
-  constructor({ make, isChannel }: Shape, code: Code, options: Omit<ServeOptions, "handler" | "routes"> = {}) {
-    this.#isChannel = isChannel;
+  constructor(shape: Shape, code: Code, options: Omit<ServeOptions, "handler" | "routes"> = {}) {
+    this.#shape = shape;
     const noted: Code = (event, bus) => {
       if (event.type === "open") this.#opened.push(event.connection);
       return code(event, bus);
     };
-    this.runtime = createTestRuntime({ ...options, failures: "supervise", handler: make(noted) });
+    this.runtime = createTestRuntime({ ...options, failures: "supervise", handler: shape.make(noted) });
   }
 
   async connect(): Promise<Player> {
     const client = await this.runtime.connect();
-    if (this.#isChannel) client.send("sub,c");
+    if (this.#shape.isChannel) client.send("sub,c");
     await this.runtime.settle();
-    return new Player(client, this.#isChannel);
+    return new Player(client, this.#shape);
   }
 
   async dial(): Promise<Caller> {
     const reconnect = { minMs: BACK_AFTER_MS, maxMs: BACK_AFTER_MS, jitter: 0 };
-    const caller = new Caller(this.runtime.dial("/", { reconnect }), this.#isChannel);
+    const caller = new Caller(this.runtime.dial("/", { reconnect }), this.#shape);
     await this.runtime.settle();
     return caller;
   }
 
   /** Comes in and talks in one go. */
   async rush(...messages: string[]): Promise<Player> {
-    const player = new Player(await this.runtime.connect(), this.#isChannel);
-    if (this.#isChannel) player.client.send("sub,c");
+    const player = new Player(await this.runtime.connect(), this.#shape);
+    if (this.#shape.isChannel) player.client.send("sub,c");
     for (const text of messages) player.send(text);
     return player;
   }
@@ -298,7 +336,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
       });
       const wire = await stage.admit("/");
       if (!(wire instanceof HandTransport)) throw new Error("it was not let in");
-      const said = shape.isChannel ? ["sub,c", "msg,c,a", "msg,c,b"] : ["a", "b"];
+      const said = [...(shape.isChannel ? ["sub,c"] : []), ...["a", "b"].map((text) => written(text, shape))];
       for (const text of said) wire.listener.message(text, text.length);
       await stage.settle();
       expect(events).toEqual([]);

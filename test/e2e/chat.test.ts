@@ -220,10 +220,10 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
   });
 
   /** The messages that a page sends, for each of its sockets; frames of the session itself begin with "~". */
-  function watchSent(page: Page): Record<string, unknown>[][] {
-    const sockets: Record<string, unknown>[][] = [];
+  function watchSent(page: Page): unknown[][][] {
+    const sockets: unknown[][][] = [];
     page.on("websocket", (socket) => {
-      const sent: Record<string, unknown>[] = [];
+      const sent: unknown[][] = [];
       sockets.push(sent);
       socket.on("framesent", ({ payload }) => {
         if (!String(payload).startsWith("~")) sent.push(JSON.parse(String(payload)));
@@ -269,11 +269,8 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     expect(await ada.getByTestId("message").locator(".bubble").allTextContents()).toEqual(["said meanwhile", "got it"]);
     expect(await ada.getByTestId("waiting").count()).toBe(0);
     expect(await ada.getByTestId("text").inputValue()).toBe("half a thought");
-    const join = { type: "join", nick: "Ada", room: "lobby" };
-    expect(sockets.filter((sent) => sent.length > 0)).toEqual([
-      [join],
-      [join, { type: "say", text: "said meanwhile" }],
-    ]);
+    const join = ["join", { nick: "Ada", room: "lobby" }, expect.any(Number)];
+    expect(sockets.filter((sent) => sent.length > 0)).toEqual([[join], [join, ["say", { text: "said meanwhile" }]]]);
   });
 
   it("keeps what is said until the server lets go of the seat that its lost connection has", async () => {
@@ -334,7 +331,7 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     const said = ["You joined", "Bob joined", "The connection is lost", "You are back"];
     expect(await ada.getByTestId("notice").count()).toBe(said.length);
     await notice(ada, "You are back").waitFor();
-    expect(sockets.flat().map(({ type }) => type)).toEqual(["join", "say"]);
+    expect(sockets.flat().map(([name]) => name)).toEqual(["join", "say"]);
   });
 
   it("gives back what was said to a room that one has left before it could be sent", async () => {
@@ -373,6 +370,22 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     for (const page of [ada, bob]) {
       expect(await page.getByTestId("message").locator(".bubble").allTextContents()).toEqual(said);
     }
+  });
+
+  it("keeps what the protocol refuses in the field, says why, and sends nothing", async () => {
+    const ada = await open();
+    const sockets = watchSent(ada);
+    await ada.goto(`${url}?nick=Ada&room=lobby`);
+    await ada.getByTestId("join-button").click();
+    await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
+    // As long as nobody can type, but what waited for the server may become as long together.
+    await ada.evaluate(`document.querySelector("[data-testid=text]").value = "w".repeat(1001)`);
+    await ada.getByTestId("text").press("Enter");
+    await ada.getByTestId("say-error").filter({ hasText: "A message has 1 to 1000 characters." }).waitFor();
+    expect((await ada.getByTestId("text").inputValue()).length).toBe(1001);
+    await say(ada, "short");
+    await message(ada, "short").waitFor();
+    expect(sockets.flat().map(([name]) => name)).toEqual(["join", "say"]);
   });
 
   it("fits a phone: nothing is wider than the screen", async () => {

@@ -69,11 +69,37 @@ describe("sendall serve", () => {
     expect(await client.next()).toBe("from a file");
   });
 
+  it("serves the handler of a protocol that a file exports, which another copy of the package may have made", async () => {
+    const copy = new URL("../../dist/protocol.js", import.meta.url).href;
+    await write(
+      "handler.mjs",
+      `import { protocol } from ${JSON.stringify(copy)};
+const any = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+export default protocol({ fromClient: { twice: { input: any, output: any } } }).handler({ twice: (x) => [x, x] });\n`,
+    );
+    const client = await connect(await address(sendall("serve handler.mjs --port 0")));
+    client.send('["twice","hi",7]');
+    expect(await client.next()).toBe('[7,["hi","hi"]]');
+  });
+
   it("serves the function that a CommonJS file exports", async () => {
     await write("handler.cjs", REPLY("from CommonJS").replace("export default", "module.exports ="));
     const client = await connect(await address(sendall("serve handler.cjs --port 0")));
     client.send("?");
     expect(await client.next()).toBe("from CommonJS");
+  });
+
+  it("serves the handler of a protocol", async () => {
+    await write(
+      "chat.mjs",
+      `import { protocol } from ${JSON.stringify(new URL("../../dist/protocol.js", import.meta.url))};
+      const anything = { "~standard": { version: 1, vendor: "by hand", validate: (value) => ({ value }) } };
+      const chat = protocol({ fromClient: { add: { input: anything, output: anything } } });
+      export default chat.handler({ add: ([a, b]) => a + b });`,
+    );
+    const client = await connect(await address(sendall("serve chat.mjs --port 0")));
+    client.send('["add",[1,2],7]');
+    expect(await client.next()).toBe("[7,3]");
   });
 
   it("serves an object with a state, and stops it at the end", async () => {
@@ -451,8 +477,12 @@ describe("bad input is answered with one line and no stack, and nothing is left 
 
   const PORTS = "expected a whole number from 0 to 65535, got";
   it.each([
-    ["an unknown command", "frobnicate", `there is no command "frobnicate": expected serve or connect (sendall --help`],
-    ["flags without a command", "--port 0", "expected a command, serve or connect (sendall --help"],
+    [
+      "an unknown command",
+      "frobnicate",
+      `there is no command "frobnicate": expected serve, connect or asyncapi (sendall --help`,
+    ],
+    ["flags without a command", "--port 0", "expected a command, serve, connect or asyncapi (sendall --help"],
     ["an unknown flag", "serve --bogus", "Unknown option '--bogus'"],
     ["a flag without its value", "serve --port", "'--port <value>' argument missing"],
     ["a value for a switch", "serve --watch=yes", "'--watch' does not take an argument"],

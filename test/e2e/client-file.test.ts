@@ -22,8 +22,13 @@ import { requires } from "./requires.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const PATH = "/sendall/client.js";
-/** The module as shipped, but for the address of a source map which is not served. */
-const MODULE = readFileSync(new URL("dist/client.js", ROOT), "utf8").replace(/\/\/# source.*/, "");
+/** Modules as shipped, but for the address of a source map which is not served. */
+const MODULE = moduleOf("client.js");
+const PROTOCOL = moduleOf("protocol.js");
+
+function moduleOf(name: string): string {
+  return readFileSync(new URL(`dist/${name}`, ROOT), "utf8").replace(/\/\/# source.*\s*$/, "");
+}
 
 afterEach(stopPrograms);
 
@@ -171,10 +176,30 @@ describe("the client of serve", () => {
       expect([path, (await ask(port, { path })).status]).toEqual([path, 426]);
   });
 
+  test.each([
+    [PATH, "/sendall/protocol.js"],
+    ["/sendall/client.min.js", "/sendall/protocol.js"],
+    ["/c.js", "/protocol.js"],
+    ["/räume/client.js", "/r%C3%A4ume/protocol.js"],
+  ])("brings the protocol, as %s brings %s", async (client, path) => {
+    const { port } = await open({ handler, client });
+    const { status, headers, body } = await ask(port, { path, headers: { "Accept-Encoding": "br" } });
+    expect([status, headers["content-encoding"], brotliDecompressSync(body).toString()]).toEqual([200, "br", PROTOCOL]);
+    const question = { path, headers: { "Accept-Encoding": "br", "If-None-Match": String(headers.etag) } };
+    expect((await ask(port, question)).status).toBe(304);
+    expect((await ask(port, { path, method: "POST" })).headers.allow).toBe("GET, HEAD");
+  });
+
+  test("is alone where its own name is that of the protocol", async () => {
+    const { port } = await open({ handler, client: "/sendall/protocol.js" });
+    expect((await ask(port, { path: "/sendall/protocol.js" })).body.toString()).toBe(MODULE);
+  });
+
   test("is not there unless a program asks for it", async () => {
     const server = await serve({ port: 0, logger: false, handler });
     onTestFinished(() => server.close());
-    expect((await ask(server.port)).status).toBe(426);
+    for (const path of [PATH, "/sendall/protocol.js", "/protocol.js"])
+      expect((await ask(server.port, { path })).status).toBe(426);
   });
 
   test("comes before a page of SockJS", async () => {
@@ -185,7 +210,7 @@ describe("the client of serve", () => {
   test("comes before a file and onRequest; onAccess is told, and an upgrade of the path reaches its route", async () => {
     const folder = makeFolder();
     mkdirSync(join(folder, "sendall"));
-    for (const name of ["client.js", "other.js"]) writeFileSync(join(folder, "sendall", name), "a file");
+    for (const name of ["client.js", "protocol.js", "other.js"]) writeFileSync(join(folder, "sendall", name), "a file");
     const seen: (string | undefined)[] = [];
     const entries: AccessEntry[] = [];
     const server = await open({
@@ -199,15 +224,17 @@ describe("the client of serve", () => {
     });
     const bodyOf = async (path: string): Promise<string> => (await ask(server.port, { path })).body.toString();
     expect(await bodyOf(PATH)).toBe(MODULE);
+    expect(await bodyOf("/sendall/protocol.js")).toBe(PROTOCOL);
     expect(await bodyOf("/page")).toBe("onRequest");
     expect(await bodyOf("/sendall")).toBe("Welcome to SockJS!\n");
     const client = await Client.open(`${server.url}sendall/client.js`);
     client.ws.send("hello");
     await until(() => client.received.length === 1);
-    await until(() => entries.length === 4);
+    await until(() => entries.length === 5);
     expect(seen).toEqual(["/page"]);
     expect(entries.map(({ path, status }) => [path, status])).toEqual([
       [PATH, 200],
+      ["/sendall/protocol.js", 200],
       ["/page", 200],
       ["/sendall", 200],
       [PATH, 101],
@@ -223,18 +250,24 @@ describe("the client of serve", () => {
   });
 });
 
-test("the option client is refused where the package is without the file", async () => {
-  const folder = makeFolder();
-  cpSync(fileURLToPath(new URL("dist", ROOT)), join(folder, "dist"), { recursive: true });
-  rmSync(join(folder, "dist", "client.js"));
-  symlinkSync(fileURLToPath(new URL("node_modules", ROOT)), join(folder, "node_modules"));
-  const { stdout } = await runCode(`import { serve } from ${JSON.stringify(join(folder, "dist", "index.js"))};
+test.each(["client.js", "protocol.js"])(
+  "the option client is refused where the package is without %s",
+  async (name) => {
+    const folder = makeFolder();
+    cpSync(fileURLToPath(new URL("dist", ROOT)), join(folder, "dist"), { recursive: true });
+    rmSync(join(folder, "dist", name));
+    symlinkSync(fileURLToPath(new URL("node_modules", ROOT)), join(folder, "node_modules"));
+    const { stdout } = await runCode(`import { serve } from ${JSON.stringify(join(folder, "dist", "index.js"))};
     const options = { port: 0, logger: false, handler() {}, client: ${JSON.stringify(PATH)} };
     await serve(options).catch(({ code, message }) => console.log(code, message));`).ended;
-  expect(stdout).toEqual([
-    expect.stringMatching(/^BAD_OPTION client: cannot read the client of this package: ENOENT.*client\.js/),
-  ]);
-});
+    expect(stdout).toEqual([
+      expect.stringMatching(
+        /^BAD_OPTION client: cannot read the modules of this package: ENOENT.*(client|protocol)\.js/,
+      ),
+    ]);
+    expect(stdout[0]).toContain(name);
+  },
+);
 
 describe("the client of attach", () => {
   test("is served by the middleware in Express, and no other page of the host changes", async () => {
@@ -244,6 +277,7 @@ describe("the client of attach", () => {
     app.use(middleware);
     app.use((asked, response) => void response.send(`the host at ${asked.url}`));
     expect((await ask(port)).body.toString()).toBe(MODULE);
+    expect((await ask(port, { path: "/sendall/protocol.js" })).body.toString()).toBe(PROTOCOL);
     expect((await ask(port, { path: "/sendall/other.js" })).body.toString()).toBe("the host at /sendall/other.js");
     expect((await ask(port, { method: "POST" })).status).toBe(405);
     expect((await ask(port, { method: "POST", path: "/" })).body.toString()).toBe("the host at /");

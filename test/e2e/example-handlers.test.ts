@@ -258,42 +258,36 @@ describe("the lobby of the machine example", () => {
 });
 
 describe("the bot of the client example", () => {
-  interface Told {
-    readonly type: string;
-    readonly text: string;
-    readonly members: readonly string[];
-  }
-
   function chat() {
     const runtime = run({ handler: createChat() });
+    const frames = (client: TestClient) => client.take().map((json) => JSON.parse(String(json)));
     return {
       runtime,
       bot: () => startBot("ws://chat/", { WebSocket: runtime.WebSocket }),
-      told: (client: TestClient, type: string): Told[] =>
-        client
-          .take()
-          .map((json): Told => JSON.parse(String(json)))
-          .filter((message) => message.type === type),
+      said: (client: TestClient): string[] =>
+        frames(client).flatMap(([name, it]) => (name === "said" ? [it.text] : [])),
+      /** Whom the answer to the join has named. */
+      members: (client: TestClient): string[] => frames(client).find(([id]) => id === 1)[1].members,
       async enter(nick: string) {
         const client = await runtime.connect();
-        await say(runtime, client, JSON.stringify({ type: "join", nick, room: "lobby" }));
+        await say(runtime, client, JSON.stringify(["join", { nick, room: "lobby" }, 1]));
         return client;
       },
-      speak: (client: TestClient, text: string) => say(runtime, client, JSON.stringify({ type: "say", text })),
+      speak: (client: TestClient, text: string) => say(runtime, client, JSON.stringify(["say", { text }])),
     };
   }
 
   it("greets who comes, and answers who says its name, but not itself", async () => {
-    const { runtime, bot, enter, speak, told } = chat();
+    const { runtime, bot, enter, speak, said } = chat();
     const client = bot();
     await runtime.settle();
     const ann = await enter("Ann");
-    expect(told(ann, "said").map(({ text }) => text)).toEqual(["Hello Ann!"]);
+    expect(said(ann)).toEqual(["Hello Ann!"]);
     await speak(ann, "Bot: people");
     await speak(ann, "bot what?");
     await speak(ann, "both of you: people");
     await speak(ann, "BOT, time please");
-    expect(told(ann, "said").map(({ text }) => text)).toEqual([
+    expect(said(ann)).toEqual([
       "Bot: people",
       "Ann, here are Bot, Ann.",
       "bot what?",
@@ -303,28 +297,25 @@ describe("the bot of the client example", () => {
       `Ann, it is ${new Date(runtime.now()).toISOString()}.`,
     ]);
     await speak(ann, "bot roll");
-    expect(told(ann, "said")[1]?.text).toMatch(/^Ann, you rolled [1-6]\.$/);
+    expect(said(ann)[1]).toMatch(/^Ann, you rolled [1-6]\.$/);
     const namesake = await enter("Bot too");
     namesake.take();
     await speak(namesake, "bot people");
-    expect(told(namesake, "said").map(({ text }) => text)).toEqual([
-      "bot people",
-      "Bot too, here are Bot, Ann, Bot too.",
-    ]);
+    expect(said(namesake)).toEqual(["bot people", "Bot too, here are Bot, Ann, Bot too."]);
     client.close();
   });
 
   it("comes back after a lost connection, under another name if its own is taken", async () => {
-    const { runtime, bot, enter, told } = chat();
+    const { runtime, bot, enter, members } = chat();
     const client = bot();
     await runtime.settle();
     await enter("Ann");
     runtime.server.connections()[0]?.close(1001);
     await runtime.advance(500);
-    expect(told(await enter("Eve"), "welcome")[0]?.members).toEqual(["Ann", "Bot", "Eve"]);
+    expect(members(await enter("Eve"))).toEqual(["Ann", "Bot", "Eve"]);
     const other = bot();
     await runtime.settle();
-    expect(told(await enter("Bob"), "welcome")[0]?.members).toEqual(["Ann", "Bot", "Eve", "Bot 2", "Bob"]);
+    expect(members(await enter("Bob"))).toEqual(["Ann", "Bot", "Eve", "Bot 2", "Bob"]);
     client.close();
     other.close();
   });

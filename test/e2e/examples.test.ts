@@ -87,7 +87,8 @@ describe("the chat example", () => {
     expect(page.status).toBe(200);
     expect(page.headers.get("content-type")).toMatch(/^text\/html/);
     const client = await connect(new URL("/chat", url).href.replace("http", "ws"));
-    expect(JSON.parse(String(await client.next()))).toMatchObject({ type: "rooms" });
+    expect(await client.next()).toBe('["rooms",[]]');
+    expect((await fetch(new URL("/sendall/protocol.js", url))).status).toBe(200);
   });
 });
 
@@ -204,35 +205,30 @@ describe("the push example", () => {
 });
 
 describe("the client example", () => {
-  interface Told {
-    readonly type: string;
-    readonly nick: string;
-    readonly text: string;
-    readonly members: readonly string[];
-  }
+  type Frame = readonly [name: string | number, payload: { readonly [key: string]: unknown }];
 
   /** Somebody in the chat's lobby, where the bot is or comes to. */
-  async function meetBot(url: string, nick: string): Promise<{ client: Client; hear(text: string): Promise<Told> }> {
+  async function meetBot(url: string, nick: string): Promise<{ client: Client; hear(text: string): Promise<Frame> }> {
     const client = await connect(new URL("/chat", url).href.replace("http", "ws"));
-    const next = async (isIt: (message: Told) => boolean): Promise<Told> => {
+    const next = async (isIt: (...frame: Frame) => boolean): Promise<Frame> => {
       for (;;) {
-        const message: Told = JSON.parse(String(await client.next()));
-        if (isIt(message)) return message;
+        const frame: Frame = JSON.parse(String(await client.next()));
+        if (isIt(...frame)) return frame;
       }
     };
-    client.send(JSON.stringify({ type: "join", nick, room: "lobby" }));
-    const { members } = await next(({ type }) => type === "welcome");
-    if (!members.includes("Bot")) await next((message) => message.type === "joined" && message.nick === "Bot");
-    return { client, hear: (text) => next((message) => message.type === "said" && message.text === text) };
+    client.send(JSON.stringify(["join", { nick, room: "lobby" }, 1]));
+    const [, { members }] = await next((id) => id === 1);
+    if (!(members as string[]).includes("Bot")) await next((name, it) => name === "joined" && it.nick === "Bot");
+    return { client, hear: (text) => next((name, it) => name === "said" && it.text === text) };
   }
 
   it("starts a chat with a bot in its lobby", async () => {
     const { url } = await startExample("client");
     const { client } = await meetBot(url, "Ann");
     const bob = await meetBot(url, "Bob");
-    expect((await bob.hear("Hello Bob!")).nick).toBe("Bot");
-    client.send(JSON.stringify({ type: "say", text: "bot, what can you do?" }));
-    expect((await bob.hear('Say my name and "time", "roll" or "people".')).nick).toBe("Bot");
+    expect((await bob.hear("Hello Bob!"))[1].nick).toBe("Bot");
+    client.send(JSON.stringify(["say", { text: "bot, what can you do?" }]));
+    expect((await bob.hear('Say my name and "time", "roll" or "people".'))[1].nick).toBe("Bot");
     expect(await (await fetch(url)).text()).toContain("Sendall chat");
     expect((await fetch(new URL("/sendall/client.js", url))).status).toBe(200);
   });
@@ -253,6 +249,36 @@ describe("the client example", () => {
     }
     bot.kill("SIGTERM");
     expect(await bot.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
+  });
+});
+
+describe("the typed example", () => {
+  it("is compiled, answers calls, refuses with a reason, and is called by its bidder", async () => {
+    const { program, url } = await startExample("typed");
+    const ann = await connect(`${url}?nick=Ann`);
+    const next = async (): Promise<unknown> => JSON.parse(String(await ann.next()));
+    ann.send('["lots",1]');
+    const [clock, lamp] = [
+      { name: "clock", price: 10, leader: "" },
+      { name: "lamp", price: 25, leader: "" },
+    ];
+    expect(await next()).toEqual([1, [clock, lamp]]);
+    ann.send('["bid",{"name":"clock","amount":20},2]');
+    const bid = { name: "clock", price: 20, leader: "Ann" };
+    expect([await next(), await next()]).toEqual([
+      ["price", bid],
+      [2, bid],
+    ]);
+    await program.stdout.next(/^Robot bids 21 for the clock$/);
+    expect([await next(), await next()]).toEqual([
+      ["price", { ...bid, price: 21, leader: "Robot" }],
+      ["cheered", { nick: "Robot", text: "clock for 21!" }],
+    ]);
+    ann.send('["bid",{"name":"clock","amount":21},3]');
+    expect(await next()).toEqual([3, null, { reason: "TOO_LOW", message: "clock is at 21", data: { price: 21 } }]);
+    ann.send('["bid",{"name":"clock","amount":"much"},4]');
+    const issues = [{ path: "amount", message: expect.stringContaining("expected number") }];
+    expect(await next()).toEqual([4, null, { reason: "INVALID_MESSAGE", issues }]);
   });
 });
 
@@ -356,6 +382,7 @@ describe("every example", () => {
     "replies",
     "sessions",
     "tokens",
+    "typed",
   ];
 
   /** Where the sockets are of those that have none at "/". */
@@ -384,7 +411,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sessions, sockjs, tls, tokens";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sessions, sockjs, tls, tokens, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

@@ -29,6 +29,7 @@ export async function bundle(version: Version, entry: string, platform: "browser
         ...Object.fromEntries(packages),
         "sendall/react": `${SRC}react.ts`,
         "sendall/client": `${SRC}client.ts`,
+        "sendall/protocol": `${SRC}protocol.ts`,
       },
     },
     transform: { define: { "process.env.NODE_ENV": '"development"' } },
@@ -63,6 +64,7 @@ import * as React from "react";
 import { flushSync } from "react-dom";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { connect, SendallError } from "sendall/client";
+import { protocol } from "sendall/protocol";
 import { useClient, useClientState, useMessages } from "sendall/react";
 
 const { createElement: h, Component, StrictMode, Suspense } = React;
@@ -109,7 +111,7 @@ class Boundary extends Component {
   }
 }
 Object.assign(window, {
-  React, h, StrictMode, Suspense, flushSync, createRoot, hydrateRoot, connect, SendallError, useClient, useClientState, useMessages,
+  React, h, StrictMode, Suspense, flushSync, createRoot, hydrateRoot, connect, SendallError, protocol, useClient, useClientState, useMessages,
   tick, until, text, show, createSource, Boundary,
 });
 `;

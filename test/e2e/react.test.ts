@@ -383,7 +383,9 @@ describe.skipIf(program.skip).each(VERSIONS)("useClient with React %s", (version
       "useClientState()": "client: expected a client of useClient or connect, got undefined",
       "useClientState({})": "client: expected a client of useClient or connect, got undefined",
       "useMessages({}, () => 0, 0)": "client: expected a client of useClient or connect, got undefined",
-      "useMessages(createSource(), 'x', 0)": "reducer: expected a function, got string",
+      "useMessages(createSource(), 'x', 0)":
+        "reducer: expected a function, or an object of functions by name, got string",
+      "useMessages(createSource(), { said: 5 }, 0)": "reducer.said: expected a function, got number",
     };
     const { run } = await open();
     const answers: Record<string, unknown> = {};

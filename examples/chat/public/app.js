@@ -1,11 +1,12 @@
-// The chat page: knows where one is and wants to be, and translates between the server's messages and the panels.
+// The chat page: knows where one is and wants to be, and translates between the server's messages (chat-protocol.js) and the panels.
 import { connect } from "/sendall/client.js";
+import { chat } from "./chat-protocol.js";
 import { $ } from "./dom.js";
 import { addMessage, addNotice, addWaiting, clearLog } from "./log.js";
 import { showChat, showEntrance, showPeople, showRooms, showState } from "./panels.js";
 
 // A page that has crashed keeps its nickname until the heartbeat finds its connection dead, which takes up to 45 s, and its session ends
-// 60 s later.
+// 60 s later. A join without an answer waits as long: the session may go on, and then the answer comes.
 const PATIENCE_MS = 110_000;
 const ASK_AGAIN_MS = 2_000;
 
@@ -18,7 +19,7 @@ let here;
 /** Whether the server has confirmed `here` in the present session, which outlives a lost connection, too. */
 let seated = false;
 let isOnline = false;
-/** The join under way: { nick, room, automatic, since, isSent }. */
+/** The join under way: { nick, room, automatic, since, isLost }. */
 let asked;
 let askAgain;
 /** What was said `here` without a seat: { text, remove }. The server has no place for it before the seat is back. */
@@ -26,6 +27,7 @@ const waiting = [];
 let unread = 0;
 
 const client = connect("chat", {
+  protocol: chat,
   onOpen({ resumed }) {
     isOnline = true;
     if (resumed) return goOn();
@@ -33,9 +35,44 @@ const client = connect("chat", {
     const wanted = asked ?? here;
     if (wanted) ask(wanted.nick, wanted.room, true);
   },
-  onMessage(json) {
-    const message = JSON.parse(json);
-    receive[message.type]?.(message);
+  on: {
+    rooms(list) {
+      rooms = list;
+      showRooms(rooms, here?.room, pick);
+    },
+    joined({ nick, at }) {
+      if (!seated) return;
+      people = [...people, nick];
+      showPeople(people, here.nick, away);
+      addNotice(`${nick} joined`, at);
+    },
+    left({ nick, at }) {
+      if (!seated) return;
+      people = people.filter((other) => other !== nick);
+      away.delete(nick);
+      showPeople(people, here.nick, away);
+      addNotice(`${nick} left`, at);
+    },
+    away({ nick }) {
+      away.add(nick);
+      if (seated) showPeople(people, here.nick, away);
+    },
+    back({ nick }) {
+      away.delete(nick);
+      if (seated) showPeople(people, here.nick, away);
+    },
+    said({ nick, text, at }) {
+      if (!seated) return;
+      addMessage({ nick, text, at, own: nick === here.nick });
+      if (document.hidden) unread++;
+      showTitle();
+    },
+  },
+  onError({ code, reason, issues, message }) {
+    // The server has refused what was said.
+    if (code !== "MESSAGE_REFUSED") return;
+    const noRoom = reason === "NO_ROOM" && "Join a room before you say something.";
+    $("say-error").textContent = noRoom || (issues?.[0]?.message ?? message);
   },
   onClose() {
     if (seated && isOnline) addNotice("The connection is lost");
@@ -48,31 +85,40 @@ const client = connect("chat", {
 client.subscribe(showState);
 showState(client.status);
 
-function send(message) {
-  return client.send(JSON.stringify(message));
-}
-
 function ask(nick, room, automatic) {
   clearTimeout(askAgain);
   const since = (automatic && asked?.since) || Date.now();
-  asked = { nick, room, automatic, since, isSent: send({ type: "join", nick, room }) };
+  const join = { nick, room, automatic, since, isLost: false };
+  asked = join;
+  client.call("join", { nick, room }, { timeoutMs: PATIENCE_MS }).then(
+    // Without a wish somebody has left meanwhile.
+    (answer) => asked && welcome(join, answer),
+    (error) => asked === join && refused(join, error),
+  );
 }
 
 /** The session goes on: the server has heard what was sent, the seat is still there, and what was missed follows. */
 function goOn() {
   if (asked) {
-    if (!asked.isSent) ask(asked.nick, asked.room, asked.automatic);
+    if (asked.isLost) ask(asked.nick, asked.room, asked.automatic);
   } else if (here) {
     addNotice("You are back");
     sayWaiting();
   } else {
     // The seat may have been left without a line.
-    send({ type: "leave" });
+    client.send("leave");
   }
 }
 
-function say(text) {
-  if (!seated || !send({ type: "say", text })) waiting.push({ text, remove: addWaiting(text) });
+function say(line) {
+  try {
+    if (!seated || !client.send("say", { text: line })) waiting.push({ text: line, remove: addWaiting(line) });
+  } catch (error) {
+    // The protocol has refused the line, before it could leave.
+    text.value = [line, text.value].filter(Boolean).join("\n");
+    onText();
+    $("say-error").textContent = error.issues[0].message;
+  }
 }
 
 function sayWaiting() {
@@ -88,79 +134,52 @@ function takeBack() {
   onText();
 }
 
-const receive = {
-  rooms(message) {
-    rooms = message.rooms;
-    showRooms(rooms, here?.room, pick);
-  },
-  welcome({ nick, room, members, away: gone }) {
-    const isBack = here?.room === room && here.nick === nick;
-    asked = undefined;
-    here = { nick, room };
-    seated = true;
-    people = members;
-    away = new Set(gone);
-    remember({ nick, room, joined: true });
-    window.history.replaceState(null, "", `?room=${encodeURIComponent(room)}`);
-    showChat(room);
-    if (!isBack) {
-      clearLog();
-      takeBack();
-    }
-    $("say-error").textContent = "";
-    showRooms(rooms, room, pick);
-    showPeople(people, nick, away);
-    showTitle();
-    addNotice(isBack ? "You are back" : greeting(room, members.length - 1));
-    sayWaiting();
-    if (!isBack) $("text").focus();
-  },
-  joined({ nick, at }) {
-    if (!seated) return;
-    people = [...people, nick];
-    showPeople(people, here.nick, away);
-    addNotice(`${nick} joined`, at);
-  },
-  left({ nick, at }) {
-    if (!seated) return;
-    people = people.filter((other) => other !== nick);
-    away.delete(nick);
-    showPeople(people, here.nick, away);
-    addNotice(`${nick} left`, at);
-  },
-  away({ nick }) {
-    away.add(nick);
-    if (seated) showPeople(people, here.nick, away);
-  },
-  back({ nick }) {
-    away.delete(nick);
-    if (seated) showPeople(people, here.nick, away);
-  },
-  said({ nick, text, at }) {
-    if (!seated) return;
-    addMessage({ nick, text, at, own: nick === here.nick });
-    if (document.hidden) unread++;
-    showTitle();
-  },
-  error({ code, text }) {
-    const refused = asked;
-    asked = undefined;
-    if (!refused) {
-      $("say-error").textContent = text;
-    } else if (refused.automatic && code === "nick-taken" && Date.now() - refused.since < PATIENCE_MS) {
-      asked = refused;
-      askAgain = setTimeout(ask, ASK_AGAIN_MS, refused.nick, refused.room, true);
-      const notice = `${text} If that was you a moment ago, wait: this page keeps trying.`;
-      $(here ? "say-error" : "join-error").textContent = notice;
-    } else if (seated) {
-      addNotice(text);
-    } else {
-      here = undefined;
-      showEntrance(text);
-      $(code === "bad-room" ? "room" : "nick").focus();
-    }
-  },
-};
+function welcome(join, { nick, room, members, away: gone }) {
+  const isBack = here?.room === room && here.nick === nick;
+  if (asked === join) asked = undefined;
+  here = { nick, room };
+  seated = true;
+  people = members;
+  away = new Set(gone);
+  remember({ nick, room, joined: true });
+  window.history.replaceState(null, "", `?room=${encodeURIComponent(room)}`);
+  showChat(room);
+  if (!isBack) {
+    clearLog();
+    takeBack();
+  }
+  $("say-error").textContent = "";
+  showRooms(rooms, room, pick);
+  showPeople(people, nick, away);
+  showTitle();
+  addNotice(isBack ? "You are back" : greeting(room, members.length - 1));
+  sayWaiting();
+  if (!isBack) $("text").focus();
+}
+
+function refused(join, { code, reason, message, issues }) {
+  if (code === "CONNECTION_LOST" && isOnline) return ask(join.nick, join.room, join.automatic);
+  if (code === "TOO_MANY_CALLS" || code === "CONNECTION_LOST" || code === "CLOSED") {
+    // There is no line. The next one begins with asking again.
+    join.isLost = true;
+    return;
+  }
+  asked = undefined;
+  const taken = reason === "NICK_TAKEN" && `Somebody in ${join.room} is called ${join.nick} already.`;
+  const text = taken || (issues?.[0]?.message ?? message);
+  if (join.automatic && taken && Date.now() - join.since < PATIENCE_MS) {
+    asked = join;
+    askAgain = setTimeout(ask, ASK_AGAIN_MS, join.nick, join.room, true);
+    const notice = `${text} If that was you a moment ago, wait: this page keeps trying.`;
+    $(here ? "say-error" : "join-error").textContent = notice;
+  } else if (seated) {
+    addNotice(text);
+  } else {
+    here = undefined;
+    showEntrance(text);
+    $(issues?.[0]?.path === "room" ? "room" : "nick").focus();
+  }
+}
 
 function greeting(room, others) {
   if (others === 0) return `You opened #${room}. Send a friend this page's address`;
@@ -197,7 +216,7 @@ $("other-room").addEventListener("submit", (event) => {
 });
 
 $("leave").addEventListener("click", () => {
-  send({ type: "leave" });
+  client.send("leave");
   clearTimeout(askAgain);
   asked = undefined;
   remember({ ...here, joined: false });
@@ -212,10 +231,11 @@ const text = $("text");
 
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (text.value.trim() === "") return;
-  say(text.value.trim());
+  const line = text.value.trim();
+  if (line === "") return;
   text.value = "";
   onText();
+  say(line);
 });
 
 text.addEventListener("input", onText);

@@ -3,11 +3,14 @@ import { SendallError } from "../../api/errors.js";
 import { MAX_NAME_LENGTH } from "../../api/names.js";
 import { show } from "../../runtime/show.js";
 
-/** Throws `BAD_ROOM` unless the value can be the name of a room. */
-export function checkRoom(room: unknown): asserts room is string {
+/** Throws `BAD_ROOM` unless the value can be the name of a room. @param others what else is accepted where the value stands */
+export function checkRoom(room: unknown, others = ""): asserts room is string {
   if (typeof room === "string" && room.length > 0 && room.length <= MAX_NAME_LENGTH) return;
   const got = typeof room === "string" && room !== "" ? `one of ${room.length}` : show(room);
-  throw new SendallError("BAD_ROOM", `room: expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${got}`);
+  throw new SendallError(
+    "BAD_ROOM",
+    `room: expected a string of 1 to ${MAX_NAME_LENGTH} characters${others}, got ${got}`,
+  );
 }
 
 /** V8 copies shorter substrings; a longer substring keeps the whole source string in memory. */
@@ -47,7 +50,7 @@ export function readRooms(verb: "broadcast" | "sendall", options: object): reado
   if (!("room" in options)) return undefined;
   const { room } = options;
   if (!Array.isArray(room)) {
-    checkRoom(room);
+    checkRoom(room, ", or an array of such strings");
     return [room];
   }
   for (const name of room) checkRoom(name);

@@ -9,12 +9,14 @@ import type { Bus } from "../../api/bus.js";
 import { INVALID_MESSAGE } from "../../api/close-codes.js";
 import type { Connection } from "../../api/connection.js";
 import type { MessageEvent } from "../../api/events.js";
-import { type Checked, check, invalid } from "../../protocol/check.js";
+import { type Checked, check, invalid, refusedFor } from "../../protocol/check.js";
 import type { ClientMessage } from "../../protocol/definition.js";
 import type { HandlerDescription } from "../../protocol/describe-handler.js";
 import { isRefusal, type ProtocolRefusal } from "../../protocol/refuse.js";
+import { NO_JSON } from "../../protocol/texts.js";
 import { encode, encodeRefusal } from "../../protocol/wire.js";
 import { isPromiseLike } from "../../runtime/promises.js";
+import { repeatable } from "../repeatable.js";
 import { type EventContext, type StateCell, StateContext } from "./context.js";
 import { type InvalidMessage, invalidFrame } from "./invalid-message.js";
 import { type ClientFrame, readMessage } from "./read-message.js";
@@ -44,14 +46,15 @@ class Outcome {
 export class ProtocolRunner implements Runner {
   readonly concurrency = "serial";
   readonly hearsPings = false;
+  readonly init: () => Promise<void>;
   readonly #description: HandlerDescription;
   readonly #host: RunnerHost;
   readonly #messages = new Map<string, OwnMessage>();
   readonly #events = new Map<string, UserFunction>();
   /** `undefined` for a handler without `init`. */
   readonly #cell: StateCell | undefined;
-  /** The call of each connection that is under way. */
-  readonly #calls = new Map<Connection, number>();
+  /** The calls under way, and the messages whose schema needs time; a frame goes once its event has failed. */
+  readonly #underWay = new Map<Connection, ClientFrame<OwnMessage>>();
 
   constructor(description: HandlerDescription, host: RunnerHost) {
     this.#description = description;
@@ -62,13 +65,15 @@ export class ProtocolRunner implements Runner {
       const run = description.find(name);
       if (run !== undefined) this.#events.set(name, run as UserFunction);
     }
-    this.#cell = description.find("init") && { state: undefined };
-  }
-
-  async init(): Promise<void> {
-    const { bus } = this.#host;
-    const init = this.#description.find("init") as ((context: { bus: Bus }) => unknown) | undefined;
-    if (this.#cell !== undefined) this.#cell.state = await init?.({ bus });
+    const init = description.find("init") as ((context: { bus: Bus }) => unknown) | undefined;
+    const cell = init && { state: undefined as unknown };
+    this.#cell = cell;
+    this.init = repeatable(
+      () => init?.({ bus: host.bus }),
+      (state) => {
+        if (cell !== undefined) cell.state = state;
+      },
+    );
   }
 
   readonly handle = (event: MailboxEvent, bus: Bus): unknown => {
@@ -83,18 +88,16 @@ export class ProtocolRunner implements Runner {
   settled(result: unknown): void {
     if (!(result instanceof Outcome)) return;
     const { context, answer, isKept } = result;
-    if (context.connection !== undefined) this.#calls.delete(context.connection);
+    if (context.connection !== undefined) this.#underWay.delete(context.connection);
     if (isKept && context instanceof StateContext) context.keep();
     if (answer !== undefined) context.connection?.send(answer);
   }
 
   /** The peer hears that its call has failed, and nothing else; supervision does the rest. */
   failed(connection: Connection): boolean {
-    const id = this.#calls.get(connection);
-    if (id !== undefined) {
-      this.#calls.delete(connection);
-      connection.send(encodeRefusal(id, { reason: "CALL_FAILED" }));
-    }
+    const id = this.#underWay.get(connection)?.id;
+    this.#underWay.delete(connection);
+    if (id !== undefined) connection.send(encodeRefusal(id, { reason: "CALL_FAILED" }));
     return false;
   }
 
@@ -116,10 +119,15 @@ export class ProtocolRunner implements Runner {
     if (typeof data !== "string") return this.#onBytes(data, connection, bus);
     const frame = readMessage(this.#messages, data);
     if ("issues" in frame) return this.#onInvalid(frame, connection);
-    const { message, payload, id } = frame;
-    if (id !== undefined) this.#calls.set(connection, id);
-    const checked = check(message.input, payload);
-    return whenSettled(checked, (settled) => this.#onChecked(settled as Checked, frame, connection, bus));
+    const checked = check(frame.message.input, frame.payload);
+    const isSlow = isPromiseLike(checked);
+    if (isSlow || frame.id !== undefined) this.#underWay.set(connection, frame);
+    if (!isSlow) return this.#onChecked(checked as Checked, frame, connection, bus);
+    return checked.then((settled) => {
+      if (this.#underWay.get(connection) !== frame) return undefined;
+      if (frame.id === undefined) this.#underWay.delete(connection);
+      return this.#onChecked(settled as Checked, frame, connection, bus);
+    });
   }
 
   #onBytes(data: Buffer, connection: Connection, bus: Bus): unknown {
@@ -161,11 +169,11 @@ export class ProtocolRunner implements Runner {
 
   /** The answer of a call: the value as returned, once the schema has accepted the value. */
   #answer({ name, output }: OwnMessage, id: number, returned: unknown, context: EventContext): unknown {
-    const finish = (): Outcome | undefined => this.#succeed(context, encode(id, returned));
+    const finish = (): Outcome | undefined => this.#succeed(context, encodeAnswer(name, id, returned));
     if (output === undefined || !this.#description.definition.checksSent) return finish();
     return whenSettled(check(output, returned), (settled) => {
       const checked = settled as Checked;
-      if (checked.issues) throw invalid(`the answer of ${name}`, checked);
+      if (checked.issues) throw invalid(answerOf(name), checked);
       return finish();
     });
   }
@@ -181,13 +189,25 @@ export class ProtocolRunner implements Runner {
 
   #onInvalid({ id, issues, cause }: InvalidMessage, connection: Connection, name?: string): undefined {
     const { onInvalid } = this.#description;
-    this.#calls.delete(connection);
+    this.#underWay.delete(connection);
     const { log } = this.#host;
     if (cause !== undefined) log.error({ err: cause, name, connection: connection.id }, "a schema failed");
     else log.debug({ name, issues, connection: connection.id }, "invalid message");
     if (onInvalid === "answer") connection.send(encodeRefusal(id, { reason: "INVALID_MESSAGE", issues }));
     if (onInvalid === "close") connection.close(INVALID_MESSAGE.code, INVALID_MESSAGE.reason);
     this.#host.invalid(connection);
+  }
+}
+
+function answerOf(name: string): string {
+  return `the answer of ${name}`;
+}
+
+function encodeAnswer(name: string, id: number, returned: unknown): string {
+  try {
+    return encode(id, returned);
+  } catch (cause) {
+    throw invalid(answerOf(name), { ...refusedFor(NO_JSON), cause });
   }
 }
 

@@ -6,6 +6,7 @@ import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { HandlerObserver } from "../../actors/route/observer.js";
 import type { Failure } from "../../api/stats.js";
 import type { ToClient, ToServer } from "../memory-transport/contracts.js";
+import { quote } from "../quote.js";
 import type { AdmissionObserver } from "../runtime/environment.js";
 
 /** One line of a trace. */
@@ -23,8 +24,6 @@ export interface TraceStep {
 /** The verb and the object of a trace's line. */
 export type Wording = readonly [did: string, what: string];
 
-/** Characters of a message in a trace: a small JSON object fits. */
-const MAX_MESSAGE = 120;
 const SERVER = "server";
 /** Events of a connection that keeps its session, in words. */
 const COMING_AND_GOING: Readonly<Record<string, string>> = { away: "goes away", back: "comes back" };
@@ -72,16 +71,6 @@ function describeControl(frame: string): string {
   const why = /^~\{.*"why":"(\w+)"/.exec(frame)?.[1];
   return why === undefined ? quote(frame) : `the welcome (${why})`;
 }
-
-/** The beginning of a message as JSON; in single quotes if the message has double quotes, so that JSON within can be read. */
-function quote(text: string): string {
-  const shown = text.slice(0, MAX_MESSAGE).replace(HALF_CHARACTER, "");
-  const json = JSON.stringify(shown);
-  const quoted = shown.includes('"') ? `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'` : json;
-  return text.length > MAX_MESSAGE ? `${quoted}...` : quoted;
-}
-/** A surrogate pair that was cut in two. */
-const HALF_CHARACTER = /[\uD800-\uDBFF]$/;
 
 function describeClose(code: number, reason: string): string {
   return `${code} ${reason}`.trimEnd();

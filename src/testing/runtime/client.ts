@@ -81,7 +81,7 @@ export interface TestClient {
   delay(ms: number): void;
 }
 
-/** Told what a client reads: a socket of `runtime.WebSocket`, whose far end the client is. */
+/** Told what a client reads: a socket of `runtime.WebSocket`, whose far end the client is, or the typed half of the client. */
 export interface ClientObserver {
   /** The server's answer has come: the client was let in. */
   onOpen(client: MemoryTestClient): void;
@@ -104,7 +104,7 @@ export interface TestClientParts {
 export class MemoryTestClient implements TestClient {
   readonly name: string | undefined;
   readonly #parts: TestClientParts;
-  readonly #inbox: Inbox;
+  readonly inbox: Inbox;
   #end: ClientEnd | undefined;
   #id: ConnectionId | undefined;
   #protocol = "";
@@ -113,7 +113,7 @@ export class MemoryTestClient implements TestClient {
   constructor(parts: TestClientParts) {
     this.#parts = parts;
     this.name = parts.name;
-    this.#inbox = this.#createInbox();
+    this.inbox = this.#createInbox();
   }
 
   /** Called when the client's request is on its way. */
@@ -144,7 +144,7 @@ export class MemoryTestClient implements TestClient {
   }
 
   get received(): readonly (string | Buffer)[] {
-    return this.#inbox.received;
+    return this.inbox.received;
   }
 
   get hasVanished(): boolean {
@@ -165,6 +165,11 @@ export class MemoryTestClient implements TestClient {
     return this.#id;
   }
 
+  /** For error messages. */
+  get shownName(): string {
+    return this.name === undefined ? this.id : `${this.name} (${this.id})`;
+  }
+
   get closed(): ClientClose | undefined {
     return this.#closed;
   }
@@ -174,11 +179,11 @@ export class MemoryTestClient implements TestClient {
   }
 
   take(): (string | Buffer)[] {
-    return this.#inbox.take();
+    return this.inbox.take();
   }
 
   next(): Promise<string | Buffer> {
-    return this.#inbox.next();
+    return this.inbox.next();
   }
 
   ping(data: Data = ""): boolean {
@@ -236,12 +241,10 @@ export class MemoryTestClient implements TestClient {
   }
 
   onMessage(data: string | Buffer): void {
-    if (this.#parts.onMessage !== undefined) {
-      this.#parts.onMessage(data);
-      return;
-    }
-    this.#inbox.received.push(data);
-    this.#parts.observer?.onMessage(data);
+    const { onMessage, observer } = this.#parts;
+    if (onMessage === undefined) this.inbox.push(data);
+    else onMessage(data);
+    observer?.onMessage(data);
   }
 
   onClosed(code: number, reason: string): void {
@@ -256,16 +259,17 @@ export class MemoryTestClient implements TestClient {
       get isOver() {
         return client.closed !== undefined;
       },
-      noMessage: () => this.#noMessage(),
+      noMessage: (awaited) => this.#noMessage(awaited),
       settleUntil: onMessage === undefined ? settleUntil : undefined,
     });
   }
 
-  #noMessage(): SendallError {
+  #noMessage(awaited: string | undefined): SendallError {
     if (this.#closed !== undefined) return closedError(this.#closed);
     const { clock, onMessage } = this.#parts;
     return noMessage({
-      client: this.name === undefined ? this.id : `${this.name} (${this.id})`,
+      client: this.shownName,
+      awaited,
       received: this.received,
       clock,
       hasVanished: this.hasVanished,

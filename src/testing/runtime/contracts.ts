@@ -4,10 +4,13 @@
  */
 import type { ConnectionData } from "../../api/connection.js";
 import type { ServeOptions } from "../../api/serve-options.js";
+import type { Protocol } from "../../protocol/protocol.js";
+import type { ProtocolSpec } from "../../protocol/spec.js";
 import type { Server } from "../../server/server.js";
 import type { TestClient } from "./client.js";
-import type { DialledClient } from "./dial.js";
+import type { AnyDialledClient } from "./dial.js";
 import type { DialOptions } from "./dial-options.js";
+import type { TypedTestClient } from "./typed-test-client.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 /** The options of `serve` (without effect: the options of the listener), and how a test learns of the handler's failures. */
@@ -54,6 +57,12 @@ export interface TestConnectOptions {
   readonly onMessage?: (data: string | Buffer) => void;
 }
 
+/** The request of a test client that speaks a protocol. */
+export interface TypedTestConnectOptions<S extends ProtocolSpec = ProtocolSpec> extends TestConnectOptions {
+  /** What client and server say to each other: what `protocol` of `sendall/protocol` returns. Default: none, and a plain client. */
+  readonly protocol: Protocol<S>;
+}
+
 /** A server in a test. */
 export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of any method of the runtime. */
@@ -72,13 +81,20 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
    */
   connect(options?: TestConnectOptions): Promise<TestClient>;
   /**
+   * As `connect` without `protocol`, for a typed client: `send(name, payload)`, `call(name, payload)` and `next(name)`.
+   * @throws SendallError `REFUSED` with `status` and `body`; `BAD_OPTION`; `INVALID_MESSAGE` if what `open` sends does not fit the protocol;
+   * `NOT_SETTLED`, and the handler's error, as `settle`
+   */
+  connect<S extends ProtocolSpec>(options: TypedTestConnectOptions<S>): Promise<TypedTestClient<S>>;
+  /**
    * Makes a client of `sendall/client` that connects to this server, as `connect(path, options)` does in a page, and connects again by
    * itself when virtual time passes. Returns at once; the connection is made when the runtime is settled. Timers and random numbers are the
-   * runtime's. A refused upgrade is a failed attempt, as in browsers. When the runtime closes, the client closes for good.
+   * runtime's. A refused upgrade is a failed attempt, as in browsers. When the runtime closes, the client closes for good. With the option
+   * `protocol` the client is typed.
    * @param path of the request. Default `"/"`
    * @throws SendallError `BAD_OPTION`
    */
-  dial(path?: string, options?: DialOptions): DialledClient;
+  dial<S extends ProtocolSpec = never>(path?: string, options?: DialOptions<S>): AnyDialledClient<S>;
   /**
    * Resolves when everything sent has arrived and every handler is done, or waits for virtual time.
    * @throws SendallError `NOT_SETTLED` if a handler waits for anything else for more than a second; with `failures: "throw"`,

@@ -1,7 +1,8 @@
 /** The options of `runtime.dial`: public types, checks, and the parts for `connect` and for the request. Read once for each dialled client. */
-import type { ConnectOptions } from "../../client/options.js";
+import type { AnyConnectOptions } from "../../client/typed.js";
 import { checkNames, checkOptionsObject, refuseOption } from "../../options/read-options.js";
 import type { TableFor } from "../../options/table.js";
+import type { ProtocolSpec } from "../../protocol/spec.js";
 import { show } from "../../runtime/show.js";
 import { LOOPBACK } from "./client-request.js";
 import { requestUrl } from "./request-url.js";
@@ -9,8 +10,12 @@ import { requestUrl } from "./request-url.js";
 /** The headers of a request by name. */
 type RequestHeaders = Readonly<Record<string, string>>;
 
-/** The options of a dialled client: the options of `connect` of `sendall/client`, except `WebSocket`, and the request of a test client. */
-export interface DialOptions extends Omit<ConnectOptions, "WebSocket" | "headers"> {
+/**
+ * The options of a dialled client: the options of `connect` of `sendall/client`, except `WebSocket`, and the request of a test client. With
+ * a protocol of the spec `S` a typed client is dialled.
+ */
+export interface DialOptions<S extends ProtocolSpec = never>
+  extends Omit<AnyConnectOptions<S>, "WebSocket" | "headers"> {
   /** The query that follows the path, not yet encoded. Default none. */
   readonly query?: Readonly<Record<string, string>>;
   /** The headers of each request, or a function that gives the headers at each attempt to connect. Default: `host` alone. */
@@ -42,6 +47,9 @@ const dialTable = {
   name: { kind: "unchecked" },
   protocols: { kind: "unchecked" },
   session: { kind: "unchecked" },
+  protocol: { kind: "unchecked" },
+  on: { kind: "unchecked" },
+  calls: { kind: "unchecked" },
   onOpen: { kind: "unchecked" },
   onMessage: { kind: "unchecked" },
   onClose: { kind: "unchecked" },
@@ -55,7 +63,7 @@ export interface Dialling {
   readonly url: string;
   readonly request: DialRequest;
   /** The options for `connect`. */
-  readonly connectOptions: Omit<ConnectOptions, "WebSocket" | "headers">;
+  readonly connectOptions: Omit<AnyConnectOptions<never>, "WebSocket" | "headers">;
 }
 
 /** Throws `BAD_OPTION` for a wrong path or an unknown option. */

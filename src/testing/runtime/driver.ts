@@ -127,23 +127,45 @@ export class Driver {
     const { waits } = this.#scheduler;
     const wait = {};
     waits.add(wait);
+    const isOthersTurn = (): boolean => waits.values().next().value !== wait;
     try {
       do await settle();
-      while (!isDone() && (await this.#canGoOn(wait, isDone)));
+      while (!isDone() && (await this.#canGoOn(isDone, isOthersTurn)));
     } finally {
       waits.delete(wait);
     }
   }
 
-  /** @returns `true` as soon as something can happen; `false` if `isDone` holds, or after quiet rounds */
-  async #canGoOn(wait: object, isDone: () => boolean): Promise<boolean> {
-    const { waits } = this.#scheduler;
+  /**
+   * Runs until `isDone` holds, which takes virtual time: time passes when nothing can happen, no other call lets things happen, no client
+   * waits to be let in, and no wait is left that time must not pass for.
+   * @param isEarly whether to end as soon as `isDone` holds, before the runtime is idle
+   */
+  async runInTime(isDone: () => boolean, isEarly: boolean): Promise<void> {
+    let outsideWaitMs = OUTSIDE_WAIT_MS;
+    const deadline = new LazyDeadline(OUTSIDE_WAIT_MS);
+    const isOthersTurn = (): boolean =>
+      this.#scheduler.waits.size > 0 || (this.#unfinishedWork().undecided > 0 && !deadline.hasPassed);
+    for (;;) {
+      // Waits only once for a handler that hangs: in the end the time for the awaited event is up.
+      const options = { outsideWaitMs, ...(isEarly && { isDone }) };
+      if ((await this.runUntilIdle(options)) !== undefined) outsideWaitMs = 0;
+      if (isDone()) return;
+      if (await this.#canGoOn(isDone, isOthersTurn)) continue;
+      if (!isDone()) this.#scheduler.ringNext(Number.POSITIVE_INFINITY);
+    }
+  }
+
+  /**
+   * @param isOthersTurn whether another wait comes first
+   * @returns `true` as soon as something can happen; `false` if `isDone` holds, or after quiet rounds
+   */
+  async #canGoOn(isDone: () => boolean, isOthersTurn: () => boolean): Promise<boolean> {
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS; quietRounds++) {
       await nextRound();
       if (isDone()) return false;
       if (this.#scheduler.canRun(NO_ALARMS)) return true;
-      const [first] = waits;
-      if (this.#scheduler.isDriven || first !== wait) quietRounds = 0;
+      if (this.#scheduler.isDriven || isOthersTurn()) quietRounds = 0;
     }
     return false;
   }

@@ -5,26 +5,28 @@
 import { checkDuration } from "../../actors/route/checks.js";
 import type { UnfinishedEvent } from "../../actors/route/observer.js";
 import { SendallError } from "../../api/errors.js";
-import type { Failure } from "../../api/stats.js";
 import type { OptionTable } from "../../options/table.js";
+import type { ProtocolSpec } from "../../protocol/spec.js";
 import type { Logger } from "../../runtime/logger.js";
 import { createServer, typed } from "../../server/create-server.js";
 import type { LiveServer } from "../../server/live-server.js";
 import type { Server } from "../../server/server.js";
 import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
-import { readTestConnectOptions } from "./connect-options.js";
-import type { TestConnectOptions, TestRuntime } from "./contracts.js";
-import { Dialled, type DialledClient } from "./dial.js";
+import { type AnyTestConnectOptions, readTestConnectOptions } from "./connect-options.js";
+import type { TestConnectOptions, TestRuntime, TypedTestConnectOptions } from "./contracts.js";
+import { type AnyDialledClient, Dialled } from "./dial.js";
 import { type DialOptions, SOCKET_REQUEST } from "./dial-options.js";
 import { Driver, LazyDeadline, OUTSIDE_WAIT_MS } from "./driver.js";
 import type { RuntimeEnvironment } from "./environment.js";
-import { notSettled, withOrigin } from "./handler-errors.js";
+import { Failures } from "./failures.js";
+import { notSettled } from "./handler-errors.js";
 import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
 import { SocketClasses } from "./socket-classes.js";
 import { TestEntrance } from "./test-entrance.js";
+import { TypedHalf, type TypedHost, type TypedTestClient } from "./typed-test-client.js";
 import type { RuntimeWebSocketClass } from "./whatwg.js";
 
 export interface LiveSettings {
@@ -46,8 +48,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly #driver: Driver;
   #timerLeaks: TimerLeakDetector | undefined;
   #started: Promise<void> | undefined;
-  /** The first failure that no call has thrown yet. Its `error` is the thrown value itself, not a copy. */
-  #failure: Failure | undefined;
+  readonly #failures = new Failures((id) => this.#entrance.nameOf(id));
 
   constructor(
     options: { readonly logger?: Logger | false },
@@ -72,7 +73,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
           handling: (event) => handlerObserver?.handling(event),
           failed: (failure, error) => {
             handlerObserver?.failed(failure, error);
-            if (throws) this.#failure ??= { ...failure, error };
+            if (throws) this.#failures.onHandlerFailed({ ...failure, error });
           },
         },
       },
@@ -107,17 +108,22 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return this.#environment.clock.now();
   }
 
-  async connect(options: TestConnectOptions = {}): Promise<TestClient> {
-    const client = await this.join(options);
+  connect(options?: TestConnectOptions): Promise<TestClient>;
+  connect<S extends ProtocolSpec>(options: TypedTestConnectOptions<S>): Promise<TypedTestClient<S>>;
+  async connect(options: AnyTestConnectOptions = {}): Promise<TestClient | TypedTestClient> {
+    const { protocol, onMessage } = readTestConnectOptions(options);
+    const half = protocol && new TypedHalf(protocol, this.#typedHost(), onMessage === undefined);
+    const client = await this.join(options, half);
     await this.#settle(() => this.#isGreeted(client));
-    return client;
+    return half?.createFace(client) ?? client;
   }
 
   /** Resolves when the server has let the client in; `open` may not be handled by then. */
-  async join(options: TestConnectOptions = {}): Promise<MemoryTestClient> {
+  async join(options: AnyTestConnectOptions = {}, half?: TypedHalf): Promise<MemoryTestClient> {
     const { path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage } =
       readTestConnectOptions(options);
-    const client = new MemoryTestClient({ name, onMessage, ...this.#clientParts() });
+    const client = new MemoryTestClient({ name, onMessage, ...(half && { observer: half }), ...this.#clientParts() });
+    half?.attach(client);
     const request = { url: requestUrl(path, query), headers: { host: "memory", ...headers }, protocols, remoteAddress };
     await this.#start();
     const refusal = await this.#entrance.admit(client, request);
@@ -129,14 +135,15 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return client;
   }
 
-  dial(path = "/", options: DialOptions = {}): DialledClient {
-    const dialled = new Dialled(path, options, {
+  dial<S extends ProtocolSpec = never>(path = "/", options: DialOptions<S> = {}): AnyDialledClient<S> {
+    const dialled = new Dialled(path, options as DialOptions, {
+      ...this.#typedHost(),
       ...this.#clientParts(),
       caller: this.#environment.newCaller(),
       createClass: (request, onSocket) => this.#sockets.create(request, onSocket),
     });
     this.#dialled.push(dialled);
-    return dialled.client;
+    return dialled.client as AnyDialledClient<S>;
   }
 
   /** Part of `Recovering`. */
@@ -167,14 +174,14 @@ export class LiveRuntime<D> implements TestRuntime<D> {
       // Waits only once for a handler that hangs: the test may be about `handlerTimeoutMs`.
       if ((await this.#driver.runUntilIdle({ outsideWaitMs, limit, isDone })) !== undefined) outsideWaitMs = 0;
     } while (!isDone?.() && this.#environment.scheduler.ringNext(limit));
-    this.#throwFailure();
+    this.#failures.throwFirst();
   }
 
   async close(): Promise<void> {
     await this.#start();
     await this.#shutDown(OUTSIDE_WAIT_MS);
     const leak = this.#stopTimerLeaks();
-    this.#throwFailure();
+    this.#failures.throwFirst();
     if (leak !== undefined) throw leak;
   }
 
@@ -231,9 +238,18 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     let unfinished: readonly UnfinishedEvent[] | undefined;
     do unfinished = await this.#driver.runUntilIdle({ outsideWaitMs: OUTSIDE_WAIT_MS, isDone });
     while (unfinished === undefined && !isDone?.() && recovery?.goOn(isWait));
-    this.#throwFailure();
+    this.#failures.throwFirst();
     if (unfinished !== undefined && unfinished.length > 0)
       throw notSettled(unfinished, (id) => this.#entrance.nameOf(id));
+  }
+
+  #typedHost(): TypedHost {
+    const { clock, isExplored } = this.#environment;
+    const settleCall: TypedHost["settleCall"] = async (isDone) => {
+      await this.#start();
+      await this.#driver.runInTime(isDone, isExplored);
+    };
+    return { clock, isExplored, failures: this.#failures, settleCall };
   }
 
   #clientParts(): Pick<TestClientParts, "clock" | "settleUntil"> {
@@ -269,15 +285,9 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return detector?.stop((id) => this.#entrance.nameOf(id));
   }
 
-  /** Whether an explored scenario can go on: `until` holds, or a handler has failed. `undefined` for a runtime that is not explored. */
+  /** Whether an explored scenario can go on: `until` holds, or the next call rejects. `undefined` for a runtime that is not explored. */
   #isDoneWhenExplored(until?: () => boolean): (() => boolean) | undefined {
     if (!this.#environment.isExplored) return undefined;
-    return () => until?.() === true || this.#failure !== undefined;
-  }
-
-  #throwFailure(): void {
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw withOrigin(failure, (id) => this.#entrance.nameOf(id));
+    return () => until?.() === true || this.#failures.isPending;
   }
 }

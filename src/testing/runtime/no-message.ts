@@ -1,11 +1,14 @@
 /** The errors for a client of a test that waits for a message while nothing is on its way. */
 import { SendallError } from "../../api/errors.js";
 import { show } from "../../runtime/show.js";
+import { quote } from "../quote.js";
 import type { HandClock } from "./clock.js";
 
 export interface Wait {
   /** The client's name and id, or the name and the state of a dialled client without a connection. */
   readonly client: string;
+  /** The name of the awaited message, on a typed client. */
+  readonly awaited?: string | undefined;
   readonly received: readonly (string | Buffer)[];
   readonly clock: Pick<HandClock, "now" | "nextDue">;
   /** Nothing crosses the client's link any more. */
@@ -22,14 +25,15 @@ export function closedError({ code, reason }: { readonly code: number; readonly 
 }
 
 export function noMessage(wait: Wait): SendallError {
+  const awaited = wait.awaited === undefined ? undefined : `a message ${JSON.stringify(wait.awaited)}`;
   if (wait.isObserved)
     return new SendallError(
       "NO_MESSAGE",
-      `${wait.client} waits for a message, and none can come: each of its messages goes to onMessage, and is not kept`,
+      `${wait.client} waits for ${awaited ?? "a message"}, and none can come: each of its messages goes to onMessage, and is not kept`,
     );
   return new SendallError(
     "NO_MESSAGE",
-    `${wait.client} waits for message ${wait.received.length + 1}, and none can come: ${reason(wait)}. ${time(wait)}. ${last(wait)}`,
+    `${wait.client} waits for ${awaited ?? `message ${wait.received.length + 1}`}, and none can come: ${reason(wait)}. ${time(wait)}. ${last(wait)}`,
   );
 }
 
@@ -45,9 +49,10 @@ function time({ clock }: Wait): string {
   return `Virtual time stands still at ${clock.now()} ms, and ${alarm}`;
 }
 
-function last({ received }: Wait): string {
+function last({ received, awaited }: Wait): string {
   const message = received.at(-1);
   if (message === undefined) return "Nothing was received so far";
-  const shown = typeof message === "string" ? show(message) : `${message.length} bytes`;
+  const shown =
+    typeof message === "string" ? (awaited === undefined ? show : quote)(message) : `${message.length} bytes`;
   return `Received last: ${shown} (message ${received.length})`;
 }

@@ -32,6 +32,14 @@ export const dialects = {
     isGathered: false,
     acknowledge: (messages) => `~a${messages}`,
   },
+  // Messages of the protocol in `servers/typed.js`.
+  typed: {
+    path: (room) => `/?room=${room}`,
+    greeting: [],
+    toServer: (text) => JSON.stringify(["say", { nick: "ann", text, at: 1_700_000_000_000 }]),
+    toClient: (text) => JSON.stringify(["said", { nick: "ann", text, at: 1_700_000_000_000 }]),
+    isGathered: false,
+  },
   // Engine.IO 4: its handshake, then socket.io's; an event named "m" with one argument.
   "socket.io": {
     path: (room) => `/socket.io/?EIO=4&transport=websocket&room=${room}`,

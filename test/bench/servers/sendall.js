@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { engineOf, leadNodes } from "./nodes.js";
 import { chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
+import { isSaying, typedHandlers } from "./typed.js";
 
 // The benchmark is a package of its own: Sendall is the one around it.
 const require = createRequire(new URL("../../../package.json", import.meta.url));
@@ -16,14 +17,15 @@ const { serve } = await load("sendall");
 
 /**
  * @typedef {object} Role
- * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} onMessage
+ * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} [onMessage]
+ * @property {() => Promise<import("sendall").Handler>} [handler] in place of `onMessage` and `onOpen`
  * @property {(connection: import("sendall").Connection) => void} [onOpen]
  * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly resume?: boolean, readonly sockjs?: Partial<import("sendall").SockJsOptions>, readonly cluster?: import("sendall").ClusterAdapter }} [options]
  */
 
 const roomOf = (/** @type {import("sendall").Connection} */ connection) => connection.query.get("room") ?? "";
 
-/** @type {Role["onMessage"]} */
+/** @type {NonNullable<Role["onMessage"]>} */
 const broadcast = ({ data, connection }, bus) => {
   bus.broadcast(data, connection);
 };
@@ -36,7 +38,7 @@ async function joinCluster() {
   return { cluster: url.startsWith("redis:") ? redis({ url }) : nats({ servers: url }) };
 }
 
-/** @type {Role["onMessage"]} */
+/** @type {NonNullable<Role["onMessage"]>} */
 const toAll = ({ data }, bus) => {
   bus.sendall(data);
 };
@@ -65,6 +67,17 @@ const roles = {
       connection.send(data);
     },
   },
+  // What `typed` does, as a program without a protocol does it.
+  "by-hand": {
+    onMessage({ data, connection }) {
+      if (typeof data !== "string") return;
+      const [name, payload] = JSON.parse(data);
+      if (name !== "say" || !isSaying(payload)) return;
+      connection.send(JSON.stringify(["said", payload]));
+    },
+  },
+  typed: { handler: async () => (await typedHandlers(load)).byHand },
+  zod: { handler: async () => (await typedHandlers(load)).zod },
   mixed: {
     onMessage({ data }, bus) {
       bus.sendall(data);
@@ -77,27 +90,29 @@ const roles = {
 const NODE_AND_ROUTE = 2;
 
 async function start() {
-  const { onOpen, onMessage, options } = chooseRole(roles);
+  const { onOpen, onMessage, handler, options } = chooseRole(roles);
+  /** @type {import("sendall").HandlerFunction} */
+  const onEvent = (event, bus) => {
+    switch (event.type) {
+      case "open":
+        presence.came();
+        onOpen?.(event.connection);
+        break;
+      case "message":
+        onMessage?.(event, bus);
+        break;
+      case "closed":
+        presence.left();
+        break;
+    }
+  };
   const server = await serve({
     port: 0,
     logger: false,
     // Plain ws has none, and the load counts bytes: a ping would be taken for a part of a message.
     heartbeat: false,
     ...options,
-    handler(event, bus) {
-      switch (event.type) {
-        case "open":
-          presence.came();
-          onOpen?.(event.connection);
-          break;
-        case "message":
-          onMessage(event, bus);
-          break;
-        case "closed":
-          presence.left();
-          break;
-      }
-    },
+    handler: (await handler?.()) ?? onEvent,
   });
   const hears = () => (server.stats().cluster?.subscriptions ?? NODE_AND_ROUTE) >= NODE_AND_ROUTE;
   tell(

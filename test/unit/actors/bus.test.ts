@@ -190,9 +190,14 @@ describe("a room", () => {
       refusal(() => connection?.leave(room));
     }
     expect(refused.length).toBe(4 + 2 * (2 * 5 + 2));
-    const shown = /^room: expected a string of 1 to 1024 characters, got one of (1025|1048576)$/;
+    const shown =
+      /^room: expected a string of 1 to 1024 characters(, or an array of such strings)?, got one of (1025|1048576)$/;
     for (const error of refused)
       expect(error).toMatchObject({ code: "BAD_ROOM", message: expect.stringMatching(shown) });
+    const rooms = connection?.rooms as never;
+    expect(() => server.sendall("x", { room: rooms })).toThrow(
+      /characters, or an array of such strings, got an object/,
+    );
     expect([server.rooms(), server.leave(client.id, longest)]).toEqual([[longest], true]);
   });
 

@@ -1,9 +1,10 @@
 /** Calls of a typed client on sockets and a clock that the test holds: each settles exactly once, in time, and leaves nothing behind. */
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type ConnectOptions, connect, type TypedClient } from "../../../src/client.js";
 import { protocol, type Schema } from "../../../src/protocol.js";
 import { ClientStage, settle, welcomeOf } from "./stage.js";
-import { chat, digits, nothing, outcome, schema, who } from "./typed-stage.js";
+import { chat, digits, nothing, outcome, schema, text, who } from "./typed-stage.js";
 
 /** After how long the client dials again, and counts a connection as good. */
 const BACKOFF_MS = 7;
@@ -162,7 +163,7 @@ describe("a call that cannot be made rejects, and throws nothing", () => {
         "a",
         { timeoutMs },
         "BAD_OPTION",
-        "timeoutMs: expected a whole number of milliseconds from 0",
+        "timeoutMs: expected a whole number of milliseconds from 0 to 2147483647",
       ],
     ),
     ["join", "a", { signal: {} }, "BAD_OPTION", "signal: expected an AbortSignal"],
@@ -171,10 +172,11 @@ describe("a call that cannot be made rejects, and throws nothing", () => {
     const call = client.call as (...given: unknown[]) => Promise<unknown>;
     expect(await outcome(call(name, payload, options))).toEqual(isError(code, { message }));
     expect([sent(), client.pending, waits()]).toEqual([[], 0, []]);
-    // The id is not used up.
-    void who(client);
-    expect(sent()).toEqual(['["who",1]']);
+    // Nothing is left behind.
+    const next = who(client);
+    expect(sent()).toHaveLength(1);
     client.close();
+    expect(await next).toEqual(isError("CLOSED"));
   });
 
   test("if the schema answers with a promise, nothing is checked", async () => {
@@ -188,6 +190,23 @@ describe("a call that cannot be made rejects, and throws nothing", () => {
     stage.socket.message('[1,"5"]');
     expect(await answer).toBe(5);
   });
+});
+
+test("a schema that calls, too, gets an answer of its own", async () => {
+  const inner: Promise<unknown>[] = [];
+  const calling = schema<string>((value) => {
+    if (value === "outer") inner.push(client.call("ask", "inner"));
+    return { value };
+  });
+  const asking = protocol({ fromClient: { ask: { input: calling, output: text } } });
+  const client: TypedClient<typeof asking> = connect("ws://server/", { WebSocket: stage.WebSocket, protocol: asking });
+  stage.socket.accept();
+  const outer = client.call("ask", "outer");
+  for (const frame of sent()) {
+    const [, payload, id] = JSON.parse(String(frame));
+    stage.socket.message(JSON.stringify([id, `${payload}'s`]));
+  }
+  expect([await outer, await inner[0]]).toEqual(["outer's", "inner's"]);
 });
 
 describe("time", () => {
@@ -247,6 +266,40 @@ describe("an abort", () => {
     expect(await under).toBe("later");
     stage.socket.message("[2]");
     expect(stage.take()).toEqual([]);
+  });
+
+  test("of the signal of many calls rejects each of them, and the signal has one listener until the last is settled", async () => {
+    const client = open();
+    const controller = new AbortController();
+    const listeners = (): number => getEventListeners(controller.signal, "abort").length;
+    const answers = Array.from({ length: 20 }, () => who(client, { signal: controller.signal }));
+    const other = who(client);
+    expect(listeners()).toBe(1);
+    for (let id = 1; id < 20; id++) stage.socket.message(`[${id}]`);
+    expect(listeners()).toBe(1);
+    answers.push(who(client, { signal: controller.signal }));
+    controller.abort("enough");
+    expect(await Promise.all(answers)).toEqual([...Array(19).fill({ value: undefined }), "enough", "enough"]);
+    stage.socket.message("[21]");
+    expect(await other).toEqual({ value: undefined });
+    expect([listeners(), waits()]).toEqual([0, []]);
+  });
+
+  test("by the schema of the call rejects, and nothing is sent", async () => {
+    const controller = new AbortController();
+    const aborting = schema<string>((value) => {
+      controller.abort("enough");
+      return { value };
+    });
+    const client = connect("ws://server/", {
+      WebSocket: stage.WebSocket,
+      protocol: protocol({ fromClient: { ask: { input: aborting, output: digits } } }),
+      reconnect: false,
+    });
+    stage.socket.accept();
+    const { signal } = controller;
+    expect(await outcome(client.call("ask", "a", { signal }))).toBe("enough");
+    expect([sent(), waits(), getEventListeners(signal, "abort")]).toEqual([[], [], []]);
   });
 
   test("after the answer changes nothing", async () => {
@@ -493,6 +546,19 @@ describe("a typed channel", () => {
     expect(channel.state).toBe("closed");
     stage.socket.message("msg,b,[1]");
     expect(await second).toEqual({ value: undefined });
+  });
+
+  test("rejects its calls as soon as the client is closed, while the server still works on a call", async () => {
+    const { client, channel } = subscribe();
+    stage.socket.accept();
+    stage.socket.close = () => {};
+    const answer = who(channel);
+    client.close();
+    await settle();
+    expect([client.state, channel.state, sent()]).toEqual(["closing", "closing", ["sub,a", 'msg,a,["who",1]']]);
+    const outcomes = [await Promise.race([answer, "none"]), await who(channel)];
+    const told = ["the call may have happened", "the call was not sent"];
+    expect(outcomes).toEqual(told.map((text) => isError("CLOSED", { message: `who: closed; ${text}` })));
   });
 
   test("that is closed without a connection sends none of its calls", async () => {

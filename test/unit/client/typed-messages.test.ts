@@ -267,6 +267,7 @@ describe("options", () => {
     [{ protocol: chat, on: { sayd() {} } }, "on.sayd", "on.sayd: unknown; expected said, counted, left"],
     [{ protocol: chat, on: { open() {} } }, "on.open", "on.open: unknown; expected said, counted, left"],
     [{ protocol: chat, on: { said: 5 } }, "listener", "listener: expected a function, got 5"],
+    [{ protocol: chat, on: { said: false } }, "listener", "listener: expected a function, got false"],
     [{ protocol: chat, calls: 5 }, "calls", "calls: expected an object, got 5"],
     [{ protocol: chat, calls: { max: 5 } }, "calls.max", "calls.max: unknown; expected maxPending"],
     ...[0, -1, 1.5, Number.NaN, "5", null].map((maxPending): [object, string, string] => [
@@ -304,6 +305,18 @@ describe("options", () => {
       "",
     ]);
     await expect(client.opened).resolves.toBeUndefined();
+  });
+
+  test("on may be of a class, and undefined stands for no listener", () => {
+    class Listeners {
+      readonly left = undefined;
+      said(said: string): void {
+        stage.log.push(said);
+      }
+    }
+    open({ on: new Listeners() });
+    for (const frame of ['["said","hi"]', '["left"]']) stage.socket.message(frame);
+    expect([stage.take(), errors]).toEqual([["hi"], []]);
   });
 
   test("of a protocol without names are fine", () => {

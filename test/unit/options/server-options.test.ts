@@ -587,7 +587,7 @@ describe("the low-water mark", () => {
 
 describe("the concurrency", () => {
   test("of connections goes with a handler function only", () => {
-    const message = 'concurrency: "connection" needs a handler function';
+    const message = 'concurrency: "connection" needs a handler function, or a handler of a protocol without init';
     expect(refusal({ concurrency: "connection", handler })).toBeUndefined();
     expect(refusal({ concurrency: "connection", handler: stateful })?.message).toBe(message);
     expect(

@@ -149,7 +149,7 @@ describe("dial", () => {
       "a misspelt name",
       "/",
       { nmae: "ann" },
-      'nmae: unknown option: did you mean "name"? The options are query, headers, remoteAddress, name, protocols, session, onOpen, onMessage, onClose, onError, reconnect, offline',
+      'nmae: unknown option: did you mean "name"? The options are query, headers, remoteAddress, name, protocols, session, protocol, on, calls, onOpen, onMessage, onClose, onError, reconnect, offline',
     ],
     [
       "a class",

@@ -1,7 +1,9 @@
 /** The trace of an explored run does not depend on the log: not on the logger, on its level, or on the words of a line. */
 import type { HandlerFunction, Logger } from "sendall";
+import { protocol, refuse } from "sendall/protocol";
 import { ExploreFailure, explore, SendallError, type TestRuntimeOptions, type TraceStep } from "sendall/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { z } from "zod";
 import { Lines } from "../stage.js";
 
 const log = vi.hoisted(() => ({ isReworded: false }));
@@ -107,6 +109,70 @@ describe("a message in a trace", () => {
     const thrown = await explore(() => Promise.reject("y".repeat(100)), { runs: 1 }).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ message: expect.stringContaining(`fails: "${"y".repeat(56)}...\n`) });
   });
+});
+
+test("a trace has names and payloads of a protocol's messages, calls and answers in single quotes, both ways", async () => {
+  const count = protocol({
+    fromClient: {
+      add: z.number(),
+      reset: z.undefined(),
+      sum: { input: z.undefined(), output: z.number() },
+      name: { input: z.string(), output: z.void() },
+    },
+    fromServer: { added: z.string() },
+  });
+  const counting = count.handler({
+    init: () => 0,
+    add(number, { state, setState, bus }) {
+      setState(state + number);
+      bus.sendall(count.fromServer.added(`it's ${state + number}`));
+    },
+    reset(_, { setState }) {
+      setState(0);
+    },
+    sum: (_, { state }) => state,
+    name(name) {
+      if (name === "none") throw refuse("NONE");
+    },
+  });
+  const failure: unknown = await explore(
+    async ({ runtime }) => {
+      const server = runtime({ handler: counting });
+      const ann = await server.connect({ name: "ann" });
+      for (const frame of [
+        '["add",5]',
+        '["sum",1]',
+        '["reset"]',
+        '["name","x",2]',
+        '["name","none",3]',
+        "[8]",
+        '["add"]',
+      ]) {
+        ann.send(frame);
+        await server.settle();
+      }
+      // `explore` does not shorten a run that fails with this code: the trace has every step.
+      throw new SendallError("NOT_SETTLED", "the end");
+    },
+    { runs: 1 },
+  ).catch((thrown: unknown) => thrown);
+  if (!(failure instanceof ExploreFailure)) throw failure;
+  const lines = failure.trace.filter(({ actor }) => actor === "ann").map(({ did, what }) => `${did} ${what}`);
+  expect(lines.slice(1)).toEqual([
+    `sends '["add",5]'`,
+    `reads '["added","it\\'s 5"]'`,
+    `sends '["sum",1]'`,
+    `reads '[1,5]'`,
+    `sends '["reset"]'`,
+    `sends '["name","x",2]'`,
+    `reads '[2]'`,
+    `sends '["name","none",3]'`,
+    `reads '[3,null,{"reason":"NONE","message":"NONE"}]'`,
+    `sends '[8]'`,
+    expect.stringMatching(/^reads '\["!",\{"reason":"INVALID_MESSAGE",.*'$/),
+    `sends '["add"]'`,
+    expect.stringMatching(/^reads '\["!",\{"reason":"INVALID_MESSAGE",.*'$/),
+  ]);
 });
 
 describe("a trace", () => {

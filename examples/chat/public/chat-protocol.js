@@ -1,0 +1,99 @@
+// @ts-check
+// What the chat's page and server say to each other. Both load this file: the server as a file, the page by its address, where the
+// import map of index.html says what "sendall/protocol" is. The schemas are made by hand, so neither side needs a library for them.
+import { protocol } from "sendall/protocol";
+
+/**
+ * Returns what a value means, or throws what is wrong with the value.
+ * @template T
+ * @typedef {(value: unknown) => T} Reader
+ */
+
+/** A Standard Schema: whatever has `~standard` is one. @template T @param {Reader<T>} read @returns {import("sendall/protocol").Schema<T>} */
+const schema = (read) => ({
+  "~standard": {
+    version: 1,
+    vendor: "chat",
+    validate(value) {
+      try {
+        return { value: read(value) };
+      } catch (issue) {
+        return { issues: [/** @type {Error} */ (issue)] };
+      }
+    },
+  },
+});
+
+/** @template {Record<string, Reader<unknown>>} F @param {F} fields @returns {Reader<{ [K in keyof F]: ReturnType<F[K]> }>} */
+const object = (fields) => (value) => {
+  const read = Object.entries(fields).map(([key, field]) => {
+    try {
+      return [key, field(Object(value)[key])];
+    } catch (issue) {
+      throw Object.assign(/** @type {Error} */ (issue), { path: [key] });
+    }
+  });
+  return Object.fromEntries(read);
+};
+
+/** @template T @param {Reader<T>} read @returns {Reader<T[]>} */
+const list = (read) => (value) => {
+  if (!Array.isArray(value)) throw new Error("expected a list");
+  return value.map((item) => read(item));
+};
+
+/** @param {string} type @returns {Reader<any>} */
+const is = (type) => (value) => {
+  if (typeof value !== type) throw new Error(`expected ${type}`);
+  return value;
+};
+
+/** @type {Reader<string>} */
+const string = is("string");
+/** @type {Reader<number>} */
+const number = is("number");
+/** @type {Reader<undefined>} */
+const nothing = is("undefined");
+
+/** What people write has a length, once it is tidied. @param {string} what @param {number} max @param {(text: string) => string} tidy @returns {Reader<string>} */
+const written = (what, max, tidy) => (value) => {
+  const text = typeof value === "string" ? tidy(value) : "";
+  if (text === "" || text.length > max) throw new Error(`${what} has 1 to ${max} characters.`);
+  return text;
+};
+
+/** Names that look the same shall be the same: no invisible characters, no runs of spaces. @param {string} name */
+const oneLine = (name) =>
+  name
+    .normalize("NFKC")
+    .replace(/(?!\s)\p{C}/gu, "")
+    .replace(/\s+/gu, " ")
+    .trim();
+
+const nick = written("A nickname", 24, oneLine);
+const room = written("A room's name", 32, (name) => oneLine(name).toLowerCase());
+const text = written("A message", 1000, (line) => line.trim());
+
+export const chat = protocol({
+  fromClient: {
+    // A call, which answers with who is in the room, and who of them has no line at the moment.
+    join: {
+      input: schema(object({ nick, room })),
+      output: schema(object({ nick: string, room: string, members: list(string), away: list(string) })),
+    },
+    say: schema(object({ text })),
+    leave: schema(nothing),
+  },
+  fromServer: {
+    // To everybody, whenever somebody joins or leaves.
+    rooms: schema(list(object({ name: string, count: number }))),
+    // To the others in the room.
+    joined: schema(object({ nick: string, at: number })),
+    left: schema(object({ nick: string, at: number })),
+    // The line is lost and the seat is not, or there is a line again.
+    away: schema(object({ nick: string })),
+    back: schema(object({ nick: string })),
+    // To all in the room, the author too: one order for everyone.
+    said: schema(object({ nick: string, text: string, at: number })),
+  },
+});
