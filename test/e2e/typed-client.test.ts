@@ -1,6 +1,6 @@
 /** A typed client and a server that speak one protocol, over real sockets: messages, calls, refusals, channels, sessions that are cut. */
 import { channels, type Handler, type Server, type ShapedHandler, serve } from "sendall";
-import { connect, SendallError } from "sendall/client";
+import { connect, type SendallError } from "sendall/client";
 import { protocol, refuse } from "sendall/protocol";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
@@ -86,7 +86,6 @@ test("the server's refusals reach the caller, and the failure of a handler witho
   const failed = await client.call("fail").catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: "CALL_FAILED", message: "fail: the handler failed" });
   expect(JSON.stringify(failed)).not.toContain("secret");
-  expect(failed).toBeInstanceOf(SendallError);
   expect(errors).toEqual([]);
 });
 
