@@ -157,6 +157,7 @@ describe("two routes", () => {
       expired: 0,
       gaps: 0,
       discarded: 0,
+      invalid: 0,
       failures: [],
     });
     expect(runtime.server.route("/a").stats()).toMatchObject({ connections: 1, received: { messages: 1, bytes: 4 } });
