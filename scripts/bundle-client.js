@@ -45,8 +45,9 @@ const fewerWords = {
  */
 const fewerFunctions = {
   name: "fewer-functions",
-  async renderChunk(source) {
+  async renderChunk(source, { fileName }) {
     const compress = {
+      hoist_funs: fileName === "protocol.js",
       passes: 4,
       unsafe_arrows: true,
       keep_fargs: false,

@@ -52,7 +52,7 @@ export interface Callbacks {
 /** Without a callback for errors, exceptions go to `fallback`. */
 export function createCallbacks(options: ChannelSettings, fallback: (error: SendallError) => void = print): Callbacks {
   /** Takes an event before the callbacks. */
-  let half: Partial<ReturnType<CreateTypedHalf>> = [];
+  let half: ReturnType<CreateTypedHalf> | undefined;
   const lists = {
     __proto__: null,
     open: [[options.onOpen]],
@@ -62,7 +62,7 @@ export function createCallbacks(options: ChannelSettings, fallback: (error: Send
     [STATUS]: [],
   } as unknown as Record<string, Own[]>;
   const emit = (type: string, argument: unknown): void => {
-    if (half[1]?.(type, argument)) return;
+    if (half?.[1](type, argument)) return;
     const onThrown = (thrown: unknown): void => {
       const error = failureOf(callbackText(type), thrown);
       if (type === "error") print(error);
@@ -97,8 +97,8 @@ export function createCallbacks(options: ChannelSettings, fallback: (error: Send
     report,
     enlist,
     face(plain, post, line) {
-      const { protocol, on, calls } = options;
-      if (!protocol) return (on ?? calls) ? refuse("protocol", protocol) : plain;
+      const { protocol } = options;
+      if (!protocol) return (options.on ?? options.calls) ? refuse("protocol", protocol) : plain;
       half = protocol["~sendall"].createClient(plain, options, lists, enlist, emit, report, post, line);
       return half[0] as typeof plain;
     },

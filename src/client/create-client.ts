@@ -249,7 +249,7 @@ export function createClient(
         session.acknowledge();
         take("close");
         // The calls of the channels: the server may still work on a call before the connection ends.
-        tell({ willRetry: false });
+        tell({});
       }
       return wasAlive;
     },

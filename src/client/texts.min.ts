@@ -9,8 +9,8 @@ export function connectionText(_url: string, _isOpen: boolean, problem: string):
 
 export const ADVICE = "; try session: false";
 export const UNREADABLE = "?";
-export const NO_WELCOME = "bad frame";
-export const BAD_WELCOME = "bad frame";
+export const NO_WELCOME = "bad";
+export const BAD_WELCOME = "bad";
 export const NO_ANSWER = "silence";
 export const NO_CAUSE = "closed";
 export const CLIENT_ENDED = "closed";
@@ -24,11 +24,11 @@ export function callbackText(type: string): string {
 }
 
 export function badFrameText(_frame: string): string {
-  return "bad frame";
+  return "bad";
 }
 
 export function unreadableText(_frame: unknown): string {
-  return "bad frame";
+  return "bad";
 }
 
 export function channelEndedText(_name: string): string {

@@ -7,7 +7,7 @@ import type { Schema } from "./standard-schema.js";
 import { callText, IS_WORDY, refuseOption } from "./texts.js";
 import type { Parts } from "./wire.js";
 
-/** How a connection began (`why`), or ended. */
+/** How a connection began (`why`), or ended; empty for a client that is closed. */
 export interface LineEvent {
   readonly why?: string;
   readonly code?: number;
@@ -69,20 +69,6 @@ function readOptions(options: object): { readonly timeoutMs: number; readonly si
   return { timeoutMs, signal };
 }
 
-/** Counts the calls of a signal, which has a single listener however many calls: Node warns of many. */
-function countSignals(onAbort: () => void): (signal: Signal | undefined, more: number) => void {
-  const counts = new Map<Signal | undefined, number>();
-  return (signal, more) => {
-    const count = (counts.get(signal) ?? 0) + more;
-    counts.set(signal, count);
-    if (count) signal?.addEventListener("abort", onAbort);
-    else {
-      counts.delete(signal);
-      signal?.removeEventListener("abort", onAbort);
-    }
-  };
-}
-
 /**
  * @param post hands a call over. `false` if not taken
  * @param isOver whether the client or channel has ended
@@ -97,6 +83,8 @@ export function createCalls(
   if (!(maxPending >= 1 && Math.floor(maxPending) === maxPending))
     refuseOption("calls.maxPending", "expected a whole number from 1, or Infinity");
   const calls = new Map<unknown, Call>();
+  /** Of the calls with a signal. A signal has a single listener, however many calls: Node warns of many. */
+  const signals = new Map<number, Signal>();
   let last = 0;
   const lose = (code: SendallErrorCode, isAll?: boolean): void => {
     for (const call of calls.values()) if (isAll || !waits(call)) call(undefined, code);
@@ -104,15 +92,15 @@ export function createCalls(
   const onLine = ({ why, code = 0, willRetry }: LineEvent): void => {
     // Codes 1005 and 1006: there was no close frame, or none with a code.
     if (why ? why !== "resumed" : willRetry ? !isKept() : !((code - 1_005) >> 1)) lose("CONNECTION_LOST");
-    if (willRetry === false) end();
+    if (!(why || willRetry)) end();
   };
   const end = (): void => {
     listeners.delete(onLine);
     lose("CLOSED", true);
   };
-  const count = countSignals(() => {
+  const onAbort = (): void => {
     for (const call of calls.values()) call();
-  });
+  };
   listeners.add(onLine);
   return {
     end,
@@ -127,7 +115,8 @@ export function createCalls(
       const settle = <T>(act: (value: T) => void, value: T): void => {
         if (!calls.delete(id)) return;
         timers.clearTimeout(timer);
-        count(signal, -1);
+        signals.delete(id);
+        if (signal && ![...signals.values()].includes(signal)) signal.removeEventListener("abort", onAbort);
         leave(call);
         act(value);
       };
@@ -137,8 +126,9 @@ export function createCalls(
         checked.issues ? settle(reject, invalid(name, checked, "CALL_FAILED")) : settle(resolve, checked.value);
       const call: Call = (parts, code) => {
         if (signal?.aborted) settle(reject, signal.reason);
-        else if (isAnswered || !(parts || code)) return;
-        else if (!parts) fail(code as SendallErrorCode);
+        else if (isAnswered) return;
+        else if (code) fail(code);
+        else if (!parts) return;
         else if (parts.length > 2) settle(reject, refusalOf("CALL_REFUSED", name, parts[2]));
         else {
           isAnswered = true;
@@ -148,7 +138,8 @@ export function createCalls(
         }
       };
       const timer = timers.setTimeout(() => fail("CALL_TIMEOUT"), timeoutMs);
-      count(signal, 1);
+      if (signal) signals.set(id, signal);
+      signal?.addEventListener("abort", onAbort);
       // Before the call is handed over: the answer may come before `post` has returned.
       calls.set(id, call);
       if (calls.size > maxPending || !post(text, call)) fail(isOver() ? "CLOSED" : "TOO_MANY_CALLS", false);
