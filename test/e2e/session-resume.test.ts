@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { deflateRawSync } from "node:zlib";
 import type { ServerEvent } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { upgradeWith } from "./asking.js";
@@ -186,12 +187,22 @@ describe("a session ends with", () => {
         if (event.type === "away") ends.push("away");
       },
     });
-    const session = await Session.open(server.url, "", { perMessageDeflate: { threshold: 0 } });
-    for (let i = 0; i < 5; i++) session.client.send("x".repeat(200_000));
-    expect(await session.client.ended()).toMatchObject({ code: 1_008, reason: "too much at once" });
+    const peer = new RawPeer(server.port);
+    const extension = { "Sec-WebSocket-Extensions": "permessage-deflate" };
+    peer.write(upgradeWith({ "Sec-WebSocket-Protocol": "sendall.1", ...extension }));
+    await until(() => peer.frames.length === 1);
+    const token = JSON.parse(String(peer.frames[0]?.payload).slice(1)).session;
+    const frame = clientFrame(deflateRawSync("x".repeat(200_000), { finishFlush: 2 }).subarray(0, -4));
+    frame[0] = (frame[0] ?? 0) | 0x40;
+    // In one read: the first message pauses the socket, and those behind have arrived already.
+    peer.write(Buffer.concat([frame, frame, frame, frame, frame]));
+    await until(() => peer.frames.at(-1)?.opcode === 8);
+    const { payload } = peer.frames.at(-1) ?? { payload: Buffer.alloc(0) };
+    expect([payload.readUInt16BE(0), String(payload.subarray(2))]).toEqual([1_008, "too much at once"]);
+    peer.write(clientFrame(payload, { opcode: 8 }));
     await until(() => ends.length > 0);
     expect([ends, server.stats()]).toMatchObject([["1008 server true"], { connections: 0, away: 0 }]);
-    const fresh = await Session.open(server.url, `sendall.1.${session.welcome.session}.0.0.1`);
+    const fresh = await Session.open(server.url, `sendall.1.${token}.0.0.1`);
     expect(fresh.welcome.why).toBe("expired");
   });
 });
