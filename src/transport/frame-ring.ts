@@ -8,6 +8,9 @@ const MIN_SLOTS = 16;
 /** An empty ring with more slots gives its memory back. */
 const MAX_IDLE_SLOTS = 128;
 
+/** Longer lists are kept frame by frame. A list keeps all of its frames in memory, and is copied when a part is removed. */
+const MAX_LIST = 64;
+
 /** A frame, or frames that were written together. */
 type Slot = Frame | readonly Frame[];
 
@@ -19,8 +22,7 @@ let lastList: readonly Frame[] = [];
 
 function sharedList(frames: readonly Frame[]): readonly Frame[] {
   const last = lastList;
-  if (frames.length === last.length && frames.every((frame, i) => frame === last[i])) return last;
-  lastList = frames.slice();
+  if (frames.length !== last.length || !frames.every((frame, i) => frame === last[i])) lastList = frames;
   return lastList;
 }
 
@@ -40,8 +42,6 @@ export class FrameRing {
   #slots: (Slot | undefined)[] = [];
   #first = 0;
   #used = 0;
-  /** How many frames of the first slot are removed. */
-  #removed = 0;
   #size = 0;
   #bytes = 0;
 
@@ -55,42 +55,38 @@ export class FrameRing {
     return this.#bytes;
   }
 
-  /** @param bytes of the frames together */
+  /** The list MUST NOT change afterwards. @param bytes of the frames together */
   push(frames: readonly Frame[], bytes: number): void {
-    const slot = frames.length === 1 ? frames[0] : sharedList(frames);
-    if (slot === undefined || frames.length === 0) return;
-    if (this.#used === this.#slots.length) this.#grow();
-    this.#slots[(this.#first + this.#used++) & (this.#slots.length - 1)] = slot;
+    if (frames.length > MAX_LIST) for (const frame of frames) this.#keep(frame);
+    else if (frames.length > 0) this.#keep(frames.length === 1 ? (frames[0] as Frame) : sharedList(frames));
     this.#size += frames.length;
     this.#bytes += bytes;
   }
 
   /** Removes the first `count` frames, of which there MUST be as many. */
   shift(count: number): void {
-    let left = count;
-    while (left > 0) {
-      const frames = framesOf(this.#slots[this.#first]);
-      const end = this.#removed + left;
-      if (end < frames.length) {
-        this.#bytes -= bytesOf(frames.slice(this.#removed, end));
-        this.#removed = end;
+    const slots = this.#slots;
+    for (let left = count; left > 0; ) {
+      const frames = framesOf(slots[this.#first]);
+      if (left < frames.length) {
+        this.#bytes -= bytesOf(frames.slice(0, left));
+        slots[this.#first] = frames.slice(left);
         break;
       }
-      left = end - frames.length;
-      this.#bytes -= bytesOf(this.#removed === 0 ? frames : frames.slice(this.#removed));
-      this.#removed = 0;
-      this.#slots[this.#first] = undefined;
-      this.#first = (this.#first + 1) & (this.#slots.length - 1);
+      left -= frames.length;
+      this.#bytes -= bytesOf(frames);
+      slots[this.#first] = undefined;
+      this.#first = (this.#first + 1) & (slots.length - 1);
       this.#used--;
     }
     this.#size -= count;
-    if (this.#size === 0 && this.#slots.length > MAX_IDLE_SLOTS) this.clear();
+    if (this.#size === 0 && slots.length > MAX_IDLE_SLOTS) this.clear();
   }
 
   /** The frames from an index on whose bytes reach `maxBytes`, or all to the end. */
   from(index: number, maxBytes: number): Frame[] {
     const taken: Frame[] = [];
-    let skipped = index + this.#removed;
+    let skipped = index;
     let bytes = 0;
     for (let i = 0; i < this.#used && bytes < maxBytes; i++) {
       const frames = framesOf(this.#slots[(this.#first + i) & (this.#slots.length - 1)]);
@@ -108,9 +104,13 @@ export class FrameRing {
     this.#slots = [];
     this.#first = 0;
     this.#used = 0;
-    this.#removed = 0;
     this.#size = 0;
     this.#bytes = 0;
+  }
+
+  #keep(slot: Slot): void {
+    if (this.#used === this.#slots.length) this.#grow();
+    this.#slots[(this.#first + this.#used++) & (this.#slots.length - 1)] = slot;
   }
 
   #grow(): void {

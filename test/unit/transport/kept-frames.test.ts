@@ -252,6 +252,24 @@ describe("kept frames", () => {
     expect([first, second].map((list) => list.filter((frame) => frame.deref() !== undefined).length)).toEqual([0, 30]);
   });
 
+  test.each([10, 64, 65, 200])("are free one by one, though %i were written at once", async (count) => {
+    const kept = new KeptFrames(1_000_000);
+    const add = (): WeakRef<Frame>[] => {
+      const list = Array.from({ length: count }, () => frameOf(50));
+      kept.add(list);
+      return list.map((frame) => new WeakRef(frame));
+    };
+    const frames = add();
+    kept.acknowledge(3);
+    kept.acknowledge(7);
+    // The last list of all sessions is remembered.
+    new KeptFrames(1_000).add([frameOf(2), frameOf(3)]);
+    await nextRound();
+    collect();
+    expect(frames.filter((frame) => frame.deref() !== undefined).length).toBe(count - 7);
+    expect(kept.bytes).toBe((count - 7) * 50);
+  });
+
   test("of a session that has ended are none", () => {
     const kept = new KeptFrames(MAX_BYTES);
     kept.add([frameOf(20), frameOf(20)]);
