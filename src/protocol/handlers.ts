@@ -15,73 +15,74 @@ type StateContext<T> = [T] extends [undefined]
     };
 
 /** The second argument of the functions of a protocol's handler. */
-export type ProtocolContext<S extends ProtocolSpec, T = undefined, D = ConnectionData, P = Params> = {
+export type ProtocolContext<
+  S extends ProtocolSpec,
+  T = undefined,
+  D = ConnectionData,
+  P = Params,
+  M = Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer,
+> = {
   /** The connection that has sent the message, or that the event is about. */
-  readonly connection: Connection<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>;
+  readonly connection: Connection<D, P, M>;
   /** The verbs for sending. */
-  readonly bus: Bus<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>;
+  readonly bus: Bus<D, P, M>;
 } & StateContext<T>;
 
 /** The context of an event that need not be about a connection. */
-export type InfoContext<S extends ProtocolSpec, T = undefined, D = ConnectionData, P = Params> = {
+export type InfoContext<
+  S extends ProtocolSpec,
+  T = undefined,
+  D = ConnectionData,
+  P = Params,
+  M = Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer,
+> = {
   /** The connection that the event is about, if any. */
-  readonly connection: Connection<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer> | undefined;
+  readonly connection: Connection<D, P, M> | undefined;
   /** The verbs for sending. */
-  readonly bus: Bus<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>;
+  readonly bus: Bus<D, P, M>;
 } & StateContext<T>;
 
 /** The functions for the events of a route, beside those for a protocol's messages. */
-export interface ProtocolEvents<S extends ProtocolSpec, T, D, P> {
+export interface ProtocolEvents<
+  S extends ProtocolSpec,
+  T,
+  D,
+  P,
+  M = Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer,
+> {
   /**
    * Makes the first state, and stands first in the object, so that TypeScript knows the state in the rest. Called again after a failure
    * under `supervise.strategy: "restart"`. Without `init` the handler has no state.
    */
-  init?(context: {
-    readonly bus: Bus<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>;
-  }): T | Promise<T>;
+  init?(context: { readonly bus: Bus<D, P, M> }): T | Promise<T>;
   /** A connection has opened. */
-  open?(
-    event: OpenEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  open?(event: OpenEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** A connection has ended. */
-  closed?(
-    event: ClosedEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  closed?(event: ClosedEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** A socket or its protocol failed; `closed` follows. */
-  error?(
-    event: ErrorEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  error?(event: ErrorEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** Something from the rest of the program, or a timer. */
-  info?(
-    event: InfoEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: InfoContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  info?(event: InfoEvent<D, P, M>, context: InfoContext<S, NoInfer<T>, D, P>): unknown;
   /** A connection has been silent for as long as `connection.idle` asked. */
-  idle?(
-    event: IdleEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  idle?(event: IdleEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** A connection has lost its socket and waits for another (option `resume`). */
-  away?(
-    event: AwayEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  away?(event: AwayEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** A connection that was away has a socket again. */
-  back?(
-    event: BackEvent<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>,
-    context: ProtocolContext<S, NoInfer<T>, D, P>,
-  ): unknown;
+  back?(event: BackEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** A binary frame, with its bytes; without this function a binary frame is an invalid message. */
   bytes?(data: Buffer, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** Called once when the server closes, after the last event. */
   stop?(context: StopContext<S, NoInfer<T>, D, P>): unknown;
 }
 
-type StopContext<S extends ProtocolSpec, T, D, P> = {
-  readonly bus: Bus<D, P, Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer>;
+type StopContext<
+  S extends ProtocolSpec,
+  T,
+  D,
+  P,
+  M = Encoded<keyof FromServer<S> & string> | Uint8Array | ArrayBuffer,
+> = {
+  readonly bus: Bus<D, P, M>;
 } & ([T] extends [undefined] ? unknown : { readonly state: T });
 
 type Awaitable<T> = T | Promise<T>;
