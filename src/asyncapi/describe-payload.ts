@@ -4,8 +4,9 @@
  * stays with the receiver: in both directions, and for answers, the frame has the input side of the schema.
  */
 import { isRecord } from "../options/kinds.js";
-import { check, isPromise } from "../protocol/check.js";
+import { check } from "../protocol/check.js";
 import type { Schema } from "../protocol/standard-schema.js";
+import { isPromiseLike } from "../runtime/promises.js";
 import { messageOf } from "../runtime/thrown.js";
 import type { JsonSchema } from "./document.js";
 import type { Keys } from "./keys.js";
@@ -51,7 +52,7 @@ const SAMPLES: readonly unknown[] = [null, false, true, 0, 1, "", "a", [], {}];
 
 function accepts(schema: Schema, value: unknown): boolean {
   const checked = check(schema, value);
-  return !isPromise(checked) && checked.issues === undefined;
+  return !isPromiseLike(checked) && checked.issues === undefined;
 }
 
 /** Whether nothing fits: `{ not: {} }`. */

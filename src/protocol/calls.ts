@@ -1,6 +1,7 @@
 /** The calls of a client, or of a channel of a client, until settled: each exactly once, by an answer, a loss, a timeout, an abort or the end. */
 import { SendallError, type SendallErrorCode } from "../api/errors.js";
-import { type Checked, check, invalid, isPromise } from "./check.js";
+import { isPromiseLike } from "../runtime/promises.js";
+import { type Checked, check, invalid } from "./check.js";
 import { readMembers } from "./names.js";
 import { refusalOf } from "./refusal.js";
 import type { Schema } from "./standard-schema.js";
@@ -133,7 +134,7 @@ export function createCalls(
         else {
           isAnswered = true;
           const checked = check(output, parts[1]);
-          if (isPromise(checked)) checked.then(finish);
+          if (isPromiseLike(checked)) checked.then(finish);
           else finish(checked);
         }
       };

@@ -1,5 +1,6 @@
 /** Asks a schema about a value. A schema that throws, or answers with nothing that is a result, refuses the value. */
 import { type MessageIssue, SendallError, type SendallErrorCode } from "../api/errors.js";
+import { isPromiseLike } from "../runtime/promises.js";
 import type { Schema, SchemaIssue, SchemaResult } from "./standard-schema.js";
 import { cutText, PROMISED, SCHEMA_FAILED } from "./texts.js";
 
@@ -47,14 +48,10 @@ export function readResult(result: SchemaResult<unknown> | Misfit): Checked {
 export function check(schema: Schema, value: unknown): Checked | Promise<Checked> {
   try {
     const result = schema["~standard"].validate(value);
-    return isPromise(result) ? Promise.resolve(result).then(readResult, broken) : readResult(result);
+    return isPromiseLike(result) ? Promise.resolve(result).then(readResult, broken) : readResult(result);
   } catch (thrown) {
     return broken(thrown);
   }
-}
-
-export function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof (value as { then?: unknown } | undefined)?.then === "function";
 }
 
 export function textOf(name: string, { issues }: Misfit): string {

@@ -1,5 +1,6 @@
 /** A message on its way out: asks the schema, and encodes the payload as given; what the schema makes of the payload is for the other side. */
-import { check, invalid, isPromise, refusedFor } from "./check.js";
+import { isPromiseLike } from "../runtime/promises.js";
+import { check, invalid, refusedFor } from "./check.js";
 import type { Schema } from "./standard-schema.js";
 import { NO_JSON } from "./texts.js";
 import { encode } from "./wire.js";
@@ -19,7 +20,7 @@ export function encodeMessage(
 ): string {
   if (schema) {
     const checked = check(schema, payload);
-    if (isPromise(checked)) onPromise(schema);
+    if (isPromiseLike(checked)) onPromise(schema);
     else if (checked.issues) throw invalid(name, checked);
   }
   try {

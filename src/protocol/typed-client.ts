@@ -4,8 +4,9 @@
  * ends with its client or channel, and a call when it is settled.
  */
 import type { SendallError } from "../api/errors.js";
+import { isPromiseLike } from "../runtime/promises.js";
 import { createCalls, type Line } from "./calls.js";
-import { check, invalid, isPromise, promised, refusedFor } from "./check.js";
+import { check, invalid, promised, refusedFor } from "./check.js";
 import type { ClientMessage, Definition } from "./definition.js";
 import { encodeMessage } from "./encode-message.js";
 import { readMembers, refuseName } from "./names.js";
@@ -70,7 +71,7 @@ export function createTypedHalf(
       const schema = parts.length < 3 && fromServer.get(head);
       const checked = schema ? check(schema, payload) : refusedFor(unknownText(heard));
       const name = head.slice(0, MAX_NAME);
-      if (isPromise(checked)) report(promised(name));
+      if (isPromiseLike(checked)) report(promised(name));
       else if (checked.issues) report(invalid(name, checked));
       else emit(head, checked.value);
     }
