@@ -16,8 +16,9 @@ export interface HandlerDescription {
   find(name: string): UserFunction | undefined;
 }
 
-/** Of events, and of the handler itself. */
-const EVENTS = ["open", "closed", "error", "info", "idle", "bytes", "away", "back", "init", "stop"];
+/** The events that have a function of their own name; of messages only binary frames do. */
+export const EVENTS: readonly string[] = ["open", "closed", "error", "info", "idle", "bytes", "away", "back"];
+const OTHERS = [...EVENTS, "init", "stop"];
 const CHOICES: readonly unknown[] = ["answer", "close", "drop"];
 
 /** The functions may stand in a class; every object has functions of its own class, such as `toString`. */
@@ -37,14 +38,14 @@ export function describeHandler(definition: Definition, functions: object, optio
     if (typeof find(functions, name) !== "function")
       refuseOption(`handler.${name}`, "expected a function for each name of fromClient");
   for (const name of Object.keys(functions)) {
-    const isEvent = EVENTS.includes(name);
-    if (!isEvent && !definition.fromClient.has(name))
+    const isOther = OTHERS.includes(name);
+    if (!isOther && !definition.fromClient.has(name))
       refuseOption(
         `handler.${name}`,
-        `unknown; fromClient has ${known.join(", ") || "no names"}; other functions are ${EVENTS.join(", ")}`,
+        `unknown; fromClient has ${known.join(", ") || "no names"}; other functions are ${OTHERS.join(", ")}`,
       );
     const value = find(functions, name);
-    if (isEvent && value !== undefined && typeof value !== "function")
+    if (isOther && value !== undefined && typeof value !== "function")
       refuseOption(`handler.${name}`, "expected a function");
   }
   const { onInvalid = "answer" } = readMembers("", options, ["onInvalid"]) as {

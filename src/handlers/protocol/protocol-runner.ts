@@ -11,8 +11,8 @@ import type { Connection } from "../../api/connection.js";
 import type { MessageEvent } from "../../api/events.js";
 import { type Checked, check, invalid, refusedFor } from "../../protocol/check.js";
 import type { ClientMessage } from "../../protocol/definition.js";
-import type { HandlerDescription } from "../../protocol/describe-handler.js";
-import { isRefusal, type ProtocolRefusal } from "../../protocol/refuse.js";
+import { EVENTS, type HandlerDescription } from "../../protocol/describe-handler.js";
+import { isRefusal } from "../../protocol/refuse.js";
 import { NO_JSON } from "../../protocol/texts.js";
 import { encode, encodeRefusal } from "../../protocol/wire.js";
 import { isPromiseLike } from "../../runtime/promises.js";
@@ -61,7 +61,7 @@ export class ProtocolRunner implements Runner {
     this.#host = host;
     for (const [name, message] of description.definition.fromClient)
       this.#messages.set(name, { ...message, name, run: description.find(name) as UserFunction });
-    for (const name of ["open", "closed", "error", "info", "idle", "bytes", "away", "back"]) {
+    for (const name of EVENTS) {
       const run = description.find(name);
       if (run !== undefined) this.#events.set(name, run as UserFunction);
     }
@@ -180,11 +180,8 @@ export class ProtocolRunner implements Runner {
 
   #onThrown(thrown: unknown, id: number | undefined, context: EventContext): Outcome {
     if (!isRefusal(thrown)) throw thrown;
-    return new Outcome(context, this.#encodeRefusal(thrown, id), false);
-  }
-
-  #encodeRefusal({ reason, message, data }: ProtocolRefusal, id: number | undefined): string {
-    return encodeRefusal(id, { reason, message, data });
+    const { reason, message, data } = thrown;
+    return new Outcome(context, encodeRefusal(id, { reason, message, data }), false);
   }
 
   #onInvalid({ id, issues, cause }: InvalidMessage, connection: Connection, name?: string): undefined {
