@@ -7,6 +7,7 @@
 import type { ConnectionId } from "../api/connection.js";
 import type { AccessEntry } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
+import type { RefusedCount } from "../api/stats.js";
 import { cutText } from "../log/excerpt.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -65,7 +66,7 @@ export class Gate {
   readonly #otherNodes: OtherNodes | undefined;
   readonly #entrance: Entrance;
   readonly #accessLog: AccessLog | undefined;
-  #unroutedRefusals = 0;
+  readonly #unrouted = new Map<number, number>();
   #isClosing = false;
 
   constructor({ routes, settings, clock, log, otherNodes }: GateParts) {
@@ -124,8 +125,8 @@ export class Gate {
     const path = readPath(head.url);
     const { remoteAddress } = applyTrustedProxies(head, headers, this.#trustProxy);
     const route = this.#router.match(path)?.route;
-    if (route === undefined) this.#unroutedRefusals++;
-    else route.counters.refused++;
+    if (route === undefined) this.#unrouted.set(status, (this.#unrouted.get(status) ?? 0) + 1);
+    else route.counters.countRefused(status);
     const level = status === 403 ? "warn" : "info";
     const isPlainRequest = sockjs === "request";
     const message = isPlainRequest ? "session refused" : "upgrade refused";
@@ -137,9 +138,9 @@ export class Gate {
     this.#accessLog?.({ type: "upgrade", ...timing, method, path, status, remoteAddress, reason: body });
   }
 
-  /** How many refusals concerned a path without a route. */
-  get unroutedRefusals(): number {
-    return this.#unroutedRefusals;
+  /** The refusals of paths without a route. */
+  get unroutedRefusals(): RefusedCount[] {
+    return Array.from(this.#unrouted, ([status, count]) => ({ status, count }));
   }
 
   /** How many attempts wait for `authorize` or `resume.verify`. */

@@ -28,7 +28,7 @@ export interface GatedRoute {
   /** Absent without the option `resume`. */
   readonly sessions: SessionDesk | undefined;
   /** The gate counts the route's refusals here. */
-  readonly counters: { refused: number };
+  readonly counters: { countRefused(status: number): void };
   /**
    * Begins a connection, or resumes a connection of before (see {@link AcceptedUpgrade.takePlace}).
    *

@@ -1,5 +1,5 @@
 /** The numbers of a server, as `stats()` returns the numbers at the time of the call. */
-import type { ConnectionId } from "./connection.js";
+import type { ClosedBy, ConnectionId } from "./connection.js";
 
 /** A failure of the handler, as listed in {@link Stats.failures}. */
 export interface Failure {
@@ -52,6 +52,26 @@ export interface ClusterStats {
   readonly rejected: number;
 }
 
+/** How many connections have ended with one close code and by one side. */
+export interface ClosedCount {
+  /** The close code; `"other"` for the codes beyond the first 64 pairs of code and side, since peers choose their codes. */
+  readonly code: number | "other";
+  readonly by: ClosedBy;
+  readonly count: number;
+}
+
+/** How many upgrades were refused with one HTTP status. */
+export interface RefusedCount {
+  readonly status: number;
+  readonly count: number;
+}
+
+/**
+ * Why messages were dropped: by the slow-consumer policy of the route (`"close"` drops the message that closes the connection),
+ * `"text"` for bytes to a peer that takes only text, `"gap"` for what a session taken up again finds missing.
+ */
+export type DropReason = "close" | "dropOldest" | "dropNewest" | "text" | "gap";
+
 /** Numbers of a server, or of a single route. */
 export interface Stats {
   /** Open connections, now, including those that are away: `opened` less `closed`. */
@@ -62,8 +82,16 @@ export interface Stats {
   readonly opened: number;
   /** Connections ended since the start. */
   readonly closed: number;
+  /** `closed` by close code and side, in the order in which the pairs first came. */
+  readonly closedBy: readonly ClosedCount[];
   /** Rooms, now. */
   readonly rooms: number;
+  /** Events that wait for the handler, now. */
+  readonly mailboxEvents: number;
+  /** Bytes that wait for peers, now: messages in outboxes, and what full sockets have not taken. */
+  readonly outboxBytes: number;
+  /** Bytes that sessions keep until their peers acknowledge, now. */
+  readonly keptBytes: number;
   /** Connections whose socket is paused because of a full mailbox, now. */
   readonly paused: number;
   /** Messages taken from sockets since the start, in number and in bytes. */
@@ -80,10 +108,14 @@ export interface Stats {
   };
   /** Messages that slow consumers did not get, and those that a session taken up again finds missing. */
   readonly dropped: number;
+  /** `dropped` by reason. */
+  readonly droppedBy: Readonly<Record<DropReason, number>>;
   /** Messages to connections that had gone. */
   readonly deadLetters: number;
   /** Upgrades refused. */
   readonly refused: number;
+  /** `refused` by HTTP status. */
+  readonly refusedBy: readonly RefusedCount[];
   /** How often a connection became a slow consumer. */
   readonly slowConsumers: number;
   /** How often a peer took up a session again, with a gap or without. */
@@ -96,6 +128,13 @@ export interface Stats {
   readonly discarded: number;
   /** Messages that the protocol of the handler does not know, or whose payload a schema refuses (`sendall/protocol`). */
   readonly invalid: number;
+  /**
+   * How often a connection was over its budget (option `budget`): rests under `"pause"`, dropped messages under `"drop"`, closed connections under
+   * `"close"`.
+   */
+  readonly overBudget: number;
+  /** Failures of the handler since the start, of which `failures` lists the last. */
+  readonly handlerFailures: number;
   /** The handler's last 100 failures, oldest first. */
   readonly failures: readonly Failure[];
   /** The server's part in the cluster: only with `cluster`, and only of the server as a whole. */

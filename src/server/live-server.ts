@@ -3,7 +3,7 @@
  * ends when `close` has resolved.
  */
 
-import { sumStats } from "../actors/route/counters.js";
+import { countAll, mergeRefused, sumStats } from "../actors/route/counters.js";
 import type { UnfinishedEvent } from "../actors/route/observer.js";
 import type { Route } from "../actors/route/route.js";
 import { Gate } from "../admission/gate.js";
@@ -75,6 +75,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     return `${isSecure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}/`;
   }
 
+  get paths(): readonly string[] {
+    return this.#routes.map((route) => route.path);
+  }
+
   get port(): number {
     return this.#listener.address.port;
   }
@@ -110,7 +114,9 @@ export class LiveServer extends AllRoutesBus implements Server {
   stats(): Stats {
     const total = sumStats(this.#routes.map((route) => route.stats()));
     const cluster = this.#relay && { cluster: this.#relay.stats() };
-    return { ...total, refused: total.refused + this.#gate.unroutedRefusals, ...cluster };
+    const unrouted = this.#gate.unroutedRefusals;
+    const refusedBy = mergeRefused([...total.refusedBy, ...unrouted]);
+    return { ...total, refused: total.refused + countAll(unrouted), refusedBy, ...cluster };
   }
 
   route(path: string): Bus & { stats(): Stats } {

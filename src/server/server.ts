@@ -23,6 +23,8 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
   readonly url: string;
   /** The port, also when the system chose it. */
   readonly port: number;
+  /** The paths of the routes, as given in `routes`; `["*"]` for a single handler. */
+  readonly paths: readonly string[];
   /** `true` until `close` is called or the last route has failed; with `cluster`, only while the link to the other nodes is up. */
   readonly isReady: boolean;
   /** Resolves when the server has ended; never rejects. */

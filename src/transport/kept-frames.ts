@@ -35,10 +35,17 @@ export interface AcknowledgementRange {
   readonly to: number;
 }
 
+/** Where the bytes of every session of a route are summed up. */
+export interface KeptTally {
+  keptBytes: number;
+}
+
 const NO_FRAMES: readonly Frame[] = [];
 
 export class KeptFrames implements FrameSource {
   readonly #maxBytes: number;
+  readonly #tally: KeptTally;
+  #talliedBytes = 0;
   /** The last frame has the number `#numbered`. */
   readonly #frames = new FrameRing();
   #numbered = 0;
@@ -54,8 +61,9 @@ export class KeptFrames implements FrameSource {
   /** How many messages the peer will never get, over the life of the session. */
   #lost = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, tally: KeptTally) {
     this.#maxBytes = maxBytes;
+    this.#tally = tally;
   }
 
   get bytes(): number {
@@ -94,6 +102,7 @@ export class KeptFrames implements FrameSource {
     if (this.#frames.bytes + bytes - last < this.#maxBytes) this.#keep(frames, bytes);
     else for (const frame of frames) this.#keep([frame], frame.wire.length);
     this.#written = this.#numbered;
+    this.#tallyBytes();
   }
 
   /**
@@ -118,6 +127,7 @@ export class KeptFrames implements FrameSource {
     if (this.#frames.size === 0) return false;
     this.#letGo = this.#firstNumber;
     this.#frames.shift(1);
+    this.#tallyBytes();
     return true;
   }
 
@@ -154,6 +164,7 @@ export class KeptFrames implements FrameSource {
     this.#frames.clear();
     this.#backlogBytes = 0;
     this.#written = this.#numbered;
+    this.#tallyBytes();
   }
 
   /** How many numbered messages a client with this count misses for good, beyond those that are counted already. */
@@ -165,6 +176,13 @@ export class KeptFrames implements FrameSource {
     const count = number - this.#firstNumber + 1;
     if (count > 0) this.#frames.shift(count);
     this.#acknowledged = number;
+    this.#tallyBytes();
+  }
+
+  #tallyBytes(): void {
+    const { bytes } = this.#frames;
+    this.#tally.keptBytes += bytes - this.#talliedBytes;
+    this.#talliedBytes = bytes;
   }
 
   #keep(frames: readonly Frame[], bytes: number): void {

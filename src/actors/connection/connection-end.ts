@@ -34,7 +34,7 @@ export interface EndingConnection {
   readonly liveness: Liveness;
   readonly queue: ConnectionQueue;
   /** Removes the connection from the route. @param isDiscarded whether waiting events of the connection are discarded */
-  readonly unregister: (isDiscarded: boolean) => void;
+  readonly unregister: (isDiscarded: boolean, closed: Pick<Ending, "code" | "by">) => void;
   readonly abortSignal: () => void;
   readonly place: Place;
 }
@@ -137,7 +137,7 @@ export class ConnectionEnd {
     const answer = this.#answer;
     if (answer === undefined || !connection.isOpen) return;
     outbox.isLive = false;
-    unregister(false);
+    unregister(false, this.#closedWith ?? { ...answer, by: "peer" });
     this.#sendClose(answer.code, answer.reason);
   }
 
@@ -148,12 +148,12 @@ export class ConnectionEnd {
     const { unacknowledged } = outbox;
     outbox.isLive = false;
     this.#hasTransportClosed = true;
-    unregister(false);
+    const closed = { ...this.#closedEvent(code, reason), unacknowledged };
+    unregister(false, closed);
     liveness.stop();
     this.#deadline?.cancel();
     outbox.stop();
     this.#parts.mailbox.unpause(queue);
-    const closed = { ...this.#closedEvent(code, reason), unacknowledged };
     this.#logClosed(closed);
     receiver.postClosed(closed);
     abortSignal();
@@ -173,9 +173,10 @@ export class ConnectionEnd {
     transport.startClosing?.(code, reason);
     outbox.isLive = false;
     // If the peer closed first, the peer counts as the closing side, whatever our side does later.
-    if (this.#closedWith?.by !== "peer") this.#closedWith = { code, reason, by };
+    const closed = this.#closedWith?.by === "peer" ? this.#closedWith : { code, reason, by };
+    this.#closedWith = closed;
     receiver.stop();
-    unregister(true);
+    unregister(true, closed);
     return true;
   }
 

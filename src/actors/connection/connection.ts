@@ -7,6 +7,7 @@ import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
+import type { Ending } from "../../api/events.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
@@ -108,7 +109,7 @@ export class LiveConnection
       receiver: this.receiver,
       liveness: this.#liveness,
       queue: this.#queue,
-      unregister: (isDiscarded) => this.#unregister(isDiscarded),
+      unregister: (isDiscarded, closed) => this.#unregister(isDiscarded, closed),
       abortSignal: () => this.#abortSignal(),
       place: this.place,
     });
@@ -291,8 +292,8 @@ export class LiveConnection
     if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());
   }
 
-  #unregister(isDiscarded: boolean): void {
-    if (this.#parts.population.startClosing(this)) this.#parts.counters.closed++;
+  #unregister(isDiscarded: boolean, { code, by }: Pick<Ending, "code" | "by">): void {
+    if (this.#parts.population.startClosing(this)) this.#parts.counters.countClosed(code, by);
     this.#parts.onClosing(this, this.#queue, isDiscarded);
   }
 }

@@ -54,6 +54,8 @@ export class Sender implements Outbox, FrameSource {
   #outbox: Frame[] | undefined;
   #first = 0;
   #bytes = 0;
+  /** What the socket has not taken, as counted in `counters.outboxBytes`. */
+  #untaken = 0;
   #isFlushDue = false;
   /** The socket had taken everything after the last write, so reading `untakenBytes` is unnecessary. */
   #hasTakenAll = true;
@@ -109,6 +111,7 @@ export class Sender implements Outbox, FrameSource {
     if (this.#outbox === undefined) this.#outbox = [frame];
     else this.#outbox.push(frame);
     this.#bytes += frame.wire.length;
+    this.#parts.counters.outboxBytes += frame.wire.length;
     if (!this.#isFlushDue) {
       this.#isFlushDue = true;
       this.#parts.turn.flushAtEnd(this);
@@ -130,6 +133,7 @@ export class Sender implements Outbox, FrameSource {
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "drained" });
     this.#isSlow = false;
+    this.#countUntaken(0);
     this.#step();
   }
 
@@ -138,6 +142,7 @@ export class Sender implements Outbox, FrameSource {
     this.#pacing = pacing;
     this.#hasTakenAll = false;
     this.#isSlow = false;
+    this.#countUntaken(0);
   }
 
   /** Called by paced writing. */
@@ -148,7 +153,7 @@ export class Sender implements Outbox, FrameSource {
     let bytes = 0;
     while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wire.length ?? 0;
     const frames = outbox.slice(this.#first, end);
-    this.#bytes -= bytes;
+    this.#remove(bytes);
     this.#first = end;
     this.#compact(outbox);
     return frames;
@@ -167,6 +172,7 @@ export class Sender implements Outbox, FrameSource {
   stop(): void {
     this.#hasStopped = true;
     this.#closeReason = undefined;
+    this.#countUntaken(0);
     this.#clear();
   }
 
@@ -201,6 +207,8 @@ export class Sender implements Outbox, FrameSource {
   #writeNow(frames: readonly Frame[]): boolean {
     if (!this.#transport.write(frames)) return false;
     this.#hasTakenAll = this.#transport.untakenBytes === 0;
+    // Counted only where `onDrained` follows.
+    if (!this.#hasTakenAll && this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
     if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
     const { sent } = this.#parts.counters;
@@ -220,7 +228,7 @@ export class Sender implements Outbox, FrameSource {
   }
 
   #dropBytes(): Outcome {
-    this.#parts.counters.dropped++;
+    this.#parts.counters.countDropped("text");
     this.#owner.onBytesDropped();
     return "dropped";
   }
@@ -251,14 +259,14 @@ export class Sender implements Outbox, FrameSource {
     const oldest = this.#outbox?.[this.#first];
     if (this.#outbox === undefined || oldest === undefined) return false;
     this.#first++;
-    this.#bytes -= oldest.wire.length;
+    this.#remove(oldest.wire.length);
     this.#countDropped();
     this.#compact(this.#outbox);
     return true;
   }
 
   #countDropped(): void {
-    this.#parts.counters.dropped++;
+    this.#parts.counters.countDropped(this.#parts.settings.outbox.slowConsumer);
     this.#transport.countDropped?.();
   }
 
@@ -274,6 +282,16 @@ export class Sender implements Outbox, FrameSource {
   #clear(): void {
     this.#outbox = undefined;
     this.#first = 0;
-    this.#bytes = 0;
+    this.#remove(this.#bytes);
+  }
+
+  #remove(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#parts.counters.outboxBytes -= bytes;
+  }
+
+  #countUntaken(bytes: number): void {
+    this.#parts.counters.outboxBytes += bytes - this.#untaken;
+    this.#untaken = bytes;
   }
 }

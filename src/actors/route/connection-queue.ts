@@ -30,6 +30,8 @@ export interface Posted {
   readonly bytes: number;
   /** An `info` event for every connection. */
   readonly isForwarded: boolean;
+  /** When the event was posted; absent while nobody measures. */
+  postedAt?: number;
 }
 
 /** A group of queues with at most one event under way at a time. */

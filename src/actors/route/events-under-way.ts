@@ -7,11 +7,13 @@ import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { Metering } from "./metering.js";
 import type { DeferredTimeout } from "./runner.js";
 
 export interface EventsUnderWayParts {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metering: Metering;
   readonly timeoutMs: number;
   readonly onDone: (result: unknown, event: MailboxEvent, queue: ConnectionQueue) => void;
   readonly onFailed: (error: unknown, event: MailboxEvent, queue: ConnectionQueue, startedAt: number) => void;
@@ -25,6 +27,8 @@ export interface PendingEvent {
   readonly event: MailboxEvent;
   readonly queue: ConnectionQueue;
   readonly startedAt: number;
+  /** Absent if nobody measured when the event began, or once the event has been measured. */
+  measuredSince: number | undefined;
   /** Absent while the event has no time limit. */
   timer: Timer | undefined;
 }
@@ -60,13 +64,24 @@ export class EventsUnderWay {
     return this.#untimed.has(queue);
   }
 
-  await(result: PromiseLike<unknown>, event: MailboxEvent, queue: ConnectionQueue): void {
-    this.#startTimer(this.#follow(result, event, queue));
+  /** @param measuredSince when the event began, if somebody measures */
+  await(
+    result: PromiseLike<unknown>,
+    event: MailboxEvent,
+    queue: ConnectionQueue,
+    measuredSince: number | undefined,
+  ): void {
+    this.#startTimer(this.#follow(result, event, queue, measuredSince));
   }
 
   /** Like `await`, for an event whose runner may lift the time limit. */
-  defer(deferred: DeferredTimeout, event: MailboxEvent, queue: ConnectionQueue): void {
-    const pending = this.#follow(deferred.until, event, queue);
+  defer(
+    deferred: DeferredTimeout,
+    event: MailboxEvent,
+    queue: ConnectionQueue,
+    measuredSince: number | undefined,
+  ): void {
+    const pending = this.#follow(deferred.until, event, queue, measuredSince);
     if (deferred.isUntimed) {
       this.#setUntimed(pending);
       return;
@@ -105,6 +120,7 @@ export class EventsUnderWay {
   }
 
   #setUntimed(pending: PendingEvent): void {
+    this.#measure(pending);
     const { owner } = pending.queue;
     if (owner === undefined || !owner.isOpen || this.#isWaitingSkipped) this.#startTimer(pending);
     else this.#untimed.set(pending.queue, pending);
@@ -116,9 +132,14 @@ export class EventsUnderWay {
     else pending.timer = clock.after(Math.min(SLOW_MS, timeoutMs), () => this.#onSlow(pending));
   }
 
-  #follow(result: PromiseLike<unknown>, event: MailboxEvent, queue: ConnectionQueue): PendingEvent {
+  #follow(
+    result: PromiseLike<unknown>,
+    event: MailboxEvent,
+    queue: ConnectionQueue,
+    measuredSince: number | undefined,
+  ): PendingEvent {
     const { clock, log, onDone, onFailed } = this.#parts;
-    const pending: PendingEvent = { event, queue, startedAt: clock.now(), timer: undefined };
+    const pending: PendingEvent = { event, queue, startedAt: clock.now(), measuredSince, timer: undefined };
     this.pending.add(pending);
     queue.isUnderWay = true;
     if (queue.group !== undefined) queue.group.isBusy = true;
@@ -142,6 +163,13 @@ export class EventsUnderWay {
     return pending;
   }
 
+  #measure(pending: PendingEvent): void {
+    const { event, queue, measuredSince } = pending;
+    if (measuredSince === undefined) return;
+    pending.measuredSince = undefined;
+    this.#parts.metering.ended(event, queue, measuredSince);
+  }
+
   #onSlow(pending: PendingEvent): void {
     const { clock, timeoutMs, log } = this.#parts;
     const { event } = pending;
@@ -162,6 +190,7 @@ export class EventsUnderWay {
   #remove(pending: PendingEvent): boolean {
     pending.timer?.cancel();
     if (!this.pending.delete(pending)) return false;
+    this.#measure(pending);
     const { queue } = pending;
     queue.isUnderWay = false;
     if (this.#untimed.get(queue) === pending) this.#untimed.delete(queue);

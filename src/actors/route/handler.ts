@@ -13,6 +13,7 @@ import type { ConnectionQueue, Posted } from "./connection-queue.js";
 import { EventsUnderWay } from "./events-under-way.js";
 import type { Mailbox } from "./mailbox.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { Metering } from "./metering.js";
 import type { HandlerObserver } from "./observer.js";
 import { DeferredTimeout, type Target } from "./runner.js";
 
@@ -26,6 +27,7 @@ export interface HandlerActorParts {
   /** Whether each event is logged. */
   readonly level: LevelSource;
   readonly mirror: RouteMirror;
+  readonly metering: Metering;
   readonly concurrency: "serial" | "connection";
   readonly timeoutMs: number;
   readonly observer: HandlerObserver | undefined;
@@ -51,10 +53,11 @@ export class HandlerActor implements Runnable {
 
   constructor(parts: HandlerActorParts) {
     this.#parts = parts;
-    const { clock, log, mailbox, timeoutMs, turn } = parts;
+    const { clock, log, mailbox, metering, timeoutMs, turn } = parts;
     this.#underWay = new EventsUnderWay({
       clock,
       log,
+      metering,
       timeoutMs,
       onDone: (result, event, queue) => this.#done(result, event, queue),
       onFailed: (error, event, queue, startedAt) => this.#failed(error, event, queue, startedAt),
@@ -151,22 +154,27 @@ export class HandlerActor implements Runnable {
     return this.#underWay.pending.size > 0 ? "awaiting" : "idle";
   }
 
-  #handle({ event, queue }: Posted): void {
-    const { observer, mirror, level } = this.#parts;
+  #handle(posted: Posted): void {
+    const { event, queue } = posted;
+    const { observer, mirror, metering, level } = this.#parts;
     if (event.type === "open") queue.owner?.announce();
     if (mirror.isOn) mirror.show(this, event);
     if (EACH_EVENT.has(level.level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
     const owner = queue.owner?.leakOwner ?? leakOwner;
+    const startedAt = metering.isOn ? metering.began(posted) : undefined;
     this.#isRunningUserCode = true;
     try {
       const result = runContexts.run({ owner, event: event.type }, runner.handle, event, bus);
-      if (result === undefined) this.#done(result, event, queue);
-      else if (result instanceof DeferredTimeout) this.#underWay.defer(result, event, queue);
-      else if (isPromiseLike(result)) this.#underWay.await(result, event, queue);
-      else this.#done(result, event, queue);
+      if (result instanceof DeferredTimeout) this.#underWay.defer(result, event, queue, startedAt);
+      else if (isPromiseLike(result)) this.#underWay.await(result, event, queue, startedAt);
+      else {
+        if (startedAt !== undefined) metering.ended(event, queue, startedAt);
+        this.#done(result, event, queue);
+      }
     } catch (error) {
+      if (startedAt !== undefined) metering.ended(event, queue, startedAt);
       this.#failed(error, event, queue, this.#runningSince);
       this.#runningSince = this.#parts.clock.now();
     } finally {

@@ -7,6 +7,7 @@ import { Fifo } from "../../runtime/fifo.js";
 import { EVENT_BYTES } from "../../transport/paused-bytes.js";
 import { ConnectionQueue, type Posted, type QueueOwner, SerialGroup } from "./connection-queue.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { Metering } from "./metering.js";
 import type { Target } from "./runner.js";
 import { WaitingBack } from "./waiting-back.js";
 
@@ -26,6 +27,8 @@ export class Mailbox {
   readonly common: ConnectionQueue = this.createQueue(undefined, new SerialGroup());
   /** Woken at each posted event; set by the route after creating the handler. */
   consumer: { wake(): void } | undefined;
+  /** Set by the route, too. */
+  metering: Metering | undefined;
   #size = 0;
   #infos = 0;
   #paused = 0;
@@ -153,6 +156,7 @@ export class Mailbox {
 
   #push(posted: Posted): void {
     const { queue } = posted;
+    if (this.metering?.isOn) posted.postedAt = this.metering.now();
     this.#size++;
     queue.push(posted);
     if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;

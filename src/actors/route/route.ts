@@ -27,6 +27,7 @@ import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
 import { HandlerActor } from "./handler.js";
 import { Mailbox } from "./mailbox.js";
+import { Metering } from "./metering.js";
 import type { HandlerObserver, UnfinishedEvent } from "./observer.js";
 import { Population } from "./population.js";
 import { Restart } from "./restart.js";
@@ -62,6 +63,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly log: Logger;
   readonly newId: () => ConnectionId;
   readonly mailbox: Mailbox;
+  readonly metering: Metering;
   readonly population: Population<LiveConnection>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;
@@ -100,7 +102,9 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.#supervision = new Supervision({ settings: settings.supervise, clock, log, counters, observer });
     this.#acceptor = new Acceptor(this, input.newToken);
     this.sessions = this.#acceptor.sessions;
+    this.metering = new Metering(clock);
     this.mailbox = new Mailbox(settings.mailbox);
+    this.mailbox.metering = this.metering;
     this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
     this.runner = input.createRunner(this.#hostOfRunner());
@@ -184,6 +188,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       away: this.sessions?.away ?? 0,
       rooms: population.roomCount + (this.runner.roomCount?.() ?? 0),
       paused: mailbox.paused,
+      mailboxEvents: mailbox.size,
       ...counters.totals(),
     };
   }
@@ -247,6 +252,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       target: this,
       turn: this.turn,
       mirror: this.mirror,
+      metering: this.metering,
       concurrency: this.concurrency,
       timeoutMs: this.settings.handlerTimeoutMs,
       observer: this.#input.observer,

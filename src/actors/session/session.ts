@@ -8,7 +8,7 @@ import type { AwaySession, LiveSession } from "../../admission/session-desk.js";
 import type { ResumeOffer } from "../../admission/session-offer.js";
 import type { CloseReason } from "../../api/close-codes.js";
 import { Alarm } from "../../runtime/clock.js";
-import { KeptFrames } from "../../transport/kept-frames.js";
+import { KeptFrames, type KeptTally } from "../../transport/kept-frames.js";
 import type { Keeping, Resumed, SessionTransport } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
 import type { LiveConnection } from "../connection/connection.js";
@@ -26,6 +26,7 @@ export interface SessionPlace {
 export interface RouteSessions {
   readonly graceMs: number;
   readonly maxBytes: number;
+  readonly tally: KeptTally;
   onAway(session: Session): void;
   onBack(session: Session): void;
   onResumed(session: Session, isBack: boolean, resumed: Resumed): void;
@@ -61,7 +62,7 @@ export class Session extends Alarm implements Keeping, Pacing, LiveSession, Away
     this.token = token;
     this.decodedPath = decodedPath;
     this.protocol = protocol;
-    this.frames = new KeptFrames(host.maxBytes);
+    this.frames = new KeptFrames(host.maxBytes, host.tally);
   }
 
   /** MUST be called once, before anything else. */

@@ -12,8 +12,10 @@ import { Alarm, type Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { Flushable, Turn } from "../../runtime/turn.js";
 import { Farewell } from "../../transport/farewell.js";
+import type { KeptTally } from "../../transport/kept-frames.js";
 import type { Resumed } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
+import type { Counters } from "../route/counters.js";
 import { type RouteSessions, Session, type SessionPlace } from "./session.js";
 
 /** What the sessions need of their route. */
@@ -22,7 +24,7 @@ export interface SessionsParts {
   readonly turn: Turn;
   readonly settings: Pick<ResumeOptions, "graceMs" | "maxBytes" | "maxAway" | "maxAwayBytes">;
   readonly closeTimeoutMs: number;
-  readonly counters: { dropped: number; resumed: number; gaps: number; expired: number };
+  readonly counters: Pick<Counters, "countDropped" | "resumed" | "gaps" | "expired" | "keptBytes">;
   readonly log: Logger;
   readonly newToken: () => string;
 }
@@ -65,6 +67,10 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
 
   get maxBytes(): number {
     return this.#parts.settings.maxBytes;
+  }
+
+  get tally(): KeptTally {
+    return this.#parts.counters;
   }
 
   /** How many connections are away. */
@@ -148,7 +154,7 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
   onResumed({ connection }: Session, isBack: boolean, { replayed, lost, missing }: Resumed): void {
     const { counters, log } = this.#parts;
     counters.resumed++;
-    counters.dropped += missing;
+    counters.countDropped("gap", missing);
     if (lost > 0) counters.gaps++;
     log.info({ connection: connection.id, replayed, lost }, isBack ? "connection back" : "session taken over");
   }

@@ -117,7 +117,7 @@ function stage({ authorize, verify, limits, hasSessions = true }: Setting = {}) 
   let fresh = "a";
   const route: GatedRoute = {
     path: "/chat",
-    counters: { refused: 0 },
+    counters: { countRefused: () => {} },
     get hasEnded() {
       return state.hasEnded;
     },

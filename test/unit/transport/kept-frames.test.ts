@@ -104,7 +104,7 @@ class Model {
 
 /** Both at once; each step compares the answers. */
 class Pair {
-  readonly real = new KeptFrames(MAX_BYTES);
+  readonly real = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
   readonly model = new Model();
 
   /** Everything that can be read. Bytes of a backlog are those of the present socket. */
@@ -206,7 +206,7 @@ test("kept frames have the numbers, the losses and the bytes that a list of all 
 
 describe("kept frames", () => {
   test("are let go when maxBytes are kept and another comes, the oldest first", () => {
-    const kept = new KeptFrames(MAX_BYTES);
+    const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
     kept.add([40, 40, 40].map(frameOf));
     expect([kept.bytes, kept.unacknowledged]).toEqual([120, 3]);
     kept.add([40, 10].map(frameOf));
@@ -215,7 +215,7 @@ describe("kept frames", () => {
   });
 
   test("of any size stay until another comes", () => {
-    const kept = new KeptFrames(MAX_BYTES);
+    const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
     kept.add([500].map(frameOf));
     expect(kept.resume({ received: 0, lost: 0 })).toEqual({ from: 0, kept: 1, lost: 0, missing: 0 });
     kept.take(1);
@@ -224,14 +224,14 @@ describe("kept frames", () => {
   });
 
   test("that the client had are no loss, though nobody had acknowledged them", () => {
-    const kept = new KeptFrames(MAX_BYTES);
+    const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
     kept.add(Array.from({ length: 50 }, () => frameOf(50)));
     expect(kept.resume({ received: 48, lost: 0 })).toEqual({ from: 48, kept: 2, lost: 0, missing: 0 });
     expect(kept.resume({ received: 48, lost: 0 })).toEqual({ from: 48, kept: 2, lost: 0, missing: 0 });
   });
 
   test("are counted as missing once, and told as lost until the client has been told", () => {
-    const kept = new KeptFrames(MAX_BYTES);
+    const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
     kept.add(Array.from({ length: 5 }, () => frameOf(50)));
     expect(kept.resume({ received: 1, lost: 0 })).toEqual({ from: 3, kept: 2, lost: 2, missing: 2 });
     expect(kept.resume({ received: 1, lost: 0 })).toEqual({ from: 3, kept: 2, lost: 2, missing: 0 });
@@ -239,7 +239,7 @@ describe("kept frames", () => {
   });
 
   test("are free for the garbage collector once they are acknowledged, however many stay", async () => {
-    const kept = new KeptFrames(1_000_000);
+    const kept = new KeptFrames(1_000_000, { keptBytes: 0 });
     const add = (count: number): WeakRef<Frame>[] => {
       const list = Array.from({ length: count }, () => frameOf(50));
       kept.add(list);
@@ -253,7 +253,7 @@ describe("kept frames", () => {
   });
 
   test.each([10, 64, 65, 200])("are free one by one, though %i were written at once", async (count) => {
-    const kept = new KeptFrames(1_000_000);
+    const kept = new KeptFrames(1_000_000, { keptBytes: 0 });
     const add = (): WeakRef<Frame>[] => {
       const list = Array.from({ length: count }, () => frameOf(50));
       kept.add(list);
@@ -263,7 +263,7 @@ describe("kept frames", () => {
     kept.acknowledge(3);
     kept.acknowledge(7);
     // The last list of all sessions is remembered.
-    new KeptFrames(1_000).add([frameOf(2), frameOf(3)]);
+    new KeptFrames(1_000, { keptBytes: 0 }).add([frameOf(2), frameOf(3)]);
     await nextRound();
     collect();
     expect(frames.filter((frame) => frame.deref() !== undefined).length).toBe(count - 7);
@@ -271,7 +271,7 @@ describe("kept frames", () => {
   });
 
   test("of a session that has ended are none", () => {
-    const kept = new KeptFrames(MAX_BYTES);
+    const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
     kept.add([frameOf(20), frameOf(20)]);
     kept.resume({ received: 1, lost: 0 });
     kept.clear();
