@@ -32,7 +32,9 @@ export function readMetricsAddress(given: string | undefined): MetricsAddress | 
 export async function openMetricsPort(address: MetricsAddress, source: EndpointSource, log: Logger): Promise<string> {
   const { host } = address;
   const port = await listenPlain(address, createEndpoint(PATH, source), log);
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}${PATH}`;
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}${PATH}`;
+  log.info({ url }, "showing metrics");
+  return url;
 }
 
 /** The metrics of a process with a server of its own, which starts later than the port opens. */

@@ -43,7 +43,7 @@ export function readExposition(text: string): Map<string, ReadFamily> {
       current = { name, type, help, samples: [] };
       families.set(name, current);
     } else {
-      const [, name = "", labels = "", value = ""] = /^(\w+)(?:\{(.*)\})? (-?[\d.e+-]+)$/.exec(line) ?? [];
+      const [, name = "", labels = "", value = ""] = /^(\w+)(?:\{(.*)\})? (-?[\d.e+-]+)$/s.exec(line) ?? [];
       const isOf = current !== undefined && new RegExp(`^${current.name}(_bucket|_sum|_count)?$`).test(name);
       if (!isOf) throw new Error(`not a line of ${current?.name}: ${line}`);
       current?.samples.push({ name, labels: readLabels(labels), value: Number(value) });

@@ -1,13 +1,14 @@
 /** `sendall/metrics` in memory: every series, what it is the number of, histograms in virtual time, and what a scrape reads. */
 import fc from "fast-check";
 import { type Bus, perConnection, type ServerEvent, type Stats } from "sendall";
-import { type MeasuredServer, metrics } from "sendall/metrics";
+import { metrics } from "sendall/metrics";
 import { createTestRuntime, type TestRuntime } from "sendall/testing";
 import { memory } from "sendall/testing/cluster-adapter";
 import { describe, expect, test } from "vitest";
 import { routesOf } from "../../../src/actors/route/metered-routes.js";
 import { HandStage, HandTransport } from "../stage.js";
 import { readExposition, sampleOf, sumOf } from "./exposition.js";
+import { NOTHING, sourceOf } from "./source.js";
 
 const ROUTE_FAMILIES: Readonly<Record<string, string>> = {
   sendall_connections: "gauge",
@@ -43,47 +44,6 @@ function typesIn(text: string): Record<string, string> {
 
 function echo(event: ServerEvent, bus: Bus): void {
   if (event.type === "message") bus.unicast(event.data, event.connection);
-}
-
-/** The numbers of a server on which nothing has happened. */
-const NOTHING: Stats = {
-  connections: 0,
-  away: 0,
-  opened: 0,
-  closed: 0,
-  closedBy: [],
-  rooms: 0,
-  mailboxEvents: 0,
-  outboxBytes: 0,
-  keptBytes: 0,
-  paused: 0,
-  received: { messages: 0, bytes: 0 },
-  sent: { messages: 0, bytes: 0, frames: 0, writes: 0 },
-  dropped: 0,
-  droppedBy: { close: 0, dropOldest: 0, dropNewest: 0, text: 0, gap: 0 },
-  deadLetters: 0,
-  refused: 0,
-  refusedBy: [],
-  slowConsumers: 0,
-  resumed: 0,
-  expired: 0,
-  gaps: 0,
-  discarded: 0,
-  invalid: 0,
-  overBudget: 0,
-  handlerFailures: 0,
-  failures: [],
-};
-
-/** A server as metrics reads it, with numbers of the test's choice. */
-function sourceOf(routes: Readonly<Record<string, Partial<Stats>>>, whole: Partial<Stats> = {}): MeasuredServer {
-  return {
-    isReady: true,
-    closed: new Promise(() => {}),
-    paths: Object.keys(routes),
-    stats: () => ({ ...NOTHING, ...whole }),
-    route: (path) => ({ stats: () => ({ ...NOTHING, ...routes[path] }) }),
-  };
 }
 
 describe("the text of metrics", () => {
