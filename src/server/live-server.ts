@@ -11,6 +11,7 @@ import type { Bus } from "../api/bus.js";
 import type { CloseReason } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import type { CloseOptions } from "../api/options.js";
+import type { Snapshot, SnapshotOptions } from "../api/snapshot.js";
 import type { Stats } from "../api/stats.js";
 import type { Relay } from "../cluster/relay.js";
 import { normalPath } from "../options/route-path.js";
@@ -26,6 +27,7 @@ import type { Listener } from "./listener.js";
 import type { Server, ServerEnd } from "./server.js";
 import type { ServerActor } from "./server-actor.js";
 import { shutDownRoutes } from "./shutdown.js";
+import { readTop, Snapshots } from "./snapshots.js";
 
 /** The parts of a server. */
 export interface LiveServerParts {
@@ -49,6 +51,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
   readonly #gate: Gate;
+  readonly #snapshots: Snapshots;
   #unwatchLeaks: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #end: ServerEnd = { reason: "close" };
@@ -65,6 +68,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#routes = routes;
     this.#relay = relay;
     this.#gate = new Gate({ routes, settings, clock: environment.clock, log, otherNodes: relay?.sessions });
+    this.#snapshots = new Snapshots({ routes, clock: environment.clock, cluster: relay && (() => relay.stats()) });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -109,6 +113,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     }
     this.actor.send({ type: "listening" });
     this.#log.info({ url: this.url }, "listening");
+  }
+
+  async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    return this.#snapshots.take(readTop(options));
   }
 
   stats(): Stats {
@@ -182,6 +190,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     terminateFarewells(this.#clock);
     this.#listener.detach?.();
     await free;
+    this.#snapshots.stop();
     this.#unwatchLeaks?.();
     this.actor.send({ type: "closed" });
     this.#resolveClosed(this.#end);

@@ -24,6 +24,7 @@ import type { SubscribedChannel, Subscriber } from "./subscribed-channel.js";
 
 export class ServerChannel implements Target, SubscribedChannel {
   readonly name: string;
+  readonly channel: string;
   readonly host: RunnerHost;
   readonly registry: Registry<Member>;
   readonly bus: RouteBus;
@@ -43,6 +44,7 @@ export class ServerChannel implements Target, SubscribedChannel {
     onClosed: (error: unknown) => void,
   ) {
     this.name = name;
+    this.channel = host.channel === undefined ? name : `${host.channel}/${name}`;
     this.host = host;
     this.#onClosed = onClosed;
     this.leakOwner = {
@@ -75,6 +77,7 @@ export class ServerChannel implements Target, SubscribedChannel {
       {
         ...host,
         name: `${host.name}/${name}`,
+        channel: this.channel,
         bus: this.bus,
         remoteBus,
         encode,
@@ -90,6 +93,10 @@ export class ServerChannel implements Target, SubscribedChannel {
 
   get concurrency(): Runner["concurrency"] {
     return this.runner.concurrency;
+  }
+
+  get heldSince(): number | undefined {
+    return this.#restart.since;
   }
 
   get isClosed(): boolean {
