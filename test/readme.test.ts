@@ -87,6 +87,7 @@ describe("the README", () => {
       "ts",
       "ts",
       "ts",
+      "ts",
       "js",
       "js",
       "ts",
