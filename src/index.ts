@@ -68,6 +68,13 @@ export type {
   TurnLength,
 } from "./api/snapshot.js";
 export type { ClusterStats, Failure, LinkState, Stats } from "./api/stats.js";
+export type {
+  TracedClosed,
+  TracedControlFrame,
+  TracedEvent,
+  TracedOpen,
+  TracedRefusal,
+} from "./api/tracing.js";
 export { type ChannelHandlers, channels } from "./handlers/channels/channels.js";
 export { fromLogic } from "./handlers/from-logic/from-logic.js";
 export type { LogicInput } from "./handlers/from-logic/logic-input.js";

@@ -88,7 +88,7 @@ export interface Stats {
   readonly rooms: number;
   /** Events that wait for the handler, now. */
   readonly mailboxEvents: number;
-  /** Bytes that wait for peers, now: messages in outboxes, and what full sockets have not taken. */
+  /** Bytes that wait for peers, now: messages in outboxes, and what full sockets had not taken at their last write. */
   readonly outboxBytes: number;
   /** Bytes that sessions keep until their peers acknowledge, now. */
   readonly keptBytes: number;

@@ -17,6 +17,7 @@ import type { Relay } from "../cluster/relay.js";
 import { normalPath } from "../options/route-path.js";
 import type { ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Diagnostics } from "../runtime/diagnostics.js";
 import type { Logger } from "../runtime/logger.js";
 import { watchLeaks } from "../runtime/unhandled-rejections.js";
 import { terminateFarewells } from "../transport/farewell.js";
@@ -36,6 +37,7 @@ export interface LiveServerParts {
   readonly environment: ServerEnvironment;
   readonly actor: ServerActor;
   readonly log: Logger;
+  readonly diagnostics: Diagnostics;
   /** The link to a cluster. */
   readonly relay: Relay | undefined;
 }
@@ -57,7 +59,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   #end: ServerEnd = { reason: "close" };
   #resolveClosed: (end: ServerEnd) => void = () => {};
 
-  constructor({ routes, settings, environment, actor, log, relay }: LiveServerParts) {
+  constructor({ routes, settings, environment, actor, log, diagnostics, relay }: LiveServerParts) {
     const [first, ...others] = routes;
     super([first.bus, ...others.map((route) => route.bus)]);
     this.actor = actor;
@@ -67,7 +69,14 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#listener = environment.createListener(settings, log, environment.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
-    this.#gate = new Gate({ routes, settings, clock: environment.clock, log, otherNodes: relay?.sessions });
+    this.#gate = new Gate({
+      routes,
+      settings,
+      clock: environment.clock,
+      log,
+      diagnostics,
+      otherNodes: relay?.sessions,
+    });
     this.#snapshots = new Snapshots({ routes, clock: environment.clock, cluster: relay && (() => relay.stats()) });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;

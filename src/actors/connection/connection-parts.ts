@@ -11,6 +11,7 @@ import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { Population, Resident } from "../route/population.js";
+import type { RouteTracing } from "../route/route-tracing.js";
 import type { HeartbeatSettings } from "./heartbeat.js";
 
 /** @typeParam C the type of the route's connections */
@@ -24,6 +25,7 @@ export interface ConnectionParts<C extends Resident> {
   readonly population: Population<C>;
   readonly counters: Counters;
   readonly bus: RouteBus;
+  readonly tracing: RouteTracing;
   readonly mirror: RouteMirror;
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;

@@ -4,6 +4,7 @@
  * creates the actor, runs `init` before the first event, and stops the actor at shutdown.
  */
 import type { Clock } from "../../runtime/clock.js";
+import { handleChannel } from "../../runtime/diagnostics.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
@@ -11,6 +12,7 @@ import { runContexts } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { ConnectionQueue, Posted } from "./connection-queue.js";
 import { EventsUnderWay } from "./events-under-way.js";
+import type { HandleTrace } from "./handle-trace.js";
 import type { Mailbox } from "./mailbox.js";
 import type { MailboxEvent } from "./mailbox-event.js";
 import type { Metering } from "./metering.js";
@@ -43,6 +45,8 @@ const CHECK_EVERY = 32;
 export class HandlerActor implements Runnable {
   readonly #parts: HandlerActorParts;
   readonly #underWay: EventsUnderWay;
+  /** The traces of events that are not over. */
+  readonly #traces = new Map<MailboxEvent, HandleTrace>();
   /** Called when no event waits and none is under way; set while a step of the shutdown waits. */
   onIdle: (() => void) | undefined = undefined;
   #isHeld = true;
@@ -184,15 +188,23 @@ export class HandlerActor implements Runnable {
     if (EACH_EVENT.has(level.level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
-    const owner = queue.owner?.leakOwner ?? leakOwner;
+    const context = { owner: queue.owner?.leakOwner ?? leakOwner, event: event.type };
+    const trace = handleChannel.hasSubscribers && !runner.isDispatcher ? this.#trace(posted) : undefined;
     const startedAt = metering.isOn ? metering.began(posted) : undefined;
     let isOver = false;
     this.#isRunningUserCode = true;
     try {
-      const result = runContexts.run({ owner, event: event.type }, runner.handle, event, bus);
-      if (result instanceof DeferredTimeout) this.#underWay.defer(result, event, queue, startedAt);
-      else if (isPromiseLike(result)) this.#underWay.await(result, event, queue, startedAt);
-      else {
+      const result =
+        trace === undefined
+          ? runContexts.run(context, runner.handle, event, bus)
+          : trace.run(() => runContexts.run(context, runner.handle, event, bus));
+      if (result instanceof DeferredTimeout) {
+        trace?.deferred(result, this.#parts.clock, this.#parts.timeoutMs);
+        this.#underWay.defer(result, event, queue, startedAt);
+      } else if (isPromiseLike(result)) {
+        trace?.returned();
+        this.#underWay.await(result, event, queue, startedAt);
+      } else {
         isOver = true;
         if (metering.isOn) metering.ended(event, queue, startedAt);
         this.#done(result, event, queue);
@@ -206,6 +218,13 @@ export class HandlerActor implements Runnable {
     }
   }
 
+  #trace({ event, queue, bytes }: Posted): HandleTrace {
+    const { tracing } = queue.target ?? this.#parts.target;
+    const trace = tracing.createTrace(event, queue.owner?.carrier, bytes, () => this.#traces.delete(event));
+    this.#traces.set(event, trace);
+    return trace;
+  }
+
   #log(event: MailboxEvent): void {
     const bytes = event.type === "message" ? { bytes: Buffer.byteLength(event.data) } : {};
     this.#parts.log.debug({ event: event.type, connection: event.connection?.id, ...bytes }, "event");
@@ -214,11 +233,13 @@ export class HandlerActor implements Runnable {
   #done(result: unknown, event: MailboxEvent, queue: ConnectionQueue): void {
     const { runner } = queue.target ?? this.#parts.target;
     runner.settled?.(result);
+    if (this.#traces.size > 0) this.#traces.get(event)?.ended();
     this.#settled(event, queue);
   }
 
   #failed(error: unknown, event: MailboxEvent, queue: ConnectionQueue, startedAt: number): void {
     const { clock, onFailure } = this.#parts;
+    if (this.#traces.size > 0) this.#traces.get(event)?.failed(error);
     onFailure(error, event, queue.target ?? this.#parts.target, clock.now() - startedAt);
     this.#settled(event, queue);
   }

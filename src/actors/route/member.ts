@@ -2,7 +2,7 @@
  * The view of a connection for a bus: `Member` is what the bus of a route needs of a connection. Implemented by `LiveConnection`,
  * and by the subscriptions of channels.
  */
-import type { Connection, ConnectionId, Data } from "../../api/connection.js";
+import type { Connection, Data } from "../../api/connection.js";
 import type { Frame } from "../../transport/frame.js";
 
 /** The result of offering a message to a connection's outbox. */
@@ -17,8 +17,8 @@ export interface Member extends Connection {
   /** The connection is open and the handler has seen `open`: no message arrives before the handler could greet the peer. */
   readonly isTarget: boolean;
   readonly outbox: Outbox;
-  /** The connection of the socket, if the member is a subscription to a channel. */
-  readonly socketId?: ConnectionId;
+  /** The connection of the socket, for a subscription; absent for a connection. */
+  readonly carrier?: Connection;
   /** Posts an `info` event about the connection. */
   tell(data: unknown): boolean;
   /** Posts an `info` event for every connection: counts as waiting for this connection alone. */

@@ -8,6 +8,7 @@ import type { Connection } from "../../api/connection.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { MailboxEvent } from "./mailbox-event.js";
 import type { Registered, Registry } from "./registry.js";
+import type { RouteTracing } from "./route-tracing.js";
 
 /** The user's code in the form run by the handler actor. */
 export interface Runner {
@@ -15,6 +16,8 @@ export interface Runner {
   readonly concurrency: "serial" | "connection";
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
+  /** Whether the runner only hands events on: the queues of the runner have the events which the user's code handles. */
+  readonly isDispatcher?: boolean;
   /** Whether an `info` event without an addressee goes to each connection. */
   readonly tellsEach?: boolean;
   /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
@@ -97,6 +100,7 @@ export interface Target {
   readonly concurrency: Runner["concurrency"];
   /** Receives leaks outside any event of a connection. */
   readonly leakOwner: LeakOwner;
+  readonly tracing: RouteTracing;
   /** Runs `init` again (`supervise.strategy: "restart"`) while events wait. */
   restart(): void;
   /** The code has failed too often. */

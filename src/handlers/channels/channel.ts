@@ -9,6 +9,7 @@ import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member } from "../../actors/route/member.js";
 import { Registry } from "../../actors/route/registry.js";
 import { Restart } from "../../actors/route/restart.js";
+import type { RouteTracing } from "../../actors/route/route-tracing.js";
 import type { Runner, Target } from "../../actors/route/runner.js";
 import type { RunnerHost } from "../../actors/route/runner-host.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
@@ -30,6 +31,7 @@ export class ServerChannel implements Target, SubscribedChannel {
   readonly bus: RouteBus;
   readonly runner: Runner;
   readonly leakOwner: LeakOwner;
+  readonly tracing: RouteTracing;
   readonly #onClosed: (error: unknown) => void;
   /** Shared by the queues of the subscriptions, unless each subscription has a separate actor. */
   readonly #group = new SerialGroup();
@@ -46,6 +48,7 @@ export class ServerChannel implements Target, SubscribedChannel {
     this.name = name;
     this.channel = host.channel === undefined ? name : `${host.channel}/${name}`;
     this.host = host;
+    this.tracing = host.tracing.forChannel(name);
     this.#onClosed = onClosed;
     this.leakOwner = {
       clock: host.clock,
@@ -79,6 +82,7 @@ export class ServerChannel implements Target, SubscribedChannel {
         name: `${host.name}/${name}`,
         channel: this.channel,
         bus: this.bus,
+        tracing: this.tracing,
         remoteBus,
         encode,
         run: (code) => runFor(this.leakOwner, code),

@@ -58,6 +58,7 @@ function isMember(connection: Connection): connection is Member {
 class ChannelsRunner implements Runner {
   /** Dispatching is synchronous; only the events of the channels may take time. */
   readonly concurrency = "connection";
+  readonly isDispatcher = true;
   readonly hearsPings: boolean;
   readonly #host: RunnerHost;
   readonly #channels = new Map<string, ServerChannel>();
