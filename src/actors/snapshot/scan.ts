@@ -31,25 +31,25 @@ export interface ShownRoute extends MeasuredRoute {
 }
 
 /** A route with what was measured of the route. */
-export interface MeasuredRoute {
+export interface ScannedRoute {
   readonly route: ShownRoute;
   readonly reading: Reading;
   readonly oldestMs: number;
 }
 
 export class Scan {
-  readonly #routes: readonly MeasuredRoute[];
+  readonly #routes: readonly ScannedRoute[];
   readonly #top: number;
   readonly #now: number;
   readonly #bytesWaiting: TopList<ConnectionSnapshot>;
   readonly #eventsWaiting: TopList<ConnectionSnapshot>;
   readonly #handlerMs: TopList<ConnectionSnapshot>;
   readonly #rooms: TopList<RoomSnapshot>;
-  readonly #underWay: ReadonlyMap<MeasuredRoute, EventUnderWay[]>;
+  readonly #underWay: ReadonlyMap<ScannedRoute, EventUnderWay[]>;
   readonly #shown: readonly RouteSnapshot[];
 
   /** @param top how many entries each list has at most. @param now the time at which `routes` were measured */
-  constructor(routes: readonly MeasuredRoute[], top: number, now: number) {
+  constructor(routes: readonly ScannedRoute[], top: number, now: number) {
     this.#routes = routes;
     this.#top = top;
     this.#now = now;
@@ -97,7 +97,7 @@ export class Scan {
   }
 
   /** The numbers of a route as of now; the events under way are added in the steps. */
-  #show(measured: MeasuredRoute): RouteSnapshot {
+  #show(measured: ScannedRoute): RouteSnapshot {
     const { route, reading, oldestMs } = measured;
     const { connections, away, paused, rooms, mailboxEvents, outboxBytes, keptBytes } = route.stats();
     const starting = this.#starting(route);
@@ -132,7 +132,7 @@ export class Scan {
     return { since, ms: Math.max(this.#now - since, 0) };
   }
 
-  #visitEvent(measured: MeasuredRoute, pending: PendingEvent): void {
+  #visitEvent(measured: ScannedRoute, pending: PendingEvent): void {
     if (!pending.isBusy) return;
     measured.reading.note(pending);
     const shown = this.#underWay.get(measured);
@@ -150,7 +150,7 @@ export class Scan {
     });
   }
 
-  #visit({ route, reading }: MeasuredRoute, connection: LiveConnection): void {
+  #visit({ route, reading }: ScannedRoute, connection: LiveConnection): void {
     const { id, outbox, receiver } = connection;
     const bytesWaiting = outbox.hasStopped ? 0 : outbox.bufferedBytes;
     const eventsWaiting = receiver.queue.size + (route.runner.waitingOf?.(connection) ?? 0);
