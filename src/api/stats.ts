@@ -56,13 +56,17 @@ export interface ClusterStats {
 export interface ClosedCount {
   /** The close code; `"other"` for the codes beyond the first 64 pairs of code and side, since peers choose their codes. */
   readonly code: number | "other";
+  /** Which side has closed. */
   readonly by: ClosedBy;
+  /** How many connections. */
   readonly count: number;
 }
 
 /** How many upgrades were refused with one HTTP status. */
 export interface RefusedCount {
+  /** The HTTP status of the answer. */
   readonly status: number;
+  /** How many upgrades. */
   readonly count: number;
 }
 
