@@ -92,6 +92,7 @@ describe("the README", () => {
       "ts",
       "ts",
       "ts",
+      "ts",
       "js",
       "js",
       "ts",
