@@ -56,6 +56,17 @@ export type {
   ServeOptions,
 } from "./api/serve-options.js";
 export { route } from "./api/serve-options.js";
+export type {
+  ConnectionSnapshot,
+  EventUnderWay,
+  RoomSnapshot,
+  RouteRates,
+  RouteSnapshot,
+  Snapshot,
+  SnapshotOptions,
+  TopConnections,
+  TurnLength,
+} from "./api/snapshot.js";
 export type { ClusterStats, Failure, LinkState, Stats } from "./api/stats.js";
 export type {
   TracedClosed,

@@ -49,7 +49,7 @@ const MAX_PLATES = 14;
 const FLOORS: readonly (readonly string[])[] = [
   [PLATES],
   ["cli", "testing", "react", "otel"],
-  ["server", "client", "asyncapi"],
+  ["server", "client", "asyncapi", "metrics"],
   ["handlers", "sockjs"],
   ["actors"],
   ["cluster", "http"],
@@ -101,7 +101,14 @@ const LODGERS: Readonly<Record<string, string>> = { react: "client.ts" };
  * request of Node or a client of `ioredis` over.
  */
 const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
-  "node:http": ["transport/websocket.ts", "api/", "options/", "admission/", "server/listener.ts"],
+  "node:http": [
+    "transport/websocket.ts",
+    "api/",
+    "options/",
+    "admission/",
+    "server/listener.ts",
+    "metrics/endpoint.ts",
+  ],
   ioredis: ["cluster/engines/redis-options.ts"],
 };
 

@@ -3,6 +3,7 @@
  * each with a different environment.
  */
 import { watchInspection } from "../actors/inspection/inspection.js";
+import { registerRoutes } from "../actors/route/metered-routes.js";
 import { Route } from "../actors/route/route.js";
 import { RouteTracing } from "../actors/route/route-tracing.js";
 import { EVERY_PATH } from "../admission/router.js";
@@ -57,6 +58,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
   const routes: LiveServerParts["routes"] = [build(first), ...others.map(build)];
   for (const { path, sessions } of routes) relay?.sessions.attach(path, sessions);
   const server = new LiveServer({ routes, settings, environment, actor, log, diagnostics, relay });
+  registerRoutes(server, routes);
   return server;
 }
 

@@ -11,6 +11,7 @@ import type { Bus } from "../api/bus.js";
 import type { CloseReason } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import type { CloseOptions } from "../api/options.js";
+import type { Snapshot, SnapshotOptions } from "../api/snapshot.js";
 import type { Stats } from "../api/stats.js";
 import type { Relay } from "../cluster/relay.js";
 import { normalPath } from "../options/route-path.js";
@@ -27,6 +28,7 @@ import type { Listener } from "./listener.js";
 import type { Server, ServerEnd } from "./server.js";
 import type { ServerActor } from "./server-actor.js";
 import { shutDownRoutes } from "./shutdown.js";
+import { readTop, Snapshots } from "./snapshots.js";
 
 /** The parts of a server. */
 export interface LiveServerParts {
@@ -51,6 +53,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
   readonly #gate: Gate;
+  readonly #snapshots: Snapshots;
   #unwatchLeaks: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #end: ServerEnd = { reason: "close" };
@@ -74,6 +77,7 @@ export class LiveServer extends AllRoutesBus implements Server {
       diagnostics,
       otherNodes: relay?.sessions,
     });
+    this.#snapshots = new Snapshots({ routes, clock: environment.clock, cluster: relay && (() => relay.stats()) });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -118,6 +122,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     }
     this.actor.send({ type: "listening" });
     this.#log.info({ url: this.url }, "listening");
+  }
+
+  async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    return this.#snapshots.take(readTop(options));
   }
 
   stats(): Stats {
@@ -191,6 +199,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     terminateFarewells(this.#clock);
     this.#listener.detach?.();
     await free;
+    this.#snapshots.stop();
     this.#unwatchLeaks?.();
     this.actor.send({ type: "closed" });
     this.#resolveClosed(this.#end);

@@ -50,6 +50,8 @@ export class HandlerActor implements Runnable {
   /** Called when no event waits and none is under way; set while a step of the shutdown waits. */
   onIdle: (() => void) | undefined = undefined;
   #isHeld = true;
+  /** Since when the actor waits for `init`, which runs again; `undefined` otherwise. */
+  heldSince: number | undefined;
   /** When the current batch of events began or last failed: no later event of the batch can have taken longer. */
   #runningSince = 0;
   /** The user's code is on the stack, and may be the caller. */
@@ -88,6 +90,16 @@ export class HandlerActor implements Runnable {
     return this.#underWay.events;
   }
 
+  /** The events with unsettled promises, for snapshots. */
+  get underWay(): Pick<EventsUnderWay, "pending" | "busy"> {
+    return this.#underWay;
+  }
+
+  /** How many events keep the user's code busy: none of the events whose time limit was lifted. */
+  get busy(): number {
+    return this.#underWay.busy + (this.#isRunningUserCode ? 1 : 0);
+  }
+
   wake(): void {
     this.#parts.turn.wake(this);
   }
@@ -95,16 +107,25 @@ export class HandlerActor implements Runnable {
   /** Takes no event until `init` has run, for the first time or again. */
   hold(): void {
     this.#isHeld = true;
+    this.heldSince = this.#parts.clock.now();
   }
 
   release(): void {
     this.#isHeld = false;
+    this.heldSince = undefined;
     this.wake();
   }
 
   run(budget: number): "idle" | "more" | "awaiting" {
-    const { clock, mailbox, concurrency } = this.#parts;
+    const { clock, metering } = this.#parts;
     const startedAt = clock.now();
+    const state = this.#run(budget, startedAt);
+    if (metering.isOn) metering.ran(startedAt);
+    return state;
+  }
+
+  #run(budget: number, startedAt: number): "idle" | "more" | "awaiting" {
+    const { clock, mailbox, concurrency } = this.#parts;
     this.#runningSince = startedAt;
     for (let done = 0; done < budget; done++) {
       if (this.#isHeld) return "idle";
@@ -151,6 +172,7 @@ export class HandlerActor implements Runnable {
   stop(): void {
     this.#underWay.timeOutAll();
     this.#isHeld = true;
+    this.heldSince = undefined;
   }
 
   #onMailboxEmpty(): "idle" | "awaiting" {
@@ -169,6 +191,7 @@ export class HandlerActor implements Runnable {
     const context = { owner: queue.owner?.leakOwner ?? leakOwner, event: event.type };
     const trace = handleChannel.hasSubscribers && !runner.isDispatcher ? this.#trace(posted) : undefined;
     const startedAt = metering.isOn ? metering.began(posted) : undefined;
+    let isOver = false;
     this.#isRunningUserCode = true;
     try {
       const result =
@@ -182,11 +205,12 @@ export class HandlerActor implements Runnable {
         trace?.returned();
         this.#underWay.await(result, event, queue, startedAt);
       } else {
-        if (startedAt !== undefined) metering.ended(event, queue, startedAt);
+        isOver = true;
+        if (metering.isOn) metering.ended(event, queue, startedAt);
         this.#done(result, event, queue);
       }
     } catch (error) {
-      if (startedAt !== undefined) metering.ended(event, queue, startedAt);
+      if (metering.isOn && !isOver) metering.ended(event, queue, startedAt);
       this.#failed(error, event, queue, this.#runningSince);
       this.#runningSince = this.#parts.clock.now();
     } finally {

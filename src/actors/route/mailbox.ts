@@ -156,7 +156,7 @@ export class Mailbox {
 
   #push(posted: Posted): void {
     const { queue } = posted;
-    if (this.metering?.isOn) posted.postedAt = this.metering.now();
+    if (this.metering?.isOn) this.metering.posted(posted);
     this.#size++;
     queue.push(posted);
     if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;
@@ -167,7 +167,9 @@ export class Mailbox {
     this.consumer?.wake();
   }
 
-  #uncount({ event, queue, bytes, isForwarded }: Posted): void {
+  #uncount(posted: Posted): void {
+    const { event, queue, bytes, isForwarded } = posted;
+    if (this.metering?.isOn) this.metering.left(posted);
     this.#size--;
     if (isForwarded) queue.forwarded--;
     else if (event.type === "info") this.#infos--;

@@ -17,6 +17,8 @@ import type { Target } from "./runner.js";
 export interface RunnerHost {
   /** The name in the log and among the actors. */
   readonly name: string;
+  /** The name of the channel, with the names of outer channels; absent for a route. */
+  readonly channel?: string;
   readonly bus: RouteBus;
   readonly mailbox: Mailbox;
   readonly counters: Counters;

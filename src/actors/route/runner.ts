@@ -7,6 +7,7 @@ import type { Bus } from "../../api/bus.js";
 import type { Connection } from "../../api/connection.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { Registered, Registry } from "./registry.js";
 import type { RouteTracing } from "./route-tracing.js";
 
 /** The user's code in the form run by the handler actor. */
@@ -35,8 +36,20 @@ export interface Runner {
   caughtUp?(connection: Connection, done: () => void): void;
   /** How many rooms the runner has made besides the rooms of the route. */
   roomCount?(): number;
+  /** The channels of the runner, nested channels included. */
+  channels?(): Iterable<RunnerChannel>;
+  /** How many events of the connection's subscriptions to channels wait. */
+  waitingOf?(connection: Connection): number;
   /** Called last. */
   stop(): void | Promise<void>;
+}
+
+/** A channel of a runner, as a snapshot sees the channel. */
+export interface RunnerChannel {
+  readonly channel: string;
+  readonly registry: Pick<Registry<Registered>, "roomCount" | "roomSizes">;
+  /** Since when `init` of the channel's handler runs again; `undefined` otherwise. */
+  readonly heldSince: number | undefined;
 }
 
 /**
@@ -79,6 +92,8 @@ export class DeferredTimeout {
 
 /** The code for the events of a queue, and the steps after a failure of the code. */
 export interface Target {
+  /** The name of the channel, with the names of outer channels; absent for the handler of a route. */
+  readonly channel?: string;
   readonly runner: Runner;
   readonly bus: Bus;
   /** `"serial"`: events are handled one after another; `"connection"`: only events of the same connection are. */

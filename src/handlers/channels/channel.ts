@@ -25,6 +25,7 @@ import type { SubscribedChannel, Subscriber } from "./subscribed-channel.js";
 
 export class ServerChannel implements Target, SubscribedChannel {
   readonly name: string;
+  readonly channel: string;
   readonly host: RunnerHost;
   readonly registry: Registry<Member>;
   readonly bus: RouteBus;
@@ -45,6 +46,7 @@ export class ServerChannel implements Target, SubscribedChannel {
     onClosed: (error: unknown) => void,
   ) {
     this.name = name;
+    this.channel = host.channel === undefined ? name : `${host.channel}/${name}`;
     this.host = host;
     this.tracing = host.tracing.forChannel(name);
     this.#onClosed = onClosed;
@@ -78,6 +80,7 @@ export class ServerChannel implements Target, SubscribedChannel {
       {
         ...host,
         name: `${host.name}/${name}`,
+        channel: this.channel,
         bus: this.bus,
         tracing: this.tracing,
         remoteBus,
@@ -94,6 +97,10 @@ export class ServerChannel implements Target, SubscribedChannel {
 
   get concurrency(): Runner["concurrency"] {
     return this.runner.concurrency;
+  }
+
+  get heldSince(): number | undefined {
+    return this.#restart.since;
   }
 
   get isClosed(): boolean {

@@ -72,6 +72,10 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
   get isPaused(): boolean {
     return this.#socket.isPaused;
   }
+  /** How many events wait, here and in nested channels. */
+  get waiting(): number {
+    return this.queue.size + (this.#channel.runner.waitingOf?.(this) ?? 0);
+  }
   get hasWaitingMessages(): boolean {
     return this.queue.messages > 0 || this.#socket.hasWaitingMessages;
   }
