@@ -22,6 +22,7 @@ import type { Inspection } from "../inspection/inspection.js";
 import { type NamedObject, RouteMirror } from "../inspection/mirror.js";
 import type { Sessions } from "../session/sessions.js";
 import { Acceptor, halvesOf } from "./acceptor.js";
+import { type Budget, createBudget } from "./budget.js";
 import { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
@@ -64,6 +65,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly newId: () => ConnectionId;
   readonly mailbox: Mailbox;
   readonly metering: Metering;
+  readonly budget: Budget | undefined;
   readonly population: Population<LiveConnection>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;
@@ -103,8 +105,8 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.#acceptor = new Acceptor(this, input.newToken);
     this.sessions = this.#acceptor.sessions;
     this.metering = new Metering(clock);
-    this.mailbox = new Mailbox(settings.mailbox);
-    this.mailbox.metering = this.metering;
+    this.mailbox = new Mailbox(settings.mailbox, this.metering);
+    this.budget = createBudget(this, (error, id) => this.#supervision.record(error, "budget.key", id));
     this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
     this.runner = input.createRunner(this.#hostOfRunner());
@@ -125,6 +127,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       handler: this.handler,
       bus: this.bus,
       mirror: this.mirror,
+      budget: this.budget,
       supervision: this.#supervision,
       restart: this.#restart,
       sessions: this.sessions,
