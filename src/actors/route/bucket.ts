@@ -93,6 +93,11 @@ export class Bucket extends Alarm {
     if (!this.#isSet && !this.#isServing) this.#wakeFor(rester.nextBytes ?? 0);
   }
 
+  /** A connection that may be in line waits no more. Without the alarm nothing keeps the connection in memory. */
+  leave(): void {
+    if (this.#first === undefined && this.#onUnused === undefined) this.cancel();
+  }
+
   ring(): void {
     this.#isServing = true;
     try {

@@ -121,10 +121,11 @@ export class Budget extends Alarm implements PaceHost, EventMeter {
 
   /** An earlier alarm may stay: to ring once in vain is cheaper than to be set anew for each connection. */
   #arm(): void {
+    if (this.#isRinging) return;
     const due = this.#alarms.nextDue;
-    if (due === undefined || this.#isRinging) return;
     const { clock } = this.#parts;
-    if (this.index < 0 || this.due > due) clock.after(due - clock.now(), this);
+    if (due === undefined) this.cancel();
+    else if (this.index < 0 || this.due > due) clock.after(due - clock.now(), this);
   }
 
   #sharedBucketFor(connection: BudgetedConnection): Bucket | undefined {

@@ -92,11 +92,13 @@ export class Pace implements QueuePace, Rester {
       if (posted.event.type === "message") this.#own.take(posted.bytes);
       this.#host.enter(posted);
     }
+    this.#bucket?.leave();
     this.#endRest();
   }
 
   takeHeld(): Posted[] {
     const held = this.#held.takeAll();
+    this.#bucket?.leave();
     this.#endRest();
     return held;
   }

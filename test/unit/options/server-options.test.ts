@@ -409,9 +409,9 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
   const ofRoutes =
-    "handler, mailbox, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
+    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
   const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
