@@ -1,6 +1,7 @@
 /** A runtime under a budget whose handler notes what it is told, and when. */
 import type { BudgetOptions, ServerEvent } from "sendall";
 import { createTestRuntime, type TestClient, type TestRuntime, type TestRuntimeOptions } from "sendall/testing";
+import type { HandStage } from "../stage.js";
 
 interface Handled {
   readonly at: number;
@@ -38,6 +39,12 @@ export function noting(budget: Partial<BudgetOptions>, options: Partial<TestRunt
     stats: () => runtime.server.stats(),
     [Symbol.asyncDispose]: () => runtime.close(),
   };
+}
+
+export async function closeHand(stage: HandStage): Promise<void> {
+  const closed = stage.server.close();
+  await stage.settle();
+  await closed;
 }
 
 /** Sends the numbers from `from` on. */
