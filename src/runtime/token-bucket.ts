@@ -3,8 +3,8 @@
  * with a budget has up to three buckets for each connection or key. A bucket holds no timer.
  */
 
-/** Sums of fractions end a hair's breadth beside the whole: a wait of a microsecond is none. */
-const NO_WAIT_MS = 0.001;
+/** Waits are whole microseconds, since sums of fractions end a hair's breadth beside the whole. */
+const PER_MS = 1_000;
 
 export class TokenBucket {
   readonly #perSecond: number;
@@ -39,7 +39,7 @@ export class TokenBucket {
   #msUntil(level: number, now: number): number {
     this.#fill(now);
     const waitMs = ((level - this.#level) / this.#perSecond) * 1_000;
-    return waitMs <= NO_WAIT_MS ? 0 : waitMs;
+    return Math.max(Math.round(waitMs * PER_MS) / PER_MS, 0);
   }
 
   #fill(now: number): void {

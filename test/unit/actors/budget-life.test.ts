@@ -244,9 +244,6 @@ describe("a handler that takes its time", () => {
     const client = await stage.connect("ann");
     sendMany(client, 6);
     await runtime.advance(1_000);
-    expect(stage.take()).toEqual([
-      ...steps(3, { at: 30, everyMs: 30 }),
-      ...["120 3", "200 4", "300 5"],
-    ]);
+    expect(stage.take()).toEqual([...steps(3, { at: 30, everyMs: 30 }), ...["120 3", "200 4", "300 5"]]);
   });
 });
