@@ -56,17 +56,17 @@ export interface ClusterStats {
 export interface ClosedCount {
   /** The close code; `"other"` for the codes beyond the first 64 pairs of code and side, since peers choose their codes. */
   readonly code: number | "other";
-  /** Which side has closed. */
+  /** The side that ended the connections. */
   readonly by: ClosedBy;
-  /** How many connections. */
+  /** Connections ended so, since the start. */
   readonly count: number;
 }
 
 /** How many upgrades were refused with one HTTP status. */
 export interface RefusedCount {
-  /** The HTTP status of the answer. */
+  /** The HTTP status. */
   readonly status: number;
-  /** How many upgrades. */
+  /** Upgrades refused so, since the start. */
   readonly count: number;
 }
 

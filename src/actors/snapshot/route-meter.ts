@@ -10,7 +10,7 @@ import type { MailboxEvent } from "../route/mailbox-event.js";
 import type { EventMeter, Metering } from "../route/metering.js";
 
 /** The part of a route that a meter reads. */
-export interface MeasuredRoute {
+export interface TimedRoute {
   readonly metering: Metering;
   readonly mailbox: { readonly size: number };
   readonly population: { readonly byId: ReadonlyMap<string, unknown> };
@@ -43,7 +43,7 @@ interface Span {
 const SHORTEST_MS = 500;
 
 export class RouteMeter implements EventMeter {
-  readonly #route: MeasuredRoute;
+  readonly #route: TimedRoute;
   readonly #startedAt: number;
   readonly #unregister: () => void;
   /** The waiting events in the order of posting, without events from before the meter. */
@@ -56,7 +56,7 @@ export class RouteMeter implements EventMeter {
   /** The handler has taken an event since the last turn. */
   #hasBegun = false;
 
-  constructor(route: MeasuredRoute, now: number) {
+  constructor(route: TimedRoute, now: number) {
     this.#route = route;
     this.#startedAt = now;
     this.#chargedAt = now;
@@ -173,7 +173,7 @@ export class Reading {
   /** Events that were under way when the snapshot began, by connection. */
   readonly #underWay = new Map<ConnectionId, PendingEvent[]>();
 
-  constructor(spans: readonly Span[], now: number, { counters, handler }: MeasuredRoute) {
+  constructor(spans: readonly Span[], now: number, { counters, handler }: TimedRoute) {
     const [first] = spans;
     const startedAt = first?.startedAt ?? now;
     const { received, sent } = first ?? counters;
