@@ -104,6 +104,22 @@ describe("the snapshot example", () => {
   });
 });
 
+describe("the tracing example", () => {
+  it("prints each event, what its handler does meanwhile, and how the handler fails", async () => {
+    const { program, url } = await startExample("tracing");
+    const client = await connect(url);
+    await program.stdout.next(/^open \* took \d+ ms$/);
+    client.send("hello");
+    expect(await client.next()).toBe("looked up hello");
+    await program.stdout.next(/^ {2}look up took \d+ ms$/);
+    await program.stdout.next(/^message \* took \d+ ms, 5 bytes$/);
+    client.send("fail");
+    await program.stdout.next(/^message \* took \d+ ms, 4 bytes, failed: RangeError$/);
+    client.socket.close();
+    await program.stdout.next(/^closed \* took \d+ ms$/);
+  });
+});
+
 describe("the chat example", () => {
   it("serves its page and its socket on one port", async () => {
     const { url } = await startExample("chat");
@@ -424,6 +440,7 @@ describe("every example", () => {
     "sessions",
     "snapshot",
     "tokens",
+    "tracing",
     "typed",
   ];
 
@@ -453,7 +470,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, typed";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

@@ -15,11 +15,11 @@ import type { PendingEvent } from "../route/events-under-way.js";
 import type { HandlerActor } from "../route/handler.js";
 import type { Population } from "../route/population.js";
 import type { RunnerChannel } from "../route/runner.js";
-import { type Reading, socketOf, type TimedRoute } from "./route-meter.js";
+import { type MeasuredRoute, type Reading, socketOf } from "./route-meter.js";
 import { TopList } from "./top-list.js";
 
 /** The part of a route that a snapshot shows. */
-export interface ShownRoute extends TimedRoute {
+export interface ShownRoute extends MeasuredRoute {
   readonly path: string;
   readonly population: Population<LiveConnection>;
   readonly handler: Pick<HandlerActor, "busy" | "heldSince" | "underWay">;
