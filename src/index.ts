@@ -67,7 +67,7 @@ export type {
   TopConnections,
   TurnLength,
 } from "./api/snapshot.js";
-export type { ClusterStats, Failure, LinkState, Stats } from "./api/stats.js";
+export type { ClosedCount, ClusterStats, DropReason, Failure, LinkState, RefusedCount, Stats } from "./api/stats.js";
 export type {
   TracedClosed,
   TracedControlFrame,

@@ -56,13 +56,17 @@ export interface ClusterStats {
 export interface ClosedCount {
   /** The close code; `"other"` for the codes beyond the first 64 pairs of code and side, since peers choose their codes. */
   readonly code: number | "other";
+  /** The side that ended the connections. */
   readonly by: ClosedBy;
+  /** Connections ended so, since the start. */
   readonly count: number;
 }
 
 /** How many upgrades were refused with one HTTP status. */
 export interface RefusedCount {
+  /** The HTTP status. */
   readonly status: number;
+  /** Upgrades refused so, since the start. */
   readonly count: number;
 }
 

@@ -7,8 +7,11 @@ import type { Family, Sample } from "./family.js";
 
 /** What the numbers are read from; a `Server` is such a source. */
 export interface StatsSource {
+  /** The paths of the routes, as given: the label `route`. */
   readonly paths: readonly string[];
+  /** The numbers of every route together. */
   stats(): Stats;
+  /** A route by one of `paths`. */
   route(path: string): { stats(): Stats };
 }
 

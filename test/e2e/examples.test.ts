@@ -2,6 +2,7 @@
 import { EventEmitter, once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
+import type { Snapshot } from "sendall";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Client, connect, holdPort, type Program, start, stopPrograms } from "./programs.js";
 
@@ -77,6 +78,29 @@ describe("the general example", () => {
     await sendGarbage(url);
     await program.stdout.next(/ error { error: '.+' }$/);
     await program.stdout.next(/ closed /);
+  });
+});
+
+describe("the snapshot example", () => {
+  it("shows at /snapshot which event keeps the handler busy and what waits", async () => {
+    const { url } = await startExample("snapshot");
+    const [ann, bob] = [await connect(url), await connect(url)];
+    ann.send("quick");
+    expect(await ann.next()).toBe("done: quick");
+    ann.send("10000");
+    bob.send("mine");
+    const take = async () => {
+      const answer = await fetch(new URL("/snapshot", url.replace("ws", "http")));
+      return (await answer.json()) as Snapshot;
+    };
+    let snapshot = await take();
+    while (snapshot.top.eventsWaiting.length === 0 || snapshot.periodMs === undefined) snapshot = await take();
+    const { rooms, routes, top } = snapshot;
+    const stuck = routes[0]?.underWay[0];
+    expect(stuck).toMatchObject({ event: "message", connection: expect.any(String) });
+    expect(top.eventsWaiting[0]?.id).not.toBe(stuck?.connection);
+    expect(top.handlerMs[0]?.id).toBe(stuck?.connection);
+    expect(rooms).toEqual([{ route: "*", room: "everybody", members: 2 }]);
   });
 });
 
@@ -382,6 +406,22 @@ describe("the examples' pages", () => {
   });
 });
 
+describe("the monitoring example", () => {
+  it("has its metrics, a probe and a page at one port, and shows how long its handler takes", async () => {
+    const { program, url } = await startExample("monitoring");
+    const client = await connect(url);
+    client.send("30");
+    expect(await client.next()).toBe("30");
+    const [, metrics = ""] = await program.stdout.next(/^Metrics: (\S+)$/);
+    const text = await (await fetch(metrics)).text();
+    expect(text).toContain('sendall_connections{route="*"} 1\n');
+    expect(text).toContain('sendall_handler_seconds_bucket{route="*",le="0.025"} 1\n');
+    expect(text).toContain('sendall_handler_seconds_count{route="*"} 2\n');
+    expect((await fetch(new URL("/readyz", metrics))).status).toBe(200);
+    expect(await (await fetch(new URL("/", metrics))).text()).toContain("<h1>Monitoring</h1>");
+  });
+});
+
 describe("every example", () => {
   const NAMES = [
     "canvas",
@@ -393,10 +433,12 @@ describe("every example", () => {
     "general",
     "loop",
     "machine",
+    "monitoring",
     "multi",
     "push",
     "replies",
     "sessions",
+    "snapshot",
     "tokens",
     "tracing",
     "typed",
@@ -428,7 +470,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sessions, sockjs, tls, tokens, tracing, typed";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

@@ -255,6 +255,18 @@ describe("the Grafana dashboard", () => {
     expect([...new Set(known.values())].filter((family) => !shown.has(family))).toEqual([]);
   });
 
+  test("and the README name the same series", async () => {
+    const known = new Set((await series()).values());
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const [, part = ""] = /^## Monitoring$(.*?)^## /ms.exec(readme) ?? [];
+    const table = Array.from(part.matchAll(/^\| (`sendall_.*?) \|/gm), ([, cell = ""]) => cell).join(" ");
+    expect(namesIn(table).toSorted()).toEqual([...known].toSorted());
+    const [, alerts = ""] = /(^groups:.*?)^```/ms.exec(part) ?? [];
+    const named = namesIn(alerts);
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
   test("says what each panel shows", () => {
     const charts = panels.filter(({ type }) => type !== "row");
     expect(charts.filter(({ title, description = "" }) => title === "" || !description.endsWith("."))).toEqual([]);

@@ -343,11 +343,11 @@ describe("histograms", () => {
 
   test("measure each event once, however many ask, and stop when the server has closed", async () => {
     const runtime = await slowRuntime();
-    const [one, other] = [metrics(runtime.server, { histograms: true }), metrics(runtime.server, { histograms: true })];
+    const one = metrics(runtime.server, { histograms: true });
     const client = await runtime.connect();
     client.send("x");
     await runtime.advance(SLOW_MS);
-    expect(one.text()).toBe(other.text());
+    expect(metrics(runtime.server, { histograms: true }).text()).toBe(one.text());
     expect(sampleOf(one.text(), "sendall_handler_seconds_count", { route: "*" })).toBe(2);
     await runtime.close();
     expect(routesOf(runtime.server)?.map(({ metering }) => metering.isOn)).toEqual([false]);
