@@ -4,6 +4,7 @@
  * @module sendall
  */
 export type { Authorize, UpgradeRequest } from "./api/authorize.js";
+export type { BudgetOptions } from "./api/budget.js";
 export type { Bus, Cancel, Receipt, RoomOption, Verbs } from "./api/bus.js";
 export type { ClusterAdapter, ClusterLink, ClusterNode } from "./api/cluster-adapter.js";
 export type {

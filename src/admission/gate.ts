@@ -1,8 +1,8 @@
 /**
  * The gate of a server: decides on every request to connect, before the upgrade, and reports refusals to the log and every decision to
- * `onAccess`. Each attempt passes five checks in order: a route has the path, the server and the route are open, the page's origin is
- * allowed, a connection slot is free, the user's `authorize` agrees; the last two are the entrance's. Listeners call the gate; the server closes the gate before any other
- * part.
+ * `onAccess`. Each attempt passes six checks in order: a route has the path, the server and the route are open, the page's origin is
+ * allowed, not too many attempts have come before, a connection slot is free, the user's `authorize` agrees; the last two are the
+ * entrance's. Listeners call the gate; the server closes the gate before any other part.
  */
 import type { ConnectionId } from "../api/connection.js";
 import type { AccessEntry } from "../api/options.js";
@@ -13,6 +13,7 @@ import { cutText } from "../log/excerpt.js";
 import type { Clock } from "../runtime/clock.js";
 import { type Diagnostics, refusedChannel } from "../runtime/diagnostics.js";
 import type { Logger } from "../runtime/logger.js";
+import { TokenBucket } from "../runtime/token-bucket.js";
 import type { Admission } from "../transport/transport.js";
 import { type AccessLog, createAccessLog } from "./access-log.js";
 import { ConnectionLimits } from "./connection-limits.js";
@@ -30,6 +31,8 @@ import type { UpgradeAttempt } from "./upgrade-attempt.js";
 export interface GateSettings {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** 0 is no limit. */
+  readonly upgradesPerSecond: number;
   readonly whenFull: "reject" | "wait";
   /** How many attempts may wait for a slot. */
   readonly backlog: number | undefined;
@@ -70,6 +73,8 @@ export class Gate {
   readonly #otherNodes: OtherNodes | undefined;
   readonly #entrance: Entrance;
   readonly #accessLog: AccessLog | undefined;
+  readonly #upgrades: TokenBucket | undefined;
+  readonly #tooMany: Refusal;
   readonly #unrouted = new Map<number, number>();
   #isClosing = false;
 
@@ -97,6 +102,13 @@ export class Gate {
       closedRefusal: (route) => this.#closedRefusal(route),
       onAccepted: (matched, connection) => this.#reportUpgrade(matched, connection),
     });
+    const { upgradesPerSecond } = settings;
+    if (upgradesPerSecond > 0) this.#upgrades = new TokenBucket(upgradesPerSecond, upgradesPerSecond, clock.now());
+    this.#tooMany = {
+      status: 503,
+      body: `too many upgrades: at most ${upgradesPerSecond} a second (option upgradesPerSecond)`,
+      headers: { "Retry-After": "1" },
+    };
     this.#accessLog = createAccessLog(onAccess, clock, log);
   }
 
@@ -112,7 +124,12 @@ export class Gate {
     const { params } = found;
     // Written out: a spread of objects takes longer than all the checks.
     const matched = { route, params, attempt, head, protocol, answered, decodedPath, session, elsewhere };
-    return this.#closedRefusal(route) ?? this.#originRefusal(matched) ?? this.#entrance.enter(matched);
+    return (
+      this.#closedRefusal(route) ??
+      this.#originRefusal(matched) ??
+      this.#floodRefusal() ??
+      this.#entrance.enter(matched)
+    );
   }
 
   /** Whether any route matches this path. */
@@ -167,6 +184,16 @@ export class Gate {
   #closedRefusal(route: GatedRoute): Refusal | undefined {
     if (this.#isClosing) return CLOSING;
     return route.hasEnded ? ROUTE_CLOSED : undefined;
+  }
+
+  /** Attempts that were refused for another reason have cost next to nothing, and are not counted. */
+  #floodRefusal(): Refusal | undefined {
+    const upgrades = this.#upgrades;
+    if (upgrades === undefined) return undefined;
+    const now = this.#clock.now();
+    if (upgrades.waitMs(1, now) > 0) return this.#tooMany;
+    upgrades.take(1, now);
+    return undefined;
   }
 
   #originRefusal({ attempt, head: { secure }, route }: MatchedAttempt): Refusal | undefined {

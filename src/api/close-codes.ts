@@ -37,6 +37,9 @@ export const TOO_MANY_PARTS: CloseReason = { code: 1008, reason: "" };
 /** Every single message is short enough, which rules out 1009; trying again later (1013) would end in the same way. */
 export const FLOOD: CloseReason = { code: 1008, reason: "too much at once" };
 
+/** The client has sent more than its budget, under `budget.over: "close"`. */
+export const OVER_BUDGET: CloseReason = { code: 1008, reason: "over budget" };
+
 /** A control frame of a session cannot be read. */
 export const BROKEN_CONTROL_FRAME: CloseReason = { code: 1002, reason: "malformed control frame" };
 

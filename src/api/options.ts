@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";
 import type { Logger } from "../runtime/logger.js";
 import type { Authorize, UpgradeRequest } from "./authorize.js";
+import type { BudgetOptions } from "./budget.js";
 import type { ClusterAdapter } from "./cluster-adapter.js";
 import type { Connection, ConnectionData, ConnectionId, Params } from "./connection.js";
 import type { Rejection } from "./rejection.js";
@@ -171,6 +172,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly maxFragments?: number;
   /** How much may wait for the handler. Omitted keys have their defaults. */
   readonly mailbox?: Partial<MailboxOptions>;
+  /** How much each client may ask of the handler. Omitted keys have their defaults, and without a limit there is no budget. */
+  readonly budget?: Partial<BudgetOptions<NoInfer<D>, P>>;
   /** How much may wait for a peer. Omitted keys have their defaults. */
   readonly outbox?: Partial<OutboxOptions>;
   /** The number of rooms beyond which `join` returns `false`. Default 100. */
@@ -231,6 +234,11 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly maxConnections?: number;
   /** Further connections from the same address are refused with 503; 0 is no limit. Default 0. */
   readonly maxConnectionsPerAddress?: number;
+  /**
+   * Upgrades a second that are let in to `authorize`, as many at once after a silence; 0 is no limit. Further upgrades are refused with 503
+   * and `Retry-After: 1`. Sessions that are taken up again and SockJS sessions count. Default 0.
+   */
+  readonly upgradesPerSecond?: number;
   /** `"wait"`: peers beyond `maxConnections` wait for a place, at most `backlog` of them (511). Default `"reject"`. */
   readonly whenFull?: "reject" | "wait";
   /**

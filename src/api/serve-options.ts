@@ -1,5 +1,6 @@
 /** What `serve`, `attach` and the test runtime take: the options of a server, and a handler or routes. `route` carries a route's types. */
 import type { Authorize, UpgradeRequest } from "./authorize.js";
+import type { BudgetOptions } from "./budget.js";
 import type { Bus } from "./bus.js";
 import type { ConnectionData, Params, ParamsOf } from "./connection.js";
 import type { ServerEvent } from "./events.js";
@@ -17,7 +18,7 @@ export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> exten
  * way round: the params of each route are known even where the data cannot be inferred.
  */
 export interface RouteEntry<D = ConnectionData, S = unknown, P = Params>
-  extends Omit<SharedOptions, "authorize" | "resume"> {
+  extends Omit<SharedOptions, "authorize" | "budget" | "resume"> {
   /**
    * Decides which peers are let in, before the upgrade: returns the value of `connection.data` (or a promise of the value), or
    * `reject(…)`. The compiler infers the type of `connection.data` if the function takes no argument or names the argument's type,
@@ -25,6 +26,11 @@ export interface RouteEntry<D = ConnectionData, S = unknown, P = Params>
    * `route` the compiler infers the data there as well.
    */
   readonly authorize?: { method(request: UpgradeRequest<P>): ReturnType<Authorize<D, P>> }["method"];
+  /**
+   * How much each client may ask of the handler. Omitted keys have their defaults, and without a limit there is no budget. The connection
+   * that `key` sees has the data of `authorize`.
+   */
+  readonly budget?: Partial<BudgetOptions<KnownData<NoInfer<D>>, P>>;
   /**
    * Keeps sessions: a connection of `sendall/client` outlives its socket, and what was missed is sent after. Omitted keys have their
    * defaults. The connection that `verify` sees has the data of `authorize`. Default `false`.

@@ -35,6 +35,16 @@ export const routeTable = {
       maxInfo: { kind: "whole", min: 1, default: 10_000 },
     },
   },
+  budget: {
+    group: {
+      messagesPerSecond: { kind: "number", min: 0, default: 0 },
+      bytesPerSecond: { kind: "number", min: 0, default: 0 },
+      handlerMsPerSecond: { kind: "number", min: 0, default: 0 },
+      burstSeconds: { kind: "number", min: 0, default: 2 },
+      over: { kind: "oneOf", words: ["pause", "drop", "close"], default: "pause" },
+      key: { kind: "function" },
+    },
+  },
   heartbeat: {
     or: [false],
     group: {
@@ -125,6 +135,7 @@ export const serverTable = {
   tls: { expected: "an object { key, cert, … }", accepts: (value: unknown): value is TlsOptions => isRecord(value) },
   maxConnections: { kind: "whole", min: 0, default: 0 },
   maxConnectionsPerAddress: { kind: "whole", min: 0, default: 0 },
+  upgradesPerSecond: { kind: "number", min: 0, default: 0 },
   whenFull: { kind: "oneOf", words: ["reject", "wait"], default: "reject" },
   handshakeTimeoutMs: routeTable.handshakeTimeoutMs as typeof routeTable.handshakeTimeoutMs,
   trustProxy: {

@@ -22,6 +22,7 @@ export class InboundQueue {
   /** Number of messages in the queue. */
   waiting = 0;
   #isPaused = false;
+  #isResting = false;
   #isClosing = false;
   #isClosed = false;
   #isDelivering = false;
@@ -42,6 +43,12 @@ export class InboundQueue {
 
   resume(): void {
     this.#isPaused = false;
+    this.#deliver();
+  }
+
+  /** While the peer rests, an answer waits until the message delivered last has got its tokens. */
+  setResting(isResting: boolean): void {
+    this.#isResting = isResting;
     this.#deliver();
   }
 
@@ -72,7 +79,7 @@ export class InboundQueue {
     for (;;) {
       this.#current ??= this.#batches.shift();
       const current = this.#current;
-      if (current === undefined) return undefined;
+      if (current === undefined || (this.#isResting && !this.#isClosing)) return undefined;
       if (this.#isClosed || current.next >= current.messages.length) {
         this.#current = undefined;
         this.waiting -= current.messages.length - current.next;

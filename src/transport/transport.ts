@@ -37,6 +37,8 @@ export interface Transport {
   terminate(): void;
   pause(): void;
   resume(): void;
+  /** The peer has to rest (option `budget`): an answer to what the peer has sent waits until the rest is over. */
+  setResting?(isResting: boolean): void;
   /** Whether the socket is lost and the session lives on; `write` waits. Absent without sessions. */
   readonly isAway?: boolean;
   /** How many messages the peer has not acknowledged. Absent without sessions. */

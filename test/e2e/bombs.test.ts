@@ -57,6 +57,7 @@ describe("60 compressed messages of 1 MiB in one packet, to a handler that takes
     ["one for all", {}],
     ["one event at a time for each connection", { concurrency: "connection" }],
     ["over SockJS's plain WebSocket", { sockjs: true }],
+    ["over a budget of a message a second", { budget: { messagesPerSecond: 1, burstSeconds: 1 } }],
   ])("close their connection with 1008 when some 5 of them wait: %s", async (_what, options) => {
     const { server, events, go } = await stage(options);
     const peer = await open(server.port, options.sockjs ? "/websocket" : "/");

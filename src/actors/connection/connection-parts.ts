@@ -6,6 +6,7 @@ import type { Logger } from "../../runtime/logger.js";
 import type { Turn } from "../../runtime/turn.js";
 import type { LeakKind } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
+import type { Budget } from "../route/budget.js";
 import type { RouteBus } from "../route/bus.js";
 import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
@@ -26,6 +27,8 @@ export interface ConnectionParts<C extends Resident> {
   readonly counters: Counters;
   readonly bus: RouteBus;
   readonly tracing: RouteTracing;
+  /** Absent without a limit. */
+  readonly budget: Budget | undefined;
   readonly mirror: RouteMirror;
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;

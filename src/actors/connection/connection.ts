@@ -43,7 +43,7 @@ export class LiveConnection
   readonly leakOwner: ReleasableOwner<LiveConnection>;
   readonly #parts: Parts;
   readonly #transport: Transport;
-  readonly #queue: ConnectionQueue;
+  readonly queue: ConnectionQueue;
   readonly #liveness: Liveness;
   readonly #openedAt: number;
   #rooms: RoomNames | undefined;
@@ -63,11 +63,11 @@ export class LiveConnection
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
     this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
-    this.#queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
+    this.queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
     // No closures here, and shared state is in `parts`: each of these objects exists for every silent connection.
     this.outbox = new Sender(parts, this, transport);
-    this.receiver = new Receiver(parts, this, this.#queue);
-    this.#liveness = new Liveness(parts, this, transport, this.receiver, this.#queue);
+    this.receiver = new Receiver(parts, this, this.queue);
+    this.#liveness = new Liveness(parts, this, transport, this.receiver, this.queue);
   }
 
   get openedAt(): number {
@@ -92,7 +92,7 @@ export class LiveConnection
     return this.#pauses > 0;
   }
   get hasWaitingMessages(): boolean {
-    return this.#queue.messages > 0;
+    return this.queue.messages > 0;
   }
   get isTarget(): boolean {
     return this.#isAnnounced && this.outbox.isOpen;
@@ -108,7 +108,7 @@ export class LiveConnection
       outbox: this.outbox,
       receiver: this.receiver,
       liveness: this.#liveness,
-      queue: this.#queue,
+      queue: this.queue,
       unregister: (isDiscarded, closed) => this.#unregister(isDiscarded, closed),
       abortSignal: () => this.#abortSignal(),
       place: this.place,
@@ -179,11 +179,11 @@ export class LiveConnection
   }
 
   tell(data: unknown): boolean {
-    return this.#parts.mailbox.post(this.#queue, { type: "info", data, connection: this });
+    return this.#parts.mailbox.post(this.queue, { type: "info", data, connection: this });
   }
 
   forward(data: unknown): boolean {
-    return this.#parts.mailbox.forward(this.#queue, { type: "info", data, connection: this });
+    return this.#parts.mailbox.forward(this.queue, { type: "info", data, connection: this });
   }
 
   pause(): void {
@@ -207,6 +207,7 @@ export class LiveConnection
   }
 
   onClosedHandled(): void {
+    this.queue.pace?.leave();
     this.leakOwner.release();
     this.#rooms?.unregisterAll();
     const { mirror, population } = this.#parts;
@@ -294,6 +295,6 @@ export class LiveConnection
 
   #unregister(isDiscarded: boolean, { code, by }: Pick<Ending, "code" | "by">): void {
     if (this.#parts.population.startClosing(this)) this.#parts.counters.countClosed(code, by);
-    this.#parts.onClosing(this, this.#queue, isDiscarded);
+    this.#parts.onClosing(this, this.queue, isDiscarded);
   }
 }

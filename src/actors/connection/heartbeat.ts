@@ -26,6 +26,8 @@ export abstract class Heartbeat extends Alarm {
   protected abstract heardAt(): number;
   /** When our side paused the socket; absent while the socket is read. */
   abstract get pausedAt(): number | undefined;
+  /** The peer is over its budget: our side reads nothing, for as long as that takes. */
+  protected abstract get isResting(): boolean;
   protected abstract sendHeartbeat(): void;
   /** The peer has sent nothing in time. */
   protected abstract onDead(): void;
@@ -68,6 +70,7 @@ export abstract class Heartbeat extends Alarm {
   /** How long the peer has been silent although our side was reading. */
   #silentMs({ maxPauseMs }: HeartbeatSettings): number {
     const { pausedAt } = this;
+    if (this.isResting) return 0;
     const now = this.clock.now();
     if (pausedAt !== undefined && now - pausedAt < maxPauseMs) return 0;
     return now - this.heardAt();

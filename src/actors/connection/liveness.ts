@@ -85,6 +85,10 @@ export class Liveness extends Heartbeat {
     return this.#parts.clock;
   }
 
+  protected get isResting(): boolean {
+    return this.#queue.pace?.isResting === true;
+  }
+
   get roundTripMs(): number | undefined {
     return this.#roundTripMs;
   }

@@ -47,11 +47,12 @@ export class Acceptor {
   }
 
   #connect(transport: Transport, accepted: AcceptedUpgrade): LiveConnection {
-    const { counters, log, mirror, population, tracing } = this.#parts;
+    const { budget, counters, log, mirror, population, tracing } = this.#parts;
     const connection = new LiveConnection(this.#parts, accepted, transport);
     counters.opened++;
     population.add(connection);
     if (mirror.isOn) for (const [id, half] of halvesOf(connection)) mirror.appear(id, half);
+    budget?.register(connection, transport);
     connection.receiver.postOpen();
     const { id: connectionId, path, remoteAddress } = connection;
     log.info({ connection: connectionId, path, remoteAddress }, "connection opened");

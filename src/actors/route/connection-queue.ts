@@ -37,6 +37,35 @@ export interface Posted {
   postedAt?: number;
 }
 
+/** What becomes of an event under a budget: it enters the order of the mailbox, waits for tokens, or is dropped. */
+export type Verdict = "enter" | "hold" | "drop";
+
+/** Decides when the events of a peer enter the order of the mailbox (option `budget`). */
+export interface QueuePace {
+  /** The peer's socket is paused until there are tokens. */
+  readonly isResting: boolean;
+  /** The event that waits for tokens, or behind such an event, and came last. */
+  readonly lastHeld: Posted | undefined;
+  /** An event of the connection has come. The pace keeps what has to wait, and lets it enter later. */
+  judge(posted: Posted): Verdict;
+  /** Lets everything enter that waits, with tokens or without: the peer has gone, or the server closes. */
+  letGo(): void;
+  /** Gives up everything that waits. @returns the events, in order */
+  takeHeld(): Posted[];
+  /** The connection has ended. */
+  leave(): void;
+}
+
+/** Pays for the events of a queue: of a connection, or of a channel's subscription over the connection. */
+export interface QueuePayer {
+  /** A message of the queue has entered the order. */
+  onEntered(): void;
+  /** Messages that had entered will not be handled. */
+  onDiscarded(count: number): void;
+  /** @param isMessage whether the event had entered as a message */
+  onEnded(isMessage: boolean, busyMs: number): void;
+}
+
 /** A group of queues with at most one event under way at a time. */
 export class SerialGroup {
   isBusy = false;
@@ -65,6 +94,9 @@ export class ConnectionQueue extends Fifo<Posted> {
   blocked = 0;
   /** An event of the queue is being awaited. */
   isUnderWay = false;
+  /** Both absent without a budget: a field would cost every connection memory. A subscription has no pace, since its socket has. */
+  declare pace?: QueuePace;
+  declare payer?: QueuePayer;
   /** How many events must be handled before `owner.caughtUp` is called; 0 if no call is due. */
   behind = 0;
 

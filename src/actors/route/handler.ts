@@ -156,6 +156,7 @@ export class HandlerActor implements Runnable {
 
   /** Calls the queue owner's `caughtUp` after the events waiting in the queue now have been handled. */
   catchUp(queue: ConnectionQueue): void {
+    queue.pace?.letGo();
     // With an empty queue, do not wait for an event without a time limit: such an event may last for ever.
     const isAwaited = queue.isUnderWay && !(queue.size === 0 && this.#underWay.isUntimed(queue));
     queue.behind = queue.size + (isAwaited ? 1 : 0);

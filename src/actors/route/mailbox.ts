@@ -6,7 +6,7 @@
 import { Fifo } from "../../runtime/fifo.js";
 import { EVENT_BYTES } from "../../transport/paused-bytes.js";
 import { ConnectionQueue, type Posted, type QueueOwner, SerialGroup } from "./connection-queue.js";
-import type { MailboxEvent } from "./mailbox-event.js";
+import { isFromPeer, type MailboxEvent } from "./mailbox-event.js";
 import type { Metering } from "./metering.js";
 import type { Target } from "./runner.js";
 import { WaitingBack } from "./waiting-back.js";
@@ -18,6 +18,12 @@ export interface MailboxLimits {
   readonly maxInfo: number;
 }
 
+/** The budget of a route, which lets events into the order that had to wait. */
+export interface MailboxBudget {
+  /** Lets in the next messages of connections whose last message is handled. */
+  serveIdle(): void;
+}
+
 export class Mailbox {
   readonly #limits: MailboxLimits;
   readonly #order = new Fifo<ConnectionQueue>();
@@ -27,14 +33,17 @@ export class Mailbox {
   readonly common: ConnectionQueue = this.createQueue(undefined, new SerialGroup());
   /** Woken at each posted event; set by the route after creating the handler. */
   consumer: { wake(): void } | undefined;
-  /** Set by the route, too. */
-  metering: Metering | undefined;
+  readonly #metering: Metering | undefined;
+  /** Set by the budget of the route, if there is one. */
+  budget: MailboxBudget | undefined;
   #size = 0;
   #infos = 0;
   #paused = 0;
 
-  constructor(limits: MailboxLimits) {
+  /** @param metering absent where nothing is measured */
+  constructor(limits: MailboxLimits, metering?: Metering) {
     this.#limits = limits;
+    this.#metering = metering;
   }
 
   /** How many events wait. */
@@ -55,17 +64,14 @@ export class Mailbox {
   post(queue: ConnectionQueue, event: MailboxEvent, bytes = 0): boolean {
     // Nothing comes from a peer that is away, so no absence has to be posted first.
     if (isFromPeer(event)) {
-      queue.messages++;
-      queue.bytes += bytes + EVENT_BYTES;
       this.#push({ event, queue, bytes, isForwarded: false });
       this.#pauseIfFull(queue);
       return true;
     }
-    if (event.type === "info") {
-      if (this.#infos >= this.#limits.maxInfo) return false;
-      this.#infos++;
-    }
-    const back = queue.last instanceof WaitingBack ? queue.last : undefined;
+    if (event.type === "info" && this.#infos >= this.#limits.maxInfo) return false;
+    // What the program tells goes past what waits for tokens.
+    const last = (event.type === "info" ? undefined : queue.pace?.lastHeld) ?? queue.last;
+    const back = last instanceof WaitingBack ? last : undefined;
     if (event.type === "away" && back !== undefined) {
       back.leaveAgain(event);
       return true;
@@ -79,7 +85,6 @@ export class Mailbox {
   /** Posts an `info` event for every connection. @returns `false` if `maxInfo` such events wait in the queue */
   forward(queue: ConnectionQueue, event: MailboxEvent): boolean {
     if (queue.forwarded >= this.#limits.maxInfo) return false;
-    queue.forwarded++;
     this.#pushAwayAfter(queue.last);
     this.#push({ event, queue, bytes: 0, isForwarded: true });
     return true;
@@ -87,6 +92,7 @@ export class Mailbox {
 
   /** The next event; `undefined` if no event waits, or each waits for an event under way. */
   take(): Posted | undefined {
+    this.budget?.serveIdle();
     for (;;) {
       const queue = this.#released.shift() ?? this.#order.shift();
       if (queue === undefined) return undefined;
@@ -126,7 +132,9 @@ export class Mailbox {
    * @returns how many messages of the peer were discarded
    */
   discard(queue: ConnectionQueue): number {
-    const waiting = queue.takeAll();
+    const entered = queue.takeAll();
+    queue.payer?.onDiscarded(entered.filter(({ event }) => isFromPeer(event)).length);
+    const waiting = [...entered, ...(queue.pace?.takeHeld() ?? [])];
     const messages = waiting.filter(({ event }) => event.type === "message").length;
     for (const posted of waiting) this.#uncount(posted);
     queue.skipped += queue.entries;
@@ -138,6 +146,12 @@ export class Mailbox {
     if (first?.event.type === "open") this.post(queue, first.event);
     this.#resumeIfDrained(queue);
     return messages;
+  }
+
+  /** Drops an event that waited for tokens. */
+  drop(posted: Posted): void {
+    this.#uncount(posted);
+    this.#resumeIfDrained(posted.queue);
   }
 
   /** The transport has closed: waiting events are still handled, but there is nothing left to pause. */
@@ -155,9 +169,17 @@ export class Mailbox {
   }
 
   #push(posted: Posted): void {
-    const { queue } = posted;
-    if (this.metering?.isOn) this.metering.posted(posted);
-    this.#size++;
+    const verdict = posted.queue.pace?.judge(posted) ?? "enter";
+    if (verdict === "drop") return;
+    if (this.#metering?.isOn) this.#metering.posted(posted);
+    this.#count(posted);
+    if (verdict === "enter") this.enter(posted);
+  }
+
+  /** Puts an event into the order; called by the budget for an event that has waited. */
+  enter(posted: Posted): void {
+    const { event, queue } = posted;
+    if (isFromPeer(event)) queue.payer?.onEntered();
     queue.push(posted);
     if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;
     if (!queue.isThrottled || queue.entries + queue.blocked === 0) {
@@ -167,9 +189,19 @@ export class Mailbox {
     this.consumer?.wake();
   }
 
+  #count({ event, queue, bytes, isForwarded }: Posted): void {
+    this.#size++;
+    if (isForwarded) queue.forwarded++;
+    else if (event.type === "info") this.#infos++;
+    else if (isFromPeer(event)) {
+      queue.messages++;
+      queue.bytes += bytes + EVENT_BYTES;
+    }
+  }
+
   #uncount(posted: Posted): void {
     const { event, queue, bytes, isForwarded } = posted;
-    if (this.metering?.isOn) this.metering.left(posted);
+    if (this.#metering?.isOn) this.#metering.left(posted);
     this.#size--;
     if (isForwarded) queue.forwarded--;
     else if (event.type === "info") this.#infos--;
@@ -203,9 +235,4 @@ export class Mailbox {
     this.#paused--;
     queue.owner.resume();
   }
-}
-
-/** Events which a peer can send in any number. */
-function isFromPeer({ type }: MailboxEvent): boolean {
-  return type === "message" || type === "ping" || type === "pong";
 }

@@ -4,6 +4,7 @@
  */
 import type { Connection, Data } from "../../api/connection.js";
 import type { Frame } from "../../transport/frame.js";
+import type { ConnectionQueue } from "./connection-queue.js";
 
 /** The result of offering a message to a connection's outbox. */
 export type Outcome = "queued" | "dropped" | "dead";
@@ -19,6 +20,8 @@ export interface Member extends Connection {
   readonly outbox: Outbox;
   /** The connection of the socket, for a subscription; absent for a connection. */
   readonly carrier?: Connection;
+  /** The waiting events in the mailbox of the route. */
+  readonly queue: ConnectionQueue;
   /** Posts an `info` event about the connection. */
   tell(data: unknown): boolean;
   /** Posts an `info` event for every connection: counts as waiting for this connection alone. */

@@ -3,6 +3,7 @@ import type { CloseReason } from "../../api/close-codes.js";
 import type { LiveConnection } from "../connection/connection.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { Sessions } from "../session/sessions.js";
+import type { Budget } from "./budget.js";
 import type { RouteBus } from "./bus.js";
 import type { HandlerActor } from "./handler.js";
 import type { Population } from "./population.js";
@@ -14,6 +15,7 @@ export interface StoppingRoute {
   readonly handler: HandlerActor;
   readonly bus: RouteBus;
   readonly mirror: RouteMirror;
+  readonly budget: Budget | undefined;
   readonly supervision: Supervision;
   readonly restart: Restart;
   readonly sessions: Sessions | undefined;
@@ -32,7 +34,10 @@ export class RouteShutdown {
   stopReceiving(): void {
     this.#route.supervision.stop();
     this.#route.sessions?.stop();
-    for (const connection of this.#route.population.present()) connection.stopReceiving();
+    for (const connection of this.#route.population.present()) {
+      connection.stopReceiving();
+      connection.queue.pace?.letGo();
+    }
   }
 
   /** Second: resolves when the handler has emptied the mailbox. */
@@ -63,9 +68,10 @@ export class RouteShutdown {
 
   /** Last: stops timers and the handler. */
   async stop(): Promise<void> {
-    const { bus, handler, mirror, population, stopHandler, supervision } = this.#route;
+    const { budget, bus, handler, mirror, population, stopHandler, supervision } = this.#route;
     handler.stop();
     bus.stop();
+    budget?.stop();
     try {
       await stopHandler();
     } catch (error) {

@@ -22,6 +22,7 @@ import type { Inspection } from "../inspection/inspection.js";
 import { RouteMirror } from "../inspection/mirror.js";
 import type { Sessions } from "../session/sessions.js";
 import { Acceptor, objectsOf } from "./acceptor.js";
+import { type Budget, createBudget } from "./budget.js";
 import { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import { Counters } from "./counters.js";
@@ -67,6 +68,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly mailbox: Mailbox;
   readonly metering: Metering;
   readonly tracing: RouteTracing;
+  readonly budget: Budget | undefined;
   readonly population: Population<LiveConnection>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;
@@ -107,8 +109,8 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.sessions = this.#acceptor.sessions;
     this.metering = new Metering(clock);
     this.tracing = input.tracing;
-    this.mailbox = new Mailbox(settings.mailbox);
-    this.mailbox.metering = this.metering;
+    this.mailbox = new Mailbox(settings.mailbox, this.metering);
+    this.budget = createBudget(this, (error, id) => this.#supervision.record(error, "budget.key", id));
     this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
     this.runner = input.createRunner(this.#hostOfRunner());
@@ -129,6 +131,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       handler: this.handler,
       bus: this.bus,
       mirror: this.mirror,
+      budget: this.budget,
       supervision: this.#supervision,
       restart: this.#restart,
       sessions: this.sessions,

@@ -12,8 +12,6 @@ import type { RunnerHost } from "../../actors/route/runner-host.js";
 
 /** The part of a subscription that the channel uses. */
 export interface Subscriber extends Member, QueueOwner {
-  /** The subscription's waiting events in the route's mailbox. */
-  readonly queue: ConnectionQueue;
   readonly rooms: ReadonlySet<string>;
 }
 

@@ -54,6 +54,7 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
     this.#openedAt = channel.host.clock.now();
     this.data = copyOf(socket.data);
     this.queue = channel.createQueue(this);
+    if (socket.queue.payer !== undefined) this.queue.payer = socket.queue.payer;
     this.leakOwner = new ReleasableOwner<Subscription>(this, channel.host.clock, channel.host.leaked);
   }
 

@@ -141,6 +141,10 @@ export class HttpSession implements Transport, ReceiverListener, SessionActions 
     this.#inbound?.resume();
   }
 
+  setResting(isResting: boolean): void {
+    this.#inbound?.setResting(isResting);
+  }
+
   // ReceiverListener: called by the receivers.
 
   onReceiverDrained(): void {

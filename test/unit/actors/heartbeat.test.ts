@@ -16,6 +16,7 @@ class Patient extends Heartbeat {
     return this.lastHeardAt;
   }
   pausedAt: number | undefined;
+  isResting = false;
   /** Answers each ping after so long; `undefined` never. */
   answersAfterMs: number | undefined;
 

@@ -57,6 +57,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
     settings: {
       maxConnections: 1,
       maxConnectionsPerAddress: 0,
+      upgradesPerSecond: 0,
       whenFull,
       backlog: 10,
       handshakeTimeoutMs: 1_000,

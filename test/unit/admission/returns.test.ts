@@ -148,6 +148,7 @@ function stage({ authorize, verify, limits, hasSessions = true }: Setting = {}) 
   const settings: GateSettings = {
     maxConnections: 0,
     maxConnectionsPerAddress: 0,
+    upgradesPerSecond: 0,
     whenFull: "reject",
     backlog: 10,
     handshakeTimeoutMs: 1_000,

@@ -191,7 +191,14 @@ const values: {
   },
   maxConnections: { good: [0, 1, 2 ** 40], bad: [-1, 1.5, "1"] },
   maxConnectionsPerAddress: { good: [0, 1, 2 ** 40], bad: [-1, 1.5, "1"] },
+  upgradesPerSecond: { good: [0, 0.5, 2 ** 40], bad: [-1, Number.NaN, Number.POSITIVE_INFINITY, "1", false] },
   whenFull: { good: ["reject", "wait"], bad: ["queue", true, null] },
+  "budget.messagesPerSecond": { good: [0, 0.1, 1e9], bad: [-1, Number.NaN, Number.POSITIVE_INFINITY, "10", false] },
+  "budget.bytesPerSecond": { good: [0, 0.1, 1e9], bad: [-0.1, Number.NaN, Number.POSITIVE_INFINITY, "1k", null] },
+  "budget.handlerMsPerSecond": { good: [0, 0.1, 2_000], bad: [-1, Number.NaN, Number.POSITIVE_INFINITY, "1", true] },
+  "budget.burstSeconds": { good: [0, 0.5, 3_600], bad: [-1, Number.NaN, Number.POSITIVE_INFINITY, "2", false] },
+  "budget.over": { good: ["pause", "drop", "close"], bad: ["wait", true, null] },
+  "budget.key": { good: [() => "a"], bad: ["user", {}, null] },
   idleTimeoutMs: { good: [false, 1, 2 ** 40], bad: [0, true, 1.5, "1"] },
   handshakeTimeoutMs: { good: [1, 2 ** 40], bad: [0, -1, 1.5, false] },
   cluster: {
@@ -351,7 +358,14 @@ describe("the table of options", () => {
       maxFragments: 16_384,
       maxConnections: 0,
       maxConnectionsPerAddress: 0,
+      upgradesPerSecond: 0,
       whenFull: "reject",
+      "budget.messagesPerSecond": 0,
+      "budget.bytesPerSecond": 0,
+      "budget.handlerMsPerSecond": 0,
+      "budget.burstSeconds": 2,
+      "budget.over": "pause",
+      "budget.key": undefined,
       "mailbox.highWaterEvents": 64,
       "mailbox.lowWaterEvents": 16,
       "mailbox.maxBytes": 1_048_576,
@@ -395,9 +409,9 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
   const ofRoutes =
-    "handler, mailbox, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
+    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
   const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
