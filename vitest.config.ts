@@ -4,6 +4,11 @@ import { defineConfig } from "vitest/config";
 
 const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
 
+/** Tests that share the loaded sources with later files: loading the sources again for each would take as long as many of the tests. */
+const sharing = "test/unit/**/*.test.ts";
+/** Files that replace a module. */
+const replacing = ["test/unit/client/runtimes.test.ts", "test/unit/testing/trace.test.ts"];
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -13,7 +18,16 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      { extends: true, test: { name: "sharing", include: [sharing], exclude: replacing, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: "alone",
+          include: ["test/*.test.ts", "test/{checklist,contract,e2e}/**/*.test.ts", ...replacing],
+        },
+      },
+    ],
     // Tests wait for peers, children and browsers most of the time: two files at once, on two cores too.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // Long enough for the slowest property on a busy machine; no test waits for it.

@@ -57,7 +57,25 @@ export type {
   ServeOptions,
 } from "./api/serve-options.js";
 export { route } from "./api/serve-options.js";
-export type { ClusterStats, Failure, LinkState, Stats } from "./api/stats.js";
+export type {
+  ConnectionSnapshot,
+  EventUnderWay,
+  RoomSnapshot,
+  RouteRates,
+  RouteSnapshot,
+  Snapshot,
+  SnapshotOptions,
+  TopConnections,
+  TurnLength,
+} from "./api/snapshot.js";
+export type { ClosedCount, ClusterStats, DropReason, Failure, LinkState, RefusedCount, Stats } from "./api/stats.js";
+export type {
+  TracedClosed,
+  TracedControlFrame,
+  TracedEvent,
+  TracedOpen,
+  TracedRefusal,
+} from "./api/tracing.js";
 export { type ChannelHandlers, channels } from "./handlers/channels/channels.js";
 export { fromLogic } from "./handlers/from-logic/from-logic.js";
 export type { LogicInput } from "./handlers/from-logic/logic-input.js";

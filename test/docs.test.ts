@@ -59,9 +59,9 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const { exports }: { readonly exports: Readonly<Record<string, unknown>> } = JSON.parse(
   readFileSync(join(root, "package.json"), "utf8"),
 );
-/** The entry points as users import them, but for the description of the package, and the client once more. */
+/** The entry points as users import them, but for files that are no modules, and the client once more. */
 const entryPoints = Object.keys(exports)
-  .filter((subpath) => subpath !== "./package.json" && subpath !== "./client.min.js")
+  .filter((subpath) => !subpath.endsWith(".json") && subpath !== "./client.min.js")
   .map((subpath) => join("sendall", subpath));
 
 const folder = mkdtempSync(join(tmpdir(), "sendall-docs-"));

@@ -48,8 +48,8 @@ const MAX_PLATES = 14;
 /** The floors from the top. Each word is a folder of `src/`, and a room; rooms of one floor do not know each other. */
 const FLOORS: readonly (readonly string[])[] = [
   [PLATES],
-  ["cli", "testing", "react"],
-  ["server", "client", "asyncapi"],
+  ["cli", "testing", "react", "otel"],
+  ["server", "client", "asyncapi", "metrics"],
   ["handlers", "sockjs"],
   ["actors"],
   ["cluster", "http"],
@@ -89,6 +89,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@nats-io/transport-node": ["cluster/engines/nats.ts"],
   ioredis: ["cluster/engines/redis.ts"],
   react: ["react/"],
+  "@opentelemetry/api": ["otel/"],
 };
 /**
  * Rooms that see one plate, and nothing else of the house. The build makes a single file of `client.ts`: whoever imported what is behind the
@@ -100,7 +101,14 @@ const LODGERS: Readonly<Record<string, string>> = { react: "client.ts" };
  * request of Node or a client of `ioredis` over.
  */
 const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
-  "node:http": ["transport/websocket.ts", "api/", "options/", "admission/", "server/listener.ts"],
+  "node:http": [
+    "transport/websocket.ts",
+    "api/",
+    "options/",
+    "admission/",
+    "server/listener.ts",
+    "metrics/endpoint.ts",
+  ],
   ioredis: ["cluster/engines/redis-options.ts"],
 };
 

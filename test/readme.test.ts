@@ -30,6 +30,7 @@ const programs = blocks.filter(({ language }) => language === "js").map(({ code 
 const tests = blocks.filter(({ language }) => language === "ts").map(({ code }) => code);
 
 const required = requires("chromium");
+const promtool = requires("prometheus");
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -83,6 +84,10 @@ describe("the README", () => {
       "ts",
       "js",
       "js",
+      "sh",
+      "js",
+      "yaml",
+      "yaml",
       "ts",
       "ts",
       "ts",
@@ -323,6 +328,22 @@ describe("the README", () => {
     const byName = (a: { readonly name: string | undefined }, b: { readonly name: string | undefined }): number =>
       String(a.name).localeCompare(String(b.name));
     expect(rows.toSorted(byName)).toEqual(expected.toSorted(byName));
+  });
+
+  test.skipIf(promtool.skip)("shows a configuration and alerts that Prometheus takes", () => {
+    const folder = mkdtempSync(join(tmpdir(), "sendall-readme-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const check = (what: string, text: string): string => {
+      writeFileSync(join(folder, "file.yml"), text);
+      const { stdout, stderr } = spawnSync(promtool.path, ["check", what, join(folder, "file.yml")], {
+        encoding: "utf8",
+      });
+      return stdout + stderr;
+    };
+    const [config = "", rules = ""] = blocks.filter(({ language }) => language === "yaml").map(({ code }) => code);
+    expect(check("config", config)).toContain("SUCCESS");
+    expect(check("rules", rules)).toMatch(/SUCCESS: \d+ rules found/);
+    expect(check("rules", rules.replace("== 0", "= 0"))).not.toContain("SUCCESS");
   });
 
   test("names commands that exist", () => {

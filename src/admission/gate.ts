@@ -8,8 +8,10 @@ import type { ConnectionId } from "../api/connection.js";
 import type { AccessEntry } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
 import type { RefusedCount } from "../api/stats.js";
+import type { TracedRefusal } from "../api/tracing.js";
 import { cutText } from "../log/excerpt.js";
 import type { Clock } from "../runtime/clock.js";
+import { type Diagnostics, refusedChannel } from "../runtime/diagnostics.js";
 import type { Logger } from "../runtime/logger.js";
 import { TokenBucket } from "../runtime/token-bucket.js";
 import type { Admission } from "../transport/transport.js";
@@ -45,6 +47,7 @@ export interface GateParts {
   readonly settings: GateSettings;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly diagnostics: Diagnostics;
   /** Absent without a cluster. */
   readonly otherNodes?: OtherNodes | undefined;
 }
@@ -64,6 +67,7 @@ const MAX_QUOTED_BYTES = 256;
 export class Gate {
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #diagnostics: Diagnostics;
   readonly #trustProxy: boolean | number;
   readonly #router = new Router<GatedRoute>();
   readonly #otherNodes: OtherNodes | undefined;
@@ -74,10 +78,11 @@ export class Gate {
   readonly #unrouted = new Map<number, number>();
   #isClosing = false;
 
-  constructor({ routes, settings, clock, log, otherNodes }: GateParts) {
+  constructor({ routes, settings, clock, log, diagnostics, otherNodes }: GateParts) {
     const { backlog = DEFAULT_BACKLOG, handshakeTimeoutMs, trustProxy, onAccess } = settings;
     this.#clock = clock;
     this.#log = log;
+    this.#diagnostics = diagnostics;
     this.#trustProxy = trustProxy;
     for (const route of routes) this.#router.add(route.path, route);
     this.#otherNodes = otherNodes;
@@ -148,6 +153,11 @@ export class Gate {
     const isPlainRequest = sockjs === "request";
     const message = isPlainRequest ? "session refused" : "upgrade refused";
     this.#log[level]({ status, reason: body, path, remoteAddress }, message);
+    if (refusedChannel.hasSubscribers) {
+      const { server } = this.#diagnostics;
+      const refusal: TracedRefusal = { status, reason: body, path, remoteAddress, route: route?.path, server };
+      this.#diagnostics.publish(refusedChannel, refusal);
+    }
     // `Requests` reports a plain request when its response closes.
     if (isPlainRequest) return;
     const timing = { at, durationMs: this.#clock.now() - at };

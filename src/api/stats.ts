@@ -56,13 +56,17 @@ export interface ClusterStats {
 export interface ClosedCount {
   /** The close code; `"other"` for the codes beyond the first 64 pairs of code and side, since peers choose their codes. */
   readonly code: number | "other";
+  /** The side that ended the connections. */
   readonly by: ClosedBy;
+  /** Connections ended so, since the start. */
   readonly count: number;
 }
 
 /** How many upgrades were refused with one HTTP status. */
 export interface RefusedCount {
+  /** The HTTP status. */
   readonly status: number;
+  /** Upgrades refused so, since the start. */
   readonly count: number;
 }
 
@@ -88,7 +92,7 @@ export interface Stats {
   readonly rooms: number;
   /** Events that wait for the handler, now. */
   readonly mailboxEvents: number;
-  /** Bytes that wait for peers, now: messages in outboxes, and what full sockets have not taken. */
+  /** Bytes that wait for peers, now: messages in outboxes, and what full sockets had not taken at their last write. */
   readonly outboxBytes: number;
   /** Bytes that sessions keep until their peers acknowledge, now. */
   readonly keptBytes: number;

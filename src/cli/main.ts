@@ -12,6 +12,7 @@ import type { Handler } from "../api/handler.js";
 import type { ServeOptions } from "../api/serve-options.js";
 import { workers } from "../cluster/engines/workers.js";
 import { createStderrLogger } from "../log/log.js";
+import type { EndpointSource } from "../metrics/endpoint.js";
 import { serverTable } from "../options/server-options.js";
 import { createClock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -23,11 +24,13 @@ import { connectCommand } from "./connect.js";
 import { exitWithError, exitWithText, usageError } from "./exit.js";
 import { badFile, checkForWorkers, readExport, withFlags } from "./file-options.js";
 import { explain, loadFile } from "./load-file.js";
+import { openMetricsPort, ServerMetrics } from "./metrics-port.js";
 import { ProcessShutdown } from "./process-shutdown.js";
 import { checkFlags, parseFlags, type ServeTask, USAGE } from "./serve-task.js";
 import { shutDownWithWatcher, Watcher } from "./watch.js";
+import { answerMeasures, WorkerMetrics } from "./worker-metrics.js";
 import { keepChannelOpen, listenToPrimary, reportStarted } from "./worker-process.js";
-import { forkWorker, WorkerSupervisor } from "./worker-supervisor.js";
+import { forkWorker, type WorkerHandle, WorkerSupervisor } from "./worker-supervisor.js";
 
 const COMMANDS = "serve, connect or asyncapi";
 
@@ -49,13 +52,26 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function runWorkers(task: ServeTask): Promise<void> {
   const { workers: count, host = serverTable.host.default, port } = task;
-  const print = (line: string): void => console.log(line);
-  const log = createLog(task);
-  const supervisor = new WorkerSupervisor({ count, host, port, clock: createClock(), log, fork: forkWorker, print });
+  const [clock, log] = [createClock(), createLog(task)];
+  let metricsUrl = "";
+  const print = (line: string): void => console.log(line + metricsUrl);
+  const fork = (workersPort: number | undefined): WorkerHandle => {
+    const worker = forkWorker(workersPort);
+    metrics.watch(worker);
+    return worker;
+  };
+  const supervisor = new WorkerSupervisor({ count, host, port, clock, log, fork, print });
+  const metrics = new WorkerMetrics(clock, () => supervisor.isStopping);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => supervisor.onSignal(signal));
+  metricsUrl = await openPort(task, metrics, log);
   workers();
-  await supervisor.run();
+  if (!supervisor.isStopping) await supervisor.run();
   process.exit(0);
+}
+
+/** Opens the port of `--metrics`. @returns the end of the line that says where the server listens */
+async function openPort({ metrics: address }: ServeTask, source: EndpointSource, log: Logger): Promise<string> {
+  return address === undefined ? "" : `, metrics at ${await openMetricsPort(address, source, log)}`;
 }
 
 function createLog({ logLevel, logFormat, workers: count }: ServeTask): Logger {
@@ -82,13 +98,19 @@ async function run(task: ServeTask): Promise<void> {
       ),
     );
   process.once("beforeExit", onStuck);
+  const metrics = new ServerMetrics();
+  const metricsUrl = isWorker(task) ? "" : await openPort(task, metrics, createLog(task));
   const options = task.file === undefined ? { handler: echo } : readExport(task.file, await loadFile(task.file));
   if (isWorker(task)) keepChannelOpen();
   const complete = optionsOf(options, task);
   const server = await start(complete, task);
   shutdown.attach(server);
   process.off("beforeExit", onStuck);
-  const line = `Listening on ${server.url}${complete.static === undefined ? "" : `, pages at ${pageUrl(server)}`}`;
+  const { histograms } = task;
+  if (task.metrics !== undefined && isWorker(task)) answerMeasures(server, { histograms });
+  else if (task.metrics !== undefined) metrics.attach(server, { histograms });
+  const pages = complete.static === undefined ? "" : `, pages at ${pageUrl(server)}`;
+  const line = `Listening on ${server.url}${pages}${metricsUrl}`;
   if (isWorker(task)) reportStarted(line);
   else console.log(line);
   const end = await server.closed;

@@ -13,6 +13,7 @@ import { serverTable } from "../options/server-options.js";
 import { show } from "../runtime/show.js";
 import { messageOf } from "../runtime/thrown.js";
 import { usageError } from "./exit.js";
+import { type MetricsAddress, readMetricsAddress } from "./metrics-port.js";
 import { workerPort } from "./worker-process.js";
 
 export const USAGE: string = `Usage: sendall serve [file] [options]
@@ -29,6 +30,8 @@ Options, which come before what the file says:
   --client <path>      also serve sendall/client to pages, at this path: /sendall/client.js
   --sockjs             also speak SockJS, at every path
   --workers <number>   so many processes on one port, or "auto" for one per core; each has its own handler and state
+  --metrics <address>  also answer /metrics (for Prometheus), /healthz and /readyz there: 127.0.0.1:9464
+  --histograms         also measure how long events wait and the handler takes, for --metrics
   --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)
   --log-format <name>  pretty (lines for people) or json (default: $SENDALL_LOG_FORMAT, or pretty at a terminal, else json)
   --watch              restart when the file, or what it imports, changes
@@ -49,6 +52,8 @@ const FLAGS = {
   client: { type: "string" },
   sockjs: { type: "boolean", default: false },
   workers: { type: "string" },
+  metrics: { type: "string" },
+  histograms: { type: "boolean", default: false },
   "log-level": { type: "string" },
   "log-format": { type: "string" },
   watch: { type: "boolean", default: false },
@@ -66,6 +71,9 @@ export interface ServeTask {
   readonly sockjs: boolean;
   /** 0: no workers, the server runs in this process. */
   readonly workers: number;
+  /** Where the metrics are. */
+  readonly metrics: MetricsAddress | undefined;
+  readonly histograms: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
   /** The command line says how to log, so a logger of the file is left out. */
@@ -97,6 +105,8 @@ export function checkFlags(flags: Flags, file: string | undefined): ServeTask {
   if (flags.workers !== undefined && flags.watch) throw usageError("--workers: does not go with --watch");
   if (flags.workers !== undefined && flags.sockjs)
     throw usageError(`--workers: does not go with --sockjs, ${ONE_PROCESS}`);
+  if (flags.histograms && flags.metrics === undefined)
+    throw usageError("--histograms: needs --metrics, which says where to show them");
   if (file !== undefined && !isFile(file)) throw new SendallError("BAD_HANDLER", `there is no handler file ${file}`);
   return {
     file,
@@ -106,6 +116,8 @@ export function checkFlags(flags: Flags, file: string | undefined): ServeTask {
     client: accept(serverTable.client, "--client", flags.client),
     sockjs: flags.sockjs,
     workers: countWorkers(flags.workers),
+    metrics: readMetricsAddress(flags.metrics),
+    histograms: flags.histograms,
     logLevel: oneOf(LOG_LEVELS, "--log-level", level) ?? "info",
     logFormat: oneOf(LOG_FORMATS, "--log-format", format) ?? formatOfEnvironment() ?? formatOfTerminal(),
     hasLogFlags: level !== undefined || format !== undefined,

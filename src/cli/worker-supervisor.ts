@@ -84,6 +84,10 @@ export class WorkerSupervisor {
     this.#parts = parts;
   }
 
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
   /**
    * Resolves when every worker has exited after a signal. Rejects if workers die too often, or do not exit in time. Exits the process if
    * the first worker cannot start.

@@ -174,7 +174,11 @@ function build({ tls, handshakeTimeoutMs }: ListenSettings): Server {
   }
 }
 
-function bind(server: Server, { host, port, backlog }: ListenSettings): Promise<void> {
+/** Rejects with `LISTEN_FAILED`. */
+export function bind(
+  server: Server,
+  { host, port, backlog }: Pick<ListenSettings, "host" | "port" | "backlog">,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (cause: Error): void => {
       const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

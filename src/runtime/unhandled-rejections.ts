@@ -110,6 +110,19 @@ export function watchLeaks(): () => void {
   };
 }
 
+let isWatchingBriefly = false;
+
+/** Watches for leaks until every step queued by the present step has run: code may fail in the next tick after the last server has closed. */
+export function watchLeaksBriefly(): void {
+  if (isWatchingBriefly) return;
+  isWatchingBriefly = true;
+  const stop = watchLeaks();
+  setImmediate(() => {
+    isWatchingBriefly = false;
+    stop();
+  });
+}
+
 /** Marks the listeners of every copy of this package in the process; a copy recognizes the listeners of the others by the mark. */
 const MARK = Symbol.for("sendall.leaks");
 

@@ -3,7 +3,9 @@
  * each with a different environment.
  */
 import { watchInspection } from "../actors/inspection/inspection.js";
+import { registerRoutes } from "../actors/route/metered-routes.js";
 import { Route } from "../actors/route/route.js";
+import { RouteTracing } from "../actors/route/route-tracing.js";
 import { EVERY_PATH } from "../admission/router.js";
 import { LinkMachine } from "../cluster/link.js";
 import { Relay } from "../cluster/relay.js";
@@ -11,6 +13,7 @@ import { runHandler } from "../handlers/shape.js";
 import { createLogger, levelOf } from "../log/log.js";
 import { readServerOptions } from "../options/read-server-options.js";
 import type { RouteDefinition } from "../options/server-options.js";
+import { Diagnostics } from "../runtime/diagnostics.js";
 import { Turn } from "../runtime/turn.js";
 import type { ServerEnvironment } from "./environment.js";
 import { LiveServer, type LiveServerParts } from "./live-server.js";
@@ -23,6 +26,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
   const settings = readServerOptions(options, environment.optionNames);
   const log = createLogger(settings.logger, settings.name);
   const { clock } = environment;
+  const diagnostics = new Diagnostics(settings.name, clock, log);
   const turn = new Turn(clock, (error) => log.error({ err: error }, "a part of a turn failed"));
   const actor = createServerActor(clock, (error) => server.fail(error));
   const inspection = watchInspection(actor, log);
@@ -41,6 +45,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
       clock,
       turn,
       log,
+      tracing: new RouteTracing(diagnostics, path),
       level: levelOf(log),
       newId,
       newToken,
@@ -52,7 +57,8 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
   const [first, ...others] = settings.routes;
   const routes: LiveServerParts["routes"] = [build(first), ...others.map(build)];
   for (const { path, sessions } of routes) relay?.sessions.attach(path, sessions);
-  const server = new LiveServer({ routes, settings, environment, actor, log, relay });
+  const server = new LiveServer({ routes, settings, environment, actor, log, diagnostics, relay });
+  registerRoutes(server, routes);
   return server;
 }
 

@@ -11,11 +11,13 @@ import type { Bus } from "../api/bus.js";
 import type { CloseReason } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import type { CloseOptions } from "../api/options.js";
+import type { Snapshot, SnapshotOptions } from "../api/snapshot.js";
 import type { Stats } from "../api/stats.js";
 import type { Relay } from "../cluster/relay.js";
 import { normalPath } from "../options/route-path.js";
 import type { ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Diagnostics } from "../runtime/diagnostics.js";
 import type { Logger } from "../runtime/logger.js";
 import { watchLeaks } from "../runtime/unhandled-rejections.js";
 import { terminateFarewells } from "../transport/farewell.js";
@@ -26,6 +28,7 @@ import type { Listener } from "./listener.js";
 import type { Server, ServerEnd } from "./server.js";
 import type { ServerActor } from "./server-actor.js";
 import { shutDownRoutes } from "./shutdown.js";
+import { readTop, Snapshots } from "./snapshots.js";
 
 /** The parts of a server. */
 export interface LiveServerParts {
@@ -34,6 +37,7 @@ export interface LiveServerParts {
   readonly environment: ServerEnvironment;
   readonly actor: ServerActor;
   readonly log: Logger;
+  readonly diagnostics: Diagnostics;
   /** The link to a cluster. */
   readonly relay: Relay | undefined;
 }
@@ -49,12 +53,13 @@ export class LiveServer extends AllRoutesBus implements Server {
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
   readonly #gate: Gate;
+  readonly #snapshots: Snapshots;
   #unwatchLeaks: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #end: ServerEnd = { reason: "close" };
   #resolveClosed: (end: ServerEnd) => void = () => {};
 
-  constructor({ routes, settings, environment, actor, log, relay }: LiveServerParts) {
+  constructor({ routes, settings, environment, actor, log, diagnostics, relay }: LiveServerParts) {
     const [first, ...others] = routes;
     super([first.bus, ...others.map((route) => route.bus)]);
     this.actor = actor;
@@ -64,7 +69,15 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#listener = environment.createListener(settings, log, environment.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
-    this.#gate = new Gate({ routes, settings, clock: environment.clock, log, otherNodes: relay?.sessions });
+    this.#gate = new Gate({
+      routes,
+      settings,
+      clock: environment.clock,
+      log,
+      diagnostics,
+      otherNodes: relay?.sessions,
+    });
+    this.#snapshots = new Snapshots({ routes, clock: environment.clock, cluster: relay && (() => relay.stats()) });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -109,6 +122,10 @@ export class LiveServer extends AllRoutesBus implements Server {
     }
     this.actor.send({ type: "listening" });
     this.#log.info({ url: this.url }, "listening");
+  }
+
+  async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    return this.#snapshots.take(readTop(options));
   }
 
   stats(): Stats {
@@ -182,6 +199,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     terminateFarewells(this.#clock);
     this.#listener.detach?.();
     await free;
+    this.#snapshots.stop();
     this.#unwatchLeaks?.();
     this.actor.send({ type: "closed" });
     this.#resolveClosed(this.#end);

@@ -3,6 +3,7 @@
 import type { Bus, Verbs } from "../api/bus.js";
 import type { ConnectionData } from "../api/connection.js";
 import type { CloseOptions } from "../api/options.js";
+import type { Snapshot, SnapshotOptions } from "../api/snapshot.js";
 import type { Stats } from "../api/stats.js";
 import type { Listener } from "./listener.js";
 import type { ServerActor } from "./server-actor.js";
@@ -41,6 +42,16 @@ export interface Server<D = ConnectionData> extends Verbs<D>, AsyncDisposable {
    * files by the part of the path left by the host.
    */
   readonly middleware: NonNullable<Listener["middleware"]>;
+  /**
+   * What the server is doing: events that wait and events that keep handlers busy, rates and handler time per second, the connections with
+   * most bytes waiting, events waiting and handler time, the largest rooms. Connections are looked at in slices of 1,000 a turn, so a call
+   * holds up nothing else. Calls during a scan share the next scan. Without calls nothing is measured.
+   *
+   * With the test runtime, more than 1,000 connections need `settle` or `advance` before the promise resolves.
+   *
+   * @throws SendallError `BAD_OPTION`; as a rejection
+   */
+  snapshot(options?: SnapshotOptions): Promise<Snapshot>;
   /** The numbers of every route together. */
   stats(): Stats;
   /**

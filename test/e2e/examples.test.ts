@@ -366,6 +366,22 @@ describe("the examples' pages", () => {
   });
 });
 
+describe("the monitoring example", () => {
+  it("has its metrics, a probe and a page at one port, and shows how long its handler takes", async () => {
+    const { program, url } = await startExample("monitoring");
+    const client = await connect(url);
+    client.send("30");
+    expect(await client.next()).toBe("30");
+    const [, metrics = ""] = await program.stdout.next(/^Metrics: (\S+)$/);
+    const text = await (await fetch(metrics)).text();
+    expect(text).toContain('sendall_connections{route="*"} 1\n');
+    expect(text).toContain('sendall_handler_seconds_bucket{route="*",le="0.025"} 1\n');
+    expect(text).toContain('sendall_handler_seconds_count{route="*"} 2\n');
+    expect((await fetch(new URL("/readyz", metrics))).status).toBe(200);
+    expect(await (await fetch(new URL("/", metrics))).text()).toContain("<h1>Monitoring</h1>");
+  });
+});
+
 describe("every example", () => {
   const NAMES = [
     "canvas",
@@ -377,6 +393,7 @@ describe("every example", () => {
     "general",
     "loop",
     "machine",
+    "monitoring",
     "multi",
     "push",
     "replies",
@@ -411,7 +428,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, multi, push, replies, sessions, sockjs, tls, tokens, typed";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, monitoring, multi, push, replies, sessions, sockjs, tls, tokens, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

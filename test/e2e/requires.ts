@@ -6,7 +6,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const { PATH = "", SENDALL_REQUIRE = "" } = process.env;
-const COMMANDS = { nats: "nats-server", redis: "redis-server", chromium: "chromium" } as const;
+const COMMANDS = { nats: "nats-server", redis: "redis-server", chromium: "chromium", prometheus: "promtool" } as const;
 
 export type Program = keyof typeof COMMANDS;
 

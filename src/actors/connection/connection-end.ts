@@ -12,6 +12,7 @@ import type { Logger } from "../../runtime/logger.js";
 import type { Transport } from "../../transport/transport.js";
 import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Mailbox } from "../route/mailbox.js";
+import type { RouteTracing } from "../route/route-tracing.js";
 import type { Liveness } from "./liveness.js";
 import type { Receiver } from "./receiver.js";
 import type { Sender } from "./sender.js";
@@ -21,6 +22,7 @@ export interface ConnectionEndParts {
   readonly log: Logger;
   readonly mailbox: Mailbox;
   readonly settings: { readonly closeTimeoutMs: number };
+  readonly tracing: RouteTracing;
   /** Calls the queue owner's `caughtUp` after the events waiting in the queue now have been handled. */
   readonly catchUp: (queue: ConnectionQueue) => void;
 }
@@ -143,7 +145,7 @@ export class ConnectionEnd {
 
   /** @param code from the peer's close frame; 1006 without a close frame */
   onTransportClosed(code: number, reason: string): void {
-    const { abortSignal, liveness, outbox, queue, place, receiver, unregister } = this.#ending;
+    const { abortSignal, connection, liveness, outbox, queue, place, receiver, unregister } = this.#ending;
     // Before the outbox is emptied.
     const { unacknowledged } = outbox;
     outbox.isLive = false;
@@ -155,6 +157,8 @@ export class ConnectionEnd {
     outbox.stop();
     this.#parts.mailbox.unpause(queue);
     this.#logClosed(closed);
+    const { clock, tracing } = this.#parts;
+    tracing.closed(connection, closed, clock.now() - connection.openedAt);
     receiver.postClosed(closed);
     abortSignal();
     place.release();

@@ -12,6 +12,7 @@ import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { Population, Resident } from "../route/population.js";
+import type { RouteTracing } from "../route/route-tracing.js";
 import type { HeartbeatSettings } from "./heartbeat.js";
 
 /** @typeParam C the type of the route's connections */
@@ -27,6 +28,7 @@ export interface ConnectionParts<C extends Resident> {
   readonly bus: RouteBus;
   /** Absent without a limit. */
   readonly budget: Budget | undefined;
+  readonly tracing: RouteTracing;
   readonly mirror: RouteMirror;
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;

@@ -47,6 +47,8 @@ const NO_FRAMES: readonly Frame[] = [];
 export class Sender implements Outbox, FrameSource {
   /** `false` once our side has begun to close the connection. */
   isLive = true;
+  /** The transport has closed: nothing waits for the peer. */
+  hasStopped = false;
   readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
@@ -60,7 +62,6 @@ export class Sender implements Outbox, FrameSource {
   /** The socket had taken everything after the last write, so reading `untakenBytes` is unnecessary. */
   #hasTakenAll = true;
   #isSlow = false;
-  #hasStopped = false;
   #hasCrashed = false;
   /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
@@ -122,14 +123,14 @@ export class Sender implements Outbox, FrameSource {
 
   flush(): void {
     this.#isFlushDue = false;
-    if (this.#hasStopped) return;
+    if (this.hasStopped) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "flush" });
     this.#step();
   }
 
   onDrained(): void {
-    if (this.#hasStopped) return;
+    if (this.hasStopped) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "drained" });
     this.#isSlow = false;
@@ -161,7 +162,7 @@ export class Sender implements Outbox, FrameSource {
 
   /** Sends the waiting frames, then a close frame. */
   close(code: number, reason: string): void {
-    if (this.#hasStopped) return;
+    if (this.hasStopped) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "close", code, reason });
     this.#closeReason = { code, reason };
@@ -170,7 +171,7 @@ export class Sender implements Outbox, FrameSource {
 
   /** The transport has closed: nothing is sent from now on. */
   stop(): void {
-    this.#hasStopped = true;
+    this.hasStopped = true;
     this.#closeReason = undefined;
     this.#countUntaken(0);
     this.#clear();

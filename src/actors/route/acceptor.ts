@@ -47,7 +47,7 @@ export class Acceptor {
   }
 
   #connect(transport: Transport, accepted: AcceptedUpgrade): LiveConnection {
-    const { budget, counters, log, mirror, population } = this.#parts;
+    const { budget, counters, log, mirror, population, tracing } = this.#parts;
     const connection = new LiveConnection(this.#parts, accepted, transport);
     counters.opened++;
     population.add(connection);
@@ -56,12 +56,22 @@ export class Acceptor {
     connection.receiver.postOpen();
     const { id: connectionId, path, remoteAddress } = connection;
     log.info({ connection: connectionId, path, remoteAddress }, "connection opened");
+    tracing.opened(connection);
     return connection;
   }
 }
 
+/** The objects that a mirror shows of a route. */
+export function* objectsOf({
+  handler,
+  population,
+}: Pick<Parts, "population"> & { handler: object }): Generator<NamedObject> {
+  yield ["handler", handler];
+  for (const connection of population.present()) yield* halvesOf(connection);
+}
+
 /** The objects that a mirror shows of a connection. */
-export function* halvesOf(connection: LiveConnection): Generator<NamedObject> {
+function* halvesOf(connection: LiveConnection): Generator<NamedObject> {
   yield [`receiver:${connection.id}`, connection.receiver];
   yield [`sender:${connection.id}`, connection.outbox];
 }

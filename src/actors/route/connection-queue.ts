@@ -2,6 +2,7 @@
  * The event queue of one connection in a mailbox, with the counters of the mailbox. The mailbox creates a queue for each
  * connection, and is the only code to fill and empty queues. A queue ends with the connection.
  */
+import type { Connection } from "../../api/connection.js";
 import { Fifo } from "../../runtime/fifo.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { MailboxEvent } from "./mailbox-event.js";
@@ -12,6 +13,8 @@ export interface QueueOwner {
   /** Receives what the handler leaks in the connection's events. */
   readonly leakOwner: LeakOwner;
   readonly isOpen: boolean;
+  /** The connection of the socket, for a subscription; absent for a connection. */
+  readonly carrier?: Connection;
   pause(): void;
   resume(): void;
   /** The connection's `open` is handled next. */

@@ -27,8 +27,8 @@ export interface PendingEvent {
   readonly event: MailboxEvent;
   readonly queue: ConnectionQueue;
   readonly startedAt: number;
-  /** Absent if nobody measured when the event began, or once the event has been measured. */
-  measuredSince: number | undefined;
+  /** Keeps the user's code busy: `false` once the time limit was lifted. */
+  isBusy: boolean;
   /** Absent while the event has no time limit. */
   timer: Timer | undefined;
 }
@@ -41,6 +41,8 @@ export class EventsUnderWay {
   readonly #parts: EventsUnderWayParts;
   /** A field, since the handler reads the size before each event. */
   readonly pending: Set<PendingEvent> = new Set();
+  /** How many of the pending events keep the user's code busy. */
+  busy = 0;
   /** Pending events without a time limit, each while the connection is open. */
   readonly #untimed = new Map<ConnectionQueue, PendingEvent>();
   #isWaitingSkipped = false;
@@ -64,24 +66,14 @@ export class EventsUnderWay {
     return this.#untimed.has(queue);
   }
 
-  /** @param measuredSince when the event began, if somebody measures */
-  await(
-    result: PromiseLike<unknown>,
-    event: MailboxEvent,
-    queue: ConnectionQueue,
-    measuredSince: number | undefined,
-  ): void {
-    this.#startTimer(this.#follow(result, event, queue, measuredSince));
+  /** @param startedAt when the event began, if anybody measures. Default: now */
+  await(result: PromiseLike<unknown>, event: MailboxEvent, queue: ConnectionQueue, startedAt?: number): void {
+    this.#startTimer(this.#follow(result, event, queue, startedAt));
   }
 
   /** Like `await`, for an event whose runner may lift the time limit. */
-  defer(
-    deferred: DeferredTimeout,
-    event: MailboxEvent,
-    queue: ConnectionQueue,
-    measuredSince: number | undefined,
-  ): void {
-    const pending = this.#follow(deferred.until, event, queue, measuredSince);
+  defer(deferred: DeferredTimeout, event: MailboxEvent, queue: ConnectionQueue, startedAt?: number): void {
+    const pending = this.#follow(deferred.until, event, queue, startedAt);
     if (deferred.isUntimed) {
       this.#setUntimed(pending);
       return;
@@ -120,7 +112,7 @@ export class EventsUnderWay {
   }
 
   #setUntimed(pending: PendingEvent): void {
-    this.#measure(pending);
+    this.#endBusy(pending);
     const { owner } = pending.queue;
     if (owner === undefined || !owner.isOpen || this.#isWaitingSkipped) this.#startTimer(pending);
     else this.#untimed.set(pending.queue, pending);
@@ -136,11 +128,12 @@ export class EventsUnderWay {
     result: PromiseLike<unknown>,
     event: MailboxEvent,
     queue: ConnectionQueue,
-    measuredSince: number | undefined,
+    startedAt: number = this.#parts.clock.now(),
   ): PendingEvent {
-    const { clock, log, onDone, onFailed } = this.#parts;
-    const pending: PendingEvent = { event, queue, startedAt: clock.now(), measuredSince, timer: undefined };
+    const { log, onDone, onFailed } = this.#parts;
+    const pending: PendingEvent = { event, queue, startedAt, isBusy: true, timer: undefined };
     this.pending.add(pending);
+    this.busy++;
     queue.isUnderWay = true;
     if (queue.group !== undefined) queue.group.isBusy = true;
     const done = (value: unknown): void => {
@@ -163,11 +156,12 @@ export class EventsUnderWay {
     return pending;
   }
 
-  #measure(pending: PendingEvent): void {
-    const { event, queue, measuredSince } = pending;
-    if (measuredSince === undefined) return;
-    pending.measuredSince = undefined;
-    this.#parts.metering.ended(event, queue, measuredSince);
+  #endBusy(pending: PendingEvent): void {
+    const { metering } = this.#parts;
+    if (!pending.isBusy) return;
+    pending.isBusy = false;
+    this.busy--;
+    if (metering.isOn) metering.ended(pending.event, pending.queue, pending.startedAt);
   }
 
   #onSlow(pending: PendingEvent): void {
@@ -190,7 +184,7 @@ export class EventsUnderWay {
   #remove(pending: PendingEvent): boolean {
     pending.timer?.cancel();
     if (!this.pending.delete(pending)) return false;
-    this.#measure(pending);
+    this.#endBusy(pending);
     const { queue } = pending;
     queue.isUnderWay = false;
     if (this.#untimed.get(queue) === pending) this.#untimed.delete(queue);

@@ -4,6 +4,7 @@
  * creates the actor, runs `init` before the first event, and stops the actor at shutdown.
  */
 import type { Clock } from "../../runtime/clock.js";
+import { handleChannel } from "../../runtime/diagnostics.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
@@ -11,6 +12,7 @@ import { runContexts } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { ConnectionQueue, Posted } from "./connection-queue.js";
 import { EventsUnderWay } from "./events-under-way.js";
+import type { HandleTrace } from "./handle-trace.js";
 import type { Mailbox } from "./mailbox.js";
 import type { MailboxEvent } from "./mailbox-event.js";
 import type { Metering } from "./metering.js";
@@ -43,9 +45,13 @@ const CHECK_EVERY = 32;
 export class HandlerActor implements Runnable {
   readonly #parts: HandlerActorParts;
   readonly #underWay: EventsUnderWay;
+  /** The traces of events that are not over. */
+  readonly #traces = new Map<MailboxEvent, HandleTrace>();
   /** Called when no event waits and none is under way; set while a step of the shutdown waits. */
   onIdle: (() => void) | undefined = undefined;
   #isHeld = true;
+  /** Since when the actor waits for `init`, which runs again; `undefined` otherwise. */
+  heldSince: number | undefined;
   /** When the current batch of events began or last failed: no later event of the batch can have taken longer. */
   #runningSince = 0;
   /** The user's code is on the stack, and may be the caller. */
@@ -84,6 +90,16 @@ export class HandlerActor implements Runnable {
     return this.#underWay.events;
   }
 
+  /** The events with unsettled promises, for snapshots. */
+  get underWay(): Pick<EventsUnderWay, "pending" | "busy"> {
+    return this.#underWay;
+  }
+
+  /** How many events keep the user's code busy: none of the events whose time limit was lifted. */
+  get busy(): number {
+    return this.#underWay.busy + (this.#isRunningUserCode ? 1 : 0);
+  }
+
   wake(): void {
     this.#parts.turn.wake(this);
   }
@@ -91,16 +107,25 @@ export class HandlerActor implements Runnable {
   /** Takes no event until `init` has run, for the first time or again. */
   hold(): void {
     this.#isHeld = true;
+    this.heldSince = this.#parts.clock.now();
   }
 
   release(): void {
     this.#isHeld = false;
+    this.heldSince = undefined;
     this.wake();
   }
 
   run(budget: number): "idle" | "more" | "awaiting" {
-    const { clock, mailbox, concurrency } = this.#parts;
+    const { clock, metering } = this.#parts;
     const startedAt = clock.now();
+    const state = this.#run(budget, startedAt);
+    if (metering.isOn) metering.ran(startedAt);
+    return state;
+  }
+
+  #run(budget: number, startedAt: number): "idle" | "more" | "awaiting" {
+    const { clock, mailbox, concurrency } = this.#parts;
     this.#runningSince = startedAt;
     for (let done = 0; done < budget; done++) {
       if (this.#isHeld) return "idle";
@@ -148,6 +173,7 @@ export class HandlerActor implements Runnable {
   stop(): void {
     this.#underWay.timeOutAll();
     this.#isHeld = true;
+    this.heldSince = undefined;
   }
 
   #onMailboxEmpty(): "idle" | "awaiting" {
@@ -163,24 +189,41 @@ export class HandlerActor implements Runnable {
     if (EACH_EVENT.has(level.level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
-    const owner = queue.owner?.leakOwner ?? leakOwner;
+    const context = { owner: queue.owner?.leakOwner ?? leakOwner, event: event.type };
+    const trace = handleChannel.hasSubscribers && !runner.isDispatcher ? this.#trace(posted) : undefined;
     const startedAt = metering.isOn ? metering.began(posted) : undefined;
+    let isOver = false;
     this.#isRunningUserCode = true;
     try {
-      const result = runContexts.run({ owner, event: event.type }, runner.handle, event, bus);
-      if (result instanceof DeferredTimeout) this.#underWay.defer(result, event, queue, startedAt);
-      else if (isPromiseLike(result)) this.#underWay.await(result, event, queue, startedAt);
-      else {
-        if (startedAt !== undefined) metering.ended(event, queue, startedAt);
+      const result =
+        trace === undefined
+          ? runContexts.run(context, runner.handle, event, bus)
+          : trace.run(() => runContexts.run(context, runner.handle, event, bus));
+      if (result instanceof DeferredTimeout) {
+        trace?.deferred(result, this.#parts.clock, this.#parts.timeoutMs);
+        this.#underWay.defer(result, event, queue, startedAt);
+      } else if (isPromiseLike(result)) {
+        trace?.returned();
+        this.#underWay.await(result, event, queue, startedAt);
+      } else {
+        isOver = true;
+        if (metering.isOn) metering.ended(event, queue, startedAt);
         this.#done(result, event, queue);
       }
     } catch (error) {
-      if (startedAt !== undefined) metering.ended(event, queue, startedAt);
+      if (metering.isOn && !isOver) metering.ended(event, queue, startedAt);
       this.#failed(error, event, queue, this.#runningSince);
       this.#runningSince = this.#parts.clock.now();
     } finally {
       this.#isRunningUserCode = false;
     }
+  }
+
+  #trace({ event, queue, bytes }: Posted): HandleTrace {
+    const { tracing } = queue.target ?? this.#parts.target;
+    const trace = tracing.createTrace(event, queue.owner?.carrier, bytes, () => this.#traces.delete(event));
+    this.#traces.set(event, trace);
+    return trace;
   }
 
   #log(event: MailboxEvent): void {
@@ -191,11 +234,13 @@ export class HandlerActor implements Runnable {
   #done(result: unknown, event: MailboxEvent, queue: ConnectionQueue): void {
     const { runner } = queue.target ?? this.#parts.target;
     runner.settled?.(result);
+    if (this.#traces.size > 0) this.#traces.get(event)?.ended();
     this.#settled(event, queue);
   }
 
   #failed(error: unknown, event: MailboxEvent, queue: ConnectionQueue, startedAt: number): void {
     const { clock, onFailure } = this.#parts;
+    if (this.#traces.size > 0) this.#traces.get(event)?.failed(error);
     onFailure(error, event, queue.target ?? this.#parts.target, clock.now() - startedAt);
     this.#settled(event, queue);
   }

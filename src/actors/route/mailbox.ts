@@ -178,7 +178,7 @@ export class Mailbox {
   /** Puts an event into the order; called by the budget for an event that has waited. */
   enter(posted: Posted): void {
     const { event, queue } = posted;
-    if (this.#metering?.isOn) posted.postedAt = this.#metering.now();
+    if (this.#metering?.isOn) this.#metering.posted(posted);
     if (isFromPeer(event)) queue.payer?.onEntered();
     queue.push(posted);
     if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;
@@ -199,7 +199,9 @@ export class Mailbox {
     }
   }
 
-  #uncount({ event, queue, bytes, isForwarded }: Posted): void {
+  #uncount(posted: Posted): void {
+    const { event, queue, bytes, isForwarded } = posted;
+    if (this.#metering?.isOn) this.#metering.left(posted);
     this.#size--;
     if (isForwarded) queue.forwarded--;
     else if (event.type === "info") this.#infos--;

@@ -20,6 +20,8 @@ export interface Member extends Connection {
   readonly outbox: Outbox;
   /** The waiting events in the mailbox of the route. */
   readonly queue: ConnectionQueue;
+  /** The connection of the socket, for a subscription; absent for a connection. */
+  readonly carrier?: Connection;
   /** Posts an `info` event about the connection. */
   tell(data: unknown): boolean;
   /** Posts an `info` event for every connection: counts as waiting for this connection alone. */

@@ -16,6 +16,15 @@ export class Population<R extends Resident> extends Registry<R> {
     return [...this.all(), ...this.#closing];
   }
 
+  /** The connections whose `closed` has still to be handled; may be read while connections come and go. */
+  closing(): Iterable<R> {
+    return this.#closing.values();
+  }
+
+  get closingCount(): number {
+    return this.#closing.size;
+  }
+
   get isEmpty(): boolean {
     return this.size + this.#closing.size === 0;
   }

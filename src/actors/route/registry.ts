@@ -80,6 +80,11 @@ export class Registry<M extends Registered> {
     return members;
   }
 
+  /** The rooms with the number of members, for snapshots. */
+  *roomSizes(): Generator<readonly [room: string, members: number]> {
+    for (const [room, members] of this.#rooms) yield [room, members.size];
+  }
+
   rooms(): string[] {
     return [...this.#rooms.keys()];
   }

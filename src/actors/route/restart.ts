@@ -21,6 +21,7 @@ export class Restart {
   readonly #parts: RestartParts;
   /** Set while `init` runs; after another run or `stop`, the result of the earlier run is ignored. */
   #timer: Timer | undefined;
+  #startedAt = 0;
 
   constructor(parts: RestartParts) {
     this.#parts = parts;
@@ -30,9 +31,15 @@ export class Restart {
     return this.#timer !== undefined;
   }
 
+  /** When the present run of `init` began. */
+  get since(): number | undefined {
+    return this.isUnderWay ? this.#startedAt : undefined;
+  }
+
   begin(): void {
     const { clock, timeoutMs, init, onFailed } = this.#parts;
     const startedAt = clock.now();
+    this.#startedAt = startedAt;
     const ended = (error?: unknown): void => {
       if (this.#timer !== timer) return;
       this.stop();

@@ -19,9 +19,9 @@ import type { LiveConnection } from "../connection/connection.js";
 import type { ConnectionParts } from "../connection/connection-parts.js";
 import type { HeartbeatSettings } from "../connection/heartbeat.js";
 import type { Inspection } from "../inspection/inspection.js";
-import { type NamedObject, RouteMirror } from "../inspection/mirror.js";
+import { RouteMirror } from "../inspection/mirror.js";
 import type { Sessions } from "../session/sessions.js";
-import { Acceptor, halvesOf } from "./acceptor.js";
+import { Acceptor, objectsOf } from "./acceptor.js";
 import { type Budget, createBudget } from "./budget.js";
 import { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
@@ -33,6 +33,7 @@ import type { HandlerObserver, UnfinishedEvent } from "./observer.js";
 import { Population } from "./population.js";
 import { Restart } from "./restart.js";
 import { RouteShutdown } from "./route-shutdown.js";
+import type { RouteTracing } from "./route-tracing.js";
 import type { Runner, Target } from "./runner.js";
 import type { RunnerHost } from "./runner-host.js";
 import { Supervision } from "./supervision.js";
@@ -44,6 +45,7 @@ export interface RouteInput {
   readonly clock: Clock;
   readonly turn: Turn;
   readonly log: Logger;
+  readonly tracing: RouteTracing;
   readonly level: LevelSource;
   readonly newId: () => ConnectionId;
   /** Makes the token of a session; in a cluster the token names this node. */
@@ -66,6 +68,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly mailbox: Mailbox;
   readonly metering: Metering;
   readonly budget: Budget | undefined;
+  readonly tracing: RouteTracing;
   readonly population: Population<LiveConnection>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;
@@ -105,6 +108,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.#acceptor = new Acceptor(this, input.newToken);
     this.sessions = this.#acceptor.sessions;
     this.metering = new Metering(clock);
+    this.tracing = input.tracing;
     this.mailbox = new Mailbox(settings.mailbox, this.metering);
     this.budget = createBudget(this, (error, id) => this.#supervision.record(error, "budget.key", id));
     this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
@@ -119,7 +123,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       onEnded: () => this.handler.release(),
       onFailed: (error, tookMs) => this.#onInitFailed(error, tookMs),
     });
-    this.mirror = new RouteMirror(input.inspection, `route:${path}`, () => this.#namedObjects());
+    this.mirror = new RouteMirror(input.inspection, `route:${path}`, () => objectsOf(this));
     this.handler = this.#createHandler();
     this.mailbox.consumer = this.handler;
     this.shutdown = new RouteShutdown({
@@ -209,10 +213,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** The parts shared by the bus, the runner and the handler actor. */
-  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "remoteBus" | "encode"> {
-    const { clock, counters, log, mailbox } = this;
-    const { level, remoteBus } = this.#input;
-    return { clock, counters, log, mailbox, level, remoteBus, encode: encodeFrame };
+  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "remoteBus" | "tracing" | "encode"> {
+    const { counters, mailbox } = this;
+    const { clock, level, log, remoteBus, tracing } = this.#input;
+    return { clock, counters, log, mailbox, level, remoteBus, tracing, encode: encodeFrame };
   }
 
   #createBus(): RouteBus {
@@ -262,11 +266,6 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       onFailure: (error, event, target, tookMs) => this.#supervision.onEventFailed(error, event, target, tookMs),
       onCrash: (error) => this.#onHandlerCrashed(error),
     });
-  }
-
-  *#namedObjects(): Generator<NamedObject> {
-    yield ["handler", this.handler];
-    for (const connection of this.population.present()) yield* halvesOf(connection);
   }
 
   /** Runs `init` in the name of the handler: a rejection leaked later, by an interval for example, is charged to the handler. */

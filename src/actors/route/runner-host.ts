@@ -10,12 +10,15 @@ import type { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
 import type { Mailbox } from "./mailbox.js";
+import type { RouteTracing } from "./route-tracing.js";
 import type { Target } from "./runner.js";
 
 /** What a route or a channel provides to a runner. */
 export interface RunnerHost {
   /** The name in the log and among the actors. */
   readonly name: string;
+  /** The name of the channel, with the names of outer channels; absent for a route. */
+  readonly channel?: string;
   readonly bus: RouteBus;
   readonly mailbox: Mailbox;
   readonly counters: Counters;
@@ -24,6 +27,7 @@ export interface RunnerHost {
   readonly log: Logger;
   /** Whether events and frames are logged. */
   readonly level: LevelSource;
+  readonly tracing: RouteTracing;
   readonly newId: () => ConnectionId;
   /** The way to the same bus on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;

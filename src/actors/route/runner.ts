@@ -7,6 +7,8 @@ import type { Bus } from "../../api/bus.js";
 import type { Connection } from "../../api/connection.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { MailboxEvent } from "./mailbox-event.js";
+import type { Registered, Registry } from "./registry.js";
+import type { RouteTracing } from "./route-tracing.js";
 
 /** The user's code in the form run by the handler actor. */
 export interface Runner {
@@ -14,6 +16,8 @@ export interface Runner {
   readonly concurrency: "serial" | "connection";
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
+  /** Whether the runner only hands events on: the queues of the runner have the events which the user's code handles. */
+  readonly isDispatcher?: boolean;
   /** Whether an `info` event without an addressee goes to each connection. */
   readonly tellsEach?: boolean;
   /** MUST be awaited before the first event, and again after a failure under `"restart"`. */
@@ -32,8 +36,20 @@ export interface Runner {
   caughtUp?(connection: Connection, done: () => void): void;
   /** How many rooms the runner has made besides the rooms of the route. */
   roomCount?(): number;
+  /** The channels of the runner, nested channels included. */
+  channels?(): Iterable<RunnerChannel>;
+  /** How many events of the connection's subscriptions to channels wait. */
+  waitingOf?(connection: Connection): number;
   /** Called last. */
   stop(): void | Promise<void>;
+}
+
+/** A channel of a runner, as a snapshot sees the channel. */
+export interface RunnerChannel {
+  readonly channel: string;
+  readonly registry: Pick<Registry<Registered>, "roomCount" | "roomSizes">;
+  /** Since when `init` of the channel's handler runs again; `undefined` otherwise. */
+  readonly heldSince: number | undefined;
 }
 
 /**
@@ -76,12 +92,15 @@ export class DeferredTimeout {
 
 /** The code for the events of a queue, and the steps after a failure of the code. */
 export interface Target {
+  /** The name of the channel, with the names of outer channels; absent for the handler of a route. */
+  readonly channel?: string;
   readonly runner: Runner;
   readonly bus: Bus;
   /** `"serial"`: events are handled one after another; `"connection"`: only events of the same connection are. */
   readonly concurrency: Runner["concurrency"];
   /** Receives leaks outside any event of a connection. */
   readonly leakOwner: LeakOwner;
+  readonly tracing: RouteTracing;
   /** Runs `init` again (`supervise.strategy: "restart"`) while events wait. */
   restart(): void;
   /** The code has failed too often. */

@@ -9,6 +9,7 @@ import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member } from "../../actors/route/member.js";
 import { Registry } from "../../actors/route/registry.js";
 import { Restart } from "../../actors/route/restart.js";
+import type { RouteTracing } from "../../actors/route/route-tracing.js";
 import type { Runner, Target } from "../../actors/route/runner.js";
 import type { RunnerHost } from "../../actors/route/runner-host.js";
 import { HANDLER_FAILED, NORMAL } from "../../api/close-codes.js";
@@ -24,11 +25,13 @@ import type { SubscribedChannel, Subscriber } from "./subscribed-channel.js";
 
 export class ServerChannel implements Target, SubscribedChannel {
   readonly name: string;
+  readonly channel: string;
   readonly host: RunnerHost;
   readonly registry: Registry<Member>;
   readonly bus: RouteBus;
   readonly runner: Runner;
   readonly leakOwner: LeakOwner;
+  readonly tracing: RouteTracing;
   readonly #onClosed: (error: unknown) => void;
   /** Shared by the queues of the subscriptions, unless each subscription has a separate actor. */
   readonly #group = new SerialGroup();
@@ -43,7 +46,9 @@ export class ServerChannel implements Target, SubscribedChannel {
     onClosed: (error: unknown) => void,
   ) {
     this.name = name;
+    this.channel = host.channel === undefined ? name : `${host.channel}/${name}`;
     this.host = host;
+    this.tracing = host.tracing.forChannel(name);
     this.#onClosed = onClosed;
     this.leakOwner = {
       clock: host.clock,
@@ -75,7 +80,9 @@ export class ServerChannel implements Target, SubscribedChannel {
       {
         ...host,
         name: `${host.name}/${name}`,
+        channel: this.channel,
         bus: this.bus,
+        tracing: this.tracing,
         remoteBus,
         encode,
         run: (code) => runFor(this.leakOwner, code),
@@ -90,6 +97,10 @@ export class ServerChannel implements Target, SubscribedChannel {
 
   get concurrency(): Runner["concurrency"] {
     return this.runner.concurrency;
+  }
+
+  get heldSince(): number | undefined {
+    return this.#restart.since;
   }
 
   get isClosed(): boolean {

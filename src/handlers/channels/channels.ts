@@ -6,7 +6,7 @@
 
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member } from "../../actors/route/member.js";
-import type { Runner } from "../../actors/route/runner.js";
+import type { Runner, RunnerChannel } from "../../actors/route/runner.js";
 import type { RunnerHost } from "../../actors/route/runner-host.js";
 import { NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionData, Params } from "../../api/connection.js";
@@ -58,6 +58,7 @@ function isMember(connection: Connection): connection is Member {
 class ChannelsRunner implements Runner {
   /** Dispatching is synchronous; only the events of the channels may take time. */
   readonly concurrency = "connection";
+  readonly isDispatcher = true;
   readonly hearsPings: boolean;
   readonly #host: RunnerHost;
   readonly #channels = new Map<string, ServerChannel>();
@@ -100,6 +101,17 @@ class ChannelsRunner implements Runner {
 
   roomCount(): number {
     return this.#all.reduce((sum, { registry, runner }) => sum + registry.roomCount + (runner.roomCount?.() ?? 0), 0);
+  }
+
+  *channels(): Generator<RunnerChannel> {
+    for (const channel of this.#all) {
+      yield channel;
+      yield* channel.runner.channels?.() ?? [];
+    }
+  }
+
+  waitingOf(connection: Connection): number {
+    return subscriptionsOf(this.#sockets.get(connection)).reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
   readonly handle = (event: MailboxEvent): void => {

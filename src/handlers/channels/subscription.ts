@@ -10,7 +10,7 @@ import type { ConnectionQueue } from "../../actors/route/connection-queue.js";
 import { isControl, type MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
-import type { ConnectionData, ConnectionId, Data } from "../../api/connection.js";
+import type { Connection, ConnectionData, ConnectionId, Data } from "../../api/connection.js";
 import type { AwayEvent, BackEvent, Ending, MessageEvent } from "../../api/events.js";
 import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
@@ -73,8 +73,15 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
   get isPaused(): boolean {
     return this.#socket.isPaused;
   }
+  /** How many events wait, here and in nested channels. */
+  get waiting(): number {
+    return this.queue.size + (this.#channel.runner.waitingOf?.(this) ?? 0);
+  }
   get hasWaitingMessages(): boolean {
     return this.queue.messages > 0 || this.#socket.hasWaitingMessages;
+  }
+  get carrier(): Connection {
+    return this.#socket.carrier ?? this.#socket;
   }
   get outbox(): Outbox {
     return this;

@@ -10,6 +10,7 @@ import type { Authorize } from "../../../src/api/authorize.js";
 import type { AccessEntry } from "../../../src/api/options.js";
 import { reject } from "../../../src/api/rejection.js";
 import { createLogger } from "../../../src/log/log.js";
+import { Diagnostics } from "../../../src/runtime/diagnostics.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission, Transport, TransportListener } from "../../../src/transport/transport.js";
 import { HandTransport } from "../stage.js";
@@ -65,6 +66,7 @@ function stage({ authorize, whenFull = "reject" }: Setting = {}) {
     },
     clock,
     log: createLogger(false, "test"),
+    diagnostics: new Diagnostics("test", clock, createLogger(false, "test")),
   });
   const ask = (headers: Record<string, string> = {}, url = "/chat", abort = new AbortController()) => {
     const head = {

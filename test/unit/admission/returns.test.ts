@@ -14,6 +14,7 @@ import type { CloseReason } from "../../../src/api/close-codes.js";
 import type { Connection } from "../../../src/api/connection.js";
 import type { AccessEntry, ResumeOptions } from "../../../src/api/options.js";
 import { reject } from "../../../src/api/rejection.js";
+import { Diagnostics } from "../../../src/runtime/diagnostics.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission, TransportListener } from "../../../src/transport/transport.js";
 import { HandTransport, Lines } from "../stage.js";
@@ -159,7 +160,14 @@ function stage({ authorize, verify, limits, hasSessions = true }: Setting = {}) 
     hasToken: (token: string) => token.startsWith("0123456789ab-"),
     tellMoved: (moved: MovedSession) => void told.push(moved),
   };
-  const gate = new Gate({ routes: [route], settings, clock, log, otherNodes });
+  const gate = new Gate({
+    routes: [route],
+    settings,
+    clock,
+    log,
+    diagnostics: new Diagnostics("test", clock, log),
+    otherNodes,
+  });
   const ask = (offer?: string, address?: string, abort?: AbortController) =>
     gate.admit(attemptOf(offer, address, abort));
   /** Lets a peer in, and begins a fresh session by the name if one is due. */

@@ -1,41 +1,10 @@
 /** The supervisor of `--workers`, with workers controlled by the test: signals, deaths, and workers that do not exit. */
-import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
-import { type WorkerHandle, WorkerSupervisor } from "../../../src/cli/worker-supervisor.js";
+import { WorkerSupervisor } from "../../../src/cli/worker-supervisor.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { nextRound } from "../../e2e/peers.js";
-
-/** A worker that records every message and signal, and only acts on behalf of the test. */
-class HandWorker extends EventEmitter implements WorkerHandle {
-  readonly heard: string[] = [];
-  isUp = true;
-  readonly process = {
-    pid: 1,
-    kill: (signal: NodeJS.Signals): boolean => {
-      this.heard.push(signal);
-      return true;
-    },
-  };
-
-  isConnected(): boolean {
-    return this.isUp;
-  }
-
-  send(message: string): boolean {
-    this.heard.push(message);
-    return true;
-  }
-
-  start(): void {
-    this.emit("message", { sendall: "started", line: "Listening" });
-  }
-
-  end(code: number | null, signal: string | null = null): void {
-    this.isUp = false;
-    this.emit("exit", code, signal);
-  }
-}
+import { HandWorker } from "./hand-worker.js";
 
 function run(count: number) {
   const clock = new HandClock((step) => queueMicrotask(step));

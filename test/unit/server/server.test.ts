@@ -145,21 +145,30 @@ describe("two routes", () => {
       away: 0,
       opened: 2,
       closed: 0,
+      closedBy: [],
       rooms: 1,
       paused: 0,
+      mailboxEvents: 0,
+      outboxBytes: 0,
+      keptBytes: 0,
       received: { messages: 2, bytes: 9 },
       sent: { messages: 2, bytes: 10, frames: 2, writes: 2 },
       dropped: 0,
+      droppedBy: { close: 0, dropOldest: 0, dropNewest: 0, text: 0, gap: 0 },
       deadLetters: 1,
       refused: 0,
+      refusedBy: [],
       slowConsumers: 0,
       resumed: 0,
       expired: 0,
       gaps: 0,
       discarded: 0,
       invalid: 0,
+      overBudget: 0,
+      handlerFailures: 0,
       failures: [],
     });
+    expect(runtime.server.paths).toEqual(["/a", "/b"]);
     expect(runtime.server.route("/a").stats()).toMatchObject({ connections: 1, received: { messages: 1, bytes: 4 } });
   });
 });
