@@ -37,7 +37,7 @@ export interface RouteRates {
   /** Events with which the handler was done. */
   readonly events: number;
   /**
-   * Milliseconds for which the handler was busy, events under way included: 1,000 for a handler that is never free, and more for a handler
+   * How many milliseconds the handler was busy, events under way included: 1,000 for a handler that is never free, and more for a handler
    * that handles several connections at a time.
    */
   readonly handlerMs: number;
@@ -84,13 +84,15 @@ export interface RouteSnapshot {
   readonly turn?: TurnLength;
 }
 
-/** A connection in one of the lists of a snapshot. `id` finds the connection for every verb of the server. */
+/** A connection in a list of a snapshot. `id` finds the connection for every verb of the server. */
 export interface ConnectionSnapshot {
+  /** The id of the connection, as handlers and the log have the id. */
   readonly id: ConnectionId;
   /** The path of the route, as given in `routes`. */
   readonly route: string;
   /** The address of the peer. */
   readonly remoteAddress: string;
+  /** How the peer is connected. */
   readonly transport: TransportName;
   /** When the connection was opened: milliseconds since 1970. */
   readonly openedAt: number;
@@ -102,7 +104,7 @@ export interface ConnectionSnapshot {
   readonly bytesWaiting: number;
   /** Events of the connection that wait for the handler, those of channels included. */
   readonly eventsWaiting: number;
-  /** Milliseconds per second for which the connection's events kept the handler busy; 0 in the first snapshot. */
+  /** For how many milliseconds per second the connection's events kept the handler busy; 0 in the first snapshot. */
   readonly handlerMs: number;
 }
 
@@ -122,6 +124,7 @@ export interface RoomSnapshot {
   readonly route: string;
   /** The channel of the room (`channels`); names of nested channels are joined with `/`. */
   readonly channel?: string;
+  /** The name of the room. */
   readonly room: string;
   /** Members on this node. */
   readonly members: number;

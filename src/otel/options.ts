@@ -3,7 +3,6 @@ import type { Attributes, TracerProvider } from "@opentelemetry/api";
 import type { TracedEvent } from "../api/tracing.js";
 import { isRecord } from "../options/kinds.js";
 import { checkNames, checkOptionsObject, readSettings } from "../options/read-options.js";
-import type { SettingsOf } from "../options/table.js";
 
 /** The options of `otel`. */
 export interface OtelOptions {
@@ -26,8 +25,13 @@ const table = {
   attributes: { kind: "function" },
 } as const;
 
+interface OtelSettings {
+  readonly tracerProvider: TracerProvider | undefined;
+  readonly attributes: OtelOptions["attributes"] | undefined;
+}
+
 /** Throws `BAD_OPTION`. */
-export function readOtelOptions(options: unknown): SettingsOf<OtelOptions, typeof table> {
+export function readOtelOptions(options: unknown): OtelSettings {
   checkOptionsObject(options);
   checkNames({ options }, table);
   return readSettings<OtelOptions, typeof table>(table, { options });

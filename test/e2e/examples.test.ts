@@ -2,6 +2,7 @@
 import { EventEmitter, once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
+import type { Snapshot } from "sendall";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Client, connect, holdPort, type Program, start, stopPrograms } from "./programs.js";
 
@@ -77,6 +78,45 @@ describe("the general example", () => {
     await sendGarbage(url);
     await program.stdout.next(/ error { error: '.+' }$/);
     await program.stdout.next(/ closed /);
+  });
+});
+
+describe("the snapshot example", () => {
+  it("shows at /snapshot which event keeps the handler busy and what waits", async () => {
+    const { url } = await startExample("snapshot");
+    const [ann, bob] = [await connect(url), await connect(url)];
+    ann.send("quick");
+    expect(await ann.next()).toBe("done: quick");
+    ann.send("10000");
+    bob.send("mine");
+    const take = async () => {
+      const answer = await fetch(new URL("/snapshot", url.replace("ws", "http")));
+      return (await answer.json()) as Snapshot;
+    };
+    let snapshot = await take();
+    while (snapshot.top.eventsWaiting.length === 0 || snapshot.periodMs === undefined) snapshot = await take();
+    const { rooms, routes, top } = snapshot;
+    const stuck = routes[0]?.underWay[0];
+    expect(stuck).toMatchObject({ event: "message", connection: expect.any(String) });
+    expect(top.eventsWaiting[0]?.id).not.toBe(stuck?.connection);
+    expect(top.handlerMs[0]?.id).toBe(stuck?.connection);
+    expect(rooms).toEqual([{ route: "*", room: "everybody", members: 2 }]);
+  });
+});
+
+describe("the tracing example", () => {
+  it("prints each event, what its handler does meanwhile, and how the handler fails", async () => {
+    const { program, url } = await startExample("tracing");
+    const client = await connect(url);
+    await program.stdout.next(/^open \* took \d+ ms$/);
+    client.send("hello");
+    expect(await client.next()).toBe("looked up hello");
+    await program.stdout.next(/^ {2}look up took \d+ ms$/);
+    await program.stdout.next(/^message \* took \d+ ms, 5 bytes$/);
+    client.send("fail");
+    await program.stdout.next(/^message \* took \d+ ms, 4 bytes, failed: RangeError$/);
+    client.socket.close();
+    await program.stdout.next(/^closed \* took \d+ ms$/);
   });
 });
 
@@ -416,7 +456,9 @@ describe("every example", () => {
     "push",
     "replies",
     "sessions",
+    "snapshot",
     "tokens",
+    "tracing",
     "typed",
   ];
 
@@ -446,7 +488,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, limits, loop, machine, monitoring, multi, push, replies, sessions, sockjs, tls, tokens, typed";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, limits, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

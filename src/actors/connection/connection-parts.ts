@@ -26,9 +26,9 @@ export interface ConnectionParts<C extends Resident> {
   readonly population: Population<C>;
   readonly counters: Counters;
   readonly bus: RouteBus;
+  readonly tracing: RouteTracing;
   /** Absent without a limit. */
   readonly budget: Budget | undefined;
-  readonly tracing: RouteTracing;
   readonly mirror: RouteMirror;
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;

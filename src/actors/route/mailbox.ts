@@ -171,6 +171,7 @@ export class Mailbox {
   #push(posted: Posted): void {
     const verdict = posted.queue.pace?.judge(posted) ?? "enter";
     if (verdict === "drop") return;
+    if (this.#metering?.isOn) this.#metering.posted(posted);
     this.#count(posted);
     if (verdict === "enter") this.enter(posted);
   }
@@ -178,7 +179,6 @@ export class Mailbox {
   /** Puts an event into the order; called by the budget for an event that has waited. */
   enter(posted: Posted): void {
     const { event, queue } = posted;
-    if (this.#metering?.isOn) this.#metering.posted(posted);
     if (isFromPeer(event)) queue.payer?.onEntered();
     queue.push(posted);
     if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;

@@ -18,10 +18,10 @@ export interface Member extends Connection {
   /** The connection is open and the handler has seen `open`: no message arrives before the handler could greet the peer. */
   readonly isTarget: boolean;
   readonly outbox: Outbox;
-  /** The waiting events in the mailbox of the route. */
-  readonly queue: ConnectionQueue;
   /** The connection of the socket, for a subscription; absent for a connection. */
   readonly carrier?: Connection;
+  /** The waiting events in the mailbox of the route. */
+  readonly queue: ConnectionQueue;
   /** Posts an `info` event about the connection. */
   tell(data: unknown): boolean;
   /** Posts an `info` event for every connection: counts as waiting for this connection alone. */

@@ -67,8 +67,8 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly newId: () => ConnectionId;
   readonly mailbox: Mailbox;
   readonly metering: Metering;
-  readonly budget: Budget | undefined;
   readonly tracing: RouteTracing;
+  readonly budget: Budget | undefined;
   readonly population: Population<LiveConnection>;
   readonly counters: Counters = new Counters();
   readonly bus: RouteBus;

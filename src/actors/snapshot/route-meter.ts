@@ -10,7 +10,7 @@ import type { MailboxEvent } from "../route/mailbox-event.js";
 import type { EventMeter, Metering } from "../route/metering.js";
 
 /** The part of a route that a meter reads. */
-export interface TimedRoute {
+export interface MeasuredRoute {
   readonly metering: Metering;
   readonly mailbox: { readonly size: number };
   readonly population: { readonly byId: ReadonlyMap<string, unknown> };
@@ -43,7 +43,7 @@ interface Span {
 const SHORTEST_MS = 500;
 
 export class RouteMeter implements EventMeter {
-  readonly #route: TimedRoute;
+  readonly #route: MeasuredRoute;
   readonly #startedAt: number;
   readonly #unregister: () => void;
   /** The waiting events in the order of posting, without events from before the meter. */
@@ -56,7 +56,7 @@ export class RouteMeter implements EventMeter {
   /** The handler has taken an event since the last turn. */
   #hasBegun = false;
 
-  constructor(route: TimedRoute, now: number) {
+  constructor(route: MeasuredRoute, now: number) {
     this.#route = route;
     this.#startedAt = now;
     this.#chargedAt = now;
@@ -173,7 +173,7 @@ export class Reading {
   /** Events that were under way when the snapshot began, by connection. */
   readonly #underWay = new Map<ConnectionId, PendingEvent[]>();
 
-  constructor(spans: readonly Span[], now: number, { counters, handler }: TimedRoute) {
+  constructor(spans: readonly Span[], now: number, { counters, handler }: MeasuredRoute) {
     const [first] = spans;
     const startedAt = first?.startedAt ?? now;
     const { received, sent } = first ?? counters;

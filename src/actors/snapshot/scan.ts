@@ -15,11 +15,11 @@ import type { PendingEvent } from "../route/events-under-way.js";
 import type { HandlerActor } from "../route/handler.js";
 import type { Population } from "../route/population.js";
 import type { RunnerChannel } from "../route/runner.js";
-import { type Reading, socketOf, type TimedRoute } from "./route-meter.js";
+import { type MeasuredRoute, type Reading, socketOf } from "./route-meter.js";
 import { TopList } from "./top-list.js";
 
 /** The part of a route that a snapshot shows. */
-export interface ShownRoute extends TimedRoute {
+export interface ShownRoute extends MeasuredRoute {
   readonly path: string;
   readonly population: Population<LiveConnection>;
   readonly handler: Pick<HandlerActor, "busy" | "heldSince" | "underWay">;
@@ -31,25 +31,25 @@ export interface ShownRoute extends TimedRoute {
 }
 
 /** A route with what was measured of the route. */
-export interface MeasuredRoute {
+export interface ScannedRoute {
   readonly route: ShownRoute;
   readonly reading: Reading;
   readonly oldestMs: number;
 }
 
 export class Scan {
-  readonly #routes: readonly MeasuredRoute[];
+  readonly #routes: readonly ScannedRoute[];
   readonly #top: number;
   readonly #now: number;
   readonly #bytesWaiting: TopList<ConnectionSnapshot>;
   readonly #eventsWaiting: TopList<ConnectionSnapshot>;
   readonly #handlerMs: TopList<ConnectionSnapshot>;
   readonly #rooms: TopList<RoomSnapshot>;
-  readonly #underWay: ReadonlyMap<MeasuredRoute, EventUnderWay[]>;
+  readonly #underWay: ReadonlyMap<ScannedRoute, EventUnderWay[]>;
   readonly #shown: readonly RouteSnapshot[];
 
   /** @param top how many entries each list has at most. @param now the time at which `routes` were measured */
-  constructor(routes: readonly MeasuredRoute[], top: number, now: number) {
+  constructor(routes: readonly ScannedRoute[], top: number, now: number) {
     this.#routes = routes;
     this.#top = top;
     this.#now = now;
@@ -97,7 +97,7 @@ export class Scan {
   }
 
   /** The numbers of a route as of now; the events under way are added in the steps. */
-  #show(measured: MeasuredRoute): RouteSnapshot {
+  #show(measured: ScannedRoute): RouteSnapshot {
     const { route, reading, oldestMs } = measured;
     const { connections, away, paused, rooms, mailboxEvents, outboxBytes, keptBytes } = route.stats();
     const starting = this.#starting(route);
@@ -132,7 +132,7 @@ export class Scan {
     return { since, ms: Math.max(this.#now - since, 0) };
   }
 
-  #visitEvent(measured: MeasuredRoute, pending: PendingEvent): void {
+  #visitEvent(measured: ScannedRoute, pending: PendingEvent): void {
     if (!pending.isBusy) return;
     measured.reading.note(pending);
     const shown = this.#underWay.get(measured);
@@ -150,7 +150,7 @@ export class Scan {
     });
   }
 
-  #visit({ route, reading }: MeasuredRoute, connection: LiveConnection): void {
+  #visit({ route, reading }: ScannedRoute, connection: LiveConnection): void {
     const { id, outbox, receiver } = connection;
     const bytesWaiting = outbox.hasStopped ? 0 : outbox.bufferedBytes;
     const eventsWaiting = receiver.queue.size + (route.runner.waitingOf?.(connection) ?? 0);

@@ -439,16 +439,14 @@ describe("a snapshot", () => {
     await runtime.close();
   });
 
-  test("can be taken of a server that has closed, and leaves no alarm", async () => {
+  test("can be taken of a server that has closed, and measures nothing from then on", async () => {
     const runtime = sleeper();
     await runtime.connect();
     await runtime.server.snapshot();
     await runtime.close();
     const { routes, periodMs } = await runtime.server.snapshot();
     expect([only(routes).connections, periodMs]).toEqual([0, undefined]);
-    const later = runtime.now();
-    await runtime.advance(100_000);
-    expect((await runtime.server.snapshot()).at).toBe(later + 100_000);
+    await runtime.advance(1_000);
     expect((await runtime.server.snapshot()).periodMs).toBeUndefined();
   });
 
