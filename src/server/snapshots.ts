@@ -77,7 +77,7 @@ export class Snapshots {
       const callers = this.#callers;
       this.#callers = [];
       try {
-        const snapshot = await this.#scan(Math.max(...callers.map(({ top }) => top)));
+        const snapshot = await this.#scan(callers.reduce((longest, { top }) => Math.max(longest, top), 0));
         for (const { top, resolve } of callers) resolve(cut(snapshot, top));
       } catch (error) {
         for (const { reject } of callers) reject(error);

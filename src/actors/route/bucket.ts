@@ -88,14 +88,19 @@ export class Bucket extends Alarm {
   /** Puts a connection at the end of the line. */
   join(rester: Rester): void {
     if (rester.isInLine) return;
+    const isFirst = this.#first === undefined;
     rester.isInLine = true;
     this.#line.push(rester);
-    if (!this.#isSet && !this.#isServing) this.#wakeFor(rester.nextBytes ?? 0);
+    // The alarm may be set all the same: for the end of a bucket that nobody used.
+    if (isFirst && !this.#isServing) this.#wakeFor(rester.nextBytes ?? 0);
   }
 
   /** A connection that may be in line waits no more. Without the alarm nothing keeps the connection in memory. */
   leave(): void {
-    if (this.#first === undefined && this.#onUnused === undefined) this.cancel();
+    const first = this.#first;
+    // The alarm was set for what the connection waited for, which may be more than the next connection needs.
+    if (first?.nextBytes !== undefined && !this.#isServing) this.#wakeFor(first.nextBytes);
+    else if (first === undefined && this.#onUnused === undefined) this.cancel();
   }
 
   ring(): void {

@@ -106,6 +106,7 @@ export class Budget extends Alarm implements PaceHost, EventMeter {
 
   onIdle(pace: Pace): void {
     this.#idle.push(pace);
+    this.#parts.mailbox.consumer?.wake();
   }
 
   ring(): void {

@@ -44,7 +44,9 @@ export type Verdict = "enter" | "hold" | "drop";
 export interface QueuePace {
   /** The peer's socket is paused until there are tokens. */
   readonly isResting: boolean;
-  /** The event that waits for tokens, or behind such an event, and came last. */
+  /** How many events wait for tokens, or behind such an event. */
+  readonly size: number;
+  /** The last of these events. */
   readonly lastHeld: Posted | undefined;
   /** An event of the connection has come. The pace keeps what has to wait, and lets it enter later. */
   judge(posted: Posted): Verdict;

@@ -68,6 +68,10 @@ export class Pace implements QueuePace, Rester {
     return this.#held.first?.bytes;
   }
 
+  get size(): number {
+    return this.#held.size;
+  }
+
   get lastHeld(): Posted | undefined {
     return this.#held.last;
   }
@@ -111,8 +115,10 @@ export class Pace implements QueuePace, Rester {
     if (this.#host.isOneAtATime) this.#unfinished++;
   }
 
+  /** Also messages of a single channel are discarded, after which those of the others go on. */
   onDiscarded(count: number): void {
     this.#unfinished = Math.max(this.#unfinished - count, 0);
+    if (count > 0 && this.#unfinished === 0 && this.#held.size > 0) this.#host.onIdle(this);
   }
 
   /** The handler was busy with an event of the connection. */
@@ -120,7 +126,6 @@ export class Pace implements QueuePace, Rester {
     this.#own.charge(busyMs);
     if (!isMessage) return;
     this.onDiscarded(1);
-    if (this.#unfinished === 0 && this.#held.size > 0) this.#host.onIdle(this);
   }
 
   onTurn(): void {

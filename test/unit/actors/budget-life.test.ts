@@ -1,5 +1,5 @@
 /** A connection that rests, and all that watches connections: heartbeat, silence, sessions, channels, the mailbox. */
-import { channels, type ServerEvent } from "sendall";
+import { type Bus, channels, type ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 import { namesOf, recorder } from "../session/peer.js";
@@ -228,6 +228,30 @@ describe("channels", () => {
     for (const text of ["sub,a", "msg,a,1", "msg,a,2", "uns,a"]) client.send(text);
     await runtime.advance(10_000);
     expect(done).toEqual(["0 open", "0 message", "1000 message", "2000 closed"]);
+  });
+
+  test("of which one ends with messages waiting do not hold up the others", async () => {
+    const done: string[] = [];
+    await using runtime = createTestRuntime({
+      budget: { handlerMsPerSecond: 500 },
+      handler: channels({
+        a: async (event: ServerEvent, bus: Bus) => {
+          if (event.type !== "message") return;
+          done.push(event.text);
+          await bus.sleep(50);
+          for (const one of bus.connections()) if (one !== event.connection) one.close();
+        },
+        b: (event: ServerEvent) => void (event.type === "message" && done.push(event.text)),
+      }),
+    });
+    const [ann, bob] = [await runtime.connect(), await runtime.connect()];
+    for (const text of ["sub,a", "sub,b"]) for (const client of [ann, bob]) client.send(text);
+    await runtime.settle();
+    ann.send("msg,a,first");
+    await runtime.settle();
+    for (const text of ["msg,a,discarded", "msg,b,second", "msg,b,third"]) bob.send(text);
+    await runtime.advance(1_000);
+    expect(done).toEqual(["first", "second", "third"]);
   });
 });
 

@@ -134,6 +134,38 @@ describe("key", () => {
     await closeHand(stage);
   });
 
+  test("makes who comes back under an owing name wait for its own tokens alone", async () => {
+    await using stage = noting({ messagesPerSecond: 10, key });
+    const first = await connectAs(stage, "ann");
+    sendMany(first, 20);
+    await stage.runtime.settle();
+    first.close();
+    await stage.runtime.settle();
+    stage.take();
+    const second = await connectAs(stage, "ann");
+    sendMany(second, 3);
+    await stage.runtime.advance(5_000);
+    expect(stage.take()).toEqual(["100 0", "200 1", "300 2"]);
+  });
+
+  test("lets the next in line go on when a connection leaves the line", async () => {
+    await using stage = noting({ bytesPerSecond: 100, burstSeconds: 10, key });
+    const [a, b] = [await connectAs(stage, "ann", "a"), await connectAs(stage, "ann", "b")];
+    a.send("x".repeat(1_000));
+    await stage.runtime.settle();
+    a.send("y".repeat(900));
+    await stage.runtime.settle();
+    b.send("hello");
+    await stage.runtime.settle();
+    stage.take();
+    stage.runtime.server
+      .connections()
+      .find(({ id }) => id === a.id)
+      ?.close();
+    await stage.runtime.advance(10_000);
+    expect(stage.takeAll()).toEqual(["0 a closed", "50 b hello"]);
+  });
+
   test("forgets a name once nobody has it and nothing is owed", async () => {
     const stub = await HandStage.open({
       heartbeat: false,

@@ -93,6 +93,17 @@ describe("a snapshot", () => {
     await runtime.close();
   });
 
+  test("counts what waits for tokens of a budget among the events that wait", async () => {
+    const runtime = createTestRuntime({ budget: { messagesPerSecond: 1, burstSeconds: 1 }, handler() {} });
+    const client = await runtime.connect();
+    for (const text of ["a", "b"]) client.send(text);
+    await runtime.settle();
+    const { routes, top } = await runtime.server.snapshot();
+    expect(only(routes)).toMatchObject({ eventsWaiting: 1 });
+    expect(top.eventsWaiting).toMatchObject([{ id: client.id, eventsWaiting: 1, isPaused: true }]);
+    await runtime.close();
+  });
+
   test("counts events from before the first snapshot as waiting since then, and knows when the event under way began", async () => {
     const runtime = sleeper();
     const client = await runtime.connect();
