@@ -24,14 +24,10 @@ export type MetricsListener = (request: IncomingMessage, response: ServerRespons
 export function createEndpoint(path: string, source: EndpointSource): MetricsListener {
   checkPath(path);
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
-  const metricsAnswer = async (): Promise<Answer> => {
-    const text = await source.text();
-    return text === undefined ? NOT_STARTED : { status: 200, type: CONTENT_TYPE, text };
-  };
   const answers = new Map<string, () => Answer | Promise<Answer>>([
-    [path, metricsAnswer],
+    [path, () => andThen(source.text(), metricsAnswer)],
     [`${folder}healthz`, () => HEALTHY],
-    [`${folder}readyz`, async () => ((await source.isReady()) ? READY : NOT_READY)],
+    [`${folder}readyz`, () => andThen(source.isReady(), (isReady) => (isReady ? READY : NOT_READY))],
   ]);
   return (request, response, next) => {
     const asked = readPath(request.url ?? "/");
@@ -42,14 +38,23 @@ export function createEndpoint(path: string, source: EndpointSource): MetricsLis
     else if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("Allow", "GET, HEAD");
       send(response, plain(405, `${request.method} is not answered here`));
-    } else void Promise.resolve(find()).then((answer) => send(response, answer));
+    } else void andThen(find(), (answer) => send(response, answer));
   };
+}
+
+/** At once if possible: a program that has given the response to somebody else as well hears of the mistake where it is made. */
+function andThen<A, B>(value: A | Promise<A>, next: (value: A) => B): B | Promise<B> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 interface Answer {
   readonly status: number;
   readonly type: string;
   readonly text: string;
+}
+
+function metricsAnswer(text: string | undefined): Answer {
+  return text === undefined ? NOT_STARTED : { status: 200, type: CONTENT_TYPE, text };
 }
 
 function plain(status: number, text: string): Answer {
@@ -67,7 +72,10 @@ function send(response: ServerResponse, { status, type, text }: Answer): void {
 }
 
 function checkPath(path: unknown): void {
-  const isPath = typeof path === "string" && /^\/[^?#\s]*$/.test(path) && !/\/(?:healthz|readyz)?$/.test(path);
+  const isPath = typeof path === "string" && /^\/[!-"$->@-~]*$/.test(path) && !/\/(?:healthz|readyz)?$/.test(path);
   if (isPath) return;
-  refuseOption("path", `expected a path such as "/metrics", other than healthz and readyz, got ${show(path)}`);
+  refuseOption(
+    "path",
+    `expected a path such as "/metrics", encoded as in a request, other than healthz and readyz, got ${show(path)}`,
+  );
 }

@@ -97,6 +97,24 @@ describe("over HTTP", () => {
     expect(await ask(`${url}/metrics`, "HEAD")).toMatchObject({ status: 200, text: "" });
   });
 
+  test("is answered within the call, so that a program that answers as well hears of it", async () => {
+    const ended: boolean[] = [];
+    let answer: MetricsListener = () => {};
+    const server = await serve({
+      port: 0,
+      logger: false,
+      handler() {},
+      onRequest(request, response) {
+        answer(request, response);
+        ended.push(response.writableEnded);
+      },
+    });
+    onTestFinished(() => server.close());
+    answer = metrics(server).onRequest("/metrics");
+    for (const path of ["metrics", "healthz", "readyz", "else"]) await ask(`http://127.0.0.1:${server.port}/${path}`);
+    expect(ended).toEqual([true, true, true, true]);
+  });
+
   test("a host's server is not ready once it is closing, and healthy all the same", async () => {
     const host = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void host.close());

@@ -398,9 +398,10 @@ describe("metrics refuses", () => {
     [
       "a path without a slash",
       () => metrics(server).onRequest("metrics"),
-      'path: expected a path such as "/metrics", other than healthz and readyz, got "metrics"',
+      'path: expected a path such as "/metrics", encoded as in a request, other than healthz and readyz, got "metrics"',
     ],
     ["the path of a probe", () => metrics(server).onRequest("/healthz"), /^path: expected .* got "\/healthz"$/],
+    ["a path that no request has", () => metrics(server).onRequest("/métrics"), /^path: expected .*encoded/],
     ["a path with a query", () => metrics(server).onRequest("/metrics?x"), /^path: expected/],
     ["no path", () => Reflect.apply(metrics(server).onRequest, undefined, []), /^path: expected .* got undefined$/],
     [
