@@ -5,6 +5,9 @@
 import { type Alarm, AlarmHeap, type Clock, type Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
 
+/** The shortest wait. A shorter one, as sums of fractions leave, may vanish when added to the time: the alarm would ring for ever. */
+const SHORTEST_MS = 0.001;
+
 export class HandClock implements Clock {
   readonly #alarms = new AlarmHeap();
   readonly #steps = new Fifo<() => void>();
@@ -21,7 +24,8 @@ export class HandClock implements Clock {
   }
 
   after(ms: number, ring: (() => void) | Alarm): Timer {
-    return this.#alarms.set(this.#now + ms, ring);
+    const due = this.#now + ms;
+    return this.#alarms.set(ms > 0 && due === this.#now ? this.#now + SHORTEST_MS : due, ring);
   }
 
   soon(step: () => void): void {

@@ -226,6 +226,19 @@ describe("the clock that is driven by hand", () => {
     expect([clock.ringNext(Number.POSITIVE_INFINITY), clock.now()]).toEqual([false, 11]);
   });
 
+  test("goes on although an alarm sets itself anew for a wait that vanishes in the sum", () => {
+    const clock = new HandClock();
+    clock.pass(84_546.8069322202);
+    const before = clock.now();
+    let rings = 0;
+    const again = (): void => {
+      if (clock.now() === before && ++rings < 1_000) clock.after(1e-12, again);
+    };
+    again();
+    clock.pass(1);
+    expect(rings).toBe(1);
+  });
+
   test("runs steps when they are run, those that they add too", () => {
     const clock = new HandClock();
     const order: number[] = [];
