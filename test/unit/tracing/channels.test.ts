@@ -338,9 +338,16 @@ describe("an event that fails", () => {
     expect(ofMessage(steps)).toEqual([line, failure]);
   });
 
-  test("that is never finished fails at handlerTimeoutMs", async () => {
+  test.each<[shape: string, handler: Handler]>([
+    ["a function", (event) => (event.type === "message" ? new Promise(() => {}) : undefined)],
+    [
+      "a loop",
+      perConnection(async (connection) => {
+        for await (const _message of connection) await new Promise(() => {});
+      }),
+    ],
+  ])("that %s never finishes fails at handlerTimeoutMs", async (_shape, handler) => {
     const steps = recordSteps();
-    const handler: Handler = (event) => (event.type === "message" ? new Promise(() => {}) : undefined);
     const runtime = run({ handler, handlerTimeoutMs: 3_000, failures: "supervise" });
     const client = await runtime.connect();
     client.send("hello");
