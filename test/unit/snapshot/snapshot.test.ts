@@ -286,6 +286,21 @@ describe("a snapshot", () => {
     await runtime.close();
   });
 
+  test("counts what waits for a budget among the events that wait", async () => {
+    const runtime = createTestRuntime({ budget: { messagesPerSecond: 1, burstSeconds: 1 }, handler: () => {} });
+    const client = await runtime.connect();
+    await runtime.server.snapshot();
+    // The first is handled, the second rests, and the third is not read while the second rests.
+    for (let i = 0; i < 3; i++) client.send("x");
+    await runtime.advance(500);
+    const { routes, top } = await runtime.server.snapshot();
+    expect(only(routes)).toMatchObject({ eventsWaiting: 1, oldestMs: 500, busy: 0, underWay: [] });
+    expect(top.eventsWaiting).toMatchObject([{ id: client.id, eventsWaiting: 1, isPaused: true }]);
+    await runtime.advance(2_000);
+    expect((await runtime.server.snapshot()).top.eventsWaiting).toEqual([]);
+    await runtime.close();
+  });
+
   test("takes a loop that waits for a message, or goes its own way, for idle, and a loop that works for busy", async () => {
     const runtime = createTestRuntime({
       failures: "supervise",
