@@ -74,7 +74,7 @@ export interface RouteSnapshot {
   readonly bytesWaiting: number;
   /** Bytes that sessions keep until their peers acknowledge. */
   readonly bytesKept: number;
-  /** How many events keep the handler busy. A loop that waits for a message is not busy. */
+  /** How many events keep the handler busy. A loop that waits for a message, or goes its own way, is not busy. */
   readonly busy: number;
   /** The events that keep the handler busy, oldest first, `top` at most. */
   readonly underWay: readonly EventUnderWay[];

@@ -56,10 +56,18 @@ export interface Stage {
   round(): Promise<void>;
 }
 
+/** A budget that no client uses up: the way of messages is that of a budget all the same. `handlerMsPerSecond` would change line 5. */
+const AMPLE = { messagesPerSecond: 1e9, bytesPerSecond: 1e12 };
+
 export const stages: readonly (readonly [name: string, plays: Plays])[] = [
   ["memory", playsOn(openMemoryStage)],
   ["memory, explored", playsExplored],
+  ["memory, within a budget", playsOn((options) => openMemoryStage({ ...options, budget: AMPLE }))],
   ["websocket", playsOn((options) => openNetworkStage(options, connectWebSocket(plain)))],
+  [
+    "websocket, within a budget",
+    playsOn((options) => openNetworkStage({ ...options, budget: AMPLE }, connectWebSocket(plain))),
+  ],
   ["websocket with a session", playsOn((options) => openNetworkStage(options, connectWebSocket(session)))],
   ["websocket with SockJS's frames", playsOn((options) => openNetworkStage(options, connectWebSocket(framed)))],
   ["xhr-streaming", playsOn((options) => openNetworkStage(options, connectSockJs("xhr_streaming")))],

@@ -406,6 +406,23 @@ describe("the examples' pages", () => {
   });
 });
 
+describe("the limits example", () => {
+  it("answers everything that is sent at once, the last of it later, and refuses nothing", async () => {
+    const { url } = await startExample("limits");
+    const client = await connect(url);
+    const sent = ["a", "b", "c", "d", "e"];
+    for (const text of sent) client.send(text);
+    const answers: string[] = [];
+    for (const _ of sent) answers.push(String(await client.next()));
+    expect(answers.map((answer) => answer.replace(/^[\d.]+ /, ""))).toEqual(sent);
+    const [first = 0, , , fourth = 0, fifth = 0] = answers.map((answer) => Number.parseFloat(answer));
+    const wait = (from: number, to: number): number => (to - from + 60) % 60;
+    // Tokens also come while the first four are sent.
+    expect(wait(first, fifth)).toBeGreaterThanOrEqual(0.49);
+    expect(wait(first, fourth)).toBeLessThan(wait(first, fifth));
+  });
+});
+
 describe("the monitoring example", () => {
   it("has its metrics, a probe and a page at one port, and shows how long its handler takes", async () => {
     const { program, url } = await startExample("monitoring");
@@ -431,6 +448,7 @@ describe("every example", () => {
     "counter",
     "echo",
     "general",
+    "limits",
     "loop",
     "machine",
     "monitoring",
@@ -470,7 +488,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, limits, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

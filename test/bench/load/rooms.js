@@ -22,6 +22,7 @@ import { RawSocket } from "./socket.js";
  * @property {number} [copies] messages that a member gets for one of a talker; 1 by default
  * @property {boolean} [hasEcho] talkers get their own messages, too
  * @property {boolean} [isDeflated] permessage-deflate is on offer
+ * @property {number} [flooders] sockets beside the rooms that send tiny messages without end, and are not waited for
  * @property {number} [stalled] of each room's members read nothing, and are not waited for
  */
 
@@ -34,6 +35,8 @@ const STALL_MS = 60_000;
  */
 const JSON_TEXTS = 64;
 const NOTHING = Buffer.alloc(0);
+/** A flooder writes so many frames at once: about as much as the server reads at once. */
+const FLOOD_FRAMES = 8_192;
 
 /**
  * @param {RoomsSettings} settings
@@ -157,6 +160,7 @@ export class RoomsLoad {
     const { rooms, members } = settings;
     load.#rooms = Array.from({ length: rooms }, () => new Room());
     await inBatches(rooms * members, (i) => load.#join(Math.floor(i / members), i % members));
+    await inBatches(settings.flooders ?? 0, () => load.#flood());
     return load;
   }
 
@@ -229,6 +233,20 @@ export class RoomsLoad {
     if (messages === 0) return;
     room.listeners++;
     room.messages += messages;
+  }
+
+  async #flood() {
+    const opening = {
+      port: this.#portOf(0),
+      path: this.#dialect.path(0),
+      headers: this.#headers,
+      greeting: this.#dialect.greeting,
+    };
+    const socket = await RawSocket.open(opening, {
+      onBytes: () => {},
+      onEnd: (why) => this.#fail(`a flooder: ${why}`),
+    });
+    socket.flood(repeat(clientFrame("x"), FLOOD_FRAMES));
   }
 
   /** @param {number} member */

@@ -141,6 +141,15 @@ export class RawSocket {
     this.#socket.write(bytes);
   }
 
+  /** Writes the same again and again, as fast as the server takes it. @param {Buffer} bytes */
+  flood(bytes) {
+    const write = () => {
+      while (this.#socket.writable && this.#socket.write(bytes));
+    };
+    this.#socket.on("drain", write);
+    write();
+  }
+
   /** Reads no more. */
   stall() {
     this.#socket.pause();

@@ -20,7 +20,7 @@ const { serve } = await load("sendall");
  * @property {(event: import("sendall").ServerEvent & { type: "message" }, bus: import("sendall").Bus) => void} [onMessage]
  * @property {() => Promise<import("sendall").Handler>} [handler] in place of `onMessage` and `onOpen`
  * @property {(connection: import("sendall").Connection) => void} [onOpen]
- * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly resume?: boolean, readonly sockjs?: Partial<import("sendall").SockJsOptions>, readonly cluster?: import("sendall").ClusterAdapter }} [options]
+ * @property {{ readonly compression?: boolean, readonly heartbeat?: object, readonly resume?: boolean, readonly budget?: Partial<import("sendall").BudgetOptions>, readonly sockjs?: Partial<import("sendall").SockJsOptions>, readonly cluster?: import("sendall").ClusterAdapter }} [options]
  */
 
 const roomOf = (/** @type {import("sendall").Connection} */ connection) => connection.query.get("room") ?? "";
@@ -66,6 +66,13 @@ const roles = {
     onMessage({ data, connection }) {
       connection.send(data);
     },
+  },
+  // More than a member of the load asks for, and far less than a flooder does.
+  budget: {
+    onMessage({ data, connection }) {
+      connection.send(data);
+    },
+    options: { budget: { messagesPerSecond: 1_000, burstSeconds: 1 } },
   },
   // What `typed` does, as a program without a protocol does it.
   "by-hand": {

@@ -104,8 +104,9 @@ describe("a snapshot", () => {
       oldestMs: 0,
       underWay: [{ since: 0, ms: 2_000 }],
     });
+    await runtime.advance(500);
     client.send("1");
-    await runtime.advance(1_000);
+    await runtime.advance(500);
     expect(only((await runtime.server.snapshot()).routes)).toMatchObject({ eventsWaiting: 2, oldestMs: 1_000 });
     await runtime.close();
   });
@@ -285,19 +286,21 @@ describe("a snapshot", () => {
     await runtime.close();
   });
 
-  test("takes a loop that waits for a message for idle, and a loop that works for busy", async () => {
+  test("takes a loop that waits for a message, or goes its own way, for idle, and a loop that works for busy", async () => {
     const runtime = createTestRuntime({
       failures: "supervise",
       handler: perConnection(async (connection, bus) => {
+        if (connection.path === "/own") await bus.sleep(50_000);
         for await (const message of connection) await bus.sleep(Number(message));
       }),
     });
-    const [ann] = [await runtime.connect(), await runtime.connect()];
+    const [ann] = [await runtime.connect(), await runtime.connect(), await runtime.connect({ path: "/own" })];
     await runtime.server.snapshot();
     ann.send("5000");
     await runtime.advance(1_000);
     const { routes, top } = await runtime.server.snapshot();
     expect(only(routes)).toMatchObject({ busy: 1, underWay: [{ connection: ann.id, ms: 1_000 }] });
+    expect(only(routes).perSecond?.handlerMs).toBe(1_000);
     expect(top.handlerMs).toMatchObject([{ id: ann.id, handlerMs: 1_000 }]);
     await runtime.close();
   });
