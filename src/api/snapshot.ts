@@ -63,7 +63,7 @@ export interface RouteSnapshot {
   readonly paused: number;
   /** Rooms, including those of channels. */
   readonly rooms: number;
-  /** Events that wait for the handler. */
+  /** Events that wait for the handler, or for the budget of their connection (option `budget`). */
   readonly eventsWaiting: number;
   /**
    * For how many milliseconds the oldest of the waiting events has waited; 0 if no event waits. The arrival of events is noted from the first
@@ -74,7 +74,7 @@ export interface RouteSnapshot {
   readonly bytesWaiting: number;
   /** Bytes that sessions keep until their peers acknowledge. */
   readonly bytesKept: number;
-  /** How many events keep the handler busy. A loop that waits for a message is not busy. */
+  /** How many events keep the handler busy. A loop that waits for a message, or goes its own way, is not busy. */
   readonly busy: number;
   /** The events that keep the handler busy, oldest first, `top` at most. */
   readonly underWay: readonly EventUnderWay[];

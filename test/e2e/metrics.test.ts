@@ -4,8 +4,10 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import express from "express";
 import fc from "fast-check";
 import { AggregatorRegistry, Counter, type PrometheusContentType, Registry } from "prom-client";
@@ -265,6 +267,10 @@ describe("the Grafana dashboard", () => {
     const named = namesIn(alerts);
     expect(named.length).toBeGreaterThan(5);
     expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  test("is found by programs under the name that the README gives", () => {
+    expect(createRequire(import.meta.url).resolve("sendall/metrics/grafana.json")).toBe(fileURLToPath(file));
   });
 
   test("says what each panel shows", () => {

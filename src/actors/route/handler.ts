@@ -202,7 +202,7 @@ export class HandlerActor implements Runnable {
       if (result instanceof DeferredTimeout) {
         trace?.deferred(result, this.#parts.clock, this.#parts.timeoutMs);
         this.#underWay.defer(result, event, queue, startedAt);
-      } else if (isPromiseLike(result)) {
+      } else if (result !== undefined && isPromiseLike(result)) {
         trace?.returned();
         this.#underWay.await(result, event, queue, startedAt);
       } else {

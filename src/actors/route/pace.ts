@@ -68,6 +68,10 @@ export class Pace implements QueuePace, Rester {
     return this.#held.first?.bytes;
   }
 
+  get held(): number {
+    return this.#held.size;
+  }
+
   get lastHeld(): Posted | undefined {
     return this.#held.last;
   }

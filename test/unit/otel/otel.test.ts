@@ -350,6 +350,8 @@ describe("the link of a span", () => {
     await context.with(traces.setSpan(context.active(), span), () => runtime.connect({ headers }));
     await runtime.settle();
     expect(linksOf(spans())).toEqual([span.spanContext().spanId]);
+    // The turn that handles the event was scheduled within the span of the upgrade.
+    expect(spans()[0]?.parentSpanContext).toBeUndefined();
   });
 
   test("is to the span in the headers, for connections that are older than the tracing as well", async () => {

@@ -2,6 +2,7 @@
 import type { Snapshot } from "sendall";
 import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test, vi } from "vitest";
+import { heapInUse } from "../../e2e/peers.js";
 import { HandStage, type HandTransport } from "../stage.js";
 
 /** So many connections, each with a room, and bytes that wait. */
@@ -87,6 +88,47 @@ describe("a snapshot", () => {
     peers[0]?.listener.message("x", 1);
     await stage.settle();
     expect(order).toEqual(["message", "snapshot"]);
+  });
+
+  test("charges an event once that ends between slices", async () => {
+    let finish = (): void => {};
+    const { stage, peers } = await crowd(2_500, {
+      concurrency: "connection",
+      handler: ({ type }: { type: string }) =>
+        type === "message" ? new Promise<void>((resolve) => (finish = resolve)) : undefined,
+    });
+    await begin(stage);
+    await stage.settle();
+    peers[2_400]?.listener.message("x", 1);
+    await stage.advance(1_000);
+    const { snapshot } = await begin(stage);
+    finish();
+    await nextTick();
+    await stage.settle();
+    expect((await snapshot).top.handlerMs).toMatchObject([{ id: "c2401", handlerMs: 1_000 }]);
+    expect((await snapshot).routes).toMatchObject([{ perSecond: { handlerMs: 1_000 } }]);
+  });
+
+  test("has the length of turns in which the handler was called, and of no others", async () => {
+    const stage = await HandStage.open({
+      heartbeat: false,
+      handler({ type, text }: { type: string; text: string }) {
+        if (type !== "message") return undefined;
+        stage.clock.pass(Number(text));
+        return new Promise(() => {});
+      },
+      concurrency: "connection",
+    });
+    const [ann, ben] = [await stage.connect(), await stage.connect()];
+    await stage.server.snapshot();
+    ann.listener.message("600", 3);
+    await stage.settle();
+    ben.listener.message("200", 3);
+    await stage.settle();
+    // Wakes the handler for an event that has to wait.
+    ann.listener.message("600", 3);
+    await stage.settle();
+    expect((await stage.server.snapshot()).routes).toMatchObject([{ turn: { meanMs: 400, maxMs: 600 } }]);
   });
 
   test("meets no connection twice while connections come, close and go", async () => {
@@ -177,5 +219,19 @@ describe("a server without snapshots", () => {
     expect(stage.clock.alarms).toBe(1);
     await stage.advance(60_000);
     expect([await readingsOf(stage, peer), stage.clock.alarms]).toEqual([before, 0]);
+  });
+
+  test("keeps nothing of connections that have gone since", async () => {
+    const stage = await HandStage.open({ heartbeat: false, handler: () => void stage.clock.pass(1) });
+    await stage.server.snapshot();
+    const pass = async (count: number): Promise<number> => {
+      for (let i = 0; i < count; i++) (await stage.connect()).end();
+      await stage.settle();
+      return heapInUse();
+    };
+    await pass(1_000);
+    const before = await pass(1_000);
+    // An entry for each would be 60 bytes or more.
+    expect((await pass(10_000)) - before).toBeLessThan(200_000);
   });
 });

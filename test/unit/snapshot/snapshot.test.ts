@@ -104,8 +104,9 @@ describe("a snapshot", () => {
       oldestMs: 0,
       underWay: [{ since: 0, ms: 2_000 }],
     });
+    await runtime.advance(500);
     client.send("1");
-    await runtime.advance(1_000);
+    await runtime.advance(500);
     expect(only((await runtime.server.snapshot()).routes)).toMatchObject({ eventsWaiting: 2, oldestMs: 1_000 });
     await runtime.close();
   });
@@ -285,19 +286,36 @@ describe("a snapshot", () => {
     await runtime.close();
   });
 
-  test("takes a loop that waits for a message for idle, and a loop that works for busy", async () => {
+  test("counts what waits for a budget among the events that wait", async () => {
+    const runtime = createTestRuntime({ budget: { messagesPerSecond: 1, burstSeconds: 1 }, handler: () => {} });
+    const client = await runtime.connect();
+    await runtime.server.snapshot();
+    // The first is handled, the second rests, and the third is not read while the second rests.
+    for (let i = 0; i < 3; i++) client.send("x");
+    await runtime.advance(500);
+    const { routes, top } = await runtime.server.snapshot();
+    expect(only(routes)).toMatchObject({ eventsWaiting: 1, oldestMs: 500, busy: 0, underWay: [] });
+    expect(top.eventsWaiting).toMatchObject([{ id: client.id, eventsWaiting: 1, isPaused: true }]);
+    await runtime.advance(2_000);
+    expect((await runtime.server.snapshot()).top.eventsWaiting).toEqual([]);
+    await runtime.close();
+  });
+
+  test("takes a loop that waits for a message, or goes its own way, for idle, and a loop that works for busy", async () => {
     const runtime = createTestRuntime({
       failures: "supervise",
       handler: perConnection(async (connection, bus) => {
+        if (connection.path === "/own") await bus.sleep(50_000);
         for await (const message of connection) await bus.sleep(Number(message));
       }),
     });
-    const [ann] = [await runtime.connect(), await runtime.connect()];
+    const [ann] = [await runtime.connect(), await runtime.connect(), await runtime.connect({ path: "/own" })];
     await runtime.server.snapshot();
     ann.send("5000");
     await runtime.advance(1_000);
     const { routes, top } = await runtime.server.snapshot();
     expect(only(routes)).toMatchObject({ busy: 1, underWay: [{ connection: ann.id, ms: 1_000 }] });
+    expect(only(routes).perSecond?.handlerMs).toBe(1_000);
     expect(top.handlerMs).toMatchObject([{ id: ann.id, handlerMs: 1_000 }]);
     await runtime.close();
   });

@@ -20,7 +20,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { fromPromise, fromTransition, setup } from "xstate";
 import { z } from "zod";
 import { Peer } from "../session/peer.js";
-import { listen, type RecordedStep, record, recordSteps, told } from "./recorder.js";
+import { listen, type RecordedStep, record, recordSteps, told } from "./trace-recorder.js";
 
 function run(options: TestRuntimeOptions): TestRuntime {
   const runtime = createTestRuntime({ logger: false, ...options });
@@ -338,9 +338,16 @@ describe("an event that fails", () => {
     expect(ofMessage(steps)).toEqual([line, failure]);
   });
 
-  test("that is never finished fails at handlerTimeoutMs", async () => {
+  test.each<[shape: string, handler: Handler]>([
+    ["a function", (event) => (event.type === "message" ? new Promise(() => {}) : undefined)],
+    [
+      "a loop",
+      perConnection(async (connection) => {
+        for await (const _message of connection) await new Promise(() => {});
+      }),
+    ],
+  ])("that %s never finishes fails at handlerTimeoutMs", async (_shape, handler) => {
     const steps = recordSteps();
-    const handler: Handler = (event) => (event.type === "message" ? new Promise(() => {}) : undefined);
     const runtime = run({ handler, handlerTimeoutMs: 3_000, failures: "supervise" });
     const client = await runtime.connect();
     client.send("hello");
