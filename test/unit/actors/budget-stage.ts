@@ -10,7 +10,7 @@ interface Handled {
 }
 
 /** Who a connection is: the query `nick` of its request. */
-export type Stage = ReturnType<typeof noting>;
+type Stage = ReturnType<typeof noting>;
 
 export function noting(budget: Partial<BudgetOptions>, options: Partial<TestRuntimeOptions> = {}) {
   const handled: Handled[] = [];
