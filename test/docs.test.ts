@@ -174,6 +174,7 @@ const words = new Map([
   ["port", "8080"],
   ["backlog", "the system's"],
   ["authorize", "everybody is let in"],
+  ["budget.key", "each connection has a bucket of its own"],
   ["resume.verify", "`authorize` is asked again"],
   ["onRequest", "426, or 404 where `static` has no such file"],
   ["logger", "pino at `info`"],

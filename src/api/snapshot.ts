@@ -63,7 +63,7 @@ export interface RouteSnapshot {
   readonly paused: number;
   /** Rooms, including those of channels. */
   readonly rooms: number;
-  /** Events that wait for the handler. */
+  /** Events that wait for the handler, or for the budget of their connection (option `budget`). */
   readonly eventsWaiting: number;
   /**
    * For how many milliseconds the oldest of the waiting events has waited; 0 if no event waits. The arrival of events is noted from the first

@@ -3,8 +3,12 @@
  * with a budget has up to three buckets for each connection or key. A bucket holds no timer.
  */
 
-/** Waits are whole microseconds, since sums of fractions end a hair's breadth beside the whole. */
+/**
+ * Waits are whole microseconds, rounded down, and what is left of a microsecond is no wait: the third of three tokens a second comes at the full
+ * second. Sums of fractions end a hair's breadth below the whole.
+ */
 const PER_MS = 1_000;
+const HAIR = 0.001;
 
 export class TokenBucket {
   readonly #perSecond: number;
@@ -39,7 +43,8 @@ export class TokenBucket {
   #msUntil(level: number, now: number): number {
     this.#fill(now);
     const waitMs = ((level - this.#level) / this.#perSecond) * 1_000;
-    return Math.max(Math.round(waitMs * PER_MS) / PER_MS, 0);
+    const micros = Math.floor(waitMs * PER_MS + HAIR);
+    return micros > 1 ? micros / PER_MS : 0;
   }
 
   #fill(now: number): void {

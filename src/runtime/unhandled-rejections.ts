@@ -7,6 +7,7 @@
  * Node 20 and 22 lose the context in `queueMicrotask`: an exception thrown there ends the process, as in any program without Sendall.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { setImmediate } from "node:timers";
 import type { Clock } from "./clock.js";
 import type { Logger } from "./logger.js";
 

@@ -415,11 +415,9 @@ describe("the limits example", () => {
     const answers: string[] = [];
     for (const _ of sent) answers.push(String(await client.next()));
     expect(answers.map((answer) => answer.replace(/^[\d.]+ /, ""))).toEqual(sent);
-    const [first = 0, , , fourth = 0, fifth = 0] = answers.map((answer) => Number.parseFloat(answer));
-    const wait = (from: number, to: number): number => (to - from + 60) % 60;
-    // Tokens also come while the first four are sent.
-    expect(wait(first, fifth)).toBeGreaterThanOrEqual(0.49);
-    expect(wait(first, fourth)).toBeLessThan(wait(first, fifth));
+    const [first = 0, , , , fifth = 0] = answers.map((answer) => Number.parseFloat(answer));
+    // Never earlier, however slow the machine is: four tokens are there, and the fifth takes half a second.
+    expect((fifth - first + 60) % 60).toBeGreaterThanOrEqual(0.49);
   });
 });
 

@@ -41,7 +41,7 @@ export interface ReceiverOwner extends Connection {
 export class Receiver implements TransportListener {
   readonly #parts: ReceiverParts;
   readonly #connection: ReceiverOwner;
-  readonly queue: ConnectionQueue;
+  readonly #queue: ConnectionQueue;
   /** When the last message arrived. */
   heardAt: number;
   /** A message has arrived since the liveness last asked. */
@@ -56,7 +56,7 @@ export class Receiver implements TransportListener {
   constructor(parts: ReceiverParts, connection: ReceiverOwner, queue: ConnectionQueue) {
     this.#parts = parts;
     this.#connection = connection;
-    this.queue = queue;
+    this.#queue = queue;
     this.heardAt = connection.openedAt;
   }
 
@@ -200,7 +200,7 @@ export class Receiver implements TransportListener {
   }
 
   #post(event: MailboxEvent, bytes = 0): void {
-    this.#parts.mailbox.post(this.queue, event, bytes);
+    this.#parts.mailbox.post(this.#queue, event, bytes);
   }
 }
 

@@ -56,8 +56,6 @@ export class Sender implements Outbox, FrameSource {
   #outbox: Frame[] | undefined;
   #first = 0;
   #bytes = 0;
-  /** What the socket has not taken, as counted in `counters.outboxBytes`. */
-  #untaken = 0;
   #isFlushDue = false;
   /** The socket had taken everything after the last write, so reading `untakenBytes` is unnecessary. */
   #hasTakenAll = true;
@@ -292,7 +290,6 @@ export class Sender implements Outbox, FrameSource {
   }
 
   #countUntaken(bytes: number): void {
-    this.#parts.counters.outboxBytes += bytes - this.#untaken;
-    this.#untaken = bytes;
+    this.#parts.counters.countUntaken(this, bytes);
   }
 }

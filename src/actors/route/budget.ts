@@ -14,8 +14,8 @@ import type { Transport } from "../../transport/transport.js";
 import { Bucket, type BucketLimits } from "./bucket.js";
 import type { ConnectionQueue, Posted } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
-import type { Mailbox } from "./mailbox.js";
-import { isFromPeer, type MailboxEvent } from "./mailbox-event.js";
+import { isFromPeer, type Mailbox } from "./mailbox.js";
+import type { MailboxEvent } from "./mailbox-event.js";
 import type { EventMeter, Metering } from "./metering.js";
 import { Pace, type PacedPeer, type PaceHost } from "./pace.js";
 

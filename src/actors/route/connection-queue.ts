@@ -45,8 +45,8 @@ export interface QueuePace {
   /** The peer's socket is paused until there are tokens. */
   readonly isResting: boolean;
   /** How many events wait for tokens, or behind such an event. */
-  readonly size: number;
-  /** The last of these events. */
+  readonly held: number;
+  /** The event that waits for tokens, or behind such an event, and came last. */
   readonly lastHeld: Posted | undefined;
   /** An event of the connection has come. The pace keeps what has to wait, and lets it enter later. */
   judge(posted: Posted): Verdict;

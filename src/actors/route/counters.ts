@@ -31,6 +31,8 @@ export class Counters {
   keptBytes = 0;
   readonly #closedBy = new Map<string, ClosedCount>();
   readonly #refusedBy = new Map<number, number>();
+  /** Of the few senders whose socket is full: a field would cost every sender memory. */
+  readonly #untaken = new Map<object, number>();
   /** How many calls of `bus.sleep` are pending. */
   sleepers = 0;
   readonly failures: Failure[] = [];
@@ -52,6 +54,14 @@ export class Counters {
       refusedBy,
       failures: [...failures],
     };
+  }
+
+  /** Counts what the socket of a sender has not taken as a part of `outboxBytes`. */
+  countUntaken(sender: object, bytes: number): void {
+    const before = this.#untaken.get(sender) ?? 0;
+    this.outboxBytes += bytes - before;
+    if (bytes > 0) this.#untaken.set(sender, bytes);
+    else if (before > 0) this.#untaken.delete(sender);
   }
 
   countDropped(reason: DropReason, count = 1): void {

@@ -16,11 +16,6 @@ export interface ControlEvent {
 /** Any event in a mailbox. */
 export type MailboxEvent = ServerEvent | ControlEvent;
 
-/** Events which a peer can send in any number. */
-export function isFromPeer({ type }: MailboxEvent): boolean {
-  return type === "message" || type === "ping" || type === "pong";
-}
-
 export function isControl(event: MailboxEvent): event is ControlEvent {
   return event.type === "ping" || event.type === "pong";
 }

@@ -6,7 +6,7 @@
 import { Fifo } from "../../runtime/fifo.js";
 import { EVENT_BYTES } from "../../transport/paused-bytes.js";
 import { ConnectionQueue, type Posted, type QueueOwner, SerialGroup } from "./connection-queue.js";
-import { isFromPeer, type MailboxEvent } from "./mailbox-event.js";
+import type { MailboxEvent } from "./mailbox-event.js";
 import type { Metering } from "./metering.js";
 import type { Target } from "./runner.js";
 import { WaitingBack } from "./waiting-back.js";
@@ -235,4 +235,9 @@ export class Mailbox {
     this.#paused--;
     queue.owner.resume();
   }
+}
+
+/** Events which a peer can send in any number. */
+export function isFromPeer({ type }: MailboxEvent): boolean {
+  return type === "message" || type === "ping" || type === "pong";
 }

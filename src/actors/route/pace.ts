@@ -68,7 +68,7 @@ export class Pace implements QueuePace, Rester {
     return this.#held.first?.bytes;
   }
 
-  get size(): number {
+  get held(): number {
     return this.#held.size;
   }
 

@@ -7,7 +7,7 @@ import type { Ending } from "../../api/events.js";
 import type { TracedClosed, TracedOpen } from "../../api/tracing.js";
 import { closedChannel, type Diagnostics, openChannel } from "../../runtime/diagnostics.js";
 import { HandleTrace } from "./handle-trace.js";
-import type { MailboxEvent } from "./mailbox-event.js";
+import { isControl, type MailboxEvent } from "./mailbox-event.js";
 
 export class RouteTracing {
   readonly #diagnostics: Diagnostics;
@@ -45,13 +45,12 @@ export class RouteTracing {
    * @param bytes the size of the peer's data in the event
    */
   createTrace(event: MailboxEvent, carrier: Connection | undefined, bytes: number, onEnded: () => void): HandleTrace {
-    const isFromPeer = event.type === "message" || event.type === "ping" || event.type === "pong";
     const message = {
       event,
       connection: carrier ?? event.connection,
       ...this.#place,
       channel: this.#channel,
-      bytes: isFromPeer ? bytes : undefined,
+      bytes: event.type === "message" || isControl(event) ? bytes : undefined,
       isAsync: false,
     };
     return new HandleTrace(this.#diagnostics, message, onEnded);

@@ -151,10 +151,9 @@ export class Scan {
   }
 
   #visit({ route, reading }: ScannedRoute, connection: LiveConnection): void {
-    const { id, outbox, receiver } = connection;
+    const { id, outbox, queue } = connection;
     const bytesWaiting = outbox.hasStopped ? 0 : outbox.bufferedBytes;
-    const { queue } = receiver;
-    const eventsWaiting = queue.size + (queue.pace?.size ?? 0) + (route.runner.waitingOf?.(connection) ?? 0);
+    const eventsWaiting = queue.size + (queue.pace?.held ?? 0) + (route.runner.waitingOf?.(connection) ?? 0);
     const handlerMs = reading.handlerMsOf(id);
     let entry: ConnectionSnapshot | undefined;
     const create = (): ConnectionSnapshot => {

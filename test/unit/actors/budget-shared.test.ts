@@ -1,5 +1,6 @@
 /** What a budget charges for the time of the handler, and connections that share a bucket. */
-import { type Connection, reject, type ServerEvent, type UpgradeRequest } from "sendall";
+import { type Connection, perConnection, reject, type ServerEvent, type UpgradeRequest } from "sendall";
+import { createTestRuntime } from "sendall/testing";
 import { describe, expect, test } from "vitest";
 import { HandStage } from "../stage.js";
 import { closeHand, noting, sendMany } from "./budget-stage.js";
@@ -88,6 +89,26 @@ describe("handlerMsPerSecond", () => {
     expect(done).toEqual(["0 a"]);
     expect(client.closed).toEqual({ code: 1008, reason: "over budget" });
     expect(stats()).toMatchObject({ overBudget: 1, discarded: 2, mailboxEvents: 0 });
+  });
+});
+
+describe("handlers that wait", () => {
+  test("a loop pays for the time until it asks for the next message", async () => {
+    const handled: string[] = [];
+    await using runtime = createTestRuntime({
+      budget: { handlerMsPerSecond: 100, burstSeconds: 1 },
+      handler: perConnection(async (connection, bus) => {
+        for await (const message of connection) {
+          handled.push(`${runtime.now()} ${String(message)}`);
+          await bus.sleep(150);
+        }
+      }),
+    });
+    const client = await runtime.connect();
+    for (const text of ["a", "b", "c"]) client.send(text);
+    await runtime.advance(5_000);
+    // Whoever waits for a message pays nothing. 50 ms are owed at 150, for half a second; b leaves a debt of 135.
+    expect(handled).toEqual(["0 a", "650 b", "2150 c"]);
   });
 });
 

@@ -9,9 +9,7 @@ interface Handled {
   readonly what: string;
 }
 
-/** Who a connection is: the query `nick` of its request. */
-export type Stage = ReturnType<typeof noting>;
-
+/** The query `nick` of a request says who a connection is. */
 export function noting(budget: Partial<BudgetOptions>, options: Partial<TestRuntimeOptions> = {}) {
   const handled: Handled[] = [];
   const note = (event: ServerEvent): void => {

@@ -20,7 +20,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { fromPromise, fromTransition, setup } from "xstate";
 import { z } from "zod";
 import { Peer } from "../session/peer.js";
-import { listen, type RecordedStep, record, recordSteps, told } from "./recorder.js";
+import { listen, type RecordedStep, record, recordSteps, told } from "./trace-recorder.js";
 
 function run(options: TestRuntimeOptions): TestRuntime {
   const runtime = createTestRuntime({ logger: false, ...options });
