@@ -2,7 +2,8 @@
  * Histograms of a server's routes: how long events wait for the handler, and how long the handler takes. A server has one `Histograms`, made
  * when somebody first asks; the meters are registered until the server has closed.
  */
-import type { MeteredRoute } from "../actors/route/metered-routes.js";
+import type { ConnectionQueue } from "../actors/route/connection-queue.js";
+import { isDispatched, type MeteredRoute } from "../actors/route/metered-routes.js";
 import type { EventMeter } from "../actors/route/metering.js";
 import type { Family, Sample } from "./family.js";
 
@@ -44,13 +45,18 @@ class Histogram {
 class RouteMeter implements EventMeter {
   readonly wait = new Histogram();
   readonly handler = new Histogram();
+  readonly #route: MeteredRoute;
+
+  constructor(route: MeteredRoute) {
+    this.#route = route;
+  }
 
   began(_event: unknown, _queue: unknown, waitedMs: number | undefined): void {
     if (waitedMs !== undefined) this.wait.observe(waitedMs / 1_000);
   }
 
-  ended(_event: unknown, _queue: unknown, busyMs: number): void {
-    this.handler.observe(busyMs / 1_000);
+  ended(_event: unknown, queue: ConnectionQueue, busyMs: number): void {
+    if (!isDispatched(queue, this.#route)) this.handler.observe(busyMs / 1_000);
   }
 }
 
@@ -59,9 +65,9 @@ export class Histograms {
 
   /** @param closed the measuring stops when the server has closed; the numbers stay */
   constructor(routes: readonly MeteredRoute[], closed: Promise<unknown>) {
-    const started = routes.map(({ path, metering }) => {
-      const meter = new RouteMeter();
-      return { path, meter, unregister: metering.register(meter) };
+    const started = routes.map((route) => {
+      const meter = new RouteMeter(route);
+      return { path: route.path, meter, unregister: route.metering.register(meter) };
     });
     this.#meters = started;
     void closed.then(() => {

@@ -7,11 +7,13 @@ import type { RouteRates, TurnLength } from "../../api/snapshot.js";
 import type { ConnectionQueue, Posted } from "../route/connection-queue.js";
 import type { EventsUnderWay, PendingEvent } from "../route/events-under-way.js";
 import type { MailboxEvent } from "../route/mailbox-event.js";
+import { isDispatched } from "../route/metered-routes.js";
 import type { EventMeter, Metering } from "../route/metering.js";
 
 /** The part of a route that a meter reads. */
 export interface MeasuredRoute {
   readonly metering: Metering;
+  readonly runner: { readonly isDispatcher?: boolean };
   readonly mailbox: { readonly size: number };
   readonly population: { readonly byId: ReadonlyMap<string, unknown> };
   readonly counters: { readonly received: Traffic; readonly sent: Traffic };
@@ -82,7 +84,7 @@ export class RouteMeter implements EventMeter {
   ended(event: MailboxEvent, queue: ConnectionQueue, busyMs: number, now: number): void {
     this.#charge(now);
     this.#busy--;
-    this.#current.events++;
+    if (!isDispatched(queue, this.#route)) this.#current.events++;
     const id = socketOf(event, queue);
     if (id === undefined) return;
     // Nothing is kept of a connection that has ended.

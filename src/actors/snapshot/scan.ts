@@ -24,6 +24,7 @@ export interface ShownRoute extends MeasuredRoute {
   readonly population: Population<LiveConnection>;
   readonly handler: Pick<HandlerActor, "busy" | "heldSince" | "underWay">;
   readonly runner: {
+    readonly isDispatcher?: boolean;
     channels?(): Iterable<RunnerChannel>;
     waitingOf?(connection: LiveConnection): number;
   };

@@ -1,6 +1,6 @@
 /** `sendall/metrics` in memory: every series, what it is the number of, histograms in virtual time, and what a scrape reads. */
 import fc from "fast-check";
-import { type Bus, perConnection, type ServerEvent, type Stats } from "sendall";
+import { type Bus, channels, perConnection, type ServerEvent, type Stats } from "sendall";
 import { metrics } from "sendall/metrics";
 import { createTestRuntime, type TestRuntime } from "sendall/testing";
 import { memory } from "sendall/testing/cluster-adapter";
@@ -352,6 +352,27 @@ describe("histograms", () => {
     await runtime.close();
     expect(routesOf(runtime.server)?.map(({ metering }) => metering.isOn)).toEqual([false]);
     expect(sampleOf(one.text(), "sendall_handler_seconds_count", { route: "*" })).toBe(3);
+  });
+
+  test("count an event of a channel once, with the time of the channel's handler", async () => {
+    await using runtime = createTestRuntime({
+      handler: channels({
+        outer: channels({
+          inner: async (event: ServerEvent, bus: Bus) => {
+            if (event.type === "message") await bus.sleep(1_000);
+          },
+        }),
+      }),
+    });
+    const client = await runtime.connect();
+    const { text } = metrics(runtime.server, { histograms: true });
+    await runtime.server.snapshot();
+    for (const frame of ["sub,outer", "msg,outer,sub,inner", "msg,outer,msg,inner,x"]) client.send(frame);
+    await runtime.advance(2_000);
+    const of = (name: string): number | undefined =>
+      sampleOf(text(), `sendall_handler_seconds_${name}`, { route: "*" });
+    expect([of("count"), of("sum")]).toEqual([2, 1]);
+    expect((await runtime.server.snapshot()).routes[0]?.perSecond?.events).toBe(1);
   });
 
   test("measure the handler of each connection, and leave out the waiting of a loop", async () => {
