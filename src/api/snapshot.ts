@@ -61,15 +61,19 @@ export interface RouteSnapshot {
   readonly away: number;
   /** Connections whose socket is paused because of a full mailbox. */
   readonly paused: number;
+  /** Connections over their budget whose socket is not read until there are tokens (option `budget`). */
+  readonly resting: number;
   /** Rooms, including those of channels. */
   readonly rooms: number;
-  /** Events that wait for the handler, or for the budget of their connection (option `budget`). */
+  /** Events that wait for the handler, without `eventsResting`. */
   readonly eventsWaiting: number;
   /**
-   * For how many milliseconds the oldest of the waiting events has waited; 0 if no event waits. The arrival of events is noted from the first
+   * For how many milliseconds the oldest of `eventsWaiting` has waited for the handler; 0 if no event waits. The arrival of events is noted from the first
    * snapshot on: an event from before counts from the first snapshot.
    */
   readonly oldestMs: number;
+  /** Messages that wait for tokens of a budget, with the events that have to come after such a message. */
+  readonly eventsResting: number;
   /** Bytes that wait for peers: messages in outboxes, and what full sockets have not taken. */
   readonly bytesWaiting: number;
   /** Bytes that sessions keep until their peers acknowledge. */
@@ -100,10 +104,14 @@ export interface ConnectionSnapshot {
   readonly state: "open" | "away" | "closing";
   /** The server does not read the socket at present. */
   readonly isPaused: boolean;
+  /** The connection is over its budget, and rests until there are tokens (option `budget`). */
+  readonly isResting: boolean;
   /** Bytes that wait for the peer: `bufferedAmount`. */
   readonly bytesWaiting: number;
   /** Events of the connection that wait for the handler, those of channels included. */
   readonly eventsWaiting: number;
+  /** Messages of the connection that wait for tokens of the budget, with the events that have to come after such a message. */
+  readonly eventsResting: number;
   /** For how many milliseconds per second the connection's events kept the handler busy; 0 in the first snapshot. */
   readonly handlerMs: number;
 }
@@ -112,7 +120,7 @@ export interface ConnectionSnapshot {
 export interface TopConnections {
   /** By `bytesWaiting`: peers that read too slowly. */
   readonly bytesWaiting: readonly ConnectionSnapshot[];
-  /** By `eventsWaiting`: peers that send more than the handler can handle. */
+  /** By the sum of `eventsWaiting` and `eventsResting`: peers that send more than the handler, or their budget, can take. */
   readonly eventsWaiting: readonly ConnectionSnapshot[];
   /** By `handlerMs`: peers that take most of the handler's time. Empty in the first snapshot. */
   readonly handlerMs: readonly ConnectionSnapshot[];

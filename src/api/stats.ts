@@ -90,8 +90,12 @@ export interface Stats {
   readonly closedBy: readonly ClosedCount[];
   /** Rooms, now. */
   readonly rooms: number;
-  /** Events that wait for the handler, now. */
+  /** Events that wait for the handler, now, without `restingEvents`. */
   readonly mailboxEvents: number;
+  /** Connections over their budget whose socket is not read until there are tokens (option `budget`), now. */
+  readonly resting: number;
+  /** Messages that wait for tokens of a budget, now, with the events that have to come after such a message. */
+  readonly restingEvents: number;
   /** Bytes that wait for peers, now: messages in outboxes, and what full sockets had not taken at their last write. */
   readonly outboxBytes: number;
   /** Bytes that sessions keep until their peers acknowledge, now. */

@@ -23,8 +23,8 @@ export interface MeasuredServer extends StatsSource {
 /** Options of {@link metrics}. */
 export interface MetricsOptions {
   /**
-   * Also measures each event: `sendall_mailbox_wait_seconds`, how long the event waits for the handler, and `sendall_handler_seconds`, how long
-   * the handler takes. Measuring begins with the first call that asks, and goes on until the server has closed. Default: `false`.
+   * Also measures each event: `sendall_mailbox_wait_seconds`, how long the event waits for the handler (from the moment that a message has the
+   * tokens of its budget), and `sendall_handler_seconds`, how long the handler takes. Measuring begins with the first call that asks, and goes on until the server has closed. Default: `false`.
    */
   readonly histograms?: boolean;
 }

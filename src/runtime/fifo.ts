@@ -40,6 +40,11 @@ export class Fifo<T> {
     return item;
   }
 
+  /** The items in order. The queue MUST NOT change meanwhile. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i] as T;
+  }
+
   /** Returns the items in order and empties the queue. */
   takeAll(): T[] {
     const items = this.#items.slice(this.#head);

@@ -26,6 +26,8 @@ export interface BudgetSettings extends BucketLimits {
 
 /** What a budget needs of its route. */
 export interface BudgetParts {
+  /** The path of the route. */
+  readonly path: string;
   readonly settings: { readonly budget: BudgetSettings };
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,6 +45,7 @@ export class Budget extends Alarm implements PaceHost, EventMeter {
   readonly isOneAtATime: boolean;
   readonly counters: Counters;
   readonly log: Logger;
+  readonly path: string;
   readonly #parts: BudgetParts;
   readonly #onKeyFailed: (error: unknown, connection: ConnectionId) => void;
   readonly #alarms = new AlarmHeap(() => this.#arm());
@@ -53,13 +56,14 @@ export class Budget extends Alarm implements PaceHost, EventMeter {
 
   constructor(parts: BudgetParts, onKeyFailed: (error: unknown, connection: ConnectionId) => void) {
     super();
-    const { counters, log, mailbox, metering, settings } = parts;
+    const { counters, log, mailbox, metering, path, settings } = parts;
     this.#parts = parts;
     this.#onKeyFailed = onKeyFailed;
     this.over = settings.budget.over;
     this.isOneAtATime = settings.budget.handlerMsPerSecond > 0;
     this.counters = counters;
     this.log = log;
+    this.path = path;
     mailbox.budget = this;
     if (this.isOneAtATime) metering.register(this);
   }
@@ -96,8 +100,16 @@ export class Budget extends Alarm implements PaceHost, EventMeter {
     return new Bucket({ limits: settings.budget, clock, alarms: this.#alarms }, onUnused);
   }
 
-  enter(posted: Posted): void {
-    this.#parts.mailbox.enter(posted);
+  admit(posted: Posted): void {
+    this.#parts.mailbox.admit(posted);
+  }
+
+  beginRest(held: Iterable<Posted>): void {
+    this.#parts.mailbox.beginRest(held);
+  }
+
+  endRest(): void {
+    this.#parts.mailbox.endRest();
   }
 
   drop(posted: Posted): void {

@@ -33,7 +33,7 @@ export interface Posted {
   readonly bytes: number;
   /** An `info` event for every connection. */
   readonly isForwarded: boolean;
-  /** When the event was posted; absent while nobody measures. */
+  /** Since when the event waits for the handler; absent while nobody measures, or the event waits for tokens. */
   postedAt?: number;
 }
 
@@ -42,7 +42,7 @@ export type Verdict = "enter" | "hold" | "drop";
 
 /** Decides when the events of a peer enter the order of the mailbox (option `budget`). */
 export interface QueuePace {
-  /** The peer's socket is paused until there are tokens. */
+  /** The peer's socket is paused until there are tokens: what the pace holds waits for tokens, and otherwise for the handler. */
   readonly isResting: boolean;
   /** How many events wait for tokens, or behind such an event. */
   readonly held: number;

@@ -10,7 +10,7 @@ const MAX_FAILURES = 100;
 const MAX_CLOSED_PAIRS = 64;
 
 /** The numbers of now, which the parts of a route know. */
-type Gauges = "connections" | "away" | "rooms" | "paused" | "mailboxEvents";
+type Gauges = "connections" | "away" | "rooms" | "paused" | "mailboxEvents" | "resting" | "restingEvents";
 
 export class Counters {
   readonly received = { messages: 0, bytes: 0 };
@@ -122,6 +122,8 @@ export function sumStats(all: readonly Stats[]): Stats {
       ({ code, by }) => `${by} ${code}`,
     ),
     mailboxEvents: sum((s) => s.mailboxEvents),
+    resting: sum((s) => s.resting),
+    restingEvents: sum((s) => s.restingEvents),
     outboxBytes: sum((s) => s.outboxBytes),
     keptBytes: sum((s) => s.keptBytes),
     rooms: sum((s) => s.rooms),

@@ -3,6 +3,7 @@
  * mailbox decides the order of events, and tells a queue when the connection has to pause (contract 2, 5, 11). Each route has one
  * mailbox, for the life of the route.
  */
+import type { Stats } from "../../api/stats.js";
 import { Fifo } from "../../runtime/fifo.js";
 import { EVENT_BYTES } from "../../transport/paused-bytes.js";
 import { ConnectionQueue, type Posted, type QueueOwner, SerialGroup } from "./connection-queue.js";
@@ -39,6 +40,8 @@ export class Mailbox {
   #size = 0;
   #infos = 0;
   #paused = 0;
+  #resting = 0;
+  #restingEvents = 0;
 
   /** @param metering absent where nothing is measured */
   constructor(limits: MailboxLimits, metering?: Metering) {
@@ -46,14 +49,23 @@ export class Mailbox {
     this.#metering = metering;
   }
 
-  /** How many events wait. */
+  /** How many events wait, for the handler or for tokens. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many connections are paused. */
-  get paused(): number {
-    return this.#paused;
+  /** How many events wait for the handler. */
+  get waiting(): number {
+    return this.#size - this.#restingEvents;
+  }
+
+  gauges(): Pick<Stats, "mailboxEvents" | "paused" | "resting" | "restingEvents"> {
+    return {
+      mailboxEvents: this.waiting,
+      paused: this.#paused,
+      resting: this.#resting,
+      restingEvents: this.#restingEvents,
+    };
   }
 
   createQueue(owner: QueueOwner | undefined, group?: SerialGroup, target?: Target): ConnectionQueue {
@@ -134,6 +146,7 @@ export class Mailbox {
   discard(queue: ConnectionQueue): number {
     const entered = queue.takeAll();
     queue.payer?.onDiscarded(entered.filter(({ event }) => isFromPeer(event)).length);
+    if (queue.pace?.isResting) this.#restingEvents -= queue.pace.held;
     const waiting = [...entered, ...(queue.pace?.takeHeld() ?? [])];
     const messages = waiting.filter(({ event }) => event.type === "message").length;
     for (const posted of waiting) this.#uncount(posted);
@@ -146,6 +159,28 @@ export class Mailbox {
     if (first?.event.type === "open") this.post(queue, first.event);
     this.#resumeIfDrained(queue);
     return messages;
+  }
+
+  /** A connection rests from now on. What the pace of the connection holds waits for tokens. @param held without the event that is judged */
+  beginRest(held: Iterable<Posted>): void {
+    this.#resting++;
+    for (const posted of held) {
+      this.#restingEvents++;
+      if (this.#metering?.isOn) this.#metering.left(posted);
+    }
+  }
+
+  endRest(): void {
+    this.#resting--;
+  }
+
+  /** Puts an event into the order that a pace has held; while the connection rests, the event waits for the handler only from now on. */
+  admit(posted: Posted): void {
+    if (posted.queue.pace?.isResting) {
+      this.#restingEvents--;
+      if (this.#metering?.isOn) this.#metering.posted(posted);
+    }
+    this.#enter(posted);
   }
 
   /** Drops an event that waited for tokens. */
@@ -169,15 +204,17 @@ export class Mailbox {
   }
 
   #push(posted: Posted): void {
-    const verdict = posted.queue.pace?.judge(posted) ?? "enter";
+    const { pace } = posted.queue;
+    const verdict = pace?.judge(posted) ?? "enter";
     if (verdict === "drop") return;
-    if (this.#metering?.isOn) this.#metering.posted(posted);
     this.#count(posted);
-    if (verdict === "enter") this.enter(posted);
+    if (verdict === "hold" && pace?.isResting) this.#restingEvents++;
+    else if (this.#metering?.isOn) this.#metering.posted(posted);
+    if (verdict === "enter") this.#enter(posted);
   }
 
-  /** Puts an event into the order; called by the budget for an event that has waited. */
-  enter(posted: Posted): void {
+  /** Puts an event into the order. */
+  #enter(posted: Posted): void {
     const { event, queue } = posted;
     if (isFromPeer(event)) queue.payer?.onEntered();
     queue.push(posted);

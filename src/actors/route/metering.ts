@@ -8,9 +8,9 @@ import type { MailboxEvent } from "./mailbox-event.js";
 
 /** Told of the events of a route. Methods run within the measured step, so they MUST NOT throw. */
 export interface EventMeter {
-  /** The event waits for the handler from now on. */
+  /** The event waits for the handler from now on: once posted, and again once there are tokens. */
   posted?(posted: Posted): void;
-  /** The event has been taken or discarded; called also for an event posted before the meter was registered. */
+  /** The event has been taken or discarded, or waits for tokens from now on; called also for an event posted before the meter was registered. */
   left?(posted: Posted): void;
   /** The handler takes the event. @param waitedMs absent for an event posted before any meter was registered */
   began?(event: MailboxEvent, queue: ConnectionQueue, waitedMs: number | undefined, now: number): void;

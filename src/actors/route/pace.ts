@@ -29,9 +29,14 @@ export interface PaceHost {
   readonly isOneAtATime: boolean;
   readonly counters: Counters;
   readonly log: Logger;
+  /** The path of the route. */
+  readonly path: string;
   createBucket(): Bucket;
-  /** Puts an event into the order of the mailbox. */
-  enter(posted: Posted): void;
+  /** Puts an event that was held into the order of the mailbox. Called before the rest ends. */
+  admit(posted: Posted): void;
+  /** A connection rests from now on. @param held what the pace holds already */
+  beginRest(held: Iterable<Posted>): void;
+  endRest(): void;
   /** Takes a dropped event off the counts of the mailbox. */
   drop(posted: Posted): void;
   /** Every message that was let in is handled: `goOn` is called before the next event is taken. */
@@ -94,7 +99,7 @@ export class Pace implements QueuePace, Rester {
   letGo(): void {
     for (const posted of this.#held.takeAll()) {
       if (posted.event.type === "message") this.#own.take(posted.bytes);
-      this.#host.enter(posted);
+      this.#host.admit(posted);
     }
     this.#bucket?.leave();
     this.#endRest();
@@ -166,13 +171,14 @@ export class Pace implements QueuePace, Rester {
 
   /** The connection is over its budget. @returns `false` if the message does not wait */
   #rest(): boolean {
-    const { counters, log, over } = this.#host;
+    const { counters, log, over, path } = this.#host;
     counters.overBudget++;
-    if (!this.#hasLogged) log.warn({ connection: this.#peer.id, over }, "over budget");
+    if (!this.#hasLogged) log.warn({ connection: this.#peer.id, route: path, over }, "over budget");
     this.#hasLogged = true;
     if (over === "close") this.#peer.close(OVER_BUDGET.code, OVER_BUDGET.reason);
     if (over !== "pause") return false;
     this.#isResting = true;
+    this.#host.beginRest(this.#held);
     this.#transport.setResting?.(true);
     this.#peer.pause();
     return true;
@@ -181,6 +187,7 @@ export class Pace implements QueuePace, Rester {
   #endRest(): void {
     if (!this.#isResting) return;
     this.#isResting = false;
+    this.#host.endRest();
     // The peer could not send, so its silence begins now.
     this.#peer.receiver.onMessage?.();
     this.#transport.setResting?.(false);
@@ -189,7 +196,7 @@ export class Pace implements QueuePace, Rester {
 
   #enterFirst(): void {
     const first = this.#held.shift();
-    if (first !== undefined) this.#host.enter(first);
+    if (first !== undefined) this.#host.admit(first);
     this.#enterFollowers();
   }
 
@@ -197,7 +204,7 @@ export class Pace implements QueuePace, Rester {
   #enterFollowers(): void {
     for (let next = this.#held.first; next !== undefined && next.event.type !== "message"; next = this.#held.first) {
       this.#held.shift();
-      this.#host.enter(next);
+      this.#host.admit(next);
     }
   }
 }

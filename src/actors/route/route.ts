@@ -194,8 +194,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
       connections: population.size,
       away: this.sessions?.away ?? 0,
       rooms: population.roomCount + (this.runner.roomCount?.() ?? 0),
-      paused: mailbox.paused,
-      mailboxEvents: mailbox.size,
+      ...mailbox.gauges(),
       ...counters.totals(),
     };
   }

@@ -14,7 +14,7 @@ import type { EventMeter, Metering } from "../route/metering.js";
 export interface MeasuredRoute {
   readonly metering: Metering;
   readonly runner: { readonly isDispatcher?: boolean };
-  readonly mailbox: { readonly size: number };
+  readonly mailbox: { readonly waiting: number };
   readonly population: { readonly byId: ReadonlyMap<string, unknown> };
   readonly counters: { readonly received: Traffic; readonly sent: Traffic };
   readonly handler: { readonly busy: number; readonly underWay: Pick<EventsUnderWay, "pending"> };
@@ -103,8 +103,7 @@ export class RouteMeter implements EventMeter {
 
   /** For how long the oldest waiting event has waited. */
   oldestMs(now: number): number {
-    const { size } = this.#route.mailbox;
-    if (size > this.#waiting.size) return now - this.#startedAt;
+    if (this.#route.mailbox.waiting > this.#waiting.size) return now - this.#startedAt;
     for (const { postedAt = now } of this.#waiting) return now - postedAt;
     return 0;
   }

@@ -100,7 +100,7 @@ export class Scan {
   /** The numbers of a route as of now; the events under way are added in the steps. */
   #show(measured: ScannedRoute): RouteSnapshot {
     const { route, reading, oldestMs } = measured;
-    const { connections, away, paused, rooms, mailboxEvents, outboxBytes, keptBytes } = route.stats();
+    const { connections, away, paused, resting, rooms, ...stats } = route.stats();
     const starting = this.#starting(route);
     const underWay = this.#underWay.get(measured) ?? [];
     underWay.push(...starting.slice(0, this.#top));
@@ -109,11 +109,13 @@ export class Scan {
       connections,
       away,
       paused,
+      resting,
       rooms,
-      eventsWaiting: mailboxEvents,
+      eventsWaiting: stats.mailboxEvents,
       oldestMs,
-      bytesWaiting: outboxBytes,
-      bytesKept: keptBytes,
+      eventsResting: stats.restingEvents,
+      bytesWaiting: stats.outboxBytes,
+      bytesKept: stats.keptBytes,
       busy: route.handler.busy + starting.length,
       underWay,
       ...(reading.periodMs > 0 && { perSecond: reading.rates, turn: reading.turn }),
@@ -154,7 +156,9 @@ export class Scan {
   #visit({ route, reading }: ScannedRoute, connection: LiveConnection): void {
     const { id, outbox, queue } = connection;
     const bytesWaiting = outbox.hasStopped ? 0 : outbox.bufferedBytes;
-    const eventsWaiting = queue.size + (queue.pace?.held ?? 0) + (route.runner.waitingOf?.(connection) ?? 0);
+    const { isResting = false, held = 0 } = queue.pace ?? {};
+    const eventsResting = isResting ? held : 0;
+    const eventsWaiting = queue.size + held - eventsResting + (route.runner.waitingOf?.(connection) ?? 0);
     const handlerMs = reading.handlerMsOf(id);
     let entry: ConnectionSnapshot | undefined;
     const create = (): ConnectionSnapshot => {
@@ -166,14 +170,16 @@ export class Scan {
         openedAt: connection.openedAt,
         state: stateOf(connection),
         isPaused: connection.isPaused,
+        isResting,
         bytesWaiting,
         eventsWaiting,
+        eventsResting,
         handlerMs,
       };
       return entry;
     };
     this.#bytesWaiting.offer(bytesWaiting, create);
-    this.#eventsWaiting.offer(eventsWaiting, create);
+    this.#eventsWaiting.offer(eventsWaiting + eventsResting, create);
     this.#handlerMs.offer(handlerMs, create);
   }
 

@@ -90,11 +90,11 @@ describe("the bounds of the mailbox", () => {
     const peer = await stage.connect();
     for (const text of "abcdef") peer.listener.message(text, 1);
     await stage.settle();
-    expect(stage.server.stats()).toMatchObject({ paused: 1, mailboxEvents: 5, overBudget: 1 });
+    expect(stage.server.stats()).toMatchObject({ paused: 1, restingEvents: 5, overBudget: 1 });
     await stage.advance(4_000);
     expect(handled.join("")).toBe("abcde");
     // One waits: the mailbox has room again, but the connection rests.
-    expect(stage.server.stats()).toMatchObject({ paused: 0, mailboxEvents: 1 });
+    expect(stage.server.stats()).toMatchObject({ paused: 0, restingEvents: 1 });
     expect(peer.take()).toEqual(["pause"]);
     await stage.advance(1_000);
     expect(handled.join("")).toBe("abcdef");
@@ -158,7 +158,7 @@ describe("a session", () => {
       cut();
       await comeBack();
     }
-    expect(stage.server.stats().mailboxEvents).toBe(3);
+    expect(stage.server.stats().restingEvents).toBe(3);
     await stage.advance(1_000);
     expect(take()).toEqual(["open", "a", "b", "away", "back 0 0"]);
     cut();

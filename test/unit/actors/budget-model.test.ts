@@ -166,6 +166,8 @@ describe.each([false, true])("connections with a bucket in common: %s", (isShare
           }
           expect(stats).toMatchObject({
             mailboxEvents: 0,
+            resting: 0,
+            restingEvents: 0,
             discarded: 0,
             ...(over === "drop" && { overBudget: wanted.dropped }),
           });

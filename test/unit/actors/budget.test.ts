@@ -15,7 +15,7 @@ describe('a budget with "pause"', () => {
     expect(stage.take()).toEqual(steps(10, { at: 100, everyMs: 100, from: 20 }));
     await stage.runtime.advance(10_000);
     expect(stage.take()).toEqual(steps(20, { at: 1_100, everyMs: 100, from: 30 }));
-    expect(stage.stats()).toMatchObject({ mailboxEvents: 0, discarded: 0, dropped: 0 });
+    expect(stage.stats()).toMatchObject({ resting: 0, restingEvents: 0, discarded: 0, dropped: 0 });
   });
 
   test("handles each message of 999 others in the turn in which it comes, beside a flood of 100,000", async () => {
@@ -176,13 +176,19 @@ describe("the end of a connection that rests", () => {
 
   test("by our side: what waits is discarded and counted, and only closed follows", async () => {
     const { stage, peer, take } = await resting();
-    expect(stage.server.stats()).toMatchObject({ mailboxEvents: 4, overBudget: 1 });
+    expect(stage.server.stats()).toMatchObject({ mailboxEvents: 0, resting: 1, restingEvents: 4, overBudget: 1 });
     stage.server.connections()[0]?.close(4000, "enough");
     expect(peer.take()).toEqual(["resume", "close 4000 enough", "resume"]);
     peer.end(4000, "enough");
     await stage.advance(60_000);
     expect(take()).toEqual(["closed"]);
-    expect(stage.server.stats()).toMatchObject({ discarded: 4, mailboxEvents: 0, paused: 0 });
+    expect(stage.server.stats()).toMatchObject({
+      discarded: 4,
+      mailboxEvents: 0,
+      resting: 0,
+      restingEvents: 0,
+      paused: 0,
+    });
     expect(stage.clock.alarms).toBe(0);
     await closeHand(stage);
   });
@@ -230,7 +236,9 @@ describe("other policies", () => {
     expect(stage.take()).toEqual(["0 closed"]);
     expect(stage.stats()).toMatchObject({ overBudget: 1, discarded: 3, connections: 1 });
     expect(stage.stats().closedBy).toEqual([{ code: 1008, by: "server", count: 1 }]);
-    expect(lines.at("warn").map(([text, { over }]) => [text, over])).toEqual([["over budget", "close"]]);
+    expect(lines.at("warn").map(([text, { over, route }]) => [text, over, route])).toEqual([
+      ["over budget", "close", "*"],
+    ]);
     other.send("still here");
     await stage.runtime.settle();
     expect(stage.take()).toEqual(["0 still here"]);
@@ -272,10 +280,10 @@ describe("what a budget costs", () => {
     const peers = await Promise.all(Array.from({ length: 10_000 }, () => stub.connect()));
     for (const peer of peers) for (const text of ["a", "b"]) peer.listener.message(text, 1);
     await stub.settle();
-    expect(stub.server.stats()).toMatchObject({ overBudget: 10_000, mailboxEvents: 10_000 });
+    expect(stub.server.stats()).toMatchObject({ resting: 10_000, restingEvents: 10_000, mailboxEvents: 0 });
     expect(stub.clock.alarms).toBe(1);
     await stub.advance(1_000);
-    expect(stub.server.stats()).toMatchObject({ overBudget: 10_000, mailboxEvents: 0 });
+    expect(stub.server.stats()).toMatchObject({ overBudget: 10_000, resting: 0, restingEvents: 0, mailboxEvents: 0 });
     expect(stub.clock.alarms).toBe(0);
     expect(peers.every((peer) => peer.calls.join() === "pause,resume")).toBe(true);
     for (const peer of peers) peer.end();

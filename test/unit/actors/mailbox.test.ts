@@ -97,7 +97,7 @@ describe("a connection's marks", () => {
           // The low-water mark of the bytes stands to theirs as that of the events does.
           else if (waiting.length <= 2 && bytes <= 500) isPaused = false;
           expect(owner.isPaused).toBe(isPaused);
-          expect(mailbox.paused).toBe(isPaused ? 1 : 0);
+          expect(mailbox.gauges().paused).toBe(isPaused ? 1 : 0);
         }
       }),
       { numRuns: 500 },
@@ -152,13 +152,13 @@ describe("a connection's marks", () => {
     const queue = mailbox.createQueue(owner);
     mailbox.post(mailbox.createQueue(other), message("x"));
     for (let i = 0; i < 6; i++) mailbox.post(queue, message("x"));
-    expect([owner.isPaused, other.isPaused, mailbox.paused]).toEqual([true, false, 1]);
+    expect([owner.isPaused, other.isPaused, mailbox.gauges().paused]).toEqual([true, false, 1]);
   });
 
   test("do not count events of no connection", () => {
     const mailbox = new Mailbox({ ...LIMITS, maxInfo: 100 });
     for (let i = 0; i < 50; i++) expect(mailbox.post(mailbox.common, info(String(i)), 1_000)).toBe(true);
-    expect(mailbox.paused).toBe(0);
+    expect(mailbox.gauges().paused).toBe(0);
   });
 });
 

@@ -11,6 +11,8 @@ export const NOTHING: Stats = {
   closedBy: [],
   rooms: 0,
   mailboxEvents: 0,
+  resting: 0,
+  restingEvents: 0,
   outboxBytes: 0,
   keptBytes: 0,
   paused: 0,

@@ -149,6 +149,8 @@ describe("two routes", () => {
       rooms: 1,
       paused: 0,
       mailboxEvents: 0,
+      resting: 0,
+      restingEvents: 0,
       outboxBytes: 0,
       keptBytes: 0,
       received: { messages: 2, bytes: 9 },

@@ -38,9 +38,11 @@ describe("a snapshot", () => {
     const quiet = {
       away: 0,
       paused: 0,
+      resting: 0,
       rooms: 0,
       eventsWaiting: 0,
       oldestMs: 0,
+      eventsResting: 0,
       bytesWaiting: 0,
       bytesKept: 0,
       busy: 0,
@@ -283,21 +285,6 @@ describe("a snapshot", () => {
     ]);
     expect(top.eventsWaiting).toMatchObject([{ id: client.id, eventsWaiting: 1 }]);
     expect(top.handlerMs).toMatchObject([{ id: client.id, handlerMs: 1_100 }]);
-    await runtime.close();
-  });
-
-  test("counts what waits for a budget among the events that wait", async () => {
-    const runtime = createTestRuntime({ budget: { messagesPerSecond: 1, burstSeconds: 1 }, handler: () => {} });
-    const client = await runtime.connect();
-    await runtime.server.snapshot();
-    // The first is handled, the second rests, and the third is not read while the second rests.
-    for (let i = 0; i < 3; i++) client.send("x");
-    await runtime.advance(500);
-    const { routes, top } = await runtime.server.snapshot();
-    expect(only(routes)).toMatchObject({ eventsWaiting: 1, oldestMs: 500, busy: 0, underWay: [] });
-    expect(top.eventsWaiting).toMatchObject([{ id: client.id, eventsWaiting: 1, isPaused: true }]);
-    await runtime.advance(2_000);
-    expect((await runtime.server.snapshot()).top.eventsWaiting).toEqual([]);
     await runtime.close();
   });
 
