@@ -8,11 +8,13 @@ import { refuseOption } from "../options/read-options.js";
 import { show } from "../runtime/show.js";
 import { CONTENT_TYPE } from "./text.js";
 
-/** What the answers say. Neither function rejects. */
+/** What the answers say. No function rejects. */
 export interface EndpointSource {
   /** The metrics as text; `undefined` before the server has started. */
   text(): string | undefined | Promise<string | undefined>;
   isReady(): boolean | Promise<boolean>;
+  /** Why a process that answers is not healthy all the same; `undefined` while there is no reason. Default: always healthy. */
+  findFault?(): Promise<string | undefined>;
 }
 
 /**
@@ -28,9 +30,13 @@ export function createEndpoint(path: string, source: EndpointSource): MetricsLis
     const text = await source.text();
     return text === undefined ? NOT_STARTED : { status: 200, type: CONTENT_TYPE, text };
   };
+  const healthAnswer = async (): Promise<Answer> => {
+    const fault = await source.findFault?.();
+    return fault === undefined ? HEALTHY : plain(503, fault);
+  };
   const answers = new Map<string, () => Answer | Promise<Answer>>([
     [path, metricsAnswer],
-    [`${folder}healthz`, () => HEALTHY],
+    [`${folder}healthz`, () => healthAnswer()],
     [`${folder}readyz`, async () => ((await source.isReady()) ? READY : NOT_READY)],
   ]);
   return (request, response, next) => {
