@@ -769,12 +769,16 @@ describe("the options of close", () => {
     expect(readCloseOptions({ reason: "x".repeat(200) }).reason).toBe("x".repeat(123));
   });
 
-  test("of close refuse a connection, with the verb that closes a connection", () => {
-    const options: object = { id: "c1" };
-    expect(() => readCloseOptions(options)).toThrow(
+  test.each<[unknown, string, string]>([
+    [{ id: "c1" }, "a connection", "connection.close(code, reason)"],
+    ["4b67", '"4b67"', "server.route(path).close(id)"],
+  ])("of a server refuse a connection, with the call that closes a connection: %j", (options, got, call) => {
+    // What a program in JavaScript may pass.
+    expect(() => Reflect.apply(readCloseOptions, undefined, [options])).toThrow(
       expect.objectContaining({
         code: "BAD_OPTION",
-        message: expect.stringContaining("connection.close(code, reason)"),
+        option: "options",
+        message: `options: expected { drainMs, code, reason }, got ${got}: close of a server closes the server; ${call} closes a connection`,
       }),
     );
   });
