@@ -184,6 +184,44 @@ describe("in prom-client", () => {
     }
   });
 
+  test("a registry that has one of the series is refused with what to do, and gets no other series", async () => {
+    const [one, other] = [await serveMetrics(), await serveMetrics()];
+    const taken = new Registry();
+    // The last but one of the series, so that a check of each on its own would have added the others.
+    new Counter({ name: "sendall_sessions_total", help: "Of the program.", registers: [taken] });
+    expect(() => metrics(one.server).register(taken)).toThrow(
+      expect.objectContaining({
+        code: "BAD_OPTION",
+        option: "registry",
+        message: expect.stringMatching(/^registry: .* has sendall_sessions_total already: .* a new Registry\(\)/),
+      }),
+    );
+    expect(taken.getMetricsAsArray()).toHaveLength(1);
+
+    const registry = new Registry();
+    const ours = metrics(one.server);
+    ours.register(registry);
+    const before = await registry.metrics();
+    for (const again of [ours, metrics(one.server), metrics(other.server)])
+      expect(() => again.register(registry)).toThrow(/^registry: .* has sendall_connections already/);
+    expect(await registry.metrics()).toBe(before);
+  });
+
+  test("two servers of a process have a registry each, which prom-client adds up as the refusal says", async () => {
+    const [one, other] = [await serveMetrics(), await serveMetrics()];
+    for (const { chatUrl } of [one, other, other]) await Client.open(chatUrl);
+    const [first, second] = [one, other].map(({ server }) => {
+      const registry = new Registry();
+      metrics(server).register(registry);
+      return registry;
+    });
+    if (first === undefined || second === undefined) throw new Error("a registry is missing");
+    // What would come to mind first, and does not work: both have the same names.
+    expect(() => Registry.merge([first, second])).toThrow("already been registered");
+    const sum = AggregatorRegistry.aggregate([await first.getMetricsAsJSON(), await second.getMetricsAsJSON()]);
+    expect(await sum.metrics()).toContain('sendall_connections{route="/chat"} 3');
+  });
+
   test("the registries of several processes add up, as those of node:cluster do", async () => {
     const { server, chatUrl } = await serveMetrics({ cluster: memory() });
     await Client.open(chatUrl);
