@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { sampleOf, sumOf } from "../unit/metrics/exposition.js";
 import { Client, nextRound, openClients, until } from "./peers.js";
-import { holdPort, type Program, start, stopPrograms } from "./programs.js";
+import { freePort, holdPort, type Program, start, stopPrograms } from "./programs.js";
 
 afterEach(stopPrograms);
 
@@ -122,6 +122,34 @@ describe("sendall serve --metrics", () => {
         [`sendall: cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port}`],
       ]);
     }
+  });
+});
+
+describe("sendall serve on the port of --metrics", () => {
+  test.each([
+    ["a single process", []],
+    ["workers", ["--workers", "2"]],
+  ])("says whose the port is: %s", async (_what, args) => {
+    const port = await freePort();
+    const metrics = `127.0.0.1:${port}`;
+    const { code, stdout, stderr } = await start("dist/cli.js", [
+      "serve",
+      "--port",
+      `${port}`,
+      "--metrics",
+      metrics,
+      ...args,
+    ]).ended;
+    expect([code, stdout]).toEqual([1, []]);
+    expect(stderr.at(-1)).toMatch(
+      /^sendall: cannot listen on .*: --metrics has port \d+, so the server needs another port$/,
+    );
+  });
+
+  test("has nothing to do with another program's port", async () => {
+    const port = await holdPort();
+    const { stderr } = await start("dist/cli.js", ["serve", "--port", `${port}`, "--metrics", "127.0.0.1:0"]).ended;
+    expect(stderr.at(-1)).toMatch(/^sendall: cannot listen on .*: address already in use 127.0.0.1:\d+$/);
   });
 });
 
