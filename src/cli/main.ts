@@ -24,7 +24,7 @@ import { connectCommand } from "./connect.js";
 import { exitWithError, exitWithText, usageError } from "./exit.js";
 import { badFile, checkForWorkers, readExport, withFlags } from "./file-options.js";
 import { explain, loadFile } from "./load-file.js";
-import { openMetricsPort, ServerMetrics } from "./metrics-port.js";
+import { explainTakenPort, openMetricsPort, ServerMetrics } from "./metrics-port.js";
 import { ProcessShutdown } from "./process-shutdown.js";
 import { checkFlags, parseFlags, type ServeTask, USAGE } from "./serve-task.js";
 import { shutDownWithWatcher, Watcher } from "./watch.js";
@@ -137,12 +137,14 @@ function optionsOf(exported: ServeOptions, task: ServeTask): ServeOptions {
   return { ...options, logger, cluster: options.cluster ?? workers() };
 }
 
-async function start(options: ServeOptions, { file = "" }: ServeTask): Promise<Server> {
+async function start(options: ServeOptions, { file = "", metrics: address }: ServeTask): Promise<Server> {
   try {
     return await serve(options);
   } catch (error) {
     const problem = isError(error) && error instanceof SendallError ? error : undefined;
-    if (problem?.code === "LISTEN_FAILED" || problem?.code === "CLUSTER_UNAVAILABLE") throw error;
+    if (problem?.code === "LISTEN_FAILED")
+      throw explainTakenPort(problem, options.port ?? serverTable.port.default, address);
+    if (problem?.code === "CLUSTER_UNAVAILABLE") throw error;
     // Keys and certificates are read only here.
     if (problem?.code === "BAD_OPTION" && /^tls\b/.test(problem.option ?? "")) throw badFile(file, problem.message);
     // The other options were checked before, so `init` is the only other source of errors.

@@ -2,11 +2,13 @@
  * The port of `sendall serve --metrics`: reads the address, and answers requests for `/metrics`, `/healthz` and `/readyz`. Opened before the
  * handler file is loaded, so that probes are answered while `init` is under way; ends with the process.
  */
+import { SendallError } from "../api/errors.js";
 import { listenPlain } from "../http/plain-listener.js";
 import { createEndpoint, type EndpointSource } from "../metrics/endpoint.js";
 import { type MeasuredServer, type Metrics, type MetricsOptions, metrics } from "../metrics/metrics.js";
 import type { Logger } from "../runtime/logger.js";
 import { show } from "../runtime/show.js";
+import { isError } from "../runtime/thrown.js";
 import { usageError } from "./exit.js";
 
 export interface MetricsAddress {
@@ -35,6 +37,16 @@ export async function openMetricsPort(address: MetricsAddress, source: EndpointS
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}${PATH}`;
   log.info({ url }, "showing metrics");
   return url;
+}
+
+/** @returns the error with which a server could not listen on `port`; with a hint if `--metrics` has taken the port */
+export function explainTakenPort(error: SendallError, port: number, address: MetricsAddress | undefined): SendallError {
+  const { cause, message } = error;
+  const isTaken = isError(cause) && "code" in cause && cause.code === "EADDRINUSE";
+  if (!isTaken || port !== address?.port) return error;
+  return new SendallError("LISTEN_FAILED", `${message}: --metrics has port ${port}, so the server needs another port`, {
+    cause,
+  });
 }
 
 /** The metrics of a process with a server of its own, which starts later than the port opens. */

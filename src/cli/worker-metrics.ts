@@ -55,6 +55,8 @@ export class WorkerMetrics implements EndpointSource {
   readonly #workers = new Map<WorkerHandle, WatchedWorker>();
   /** The totals of the workers that have died. */
   #left: Family[] = [];
+  /** How many workers have died by themselves. */
+  #deaths = 0;
 
   /** @param isStopping whether the command has begun to stop: from then on nothing is ready */
   constructor(clock: Clock, isStopping: () => boolean) {
@@ -76,6 +78,7 @@ export class WorkerMetrics implements EndpointSource {
     });
     worker.once("exit", () => {
       this.#workers.delete(worker);
+      if (!this.#isStopping()) this.#deaths++;
       if (watched.measured !== undefined) this.#left = mergeFamilies([this.#left, totalsOf(watched.measured.families)]);
       wake(watched);
     });
@@ -86,7 +89,7 @@ export class WorkerMetrics implements EndpointSource {
     await this.#askAll();
     const workers = [...this.#workers.values()];
     const families = workers.map(({ measured }) => measured?.families ?? []);
-    return writeText([...mergeFamilies([...families, this.#left]), countWorkers(workers)]);
+    return writeText([...mergeFamilies([...families, this.#left]), countWorkers(workers), this.#countDeaths()]);
   }
 
   /** One worker that is ready takes connections, so that a worker which is being replaced does not take the others out of service. */
@@ -95,6 +98,23 @@ export class WorkerMetrics implements EndpointSource {
     await this.#askAll();
     const workers = [...this.#workers.values()];
     return !this.#isStopping() && workers.some(({ measured, isAsked }) => !isAsked && measured?.isReady === true);
+  }
+
+  /** A single worker that answers is healthy, and so is a command whose workers are all starting: a probe is no limit for `init`. */
+  async findFault(): Promise<string | undefined> {
+    await this.#askAll();
+    const started = Array.from(this.#workers).filter(([worker, { hasStarted }]) => hasStarted && worker.isConnected());
+    return started.length > 0 && started.every(([, { isAsked }]) => isAsked) ? "no worker answers" : undefined;
+  }
+
+  #countDeaths(): Family {
+    return {
+      name: "sendall_worker_deaths_total",
+      help: "Worker processes that have died by themselves.",
+      type: "counter",
+      merge: "sum",
+      samples: [{ suffix: "", labels: {}, value: this.#deaths }],
+    };
   }
 
   /** Resolves when each worker that has started has answered, has died, or is too late. */

@@ -8,11 +8,13 @@ import { refuseOption } from "../options/read-options.js";
 import { show } from "../runtime/show.js";
 import { CONTENT_TYPE } from "./text.js";
 
-/** What the answers say. Neither function rejects. */
+/** What the answers say. No function rejects. */
 export interface EndpointSource {
   /** The metrics as text; `undefined` before the server has started. */
   text(): string | undefined | Promise<string | undefined>;
   isReady(): boolean | Promise<boolean>;
+  /** Why a process that answers is not healthy all the same; `undefined` while there is no reason. Default: always healthy. */
+  findFault?(): Promise<string | undefined>;
 }
 
 /**
@@ -26,7 +28,7 @@ export function createEndpoint(path: string, source: EndpointSource): MetricsLis
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
   const answers = new Map<string, () => Answer | Promise<Answer>>([
     [path, () => andThen(source.text(), metricsAnswer)],
-    [`${folder}healthz`, () => HEALTHY],
+    [`${folder}healthz`, () => andThen(source.findFault?.(), healthAnswer)],
     [`${folder}readyz`, () => andThen(source.isReady(), (isReady) => (isReady ? READY : NOT_READY))],
   ]);
   return (request, response, next) => {
@@ -55,6 +57,10 @@ interface Answer {
 
 function metricsAnswer(text: string | undefined): Answer {
   return text === undefined ? NOT_STARTED : { status: 200, type: CONTENT_TYPE, text };
+}
+
+function healthAnswer(fault: string | undefined): Answer {
+  return fault === undefined ? HEALTHY : plain(503, fault);
 }
 
 function plain(status: number, text: string): Answer {

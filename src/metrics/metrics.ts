@@ -43,10 +43,11 @@ export interface Metrics {
    */
   onRequest(path: string): MetricsListener;
   /**
-   * Adds every series to a registry of prom-client, which from then on shows the numbers of now. A registry takes the series of a single server.
+   * Adds every series to a registry of prom-client, which from then on shows the numbers of now. A registry takes the series of a single server,
+   * once; `AggregatorRegistry.aggregate` of prom-client adds up the registries of several servers.
    *
    * @param registry a `Registry` of prom-client
-   * @throws SendallError `BAD_OPTION` for anything else
+   * @throws SendallError `BAD_OPTION` for anything else, and for a registry with a series of the same name; nothing is added then
    */
   register(registry: MetricsRegistry): void;
 }
@@ -105,11 +106,20 @@ function registerAt(registry: MetricsRegistry, collect: () => Family[]): void {
     });
     return current;
   };
-  for (const family of collect()) {
+  const families = collect();
+  for (const { name } of families) if (registry.getSingleMetric?.(name) !== undefined) refuseTaken(name);
+  for (const family of families) {
     const metric = new PromMetric(family, () => read().get(family.name)?.samples ?? []);
     // The compiler cannot compare a metric with the classes of prom-client.
     registry.registerMetric(metric as never);
   }
+}
+
+function refuseTaken(name: string): never {
+  refuseOption(
+    "registry",
+    `expected a registry without the series of a server, got a registry that has ${name} already: register each server once, in a new Registry() of its own; AggregatorRegistry.aggregate([await one.getMetricsAsJSON(), await other.getMetricsAsJSON()]) adds up several`,
+  );
 }
 
 function checkServer(server: unknown): void {

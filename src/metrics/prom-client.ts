@@ -5,6 +5,8 @@ import type { Family } from "./family.js";
 export interface MetricsRegistry {
   /** Adds a metric, whose name no other metric of the registry has. */
   registerMetric(metric: never): void;
+  /** The metric of a name, if the registry has such a metric. */
+  getSingleMetric?(name: string): unknown;
 }
 
 interface PromValue {

@@ -35,17 +35,26 @@ function gauge(name: string, help: string, read: Series["read"]): Series {
 
 const REFUSED = "sendall_refused_total";
 
+// Prometheus takes no first number for an increase, so what alerts watch begins at 0: a first burst is seen as well.
+const USUAL_ENDINGS: Stats["closedBy"] = [
+  { code: 1000, by: "peer", count: 0 },
+  { code: 1001, by: "peer", count: 0 },
+  { code: 1006, by: "lost", count: 0 },
+  { code: 1011, by: "server", count: 0 },
+  { code: 1013, by: "server", count: 0 },
+];
+const USUAL_REFUSALS: readonly RefusedCount[] = [{ status: 503, count: 0 }];
+const USUAL_UNROUTED: readonly RefusedCount[] = [{ status: 404, count: 0 }];
+
 const ROUTE_SERIES: readonly Series[] = [
   gauge("connections", "Open connections, including those that are away.", (s) => s.connections),
   gauge("away", "Connections that have lost their socket and may come back.", (s) => s.away),
   gauge("paused", "Connections whose socket is paused because of a full mailbox.", (s) => s.paused),
   gauge("rooms", "Rooms with at least one member.", (s) => s.rooms),
   counter("opened", "Connections opened.", (s) => s.opened),
-  counter("closed", "Connections ended, by close code and by the side that ended them.", (s) =>
-    s.closedBy.map(({ code, by, count }) => [{ code: String(code), by }, count]),
-  ),
+  counter("closed", "Connections ended, by close code and by the side that ended them.", (s) => endings(s.closedBy)),
   counter("refused", 'Upgrades refused, by HTTP status; route="" for upgrades that reached no route.', (s) =>
-    refusals(s.refusedBy),
+    refusals(s.refusedBy, USUAL_REFUSALS),
   ),
   counter("received_messages", "Messages taken from sockets.", (s) => s.received.messages),
   counter("received_bytes", "Bytes of the messages taken from sockets.", (s) => s.received.bytes),
@@ -83,7 +92,7 @@ export function readSeries(source: StatsSource): Family[] {
   );
   const families = ROUTE_SERIES.map(({ name, help, type, read }): Family => {
     const samples = routes.flatMap(({ path, stats }) => toSamples(path, read(stats)));
-    if (name === REFUSED) samples.push(...toSamples("", refusals(unrouted)));
+    if (name === REFUSED) samples.push(...toSamples("", refusals(unrouted, USUAL_UNROUTED)));
     return { name, help, type, merge: "sum", samples };
   });
   return [...families, ...clusterFamilies(whole)];
@@ -94,8 +103,14 @@ function toSamples(route: string, reading: Reading): Sample[] {
   return reading.map(([labels, value]) => ({ suffix: "", labels: { route, ...labels }, value }));
 }
 
-function refusals(counts: readonly RefusedCount[]): Reading {
-  return counts.map(({ status, count }) => [{ status: String(status) }, count]);
+function refusals(counts: readonly RefusedCount[], usual: readonly RefusedCount[]): Reading {
+  const others = usual.filter(({ status }) => counts.every((one) => one.status !== status));
+  return [...counts, ...others].map(({ status, count }) => [{ status: String(status) }, count]);
+}
+
+function endings(counts: Stats["closedBy"]): Reading {
+  const others = USUAL_ENDINGS.filter(({ code, by }) => counts.every((one) => one.code !== code || one.by !== by));
+  return [...counts, ...others].map(({ code, by, count }) => [{ code: String(code), by }, count]);
 }
 
 /** What the server counts beyond its routes. */

@@ -36,6 +36,8 @@ export const routeTable = {
     },
   },
   budget: {
+    expected:
+      "an object such as { messagesPerSecond: 10 }, or { messagesPerSecond: 0, bytesPerSecond: 0, handlerMsPerSecond: 0 } for no limit, as without a budget",
     group: {
       messagesPerSecond: { kind: "number", min: 0, default: 0 },
       bytesPerSecond: { kind: "number", min: 0, default: 0 },

@@ -9,9 +9,15 @@ const AUTHORIZE = "use authorize, a function (request) => data or reject(status)
 const ATTACH = "use attach(server, options) in place of serve(options), which takes the upgrades of an HTTP server";
 const ROUTES = 'use routes: { "/path": { handler } }';
 const SESSIONS = "use resume: true, or resume: { graceMs }";
+const BUDGET =
+  "use budget: { messagesPerSecond } for what each client sends, and upgradesPerSecond for upgrades of the server";
+const UPGRADES = "use upgradesPerSecond, an option of the server";
+const METRICS =
+  "use metrics(server, { histograms }) of sendall/metrics once the server has started, or sendall serve --metrics";
+const TRACING = "use otel() of sendall/otel, before serve";
 const COOKIE = "use sockjs: { cookieNeeded: true } for the cookie of load balancers";
 
-/** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`, and one of our client. */
+/** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`, one of our client, and likely guesses. */
 export const TRANSLATIONS: Translations = {
   // Socket.IO and Engine.IO
   cors: 'use origins, such as origins: ["https://example.com"] or origins: "any"',
@@ -55,6 +61,20 @@ export const TRANSLATIONS: Translations = {
   key: "use tls: { key, cert }",
   cert: "use tls: { key, cert }",
   ssl: "use tls: { key, cert }",
+  // What limits clients elsewhere
+  rateLimit: BUDGET,
+  rateLimiter: BUDGET,
+  limiter: BUDGET,
+  throttle: BUDGET,
+  connectionsPerSecond: UPGRADES,
+  maxUpgradesPerSecond: UPGRADES,
+  // What is no option of a server
+  metrics: METRICS,
+  histograms: METRICS,
+  prometheus: METRICS,
+  tracing: TRACING,
+  otel: TRACING,
+  telemetry: TRACING,
   // The client's own name of it, and the likely guess
   session: SESSIONS,
   sessions: SESSIONS,

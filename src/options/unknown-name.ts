@@ -61,9 +61,9 @@ function* optionsInGroups(table: OptionTable): Generator<readonly [name: string,
 export function explainUnknown(name: string, table: OptionTable, group = "", but: readonly string[] = []): string {
   const known = Object.keys(table).filter((own) => group !== "" || !but.includes(own));
   const inGroups = new Map(optionsInGroups(table));
-  const own = nearest(name, known);
-  const nested = inGroups.get(own === undefined ? (nearest(name, [...inGroups.keys()]) ?? "") : "");
-  const meant = own === undefined ? nested : `"${group}${own}"`;
+  // Of two names that resemble the given name alike, the name outside of groups counts.
+  const likeliest = nearest(name, [...known, ...inGroups.keys()]) ?? "";
+  const meant = known.includes(likeliest) ? `"${group}${likeliest}"` : inGroups.get(likeliest);
   const all = known.map((one) => group + one).join(", ");
   return meant === undefined
     ? `unknown option: the options are ${all}`

@@ -8,21 +8,12 @@ import { type Browser, chromium, type Locator, type Page, type WebSocketRoute } 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { CHROMIUM_FLAGS } from "./chromium.js";
 import { Line } from "./line.js";
+import { freePort } from "./programs.js";
 import { requires } from "./requires.js";
 
 const SERVER = fileURLToPath(new URL("../../examples/chat/server.js", import.meta.url));
 // Long enough for a loaded machine; nothing waits this long unless it fails.
 const PATIENCE_MS = 20_000;
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  return address.port;
-}
 
 function spawnServer(port: number): ChildProcess {
   return spawn(process.execPath, [SERVER], { env: { ...process.env, PORT: String(port) }, stdio: "pipe" });

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { sampleOf, sumOf } from "../unit/metrics/exposition.js";
-import { Client, openClients, until } from "./peers.js";
-import { holdPort, type Program, start, stopPrograms } from "./programs.js";
+import { Client, nextRound, openClients, until } from "./peers.js";
+import { freePort, holdPort, type Program, start, stopPrograms } from "./programs.js";
 
 afterEach(stopPrograms);
 
@@ -125,6 +125,34 @@ describe("sendall serve --metrics", () => {
   });
 });
 
+describe("sendall serve on the port of --metrics", () => {
+  test.each([
+    ["a single process", []],
+    ["workers", ["--workers", "2"]],
+  ])("says whose the port is: %s", async (_what, args) => {
+    const port = await freePort();
+    const metrics = `127.0.0.1:${port}`;
+    const { code, stdout, stderr } = await start("dist/cli.js", [
+      "serve",
+      "--port",
+      `${port}`,
+      "--metrics",
+      metrics,
+      ...args,
+    ]).ended;
+    expect([code, stdout]).toEqual([1, []]);
+    expect(stderr.at(-1)).toMatch(
+      /^sendall: cannot listen on .*: --metrics has port \d+, so the server needs another port$/,
+    );
+  });
+
+  test("has nothing to do with another program's port", async () => {
+    const port = await holdPort();
+    const { stderr } = await start("dist/cli.js", ["serve", "--port", `${port}`, "--metrics", "127.0.0.1:0"]).ended;
+    expect(stderr.at(-1)).toMatch(/^sendall: cannot listen on .*: address already in use 127.0.0.1:\d+$/);
+  });
+});
+
 describe("sendall serve --metrics --workers", () => {
   test("adds up the workers, keeps what a dead worker has counted, and is ready until it stops", async () => {
     const program = serve(HANDLER, "--metrics", "127.0.0.1:0", "--workers", "2", "--histograms");
@@ -151,9 +179,37 @@ describe("sendall serve --metrics --workers", () => {
     const after = await read(metrics);
     expect(sumOf(after, "sendall_connections")).toBe(8 - lost + 1);
     expect(sumOf(after, "sendall_opened_total")).toBe(9);
+    expect(sampleOf(after, "sendall_worker_deaths_total")).toBe(1);
     expect(sumOf(after, "sendall_received_messages_total")).toBe(8);
     expect(await statusOf(readyz)).toBe(200);
     back?.ws.close();
+    program.kill("SIGTERM");
+    expect(await program.ended).toMatchObject({ code: 0 });
+  });
+
+  test("is unhealthy while every worker is blocked, and healthy while one of them answers", async () => {
+    const program = serve(HANDLER, "--metrics", "127.0.0.1:0", "--workers", "2");
+    const { url, healthz } = await addresses(program);
+    const clients = await openClients(url, 8);
+    for (const client of clients) client.send("pid");
+    await until(() => clients.every(({ received }) => received.length > 0));
+    const pids = [...new Set(clients.map(({ received: [said] }) => Number(String(said).slice(4))))];
+    expect(pids).toHaveLength(2);
+    const health = async (): Promise<unknown> => {
+      const response = await fetch(healthz);
+      return [response.status, await response.text()];
+    };
+    const [one = 0, other = 0] = pids;
+    try {
+      // A process that is stopped by the system answers as little as a process in an endless loop.
+      process.kill(one, "SIGSTOP");
+      expect(await health()).toEqual([200, "ok\n"]);
+      process.kill(other, "SIGSTOP");
+      expect(await health()).toEqual([503, "no worker answers\n"]);
+    } finally {
+      for (const pid of pids) process.kill(pid, "SIGCONT");
+    }
+    while ((await statusOf(healthz)) !== 200) await nextRound();
     program.kill("SIGTERM");
     expect(await program.ended).toMatchObject({ code: 0 });
   });

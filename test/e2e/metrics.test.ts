@@ -156,7 +156,8 @@ describe("over HTTP", () => {
     await until(() => server.stats().closed === 101);
     const { text } = await ask(`${url}/metrics`);
     expect(sumOf(text, "sendall_closed_total")).toBe(101);
-    expect(readExposition(text).get("sendall_closed_total")?.samples.length).toBeLessThanOrEqual(66);
+    // 64 pairs, "other" of peer and server, and the five that are there from the start.
+    expect(readExposition(text).get("sendall_closed_total")?.samples.length).toBeLessThanOrEqual(71);
     expect(sumOf(text, "sendall_refused_total")).toBeGreaterThanOrEqual(3);
     expect(text).not.toMatch(/secret/i);
     expect(text).not.toContain(connection?.id);
@@ -199,6 +200,44 @@ describe("in prom-client", () => {
       expect(text).toContain("# TYPE sendall_opened counter\nsendall_opened_total{");
       expect(text).toContain("# TYPE sendall_connections gauge\nsendall_connections{");
     }
+  });
+
+  test("a registry that has one of the series is refused with what to do, and gets no other series", async () => {
+    const [one, other] = [await serveMetrics(), await serveMetrics()];
+    const taken = new Registry();
+    // The last but one of the series, so that a check of each on its own would have added the others.
+    new Counter({ name: "sendall_sessions_total", help: "Of the program.", registers: [taken] });
+    expect(() => metrics(one.server).register(taken)).toThrow(
+      expect.objectContaining({
+        code: "BAD_OPTION",
+        option: "registry",
+        message: expect.stringMatching(/^registry: .* has sendall_sessions_total already: .* a new Registry\(\)/),
+      }),
+    );
+    expect(taken.getMetricsAsArray()).toHaveLength(1);
+
+    const registry = new Registry();
+    const ours = metrics(one.server);
+    ours.register(registry);
+    const before = await registry.metrics();
+    for (const again of [ours, metrics(one.server), metrics(other.server)])
+      expect(() => again.register(registry)).toThrow(/^registry: .* has sendall_connections already/);
+    expect(await registry.metrics()).toBe(before);
+  });
+
+  test("two servers of a process have a registry each, which prom-client adds up as the refusal says", async () => {
+    const [one, other] = [await serveMetrics(), await serveMetrics()];
+    for (const { chatUrl } of [one, other, other]) await Client.open(chatUrl);
+    const [first, second] = [one, other].map(({ server }) => {
+      const registry = new Registry();
+      metrics(server).register(registry);
+      return registry;
+    });
+    if (first === undefined || second === undefined) throw new Error("a registry is missing");
+    // What would come to mind first, and does not work: both have the same names.
+    expect(() => Registry.merge([first, second])).toThrow("already been registered");
+    const sum = AggregatorRegistry.aggregate([await first.getMetricsAsJSON(), await second.getMetricsAsJSON()]);
+    expect(await sum.metrics()).toContain('sendall_connections{route="/chat"} 3');
   });
 
   test("the registries of several processes add up, as those of node:cluster do", async () => {
@@ -260,8 +299,8 @@ describe("the Grafana dashboard", () => {
     await until(() => server.stats().closed === 1);
     const families = readExposition(metrics(server, { histograms: true }).text());
     const all = [...families].flatMap(([family, { samples }]) => samples.map(({ name }) => [name, family] as const));
-    // The primary process of `--workers` adds one.
-    return new Map([...all, ["sendall_workers", "sendall_workers"]]);
+    const ofThePrimary = ["sendall_workers", "sendall_worker_deaths_total"].map((name) => [name, name] as const);
+    return new Map([...all, ...ofThePrimary]);
   }
 
   test("has in each query a series that there is, and each series in a query", async () => {

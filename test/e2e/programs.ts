@@ -210,6 +210,17 @@ export async function holdPort(): Promise<number> {
   return address.port;
 }
 
+/** A port that was free just now, for a program that has to be told. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+  return address.port;
+}
+
 /** Ends everything that was started here and is still there. */
 export async function stopPrograms(): Promise<void> {
   for (const { socket } of clients) socket.terminate();

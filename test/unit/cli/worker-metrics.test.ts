@@ -188,6 +188,45 @@ describe("a command with workers", () => {
     expect(await metrics.isReady()).toBe(false);
   });
 
+  test("is healthy while its workers start, while one of them answers, and while there is none", async () => {
+    const { workers, clock, metrics, fork } = primary(0);
+    const findFault = async (): Promise<string | undefined> => {
+      const fault = metrics.findFault();
+      await nextRound();
+      clock.pass(500);
+      return fault;
+    };
+    expect(await findFault()).toBeUndefined();
+    workers.push(fork(), fork());
+    for (const worker of workers) worker.isBlocked = true;
+    expect(await findFault()).toBeUndefined();
+    for (const worker of workers) worker.start();
+    expect(await findFault()).toBe("no worker answers");
+    first(workers).isBlocked = false;
+    first(workers).answer();
+    expect(await findFault()).toBeUndefined();
+    first(workers).isBlocked = true;
+    expect(await findFault()).toBe("no worker answers");
+    for (const worker of workers) worker.end(null, "SIGKILL");
+    expect(await findFault()).toBeUndefined();
+  });
+
+  test("is healthy though its worker has nothing ready, as while a cluster is away", async () => {
+    const { workers, metrics } = primary(1);
+    first(workers).figures = { isReady: false };
+    expect([await metrics.isReady(), await metrics.findFault()]).toEqual([false, undefined]);
+  });
+
+  test("counts the workers that die by themselves, and not those that it stops", async () => {
+    const { workers, read, stop } = primary(3);
+    expect(await read("worker_deaths_total", {})).toBe(0);
+    for (const worker of workers.slice(1)) worker.end(7);
+    expect(await read("worker_deaths_total", {})).toBe(2);
+    stop();
+    first(workers).end(0);
+    expect(await read("worker_deaths_total", {})).toBe(2);
+  });
+
   test("is not ready while its only worker is blocked", async () => {
     const { workers, clock, metrics } = primary(1);
     expect(await metrics.isReady()).toBe(true);

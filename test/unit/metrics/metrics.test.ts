@@ -103,10 +103,12 @@ describe("the text of metrics", () => {
     };
     const families = readExposition(metrics(sourceOf({ "/a": stats })).text());
     const shown = [...families.values()].flatMap(({ samples }) =>
-      samples.map(({ name, labels: { route, ...labels }, value }) => {
-        expect(route).toBe("/a");
-        return [name.replace("sendall_", ""), ...Object.values(labels), value].join(" ");
-      }),
+      samples
+        .filter(({ value }) => value > 0)
+        .map(({ name, labels: { route, ...labels }, value }) => {
+          expect(route).toBe("/a");
+          return [name.replace("sendall_", ""), ...Object.values(labels), value].join(" ");
+        }),
     );
     expect(shown).toEqual([
       "connections 1",
@@ -159,6 +161,29 @@ describe("the text of metrics", () => {
     expect(sampleOf(text, "sendall_refused_total", { route: "/room/:name", status: "403" })).toBe(1);
     expect(sumOf(text, "sendall_refused_total")).toBe(runtime.server.stats().refused);
     expect(text).not.toMatch(/kitchen|hall/);
+  });
+
+  test("has at 0 what alerts watch before it first happens, so that a first burst is an increase", async () => {
+    await using runtime = createTestRuntime({ routes: { "/a": { handler: echo }, "/b": { handler: echo } } });
+    await runtime.settle();
+    const { text } = metrics(runtime.server);
+    const shown = (name: string): string[] => text().match(new RegExp(`(?<=^sendall_${name}_total).*`, "gm")) ?? [];
+    expect(shown("refused")).toEqual([
+      '{route="/a",status="503"} 0',
+      '{route="/b",status="503"} 0',
+      '{route="",status="404"} 0',
+    ]);
+    const endings = ["1000 peer", "1001 peer", "1006 lost", "1011 server", "1013 server"].map((one) => one.split(" "));
+    expect(shown("closed")).toEqual(
+      ["/a", "/b"].flatMap((route) => endings.map(([code, by]) => `{route="${route}",code="${code}",by="${by}"} 0`)),
+    );
+    (await runtime.connect({ path: "/a" })).close(1000);
+    await expect(runtime.connect({ path: "/c" })).rejects.toThrow("404");
+    await runtime.settle();
+    expect(shown("refused").filter((line) => !line.endsWith(" 0"))).toEqual(['{route="",status="404"} 1']);
+    expect(shown("refused")).toHaveLength(3);
+    expect(shown("closed").filter((line) => !line.endsWith(" 0"))).toEqual(['{route="/a",code="1000",by="peer"} 1']);
+    expect(shown("closed")).toHaveLength(10);
   });
 
   test("has each ended connection once in closed_total, whatever ended it", async () => {

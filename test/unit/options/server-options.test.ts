@@ -424,6 +424,12 @@ describe("names", () => {
     [{ handler, idle: 1 }, "idle", '"idleTimeoutMs"', tops],
     [{ handler, orgins: [] }, "orgins", '"origins"', tops],
     [{ handler, intervalMs: 1 }, "intervalMs", "heartbeat: { intervalMs }", tops],
+    [{ handler, messagesPerSecond: 1 }, "messagesPerSecond", "budget: { messagesPerSecond }", tops],
+    [{ handler, mesagesPerSecond: 1 }, "mesagesPerSecond", "budget: { messagesPerSecond }", tops],
+    [{ handler, bytesPerSecond: 1 }, "bytesPerSecond", "budget: { bytesPerSecond }", tops],
+    [{ handler, handlerMsPerSecond: 1 }, "handlerMsPerSecond", "budget: { handlerMsPerSecond }", tops],
+    [{ handler, burstSeconds: 1 }, "burstSeconds", "budget: { burstSeconds }", tops],
+    [{ handler, upgradePerSecond: 1 }, "upgradePerSecond", '"upgradesPerSecond"', tops],
     [{ handler, "mailbox.maxBytes": 1 }, "mailbox.maxBytes", "mailbox: { maxBytes }", tops],
     [{ handler, quux: 1 }, "quux", undefined, tops],
     [{ handler, [`port${"x".repeat(99)}`]: 1 }, `port${"x".repeat(99)}`, undefined, tops],
@@ -434,6 +440,12 @@ describe("names", () => {
     [{ handler, resumee: true }, "resumee", '"resume"', tops],
     [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs }", tops],
     [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms", undefined, ofHeartbeat],
+    [
+      { routes: { "/a": { handler, bytesPerSecond: 1 } } },
+      'routes["/a"].bytesPerSecond',
+      "budget: { bytesPerSecond }",
+      ofRoutes,
+    ],
     [{ routes: { "/a": { handler, orgins: 1 } } }, 'routes["/a"].orgins', '"origins"', ofRoutes],
     [
       { routes: { "/a": { handler, heartbeat: { interval: 1 } } } },
@@ -462,6 +474,18 @@ describe("names", () => {
     ["server", "attach(server, options)"],
     ["noServer", "attach(server, options)"],
     ["disconnect_delay", "sockjs: { disconnectDelayMs }"],
+    ["rateLimit", "budget: { messagesPerSecond }"],
+    ["rateLimiter", "budget: { messagesPerSecond }"],
+    ["limiter", "budget: { messagesPerSecond }"],
+    ["throttle", "budget: { messagesPerSecond }"],
+    ["connectionsPerSecond", "upgradesPerSecond"],
+    ["maxUpgradesPerSecond", "upgradesPerSecond"],
+    ["metrics", "sendall/metrics"],
+    ["histograms", "sendall/metrics"],
+    ["prometheus", "sendall/metrics"],
+    ["tracing", "sendall/otel"],
+    ["otel", "sendall/otel"],
+    ["telemetry", "sendall/otel"],
   ])("of other packages are refused with what to write instead: %s", (name, instead) => {
     const problem = refusal({ handler, [name]: undefined });
     expect(problem).toEqual({ option: name, message: expect.stringMatching(`^${name}: unknown option: `) });
@@ -498,6 +522,10 @@ describe("names", () => {
     [{ handler, mailbox: 5 }, "mailbox: expected an object, got 5"],
     [{ handler, mailbox: null }, "mailbox: expected an object, got null"],
     [{ handler, outbox: [] }, "outbox: expected an object, got []"],
+    [
+      { handler, budget: false },
+      "budget: expected an object such as { messagesPerSecond: 10 }, or { messagesPerSecond: 0, bytesPerSecond: 0, handlerMsPerSecond: 0 } for no limit, as without a budget, got false",
+    ],
     [{ handler, supervise: false }, "supervise: expected an object, got false"],
     [{ handler, sockjs: 1 }, "sockjs: expected an object, true or false, got 1"],
     [{ handler, heartbeat: true }, "heartbeat: expected an object or false, got true"],
@@ -769,12 +797,16 @@ describe("the options of close", () => {
     expect(readCloseOptions({ reason: "x".repeat(200) }).reason).toBe("x".repeat(123));
   });
 
-  test("of close refuse a connection, with the verb that closes a connection", () => {
-    const options: object = { id: "c1" };
-    expect(() => readCloseOptions(options)).toThrow(
+  test.each<[unknown, string, string]>([
+    [{ id: "c1" }, "a connection", "connection.close(code, reason)"],
+    ["4b67", '"4b67"', "server.route(path).close(id)"],
+  ])("of a server refuse a connection, with the call that closes a connection: %j", (options, got, call) => {
+    // What a program in JavaScript may pass.
+    expect(() => Reflect.apply(readCloseOptions, undefined, [options])).toThrow(
       expect.objectContaining({
         code: "BAD_OPTION",
-        message: expect.stringContaining("connection.close(code, reason)"),
+        option: "options",
+        message: `options: expected { drainMs, code, reason }, got ${got}: close of a server closes the server; ${call} closes a connection`,
       }),
     );
   });
