@@ -6,8 +6,12 @@ const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, im
 
 /** Tests that share the loaded sources with later files: loading the sources again for each would take as long as many of the tests. */
 const sharing = "test/unit/**/*.test.ts";
-/** Files that replace a module. */
-const replacing = ["test/unit/client/runtimes.test.ts", "test/unit/testing/trace.test.ts"];
+/** Files that replace a module, or the listeners of their process. */
+const replacing = [
+  "test/unit/client/runtimes.test.ts",
+  "test/unit/otel/otel.test.ts",
+  "test/unit/testing/trace.test.ts",
+];
 
 export default defineConfig({
   resolve: {
