@@ -3,7 +3,8 @@ import type { Connection, ConnectionData, Params } from "./connection.js";
 
 /**
  * How much a client may ask of the handler. What is beyond the budget waits unread: the client is slowed down, and loses nothing. Each limit is a
- * token bucket, which is full at first. 0 is no limit.
+ * token bucket, which is full at first. 0 is no limit. A budget for which neither the route nor the options at the top have a limit (0 included) is
+ * refused with `BAD_OPTION`.
  */
 export interface BudgetOptions<D = ConnectionData, P = Params> {
   /** Messages a second that reach the handler; pings and pongs do not count. Fractions are fine: 0.1 is a message in ten seconds. Default 0. */

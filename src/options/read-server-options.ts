@@ -23,6 +23,8 @@ import type { OptionTable } from "./table.js";
 import { TRANSLATIONS } from "./translations.js";
 import type { Translations } from "./unknown-name.js";
 
+const LIMITS = ["messagesPerSecond", "bytesPerSecond", "handlerMsPerSecond"];
+
 const atTheTop = { ...serverTable, ...routeTable, ...handlingTable };
 const inARoute = { handler: handlingTable.handler, ...routeTable };
 
@@ -75,6 +77,8 @@ function readRoutes(top: OptionLayer, server: ForRoutes): ServerSettings["routes
     return readRoute(path, route.handler, [own, top], server);
   });
   if (first === undefined) refuseOption("routes", "expected at least one route");
+  // The options at the top may do without a limit for as long as a route has a limit to which they apply.
+  checkBudget(top, [top, ...Object.values(routes).map((route) => ({ options: Object(route) }))]);
   return [first, ...others];
 }
 
@@ -88,6 +92,7 @@ function readRoute(
   const [{ at = "" }] = layers;
   if (!isHandler(handler)) refuseOption(`${at}handler`, `expected ${HANDLER_SHAPES}, got ${show(handler)}`);
   const settings = readSettings<RouteTableOptions, typeof routeTable>(routeTable, ...layers);
+  checkBudget(layers[0], layers);
   const { highWaterEvents } = settings.mailbox;
   const { lowWaterEvents = Math.floor(highWaterEvents / 4) } = settings.mailbox;
   if (lowWaterEvents >= highWaterEvents)
@@ -98,6 +103,19 @@ function readRoute(
   if (settings.concurrency === "connection" && typeof handler !== "function" && !isStateless(handler))
     refuseOption(`${at}concurrency`, `"connection" needs a handler function, or a handler of a protocol without init`);
   return { path, handler, settings: { ...settings, mailbox: { ...settings.mailbox, lowWaterEvents }, closeTimeoutMs } };
+}
+
+/** Refuses a budget for which no layer has a limit: such a budget would protect nothing. With 0 the program says that nothing is meant. */
+function checkBudget({ options, at = "" }: OptionLayer, layers: readonly OptionLayer[]): void {
+  const own: unknown = Reflect.get(options, "budget");
+  if (own === undefined) return;
+  const budgets = layers.map((layer) => Object(Reflect.get(layer.options, "budget")));
+  if (budgets.some((budget) => LIMITS.some((limit) => budget[limit] !== undefined))) return;
+  const given = Object.keys(Object(own)).filter((name) => !LIMITS.includes(name));
+  refuseOption(
+    `${at}budget`,
+    `expected at least one limit (${LIMITS.join(", ")}; 0 is no limit), got ${given.length === 0 ? "none" : `only ${given.join(", ")}`}`,
+  );
 }
 
 /** A handler of a protocol that keeps nothing between two events. */

@@ -1,8 +1,10 @@
 /** Budgets over real sockets, on servers whose time the test drives: floods, SockJS, sessions, refused upgrades. */
 import type { ServeOptions, ServerEvent } from "sendall";
 import { connect } from "sendall/client";
+import { metrics } from "sendall/metrics";
 import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { sampleOf } from "../unit/metrics/exposition.js";
 import { answerTo } from "./asking.js";
 import {
   Client,
@@ -64,6 +66,36 @@ test("a flood of 64 MiB of tiny messages against 10 a second: ten a second are h
   // A message that waits takes some 200 bytes, and the sender's own buffers are outside the heap.
   expect(heapInUse() - before).toBeLessThan(8 * MIB);
   flooder.socket.destroy();
+});
+
+test("30 clients that rest beside an idle handler are no backlog, in stats, series and snapshot, where the greediest comes first", async () => {
+  const { server, clock, handled } = await stage({ budget: { messagesPerSecond: 10, burstSeconds: 1 } });
+  const { text } = metrics(server, { histograms: true });
+  await server.snapshot();
+  const clients = await openClients(server.url, 30);
+  for (const [i, client] of clients.entries()) for (let n = 0; n < 50 + i; n++) client.send("x");
+  const sent = clients.reduce((sum, _, i) => sum + 50 + i, 0);
+  await until(() => server.stats().received.messages === sent);
+  await until(() => handled.length === 30 * 10);
+  expect(server.stats()).toMatchObject({ mailboxEvents: 0, resting: 30, restingEvents: sent - 30 * 10 });
+  const pass = async (tokens: number): Promise<void> => {
+    for (let token = 0; token < tokens; token++) {
+      clock.pass(100);
+      await until(() => server.stats().mailboxEvents === 0);
+    }
+  };
+  await pass(10);
+  expect(handled).toHaveLength(30 * 20);
+  const { routes, top } = await server.snapshot();
+  expect(routes).toMatchObject([
+    { eventsWaiting: 0, oldestMs: 0, resting: 30, eventsResting: sent - 30 * 20, perSecond: { events: 30 * 20 + 30 } },
+  ]);
+  expect(top.eventsWaiting).toHaveLength(20);
+  expect(top.eventsWaiting[0]).toMatchObject({ isResting: true, isPaused: true, eventsWaiting: 0, eventsResting: 59 });
+  await pass(59);
+  expect(handled).toHaveLength(sent);
+  expect(server.stats()).toMatchObject({ mailboxEvents: 0, resting: 0, restingEvents: 0 });
+  expect(sampleOf(text(), "sendall_mailbox_wait_seconds_sum", { route: "*" })).toBe(0);
 });
 
 test("what waits when the peer closes is handled before closed, and answered before the close frame", async () => {

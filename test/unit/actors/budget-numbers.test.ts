@@ -163,15 +163,15 @@ describe("a snapshot", () => {
     const runtime = sleeper({ messagesPerSecond: 1, burstSeconds: 2 });
     const [busy, both] = [await runtime.connect(), await runtime.connect()];
     busy.send("60000");
-    await runtime.settle();
-    busy.send("0");
+    await runtime.advance(2_000);
+    sendMany(busy, 2);
     sendMany(both, 3);
     await runtime.advance(500);
     const { routes, top } = await runtime.server.snapshot();
-    expect(only(routes)).toMatchObject({ resting: 1, eventsResting: 1, eventsWaiting: 3 });
+    expect(only(routes)).toMatchObject({ resting: 1, eventsResting: 1, eventsWaiting: 4 });
     expect(top.eventsWaiting).toMatchObject([
       { id: both.id, eventsWaiting: 2, eventsResting: 1, isResting: true },
-      { id: busy.id, eventsWaiting: 1, eventsResting: 0, isResting: false },
+      { id: busy.id, eventsWaiting: 2, eventsResting: 0, isResting: false },
     ]);
     await runtime.close();
   });

@@ -244,8 +244,8 @@ describe("other policies", () => {
     expect(stage.take()).toEqual(["0 still here"]);
   });
 
-  test("a budget without a limit is none", async () => {
-    await using stage = noting({ burstSeconds: 0, over: "close" });
+  test("a budget with 0 for its limit is none", async () => {
+    await using stage = noting({ messagesPerSecond: 0, burstSeconds: 0, over: "close" });
     const client = await stage.connect("ann");
     sendMany(client, 1_000);
     await stage.runtime.settle();

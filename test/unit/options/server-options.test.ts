@@ -37,7 +37,9 @@ function refusal(options: unknown): { option: string | undefined; message: strin
 /** `{ "a.b": 1 }` as a user would write it. */
 function nest(name: string, value: unknown): Record<string, unknown> {
   const [group = "", key] = name.split(".");
-  return { [group]: key === undefined ? value : { [key]: value } };
+  // A budget without any limit is refused.
+  const others = group === "budget" ? { messagesPerSecond: 0, bytesPerSecond: 0 } : {};
+  return { [group]: key === undefined ? value : { ...others, [key]: value } };
 }
 
 function pick(settings: object, name: string): unknown {
@@ -281,6 +283,57 @@ describe.each(names)("the option %s", (name) => {
       ).toBe(value);
     for (const value of values[name].bad)
       expect(refusal({ routes: { "/a": { handler, ...nest(name, value) } } })?.option).toBe(route + name);
+  });
+});
+
+describe("a budget", () => {
+  const limits = "(messagesPerSecond, bytesPerSecond, handlerMsPerSecond; 0 is no limit)";
+  const key = (): string => "all";
+
+  test.each([
+    ["nothing in it", {}, "none"],
+    ["a limit that is undefined", { messagesPerSecond: undefined }, "none"],
+    ["over alone", { over: "close" }, "only over"],
+    ["key and burstSeconds alone", { key, burstSeconds: 1 }, "only key, burstSeconds"],
+  ])("with %s protects nothing, and is refused", (_, budget, got) => {
+    const message = `budget: expected at least one limit ${limits}, got ${got}`;
+    expect(refusal({ handler, budget })).toEqual({ option: "budget", message });
+    // As the default of routes, too, if no route has a limit.
+    expect(refusal({ budget, routes: { "/a": { handler }, "/b": { handler } } })).toEqual({
+      option: "budget",
+      message,
+    });
+    expect(refusal({ routes: { "/a": { handler }, "/b": { handler, budget } } })).toEqual({
+      option: 'routes["/b"].budget',
+      message: `routes["/b"].${message}`,
+    });
+  });
+
+  test.each(["messagesPerSecond", "bytesPerSecond", "handlerMsPerSecond"])(
+    "with %s is taken, with 0 as well, since whoever writes 0 means no limit",
+    (limit) => {
+      for (const value of [0, 10]) {
+        expect(refusal({ handler, budget: { over: "close", [limit]: value } })).toBeUndefined();
+        expect(refusal({ routes: { "/a": { handler, budget: { key, [limit]: value } } } })).toBeUndefined();
+      }
+    },
+  );
+
+  test("of a route takes the limits at the top, or switches these off", () => {
+    const top = { budget: { messagesPerSecond: 10 } };
+    for (const budget of [undefined, {}, { over: "drop" }, { key }, { messagesPerSecond: 0 }])
+      expect(refusal({ ...top, routes: { "/a": { handler, budget } } })).toBeUndefined();
+  });
+
+  test("at the top may leave the limits to some of the routes", () => {
+    const limited = { handler, budget: { bytesPerSecond: 1_000 } };
+    expect(refusal({ budget: { over: "close" }, routes: { "/a": limited, "/b": { handler } } })).toBeUndefined();
+  });
+
+  test("of a route is not saved by the limit of another route", () => {
+    const limited = { handler, budget: { bytesPerSecond: 1_000 } };
+    const options = { budget: { key }, routes: { "/a": limited, "/b": { handler, budget: { over: "drop" } } } };
+    expect(refusal(options)?.option).toBe('routes["/b"].budget');
   });
 });
 
