@@ -36,7 +36,7 @@ export function createEndpoint(path: string, source: EndpointSource): MetricsLis
   };
   const answers = new Map<string, () => Answer | Promise<Answer>>([
     [path, metricsAnswer],
-    [`${folder}healthz`, () => healthAnswer()],
+    [`${folder}healthz`, healthAnswer],
     [`${folder}readyz`, async () => ((await source.isReady()) ? READY : NOT_READY)],
   ]);
   return (request, response, next) => {
