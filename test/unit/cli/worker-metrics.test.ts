@@ -211,6 +211,19 @@ describe("a command with workers", () => {
     expect(await findFault()).toBeUndefined();
   });
 
+  test("is unhealthy while its only worker that has started is blocked, beside others that start or are about to exit", async () => {
+    const { workers, clock, metrics, fork } = primary(2);
+    const [blocked, exiting] = workers;
+    if (blocked === undefined || exiting === undefined) throw new Error("two have started");
+    blocked.isBlocked = true;
+    exiting.isUp = false;
+    fork();
+    const fault = metrics.findFault();
+    await nextRound();
+    clock.pass(500);
+    expect(await fault).toBe("no worker answers");
+  });
+
   test("is healthy though its worker has nothing ready, as while a cluster is away", async () => {
     const { workers, metrics } = primary(1);
     first(workers).figures = { isReady: false };
