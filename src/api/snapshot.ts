@@ -14,7 +14,7 @@ export interface EventUnderWay {
   readonly event: string;
   /** The connection of the event; for a subscription to a channel, the connection of the socket. */
   readonly connection?: ConnectionId;
-  /** The channel whose handler is busy (`channels`); names of nested channels are joined with `/`. */
+  /** The channel whose handler is busy (`channels`); names of nested channels are joined by a comma, as on the wire. */
   readonly channel?: string;
   /** The id by which the channel's handler knows the connection. */
   readonly subscription?: ConnectionId;
@@ -130,7 +130,7 @@ export interface TopConnections {
 export interface RoomSnapshot {
   /** The path of the route, as given in `routes`. */
   readonly route: string;
-  /** The channel of the room (`channels`); names of nested channels are joined with `/`. */
+  /** The channel of the room (`channels`); names of nested channels are joined by a comma, as on the wire. */
   readonly channel?: string;
   /** The name of the room. */
   readonly room: string;

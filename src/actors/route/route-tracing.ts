@@ -20,9 +20,8 @@ export class RouteTracing {
     this.#channel = channel;
   }
 
-  /** The tracing of a channel; a channel within a channel has the names of both. */
-  forChannel(name: string): RouteTracing {
-    const channel = this.#channel === undefined ? name : `${this.#channel},${name}`;
+  /** The tracing of a channel. @param channel the name, with the names of outer channels */
+  forChannel(channel: string): RouteTracing {
     return new RouteTracing(this.#diagnostics, this.#route, channel);
   }
 

@@ -46,9 +46,9 @@ export class ServerChannel implements Target, SubscribedChannel {
     onClosed: (error: unknown) => void,
   ) {
     this.name = name;
-    this.channel = host.channel === undefined ? name : `${host.channel}/${name}`;
+    this.channel = host.channel === undefined ? name : `${host.channel},${name}`;
     this.host = host;
-    this.tracing = host.tracing.forChannel(name);
+    this.tracing = host.tracing.forChannel(this.channel);
     this.#onClosed = onClosed;
     this.leakOwner = {
       clock: host.clock,

@@ -277,10 +277,10 @@ describe("a snapshot", () => {
     const { routes, rooms, top } = await runtime.server.snapshot();
     expect(only(routes)).toMatchObject({ rooms: 2, eventsWaiting: 1, oldestMs: 1_000, busy: 1 });
     const { subscription, ...event } = only(only(routes).underWay);
-    expect(event).toEqual({ event: "message", connection: client.id, channel: "outer/inner", since: 0, ms: 1_000 });
+    expect(event).toEqual({ event: "message", connection: client.id, channel: "outer,inner", since: 0, ms: 1_000 });
     expect(subscription).not.toBe(client.id);
     expect(rooms).toEqual([
-      { route: "*", channel: "outer/inner", room: "hall", members: 1 },
+      { route: "*", channel: "outer,inner", room: "hall", members: 1 },
       { route: "*", channel: "quick", room: "hall", members: 1 },
     ]);
     expect(top.eventsWaiting).toMatchObject([{ id: client.id, eventsWaiting: 1 }]);
