@@ -182,7 +182,11 @@ describe.each(KINDS)("$name", (kind) => {
     const lines = b.logger.lines.map(({ text }) => text).filter((text) => text.startsWith("cluster link"));
     // A busy machine may answer the pings of the node too late, so that the link goes down once more.
     expect(lines.length).toBeGreaterThanOrEqual(3);
-    expect(lines).toEqual(lines.map((_, i) => (i % 2 === 0 ? "cluster link up" : "cluster link down")));
+    // It may also go down before the subscriptions are confirmed, and then is not up in between.
+    const [up, down] = ["cluster link up", "cluster link down"];
+    const changes = lines.filter((line, i) => line === up || lines[i - 1] !== down);
+    expect(changes).toEqual(changes.map((_, i) => (i % 2 === 0 ? up : down)));
+    expect(lines.at(-1)).toBe(up);
   });
 
   test.skipIf(skip)("an engine that falls silent is given up, and heard again when it speaks", async () => {
