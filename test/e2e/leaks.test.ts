@@ -1,34 +1,14 @@
 /** What a handler leaves behind and fails later, in a process of its own: the test runner has listeners of the same kind. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
+import { runToEnd, stopPrograms } from "./programs.js";
+
+afterEach(stopPrograms);
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Runs a program to its end. */
-async function run(
-  source: string,
-  ...flags: readonly string[]
-): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> {
-  const child = spawn(process.execPath, [...flags, "--input-type=module", "-e", source], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  onTestFinished(() => void child.kill());
-  let [output, errors] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    output += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    errors += chunk;
-  });
-  const [code] = await once(child, "close");
-  return { code, output: output.trim(), errors };
-}
 
 /** A server whose handler leaks a rejection when it is told to, at once and out of a timer, and two clients. */
 const PRELUDE = `
@@ -50,7 +30,7 @@ const PRELUDE = `
 `;
 
 test("a leaked rejection is noted and charged to the connection, and everybody else goes on", async () => {
-  const { code, output, errors } = await run(`${PRELUDE}
+  const { code, output, errors } = await runToEnd(`${PRELUDE}
     bad.send("at once");
     bad.send("later");
     const [closeCode, reason] = await once(bad, "close");
@@ -74,7 +54,7 @@ test("a leaked rejection is noted and charged to the connection, and everybody e
 
 test("a rejection of other code ends the process as it would without us, while a server runs and after", async () => {
   for (const before of ["", "await server.close();"]) {
-    const { code, errors } = await run(
+    const { code, errors } = await runToEnd(
       `${PRELUDE} ${before} Promise.reject(new Error("not of a handler")); await new Promise(() => {});`,
     );
     expect(code).toBe(1);
@@ -83,7 +63,7 @@ test("a rejection of other code ends the process as it would without us, while a
 });
 
 test("the program's own listener hears of what is not a handler's, and decides", async () => {
-  const { code, output } = await run(`${PRELUDE}
+  const { code, output } = await runToEnd(`${PRELUDE}
     process.on("unhandledRejection", (reason) => {
       console.log(reason.message);
       void server.close();
@@ -95,7 +75,7 @@ test("the program's own listener hears of what is not a handler's, and decides",
 
 test("where the program was told to warn of rejections, it is warned and goes on", async () => {
   const source = `${PRELUDE} Promise.reject(new Error("only a warning")); setImmediate(() => void server.close()); bad.terminate(); good.terminate();`;
-  const { code } = await run(source, "--unhandled-rejections=warn");
+  const { code } = await runToEnd(source, "--unhandled-rejections=warn");
   expect(code).toBe(0);
 });
 
@@ -143,7 +123,7 @@ const THROWING = `
 `;
 
 test("an exception that the handler throws outside its call is noted, and everybody goes on", async () => {
-  const { code, output, errors } = await run(`${THROWING}
+  const { code, output, errors } = await runToEnd(`${THROWING}
     const seen = {};
     let count = 0;
     for (const name of Object.keys(throws)) {
@@ -177,7 +157,7 @@ test("an exception that the handler throws outside its call is noted, and everyb
 });
 
 test("what a listener of connection.signal throws is noted as an exception of the handler", async () => {
-  const { code, output, errors } = await run(`${THROWING}
+  const { code, output, errors } = await runToEnd(`${THROWING}
     bad.close();
     const [{ event, error }] = await noted(1);
     good.send("hello");
@@ -189,7 +169,7 @@ test("what a listener of connection.signal throws is noted as an exception of th
 });
 
 test("more exceptions than supervise.intensity close the connection that causes them, and no other", async () => {
-  const { code, output, errors } = await run(`${THROWING.replace("intensity: 100", "intensity: 1")}
+  const { code, output, errors } = await runToEnd(`${THROWING.replace("intensity: 100", "intensity: 1")}
     bad.send("setTimeout");
     bad.send("nextTick");
     const [closeCode, reason] = await once(bad, "close");
@@ -202,7 +182,7 @@ test("more exceptions than supervise.intensity close the connection that causes 
 });
 
 test("under --unhandled-rejections=strict a leaked rejection is charged once", async () => {
-  const { code, output } = await run(
+  const { code, output } = await runToEnd(
     `${PRELUDE.replace("intensity: 1", "intensity: 100")}
     bad.send("at once");
     bad.send("later");
@@ -223,8 +203,8 @@ test("an exception of other code ends the process as it would without us", async
     const timer = setInterval(() => {}, 1_000);
     setTimeout(function mine() { throw new TypeError("not of a handler"); }, 1);
   `;
-  const without = await run(throwing);
-  const beside = await run(`${PRELUDE} ${throwing}`);
+  const without = await runToEnd(throwing);
+  const beside = await runToEnd(`${PRELUDE} ${throwing}`);
   const stackOf = (errors: string): string => /TypeError: [\s\S]*?at .*mine/.exec(errors)?.[0] ?? errors;
   expect(without).toMatchObject({ code: 1, output: "exit 1", errors: expect.stringContaining("Node.js v") });
   expect(beside).toMatchObject({ code: 1, output: "exit 1", errors: expect.stringContaining("Node.js v") });
@@ -234,12 +214,12 @@ test("an exception of other code ends the process as it would without us", async
 test("a rejection of other code is reported by Node in its own words", async () => {
   const rejecting = `Promise.reject("no error"); const timer = setInterval(() => {}, 1_000);`;
   const said = /UnhandledPromiseRejection: This error[\s\S]*code: 'ERR_UNHANDLED_REJECTION'/;
-  expect(await run(rejecting)).toMatchObject({ code: 1, errors: expect.stringMatching(said) });
-  expect(await run(`${PRELUDE} ${rejecting}`)).toMatchObject({ code: 1, errors: expect.stringMatching(said) });
+  expect(await runToEnd(rejecting)).toMatchObject({ code: 1, errors: expect.stringMatching(said) });
+  expect(await runToEnd(`${PRELUDE} ${rejecting}`)).toMatchObject({ code: 1, errors: expect.stringMatching(said) });
 });
 
 test("a listener of the program for uncaught exceptions hears of all of them, and decides on its own", async () => {
-  const { code, output, errors } = await run(`${THROWING}
+  const { code, output, errors } = await runToEnd(`${THROWING}
     const heard = [];
     process.on("uncaughtException", (error, origin) => heard.push(error.message + " " + origin));
     setImmediate(() => { throw new Error("mine"); });
@@ -260,7 +240,7 @@ test("what one copy of the package owns does not end the process through another
   try {
     copyFileSync(join(root, "dist/runtime/unhandled-rejections.js"), join(folder, "copy.mjs"));
     const copy = pathToFileURL(join(folder, "copy.mjs")).href;
-    const { code, output, errors } = await run(`
+    const { code, output, errors } = await runToEnd(`
       import { watchLeaks } from "${copy}";
       watchLeaks();
       const { once } = await import("node:events");
@@ -289,7 +269,7 @@ test("what one copy of the package owns does not end the process through another
 });
 
 test("what authorize, onRequest and onAccess leave behind is logged and ends nothing", async () => {
-  const { code, output, errors } = await run(`
+  const { code, output, errors } = await runToEnd(`
     import { once } from "node:events";
     import { serve } from "sendall";
     import { WebSocket } from "ws";
@@ -342,7 +322,7 @@ test("what authorize, onRequest and onAccess leave behind is logged and ends not
 });
 
 test("what resume.verify leaves behind is logged, is charged to nobody and ends nothing", async () => {
-  const { code, output, errors } = await run(`
+  const { code, output, errors } = await runToEnd(`
     import { once } from "node:events";
     import { serve } from "sendall";
     import { WebSocket } from "ws";
@@ -383,7 +363,7 @@ test("what resume.verify leaves behind is logged, is charged to nobody and ends 
 });
 
 test("what a handler leaves behind does not keep the connection alive whose event it was", async () => {
-  const { code, output } = await run(
+  const { code, output } = await runToEnd(
     `
     import { createTestRuntime } from "sendall/testing";
     let pool;
@@ -412,7 +392,7 @@ test("what a handler leaves behind does not keep the connection alive whose even
 });
 
 test("what init has set going is charged to the handler when it leaks: too much of it ends the server, not the process", async () => {
-  const { code, output } = await run(`
+  const { code, output } = await runToEnd(`
     import { serve } from "sendall";
     let timer;
     const server = await serve({

@@ -139,6 +139,16 @@ export function runCode(code: string): Program {
   return launch(["--input-type=module", "--eval", code], { cwd: fileURLToPath(ROOT) });
 }
 
+/** Runs a module that stands in the test to its end. @param flags for Node */
+export async function runToEnd(
+  code: string,
+  ...flags: readonly string[]
+): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> {
+  const program = launch([...flags, "--input-type=module", "--eval", code], { cwd: fileURLToPath(ROOT) });
+  const { code: exitCode, stdout, stderr } = await program.ended;
+  return { code: exitCode, output: stdout.join("\n").trim(), errors: stderr.join("\n") };
+}
+
 /** Runs a line of the shell in the folder of this package; the shell knows Node as `$NODE`. */
 export function runShell(line: string): Program {
   return launch(["-c", line], { cwd: fileURLToPath(ROOT), env: { NODE: process.execPath } }, "/bin/sh");

@@ -1,5 +1,4 @@
 /** The shapes of a handler over real sockets: frames on the wire, backpressure, the command line, and what a process keeps of them. */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,7 +19,7 @@ import {
 import { afterEach, expect, test } from "vitest";
 import { setup } from "xstate";
 import { Client, clientFrame, nextRound, openClients, RawPeer, serveByHand, until, upgradeRequest } from "./peers.js";
-import { connect, start, stopPrograms } from "./programs.js";
+import { connect, runToEnd, start, stopPrograms } from "./programs.js";
 
 afterEach(stopPrograms);
 
@@ -236,24 +235,8 @@ test.each<[string, string, [string, string]]>([
   }
 });
 
-/** Runs a program to its end. */
-async function run(
-  source: string,
-  ...flags: readonly string[]
-): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, [...flags, "--input-type=module", "-e", source], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [output, errors] = [[] as string[], [] as string[]];
-  child.stdout.on("data", (chunk) => output.push(String(chunk)));
-  child.stderr.on("data", (chunk) => errors.push(String(chunk)));
-  const [code] = await once(child, "close");
-  return { code, output: output.join("").trim(), errors: errors.join("") };
-}
-
 test("failures of handlers of every shape stay within the server: nothing is unhandled, and nothing keeps the process alive", async () => {
-  const { code, output, errors } = await run(`
+  const { code, output, errors } = await runToEnd(`
     import { once } from "node:events";
     import { channels, fromLogic, perConnection, serve } from "sendall";
     import { WebSocket } from "ws";
@@ -300,7 +283,7 @@ test("failures of handlers of every shape stay within the server: nothing is unh
 });
 
 test("a channel whose init fails leaves nothing of any channel that would keep the process", async () => {
-  const { code, output, errors } = await run(`
+  const { code, output, errors } = await runToEnd(`
     import { channels, fromLogic, serve } from "sendall";
     import { createMachine } from "xstate";
     const alarm = (bus) => void bus.after(1e9, "never");
@@ -320,7 +303,7 @@ test("a channel whose init fails leaves nothing of any channel that would keep t
 });
 
 test("no shape keeps a connection that has gone", async () => {
-  const { code, output, errors } = await run(
+  const { code, output, errors } = await runToEnd(
     `
     import { channels, fromLogic, perConnection } from "sendall";
     import { createTestRuntime } from "sendall/testing";

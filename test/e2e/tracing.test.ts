@@ -1,15 +1,16 @@
 /** Tracing over real sockets: links to the span of a real upgrade, and subscribers that throw in a process of their own. */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
 import { context, trace as traces } from "@opentelemetry/api";
 import { attach, perConnection, serve } from "sendall";
-import { expect, onTestFinished, test } from "vitest";
+import { afterEach, expect, onTestFinished, test } from "vitest";
 import { type Sdk, trace } from "../unit/otel/sdk.js";
 import { Client, until } from "./peers.js";
+import { runToEnd, stopPrograms } from "./programs.js";
 import { Poller } from "./sockjs-peers.js";
+
+afterEach(stopPrograms);
 
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const SPAN_ID = "b7ad6b7169203331";
@@ -99,28 +100,6 @@ test("spans of a SockJS session over HTTP are linked to the span of the request 
   expect(linked(sdk)).toEqual([`open /echo ${ids[0]}`, `message /echo ${ids[0]}`]);
 });
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Runs a program to its end: the test runner has listeners of its own for what is uncaught. */
-async function run(
-  source: string,
-): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  onTestFinished(() => void child.kill());
-  let [output, errors] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    output += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    errors += chunk;
-  });
-  const [code] = await once(child, "close");
-  return { code, output: output.trim(), errors };
-}
-
 /** Every subscriber throws: at once, out of a promise, out of a timer. Then a client talks, another is refused, and the server closes. */
 const THROWING = `
   import { AsyncLocalStorage } from "node:async_hooks";
@@ -163,7 +142,7 @@ const THROWING = `
 `;
 
 test("subscribers that throw harm neither a connection nor the server, and are logged once", async () => {
-  const { code, output, errors } = await run(`${THROWING}
+  const { code, output, errors } = await runToEnd(`${THROWING}
     isClosing = true;
     client.close(1000);
     const [closeCode] = await once(client, "close");
@@ -186,7 +165,7 @@ test("subscribers that throw harm neither a connection nor the server, and are l
 });
 
 test("subscribers that throw while the last server closes do not end the process", async () => {
-  const { code, output, errors } = await run(`${THROWING}
+  const { code, output, errors } = await runToEnd(`${THROWING}
     process.on("exit", (code) => console.log("exit", code, handled.at(-1)));
     isClosing = true;
     await server.close({ drainMs: 0 });
@@ -195,7 +174,7 @@ test("subscribers that throw while the last server closes do not end the process
 });
 
 test("what the handler leaks is charged to its event, traced or not", async () => {
-  const { code, output, errors } = await run(`
+  const { code, output, errors } = await runToEnd(`
     import { subscribe } from "node:diagnostics_channel";
     import { once } from "node:events";
     import { serve } from "sendall";
