@@ -216,7 +216,7 @@ export class Mailbox {
   /** Puts an event into the order. */
   #enter(posted: Posted): void {
     const { event, queue } = posted;
-    if (isFromPeer(event)) queue.payer?.onEntered();
+    if (queue.payer !== undefined && isFromPeer(event)) queue.payer.onEntered();
     queue.push(posted);
     if (queue.owner !== undefined && queue.size > this.#limits.lowWaterEvents) queue.isThrottled = true;
     if (!queue.isThrottled || queue.entries + queue.blocked === 0) {
