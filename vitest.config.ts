@@ -6,11 +6,18 @@ const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, im
 
 /** Tests that share the loaded sources with later files: loading the sources again for each would take as long as many of the tests. */
 const sharing = "test/unit/**/*.test.ts";
-/** Files that replace a module, or the listeners of their process. */
-const replacing = [
+/** Files that replace a module or the listeners of their process, or measure its heap. */
+const separate = [
+  "test/unit/actors/bus.test.ts",
+  "test/unit/actors/failures.test.ts",
   "test/unit/client/runtimes.test.ts",
+  "test/unit/cluster/relay.test.ts",
   "test/unit/otel/otel.test.ts",
+  "test/unit/server/edges.test.ts",
+  "test/unit/server/together.test.ts",
+  "test/unit/snapshot/slices.test.ts",
   "test/unit/testing/trace.test.ts",
+  "test/unit/transport/kept-frames.test.ts",
 ];
 
 export default defineConfig({
@@ -23,12 +30,12 @@ export default defineConfig({
   },
   test: {
     projects: [
-      { extends: true, test: { name: "sharing", include: [sharing], exclude: replacing, isolate: false } },
+      { extends: true, test: { name: "sharing", include: [sharing], exclude: separate, isolate: false } },
       {
         extends: true,
         test: {
           name: "alone",
-          include: ["test/*.test.ts", "test/{checklist,contract,e2e}/**/*.test.ts", ...replacing],
+          include: ["test/*.test.ts", "test/{checklist,contract,e2e}/**/*.test.ts", ...separate],
         },
       },
     ],

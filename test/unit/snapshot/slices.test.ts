@@ -231,7 +231,7 @@ describe("a server without snapshots", () => {
     };
     await pass(1_000);
     const before = await pass(1_000);
-    // An entry for each would be 60 bytes or more.
-    expect((await pass(10_000)) - before).toBeLessThan(200_000);
+    // An entry for each would be 60 bytes or more; the heap by itself differs by some 100 kB.
+    expect((await pass(30_000)) - before).toBeLessThan(600_000);
   });
 });
