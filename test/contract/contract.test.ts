@@ -336,7 +336,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
           drops.push({ at: i, least: sent.messages - i, most: sent.messages - witness.received.length });
         }
         stage.server.unicast(String(i), witness.id);
-        if (i % 10 === 0) await stage.round();
+        if (i % 10 === 0) await stage.until(() => witness.received.length > i);
       }
       const queued = [...receipts.keys()].filter((i) => receipts[i]?.queued === 1);
       expect(
