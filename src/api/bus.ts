@@ -1,5 +1,6 @@
 /** The verbs of a handler for sending, with receipts and options. The bus of each route and the server implement the verbs. */
 import type { Connection, ConnectionData, ConnectionRef, Data, Params } from "./connection.js";
+import type { PresentCount, PresentKey } from "./presence.js";
 
 /** What became of one message: `targeted = queued + dropped + dead`. */
 export interface Receipt {
@@ -55,6 +56,15 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
   members(room: string): Connection<D, P, M>[];
   /** The names of the rooms that have members; a copy. */
   rooms(): string[];
+  /**
+   * The keys that are present in a room, of every node as far as this node knows, by `since`, then by key: at most `presence.maxListed`. Of a
+   * room without a member on this node, the keys of this node alone.
+   * @throws SendallError `BAD_ROOM`; `NO_PRESENCE` without the option `presence`; `BAD_OPTION` of a server with several routes: ask
+   * `server.route(path)`
+   */
+  present(room: string): PresentKey[];
+  /** How many are present in a room, listed or not. @throws SendallError as {@link Verbs.present} */
+  presentCount(room: string): PresentCount;
   /** Every open connection, in order of opening; a copy. */
   connections(): Connection<D, P, M>[];
   /**

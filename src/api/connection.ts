@@ -3,6 +3,7 @@
  * either ends with its `closed` event.
  */
 import type { PeerCertificate } from "node:tls";
+import type { Json } from "./presence.js";
 
 declare const connectionId: unique symbol;
 
@@ -141,6 +142,13 @@ export interface Connection<D = ConnectionData, P = Params, M = Data> extends Re
    * @throws SendallError `BAD_ROOM`
    */
   leave(room: string): boolean;
+  /**
+   * Replaces what is told of the connection in all its rooms, now and at later joins (option `presence`).
+   * @param info a value that JSON can carry, of at most `presence.maxInfoBytes`
+   * @returns `true` if the info differs from the info of before; `false` also if the connection has gone
+   * @throws SendallError `BAD_INFO` if `info` is not JSON or too long; `NO_PRESENCE` without the option `presence`
+   */
+  show(info: Json): boolean;
   /**
    * Asks for an `idle` event once the peer has sent no message for `ms` milliseconds. Each message starts the wait anew (also after the
    * event); 0 ends the wait.

@@ -14,6 +14,9 @@
  * - `BAD_DATA`: a message that is neither a string nor bytes, a ping of more than 125 bytes, something other than a connection or its
  *   id where a connection is asked for, or an answer that HTTP does not allow in `reject`. Turn objects into strings first.
  * - `BAD_ROOM`: a room name that is not a string, empty, or longer than 1,024 characters. Check names that come from peers before use.
+ * - `BAD_INFO`: what a connection is to show is not JSON (a function, `undefined`, a date, a cycle), or longer than `presence.maxInfoBytes`.
+ *   Show less, such as a name and a state.
+ * - `NO_PRESENCE`: presence was asked of a route without the option `presence`. Give the route `presence: {}`.
  * - `BAD_DURATION`: a duration that is not a number of milliseconds. The number has to be finite and not below 0.
  * - `BAD_HANDLER`: the handler file of `sendall serve` is missing, cannot be loaded, exports no handler or wrong options, or has
  *   failed, or the file of `sendall asyncapi` exports no protocol, or `perConnection`, `fromLogic` or `channels` was given something that makes no handler. The message tells why.
@@ -55,6 +58,8 @@ export type SendallErrorCode =
   | "BAD_CLOSE_CODE"
   | "BAD_DATA"
   | "BAD_ROOM"
+  | "BAD_INFO"
+  | "NO_PRESENCE"
   | "BAD_DURATION"
   | "BAD_HANDLER"
   | "BAD_REPLY"

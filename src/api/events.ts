@@ -1,5 +1,6 @@
 /** The events that a handler gets: for each connection from `open` to `closed`, and `info` events of the program. */
 import type { ClosedBy, Connection, ConnectionData, Data, Params } from "./connection.js";
+import type { Json } from "./presence.js";
 
 /** How a connection ended. */
 export interface Ending {
@@ -93,6 +94,37 @@ export interface IdleEvent<D = ConnectionData, P = Params, M = Data> {
   readonly connection: Connection<D, P, M>;
 }
 
+/** News of a key in a room (option `presence`), on whichever node. */
+interface PresenceEvent {
+  /** The room. */
+  readonly room: string;
+  /** Who: the answer of `presence.key`. */
+  readonly key: string;
+  /** What the key shows. */
+  readonly info: Json;
+  /** The number of keys in the room after the change, on all nodes. */
+  readonly count: number;
+  /** Whether a connection of this node caused the change. */
+  readonly isLocal: boolean;
+  /** Always absent: the event is about a key, which may have several connections. */
+  readonly connection?: undefined;
+}
+
+/** A key's first connection has joined a room. */
+export interface JoinedEvent extends PresenceEvent {
+  readonly type: "joined";
+}
+
+/** A key that is present shows another info. */
+export interface ChangedEvent extends PresenceEvent {
+  readonly type: "changed";
+}
+
+/** A key's last connection has been gone from a room for `presence.graceMs`. */
+export interface LeftEvent extends PresenceEvent {
+  readonly type: "left";
+}
+
 /** Any event that a handler gets; `type` tells events apart. */
 export type ServerEvent<D = ConnectionData, P = Params, M = Data> =
   | OpenEvent<D, P, M>
@@ -102,4 +134,7 @@ export type ServerEvent<D = ConnectionData, P = Params, M = Data> =
   | InfoEvent<D, P, M>
   | IdleEvent<D, P, M>
   | AwayEvent<D, P, M>
-  | BackEvent<D, P, M>;
+  | BackEvent<D, P, M>
+  | JoinedEvent
+  | ChangedEvent
+  | LeftEvent;

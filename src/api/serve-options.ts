@@ -6,6 +6,7 @@ import type { ConnectionData, Params, ParamsOf } from "./connection.js";
 import type { ServerEvent } from "./events.js";
 import type { Handler, ShapedHandler, StatefulHandler } from "./handler.js";
 import type { ResumeOptions, ServerOptions, SharedOptions } from "./options.js";
+import type { PresenceOptions } from "./presence.js";
 
 /** The options of a single route. */
 export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> extends SharedOptions<D, P> {
@@ -18,7 +19,7 @@ export interface RouteOptions<D = ConnectionData, S = unknown, P = Params> exten
  * way round: the params of each route are known even where the data cannot be inferred.
  */
 export interface RouteEntry<D = ConnectionData, S = unknown, P = Params>
-  extends Omit<SharedOptions, "authorize" | "budget" | "resume"> {
+  extends Omit<SharedOptions, "authorize" | "budget" | "presence" | "resume"> {
   /**
    * Decides which peers are let in, before the upgrade: returns the value of `connection.data` (or a promise of the value), or
    * `reject(…)`. The compiler infers the type of `connection.data` if the function takes no argument or names the argument's type,
@@ -36,6 +37,11 @@ export interface RouteEntry<D = ConnectionData, S = unknown, P = Params>
    * defaults. The connection that `verify` sees has the data of `authorize`. Default `false`.
    */
   readonly resume?: Partial<ResumeOptions<KnownData<NoInfer<D>>, P>> | boolean;
+  /**
+   * Who is in a room, over all nodes: `bus.present`, and news of each room. Omitted keys have their defaults. The connection that `key` and
+   * `info` see has the data of `authorize`. Default `false`.
+   */
+  readonly presence?: Partial<PresenceOptions<KnownData<NoInfer<D>>, P>> | boolean;
   /**
    * Handles the connections of this path. The compiler infers the type of the state of `{ init, handle }` if `init` takes no argument
    * (before TypeScript 6: as an arrow function); where `init` takes the bus, write the route as `route({…})`.

@@ -3,6 +3,7 @@
  * nodes send arrives at the `LocalBus`. Both last as long as the route or the channel of the bus.
  */
 import type { Frame } from "../transport/frame.js";
+import type { PresenceOwner, SharedPresence } from "./presence/shared-presence.js";
 
 /** A bus, as the receiver of messages from other nodes. */
 export interface LocalBus {
@@ -26,6 +27,8 @@ export interface RemoteBus {
   unicast(frame: Frame, to: string, anyRoute: boolean): 0 | 1;
   /** MUST be called when the first member comes and after the last member has left: of a room, or (`undefined`) of the whole bus. */
   readonly onOccupancyChanged: (room: string | undefined, hasMembers: boolean) => void;
+  /** MUST be called at most once, after `attach`. @returns the way to the presence of the same bus on the other nodes */
+  sharePresence(owner: PresenceOwner): SharedPresence;
   /** @returns the counterparts of a channel of the bus */
   forChannel(name: string): RemoteBus;
 }

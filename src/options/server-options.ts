@@ -100,6 +100,18 @@ export const routeTable = {
       verify: { kind: "function" },
     },
   },
+  presence: {
+    or: [true, false],
+    default: false,
+    group: {
+      key: { kind: "function" },
+      info: { kind: "function" },
+      graceMs: { kind: "ms", min: 0, default: 5_000 },
+      maxInfoBytes: { kind: "whole", min: 1, default: 1_024 },
+      maxListed: { kind: "whole", min: 0, default: 1_000 },
+      notice: { kind: "function" },
+    },
+  },
   sockjs: {
     or: [true, false],
     default: false,
