@@ -23,11 +23,14 @@ export { SendallError, type SendallErrorCode, type SendallErrorDetails } from ".
 export type {
   AwayEvent,
   BackEvent,
+  ChangedEvent,
   ClosedEvent,
   Ending,
   ErrorEvent,
   IdleEvent,
   InfoEvent,
+  JoinedEvent,
+  LeftEvent,
   MessageEvent,
   OpenEvent,
   ServerEvent,
@@ -45,6 +48,7 @@ export type {
   SockJsOptions,
   SuperviseOptions,
 } from "./api/options.js";
+export type { Json, PresenceNotice, PresenceOptions, PresentCount, PresentKey } from "./api/presence.js";
 export { type Rejection, reject } from "./api/rejection.js";
 export type {
   AttachOptions,

@@ -107,7 +107,7 @@ interface PresenceEvent {
   /** Whether a connection of this node caused the change. */
   readonly isLocal: boolean;
   /** Always absent: the event is about a key, which may have several connections. */
-  readonly connection?: undefined;
+  readonly connection?: never;
 }
 
 /** A key's first connection has joined a room. */

@@ -58,7 +58,7 @@ function setting(options: unknown, name: OptionName): unknown {
 /** What turns on the group of an option that is off by itself. */
 function isOn(name: string): object {
   const [group = ""] = name.split(".");
-  return group === "sockjs" || group === "resume" ? { [group]: true } : {};
+  return group === "sockjs" || group === "resume" || group === "presence" ? { [group]: true } : {};
 }
 
 const names = Object.keys(optionRows) as OptionName[];
@@ -234,6 +234,12 @@ const values: {
   "resume.maxAway": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
   "resume.maxAwayBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
   "resume.verify": { good: [() => true, async () => false], bad: [true, {}, "same", null] },
+  "presence.key": { good: [() => "a"], bad: ["name", {}, null] },
+  "presence.info": { good: [() => null], bad: ["name", {}, null] },
+  "presence.graceMs": { good: [0, 2 ** 40], bad: [-1, 1.5, "5", false, 2 ** 40 + 1] },
+  "presence.maxInfoBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
+  "presence.maxListed": { good: [0, 2 ** 40], bad: [-1, 1.5, "1", Number.POSITIVE_INFINITY] },
+  "presence.notice": { good: [() => undefined], bad: ["joined", {}, null] },
   "sockjs.websocket": { good: [true, false], bad: [1, "true", null] },
   "sockjs.heartbeatIntervalMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
   "sockjs.disconnectDelayMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
@@ -443,6 +449,12 @@ describe("the table of options", () => {
       "resume.maxAway": 10_000,
       "resume.maxAwayBytes": 268_435_456,
       "resume.verify": undefined,
+      "presence.key": undefined,
+      "presence.info": undefined,
+      "presence.graceMs": 5_000,
+      "presence.maxInfoBytes": 1_024,
+      "presence.maxListed": 1_000,
+      "presence.notice": undefined,
       "sockjs.websocket": true,
       "sockjs.heartbeatIntervalMs": 25_000,
       "sockjs.disconnectDelayMs": 5_000,
@@ -462,9 +474,9 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs, handler, routes";
   const ofRoutes =
-    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
+    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
   const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
