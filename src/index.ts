@@ -36,6 +36,7 @@ export type {
   ServerEvent,
 } from "./api/events.js";
 export type { Handler, HandlerFunction, ShapedHandler, StatefulHandler } from "./api/handler.js";
+export type { Json } from "./api/json.js";
 export type {
   AccessEntry,
   CloseOptions,
@@ -48,7 +49,7 @@ export type {
   SockJsOptions,
   SuperviseOptions,
 } from "./api/options.js";
-export type { Json, PresenceNotice, PresenceOptions, PresentCount, PresentKey } from "./api/presence.js";
+export type { PresenceNotice, PresenceOptions, PresentCount, PresentKey } from "./api/presence.js";
 export { type Rejection, reject } from "./api/rejection.js";
 export type {
   AttachOptions,

@@ -1,6 +1,6 @@
 /** The events that a handler gets: for each connection from `open` to `closed`, and `info` events of the program. */
 import type { ClosedBy, Connection, ConnectionData, Data, Params } from "./connection.js";
-import type { Json } from "./presence.js";
+import type { Json } from "./json.js";
 
 /** How a connection ended. */
 export interface Ending {

@@ -2,7 +2,7 @@
  * What has been told of the keys of a room, to the clients or to the handler, and which keys have news. The next news of a key are told in
  * relation to what was told last, so that `joined` and `left` alternate. An audience belongs to a room.
  */
-import type { Json } from "../../api/presence.js";
+import type { Json } from "../../api/json.js";
 import { isSameInfo } from "./shown-info.js";
 
 /** A key as the room has it now. */

@@ -4,8 +4,9 @@
  */
 import type { Connection, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
+import type { Json } from "../../api/json.js";
 import { isName, MAX_NAME_LENGTH } from "../../api/names.js";
-import type { Json, PresenceNotice, PresentCount, PresentKey } from "../../api/presence.js";
+import type { PresenceNotice, PresentCount, PresentKey } from "../../api/presence.js";
 import type { PresenceEntry, PresenceOwner, SharedPresence } from "../../cluster/presence/shared-presence.js";
 import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";

@@ -1,6 +1,6 @@
 /** What connections show: checked, copied and frozen, so that an info can be shared by lists, events and notices. */
 import { SendallError } from "../../api/errors.js";
-import type { Json } from "../../api/presence.js";
+import type { Json } from "../../api/json.js";
 import { show } from "../../runtime/show.js";
 import { messageOf } from "../../runtime/thrown.js";
 
@@ -57,7 +57,7 @@ function findStrange(value: unknown): unknown {
   return NONE;
 }
 
-function frozen(value: Json): Json {
+function frozen<T extends Json | undefined>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   for (const item of Object.values(value)) frozen(item);
   return Object.freeze(value);
