@@ -9,6 +9,12 @@ const REPEAT_MS = 1_000;
 /** Then the next beat of the owner asks again. */
 const MAX_REPEATS = 5;
 
+export interface AsksListener {
+  send(node: string, rooms: readonly string[]): void;
+  /** The node has not answered. */
+  onUnanswered(node: string, room: string): void;
+}
+
 interface Waiting {
   repeats: number;
   askedAt: number;
@@ -16,14 +22,14 @@ interface Waiting {
 
 export class Asks {
   readonly #clock: Clock;
-  readonly #send: (node: string, rooms: readonly string[]) => void;
+  readonly #listener: AsksListener;
   /** By node and room. */
   readonly #waiting = new Map<string, Map<string, Waiting>>();
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, send: (node: string, rooms: readonly string[]) => void) {
+  constructor(clock: Clock, listener: AsksListener) {
     this.#clock = clock;
-    this.#send = send;
+    this.#listener = listener;
   }
 
   /** Asks for the rooms that the node has not been asked for yet. */
@@ -34,8 +40,14 @@ export class Asks {
     const askedAt = this.#clock.now();
     for (const room of fresh) waiting.set(room, { repeats: 0, askedAt });
     this.#waiting.set(node, waiting);
-    this.#send(node, fresh);
+    this.#listener.send(node, fresh);
     this.#arm();
+  }
+
+  /** A part of the answer has come: the rest is on its way. */
+  postpone(node: string, room: string): void {
+    const waiting = this.#waiting.get(node)?.get(room);
+    if (waiting !== undefined) waiting.askedAt = this.#clock.now();
   }
 
   /** The state of the room at the node is known now. */
@@ -73,6 +85,7 @@ export class Asks {
         if (now - state.askedAt < REPEAT_MS) continue;
         if (state.repeats === MAX_REPEATS) {
           waiting.delete(room);
+          this.#listener.onUnanswered(node, room);
           continue;
         }
         state.repeats++;
@@ -80,7 +93,7 @@ export class Asks {
         again.push(room);
       }
       if (waiting.size === 0) this.#waiting.delete(node);
-      if (again.length > 0) this.#send(node, again);
+      if (again.length > 0) this.#listener.send(node, again);
     }
     if (this.#waiting.size > 0) this.#arm();
   }

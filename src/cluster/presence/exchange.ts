@@ -13,7 +13,7 @@ import { OwnNumbers } from "./own-numbers.js";
 import { Peer } from "./peer.js";
 import type { PresenceCopy, PresenceEntry, PresenceOwner, SharedPresence } from "./shared-presence.js";
 import type { AnsweredRoom, PacketSizes } from "./writing.js";
-import { GOODBYE, splitDelta, writeAnswer, writeAskAll, writeAsks, writeBeats, writeDelta } from "./writing.js";
+import { GOODBYE, splitDelta, writeAnswers, writeAskAll, writeAsks, writeBeats, writeDelta } from "./writing.js";
 
 /** What an exchange needs of the relay. */
 export interface PresenceRelay {
@@ -60,7 +60,10 @@ export class PresenceExchange implements SharedPresence {
 
   constructor(parts: PresenceExchangeParts) {
     this.#parts = parts;
-    this.#asks = new Asks(parts.clock, (node, rooms) => this.#sendAsk(node, rooms));
+    this.#asks = new Asks(parts.clock, {
+      send: (node, rooms) => this.#sendAsk(node, rooms),
+      onUnanswered: (node, room) => this.#peers.get(node)?.doubt(room),
+    });
   }
 
   get node(): string {
@@ -169,13 +172,21 @@ export class PresenceExchange implements SharedPresence {
   #onDelta(peer: Peer | undefined, room: string, delta: Delta): void {
     if (peer === undefined || !this.#parts.owner.hasMembers(room)) return;
     const keys = peer.applyDelta(room, delta);
-    if (keys === undefined) this.#asks.ask(peer.node, [room]);
-    else this.#onApplied(peer, room, keys);
+    if (keys !== undefined) {
+      this.#onApplied(peer, room, keys);
+      return;
+    }
+    peer.doubt(room);
+    this.#asks.ask(peer.node, [room]);
   }
 
   #onAnswer(peer: Peer | undefined, part: Answer): void {
-    const answer = peer?.collect(part);
-    if (peer === undefined || answer === undefined) return;
+    if (peer === undefined) return;
+    const answer = peer.collect(part);
+    if (answer === undefined) {
+      for (const { room } of part.rooms) this.#asks.postpone(peer.node, room);
+      return;
+    }
     for (const state of answer.rooms) this.#apply(peer, state, answer.at);
   }
 
@@ -184,12 +195,13 @@ export class PresenceExchange implements SharedPresence {
     const { owner } = this.#parts;
     const isMissing = peer.beat !== undefined && beat > peer.beat + 1;
     peer.beat = Math.max(peer.beat ?? 0, beat);
-    const unsure = new Set<string>();
+    const unsure: string[] = [];
     for (const [room, number] of rooms) {
       if (number === 0) this.#apply(peer, { room, number, entries: [] }, at);
-      else if (owner.hasMembers(room) && peer.isOutdated(room, number, at)) unsure.add(room);
+      else if (owner.hasMembers(room) && peer.isOutdated(room, number, at)) peer.doubt(room);
     }
-    for (const room of owner.rooms()) if (isMissing || peer.numberOf(room) === UNKNOWN) unsure.add(room);
+    // Rooms in doubt, without a copy, and with an ask that stayed unanswered.
+    for (const room of owner.rooms()) if (isMissing || peer.numberOf(room) === UNKNOWN) unsure.push(room);
     this.#asks.ask(peer.node, unsure);
   }
 
@@ -222,8 +234,9 @@ export class PresenceExchange implements SharedPresence {
   }
 
   #answer(node: string, rooms: readonly AnsweredRoom[]): void {
-    const age = { id: ++this.#answers, at: this.#own.counter };
-    for (const part of writeAnswer(age, rooms, this.#parts.relay.packetSizes)) this.#sendTo(node, part);
+    const nextId = (): number => ++this.#answers;
+    const answers = writeAnswers(nextId, this.#own.counter, rooms, this.#parts.relay.packetSizes);
+    for (const part of answers) this.#sendTo(node, part);
   }
 
   #sendAsk(node: string, rooms: readonly string[]): void {

@@ -6,9 +6,12 @@ import type { Answer, Delta, RoomState } from "./messages.js";
 import { UNKNOWN } from "./messages.js";
 import type { PresenceEntry } from "./shared-presence.js";
 
+/** More than a node has connections: a broken node must not fill the memory. */
+const MAX_ENTRIES = 1_000_000;
+
 /** The copy of a room. */
 interface CopiedRoom {
-  /** The number of the state; 0 without entries. */
+  /** The number of the state; 0 without entries, `UNKNOWN` in doubt. */
   number: number;
   /** The owner's counter when the state was told: what is older is ignored. */
   at: number;
@@ -31,7 +34,7 @@ export class Peer {
     this.heardAt = heardAt;
   }
 
-  /** `UNKNOWN` without a copy, 0 for a room in which the node has no entries. */
+  /** `UNKNOWN` without a copy or in doubt, 0 for a room in which the node has no entries. */
   numberOf(room: string): number {
     return this.#rooms.get(room)?.number ?? UNKNOWN;
   }
@@ -51,6 +54,12 @@ export class Peer {
     return this.#rooms.keys();
   }
 
+  /** Changes are missing, so the copy cannot take further changes until the node has answered. */
+  doubt(room: string): void {
+    const copy = this.#rooms.get(room);
+    if (copy !== undefined) copy.number = UNKNOWN;
+  }
+
   forget(room: string): void {
     this.#rooms.delete(room);
   }
@@ -61,7 +70,7 @@ export class Peer {
     // What an answer has told already.
     if (copy !== undefined && to <= copy.at) return [];
     if (from === 0) return this.#replace(room, to, to, set);
-    if (copy?.number !== from) return undefined;
+    if (copy?.number !== from || copy.entries.size + set.length > MAX_ENTRIES) return undefined;
     for (const entry of set) copy.entries.set(entry.key, entry);
     for (const key of gone) copy.entries.delete(key);
     copy.number = copy.entries.size === 0 ? 0 : to;
@@ -87,7 +96,7 @@ export class Peer {
   /** @returns the keys that have changed */
   applyState({ room, number, entries }: RoomState, at: number): readonly string[] {
     const copy = this.#rooms.get(room);
-    if (entries === undefined || (copy !== undefined && at < copy.at)) return [];
+    if (entries === undefined || entries.length > MAX_ENTRIES || (copy !== undefined && at < copy.at)) return [];
     return this.#replace(room, number, at, entries);
   }
 

@@ -2,7 +2,7 @@
  * Writes the messages of `messages.ts`, split so that each fits into a packet: a delta into deltas that follow each other, a beat into
  * beats that follow each other, an answer into parts. What the writer makes is written once, in order.
  */
-import type { Answer, AskAll, RoomNumber } from "./messages.js";
+import type { AskAll, RoomNumber } from "./messages.js";
 import type { PresenceEntry } from "./shared-presence.js";
 
 /** Room for the header of a packet, the address of an envelope, and the fields of a message apart from its lists. */
@@ -74,21 +74,27 @@ export function writeAsks(rooms: readonly RoomNumber[], sizes: PacketSizes): Buf
 /** A room of an answer, with the entries, or without for a room that has not changed. */
 export type AnsweredRoom = readonly [room: string, number: number, entries?: Iterable<PresenceEntry>];
 
-export function writeAnswer(
-  { id, at }: Pick<Answer, "id" | "at">,
+/**
+ * A room which needs several packets is an answer of its own, so that a lost packet costs no other room.
+ *
+ * @param nextId called once for each answer
+ */
+export function writeAnswers(
+  nextId: () => number,
+  at: number,
   rooms: readonly AnsweredRoom[],
   sizes: PacketSizes,
 ): Buffer[] {
-  const parts = split(
-    rooms.flatMap((room) => writeRoom(room, sizes)),
-    (json) => json,
-    sizes,
-  );
-  return parts.map((part, index) =>
-    Buffer.from(
-      `{"type":"answer","id":${id},"part":${index + 1},"parts":${parts.length},"at":${at},"rooms":[${part.join()}]}`,
-    ),
-  );
+  const written = rooms.map((room) => writeRoom(room, sizes));
+  const small = written.filter(({ length }) => length === 1).flat();
+  const answers: readonly string[][][] = [
+    ...split(small, (json) => json, sizes).map((part) => [part]),
+    ...written.filter(({ length }) => length > 1).map((parts) => parts.map((part) => [part])),
+  ];
+  return answers.flatMap((parts) => {
+    const head = `{"type":"answer","id":${nextId()},"parts":${parts.length},"at":${at}`;
+    return parts.map((part, index) => Buffer.from(`${head},"part":${index + 1},"rooms":[${part.join()}]}`));
+  });
 }
 
 /** @returns the room, several times if its entries have to be split */
