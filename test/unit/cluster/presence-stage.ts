@@ -32,6 +32,8 @@ export class Wire implements ClusterAdapter {
   readonly #maxPacketBytes: number | undefined;
   /** Whether a packet is lost on its way to a node. */
   isLost: (packet: SentPacket, to: string) => boolean = () => false;
+  /** The bytes of a packet as a node gets them. */
+  change: (packet: SentPacket, to: string) => Uint8Array = ({ bytes }) => bytes;
 
   constructor(maxPacketBytes?: number) {
     this.#maxPacketBytes = maxPacketBytes;
@@ -42,7 +44,7 @@ export class Wire implements ClusterAdapter {
       ...node,
       received: (subject, packet) => {
         const sent = this.#read(Buffer.from(packet).toString("hex", 3, 9), subject, packet);
-        if (!this.#cut.has(node.id) && !this.isLost(sent, node.id)) node.received(subject, packet);
+        if (!this.#cut.has(node.id) && !this.isLost(sent, node.id)) node.received(subject, this.change(sent, node.id));
       },
     };
     this.#nodes.set(node.id, node);
@@ -72,6 +74,11 @@ export class Wire implements ClusterAdapter {
   mend(node: string): void {
     this.#cut.get(node)?.up();
     this.#cut.delete(node);
+  }
+
+  /** A packet arrives at a node, whoever has sent it. */
+  inject(node: string, subject: string, packet: Uint8Array): void {
+    this.#nodes.get(node)?.received(subject, packet);
   }
 
   /** The packets of presence since the last call. */
