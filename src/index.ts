@@ -23,16 +23,20 @@ export { SendallError, type SendallErrorCode, type SendallErrorDetails } from ".
 export type {
   AwayEvent,
   BackEvent,
+  ChangedEvent,
   ClosedEvent,
   Ending,
   ErrorEvent,
   IdleEvent,
   InfoEvent,
+  JoinedEvent,
+  LeftEvent,
   MessageEvent,
   OpenEvent,
   ServerEvent,
 } from "./api/events.js";
 export type { Handler, HandlerFunction, ShapedHandler, StatefulHandler } from "./api/handler.js";
+export type { Json } from "./api/json.js";
 export type {
   AccessEntry,
   CloseOptions,
@@ -45,6 +49,7 @@ export type {
   SockJsOptions,
   SuperviseOptions,
 } from "./api/options.js";
+export type { PresenceNotice, PresenceOptions, PresentCount, PresentKey } from "./api/presence.js";
 export { type Rejection, reject } from "./api/rejection.js";
 export type {
   AttachOptions,

@@ -1,6 +1,6 @@
 /** The events that a handler gets: for each connection from `open` to `closed`, and `info` events of the program. */
 import type { ClosedBy, Connection, ConnectionData, Data, Params } from "./connection.js";
-import type { Json } from "./presence.js";
+import type { Json } from "./json.js";
 
 /** How a connection ended. */
 export interface Ending {
@@ -107,7 +107,7 @@ interface PresenceEvent {
   /** Whether a connection of this node caused the change. */
   readonly isLocal: boolean;
   /** Always absent: the event is about a key, which may have several connections. */
-  readonly connection?: undefined;
+  readonly connection?: never;
 }
 
 /** A key's first connection has joined a room. */

@@ -1,5 +1,5 @@
 /**
- * The length limit of the names of rooms and channels. Names often come from peers and are kept while the room has members, so the
+ * The length limit of the names of rooms, channels and keys. Names often come from peers and are kept while the room has members, so the
  * limit bounds the memory that a peer can hold. Read by the bus, `channels` and the client.
  */
 
@@ -9,3 +9,8 @@
  * characters.
  */
 export const MAX_NAME_LENGTH = 1_024;
+
+/** Whether the value can name a room, a channel or a key: a string of 1 to 1,024 characters. */
+export function isName(value: unknown): value is string {
+  return typeof value === "string" && value.length > 0 && value.length <= MAX_NAME_LENGTH;
+}

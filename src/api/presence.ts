@@ -1,8 +1,6 @@
 /** Presence: who is in a room. The option `presence` of a route, and what the bus and the events tell of it. */
 import type { Connection, ConnectionData, Data, Params } from "./connection.js";
-
-/** A value that JSON can carry (RFC 8259). */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+import type { Json } from "./json.js";
 
 /** Who is in a room, and who is told. `true` or `{}` turns presence on with the defaults. */
 export interface PresenceOptions<D = ConnectionData, P = Params> {

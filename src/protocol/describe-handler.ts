@@ -17,7 +17,19 @@ export interface HandlerDescription {
 }
 
 /** The events that have a function of their own name; of messages only binary frames do. */
-export const EVENTS: readonly string[] = ["open", "closed", "error", "info", "idle", "bytes", "away", "back"];
+export const EVENTS: readonly string[] = [
+  "open",
+  "closed",
+  "error",
+  "info",
+  "idle",
+  "bytes",
+  "away",
+  "back",
+  "joined",
+  "changed",
+  "left",
+];
 const OTHERS = [...EVENTS, "init", "stop"];
 const CHOICES: readonly unknown[] = ["answer", "close", "drop"];
 

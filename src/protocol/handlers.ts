@@ -1,7 +1,18 @@
 /** The types of `handler` of a protocol: a function for every message and call of a client, and for the events of the route. */
 import type { Bus } from "../api/bus.js";
 import type { Connection, ConnectionData, Params } from "../api/connection.js";
-import type { AwayEvent, BackEvent, ClosedEvent, ErrorEvent, IdleEvent, InfoEvent, OpenEvent } from "../api/events.js";
+import type {
+  AwayEvent,
+  BackEvent,
+  ChangedEvent,
+  ClosedEvent,
+  ErrorEvent,
+  IdleEvent,
+  InfoEvent,
+  JoinedEvent,
+  LeftEvent,
+  OpenEvent,
+} from "../api/events.js";
 import type { AnswerInput, CallName, ClientOutput, Encoded, FromClient, FromServer, ProtocolSpec } from "./spec.js";
 
 /** The state of a handler that has `init`; without `init` there is none. */
@@ -69,6 +80,12 @@ export interface ProtocolEvents<
   away?(event: AwayEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** A connection that was away has a socket again. */
   back?(event: BackEvent<D, P, M>, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
+  /** A key's first connection has joined a room (option `presence`). */
+  joined?(event: JoinedEvent, context: InfoContext<S, NoInfer<T>, D, P>): unknown;
+  /** A key that is present in a room shows another info (option `presence`). */
+  changed?(event: ChangedEvent, context: InfoContext<S, NoInfer<T>, D, P>): unknown;
+  /** A key's last connection has been gone from a room for `presence.graceMs`. */
+  left?(event: LeftEvent, context: InfoContext<S, NoInfer<T>, D, P>): unknown;
   /** A binary frame, with its bytes; without this function a binary frame is an invalid message. */
   bytes?(data: Buffer, context: ProtocolContext<S, NoInfer<T>, D, P>): unknown;
   /** Called once when the server closes, after the last event. */

@@ -3,6 +3,8 @@
 import type { RouteBus } from "../actors/route/bus.js";
 import type { Cancel, Receipt, RoomOption, Verbs } from "../api/bus.js";
 import type { Connection, ConnectionRef, Data } from "../api/connection.js";
+import { SendallError } from "../api/errors.js";
+import type { PresentCount, PresentKey } from "../api/presence.js";
 
 export class AllRoutesBus implements Verbs {
   readonly #buses: readonly RouteBus[];
@@ -42,6 +44,14 @@ export class AllRoutesBus implements Verbs {
     return [...new Set(this.#buses.flatMap((bus) => bus.rooms()))];
   }
 
+  present(room: string): PresentKey[] {
+    return this.#only("present").present(room);
+  }
+
+  presentCount(room: string): PresentCount {
+    return this.#only("presentCount").presentCount(room);
+  }
+
   connections(): Connection[] {
     return this.#buses.flatMap((bus) => bus.connections());
   }
@@ -68,6 +78,15 @@ export class AllRoutesBus implements Verbs {
 
   now(): number {
     return this.#first.now();
+  }
+
+  /** The rooms of different routes are different rooms, even with the same name. */
+  #only(verb: string): RouteBus {
+    if (this.#buses.length === 1) return this.#first;
+    throw new SendallError(
+      "BAD_OPTION",
+      `server.${verb}: expected a server with one route, got one with ${this.#buses.length}: use server.route(path).${verb}`,
+    );
   }
 
   #busOf(ref: ConnectionRef): RouteBus {

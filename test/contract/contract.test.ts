@@ -35,7 +35,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
       const seen = new Map<string, string[]>();
       const stage = await open({
         handler(event) {
-          if (event.type === "info") return;
+          if (event.connection === undefined) return;
           const events = seen.get(event.connection.id) ?? [];
           seen.set(event.connection.id, events);
           events.push(event.type === "message" ? `message ${event.text}` : event.type);
@@ -73,7 +73,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
       const seen = new Map<string, string[]>();
       const stage = await open({
         async handler(event) {
-          if (event.type === "info") return;
+          if (event.connection === undefined) return;
           const events = seen.get(event.connection.id) ?? [];
           seen.set(event.connection.id, events);
           events.push(event.type === "message" ? event.text : event.type);
@@ -493,7 +493,7 @@ describe.each(stages)("the contract over %s", (name, plays) => {
       let connection: Connection | undefined;
       const stage = await open({
         async handler(event) {
-          if (event.type === "info") return;
+          if (event.connection === undefined) return;
           connection = event.connection;
           if (event.type === "message" && event.text === "0") {
             started.open();

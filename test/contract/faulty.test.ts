@@ -28,7 +28,7 @@ interface Case {
 
 /** What a handler was told, in words, by connection. */
 function note(events: Map<string, string[]>, event: ServerEvent): void {
-  if (event.type === "info") return;
+  if (event.connection === undefined) return;
   const seen = events.get(event.connection.id) ?? [];
   events.set(event.connection.id, seen);
   seen.push(event.type === "message" ? event.text : event.type);

@@ -51,7 +51,7 @@ export class Ledger {
   }
 
   readonly handler: HandlerFunction = (event, bus) => {
-    if (event.type === "info") return;
+    if (event.connection === undefined) return;
     const side = this.#sideOf(event.connection.id);
     side.events.push(event.type);
     const send: SendTo = (text, id) => bus.unicast(text, id);

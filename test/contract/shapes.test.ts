@@ -296,7 +296,7 @@ describe.each(Object.entries(shapes))("the contract for %s", (_name, shape) => {
       async (clients, open) => {
         const seen = new Map<string, string[]>();
         const play = open((event) => {
-          if (event.type === "info" || event.type === "error") return;
+          if (event.connection === undefined || event.type === "error") return;
           const events = seen.get(event.connection.id) ?? [];
           seen.set(event.connection.id, events);
           events.push(event.type === "message" ? event.text : event.type);

@@ -138,7 +138,7 @@ test("1,000 connections have ids that nobody can guess, each the same in all of 
     port: 0,
     logger: false,
     handler(event, bus) {
-      if (event.type === "info") return;
+      if (event.connection === undefined) return;
       events.push(event.type);
       const ids = seen.get(event.connection) ?? new Set();
       seen.set(event.connection, ids.add(event.connection.id));

@@ -65,7 +65,7 @@ test("after 1,000 connects and disconnects (close, reset, silence) registry, roo
     handler(event: ServerEvent) {
       if (event.type === "open") event.connection.join(`room ${Math.floor(events.size / 10)}`);
       if (event.type === "open") events.set(event.connection.id, []);
-      if (event.type !== "info") events.get(event.connection.id)?.push(event.type);
+      if (event.connection !== undefined) events.get(event.connection.id)?.push(event.type);
     },
   });
   const alive = countActors(server);

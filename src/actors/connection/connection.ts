@@ -8,12 +8,13 @@ import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
-import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
+import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
 import { checkDuration, checkRoom, ownName } from "../route/checks.js";
 import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../route/connection-queue.js";
 import type { Member } from "../route/member.js";
+import { abortFor, createAbort } from "./abort.js";
 import { ConnectionEnd } from "./connection-end.js";
 import type { ConnectionParts } from "./connection-parts.js";
 import { HEARTBEAT } from "./heartbeat.js";
@@ -116,10 +117,7 @@ export class LiveConnection
     return this.#ending;
   }
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (!this.isOpen) this.#abort.abort();
-    }
+    this.#abort ??= createAbort(!this.isOpen);
     return this.#abort.signal;
   }
 
@@ -171,11 +169,14 @@ export class LiveConnection
     return true;
   }
 
+  show(info: unknown): boolean {
+    return this.#parts.bus.show(this, info);
+  }
+
   idle(ms: number): boolean {
     checkDuration("connection.idle", ms);
-    if (!this.isOpen) return false;
-    this.#liveness.setIdle(ms);
-    return true;
+    if (this.isOpen) this.#liveness.setIdle(ms);
+    return this.isOpen;
   }
 
   tell(data: unknown): boolean {
@@ -210,9 +211,8 @@ export class LiveConnection
     this.queue.pace?.leave();
     this.leakOwner.release();
     this.#rooms?.unregisterAll();
-    const { mirror, population } = this.#parts;
-    mirror.stop(this.receiver, this.outbox);
-    population.unregister(this);
+    this.#parts.mirror.stop(this.receiver, this.outbox);
+    this.#parts.population.unregister(this);
   }
 
   onPong(data: Buffer): boolean {
@@ -251,12 +251,14 @@ export class LiveConnection
     this.#liveness.onAway();
     this.outbox.pace(pacing);
     this.receiver.postAway();
+    this.#parts.bus.presence?.onAwayOrBack(this);
     this.#parts.log.info({ connection: this.id }, "connection away");
   }
 
   /** The session goes on over a newer socket. */
   onSocketChanged(pacing: Pacing): void {
     this.#liveness.onSocketChanged();
+    this.#parts.bus.presence?.onAwayOrBack(this);
     this.outbox.pace(pacing);
   }
 
@@ -287,10 +289,8 @@ export class LiveConnection
     return this.isOpen && !this.#transport.isAway && this.#transport.hasPings !== false;
   }
 
-  /** Exceptions of the signal's listeners belong to the handler, like exceptions of any callback left behind by the handler. */
   #abortSignal(): void {
-    const abort = this.#abort;
-    if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());
+    abortFor(this.leakOwner, this.#abort);
   }
 
   #unregister(isDiscarded: boolean, { code, by }: Pick<Ending, "code" | "by">): void {

@@ -8,12 +8,14 @@ import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
 import { checkCloseCode, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
+import type { PresentCount, PresentKey } from "../../api/presence.js";
 import type { Stats } from "../../api/stats.js";
 import type { LocalBus, RemoteBus } from "../../cluster/remote-bus.js";
 import type { Clock } from "../../runtime/clock.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
+import type { Presence } from "../presence/presence.js";
 import { BusTimers } from "./bus-timers.js";
 import { checkRoom, readRooms } from "./checks.js";
 import type { ConnectionQueue } from "./connection-queue.js";
@@ -57,6 +59,8 @@ function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt 
 export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
   readonly #timers: BusTimers;
+  /** Absent without the option `presence`. */
+  presence: Presence | undefined = undefined;
   #hasStopped = false;
 
   constructor(parts: BusParts) {
@@ -121,6 +125,20 @@ export class RouteBus implements Bus, LocalBus {
 
   rooms(): string[] {
     return this.#parts.registry.rooms();
+  }
+
+  present(room: string): PresentKey[] {
+    checkRoom(room);
+    return this.#checkedPresence("present").present(room);
+  }
+
+  presentCount(room: string): PresentCount {
+    checkRoom(room);
+    return this.#checkedPresence("presentCount").presentCount(room);
+  }
+
+  show(connection: Connection, info: unknown): boolean {
+    return this.#checkedPresence("connection.show").show(connection, info);
   }
 
   connections(): Connection[] {
@@ -189,6 +207,12 @@ export class RouteBus implements Bus, LocalBus {
   stop(): void {
     this.#hasStopped = true;
     this.#timers.stop();
+    this.presence?.stop();
+  }
+
+  #checkedPresence(verb: string): Presence {
+    if (this.presence !== undefined) return this.presence;
+    throw new SendallError("NO_PRESENCE", `${verb}: the route has no presence: give the route presence: {}`);
   }
 
   #tellEach(data: unknown): boolean {

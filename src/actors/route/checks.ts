@@ -1,11 +1,11 @@
 /** Validates arguments of the bus and of connections: names of rooms, durations. */
 import { SendallError } from "../../api/errors.js";
-import { MAX_NAME_LENGTH } from "../../api/names.js";
+import { isName, MAX_NAME_LENGTH } from "../../api/names.js";
 import { show } from "../../runtime/show.js";
 
 /** Throws `BAD_ROOM` unless the value can be the name of a room. @param others what else is accepted where the value stands */
 export function checkRoom(room: unknown, others = ""): asserts room is string {
-  if (typeof room === "string" && room.length > 0 && room.length <= MAX_NAME_LENGTH) return;
+  if (isName(room)) return;
   const got = typeof room === "string" && room !== "" ? `one of ${room.length}` : show(room);
   throw new SendallError(
     "BAD_ROOM",

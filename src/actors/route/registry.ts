@@ -10,15 +10,30 @@ export interface Registered {
   readonly id: string;
 }
 
+/** Follows the members of rooms (option `presence`). */
+export interface RoomWatcher<M> {
+  /** @returns called once the member is in the room */
+  beforeJoin(member: M, room: string): () => void;
+  beforeLeave(room: string): void;
+  /** Called after the member has gone from `members`, also for a member that closes. */
+  left(member: M, room: string): void;
+}
+
 export class Registry<M extends Registered> {
   /** Filled and emptied by the registry alone. */
   readonly byId: Map<string, M> = new Map();
   readonly #rooms = new Map<string, Set<M>>();
+  #watcher: RoomWatcher<M> | undefined;
   readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
   /** @param onOccupancyChanged told when a room, or the registry as a whole, gets the first member or loses the last */
   constructor(onOccupancyChanged?: RemoteBus["onOccupancyChanged"]) {
     this.#onOccupancyChanged = onOccupancyChanged;
+  }
+
+  /** MUST be called before the first member comes. */
+  watch(watcher: RoomWatcher<M>): void {
+    this.#watcher = watcher;
   }
 
   get size(): number {
@@ -51,20 +66,30 @@ export class Registry<M extends Registered> {
   }
 
   join(member: M, room: string): void {
+    const onJoined = this.#watcher?.beforeJoin(member, room);
     const members = this.#rooms.get(room);
-    if (members !== undefined) {
-      members.add(member);
-      return;
+    if (members !== undefined) members.add(member);
+    else {
+      this.#rooms.set(room, new Set([member]));
+      this.#onOccupancyChanged?.(room, true);
     }
-    this.#rooms.set(room, new Set([member]));
-    this.#onOccupancyChanged?.(room, true);
+    onJoined?.();
   }
 
   leave(member: M, room: string): void {
     const members = this.#rooms.get(room);
-    if (!members?.delete(member) || members.size > 0) return;
-    this.#rooms.delete(room);
-    this.#onOccupancyChanged?.(room, false);
+    if (!members?.has(member)) return;
+    this.#watcher?.beforeLeave(room);
+    members.delete(member);
+    if (members.size === 0) {
+      this.#rooms.delete(room);
+      this.#onOccupancyChanged?.(room, false);
+    }
+    this.#watcher?.left(member, room);
+  }
+
+  hasMembers(room: string): boolean {
+    return this.#rooms.has(room);
   }
 
   members(room: string): Iterable<M> {

@@ -20,6 +20,7 @@ import type { ConnectionParts } from "../connection/connection-parts.js";
 import type { HeartbeatSettings } from "../connection/heartbeat.js";
 import type { Inspection } from "../inspection/inspection.js";
 import { RouteMirror } from "../inspection/mirror.js";
+import { openPresence } from "../presence/open-presence.js";
 import type { Sessions } from "../session/sessions.js";
 import { Acceptor, objectsOf } from "./acceptor.js";
 import { type Budget, createBudget } from "./budget.js";
@@ -113,13 +114,15 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.budget = createBudget(this, (error, id) => this.#supervision.record(error, "budget.key", id));
     this.population = new Population<LiveConnection>(remoteBus?.onOccupancyChanged);
     this.bus = this.#createBus();
-    this.runner = input.createRunner(this.#hostOfRunner());
+    const host = this.#hostOfRunner();
+    openPresence(host, this.population, this.mailbox.common);
+    this.runner = input.createRunner(host);
     this.hearsPings = this.runner.hearsPings;
     this.isConcurrent = this.concurrency === "connection";
     this.#restart = new Restart({
       clock,
       timeoutMs: settings.handlerTimeoutMs,
-      init: () => this.#init(),
+      init: this.#init,
       onEnded: () => this.handler.release(),
       onFailed: (error, tookMs) => this.#onInitFailed(error, tookMs),
     });
@@ -212,10 +215,10 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** The parts shared by the bus, the runner and the handler actor. */
-  #shared(): Pick<RunnerHost, "clock" | "counters" | "log" | "mailbox" | "level" | "remoteBus" | "tracing" | "encode"> {
+  #shared() {
+    const { clock, level, log, remoteBus, tracing, turn } = this.#input;
     const { counters, mailbox } = this;
-    const { clock, level, log, remoteBus, tracing } = this.#input;
-    return { clock, counters, log, mailbox, level, remoteBus, tracing, encode: encodeFrame };
+    return { clock, turn, counters, log, mailbox, level, remoteBus, tracing, encode: encodeFrame };
   }
 
   #createBus(): RouteBus {
@@ -244,6 +247,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
         this.#supervision.spend(error, target, connection, tookMs);
         if (connection === undefined) this.#supervision.restartIfAsked(target);
       },
+      noted: (error, what) => this.#supervision.record(error, what),
       invalid: (connection, target = this) => {
         this.counters.invalid++;
         this.#supervision.spend(undefined, target, connection, 0, INVALID_MESSAGES);
@@ -256,7 +260,6 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     return new HandlerActor({
       ...this.#shared(),
       target: this,
-      turn: this.turn,
       mirror: this.mirror,
       metering: this.metering,
       concurrency: this.concurrency,
@@ -268,9 +271,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   }
 
   /** Runs `init` in the name of the handler: a rejection leaked later, by an interval for example, is charged to the handler. */
-  async #init(): Promise<void> {
-    await runFor(this.leakOwner, () => this.runner.init());
-  }
+  readonly #init = async (): Promise<void> => runFor(this.leakOwner, () => this.runner.init());
 
   #onInitFailed(error: unknown, tookMs: number): void {
     this.#supervision.record(error, "init");

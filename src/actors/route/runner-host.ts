@@ -4,6 +4,7 @@ import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { LevelSource, Logger } from "../../runtime/logger.js";
+import type { Turn } from "../../runtime/turn.js";
 import type { LeakKind } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import type { RouteBus } from "./bus.js";
@@ -24,6 +25,7 @@ export interface RunnerHost {
   readonly counters: Counters;
   readonly settings: RouteSettings;
   readonly clock: Clock;
+  readonly turn: Turn;
   readonly log: Logger;
   /** Whether events and frames are logged. */
   readonly level: LevelSource;
@@ -49,6 +51,8 @@ export interface RunnerHost {
    * handler.
    */
   failed(error: unknown, what: string, connection?: Connection, target?: Target, tookMs?: number): void;
+  /** The user's code has failed for a reason on another node: the failure is noted, and nobody is charged. */
+  noted(error: unknown, what: string): void;
   /** The peer has sent an invalid message, which is counted and charged to the connection. */
   invalid(connection: Connection, target?: Target): void;
   /** The handler has finished, or with an error has failed too often: closes every connection, and accepts no more. */

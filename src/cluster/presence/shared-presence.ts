@@ -2,7 +2,7 @@
  * The contract between the presence of a bus and the other nodes: each node owns the entries of its connections, and holds copies of the
  * other nodes' entries for the rooms in which this node has members. Both sides last as long as the route or the channel of the bus.
  */
-import type { Json } from "../../api/presence.js";
+import type { Json } from "../../api/json.js";
 
 /** What a node knows of one key in one room, from the connections of that node alone. Times are milliseconds since 1970 by that node's clock. */
 export interface PresenceEntry {

@@ -3,6 +3,7 @@
  * of the route, whose handler actor runs the channel's events: one at a time, unless the channel's handler has an actor for each
  * connection. A channel ends with the route, or when the channel's handler ends or fails too often.
  */
+import { openPresence } from "../../actors/presence/open-presence.js";
 import { RouteBus } from "../../actors/route/bus.js";
 import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../../actors/route/connection-queue.js";
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
@@ -75,24 +76,21 @@ export class ServerChannel implements Target, SubscribedChannel {
       },
       onFailed: (error, tookMs) => host.failed(error, "init", undefined, this, tookMs),
     });
-    this.runner = runHandler(
-      handler,
-      {
-        ...host,
-        name: `${host.name}/${name}`,
-        channel: this.channel,
-        bus: this.bus,
-        tracing: this.tracing,
-        remoteBus,
-        encode,
-        run: (code) => runFor(this.leakOwner, code),
-        failed: (error, what, connection, target = this, tookMs) =>
-          host.failed(error, what, connection, target, tookMs),
-        invalid: (connection, target = this) => host.invalid(connection, target),
-        end: (error) => this.#close(error),
-      },
-      systems,
-    );
+    const ownHost: RunnerHost = {
+      ...host,
+      name: `${host.name}/${name}`,
+      channel: this.channel,
+      bus: this.bus,
+      tracing: this.tracing,
+      remoteBus,
+      encode,
+      run: (code) => runFor(this.leakOwner, code),
+      failed: (error, what, connection, target = this, tookMs) => host.failed(error, what, connection, target, tookMs),
+      invalid: (connection, target = this) => host.invalid(connection, target),
+      end: (error) => this.#close(error),
+    };
+    openPresence(ownHost, registry, common);
+    this.runner = runHandler(handler, ownHost, systems);
   }
 
   get concurrency(): Runner["concurrency"] {

@@ -2,6 +2,7 @@
  * A socket's subscription to a channel, which the channel's handler gets as its connection: with the facts of the socket, and with the
  * verbs and rooms of the channel. A subscription ends with `uns` from either side, or with its socket.
  */
+import { abortFor, createAbort } from "../../actors/connection/abort.js";
 import { IdleAlarm } from "../../actors/connection/idle-alarm.js";
 import { RoomNames } from "../../actors/connection/room-names.js";
 import { LOST_INFO } from "../../actors/route/bus.js";
@@ -12,7 +13,8 @@ import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionData, ConnectionId, Data } from "../../api/connection.js";
 import type { AwayEvent, BackEvent, Ending, MessageEvent } from "../../api/events.js";
-import { ReleasableOwner, runFor } from "../../runtime/unhandled-rejections.js";
+import type { Json } from "../../api/json.js";
+import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import { endingOf } from "../ending.js";
 import { SocketFacts } from "./socket-facts.js";
@@ -93,10 +95,7 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
     return this.#rooms;
   }
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (this.#isClosed) this.#abort.abort();
-    }
+    this.#abort ??= createAbort(this.#isClosed);
     return this.#abort.signal;
   }
 
@@ -137,6 +136,10 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
     if (!this.isOpen || !this.#rooms.unregister(room)) return false;
     this.#channel.registry.leave(this, room);
     return true;
+  }
+
+  show(info: Json): boolean {
+    return this.#channel.bus.show(this, info);
   }
 
   idle(ms: number): boolean {
@@ -212,10 +215,8 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
     this.#abortSignal();
   }
 
-  /** An exception in a listener of the signal counts as the handler's failure, like an exception in any callback of the handler. */
   #abortSignal(): void {
-    const abort = this.#abort;
-    if (abort !== undefined) runFor(this.leakOwner, () => abort.abort());
+    abortFor(this.leakOwner, this.#abort);
   }
 
   pause(): void {
@@ -238,6 +239,7 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
   #onAwayOrBack(event: AwayEvent | BackEvent): void {
     this.#hasGoneAway = event.type === "away";
     if (event.type === "back") this.#alarm?.heard();
+    this.#channel.bus.presence?.onAwayOrBack(this);
     this.#channel.post(this, Object.freeze({ ...event, connection: this }));
   }
 

@@ -5,6 +5,7 @@
 import type { RouteBus } from "../../actors/route/bus.js";
 import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
 import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
+import type { PresentCount, PresentKey } from "../../api/presence.js";
 
 export class ConnectionBus implements Bus {
   readonly #bus: RouteBus;
@@ -57,6 +58,12 @@ export class ConnectionBus implements Bus {
   }
   rooms(): string[] {
     return this.#bus.rooms();
+  }
+  present(room: string): PresentKey[] {
+    return this.#bus.present(room);
+  }
+  presentCount(room: string): PresentCount {
+    return this.#bus.presentCount(room);
   }
   connections(): Connection[] {
     return this.#bus.connections();

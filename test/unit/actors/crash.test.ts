@@ -19,7 +19,7 @@ async function twoConnections(options: object = {}): Promise<Scene> {
     heartbeat: false,
     ...options,
     handler(event: ServerEvent) {
-      if (event.type === "info") return;
+      if (event.connection === undefined) return;
       const end = event.type === "closed" ? ` ${event.code} ${event.reason}, ${event.by}` : "";
       events.push(`${event.connection.id} ${event.type}${end}`);
     },

@@ -58,7 +58,7 @@ function setting(options: unknown, name: OptionName): unknown {
 /** What turns on the group of an option that is off by itself. */
 function isOn(name: string): object {
   const [group = ""] = name.split(".");
-  return group === "sockjs" || group === "resume" ? { [group]: true } : {};
+  return group === "sockjs" || group === "resume" || group === "presence" ? { [group]: true } : {};
 }
 
 const names = Object.keys(optionRows) as OptionName[];
@@ -234,6 +234,12 @@ const values: {
   "resume.maxAway": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
   "resume.maxAwayBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
   "resume.verify": { good: [() => true, async () => false], bad: [true, {}, "same", null] },
+  "presence.key": { good: [() => "a"], bad: ["name", {}, null] },
+  "presence.info": { good: [() => null], bad: ["name", {}, null] },
+  "presence.graceMs": { good: [0, 2 ** 40], bad: [-1, 1.5, "5", false, 2 ** 40 + 1] },
+  "presence.maxInfoBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
+  "presence.maxListed": { good: [0, 2 ** 40], bad: [-1, 1.5, "1", Number.POSITIVE_INFINITY] },
+  "presence.notice": { good: [() => undefined], bad: ["joined", {}, null] },
   "sockjs.websocket": { good: [true, false], bad: [1, "true", null] },
   "sockjs.heartbeatIntervalMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
   "sockjs.disconnectDelayMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
@@ -388,8 +394,12 @@ describe("no option", () => {
     }
   });
 
+  /** Where 0 means what it says: at once. */
+  const atOnce: readonly string[] = ["presence.graceMs"];
+
   test.each(names.filter((name) => name.endsWith("Ms")))("takes a value that is no wait: %s", (name) => {
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 0.5, 2 ** 53, "1000", 1_000n, null])
+    const zero = atOnce.includes(name) ? [] : [0];
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, ...zero, 0.5, 2 ** 53, "1000", 1_000n, null])
       expect([value, refusal({ handler, ...nest(name, value) })?.option]).toEqual([value, name]);
   });
 });
@@ -443,6 +453,12 @@ describe("the table of options", () => {
       "resume.maxAway": 10_000,
       "resume.maxAwayBytes": 268_435_456,
       "resume.verify": undefined,
+      "presence.key": undefined,
+      "presence.info": undefined,
+      "presence.graceMs": 5_000,
+      "presence.maxInfoBytes": 1_024,
+      "presence.maxListed": 1_000,
+      "presence.notice": undefined,
       "sockjs.websocket": true,
       "sockjs.heartbeatIntervalMs": 25_000,
       "sockjs.disconnectDelayMs": 5_000,
@@ -462,11 +478,13 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs, handler, routes";
   const ofRoutes =
-    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, sockjs";
+    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
   const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
+  const ofPresence =
+    "presence.key, presence.info, presence.graceMs, presence.maxInfoBytes, presence.maxListed, presence.notice";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
 
   test.each<[object, string, string | undefined, string]>([
@@ -491,7 +509,13 @@ describe("names", () => {
     [{ handler, resume: { grace: 1 } }, "resume.grace", '"resume.graceMs"', ofResume],
     [{ handler, resume: { maxaway: 1 } }, "resume.maxaway", '"resume.maxAway"', ofResume],
     [{ handler, resumee: true }, "resumee", '"resume"', tops],
-    [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs }", tops],
+    [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs } or presence: { graceMs }", tops],
+    [{ handler, maxBytes: 1 }, "maxBytes", "mailbox: { maxBytes } or resume: { maxBytes }", tops],
+    [{ handler, presense: true }, "presense", '"presence"', tops],
+    [{ handler, presence: { grace: 1 } }, "presence.grace", '"presence.graceMs"', ofPresence],
+    [{ handler, presence: { notify: 1 } }, "presence.notify", '"presence.notice"', ofPresence],
+    [{ handler, notice: 1 }, "notice", "presence: { notice }", tops],
+    [{ handler, maxListed: 1 }, "maxListed", "presence: { maxListed }", tops],
     [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms", undefined, ofHeartbeat],
     [
       { routes: { "/a": { handler, bytesPerSecond: 1 } } },
@@ -533,6 +557,10 @@ describe("names", () => {
     ["throttle", "budget: { messagesPerSecond }"],
     ["connectionsPerSecond", "upgradesPerSecond"],
     ["maxUpgradesPerSecond", "upgradesPerSecond"],
+    ["users", "presence: true"],
+    ["onlineUsers", "bus.present(room)"],
+    ["trackPresence", "presence: { notice }"],
+    ["typing", "presence: { notice }"],
     ["metrics", "sendall/metrics"],
     ["histograms", "sendall/metrics"],
     ["prometheus", "sendall/metrics"],
@@ -581,6 +609,7 @@ describe("names", () => {
     ],
     [{ handler, supervise: false }, "supervise: expected an object, got false"],
     [{ handler, sockjs: 1 }, "sockjs: expected an object, true or false, got 1"],
+    [{ handler, presence: "hall" }, 'presence: expected an object, true or false, got "hall"'],
     [{ handler, heartbeat: true }, "heartbeat: expected an object or false, got true"],
     [{ routes: { "/a": { handler, heartbeat: 5 } } }, 'routes["/a"].heartbeat: expected an object or false, got 5'],
   ])("of groups stand for objects: %j", (options, message) => {

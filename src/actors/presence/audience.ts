@@ -1,0 +1,95 @@
+/**
+ * What has been told of the keys of a room, to the clients or to the handler, and which keys have news. The next news of a key are told in
+ * relation to what was told last, so that `joined` and `left` alternate. An audience belongs to a room.
+ */
+import type { Json } from "../../api/json.js";
+import { isSameInfo } from "./shown-info.js";
+
+/** A key as the room has it now. */
+export interface KnownKey {
+  readonly info: Json;
+  readonly since: number;
+}
+
+/** Who caused the last change of a key. */
+export interface Cause {
+  /** The id of the connection; absent if the connection is of another node, or not known. */
+  readonly id: string | undefined;
+  readonly isLocal: boolean;
+}
+
+export interface News {
+  readonly type: "joined" | "changed" | "left";
+  readonly key: string;
+  readonly info: Json;
+  /** The number of keys after the change. */
+  readonly count: number;
+  readonly cause: Cause;
+}
+
+/** Which of the waiting news are told now. Default: of each key that had no news in this turn. */
+export interface WhichNews {
+  /** Leaves out a key. */
+  readonly except?: string;
+  /** Whether keys may have news again in the turn: the list is about to be read. */
+  readonly isAgain?: boolean;
+}
+
+export class Audience {
+  readonly told: Map<string, KnownKey> = new Map();
+  readonly #changed = new Map<string, Cause>();
+  /** Keys of which news were told in the turn. */
+  readonly #toldNow = new Set<string>();
+  #turn = -1;
+
+  get hasNews(): boolean {
+    return this.#changed.size > 0;
+  }
+
+  onChanged(key: string, cause: Cause): void {
+    this.#changed.delete(key);
+    this.#changed.set(key, cause);
+  }
+
+  /**
+   * Takes the news in the order of the changes. A second change of a key in a turn waits for the next turn, unless the list is read before.
+   * @param turn the number of the turn
+   * @param now the key as the room has it now; `undefined` if the key is not present
+   */
+  *takeNews(turn: number, now: (key: string) => KnownKey | undefined, which: WhichNews = {}): Generator<News> {
+    if (turn !== this.#turn) this.#toldNow.clear();
+    this.#turn = turn;
+    for (const [key, cause] of this.#changed) {
+      if (key === which.except || (!which.isAgain && this.#toldNow.has(key))) continue;
+      this.#changed.delete(key);
+      const news = this.#compare(key, now(key), cause);
+      if (news === undefined) continue;
+      this.#toldNow.add(key);
+      yield news;
+    }
+  }
+
+  /** Takes over what the room has without telling, for the keys without news; the other keys go. */
+  forget(now: (key: string) => KnownKey | undefined): void {
+    for (const key of this.told.keys()) {
+      if (this.#changed.get(key)?.isLocal) continue;
+      this.#changed.delete(key);
+      const known = now(key);
+      if (known === undefined) this.told.delete(key);
+      else this.told.set(key, known);
+    }
+    for (const [key, { isLocal }] of this.#changed) if (!isLocal) this.#changed.delete(key);
+  }
+
+  #compare(key: string, known: KnownKey | undefined, cause: Cause): News | undefined {
+    const told = this.told.get(key);
+    if (known === undefined) {
+      if (told === undefined) return undefined;
+      this.told.delete(key);
+      return { type: "left", key, info: told.info, count: this.told.size, cause };
+    }
+    this.told.set(key, known);
+    if (told !== undefined && isSameInfo(told.info, known.info)) return undefined;
+    return { type: told === undefined ? "joined" : "changed", key, info: known.info, count: this.told.size, cause };
+  }
+}

@@ -1,0 +1,30 @@
+/** Turns presence on for the bus of a route or a channel, if the option `presence` says so. The presence ends with the bus. */
+import type { ConnectionQueue } from "../route/connection-queue.js";
+import type { Member } from "../route/member.js";
+import type { Registry } from "../route/registry.js";
+import type { RunnerHost } from "../route/runner-host.js";
+import { Presence } from "./presence.js";
+
+/** @param host of the bus: with the remote bus and the encoding of the bus @param common the queue of the handler's events without a connection */
+export function openPresence(host: RunnerHost, registry: Registry<Member>, common: ConnectionQueue): void {
+  const { bus, clock, encode, mailbox, remoteBus, run, settings, turn } = host;
+  if (settings.presence === false) return;
+  const presence = new Presence({
+    settings: settings.presence,
+    clock,
+    turn,
+    remoteBus,
+    encode,
+    run,
+    find: (id) => registry.byId.get(id),
+    hasMembers: (room) => registry.hasMembers(room),
+    rooms: () => registry.rooms(),
+    deliver: (frame, room, exceptId) => bus.deliver(frame, [room], exceptId),
+    post: (event) => mailbox.post(common, event),
+    handlerHasRoom: () => common.size < settings.mailbox.maxInfo,
+    failed: (error, what, connection) =>
+      connection === undefined ? host.noted(error, what) : host.failed(error, what, connection),
+  });
+  bus.presence = presence;
+  registry.watch(presence);
+}

@@ -1,0 +1,259 @@
+/**
+ * Who is in the rooms of one bus (option `presence`): follows the members of the rooms, tells the members and the handler what has changed,
+ * at the end of the turn or before somebody joins or asks, and shares the keys with the other nodes. Lasts as long as the bus.
+ */
+import type { Connection, Data } from "../../api/connection.js";
+import { SendallError } from "../../api/errors.js";
+import type { Json } from "../../api/json.js";
+import { isName, MAX_NAME_LENGTH } from "../../api/names.js";
+import type { PresenceNotice, PresentCount, PresentKey } from "../../api/presence.js";
+import type { PresenceEntry, PresenceOwner, SharedPresence } from "../../cluster/presence/shared-presence.js";
+import type { RemoteBus } from "../../cluster/remote-bus.js";
+import type { RouteSettings } from "../../options/server-options.js";
+import type { Clock, Timer } from "../../runtime/clock.js";
+import { isPromiseLike } from "../../runtime/promises.js";
+import { show } from "../../runtime/show.js";
+import type { Flushable, Turn } from "../../runtime/turn.js";
+import type { Frame } from "../../transport/frame.js";
+import type { RoomWatcher } from "../route/registry.js";
+import type { Cause, News, WhichNews } from "./audience.js";
+import type { Shown } from "./own-entries.js";
+import { createPresenceEvent, type PresenceEvent } from "./presence-event.js";
+import { PresentRoom, type PresentRoomParts } from "./present-room.js";
+import { isSameInfo, readInfo } from "./shown-info.js";
+
+export type PresenceSettings = Exclude<RouteSettings["presence"], false>;
+
+export interface PresenceParts {
+  readonly settings: PresenceSettings;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly remoteBus: RemoteBus | undefined;
+  readonly find: (id: string) => Connection | undefined;
+  readonly hasMembers: (room: string) => boolean;
+  readonly rooms: () => Iterable<string>;
+  /** Throws `BAD_DATA`. */
+  readonly encode: (data: Data) => Frame;
+  /** Offers a frame to the members of a room on this node. */
+  readonly deliver: (frame: Frame, room: string, exceptId: string | undefined) => void;
+  /** Posts an event to the handler. */
+  readonly post: (event: PresenceEvent) => void;
+  readonly handlerHasRoom: () => boolean;
+  /** Runs the user's code outside any event. */
+  readonly run: <R>(code: () => R) => R;
+  /** The user's code has failed. Charged to the connection, or only noted. */
+  readonly failed: (error: unknown, what: string, connection: Connection | undefined) => void;
+}
+
+/** The pause before news that the handler had no room for are offered again. */
+const RETRY_MS = 100;
+
+export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushable {
+  readonly #parts: PresenceParts;
+  readonly #roomParts: PresentRoomParts;
+  readonly #shared: SharedPresence | undefined;
+  readonly #rooms = new Map<string, PresentRoom>();
+  /** The latest info of each connection, and whether the connection has shown the info by itself. */
+  readonly #shown = new WeakMap<Connection, { readonly info: Json; readonly isShown: boolean }>();
+  #changed = new Set<PresentRoom>();
+  #isFlushPending = false;
+  #retry: Timer | undefined;
+  #hasStopped = false;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+    const { settings, clock, handlerHasRoom } = parts;
+    this.#shared = parts.remoteBus?.sharePresence(this);
+    this.#roomParts = {
+      clock,
+      graceMs: settings.graceMs,
+      maxListed: settings.maxListed,
+      shared: this.#shared,
+      onChanged: (room) => this.#onChanged(room),
+      tellClients: (room, { type, key, info, count, cause }) => this.#notify({ type, room, key, info, count }, cause),
+      tellCount: (room, count) => this.#notify({ type: "count", room, count }),
+      tellHandler: (room, news) => this.#tellHandler(room, news),
+      handlerHasRoom,
+    };
+  }
+
+  present(room: string): PresentKey[] {
+    this.#tell(room, { isAgain: true });
+    return this.#rooms.get(room)?.list() ?? [];
+  }
+
+  presentCount(room: string): PresentCount {
+    this.#tell(room, { isAgain: true });
+    return this.#rooms.get(room)?.count() ?? { keys: 0, connections: 0 };
+  }
+
+  /** @returns whether the info differs from the info of before. @throws SendallError `BAD_INFO` */
+  show(connection: Connection, given: unknown): boolean {
+    const { clock, settings } = this.#parts;
+    const info = readInfo("connection.show", given, settings.maxInfoBytes);
+    if (!connection.isOpen) return false;
+    const shown = { info, at: clock.now() };
+    const before = this.#shown.get(connection)?.info;
+    this.#shown.set(connection, { info, isShown: true });
+    for (const name of connection.rooms) {
+      const room = this.#rooms.get(name);
+      const key = room?.own.show(connection, shown);
+      if (key !== undefined) room?.onOwnChanged(key, { id: connection.id, isLocal: true });
+    }
+    return before === undefined || !isSameInfo(before, info);
+  }
+
+  /** The connection has gone away, or has come back. */
+  onAwayOrBack(connection: Connection): void {
+    for (const name of connection.rooms) {
+      const room = this.#rooms.get(name);
+      const key = room?.own.keyOf(connection);
+      if (key !== undefined) room?.onOwnDiffers(key);
+    }
+  }
+
+  beforeJoin(connection: Connection, name: string): () => void {
+    const key = this.#keyOf(connection);
+    // News of the same key wait: if the key has just gone, the join makes that no news.
+    this.#tell(name, { except: key });
+    return () => {
+      if (this.#hasStopped) return;
+      const room = this.#rooms.get(name) ?? new PresentRoom(name, this.#roomParts);
+      this.#rooms.set(name, room);
+      room.own.join(connection, key, this.#shownBy(connection));
+      room.onOwnChanged(key, { id: connection.id, isLocal: true });
+    };
+  }
+
+  beforeLeave(name: string): void {
+    this.#tell(name);
+  }
+
+  left(connection: Connection, name: string): void {
+    const room = this.#rooms.get(name);
+    const key = room?.own.leave(connection);
+    if (room === undefined || key === undefined || this.#hasStopped) return;
+    room.onOwnChanged(key, { id: connection.id, isLocal: true });
+    if (!this.hasMembers(name)) room.onEmptied();
+  }
+
+  entriesOf(room: string): Iterable<PresenceEntry> {
+    return this.#rooms.get(room)?.own.entries() ?? [];
+  }
+
+  hasMembers(room: string): boolean {
+    return this.#parts.hasMembers(room);
+  }
+
+  rooms(): Iterable<string> {
+    return this.#parts.rooms();
+  }
+
+  onCopiesChanged(name: string, keys: Iterable<string>): void {
+    if (this.hasMembers(name)) this.#rooms.get(name)?.onCopiesChanged(keys);
+  }
+
+  flush(): void {
+    this.#isFlushPending = false;
+    const changed = this.#changed;
+    this.#changed = new Set();
+    for (const room of changed) {
+      if (this.#hasStopped) return;
+      room.publish();
+      room.tell(this.#parts.turn.number);
+      if (room.hasNews) this.#waitForRoom(room);
+      else if (room.own.isEmpty && !this.hasMembers(room.name)) this.#drop(room);
+    }
+  }
+
+  stop(): void {
+    this.#hasStopped = true;
+    this.#retry?.cancel();
+    for (const room of this.#rooms.values()) room.stop();
+    this.#shared?.stop();
+  }
+
+  /** What is due goes to the members of now. */
+  #tell(name: string, which?: WhichNews): void {
+    const room = this.#rooms.get(name);
+    if (room?.hasNews && !this.#hasStopped) room.tell(this.#parts.turn.number, which);
+  }
+
+  #drop(room: PresentRoom): void {
+    room.stop();
+    this.#rooms.delete(room.name);
+  }
+
+  #onChanged(room: PresentRoom): void {
+    this.#changed.add(room);
+    this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushPending || this.#hasStopped) return;
+    this.#isFlushPending = true;
+    this.#parts.turn.flushAtEnd(this);
+  }
+
+  /** News wait for the next turn, or until the handler has taken some of its events. */
+  #waitForRoom(room: PresentRoom): void {
+    this.#changed.add(room);
+    if (this.#parts.handlerHasRoom()) this.#scheduleFlush();
+    else
+      this.#retry ??= this.#parts.clock.after(RETRY_MS, () => {
+        this.#retry = undefined;
+        this.#scheduleFlush();
+      });
+  }
+
+  #keyOf(connection: Connection): string {
+    const { key } = this.#parts.settings;
+    if (key === undefined) return connection.id;
+    try {
+      const name: unknown = key(connection);
+      if (isName(name)) return name;
+      const expected = `a string of 1 to ${MAX_NAME_LENGTH} characters`;
+      throw new SendallError("BAD_DATA", `presence.key: expected ${expected}, got ${show(name)}`);
+    } catch (error) {
+      this.#parts.failed(error, "presence.key", connection);
+      return connection.id;
+    }
+  }
+
+  /** What the connection has shown, else the answer of `presence.info`. */
+  #shownBy(connection: Connection): Shown {
+    const { clock, settings } = this.#parts;
+    const at = clock.now();
+    const shown = this.#shown.get(connection);
+    if (shown?.isShown) return { info: shown.info, at };
+    let info: Json = null;
+    try {
+      if (settings.info !== undefined)
+        info = readInfo("presence.info", settings.info(connection), settings.maxInfoBytes);
+    } catch (error) {
+      this.#parts.failed(error, "presence.info", connection);
+    }
+    this.#shown.set(connection, { info, isShown: false });
+    return { info, at };
+  }
+
+  #notify(notice: PresenceNotice, cause?: Cause): void {
+    const { settings, encode, deliver, run, failed, find } = this.#parts;
+    const tell = settings.notice;
+    if (tell === undefined || !this.hasMembers(notice.room)) return;
+    try {
+      const data: unknown = run(() => tell(Object.freeze(notice)));
+      if (data === undefined) return;
+      // A rejection would have no handler, and the promise is a failure by itself.
+      if (isPromiseLike(data)) data.then(undefined, () => {});
+      deliver(encode(data as Data), notice.room, cause?.id);
+    } catch (error) {
+      failed(error, "presence.notice", cause?.id === undefined ? undefined : find(cause.id));
+    }
+  }
+
+  #tellHandler(room: string, { type, key, info, count, cause }: News): void {
+    const connection = cause.id === undefined ? undefined : this.#parts.find(cause.id);
+    this.#parts.post(createPresenceEvent({ type, room, key, info, count, isLocal: cause.isLocal }, connection));
+  }
+}

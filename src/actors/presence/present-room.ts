@@ -1,0 +1,161 @@
+/**
+ * Who is in one room: the keys of this node and the copies of the other nodes, merged, and what has been told of them. The presence of a
+ * bus makes a room when the first key comes, and drops the room once no member and no key of this node is left.
+ */
+import type { PresentCount, PresentKey } from "../../api/presence.js";
+import type { PresenceEntry, SharedPresence } from "../../cluster/presence/shared-presence.js";
+import type { Clock } from "../../runtime/clock.js";
+import { Audience, type Cause, type KnownKey, type News, type WhichNews } from "./audience.js";
+import { CountNotices } from "./count-notices.js";
+import { mergeEntries, type NodeEntry } from "./merge.js";
+import { OwnEntries } from "./own-entries.js";
+
+export interface PresentRoomParts {
+  readonly clock: Clock;
+  readonly graceMs: number;
+  readonly maxListed: number;
+  /** Absent without a cluster. */
+  readonly shared: SharedPresence | undefined;
+  /** The room has news, or changes for the other nodes. */
+  readonly onChanged: (room: PresentRoom) => void;
+  /** Tells the members. */
+  readonly tellClients: (room: string, news: News) => void;
+  readonly tellCount: (room: string, count: number) => void;
+  /** Tells the handler. */
+  readonly tellHandler: (room: string, news: News) => void;
+  /** Whether the handler can take events now. */
+  readonly handlerHasRoom: () => boolean;
+}
+
+const EXPIRED: Cause = { id: undefined, isLocal: true };
+const FROM_OTHERS: Cause = { id: undefined, isLocal: false };
+
+export class PresentRoom {
+  readonly name: string;
+  readonly own: OwnEntries;
+  readonly #parts: PresentRoomParts;
+  /** What has been told to the clients is what `present` lists. */
+  readonly #clients = new Audience();
+  readonly #handler = new Audience();
+  readonly #counts: CountNotices;
+  /** Keys of this node that the other nodes have to hear of. */
+  readonly #unpublished = new Set<string>();
+  #isListed = true;
+  #isTelling = false;
+
+  constructor(name: string, parts: PresentRoomParts) {
+    this.name = name;
+    this.#parts = parts;
+    this.own = new OwnEntries(parts.clock, parts.graceMs, (key) => this.onOwnChanged(key, EXPIRED));
+    this.#counts = new CountNotices(
+      parts.clock,
+      () => this.#clients.told.size,
+      (count) => parts.tellCount(name, count),
+    );
+  }
+
+  /** Whether news wait for the handler or for the next turn. */
+  get hasNews(): boolean {
+    return this.#clients.hasNews || this.#handler.hasNews;
+  }
+
+  onOwnChanged(key: string, cause: Cause): void {
+    this.#unpublished.add(key);
+    this.#onChanged(key, cause);
+  }
+
+  onCopiesChanged(keys: Iterable<string>): void {
+    for (const key of keys) this.#onChanged(key, FROM_OTHERS);
+  }
+
+  /** An entry of this node has changed in a way that is no news: a connection has come, gone, or is away. */
+  onOwnDiffers(key: string): void {
+    this.#unpublished.add(key);
+    this.#parts.onChanged(this);
+  }
+
+  /** Hands the changes of this node's keys to the other nodes. */
+  publish(): void {
+    if (this.#unpublished.size === 0) return;
+    const changes = new Map<string, PresenceEntry | undefined>();
+    for (const key of this.#unpublished) changes.set(key, this.own.find(key));
+    this.#unpublished.clear();
+    this.#parts.shared?.publish(this.name, changes);
+  }
+
+  /** Tells the news that are due. @param turn the number of the turn */
+  tell(turn: number, which?: WhichNews): void {
+    // What is told may ask for the list.
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    const now = (key: string): KnownKey | undefined => this.#merge(key);
+    const { maxListed, tellClients, tellHandler, handlerHasRoom } = this.#parts;
+    for (const news of this.#clients.takeNews(turn, now, which)) {
+      if (news.count > maxListed) this.#isListed = false;
+      if (this.#isListed) tellClients(this.name, news);
+    }
+    if (!this.#isListed) this.#counts.onChanged();
+    if (this.#handler.hasNews && handlerHasRoom())
+      for (const news of this.#handler.takeNews(turn, now, which)) {
+        tellHandler(this.name, news);
+        if (!handlerHasRoom()) break;
+      }
+    this.#isTelling = false;
+  }
+
+  /** The last member of this node has left: the keys of the other nodes go, without news. */
+  onEmptied(): void {
+    this.#parts.shared?.forget(this.name);
+    const own = (key: string): KnownKey | undefined => this.own.find(key);
+    this.#clients.forget(own);
+    this.#handler.forget(own);
+    this.#isListed = true;
+    this.#counts.stop();
+  }
+
+  list(): PresentKey[] {
+    const listed = Array.from(this.#clients.told, ([key, told]) => this.#describe(key, told));
+    return listed.sort((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1)).slice(0, this.#parts.maxListed);
+  }
+
+  count(): PresentCount {
+    let connections = 0;
+    for (const key of this.#clients.told.keys()) connections += this.#merge(key)?.connections ?? 0;
+    return { keys: this.#clients.told.size, connections };
+  }
+
+  stop(): void {
+    this.own.stop();
+    this.#counts.stop();
+  }
+
+  #onChanged(key: string, cause: Cause): void {
+    this.#clients.onChanged(key, cause);
+    this.#handler.onChanged(key, cause);
+    this.#parts.onChanged(this);
+  }
+
+  #describe(key: string, { info, since }: KnownKey): PresentKey {
+    const merged = this.#merge(key);
+    return {
+      key,
+      info,
+      connections: merged?.connections ?? 0,
+      away: merged?.away ?? false,
+      since: merged?.since ?? since,
+    };
+  }
+
+  /** The key over all nodes. */
+  #merge(key: string): PresenceEntry | undefined {
+    const { shared } = this.#parts;
+    const own = this.own.find(key);
+    if (shared === undefined) return own;
+    const entries: NodeEntry[] = own === undefined ? [] : [{ node: shared.node, entry: own }];
+    for (const copy of shared.copiesOf(this.name)) {
+      const entry = copy.entries.get(key);
+      if (entry !== undefined) entries.push({ node: copy.node, entry });
+    }
+    return mergeEntries(entries);
+  }
+}
