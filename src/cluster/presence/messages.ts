@@ -161,7 +161,7 @@ function entryOf(value: unknown): PresenceEntry {
   return {
     key: keyOf(key),
     // Comes out of `JSON.parse`.
-    info: isDeeper(info, MAX_DEPTH) ? null : (info as Json),
+    info: freeze(info, MAX_DEPTH) ? (info as Json) : null,
     infoAt: timeOf(infoAt),
     since: timeOf(since),
     connections: numberOf(connections),
@@ -169,9 +169,11 @@ function entryOf(value: unknown): PresenceEntry {
   };
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+/** Lists, events and notices share an info. @returns `false` for a value with more levels */
+function freeze(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  Object.freeze(value);
+  return levels > 0 && Object.values(value).every((inner) => freeze(inner, levels - 1));
 }
 
 function roomNumberOf(value: unknown, min: number): RoomNumber {

@@ -45,6 +45,7 @@ describe("presence between nodes", () => {
     a.change("tea", ann, entry("bob"));
     await stage.settle();
     expect(b.copies("tea")).toEqual({ [a.relay.node]: { ann, bob: entry("bob") } });
+    expect(Object.isFrozen(b.copies("tea")[a.relay.node]?.ann?.info)).toBe(true);
     expect(b.changes).toEqual([{ at: 0, room: "tea", keys: ["ann", "bob"] }]);
     expect(c.changes).toEqual([]);
     expect(stage.wire.takePresence().map(({ subject }) => subject)).toEqual(["@room.%2F.tea"]);
