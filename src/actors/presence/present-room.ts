@@ -7,6 +7,7 @@ import type { PresenceEntry, SharedPresence } from "../../cluster/presence/share
 import type { Clock } from "../../runtime/clock.js";
 import { Audience, type Cause, type KnownKey, type News, type WhichNews } from "./audience.js";
 import { CountNotices } from "./count-notices.js";
+import { mergeEntries, type NodeEntry } from "./merge.js";
 import { OwnEntries } from "./own-entries.js";
 
 export interface PresentRoomParts {
@@ -148,24 +149,13 @@ export class PresentRoom {
   /** The key over all nodes. */
   #merge(key: string): PresenceEntry | undefined {
     const { shared } = this.#parts;
-    let merged = this.own.find(key);
-    if (shared === undefined) return merged;
-    let latest = shared.node;
-    for (const { node, entries } of shared.copiesOf(this.name)) {
-      const entry = entries.get(key);
-      if (entry === undefined) continue;
-      const isLater =
-        merged === undefined || entry.infoAt > merged.infoAt || (entry.infoAt === merged.infoAt && node > latest);
-      if (isLater) latest = node;
-      merged = merged === undefined ? entry : join(merged, entry, isLater);
+    const own = this.own.find(key);
+    if (shared === undefined) return own;
+    const entries: NodeEntry[] = own === undefined ? [] : [{ node: shared.node, entry: own }];
+    for (const copy of shared.copiesOf(this.name)) {
+      const entry = copy.entries.get(key);
+      if (entry !== undefined) entries.push({ node: copy.node, entry });
     }
-    return merged;
+    return mergeEntries(entries);
   }
-}
-
-function join(a: PresenceEntry, b: PresenceEntry, isLater: boolean): PresenceEntry {
-  const { info, infoAt } = isLater ? b : a;
-  const connections = a.connections + b.connections;
-  const away = connections > 0 && [a, b].every((entry) => entry.connections === 0 || entry.away);
-  return { key: a.key, info, infoAt, since: Math.min(a.since, b.since), connections, away };
 }
