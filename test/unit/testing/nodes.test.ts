@@ -140,9 +140,10 @@ describe("a killed runtime", () => {
     const ann = runtime.connect();
     const bob = runtime.dial("/", { reconnect: false });
     ann.catch(() => {});
+    const settled = runtime.settle();
     await asked.given;
     runtime.kill();
-    await runtime.settle();
+    await settled;
     await expect(ann).rejects.toMatchObject({ code: "REFUSED" });
     expect(bob.state).toBe("closed");
     await runtime.close();
