@@ -132,16 +132,18 @@ export class Relay implements Flushable, BusRelay {
     }
   }
 
-  /** Sends the queue, then closes the link. */
-  async close(): Promise<void> {
-    this.flush();
-    const closed = this.#closeLink();
-    if (closed !== undefined) await within(this.#parts.clock, CLOSE_MS, closed);
-  }
-
-  /** Ends the link at once: what waits is lost. */
-  terminate(): void {
-    void this.#closeLink();
+  /** Sends the queue, unless the queue is lost with the process, then closes the link. */
+  async close(isLost = false): Promise<void> {
+    if (!isLost) this.flush();
+    this.#linkMachine.send("close");
+    this.#epoch++;
+    this.#subscriptions.onLinkDown();
+    const link = this.#link;
+    this.#link = undefined;
+    if (link !== undefined) {
+      const closed = link.close().catch((err: unknown) => this.#parts.log.warn({ err }, "the link did not close"));
+      await within(this.#parts.clock, CLOSE_MS, closed);
+    }
   }
 
   flush(): void {
@@ -176,16 +178,6 @@ export class Relay implements Flushable, BusRelay {
     if (this.#sender.isFull) this.flush();
     else this.#scheduleFlush();
     return 1;
-  }
-
-  /** @returns `undefined` if there is no link */
-  #closeLink(): Promise<void> | undefined {
-    this.#linkMachine.send("close");
-    this.#epoch++;
-    this.#subscriptions.onLinkDown();
-    const link = this.#link;
-    this.#link = undefined;
-    return link?.close().catch((err: unknown) => this.#parts.log.warn({ err }, "the link did not close"));
   }
 
   #scheduleFlush(): void {

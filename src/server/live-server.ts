@@ -195,7 +195,7 @@ export class LiveServer extends AllRoutesBus implements Server {
    */
   terminate(): void {
     for (const route of this.#routes) route.handler.hold();
-    this.#relay?.terminate();
+    void this.#relay?.close(true);
     this.#unwatchLeaks?.();
   }
 
