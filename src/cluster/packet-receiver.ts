@@ -7,7 +7,10 @@ import type { Logger } from "../runtime/logger.js";
 import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
 import { type ClusterSessions, SESSION_SCOPE } from "./cluster-sessions.js";
-import { type Envelope, readPacket } from "./packet.js";
+import { type Envelope, type Extension, readPacket } from "./packet.js";
+import { targetOf } from "./presence/exchange.js";
+import { PRESENCE } from "./presence/messages.js";
+import type { SharedPresences } from "./presence/shared-presences.js";
 import type { LocalBus } from "./remote-bus.js";
 import { IncomingSequences } from "./sequences.js";
 import { isScopeOfRoute, subjectOfNode } from "./subject.js";
@@ -20,6 +23,7 @@ export interface PacketReceiverParts {
   readonly log: Logger;
   readonly subscriptions: Subscriptions;
   readonly sessions: Pick<ClusterSessions, "receive">;
+  readonly presences: Pick<SharedPresences, "receive">;
 }
 
 /** Missed messages are logged at most once a second. */
@@ -74,7 +78,12 @@ export class PacketReceiver {
     if (known > 0) this.#reject("repeated", subject, { node });
     if (missed > 0) this.#countMissed(missed, node);
     for (const envelope of envelopes.slice(known)) {
-      const isGood = destination === undefined ? this.#deliverToTarget(envelope) : deliver(envelope, destination);
+      const isGood =
+        envelope.extension !== undefined
+          ? this.#receiveExtension(node, envelope, envelope.extension, destination)
+          : destination === undefined
+            ? this.#deliverToTarget(envelope)
+            : deliver(envelope, destination);
       if (isGood) this.received++;
       else this.#reject("garbage", subject, { node });
     }
@@ -91,6 +100,23 @@ export class PacketReceiver {
     // A closed connection, or a route which exists on other nodes only: both are dead letters.
     bus?.deliverTo(frame, target);
     return true;
+  }
+
+  /** @returns `false` if the extension cannot be read, or is on the wrong subject; extensions of unknown kinds are skipped */
+  #receiveExtension(
+    node: string,
+    envelope: Envelope,
+    { kind, bytes }: Extension,
+    to: Destination | undefined,
+  ): boolean {
+    const { target, scope = "" } = envelope;
+    if (to === undefined && target?.startsWith(`${this.#parts.node}.`) !== true) return false;
+    if (to !== undefined && target !== undefined) return false;
+    if (kind !== PRESENCE) return true;
+    const { presences } = this.#parts;
+    if (to !== undefined)
+      return presences.receive(node, to.scope, to.room === undefined ? "bus" : { room: to.room }, bytes);
+    return target === targetOf(this.#parts.node) && presences.receive(node, scope, "node", bytes);
   }
 
   #countMissed(missed: number, node: string): void {

@@ -5,7 +5,14 @@
 import type { ClusterLink } from "../api/cluster-adapter.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Frame } from "../transport/frame.js";
-import { type EnvelopeAddress, type MeasuredEnvelope, measure, packetBytes, writePacket } from "./packet.js";
+import {
+  type EnvelopeAddress,
+  type Extension,
+  type MeasuredEnvelope,
+  measure,
+  packetBytes,
+  writePacket,
+} from "./packet.js";
 import { OutgoingSequences } from "./sequences.js";
 
 export interface PacketSenderParts {
@@ -17,9 +24,10 @@ export interface PacketSenderParts {
 }
 
 /** An envelope which would make a packet larger begins the next packet. */
-const PACKET_BYTES = 65_536;
+export const PACKET_BYTES = 65_536;
 /** From 1 MiB on, the queue is sent before the end of the turn. */
 const QUEUE_BYTES = 1_048_576;
+const NO_PAYLOAD = new Uint8Array(0);
 
 interface QueuedMessage {
   readonly subject: string;
@@ -47,11 +55,22 @@ export class PacketSender {
   enqueue(frame: Frame, address: EnvelopeAddress, subject: string, maxPacketBytes: number): boolean {
     const { data, wire, payloadBytes } = frame;
     const payload = wire.subarray(wire.length - payloadBytes);
-    const envelope = measure({ ...address, isBinary: typeof data !== "string", payload });
+    return this.#enqueue(measure({ ...address, isBinary: typeof data !== "string", payload }), subject, maxPacketBytes);
+  }
+
+  /** @returns `false` if the extension is too large for the engine */
+  enqueueExtension(extension: Extension, address: EnvelopeAddress, subject: string, maxPacketBytes: number): boolean {
+    const envelope = measure({ ...address, isBinary: true, payload: NO_PAYLOAD, extension });
+    return this.#enqueue(envelope, subject, maxPacketBytes);
+  }
+
+  #enqueue(envelope: MeasuredEnvelope, subject: string, maxPacketBytes: number): boolean {
     if (packetBytes(envelope) > maxPacketBytes) {
       this.unsent++;
       const { engine, log } = this.#parts;
-      log.warn({ bytes: payloadBytes }, `a message is too large for ${engine}: the message does not reach other nodes`);
+      const { payload, extension } = envelope.envelope;
+      const { length: bytes } = extension?.bytes ?? payload;
+      log.warn({ bytes }, `a message is too large for ${engine}: the message does not reach other nodes`);
       return false;
     }
     this.#queue.push({ subject, envelope });
@@ -72,15 +91,20 @@ export class PacketSender {
     if (queue.length > 0) link.flush();
   }
 
-  /** Packs messages from `start` on, in order, until the subject changes or the packet is full. @returns the number of messages */
+  /**
+   * Packs messages from `start` on, in order, until the subject changes or the packet is full. Extensions and messages of users never share
+   * a packet. @returns the number of messages
+   */
   #publishPacket(link: ClusterLink, queue: readonly QueuedMessage[], start: number): number {
     const subject = queue[start]?.subject ?? "";
+    const isOfUser = queue[start]?.envelope.envelope.extension === undefined;
     const envelopes: MeasuredEnvelope[] = [];
     let bytes = 0;
     const limit = Math.min(PACKET_BYTES, link.maxPacketBytes);
     for (let next = queue[start]; next !== undefined; next = queue[start + envelopes.length]) {
       const isFull = envelopes.length > 0 && bytes + packetBytes(next.envelope) > limit;
       if (next.subject !== subject || isFull) break;
+      if ((next.envelope.envelope.extension === undefined) !== isOfUser) break;
       envelopes.push(next.envelope);
       bytes += next.envelope.bytes;
     }

@@ -4,8 +4,13 @@
  *
  * ```
  * header    "SA" · version 1 · node 6 · stream 4 · number of the first envelope 6
- * envelope  flags 1 · payload length 4 · [length 1 · id] · [length 2 · scope] · [length 4 · rooms as JSON] · payload
+ * envelope  flags 1 · payload length 4 · [length 1 · id] · [length 2 · scope] · [length 4 · rooms as JSON] · [extension] · payload
+ * extension length of the bytes 4 · kind 1 · bytes
  * ```
+ *
+ * Messages between the nodes themselves travel as extensions. A node skips an envelope with an extension of an unknown kind, counts the
+ * envelope as received, and reads on. A packet with an unknown flag is garbage, for nodes of before extensions as well: what travels
+ * as an extension has packets of its own, so that such nodes lose no message of a user.
  */
 
 /** Packets of other versions are rejected. */
@@ -17,7 +22,8 @@ const BINARY = 1;
 const SOURCE = 2;
 const TARGET = 4;
 const ROOMS = 8;
-const KNOWN_FLAGS = BINARY | SOURCE | TARGET | ROOMS;
+const EXTENSION = 16;
+const KNOWN_FLAGS = BINARY | SOURCE | TARGET | ROOMS | EXTENSION;
 /** The flags and the payload length. */
 const FIXED_BYTES = 5;
 
@@ -33,10 +39,19 @@ export interface EnvelopeAddress {
   readonly rooms?: readonly string[] | undefined;
 }
 
+/** A message between the nodes themselves. */
+export interface Extension {
+  /** What the bytes are: 0 to 255. */
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A message between nodes. */
 export interface Envelope extends EnvelopeAddress {
   readonly isBinary: boolean;
   readonly payload: Uint8Array;
+  /** Absent for messages of users. */
+  readonly extension?: Extension | undefined;
 }
 
 /** The place of a packet among the packets of its node. */
@@ -68,13 +83,14 @@ export interface MeasuredEnvelope {
 }
 
 export function measure(envelope: Envelope): MeasuredEnvelope {
-  const { source, target, scope, payload } = envelope;
+  const { source, target, scope, extension, payload } = envelope;
   const rooms = envelope.rooms && Buffer.from(JSON.stringify(envelope.rooms));
   let bytes = FIXED_BYTES + payload.length;
   // Ids and scopes are ASCII.
   if (source !== undefined) bytes += 1 + source.length;
   if (target !== undefined) bytes += 1 + target.length + 2 + (scope ?? "").length;
   if (rooms !== undefined) bytes += 4 + rooms.length;
+  if (extension !== undefined) bytes += 5 + extension.bytes.length;
   return { envelope, rooms, bytes };
 }
 
@@ -96,12 +112,13 @@ export function writePacket(header: PacketHeader, envelopes: readonly MeasuredEn
 }
 
 function writeEnvelope({ envelope, rooms }: MeasuredEnvelope, packet: Buffer, start: number): number {
-  const { isBinary, source, target, scope = "", payload } = envelope;
+  const { isBinary, source, target, scope = "", extension, payload } = envelope;
   packet[start] =
     (isBinary ? BINARY : 0) |
     (source === undefined ? 0 : SOURCE) |
     (target === undefined ? 0 : TARGET) |
-    (rooms === undefined ? 0 : ROOMS);
+    (rooms === undefined ? 0 : ROOMS) |
+    (extension === undefined ? 0 : EXTENSION);
   let at = packet.writeUInt32BE(payload.length, start + 1);
   if (source !== undefined) {
     at = packet.writeUInt8(source.length, at);
@@ -118,11 +135,17 @@ function writeEnvelope({ envelope, rooms }: MeasuredEnvelope, packet: Buffer, st
     packet.set(rooms, at);
     at += rooms.length;
   }
+  if (extension !== undefined) {
+    at = packet.writeUInt32BE(extension.bytes.length, at);
+    at = packet.writeUInt8(extension.kind, at);
+    packet.set(extension.bytes, at);
+    at += extension.bytes.length;
+  }
   packet.set(payload, at);
   return at + payload.length;
 }
 
-/** Reads a packet completely or not at all. Payloads are views of `bytes`. */
+/** Reads a packet completely or not at all. Payloads and the bytes of extensions are views of `bytes`. */
 export function readPacket(bytes: Uint8Array): Packet | UnreadablePacket {
   const packet = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (packet.length < 3 || packet.toString("latin1", 0, 2) !== "SA") return { problem: "garbage" };
@@ -149,7 +172,15 @@ function readEnvelope(reader: ByteReader): Envelope {
   const target = flags & TARGET ? reader.readBytes(reader.readUInt(1)).toString("latin1") : undefined;
   const scope = flags & TARGET ? reader.readBytes(reader.readUInt(2)).toString("latin1") : undefined;
   const rooms = flags & ROOMS ? readRooms(reader.readBytes(reader.readUInt(4))) : undefined;
-  return { isBinary: (flags & BINARY) !== 0, source, target, scope, rooms, payload: reader.readBytes(payloadBytes) };
+  const extension = flags & EXTENSION ? readExtension(reader) : undefined;
+  const payload = reader.readBytes(payloadBytes);
+  return { isBinary: (flags & BINARY) !== 0, source, target, scope, rooms, extension, payload };
+}
+
+function readExtension(reader: ByteReader): Extension {
+  const length = reader.readUInt(4);
+  const kind = reader.readUInt(1);
+  return { kind, bytes: reader.readBytes(length) };
 }
 
 function readRooms(json: Buffer): readonly string[] {

@@ -6,23 +6,27 @@
 import { randomBytes } from "node:crypto";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
 import type { ConnectionId } from "../api/connection.js";
-import { SendallError } from "../api/errors.js";
 import type { ClusterStats } from "../api/stats.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { isPromiseLike, within } from "../runtime/promises.js";
-import { isError, messageOf } from "../runtime/thrown.js";
+import { messageOf } from "../runtime/thrown.js";
 import type { Flushable, Turn } from "../runtime/turn.js";
 import type { Frame } from "../transport/frame.js";
 import { ClusterSessions } from "./cluster-sessions.js";
 import type { LinkMachine } from "./link.js";
-import type { EnvelopeAddress } from "./packet.js";
+import type { EnvelopeAddress, Extension } from "./packet.js";
 import { PacketReceiver } from "./packet-receiver.js";
-import { PacketSender } from "./packet-sender.js";
+import { PACKET_BYTES, PacketSender } from "./packet-sender.js";
+import type { PresenceRelay } from "./presence/exchange.js";
+import type { PresenceOwner, SharedPresence } from "./presence/shared-presence.js";
+import { SharedPresences } from "./presence/shared-presences.js";
+import type { PacketSizes } from "./presence/writing.js";
 import { type BusRelay, RelayedBus } from "./relayed-bus.js";
 import type { LocalBus, RemoteBus } from "./remote-bus.js";
 import { scopeOf, subjectOf, subjectOfNode } from "./subject.js";
 import { Subscriptions } from "./subscriptions.js";
+import { unavailable } from "./unavailable.js";
 
 export interface RelayParts {
   readonly adapter: ClusterAdapter;
@@ -44,7 +48,7 @@ const RETRY_MS = 1_000;
 /** A connection's id within the cluster: the id of the node, a dot, the id within the node. */
 const ID = /^([0-9a-f]{12})\.[!-~]{1,200}$/;
 
-export class Relay implements Flushable, BusRelay {
+export class Relay implements Flushable, BusRelay, PresenceRelay {
   /** The node's id: 12 hexadecimal digits. */
   readonly node: string;
   readonly sessions: ClusterSessions;
@@ -53,6 +57,7 @@ export class Relay implements Flushable, BusRelay {
   readonly #subscriptions: Subscriptions;
   readonly #sender: PacketSender;
   readonly #receiver: PacketReceiver;
+  readonly #presences: SharedPresences;
   #link: ClusterLink | undefined;
   #isFlushPending = false;
   /** Goes up with each change of the link: an engine's answer to a request of an earlier epoch is ignored. */
@@ -64,15 +69,23 @@ export class Relay implements Flushable, BusRelay {
     this.node = parts.node ?? randomBytes(6).toString("hex");
     this.sessions = new ClusterSessions(this);
     this.#parts = parts;
+    const { adapter, clock, turn, log } = parts;
+    this.#presences = new SharedPresences({ relay: this, clock, turn });
     this.#linkMachine = parts.linkMachine;
     this.#subscriptions = new Subscriptions(subjectOfNode(this.node), {
+      onConfirmed: (destination) => this.#presences.onConfirmed(destination),
       onUnsubscribed: (subject) => this.#receiver.onUnsubscribed(subject),
       onRefused: (error, subjects) => this.#onRefused(error, subjects),
     });
-    const { adapter, clock, log } = parts;
     this.#sender = new PacketSender({ node: this.node, engine: adapter.name, log });
-    const { node, sessions } = this;
-    this.#receiver = new PacketReceiver({ node, clock, log, sessions, subscriptions: this.#subscriptions });
+    this.#receiver = new PacketReceiver({
+      node: this.node,
+      clock,
+      log,
+      sessions: this.sessions,
+      presences: this.#presences,
+      subscriptions: this.#subscriptions,
+    });
   }
 
   /** Whether messages reach the other nodes. */
@@ -163,7 +176,10 @@ export class Relay implements Flushable, BusRelay {
   }
 
   setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void {
-    this.#subscriptions.want(subjectOf(scope, room), bus && { bus, room });
+    const subject = subjectOf(scope, room);
+    this.#subscriptions.want(subject, bus && { bus, scope, room });
+    // A room that has emptied and fills again within a turn keeps its subscription.
+    if (bus !== undefined && this.#subscriptions.isConfirmed(subject)) this.#presences.onConfirmed({ scope, room });
     this.#scheduleFlush();
   }
 
@@ -178,6 +194,21 @@ export class Relay implements Flushable, BusRelay {
     if (this.#sender.isFull) this.flush();
     else this.#scheduleFlush();
     return 1;
+  }
+
+  sharePresence(scope: string, owner: PresenceOwner): SharedPresence {
+    return this.#presences.share(scope, owner);
+  }
+
+  get packetSizes(): PacketSizes {
+    return { preferred: PACKET_BYTES, most: this.#link?.maxPacketBytes ?? PACKET_BYTES };
+  }
+
+  sendExtension(extension: Extension, address: EnvelopeAddress, subject: string): void {
+    if (!this.isUp) return;
+    this.#sender.enqueueExtension(extension, address, subject, this.#link?.maxPacketBytes ?? 0);
+    if (this.#sender.isFull) this.flush();
+    else this.#scheduleFlush();
   }
 
   #scheduleFlush(): void {
@@ -239,6 +270,7 @@ export class Relay implements Flushable, BusRelay {
       "cluster link up",
     );
     this.#opening?.resolve();
+    this.#presences.onUp();
     // Subscriptions may have changed while the engine was asked.
     this.#scheduleFlush();
   }
@@ -265,10 +297,4 @@ export class Relay implements Flushable, BusRelay {
       "the engine refuses subscriptions: messages of other nodes do not arrive",
     );
   }
-}
-
-function unavailable(engine: string, error: unknown): SendallError {
-  if (isError(error) && error instanceof SendallError) return error;
-  const problem = `cluster: cannot connect to ${engine}: ${messageOf(error)}`;
-  return new SendallError("CLUSTER_UNAVAILABLE", problem, { cause: error });
 }

@@ -4,6 +4,7 @@
  */
 import type { Frame } from "../transport/frame.js";
 import type { EnvelopeAddress } from "./packet.js";
+import type { PresenceOwner, SharedPresence } from "./presence/shared-presence.js";
 import type { LocalBus, RemoteBus } from "./remote-bus.js";
 import { scopeOf, subjectOf } from "./subject.js";
 
@@ -16,6 +17,7 @@ export interface BusRelay {
   setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void;
   /** @param subject absent: the subject of the node in the id of the target */
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1;
+  sharePresence(scope: string, owner: PresenceOwner): SharedPresence;
 }
 
 export class RelayedBus implements RemoteBus {
@@ -54,6 +56,10 @@ export class RelayedBus implements RemoteBus {
   readonly onOccupancyChanged = (room: string | undefined, hasMembers: boolean): void => {
     this.#relay.setInterest(this.#scope, room, hasMembers ? this.#localBus : undefined);
   };
+
+  sharePresence(owner: PresenceOwner): SharedPresence {
+    return this.#relay.sharePresence(this.#scope, owner);
+  }
 
   forChannel(name: string): RemoteBus {
     return new RelayedBus(this.#relay, scopeOf(name, this.#scope));

@@ -9,11 +9,15 @@ import type { LocalBus } from "./remote-bus.js";
 /** Where the messages of a subject are delivered. */
 export interface Destination {
   readonly bus: LocalBus;
+  /** The scope of the bus. */
+  readonly scope: string;
   /** Absent: every member of the bus. */
   readonly room: string | undefined;
 }
 
 export interface SubscriptionsListener {
+  /** The engine has confirmed: from now on the messages of the subject arrive. */
+  onConfirmed(destination: Destination): void;
   /** From now on nothing arrives on the subject. */
   onUnsubscribed(subject: string): void;
   /** The engine refuses subscriptions although the link is up, or the link went down before the engine confirmed. */
@@ -29,11 +33,13 @@ export class Subscriptions {
   readonly #confirmed = new Set<string>();
   /** Wanted but not asked for, or asked for but no longer wanted. */
   readonly #changed = new Set<string>();
+  readonly #onConfirmed: (destination: Destination) => void;
   readonly #onUnsubscribed: (subject: string) => void;
   readonly #onRefused: (error: unknown, subjects: readonly string[]) => void;
 
-  constructor(nodeSubject: string, { onUnsubscribed, onRefused }: SubscriptionsListener) {
+  constructor(nodeSubject: string, { onConfirmed, onUnsubscribed, onRefused }: SubscriptionsListener) {
     this.#nodeSubject = nodeSubject;
+    this.#onConfirmed = onConfirmed;
     this.#onUnsubscribed = onUnsubscribed;
     this.#onRefused = onRefused;
   }
@@ -41,6 +47,10 @@ export class Subscriptions {
   /** How many subjects the engine has confirmed. */
   get confirmed(): number {
     return this.#confirmed.size;
+  }
+
+  isConfirmed(subject: string): boolean {
+    return this.#confirmed.has(subject);
   }
 
   /** @returns `undefined` for a subject without members on this node */
@@ -95,7 +105,12 @@ export class Subscriptions {
   async #subscribe(link: ClusterLink, subjects: readonly string[]): Promise<void> {
     for (const subject of subjects) this.#asked.add(subject);
     await link.subscribe(subjects);
-    for (const subject of subjects) if (this.#asked.has(subject)) this.#confirmed.add(subject);
+    for (const subject of subjects) {
+      if (!this.#asked.has(subject)) continue;
+      this.#confirmed.add(subject);
+      const destination = this.#wanted.get(subject);
+      if (destination !== undefined) this.#onConfirmed(destination);
+    }
   }
 
   #unregister(subject: string): void {

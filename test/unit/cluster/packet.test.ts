@@ -12,11 +12,18 @@ const envelopes: fc.Arbitrary<Envelope> = fc
     source: fc.option(ids, { nil: undefined }),
     address: fc.option(fc.record({ target: ids, scope: ids }), { nil: undefined }),
     rooms: fc.option(fc.array(fc.string({ unit: "binary" })), { nil: undefined }),
+    extension: fc.option(
+      fc.record({
+        kind: fc.nat({ max: 255 }),
+        bytes: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      }),
+      { nil: undefined },
+    ),
   })
   .map(({ address, ...rest }) => ({ ...rest, ...address }));
 
-function plain({ isBinary, payload, source, target, scope, rooms }: Envelope): object {
-  return { isBinary, payload: Buffer.from(payload).toString("hex"), source, target, scope, rooms };
+function plain({ isBinary, payload, source, target, scope, rooms, extension }: Envelope): object {
+  return { isBinary, payload: Buffer.from(payload).toString("hex"), source, target, scope, rooms, extension };
 }
 
 test("a packet is read as it was written", () => {
@@ -46,6 +53,49 @@ test("a packet that is cut off, or longer than it says, is garbage", () => {
   for (let length = 0; length < packet.length; length++)
     expect(readPacket(packet.subarray(0, length))).toMatchObject({ problem: "garbage" });
   expect(readPacket(Buffer.concat([packet, Buffer.from([0])]))).toMatchObject({ problem: "garbage" });
+});
+
+test("an extension is written after the rooms: its length, its kind, its bytes", () => {
+  const packet = writePacket(header, [
+    measure({
+      isBinary: false,
+      payload: Buffer.from("pay"),
+      rooms: ["a"],
+      extension: { kind: 9, bytes: Buffer.from("ext") },
+    }),
+  ]);
+  const written = Buffer.concat([
+    Buffer.from([8 | 16, 0, 0, 0, 3]),
+    Buffer.from([0, 0, 0, 5]),
+    Buffer.from('["a"]'),
+    Buffer.from([0, 0, 0, 3, 9]),
+    Buffer.from("extpay"),
+  ]);
+  expect(packet.subarray(19)).toEqual(written);
+});
+
+test("a packet without an extension is the same, byte for byte, as before extensions", () => {
+  const packet = writePacket(header, [
+    measure({ isBinary: true, payload: Buffer.from("p"), source: "s", target: "t", scope: "r", rooms: ["a"] }),
+  ]);
+  expect(packet.subarray(19).toString("latin1")).toBe('\x0f\0\0\0\x01\x01s\x01t\0\x01r\0\0\0\x05["a"]p');
+});
+
+test("an extension that is longer than its packet is garbage", () => {
+  const extension = { kind: 1, bytes: Buffer.from("ext") };
+  const packet = writePacket(header, [measure({ isBinary: false, payload: Buffer.alloc(0), extension })]);
+  for (const length of [4, 1_000, 0xff_ff_ff_ff]) {
+    packet.writeUInt32BE(length, 24);
+    expect(readPacket(packet), String(length)).toMatchObject({ problem: "garbage" });
+  }
+});
+
+test("flags that are not known are garbage", () => {
+  for (const flag of [32, 64, 128]) {
+    const packet = writePacket(header, [measure({ isBinary: false, payload: Buffer.from("hello") })]);
+    packet[19] = flag;
+    expect(readPacket(packet), String(flag)).toMatchObject({ problem: "garbage" });
+  }
 });
 
 test("a packet of another version is told apart from garbage, with the node that has sent it", () => {
