@@ -5,6 +5,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bus, Connection, HandlerFunction, Json, PresenceNotice, PresentKey, Server } from "sendall";
 
+/** The key of members that stay. */
+export const ANCHOR = "anchor";
 export const ROOMS = ["r", "s"] as const;
 
 /** A node of the run, as far as the ledger looks at the node. */
@@ -107,26 +109,30 @@ export class Listener {
 export class Ledger {
   readonly #shown = new Map<string, Map<string, Shown>>();
   #order = 0;
+  #isOver = false;
   /** What the handler of each node knows; only for nodes that have a member in each room all the time. */
   readonly #handlers: Map<string, Replay>[] = [];
 
-  /** @param isAnchored whether the node has a member in each room all the time */
+  /** @param isAnchored whether the node has a member in each room, of the key {@link ANCHOR}, all the time */
   handlerOf(node: number, isAnchored: boolean): HandlerFunction {
     const rooms = new Map(ROOMS.map((room) => [room as string, new Replay(`the handler of node ${node}`)]));
     if (isAnchored) this.#handlers[node] = rooms;
     return (event, bus) => {
       if (event.type === "joined" || event.type === "changed" || event.type === "left") {
-        if (isAnchored) rooms.get(event.room)?.apply(event);
+        // The heartbeat may have found the anchor too slow: then the handler is told less.
+        if (!bus.members(event.room).some((member) => keyOf(member) === ANCHOR)) delete this.#handlers[node];
+        if (!this.#isOver) this.#handlers[node]?.get(event.room)?.apply(event);
       } else if (event.type === "message") this.#obey(event.text.split(" "), event.connection, bus);
     };
   }
 
   /**
-   * Throws if a node lists anything but the truth, or a client or a handler knows anything else.
+   * Ends the ledger. Throws if a node lists anything but the truth, or a client or a handler knows anything else.
    * @returns how many keys are present in all rooms
    */
   check(nodes: readonly LedgerNode[], listeners: readonly Listener[]): number {
     let present = 0;
+    this.#isOver = true;
     for (const { failure } of listeners) if (failure !== undefined) throw failure;
     const byId = new Map(listeners.map((listener) => [listener.id, listener]));
     for (const room of ROOMS) {

@@ -5,7 +5,7 @@
 import type { ClusterAdapter, ClusterNode } from "sendall";
 import type { DialledClient, Scenario, TestClient, TestRuntime } from "sendall/testing";
 import { memory } from "sendall/testing/cluster-adapter";
-import { infoOf, keyOf, Ledger, Listener, ROOMS } from "./presence-ledger.js";
+import { ANCHOR, infoOf, keyOf, Ledger, Listener, ROOMS } from "./presence-ledger.js";
 
 const NODES = 3;
 const KEYS = ["ann", "bob", "eve"] as const;
@@ -124,7 +124,7 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
       if (!isAnchored) continue;
       const listener = new Listener("an anchor");
       listeners.push(listener);
-      const anchor = await node.connect({ query: { key: "anchor" }, onMessage: listener.onMessage });
+      const anchor = await node.connect({ query: { key: ANCHOR }, onMessage: listener.onMessage });
       for (const room of ROOMS) anchor.send(`join ${room}`);
       await node.settle();
     }
@@ -155,8 +155,11 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
     }
     engine.mend();
     await settle();
-    await alive()[0]?.advance(QUIET_MS);
-    await settle();
+    // Settled in between, so that no answer to a ping is late.
+    for (let ms = 0; ms < QUIET_MS; ms += HEARTBEAT.timeoutMs / 2) {
+      await alive()[0]?.advance(HEARTBEAT.timeoutMs / 2);
+      await settle();
+    }
     const present = ledger.check(nodes, listeners);
     onRun?.({ killed: NODES - alive().length, isLossy, graceMs, present });
   };

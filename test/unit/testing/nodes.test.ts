@@ -132,7 +132,7 @@ describe("a killed runtime", () => {
   test("answers nobody who waits for its decision", async () => {
     const asked = new Signal();
     let calls = 0;
-    const authorize = (): Promise<void> => {
+    const authorize = (): Promise<never> => {
       if (++calls === 2) asked.give();
       return new Promise(() => {});
     };
