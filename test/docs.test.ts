@@ -176,6 +176,9 @@ const words = new Map([
   ["authorize", "everybody is let in"],
   ["budget.key", "each connection has a bucket of its own"],
   ["resume.verify", "`authorize` is asked again"],
+  ["presence.key", "the connection's id"],
+  ["presence.info", "`null`"],
+  ["presence.notice", "nothing is sent"],
   ["onRequest", "426, or 404 where `static` has no such file"],
   ["logger", "pino at `info`"],
 ]);

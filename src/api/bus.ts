@@ -63,7 +63,10 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
    * `server.route(path)`
    */
   present(room: string): PresentKey[];
-  /** How many are present in a room, listed or not. @throws SendallError as {@link Verbs.present} */
+  /**
+   * How many are present in a room, listed or not.
+   * @throws SendallError `BAD_ROOM`; `NO_PRESENCE` without the option `presence`; `BAD_OPTION` of a server with several routes
+   */
   presentCount(room: string): PresentCount;
   /** Every open connection, in order of opening; a copy. */
   connections(): Connection<D, P, M>[];

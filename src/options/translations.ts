@@ -15,6 +15,8 @@ const UPGRADES = "use upgradesPerSecond, an option of the server";
 const METRICS =
   "use metrics(server, { histograms }) of sendall/metrics once the server has started, or sendall serve --metrics";
 const TRACING = "use otel() of sendall/otel, before serve";
+const PRESENCE =
+  "use presence: true for bus.present(room), and presence: { notice } for what the members of a room hear";
 const COOKIE = "use sockjs: { cookieNeeded: true } for the cookie of load balancers";
 
 /** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`, one of our client, and likely guesses. */
@@ -68,6 +70,15 @@ export const TRANSLATIONS: Translations = {
   throttle: BUDGET,
   connectionsPerSecond: UPGRADES,
   maxUpgradesPerSecond: UPGRADES,
+  // Who is there, in other words
+  users: PRESENCE,
+  online: PRESENCE,
+  onlineUsers: PRESENCE,
+  trackPresence: PRESENCE,
+  track: PRESENCE,
+  roster: PRESENCE,
+  occupancy: PRESENCE,
+  typing: PRESENCE,
   // What is no option of a server
   metrics: METRICS,
   histograms: METRICS,

@@ -48,19 +48,23 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 }
 
 /** The options in groups of a table, by the last part of the name and by the dotted name: `heartbeat: { intervalMs }`. */
-function* optionsInGroups(table: OptionTable): Generator<readonly [name: string, nested: string]> {
+function optionsInGroups(table: OptionTable): Map<string, string> {
+  const options = new Map<string, string>();
   for (const [name, row] of Object.entries(table))
     if ("group" in row)
       for (const key of Object.keys(row.group)) {
-        yield [key, `${name}: { ${key} }`];
-        yield [`${name}.${key}`, `${name}: { ${key} }`];
+        const nested = `${name}: { ${key} }`;
+        const sameName = options.get(key);
+        options.set(key, sameName === undefined ? nested : `${sameName} or ${nested}`);
+        options.set(`${name}.${key}`, nested);
       }
+  return options;
 }
 
 /** @param name the name without a group; `known` has the options at the same place by dotted name, `group` ends with a dot */
 export function explainUnknown(name: string, table: OptionTable, group = "", but: readonly string[] = []): string {
   const known = Object.keys(table).filter((own) => group !== "" || !but.includes(own));
-  const inGroups = new Map(optionsInGroups(table));
+  const inGroups = optionsInGroups(table);
   // Of two names that resemble the given name alike, the name outside of groups counts.
   const likeliest = nearest(name, [...known, ...inGroups.keys()]) ?? "";
   const meant = known.includes(likeliest) ? `"${group}${likeliest}"` : inGroups.get(likeliest);

@@ -15,7 +15,7 @@
  * A number is the state of a room at its owner: 0 for a room without entries, `UNKNOWN` for an asker without a copy. `at` is the owner's
  * counter, and so the age of a message.
  */
-import type { Json } from "../../api/presence.js";
+import type { Json } from "../../api/json.js";
 import type { PresenceEntry } from "./shared-presence.js";
 
 /** The kind of extension. */

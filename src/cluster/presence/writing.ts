@@ -16,7 +16,7 @@ export interface PacketSizes {
   readonly most: number;
 }
 
-export const GOODBYE = Buffer.from('{"type":"goodbye"}');
+export const GOODBYE: Buffer = Buffer.from('{"type":"goodbye"}');
 
 /** A delta, as far as its numbers are left open. */
 export interface DeltaPart {

@@ -394,8 +394,12 @@ describe("no option", () => {
     }
   });
 
+  /** Where 0 means what it says: at once. */
+  const atOnce: readonly string[] = ["presence.graceMs"];
+
   test.each(names.filter((name) => name.endsWith("Ms")))("takes a value that is no wait: %s", (name) => {
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 0.5, 2 ** 53, "1000", 1_000n, null])
+    const zero = atOnce.includes(name) ? [] : [0];
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -1, ...zero, 0.5, 2 ** 53, "1000", 1_000n, null])
       expect([value, refusal({ handler, ...nest(name, value) })?.option]).toEqual([value, name]);
   });
 });
@@ -479,6 +483,8 @@ describe("names", () => {
     "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
   const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
+  const ofPresence =
+    "presence.key, presence.info, presence.graceMs, presence.maxInfoBytes, presence.maxListed, presence.notice";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
 
   test.each<[object, string, string | undefined, string]>([
@@ -503,7 +509,13 @@ describe("names", () => {
     [{ handler, resume: { grace: 1 } }, "resume.grace", '"resume.graceMs"', ofResume],
     [{ handler, resume: { maxaway: 1 } }, "resume.maxaway", '"resume.maxAway"', ofResume],
     [{ handler, resumee: true }, "resumee", '"resume"', tops],
-    [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs }", tops],
+    [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs } or presence: { graceMs }", tops],
+    [{ handler, maxBytes: 1 }, "maxBytes", "mailbox: { maxBytes } or resume: { maxBytes }", tops],
+    [{ handler, presense: true }, "presense", '"presence"', tops],
+    [{ handler, presence: { grace: 1 } }, "presence.grace", '"presence.graceMs"', ofPresence],
+    [{ handler, presence: { notify: 1 } }, "presence.notify", '"presence.notice"', ofPresence],
+    [{ handler, notice: 1 }, "notice", "presence: { notice }", tops],
+    [{ handler, maxListed: 1 }, "maxListed", "presence: { maxListed }", tops],
     [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms", undefined, ofHeartbeat],
     [
       { routes: { "/a": { handler, bytesPerSecond: 1 } } },
@@ -545,6 +557,10 @@ describe("names", () => {
     ["throttle", "budget: { messagesPerSecond }"],
     ["connectionsPerSecond", "upgradesPerSecond"],
     ["maxUpgradesPerSecond", "upgradesPerSecond"],
+    ["users", "presence: true"],
+    ["onlineUsers", "bus.present(room)"],
+    ["trackPresence", "presence: { notice }"],
+    ["typing", "presence: { notice }"],
     ["metrics", "sendall/metrics"],
     ["histograms", "sendall/metrics"],
     ["prometheus", "sendall/metrics"],
@@ -593,6 +609,7 @@ describe("names", () => {
     ],
     [{ handler, supervise: false }, "supervise: expected an object, got false"],
     [{ handler, sockjs: 1 }, "sockjs: expected an object, true or false, got 1"],
+    [{ handler, presence: "hall" }, 'presence: expected an object, true or false, got "hall"'],
     [{ handler, heartbeat: true }, "heartbeat: expected an object or false, got true"],
     [{ routes: { "/a": { handler, heartbeat: 5 } } }, 'routes["/a"].heartbeat: expected an object or false, got 5'],
   ])("of groups stand for objects: %j", (options, message) => {
