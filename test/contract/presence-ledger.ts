@@ -9,11 +9,8 @@ import type { Bus, Connection, HandlerFunction, Json, PresenceNotice, PresentKey
 export const ANCHOR = "anchor";
 export const ROOMS = ["r", "s"] as const;
 
-/** A node of the run, as far as the ledger looks at the node. */
-export interface LedgerNode {
-  readonly server: Server;
-  readonly isKilled: boolean;
-}
+/** The nodes of a run; `undefined` for a node that has gone. */
+type Nodes = readonly (Server | undefined)[];
 
 /** What a connection shows in a room. */
 interface Shown {
@@ -70,15 +67,20 @@ export class Listener {
   }
 
   /** What was wrong first with what the client was told. */
-  failure: unknown;
+  #failure: unknown;
 
   readonly onMessage = (data: string | Uint8Array): void => {
     try {
       this.#read(JSON.parse(String(data)));
     } catch (error) {
-      this.failure ??= error;
+      this.#failure ??= error;
     }
   };
+
+  /** Throws if the client was told something wrong. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
 
   #read(message: Told): void {
     const { id, list, room, gone, notice } = message;
@@ -130,10 +132,9 @@ export class Ledger {
    * Ends the ledger. Throws if a node lists anything but the truth, or a client or a handler knows anything else.
    * @returns how many keys are present in all rooms
    */
-  check(nodes: readonly LedgerNode[], listeners: readonly Listener[]): number {
+  check(nodes: Nodes, listeners: readonly Listener[]): number {
     let present = 0;
     this.#isOver = true;
-    for (const { failure } of listeners) if (failure !== undefined) throw failure;
     const byId = new Map(listeners.map((listener) => [listener.id, listener]));
     for (const room of ROOMS) {
       const truth = this.#truth(nodes, room);
@@ -141,8 +142,8 @@ export class Ledger {
       const known = new Map(Array.from(truth, ([key, { info }]) => [key, info]));
       const connections = [...truth.values()].reduce((sum, one) => sum + one.connections, 0);
       let first: readonly PresentKey[] | undefined;
-      for (const [i, { server, isKilled }] of nodes.entries()) {
-        if (isKilled) continue;
+      for (const [i, server] of nodes.entries()) {
+        if (server === undefined) continue;
         const members = server.members(room);
         const [listed, count] = [server.present(room), server.presentCount(room)];
         const told = listed.map(({ key, info, connections, away }) => [key, { info, connections, away }] as const);
@@ -193,11 +194,11 @@ export class Ledger {
   }
 
   /** Who is in a room, from the members of the nodes and what each has shown. */
-  #truth(nodes: readonly LedgerNode[], room: string): Map<string, Omit<PresentKey, "key" | "since">> {
+  #truth(nodes: Nodes, room: string): Map<string, Omit<PresentKey, "key" | "since">> {
     const truth = new Map<string, { info: Json; connections: number; away: boolean }>();
     const best = new Map<string, { readonly at: number; readonly node: string }>();
-    for (const { server, isKilled } of nodes) {
-      if (isKilled) continue;
+    for (const server of nodes) {
+      if (server === undefined) continue;
       const node = server.stats().cluster?.node ?? "";
       for (const [key, members] of byKey(server.members(room))) {
         const shown = members.map(({ id }) => this.#shown.get(room)?.get(id) as Shown);

@@ -1,6 +1,6 @@
 /**
- * A scenario for `explore`: people with several tabs come to rooms on three nodes, leave, show, and are lost in every way; nodes are killed
- * and their links are cut. After quiet every node, every client and every handler has to know the truth. Limits and times are out of the seed.
+ * A scenario for `explore`: people with several tabs come to rooms on three nodes, leave, show, and are lost in every way; nodes close or are
+ * killed, and their links are cut. After quiet every node, every client and every handler has to know the truth. Limits and times are out of the seed.
  */
 import type { ClusterAdapter, ClusterNode } from "sendall";
 import type { DialledClient, Scenario, TestClient, TestRuntime } from "sendall/testing";
@@ -72,7 +72,9 @@ interface Tab {
 
 /** What a run had. */
 export interface RunFacts {
+  /** How many nodes were killed, and how many were closed. */
   readonly killed: number;
+  readonly closed: number;
   readonly isLossy: boolean;
   readonly graceMs: number;
   /** How many keys are present in all rooms at the end. */
@@ -115,8 +117,23 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
         : await node.connect({ ...request, onMessage });
       return { node, client, listener };
     };
-    const alive = (): TestRuntime[] => nodes.filter(({ isKilled }) => !isKilled);
-    const settle = async (): Promise<void> => (alive()[0] as TestRuntime).settle();
+    const gone = new Set<TestRuntime>();
+    const alive = (): TestRuntime[] => nodes.filter((node) => !gone.has(node));
+    const advance = async (ms: number): Promise<void> => {
+      await alive()[0]?.advance(ms);
+      for (const listener of listeners) listener.check();
+    };
+    const settle = async (): Promise<void> => {
+      await alive()[0]?.settle();
+      for (const listener of listeners) listener.check();
+    };
+    /** Ends a node, with a goodbye or without. */
+    const end = async (node: TestRuntime, verb: "close" | "kill"): Promise<void> => {
+      gone.add(node);
+      await node[verb]();
+      // Nobody answers any more.
+      for (const { client, node: own } of tabs) if (own === node) client.close();
+    };
 
     // The nodes start in their order.
     for (const node of nodes) {
@@ -141,7 +158,7 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
       else if (drawn < 0.5) tab.client.send(`leave ${pick(...ROOMS)}`);
       else if (drawn < 0.62) tab.client.send(`show ${pick(1, 2, 3)}`);
       else if (drawn < 0.7) await settle();
-      else if (drawn < 0.8) await alive()[0]?.advance(pick(1, 500, 1_000, 4_000, 12_000, 40_000));
+      else if (drawn < 0.8) await advance(pick(1, 500, 1_000, 4_000, 12_000, 40_000));
       else if (drawn < 0.95)
         pick(
           () => tab.client.close(),
@@ -151,16 +168,25 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
           () => tab.client.vanish(),
         )();
       else if (drawn < 0.98) engine.toggle(pick(0, 1, 2));
-      else if (alive().length > 1) pick(...alive()).kill();
+      else if (alive().length > 1) await end(pick(...alive()), pick("close", "kill"));
     }
     engine.mend();
     await settle();
     // Settled in between, so that no answer to a ping is late.
     for (let ms = 0; ms < QUIET_MS; ms += HEARTBEAT.timeoutMs / 2) {
-      await alive()[0]?.advance(HEARTBEAT.timeoutMs / 2);
+      await advance(HEARTBEAT.timeoutMs / 2);
       await settle();
     }
-    const present = ledger.check(nodes, listeners);
-    onRun?.({ killed: NODES - alive().length, isLossy, graceMs, present });
+    const present = ledger.check(
+      nodes.map((node) => (gone.has(node) ? undefined : node.server)),
+      listeners,
+    );
+    onRun?.({
+      killed: nodes.filter(({ isKilled }) => isKilled).length,
+      closed: [...gone].filter(({ isKilled }) => !isKilled).length,
+      isLossy,
+      graceMs,
+      present,
+    });
   };
 }

@@ -115,7 +115,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
   beforeJoin(connection: Connection, name: string): () => void {
     const key = this.#keyOf(connection);
     // News of the same key wait: if the key has just gone, the join makes that no news.
-    this.#tell(name, { except: key });
+    this.#tell(name, { except: key, isAgain: true });
     return () => {
       if (this.#hasStopped) return;
       const room = this.#rooms.get(name) ?? new PresentRoom(name, this.#roomParts);
