@@ -135,7 +135,7 @@ export class StageNode implements PresenceOwner, LocalBus {
     return this.entries.get(room)?.values() ?? [];
   }
 
-  hasMembers(room: string): boolean {
+  follows(room: string): boolean {
     return this.members.has(room);
   }
 
@@ -200,7 +200,7 @@ export class StageNode implements PresenceOwner, LocalBus {
 }
 
 export function entry(key: string, more: Partial<PresenceEntry> = {}): PresenceEntry {
-  return { key, info: null, infoAt: 0, since: 0, connections: 1, away: false, ...more };
+  return { key, info: null, infoAt: 0, isShown: false, since: 0, connections: 1, away: false, ...more };
 }
 
 /** Nodes with a common clock. */
