@@ -28,11 +28,11 @@ function counted(adapter: ClusterAdapter, packets: Map<string, number>): Cluster
 
 test("10,000 in a room, and 100 a second who join in a turn, cost a packet a turn, and the members a count a second", async () => {
   const packets = new Map<string, number>();
-  const cluster = memory();
+  const cluster = counted(memory(), packets);
   const waiting: Connection[] = [];
-  const start = (adapter: ClusterAdapter) => {
+  const start = () => {
     const runtime = createTestRuntime({
-      cluster: adapter,
+      cluster,
       presence: { notice: ({ type, count }) => `${type} ${count}` },
       handler(event, bus) {
         if (event.type === "open" && event.connection.path === "/now") event.connection.join("hall");
@@ -44,7 +44,7 @@ test("10,000 in a room, and 100 a second who join in a turn, cost a packet a tur
     onTestFinished(() => runtime.close());
     return runtime;
   };
-  const [a, b] = [start(counted(cluster, packets)), start(cluster)];
+  const [a, b] = [start(), start()];
   const ann = await b.connect({ path: "/now" });
   await Promise.all(Array.from({ length: 10_500 }, () => a.connect()));
   a.server.tell(10_000);
