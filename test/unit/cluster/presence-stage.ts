@@ -39,7 +39,7 @@ export class Wire implements ClusterAdapter {
     this.#maxPacketBytes = maxPacketBytes;
   }
 
-  async open(node: ClusterNode): Promise<ClusterLink> {
+  open(node: ClusterNode): ClusterLink {
     const seen: ClusterNode = {
       ...node,
       received: (subject, packet) => {
@@ -48,7 +48,8 @@ export class Wire implements ClusterAdapter {
       },
     };
     this.#nodes.set(node.id, node);
-    const link = await this.#memory.open(seen);
+    const link = this.#memory.open(seen);
+    if ("then" in link) throw new Error("the cluster in memory opens at once");
     return {
       maxPacketBytes: this.#maxPacketBytes ?? link.maxPacketBytes,
       publish: (subject, packet) => {
