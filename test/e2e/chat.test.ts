@@ -210,14 +210,18 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
   });
 
-  /** The messages that a page sends, for each of its sockets; frames of the session itself begin with "~". */
+  /**
+   * The messages that a page sends, for each of its sockets, without what it tells of its keys (`typing`); frames of the session itself
+   * begin with "~".
+   */
   function watchSent(page: Page): unknown[][][] {
     const sockets: unknown[][][] = [];
     page.on("websocket", (socket) => {
       const sent: unknown[][] = [];
       sockets.push(sent);
       socket.on("framesent", ({ payload }) => {
-        if (!String(payload).startsWith("~")) sent.push(JSON.parse(String(payload)));
+        const message = String(payload).startsWith("~") ? ["typing"] : JSON.parse(String(payload));
+        if (message[0] !== "typing") sent.push(message);
       });
     });
     return sockets;
@@ -269,7 +273,7 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     const ends: WebSocketRoute[] = [];
     let lose = async (): Promise<void> => {};
     const ada = await open();
-    await ada.routeWebSocket(/chat$/, (route) => {
+    await ada.routeWebSocket(/chat\?who=/, (route) => {
       const end = route.connectToServer();
       // The loss of either end stays its own affair.
       end.onClose(() => {});
