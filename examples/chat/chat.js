@@ -100,6 +100,7 @@ function createHandler() {
     },
     closed({ connection }, { bus }) {
       showWhetherAway(connection, bus);
+      endTyping(connection, bus);
     },
     // A person's first tab has come; the last one has gone, and has not come back.
     joined({ room, count }, { bus }) {
@@ -119,6 +120,7 @@ function leave(connection, bus) {
   const [room] = connection.rooms;
   if (room === undefined) return;
   connection.data.isTyping = false;
+  show(connection, false);
   bus.leave(connection, room);
   showWhetherAway(connection, bus, room);
 }
@@ -136,6 +138,13 @@ function showWhetherAway({ data, rooms: [own] }, bus, room = own) {
   for (const tab of tabs) if (!tab.isAway) show(tab, false);
 }
 
+/** The last tab is gone and shows nothing any more, but its person stays for `graceMs`. @param {Connection} connection @param {Bus} bus */
+function endTyping({ data, rooms: [room] }, bus) {
+  const { key, nick, isTyping } = data;
+  if (room === undefined || !isTyping || tabsOf(key, room, bus).length > 0) return;
+  bus.sendall(changed({ key, nick, isTyping: false, isAway: false }), { room });
+}
+
 /** @param {string} key @param {string} room @param {Bus} bus */
 function tabsOf(key, room, bus) {
   return bus.members(room).filter(({ data }) => data.key === key);
@@ -147,10 +156,11 @@ function show(connection, isAway) {
   connection.show({ nick, isTyping, isAway });
 }
 
-/** As clients get to know a person. @param {{ key: string, info: import("sendall").Json }} present */
-function shown({ key, info }) {
+/** As clients get to know a person. @param {{ key: string, info: import("sendall").Json, connections?: number }} present */
+function shown({ key, info, connections = 1 }) {
   // All that is shown, `show` has shown.
-  return { key, .../** @type {Shown} */ (info) };
+  const { nick, isTyping, isAway } = /** @type {Shown} */ (info);
+  return { key, nick, isTyping: isTyping && connections > 0, isAway };
 }
 
 /** @param {string} key @returns {Person} */

@@ -148,6 +148,27 @@ describe("the chat's handler", () => {
     expect(take(bob)).toEqual([said]);
   });
 
+  it("shows nobody as typing whose last tab is gone", async () => {
+    const secret = "a".repeat(32);
+    const [ada, bob] = [await enter("Ada"), await enter("Bob", "lobby", secret)];
+    const tab = await enter("Bob", "lobby", secret);
+    await send(bob, "typing", true);
+    ada.take();
+    bob.close();
+    await runtime.settle();
+    expect(take(ada)).toEqual([["changed", person("Bob")]]);
+    await send(tab, "typing", true);
+    tab.close();
+    await runtime.settle();
+    expect(take(ada)).toEqual([
+      ["changed", person("Bob", { isTyping: true })],
+      ["changed", person("Bob")],
+    ]);
+    const eve = await enter("Eve");
+    const people = [person("Ada"), person("Bob"), person("Eve")];
+    expect(take(eve)[0]).toEqual(["people", { you: key, count: 3, people }]);
+  });
+
   it("tells the room who has lost the line and keeps the seat, who is back, and who stays away for too long", async () => {
     await using sessions = createTestRuntime({ ...createChat(), resume: { graceMs: 60_000 } });
     const dial = async (nick: string, who = "") => {

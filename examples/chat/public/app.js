@@ -261,8 +261,6 @@ text.addEventListener("input", () => {
   onText();
   typing.set(text.value.trim() !== "");
 });
-// A page that goes says so: its person stays for a while, but is not writing.
-window.addEventListener("pagehide", () => typing.set(false));
 text.addEventListener("keydown", (event) => {
   // Enter that ends the composition of a Japanese word, say, is not meant for us.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
