@@ -88,19 +88,11 @@ export class PresentRoom {
     // What is told may ask for the list.
     if (this.#isTelling) return;
     this.#isTelling = true;
-    const now = (key: string): KnownKey | undefined => this.#merge(key);
-    const { maxListed, tellClients, tellHandler, handlerHasRoom } = this.#parts;
-    for (const news of this.#clients.takeNews(turn, now, which)) {
-      if (news.count > maxListed) this.#isListed = false;
-      if (this.#isListed) tellClients(this.name, news);
+    try {
+      this.#tellAll(turn, which);
+    } finally {
+      this.#isTelling = false;
     }
-    if (!this.#isListed) this.#counts.onChanged();
-    if (this.#handler.hasNews && handlerHasRoom())
-      for (const news of this.#handler.takeNews(turn, now, which)) {
-        tellHandler(this.name, news);
-        if (!handlerHasRoom()) break;
-      }
-    this.#isTelling = false;
   }
 
   /** The last member of this node has left: the keys of the other nodes go, without news. */
@@ -127,6 +119,21 @@ export class PresentRoom {
   stop(): void {
     this.own.stop();
     this.#counts.stop();
+  }
+
+  #tellAll(turn: number, which: WhichNews | undefined): void {
+    const now = (key: string): KnownKey | undefined => this.#merge(key);
+    const { maxListed, tellClients, tellHandler, handlerHasRoom } = this.#parts;
+    for (const news of this.#clients.takeNews(turn, now, which)) {
+      if (news.count > maxListed) this.#isListed = false;
+      if (this.#isListed) tellClients(this.name, news);
+    }
+    if (!this.#isListed) this.#counts.onChanged();
+    if (this.#handler.hasNews && handlerHasRoom())
+      for (const news of this.#handler.takeNews(turn, now, which)) {
+        tellHandler(this.name, news);
+        if (!handlerHasRoom()) break;
+      }
   }
 
   #onChanged(key: string, cause: Cause): void {

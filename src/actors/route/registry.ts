@@ -12,8 +12,12 @@ export interface Registered {
 
 /** Follows the members of rooms (option `presence`). */
 export interface RoomWatcher<M> {
-  /** @returns called once the member is in the room */
-  beforeJoin(member: M, room: string): () => void;
+  /**
+   * May run code of the program, which may close the member, or let the member leave or join.
+   * @returns called once the member is in the room; `undefined` if nothing is left to do
+   */
+  beforeJoin(member: M, room: string): (() => void) | undefined;
+  /** Called for a member that is open. May run code of the program. */
   beforeLeave(room: string): void;
   /** Called after the member has gone from `members`, also for a member that closes. */
   left(member: M, room: string): void;
@@ -65,8 +69,10 @@ export class Registry<M extends Registered> {
     return this.byId.values();
   }
 
-  join(member: M, room: string): void {
+  /** @returns whether the member is in the room now */
+  join(member: M, room: string): boolean {
     const onJoined = this.#watcher?.beforeJoin(member, room);
+    if (this.#watcher !== undefined && onJoined === undefined) return this.#rooms.get(room)?.has(member) === true;
     const members = this.#rooms.get(room);
     if (members !== undefined) members.add(member);
     else {
@@ -74,13 +80,14 @@ export class Registry<M extends Registered> {
       this.#onOccupancyChanged?.(room, true);
     }
     onJoined?.();
+    return true;
   }
 
   leave(member: M, room: string): void {
+    if (!this.#rooms.get(room)?.has(member)) return;
+    if (this.byId.has(member.id)) this.#watcher?.beforeLeave(room);
     const members = this.#rooms.get(room);
-    if (!members?.has(member)) return;
-    this.#watcher?.beforeLeave(room);
-    members.delete(member);
+    if (!members?.delete(member)) return;
     if (members.size === 0) {
       this.#rooms.delete(room);
       this.#onOccupancyChanged?.(room, false);

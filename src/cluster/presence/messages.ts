@@ -26,6 +26,8 @@ export const UNKNOWN = -1;
 
 /** A key is as long as an answer of `presence.key` at most. */
 const MAX_KEY_LENGTH = 1_024;
+/** `JSON.parse` takes any depth, and `JSON.stringify` fails from some thousand levels on. */
+const MAX_DEPTH = 1_000;
 /** More parts than a node needs for a million connections. */
 const MAX_PARTS = 65_536;
 
@@ -159,12 +161,19 @@ function entryOf(value: unknown): PresenceEntry {
   return {
     key: keyOf(key),
     // Comes out of `JSON.parse`.
-    info: info as Json,
+    info: freeze(info, MAX_DEPTH) ? (info as Json) : null,
     infoAt: timeOf(infoAt),
     since: timeOf(since),
     connections: numberOf(connections),
     away: away && connections !== 0,
   };
+}
+
+/** Lists, events and notices share an info. @returns `false` for a value with more levels */
+function freeze(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  Object.freeze(value);
+  return levels > 0 && Object.values(value).every((inner) => freeze(inner, levels - 1));
 }
 
 function roomNumberOf(value: unknown, min: number): RoomNumber {
