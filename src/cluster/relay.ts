@@ -145,9 +145,9 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
     }
   }
 
-  /** Sends the queue, then closes the link. */
-  async close(): Promise<void> {
-    this.flush();
+  /** Sends the queue, unless the queue is lost with the process, then closes the link. */
+  async close(isLost = false): Promise<void> {
+    if (!isLost) this.flush();
     this.#linkMachine.send("close");
     this.#epoch++;
     this.#subscriptions.onLinkDown();

@@ -14,14 +14,20 @@ export type Decision = number;
 export const LAST_ACTION = 1_000_000;
 
 export interface Chooser {
-  /** @param actions how many actions are possible, at least one @param faults how many faults are possible */
-  choose(actions: number, faults: number): Decision;
+  /**
+   * @param actions how many actions are possible, at least one
+   * @param faults how many faults are possible
+   * @param rare how many of the faults, the first ones, are rare
+   */
+  choose(actions: number, faults: number, rare: number): Decision;
   /** Every decision so far. */
   readonly decisions: readonly Decision[];
 }
 
 /** One in 12 decisions is a fault, if the scenario asks for faults. */
 const FAULT_ODDS = 12;
+/** One in 12 to 1,536 decisions is a rare fault, out of the seed: such a fault comes early in some runs and late in others. */
+const MAX_RARITY = 8;
 
 export class SeededChooser implements Chooser {
   readonly decisions: Decision[] = [];
@@ -29,6 +35,8 @@ export class SeededChooser implements Chooser {
   /** Extra weights of the first and of the last action, different for each seed: runs far from the average order are tried too. */
   readonly #firstWeight: number;
   readonly #lastWeight: number;
+  /** Drawn for a run that may have rare faults. */
+  #rareOdds: number | undefined;
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed);
@@ -36,14 +44,21 @@ export class SeededChooser implements Chooser {
     this.#lastWeight = this.#random.below(4);
   }
 
-  choose(actions: number, faults: number): Decision {
-    const decision = this.#draw(actions, faults);
+  choose(actions: number, faults: number, rare: number): Decision {
+    const decision = this.#drawRare(rare) ?? this.#draw(actions, faults, rare);
     this.decisions.push(decision);
     return decision;
   }
 
-  #draw(actions: number, faults: number): Decision {
-    if (faults > 0 && this.#random.below(FAULT_ODDS) === 0) return -1 - this.#random.below(faults);
+  #drawRare(rare: number): Decision | undefined {
+    if (rare === 0) return undefined;
+    this.#rareOdds ??= FAULT_ODDS * 2 ** this.#random.below(MAX_RARITY);
+    return this.#random.below(this.#rareOdds) === 0 ? -1 - this.#random.below(rare) : undefined;
+  }
+
+  #draw(actions: number, faults: number, rare: number): Decision {
+    const common = faults - rare;
+    if (common > 0 && this.#random.below(FAULT_ODDS) === 0) return -1 - rare - this.#random.below(common);
     if (actions === 1) return 0;
     const drawn = this.#random.below(actions + this.#firstWeight + this.#lastWeight);
     if (drawn < actions) return drawn;

@@ -24,11 +24,11 @@ export interface ExploreOptions {
   readonly seed?: number;
   /** A run with more steps fails. Default 10,000. */
   readonly maxSteps?: number;
-  /** What may go wrong with clients at any time; see {@link Fault}. Default none. */
+  /** What may go wrong with clients and servers at any time; see {@link Fault}. Default none. */
   readonly faults?: readonly Fault[];
 }
 
-const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset", "vanish"];
+const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset", "vanish", "kill"];
 
 const exploreTable = {
   runs: { kind: "whole", min: 1, default: 100 },

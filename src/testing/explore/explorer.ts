@@ -12,8 +12,9 @@ import {
   createCallerNameGenerator,
   createIdGenerator,
   createNodeNameGenerator,
+  createServerNameGenerator,
   createTokenGenerator,
-  type Recovering,
+  type FaultyRuntime,
   type Recovery,
   type RuntimeEnvironment,
   type Scheduler,
@@ -22,12 +23,18 @@ import type { Chooser } from "./chooser.js";
 import { describeRead, describeSent, Trace } from "./trace.js";
 
 /**
- * What may go wrong with a client, if a scenario asks for faults: the client stops reading for a while (`"stall"`), its socket ends
+ * What may go wrong, if a scenario asks for faults. With a client: the client stops reading for a while (`"stall"`), its socket ends
  * without a close frame (`"disconnect"`), its socket is reset and everything on its way is lost (`"reset"`), or its socket is gone without
  * either side being told (`"vanish"`): the server notices by its heartbeat or by a newer socket, a client of `dial` by the silence.
  * Faults hit attempts of `dial` too: the request or the answer comes late, or never. A client of `dial` comes back when virtual time passes.
+ *
+ * `"kill"` hits a runtime in place of a client, as `runtime.kill()` does: a node of a cluster is gone without a word. Of the runtimes that run at least
+ * one is left, so that a scenario with a single runtime has no such fault. Rare, and in some runs rarer than in others.
  */
-export type Fault = "stall" | "disconnect" | "reset" | "vanish";
+export type Fault = "stall" | "disconnect" | "reset" | "vanish" | "kill";
+
+/** What may go wrong with a client. */
+type ClientFault = Exclude<Fault, "kill">;
 
 export interface ExplorerSettings {
   readonly chooser: Chooser;
@@ -52,11 +59,13 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
   readonly newCaller: () => string = createCallerNameGenerator();
   readonly newToken: () => string = createTokenGenerator();
   readonly newNode: () => string = createNodeNameGenerator();
+  readonly newServerName: () => string = createServerNameGenerator();
   readonly waits: Set<object> = new Set();
   readonly isExplored = true;
   readonly #settings: ExplorerSettings;
+  readonly #clientFaults: readonly ClientFault[];
   #links: ScheduledLink[] = [];
-  readonly #runtimes: Recovering[] = [];
+  readonly #runtimes: FaultyRuntime[] = [];
   #lastFaultAt = Number.NEGATIVE_INFINITY;
   #drivers = 0;
   #progress = 0;
@@ -64,6 +73,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
 
   constructor(settings: ExplorerSettings) {
     this.#settings = settings;
+    this.#clientFaults = settings.faults.filter((fault) => fault !== "kill");
   }
 
   get scheduler(): Scheduler {
@@ -74,8 +84,8 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     return this;
   }
 
-  get handlerObserver(): HandlerObserver {
-    return this.trace;
+  observe(server: string): HandlerObserver {
+    return this.trace.observe(server);
   }
 
   get admissionObserver(): AdmissionObserver {
@@ -95,7 +105,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     this.#links = [...this.#links.filter(({ isOver }) => !isOver), link];
   }
 
-  watch(runtime: Recovering): void {
+  watch(runtime: FaultyRuntime): void {
     this.#runtimes.push(runtime);
   }
 
@@ -136,8 +146,9 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
       else actions[0]?.();
       return;
     }
-    const faults = this.#possibleFaults();
-    const decision = this.#settings.chooser.choose(actions.length, faults.length);
+    const kills = this.#possibleKills();
+    const faults = [...kills, ...this.#possibleFaults()];
+    const decision = this.#settings.chooser.choose(actions.length, faults.length, kills.length);
     const action = decision < 0 ? faults[-1 - decision] : actions[decision];
     action?.();
   }
@@ -201,8 +212,18 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     this.clock.ringNext(limit);
   }
 
+  #possibleKills(): Action[] {
+    if (!this.#settings.faults.includes("kill")) return [];
+    const running = this.#runtimes.filter(({ isRunning }) => isRunning);
+    if (running.length < 2) return [];
+    return running.map((runtime) => () => {
+      this.trace.add(runtime.serverName, ["is killed", ""]);
+      runtime.kill();
+    });
+  }
+
   #possibleFaults(): Action[] {
-    const { faults } = this.#settings;
+    const faults = this.#clientFaults;
     const actions: Action[] = [];
     if (faults.length === 0) return actions;
     for (const link of this.#links) {
@@ -216,7 +237,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
     return actions;
   }
 
-  #inject(fault: Fault, link: ScheduledLink): void {
+  #inject(fault: ClientFault, link: ScheduledLink): void {
     const { client } = link;
     const note = (did: string): void => this.trace.add(this.#nameOf(link), [did, ""]);
     this.#lastFaultAt = this.clock.now();

@@ -4,7 +4,6 @@
  */
 import type { MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { HandlerObserver } from "../../actors/route/observer.js";
-import type { Failure } from "../../api/stats.js";
 import type { ToClient, ToServer } from "../memory-transport/contracts.js";
 import { quote } from "../quote.js";
 import type { AdmissionObserver } from "../runtime/environment.js";
@@ -13,7 +12,7 @@ import type { AdmissionObserver } from "../runtime/environment.js";
 export interface TraceStep {
   /** The line's number, from 1. */
   readonly step: number;
-  /** A client by its name or its id, `"server"`, or `"time"`. */
+  /** A client by its name or its id, `"server"` (the servers of further runtimes: `"server-2"`, `"server-3"`, in the order of their making), or `"time"`. */
   readonly actor: string;
   /** What the actor did, as a verb: `"sends"` stands where a client's message arrives, `"reads"` where a client has read something. */
   readonly did: string;
@@ -24,7 +23,6 @@ export interface TraceStep {
 /** The verb and the object of a trace's line. */
 export type Wording = readonly [did: string, what: string];
 
-const SERVER = "server";
 /** Events of a connection that keeps its session, in words. */
 const COMING_AND_GOING: Readonly<Record<string, string>> = { away: "goes away", back: "comes back" };
 const HANDLES = "handles";
@@ -76,11 +74,12 @@ function describeClose(code: number, reason: string): string {
   return `${code} ${reason}`.trimEnd();
 }
 
-export class Trace implements AdmissionObserver, HandlerObserver {
+export class Trace implements AdmissionObserver {
   readonly #steps: TraceStep[] = [];
   readonly #names = new Map<string, string>();
-  /** Everything that the server has handled since the last line: the next line. */
+  /** Everything that a server has handled since the last line: the next line. */
   #handled: string[] = [];
+  #handledBy = "";
 
   get steps(): readonly TraceStep[] {
     this.endServerLine();
@@ -101,7 +100,15 @@ export class Trace implements AdmissionObserver, HandlerObserver {
     const handled = this.#handled;
     if (handled.length === 0) return;
     this.#handled = [];
-    this.#push(SERVER, HANDLES, handled.join(", "));
+    this.#push(this.#handledBy, HANDLES, handled.join(", "));
+  }
+
+  /** @returns the observer of a server's handlers */
+  observe(server: string): HandlerObserver {
+    return {
+      handling: (event) => this.#handling(server, event),
+      failed: ({ event }) => this.#note(server, `"${event}" fails`),
+    };
   }
 
   onConnected(name: string, id: string, url: string): void {
@@ -113,17 +120,19 @@ export class Trace implements AdmissionObserver, HandlerObserver {
     this.add(name, ["is refused", String(status)]);
   }
 
-  handling({ type, connection }: MailboxEvent): void {
+  #handling(server: string, { type, connection }: MailboxEvent): void {
     const did = COMING_AND_GOING[type];
     if (did !== undefined && connection !== undefined) {
       this.add(this.nameOf(connection.id), [did, ""]);
       return;
     }
-    this.#handled.push(connection === undefined ? type : `${type} of ${this.nameOf(connection.id)}`);
+    this.#note(server, connection === undefined ? type : `${type} of ${this.nameOf(connection.id)}`);
   }
 
-  failed({ event }: Failure): void {
-    this.#handled.push(`"${event}" fails`);
+  #note(server: string, handled: string): void {
+    if (server !== this.#handledBy) this.endServerLine();
+    this.#handledBy = server;
+    this.#handled.push(handled);
   }
 
   #push(actor: string, did: string, what: string): void {

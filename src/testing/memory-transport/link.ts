@@ -20,6 +20,8 @@ export interface MemoryLinkParts {
   readonly caller: string;
   /** Called when the upgrade request of a dial has arrived. Absent for a client that is let in at once. */
   readonly onRequest?: () => void;
+  /** Called when the server's end has closed. */
+  readonly onServerClosed: () => void;
 }
 
 /** How a connection ends for the server without a close frame of the client. */
@@ -34,6 +36,7 @@ export class MemoryLink implements Transport, ScheduledLink {
   readonly toClient: MemoryPipe<ToClient>;
   readonly #clock: Clock;
   readonly #onRequest: (() => void) | undefined;
+  readonly #onServerClosed: () => void;
   /** Aborted when the client leaves before the server has decided. */
   readonly #left = new AbortController();
   #maxPayloadBytes = Number.POSITIVE_INFINITY;
@@ -44,15 +47,17 @@ export class MemoryLink implements Transport, ScheduledLink {
   #isUndecided: boolean;
   #isSession = false;
   #isOpen = true;
+  #isServerLost = false;
   /** How the connection ends for the server once the server has answered a close frame or a message that is too large. */
   #end: CloseReason | undefined;
   #untakenBytes = 0;
   #receivedItems = 0;
 
-  constructor({ clock, listener, isScheduled, caller, onRequest }: MemoryLinkParts) {
+  constructor({ clock, listener, isScheduled, caller, onRequest, onServerClosed }: MemoryLinkParts) {
     this.#clock = clock;
     this.caller = caller;
     this.#onRequest = onRequest;
+    this.#onServerClosed = onServerClosed;
     this.#isUndecided = onRequest !== undefined;
     this.toServer = new MemoryPipe(clock, (item) => this.#receive(item), isScheduled);
     this.toClient = new MemoryPipe(clock, (item) => this.client.receive(item), isScheduled);
@@ -92,6 +97,20 @@ export class MemoryLink implements Transport, ScheduledLink {
     this.#isOpen = false;
     this.toServer.terminate();
     this.toClient.push({ type: "refused" });
+    this.#onServerClosed();
+  }
+
+  /** The server's process is killed: what the server has written arrives, then the client's socket ends. The server is told nothing. */
+  onServerLost(): void {
+    this.#isServerLost = true;
+    this.#listener = undefined;
+    this.#isUndecided = false;
+    this.#isOpen = false;
+    this.#cut();
+  }
+
+  get isServerLost(): boolean {
+    return this.#isServerLost;
   }
 
   get isClientOpen(): boolean {
@@ -144,10 +163,7 @@ export class MemoryLink implements Transport, ScheduledLink {
 
   terminate(): void {
     this.#isOpen = false;
-    this.toServer.terminate();
-    // A client that has vanished is told nothing: the pipe takes nothing any more.
-    if (this.client.isUnlimited || this.client.hasVanished) this.toClient.push({ type: "cut" });
-    else this.client.onConnectionLost();
+    this.#cut();
     this.#onClosedSoon(LOST);
   }
 
@@ -214,6 +230,13 @@ export class MemoryLink implements Transport, ScheduledLink {
     this.#listener?.concluded(code, reason, isFault);
   }
 
+  #cut(): void {
+    this.toServer.terminate();
+    // A client that has vanished is told nothing: the pipe takes nothing any more.
+    if (this.client.isUnlimited || this.client.hasVanished) this.toClient.push({ type: "cut" });
+    else this.client.onConnectionLost();
+  }
+
   #onTaken(bytes: number): void {
     if (bytes === 0) return;
     this.#untakenBytes -= bytes;
@@ -230,6 +253,7 @@ export class MemoryLink implements Transport, ScheduledLink {
     this.#isUndecided = false;
     this.#isOpen = false;
     this.toServer.terminate();
+    this.#onServerClosed();
     listener?.onTransportClosed(code, reason);
   }
 }

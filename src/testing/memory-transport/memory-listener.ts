@@ -31,15 +31,26 @@ export interface DialListener extends ClientEndListener {
   refused(refusal: Refusal): void;
 }
 
+const NOT_LISTENING: Refusal = { status: 503, body: "the server is not listening" };
+
 export class MemoryListener implements Listener {
   readonly #clock: Clock;
   readonly #scheduler: DeliveryScheduler | undefined;
   #gate: Pick<Gate, "admit" | "refused"> | undefined;
+  /** The links whose server's end is open, or decides. */
+  readonly #links = new Set<MemoryLink>();
+  /** Settles the decisions of a gate that has gone without a word. */
+  readonly #terminated: Promise<Refusal>;
+  #onTerminated: (refusal: Refusal) => void = () => {};
+  #hasTerminated = false;
 
   /** @param scheduler decides on deliveries; without a scheduler the clock's steps deliver in order */
   constructor(clock: Clock, scheduler?: DeliveryScheduler) {
     this.#clock = clock;
     this.#scheduler = scheduler;
+    this.#terminated = new Promise((resolve) => {
+      this.#onTerminated = resolve;
+    });
   }
 
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
@@ -52,6 +63,15 @@ export class MemoryListener implements Listener {
     this.#gate = undefined;
   }
 
+  /** The server's process has been killed: every client's socket is cut, and the server is told nothing. */
+  terminate(): void {
+    this.#hasTerminated = true;
+    this.#gate = undefined;
+    this.#onTerminated(NOT_LISTENING);
+    for (const link of this.#links) link.onServerLost();
+    this.#links.clear();
+  }
+
   /** Lets a client in at once. @param signal aborted when the client cancels before the server has let it in */
   async connect(
     request: Head,
@@ -60,7 +80,8 @@ export class MemoryListener implements Listener {
     caller = "",
   ): Promise<MemoryConnection | Refusal> {
     const attempt = this.#attempt(request, signal);
-    const admission = await this.#decide(attempt);
+    const decision = await this.#decide(attempt);
+    const admission = this.#hasTerminated ? NOT_LISTENING : decision;
     if ("status" in admission) {
       this.#gate?.refused(attempt, admission);
       return admission;
@@ -85,6 +106,7 @@ export class MemoryListener implements Listener {
   async #answer(request: Head, listener: DialListener, link: MemoryLink): Promise<void> {
     const attempt = this.#attempt(request, link.left);
     const decision = await this.#decide(attempt);
+    if (link.isServerLost) return;
     const hasLeft = link.left.aborted;
     if (!("status" in decision) && !hasLeft) {
       link.open();
@@ -106,11 +128,19 @@ export class MemoryListener implements Listener {
   }
 
   async #decide(attempt: UpgradeAttempt): Promise<Admission | Refusal> {
-    return (await this.#gate?.admit(attempt)) ?? { status: 503, body: "the server is not listening" };
+    if (this.#gate === undefined) return NOT_LISTENING;
+    return Promise.race([this.#gate.admit(attempt), this.#terminated]);
   }
 
-  #createLink(parts: Omit<MemoryLinkParts, "clock" | "isScheduled">): MemoryLink {
-    return new MemoryLink({ ...parts, clock: this.#clock, isScheduled: this.#scheduler !== undefined });
+  #createLink(parts: Omit<MemoryLinkParts, "clock" | "isScheduled" | "onServerClosed">): MemoryLink {
+    const link = new MemoryLink({
+      ...parts,
+      clock: this.#clock,
+      isScheduled: this.#scheduler !== undefined,
+      onServerClosed: () => this.#links.delete(link),
+    });
+    this.#links.add(link);
+    return link;
   }
 
   #accept(link: MemoryLink, admission: Admission): MemoryConnection {

@@ -67,6 +67,8 @@ export interface TypedTestConnectOptions<S extends ProtocolSpec = ProtocolSpec> 
 export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of any method of the runtime. */
   readonly server: Server<D>;
+  /** Whether `kill` was called, or the fault `"kill"` of `explore` has hit the runtime. */
+  readonly isKilled: boolean;
   /** The connected clients, in the order in which the server let each in; sockets of `WebSocket` and of `dial` are among them. */
   readonly clients: readonly TestClient[];
   /**
@@ -106,8 +108,15 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
    * @throws SendallError `BAD_DURATION`; with `failures: "throw"`, the error of a handler that has failed since the last call
    */
   advance(ms: number): Promise<void>;
-  /** Virtual time in milliseconds; 0 at first. */
+  /** Virtual time in milliseconds; 0 at first. Runtimes with the same `cluster` share the time. */
   now(): number;
+  /**
+   * Kills the server's process, as `kill -9` or a loss of power does: no handler gets another event, no alarm of the server rings, and nothing more
+   * comes from the server. What the server has sent before arrives; then the sockets of the clients end without a close frame (1006). The other nodes
+   * of a cluster are told nothing. Who connects from now on is `REFUSED`, what is under way (`server.close()`, a call of a client) never ends, and
+   * `close` of the runtime ends the clients of `dial`. A second call does nothing.
+   */
+  kill(): void;
   /**
    * Closes the server, with as much virtual time as closing takes.
    * @throws SendallError with `failures: "throw"`, the handler's error as `settle`, or `TIMER_LEAKED`

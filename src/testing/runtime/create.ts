@@ -2,11 +2,12 @@
 import type { ConnectionData } from "../../api/connection.js";
 import { buildRuntime } from "./build.js";
 import type { TestRuntime, TestRuntimeOptions } from "./contracts.js";
-import { createEnvironment } from "./environment.js";
+import { environmentOf } from "./environment.js";
 
 /**
  * Makes a server inside the test: no port, no timers, no sleeping. The server starts with the first call that
- * needs a running server; if the first `init` throws, that call rejects with the thrown value.
+ * needs a running server; if the first `init` throws, that call rejects with the thrown value. Runtimes with the same `cluster` (the same
+ * adapter, such as what `memory()` returns) are nodes of a cluster, and share their virtual time.
  *
  * @throws SendallError `BAD_OPTION`
  */
@@ -16,5 +17,5 @@ export function createTestRuntime<
   R = Record<string, ConnectionData>,
   T = Record<string, unknown>,
 >(options: TestRuntimeOptions<D, S, R, T>): TestRuntime<D> {
-  return buildRuntime(options, 1, createEnvironment());
+  return buildRuntime(options, 1, environmentOf(Object(options).cluster));
 }

@@ -1,8 +1,9 @@
 /**
  * What a test runtime runs in: a clock, a scheduler and the observers of a run. `create.ts` makes an environment for each
- * runtime; the runtimes of an explored run share an `Explorer`. An environment's life ends with its last runtime.
+ * runtime, or for the runtimes of a cluster; the runtimes of an explored run share an `Explorer`. An environment's life ends with its last runtime.
  */
 
+import { randomBytes } from "node:crypto";
 import type { HandlerObserver } from "../../actors/route/observer.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { DeliveryScheduler } from "../memory-transport/contracts.js";
@@ -25,7 +26,7 @@ export interface Scheduler {
   ringNext(limit: number): boolean;
 }
 
-/** The environment of a single runtime, or of every runtime of an explored run. */
+/** The environment of a single runtime, of every runtime of a cluster, or of every runtime of an explored run. */
 export interface RuntimeEnvironment {
   readonly clock: HandClock;
   readonly scheduler: Scheduler;
@@ -39,20 +40,28 @@ export interface RuntimeEnvironment {
   readonly newNode?: () => string;
   /** Decides what arrives when; without a scheduler the clock's steps deliver in order. */
   readonly deliveryScheduler?: DeliveryScheduler;
-  /** Observes the handlers of every server. */
-  readonly handlerObserver?: HandlerObserver;
+  /** Makes the name of the next server, for traces. */
+  readonly newServerName: () => string;
+  /** Makes an observer for the handlers of a server. */
+  readonly observe?: (server: string) => HandlerObserver;
   readonly admissionObserver?: AdmissionObserver;
   /**
    * Whether the run is explored: `connect` and `next` return as soon as the awaited item has arrived, while further items may still be on
    * their way, and a runtime is closed at the end of the run.
    */
   readonly isExplored: boolean;
-  /** What faults have done, and how the clients recover; absent without faults. */
+  /** What faults do to runtimes and clients, and how the clients recover; absent for a runtime that is not explored. */
   readonly recovery?: Recovery;
 }
 
-/** A runtime whose clients recover from faults in virtual time. */
-export interface Recovering {
+/** A runtime under faults: the clients recover in virtual time. */
+export interface FaultyRuntime {
+  /** The server's name in traces. */
+  readonly serverName: string;
+  /** The server has started, and neither closes nor was killed. */
+  readonly isRunning: boolean;
+  /** Ends the server's process without a word. */
+  kill(): void;
   /** A dialled client that a fault has hit will come back by itself. */
   readonly isAwaited: boolean;
   /** The server has yet to notice that a client has gone, or to give up waiting for a client. */
@@ -61,7 +70,7 @@ export interface Recovering {
 
 /** Lets virtual time pass where a caller would otherwise stop too early: a fault must not end a wait for what comes after the recovery. */
 export interface Recovery {
-  watch(runtime: Recovering): void;
+  watch(runtime: FaultyRuntime): void;
   /**
    * Called when nothing can happen. Rings the next alarm if clients recover.
    * @param isWait whether the caller waits for something in particular, which may come when the server gives a client up
@@ -114,7 +123,7 @@ class InOrderScheduler implements Scheduler {
   }
 }
 
-/** Makes the environment of a runtime that is not explored. */
+/** Makes the environment of a runtime that is not explored, or of the runtimes of a cluster. */
 export function createEnvironment(): RuntimeEnvironment {
   const clock = new HandClock();
   return {
@@ -123,8 +132,27 @@ export function createEnvironment(): RuntimeEnvironment {
     newId: createIdGenerator(),
     newToken: createTokenGenerator(),
     newCaller: createCallerNameGenerator(),
+    newNode: createNodeNameGenerator(randomBytes(4).toString("hex")),
+    newServerName: createServerNameGenerator(),
     isExplored: false,
   };
+}
+
+/** The environments of clusters, by adapter. */
+const environments = new WeakMap<object, RuntimeEnvironment>();
+
+/**
+ * The environment of the runtimes with the same cluster: nodes that hear from each other share their time, since a node takes another for
+ * gone by the time that passes without a word.
+ * @param cluster the option, not yet checked
+ */
+export function environmentOf(cluster: unknown): RuntimeEnvironment {
+  if (typeof cluster !== "object" || cluster === null) return createEnvironment();
+  const known = environments.get(cluster);
+  if (known !== undefined) return known;
+  const environment = createEnvironment();
+  environments.set(cluster, environment);
+  return environment;
 }
 
 /** Ids of connections, numbered in the order of arrival. */
@@ -145,8 +173,17 @@ export function createCallerNameGenerator(): () => string {
   return () => `dialled-client-${++last}`;
 }
 
-/** Names of a cluster's nodes, numbered in the order in which the nodes start. */
-export function createNodeNameGenerator(): () => string {
+/**
+ * Names of a cluster's nodes, numbered in the order in which the nodes start.
+ * @param prefix the first digits of each name: up to 8 hexadecimal digits
+ */
+export function createNodeNameGenerator(prefix = ""): () => string {
   let last = 0;
-  return () => (++last).toString(16).padStart(12, "0");
+  return () => prefix + (++last).toString(16).padStart(12 - prefix.length, "0");
+}
+
+/** Names of servers in traces, numbered in the order in which the runtimes are made. */
+export function createServerNameGenerator(): () => string {
+  let last = 0;
+  return () => (++last === 1 ? "server" : `server-${last}`);
 }

@@ -8,10 +8,8 @@ import { SendallError } from "../../api/errors.js";
 import type { OptionTable } from "../../options/table.js";
 import type { ProtocolSpec } from "../../protocol/spec.js";
 import type { Logger } from "../../runtime/logger.js";
-import { createServer, typed } from "../../server/create-server.js";
-import type { LiveServer } from "../../server/live-server.js";
+import { typed } from "../../server/create-server.js";
 import type { Server } from "../../server/server.js";
-import { MemoryListener } from "../memory-transport/memory-listener.js";
 import { MemoryTestClient, type TestClient, type TestClientParts } from "./client.js";
 import { type AnyTestConnectOptions, readTestConnectOptions } from "./connect-options.js";
 import type { TestConnectOptions, TestRuntime, TypedTestConnectOptions } from "./contracts.js";
@@ -24,6 +22,7 @@ import { notSettled } from "./handler-errors.js";
 import { TimerLeakDetector } from "./leaked-timers.js";
 import { SeededRandom } from "./random.js";
 import { requestUrl } from "./request-url.js";
+import { ServerProcess } from "./server-process.js";
 import { SocketClasses } from "./socket-classes.js";
 import { TestEntrance } from "./test-entrance.js";
 import { TypedHalf, type TypedHost, type TypedTestClient } from "./typed-test-client.js";
@@ -41,7 +40,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   readonly WebSocket: RuntimeWebSocketClass;
   readonly #environment: RuntimeEnvironment;
   readonly #entrance: TestEntrance;
-  readonly #server: LiveServer;
+  readonly #process: ServerProcess;
   readonly #throws: boolean;
   readonly #dialled: Dialled[] = [];
   readonly #sockets: SocketClasses;
@@ -55,31 +54,20 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     { throws, seed, ownOptions }: LiveSettings,
     environment: RuntimeEnvironment,
   ) {
-    const { clock, scheduler, deliveryScheduler, newId, newNode, newToken, handlerObserver } = environment;
+    const { clock, scheduler } = environment;
     this.#environment = environment;
     this.#throws = throws;
-    const listener = new MemoryListener(clock, deliveryScheduler);
-    this.#entrance = new TestEntrance(listener, environment);
-    this.#server = createServer(
-      { ...options, logger: options.logger ?? false },
-      {
-        clock,
-        newId,
-        newNode,
-        newToken,
-        createListener: () => listener,
-        optionNames: { taken: ownOptions },
-        observer: {
-          handling: (event) => handlerObserver?.handling(event),
-          failed: (failure, error) => {
-            handlerObserver?.failed(failure, error);
-            if (throws) this.#failures.onHandlerFailed({ ...failure, error });
-          },
-        },
+    this.#process = new ServerProcess({
+      options,
+      ownOptions,
+      environment,
+      onFailed: (failure) => {
+        if (throws) this.#failures.onHandlerFailed(failure);
       },
-    );
+    });
+    this.#entrance = new TestEntrance(this.#process.listener, environment);
     this.#driver = new Driver(scheduler, () => {
-      const work = this.#server.underWay();
+      const work = this.#process.underWay();
       return { ...work, undecided: work.undecided + this.#sockets.undecided };
     });
     this.#sockets = new SocketClasses({
@@ -101,7 +89,11 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   }
 
   get server(): Server<D> {
-    return typed(this.#server);
+    return typed(this.#process.server);
+  }
+
+  get isKilled(): boolean {
+    return this.#process.isKilled;
   }
 
   now(): number {
@@ -146,18 +138,33 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     return dialled.client as AnyDialledClient<S>;
   }
 
-  /** Part of `Recovering`. */
-  get isAwaited(): boolean {
-    return this.#dialled.some(({ isRecovering }) => isRecovering);
+  kill(): void {
+    // A process takes the timers of its handlers along.
+    this.#stopTimerLeaks();
+    this.#process.kill();
   }
 
-  /** Part of `Recovering`. */
+  /** Part of `FaultyRuntime`. */
+  get serverName(): string {
+    return this.#process.name;
+  }
+
+  /** Part of `FaultyRuntime`. */
+  get isRunning(): boolean {
+    return this.#process.isRunning;
+  }
+
+  /** Part of `FaultyRuntime`. Nobody comes back to a server that was killed. */
+  get isAwaited(): boolean {
+    return !this.isKilled && this.#dialled.some(({ isRecovering }) => isRecovering);
+  }
+
+  /** Part of `FaultyRuntime`. */
   get hasAway(): boolean {
-    if (this.#server.stats().away > 0) return true;
+    if (this.isKilled) return false;
+    if (this.server.stats().away > 0) return true;
     const vanished = [...this.#entrance.clients].filter(({ hasVanished }) => hasVanished);
-    return (
-      vanished.length > 0 && this.#server.connections().some(({ id }) => vanished.some((client) => client.id === id))
-    );
+    return this.server.connections().some(({ id }) => vanished.some((client) => client.id === id));
   }
 
   settle(): Promise<void> {
@@ -220,7 +227,7 @@ export class LiveRuntime<D> implements TestRuntime<D> {
     for (const dialled of this.#dialled) dialled.onRuntimeClosing();
     const deadline = new LazyDeadline(outsideWaitMs);
     await this.#driver.runUntilSettled(
-      this.#server.close(),
+      this.#process.close(),
       ({ events, sleepers }) => events.length <= sleepers || deadline.hasPassed,
     );
     for (const dialled of this.#dialled) dialled.onServerClosed();
@@ -262,8 +269,8 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   /** Whether the client's `open` is handled, and everything that `open` sent has arrived. */
   #isGreeted({ id, closed, isCaughtUp }: MemoryTestClient): boolean {
     if (closed !== undefined) return true;
-    const connection = this.#server.connections().find((one) => one.id === id);
-    const { events } = this.#server.underWay();
+    const connection = this.server.connections().find((one) => one.id === id);
+    const { events } = this.#process.underWay();
     const isOpening = events.some(({ event, connection }) => event === "open" && connection === id);
     return connection?.bufferedAmount === 0 && !isOpening && isCaughtUp;
   }
@@ -271,9 +278,9 @@ export class LiveRuntime<D> implements TestRuntime<D> {
   #start(): Promise<void> {
     // Starts in a later microtask, so that `#started` is set when steps of the start call this method.
     this.#started ??= Promise.resolve().then(() => {
-      if (this.#throws) this.#timerLeaks = TimerLeakDetector.start(this.#environment.clock);
+      if (this.#throws && !this.isKilled) this.#timerLeaks = TimerLeakDetector.start(this.#process.clock);
       // `init` may sleep; virtual time passes for nothing else before the server runs.
-      return this.#driver.runUntilSettled(this.#server.start(), ({ sleepers }) => sleepers > 0);
+      return this.#driver.runUntilSettled(this.#process.start(), ({ sleepers }) => sleepers > 0);
     });
     return this.#started;
   }

@@ -1,0 +1,54 @@
+/**
+ * The clock of the server in a test runtime: the time of the environment, and alarms and steps that end with the server's process. Each
+ * `ServerProcess` has a clock for its whole life.
+ */
+import { Alarm, type Clock, type Timer } from "../../runtime/clock.js";
+
+/** Alarms that have rung, or were cancelled, are dropped from the list once the list has doubled. */
+const SWEEP_FROM = 256;
+
+export class ProcessClock implements Clock {
+  readonly #clock: Clock;
+  #timers = new Set<Timer>();
+  #sweepAt = SWEEP_FROM;
+  #hasStopped = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  after(ms: number, ring: (() => void) | Alarm): Timer {
+    const timer = this.#clock.after(ms, ring);
+    if (this.#hasStopped) timer.cancel();
+    else this.#keep(timer);
+    return timer;
+  }
+
+  soon(step: () => void): void {
+    this.#clock.soon(() => {
+      if (!this.#hasStopped) step();
+    });
+  }
+
+  /** From now on no alarm rings and no step runs. */
+  stop(): void {
+    this.#hasStopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #keep(timer: Timer): void {
+    this.#timers.add(timer);
+    if (this.#timers.size < this.#sweepAt) return;
+    this.#timers = new Set([...this.#timers].filter(isSet));
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#timers.size);
+  }
+}
+
+function isSet(timer: Timer): boolean {
+  return timer instanceof Alarm && timer.index >= 0;
+}
