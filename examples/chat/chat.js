@@ -1,80 +1,187 @@
 // @ts-check
-// The chat's handler: people with nicknames in rooms. public/chat-protocol.js says what a client sends and gets, server.js serves the
+// The chat's route: people with nicknames in rooms. public/chat-protocol.js says what a client sends and gets, server.js serves the
 // chat, and the tests run it without a port.
 //
-// There is no state of its own to keep in step with the bus: a person is `connection.data`, the room its one membership.
+// Who is in a room is known to presence (the option `presence`): a person may have several tabs, and may reload a page. A page keeps a
+// secret, and sends it as `who`. The key of a person is made from the secret, so that others, who see the key, cannot pretend to be that person.
+import { createHash, randomUUID } from "node:crypto";
+import { reject, route } from "sendall";
 import { refuse } from "sendall/protocol";
 import { chat } from "./public/chat-protocol.js";
 
-// The list goes to everybody, so it must not grow with the number of connections.
+// The lists go to everybody, so they must not grow with the number of connections.
 const MAX_LISTED_ROOMS = 50;
+const MAX_LISTED_PEOPLE = 250;
 
-const { rooms, joined, left, away, back, said } = chat.fromServer;
+const { rooms, people, joined, changed, left, count, said } = chat.fromServer;
 
 /**
- * @typedef {{ nick?: string }} Person
+ * What a connection knows of its person.
+ * @typedef {{ key: string, nick: string, isTyping: boolean }} Person
+ * @typedef {{ nick: string, isTyping: boolean, isAway: boolean }} Shown what presence tells the others of a person
  * @typedef {import("sendall").Bus<Person>} Bus
  * @typedef {import("sendall").Connection<Person>} Connection
  */
 
-/** @returns {import("sendall").Handler<Person>} */
+/** What the route "/chat" is. Without the option `resume` a seat ends with its line. */
 export function createChat() {
+  return route({
+    authorize({ query }) {
+      const key = keyOf(query.get("who") ?? randomUUID());
+      return key === undefined ? reject(400, "who: expected 16 to 64 letters, digits or hyphens") : person(key);
+    },
+    presence: {
+      key: ({ data }) => data.key,
+      maxListed: MAX_LISTED_PEOPLE,
+      // Everybody in the room hears of it but the one who has caused it.
+      notice(news) {
+        if (news.type === "count") return count(news.count);
+        if (news.type === "left") return left({ ...shown(news), at: Date.now() });
+        if (news.type === "changed") return changed(shown(news));
+        return joined({ ...shown(news), at: Date.now() });
+      },
+    },
+    handler: createHandler(),
+  });
+}
+
+/** @returns {import("sendall").Handler<Person>} */
+function createHandler() {
+  /** How many people are in each room, as presence has told. @type {Map<string, number>} */
+  const counts = new Map();
+
   return chat.handler({
-    open({ connection }, { bus }) {
-      connection.send(roomList(bus));
+    open({ connection }) {
+      connection.send(roomList(counts));
     },
     join({ nick, room }, { connection, bus }) {
-      const others = bus.members(room).filter((member) => member.id !== connection.id);
-      if (others.some((other) => nickOf(other).toLowerCase() === nick.toLowerCase()))
-        throw refuse("NICK_TAKEN", `somebody in ${room} is called ${nick}`);
-      leave(connection, bus);
-      connection.data.nick = nick;
+      const { key } = connection.data;
+      const namesake = bus
+        .present(room)
+        .map(shown)
+        .find((other) => other.key !== key && isSameNick(other.nick, nick));
+      if (namesake) throw refuse("NICK_TAKEN", `somebody in ${room} is called ${nick}`);
+      const [before] = connection.rooms;
+      if (before !== undefined && before !== room) leave(connection, bus);
+      // A person has one name in a room, in all tabs.
+      for (const tab of [...tabsOf(key, room, bus), connection]) {
+        tab.data.nick = nick;
+        show(tab, false);
+      }
       connection.join(room);
-      bus.broadcast(joined({ nick, at: bus.now() }), connection, { room });
-      bus.sendall(roomList(bus));
-      const members = bus.members(room);
-      return { nick, room, members: members.map(nickOf), away: members.filter(({ isAway }) => isAway).map(nickOf) };
+      // What happens from here on is told by notices.
+      connection.send(people({ you: key, count: bus.presentCount(room).keys, people: bus.present(room).map(shown) }));
+      return { nick, room };
+    },
+    typing(isTyping, { connection }) {
+      if (connection.rooms.size === 0) return;
+      connection.data.isTyping = isTyping;
+      show(connection, false);
     },
     say({ text }, { connection, bus }) {
       const [room] = connection.rooms;
       if (room === undefined) throw refuse("NO_ROOM", "only members of a room say something");
-      bus.sendall(said({ nick: nickOf(connection), text, at: bus.now() }), { room });
+      const { key, nick, isTyping } = connection.data;
+      bus.sendall(said({ key, nick, text, at: bus.now() }), { room });
+      if (!isTyping) return;
+      connection.data.isTyping = false;
+      show(connection, false);
     },
     leave(_nothing, { connection, bus }) {
       leave(connection, bus);
     },
     // With the route's option `resume` a seat outlives its line.
     away({ connection }, { bus }) {
-      const [room] = connection.rooms;
-      if (room !== undefined) bus.broadcast(away({ nick: nickOf(connection) }), connection, { room });
+      connection.data.isTyping = false;
+      showWhetherAway(connection, bus);
     },
-    back({ connection }, { bus }) {
-      const [room] = connection.rooms;
-      if (room !== undefined) bus.broadcast(back({ nick: nickOf(connection) }), connection, { room });
+    back({ connection }) {
+      show(connection, false);
     },
     closed({ connection }, { bus }) {
-      leave(connection, bus);
+      showWhetherAway(connection, bus);
+      endTyping(connection, bus);
+    },
+    // A person's first tab has come; the last one has gone, and has not come back.
+    joined({ room, count }, { bus }) {
+      counts.set(room, count);
+      bus.sendall(roomList(counts));
+    },
+    left({ room, count }, { bus }) {
+      if (count > 0) counts.set(room, count);
+      else counts.delete(room);
+      bus.sendall(roomList(counts));
     },
   });
 }
 
-/** Also for one that is gone: it is no member any more, but still knows its room. @param {Connection} connection @param {Bus} bus */
+/** @param {Connection} connection @param {Bus} bus */
 function leave(connection, bus) {
   const [room] = connection.rooms;
   if (room === undefined) return;
+  connection.data.isTyping = false;
+  show(connection, false);
   bus.leave(connection, room);
-  bus.sendall(left({ nick: nickOf(connection), at: bus.now() }), { room });
-  bus.sendall(roomList(bus));
+  showWhetherAway(connection, bus, room);
 }
 
-/** Whoever is in a room has a nickname. @param {Connection} connection */
-function nickOf({ data }) {
-  return data.nick ?? "";
+/**
+ * A person is away once no tab in the room has a line. `connection` has lost its own line, or is gone.
+ * @param {Connection} connection @param {Bus} bus @param {string | undefined} room
+ */
+function showWhetherAway({ data, rooms: [own] }, bus, room = own) {
+  if (room === undefined) return;
+  const tabs = tabsOf(data.key, room, bus);
+  const isAway = tabs.every((tab) => tab.isAway);
+  // What the latest tab shows counts.
+  for (const tab of tabs) if (tab.isAway) show(tab, isAway);
+  for (const tab of tabs) if (!tab.isAway) show(tab, false);
 }
 
-/** The fullest rooms first. @param {Bus} bus */
-function roomList(bus) {
-  const all = bus.rooms().map((name) => ({ name, count: bus.members(name).length }));
+/** The last tab is gone and shows nothing any more, but its person stays for `graceMs`. @param {Connection} connection @param {Bus} bus */
+function endTyping({ data, rooms: [room] }, bus) {
+  const { key, nick, isTyping } = data;
+  if (room === undefined || !isTyping || tabsOf(key, room, bus).length > 0) return;
+  bus.sendall(changed({ key, nick, isTyping: false, isAway: false }), { room });
+}
+
+/** @param {string} key @param {string} room @param {Bus} bus */
+function tabsOf(key, room, bus) {
+  return bus.members(room).filter(({ data }) => data.key === key);
+}
+
+/** @param {Connection} connection @param {boolean} isAway */
+function show(connection, isAway) {
+  const { nick, isTyping } = connection.data;
+  connection.show({ nick, isTyping, isAway });
+}
+
+/** As clients get to know a person. @param {{ key: string, info: import("sendall").Json, connections?: number }} present */
+function shown({ key, info, connections = 1 }) {
+  // All that is shown, `show` has shown.
+  const { nick, isTyping, isAway } = /** @type {Shown} */ (info);
+  return { key, nick, isTyping: isTyping && connections > 0, isAway };
+}
+
+/** @param {string} key @returns {Person} */
+function person(key) {
+  return { key, nick: "", isTyping: false };
+}
+
+/** @param {string} secret @returns {string | undefined} */
+function keyOf(secret) {
+  if (!/^[\w-]{16,64}$/.test(secret)) return undefined;
+  return createHash("sha256").update(secret).digest("base64url").slice(0, 16);
+}
+
+/** @param {string} one @param {string} other */
+function isSameNick(one, other) {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+/** The fullest rooms first. @param {Map<string, number>} counts */
+function roomList(counts) {
+  const all = Array.from(counts, ([name, count]) => ({ name, count }));
   all.sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
   return rooms(all.slice(0, MAX_LISTED_ROOMS));
 }

@@ -10,7 +10,7 @@ try {
     static: fileURLToPath(new URL("public", import.meta.url)),
     client: "/sendall/client.js",
     // Who loses the line for a while keeps the seat, and misses nothing.
-    routes: { "/chat": { handler: createChat(), resume: { graceMs: 60_000 } } },
+    routes: { "/chat": { ...createChat(), resume: { graceMs: 60_000 } } },
   });
   console.log(`Chat: http://127.0.0.1:${server.port}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.close());

@@ -1,7 +1,8 @@
 // @ts-check
 // A bot in a room of the chat (examples/chat/public/chat-protocol.js says what both sides say): greets who comes, and answers who speaks
 // to it. It stays: after a lost connection the client dials again by itself, and all there is to do here is to join again, unless the
-// session has kept the seat.
+// session has kept the seat. To the others a bot that is back soon has never been away, since it says each time who it is.
+import { randomUUID } from "node:crypto";
 import { connect } from "sendall/client";
 import { chat } from "../chat/public/chat-protocol.js";
 
@@ -22,10 +23,14 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
   let name = nick;
   let namesakes = 0;
   let isSeated = false;
-  /** Who is in the room. @type {Set<string>} */
-  let people = new Set();
+  /** The key of the bot itself. */
+  let me = "";
+  /** The nicknames of those in the room, by key. @type {Map<string, string>} */
+  let people = new Map();
 
-  const client = connect(url, {
+  const address = new URL(url);
+  address.searchParams.set("who", randomUUID());
+  const client = connect(address.href, {
     protocol: chat,
     // The waits grow from here to 10 s, less a random share.
     reconnect: { minMs: 500 },
@@ -37,15 +42,20 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
       if (!isSeated) join();
     },
     on: {
+      people(list) {
+        me = list.you;
+        people = new Map(list.people.map((person) => [person.key, person.nick]));
+      },
       joined(newcomer) {
-        people.add(newcomer.nick);
+        people.set(newcomer.key, newcomer.nick);
         say(`Hello ${newcomer.nick}!`);
       },
-      left: (leaver) => people.delete(leaver.nick),
+      changed: (person) => people.set(person.key, person.nick),
+      left: (leaver) => people.delete(leaver.key),
       said(message) {
         const text = message.text.toLowerCase();
         // Its own words come back to it, and would go round for ever.
-        if (message.nick === name || !text.startsWith(name.toLowerCase())) return;
+        if (message.key === me || !text.startsWith(name.toLowerCase())) return;
         const rest = text.slice(name.length);
         // "Both of you" does not mean a bot.
         if (!/^\p{L}/u.test(rest)) say(answer(/[a-z]+/.exec(rest)?.[0], message));
@@ -59,12 +69,9 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
   });
 
   async function join() {
-    people = new Set();
     try {
-      const { members } = await client.call("join", { nick: name, room });
+      await client.call("join", { nick: name, room });
       isSeated = true;
-      // Who came right behind the answer is in the set already.
-      for (const member of members) people.add(member);
       say(`Hello! ${HELP}`);
     } catch (error) {
       const { code, reason, message } = /** @type {import("sendall/client").SendallError} */ (error);
@@ -79,7 +86,7 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
   function answer(word, { nick: asker, at }) {
     if (word === "time") return `${asker}, it is ${new Date(at).toISOString()}.`;
     if (word === "roll") return `${asker}, you rolled ${1 + Math.floor(Math.random() * 6)}.`;
-    if (word === "people") return `${asker}, here are ${[...people].join(", ")}.`;
+    if (word === "people") return `${asker}, here are ${[...people.values()].join(", ")}.`;
     return HELP;
   }
 

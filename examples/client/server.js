@@ -16,7 +16,7 @@ function startChat() {
     port: Number(process.env.PORT || 8080),
     static: fileURLToPath(new URL("../chat/public", import.meta.url)),
     client: "/sendall/client.js",
-    routes: { "/chat": { handler: createChat(), resume: { graceMs: 60_000 } } },
+    routes: { "/chat": { ...createChat(), resume: { graceMs: 60_000 } } },
   });
 }
 

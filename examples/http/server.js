@@ -15,7 +15,7 @@ const sockets = await attach(host, {
   logger: false,
   static: fileURLToPath(new URL("../chat/public", import.meta.url)),
   client: "/sendall/client.js",
-  routes: { "/chat": { handler: createChat() } },
+  routes: { "/chat": createChat() },
 });
 
 host.listen(Number(process.env.PORT || 8080), "127.0.0.1");

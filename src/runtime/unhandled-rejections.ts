@@ -25,6 +25,8 @@ export interface LeakOwner {
   readonly connection: string | undefined;
   /** The option whose code runs (`"authorize"`); absent for a handler. */
   readonly option?: string;
+  /** The code runs for a reason that nobody on this node is charged for: failures are noted, and no more. */
+  readonly isUncharged?: true;
   leaked(error: unknown, kind: LeakKind): void;
 }
 

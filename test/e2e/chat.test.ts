@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Locator, type Page, type WebSocketRoute } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { CHROMIUM_FLAGS } from "./chromium.js";
 import { Line } from "./line.js";
@@ -164,6 +164,7 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     await bob.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
     expect(await peopleOn(bob)).toEqual(["Ada", "Bob"]);
     await guest.getByTestId("open-rooms").getByRole("button", { name: "#lobby 2 people" }).waitFor();
+    await guest.getByTestId("open-rooms").getByRole("button", { name: "#garden" }).waitFor({ state: "detached" });
     expect(await guest.getByTestId("open-rooms").getByRole("button").count()).toBe(1);
   });
 
@@ -210,14 +211,18 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
   });
 
-  /** The messages that a page sends, for each of its sockets; frames of the session itself begin with "~". */
+  /**
+   * The messages that a page sends, for each of its sockets, without what it tells of its keys (`typing`); frames of the session itself
+   * begin with "~".
+   */
   function watchSent(page: Page): unknown[][][] {
     const sockets: unknown[][][] = [];
     page.on("websocket", (socket) => {
       const sent: unknown[][] = [];
       sockets.push(sent);
       socket.on("framesent", ({ payload }) => {
-        if (!String(payload).startsWith("~")) sent.push(JSON.parse(String(payload)));
+        const message = String(payload).startsWith("~") ? ["typing"] : JSON.parse(String(payload));
+        if (message[0] !== "typing") sent.push(message);
       });
     });
     return sockets;
@@ -264,29 +269,44 @@ describe.skipIf(program.skip)("the chat's page in Chromium", { timeout: 60_000 }
     expect(sockets.filter((sent) => sent.length > 0)).toEqual([[join], [join, ["say", { text: "said meanwhile" }]]]);
   });
 
-  it("keeps what is said until the server lets go of the seat that its lost connection has", async () => {
-    /** The server's ends of the page's sockets. */
-    const ends: WebSocketRoute[] = [];
+  it("takes its seat again while the server has not noticed that the connection is lost, and nobody leaves or joins", async () => {
     let lose = async (): Promise<void> => {};
     const ada = await open();
-    await ada.routeWebSocket(/chat$/, (route) => {
+    await ada.routeWebSocket(/chat\?who=/, (route) => {
       const end = route.connectToServer();
       // The loss of either end stays its own affair.
       end.onClose(() => {});
       route.onClose(() => {});
-      ends.push(end);
-      if (ends.length === 1) lose = () => route.close({ code: 1001 });
+      lose = () => route.close({ code: 1001 });
     });
     await ada.goto(`${url}?nick=Ada&room=lobby`);
     await ada.getByTestId("join-button").click();
     await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
     const bob = await enter("Bob", "lobby");
     await lose();
+    await notice(ada, "You are back").waitFor();
+    await say(ada, "still here");
+    await message(bob, "still here").waitFor();
+    expect(await peopleOn(bob)).toEqual(["Ada", "Bob"]);
+    expect(await notice(bob, "Ada").count()).toBe(0);
+  });
+
+  it("keeps what is said until somebody who has taken the nickname leaves", async () => {
+    const line = await Line.to(port);
+    const ada = await open();
+    await ada.goto(`http://${line.host}/?nick=Ada&room=lobby`);
+    await ada.getByTestId("join-button").click();
+    await ada.getByTestId("here").filter({ hasText: "#lobby" }).waitFor();
+    line.cut();
+    await stopServer(server);
+    ({ child: server } = await startServer(port));
+    const other = await enter("Ada", "lobby");
+    const bob = await enter("Bob", "lobby");
+    line.restore();
     await ada.getByTestId("say-error").filter({ hasText: "keeps trying" }).waitFor();
     await say(ada, "still here");
     await ada.getByTestId("waiting").filter({ hasText: "still here" }).waitFor();
-    // With a code, so that the session ends.
-    await ends[0]?.close({ code: 1000 });
+    await other.close();
     await message(ada, "still here").waitFor();
     await message(bob, "still here").waitFor();
     expect(await ada.getByTestId("waiting").count()).toBe(0);

@@ -36,8 +36,8 @@ export class ExampleBrowser {
     return this.#program;
   }
 
-  async startExample(name: string, port = "0"): Promise<void> {
-    this.#program = start("examples/run.js", [name], { env: { PORT: port } });
+  async startExample(name: string, port = "0", ...words: readonly string[]): Promise<void> {
+    this.#program = start("examples/run.js", [name, ...words], { env: { PORT: port } });
     [, this.url = ""] = await this.#program.stdout.next(/^[A-Z]\w+: (https?:\S+)$/);
   }
 

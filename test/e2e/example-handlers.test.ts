@@ -259,16 +259,22 @@ describe("the lobby of the machine example", () => {
 
 describe("the bot of the client example", () => {
   function chat() {
-    const runtime = run({ handler: createChat() });
+    const runtime = run(createChat());
     const frames = (client: TestClient) => client.take().map((json) => JSON.parse(String(json)));
     return {
       runtime,
       bot: () => startBot("ws://chat/", { WebSocket: runtime.WebSocket }),
+      names: (client: TestClient): string[] => frames(client).map(([name]) => name),
       said: (client: TestClient): string[] =>
         frames(client).flatMap(([name, it]) => (name === "said" ? [it.text] : [])),
-      /** Whom the answer to the join has named. */
-      members: (client: TestClient): string[] => frames(client).find(([id]) => id === 1)[1].members,
+      /** Whom the list of people has named. */
+      members: (client: TestClient): string[] =>
+        frames(client)
+          .find(([name]) => name === "people")[1]
+          .people.map(({ nick }: { nick: string }) => nick),
+      /** A millisecond after all that was before, so that the list of people has an order. */
       async enter(nick: string) {
+        await runtime.advance(1);
         const client = await runtime.connect();
         await say(runtime, client, JSON.stringify(["join", { nick, room: "lobby" }, 1]));
         return client;
@@ -305,17 +311,20 @@ describe("the bot of the client example", () => {
     client.close();
   });
 
-  it("comes back after a lost connection, under another name if its own is taken", async () => {
-    const { runtime, bot, enter, members } = chat();
+  it("comes back after a lost connection without leaving, and is called otherwise if its name is taken", async () => {
+    const { runtime, bot, enter, members, names } = chat();
     const client = bot();
     await runtime.settle();
-    await enter("Ann");
+    const ann = await enter("Ann");
+    await runtime.settle();
+    ann.take();
     runtime.server.connections()[0]?.close(1001);
     await runtime.advance(500);
-    expect(members(await enter("Eve"))).toEqual(["Ann", "Bot", "Eve"]);
+    expect(members(await enter("Eve"))).toEqual(["Bot", "Ann", "Eve"]);
+    expect(names(ann)).toEqual(["said", "joined", "rooms", "said"]);
     const other = bot();
     await runtime.settle();
-    expect(members(await enter("Bob"))).toEqual(["Ann", "Bot", "Eve", "Bot 2", "Bob"]);
+    expect(members(await enter("Bob"))).toEqual(["Bot", "Ann", "Eve", "Bot 2", "Bob"]);
     client.close();
     other.close();
   });

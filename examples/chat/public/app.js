@@ -3,17 +3,24 @@ import { connect } from "/sendall/client.js";
 import { chat } from "./chat-protocol.js";
 import { $ } from "./dom.js";
 import { addMessage, addNotice, addWaiting, clearLog } from "./log.js";
-import { showChat, showEntrance, showPeople, showRooms, showState } from "./panels.js";
+import { remember, remembered, secret } from "./memory.js";
+import { showChat, showEntrance, showRooms, showState } from "./panels.js";
+import { showPeople } from "./people.js";
+import { createTyping } from "./typing.js";
 
-// A page that has crashed keeps its nickname until the heartbeat finds its connection dead, which takes up to 45 s, and its session ends
-// 60 s later. A join without an answer waits as long: the session may go on, and then the answer comes.
-const PATIENCE_MS = 110_000;
+// Where a page cannot keep its secret, the server takes a page that comes back for somebody else, and the nickname for taken until the old
+// connection has ended: the heartbeat finds it dead after up to 45 s, its session ends 60 s later, and the person leaves 5 s after that.
+// A join without an answer waits as long: the session may go on, and then the answer comes.
+const PATIENCE_MS = 115_000;
 const ASK_AGAIN_MS = 2_000;
 
 let rooms = [];
-let people = [];
-/** The nicks of people without a line, who keep their seats for a while. */
-let away = new Set();
+/** The key of this page's person, who may have other pages. */
+let me;
+/** Who is in the room, by key, in order of coming. */
+let people = new Map();
+/** How many people are in the room, if there are too many to list. */
+let crowd;
 /** The room one is in, as far as this page knows: { nick, room }. It outlives a lost connection. */
 let here;
 /** Whether the server has confirmed `here` in the present session, which outlives a lost connection, too. */
@@ -26,7 +33,7 @@ let askAgain;
 const waiting = [];
 let unread = 0;
 
-const client = connect("chat", {
+const client = connect(`chat?who=${secret()}`, {
   protocol: chat,
   onOpen({ resumed }) {
     isOnline = true;
@@ -40,30 +47,36 @@ const client = connect("chat", {
       rooms = list;
       showRooms(rooms, here?.room, pick);
     },
-    joined({ nick, at }) {
+    // Comes right before the answer to a join; the notices below tell what changes from then on.
+    people(list) {
+      me = list.you;
+      people = new Map(list.people.map((person) => [person.key, person]));
+      crowd = list.count > people.size ? list.count : undefined;
+      showAll();
+    },
+    joined({ at, ...person }) {
+      people.set(person.key, person);
+      showAll();
+      if (seated) addNotice(`${person.nick} joined`, at);
+    },
+    changed(person) {
+      people.set(person.key, person);
+      // Another tab may have chosen another name.
+      if (person.key === me && here) here.nick = person.nick;
+      showAll();
+    },
+    left({ key, nick, at }) {
+      people.delete(key);
+      showAll();
+      if (seated) addNotice(`${nick} left`, at);
+    },
+    count(count) {
+      crowd = count;
+      showAll();
+    },
+    said({ key, nick, text, at }) {
       if (!seated) return;
-      people = [...people, nick];
-      showPeople(people, here.nick, away);
-      addNotice(`${nick} joined`, at);
-    },
-    left({ nick, at }) {
-      if (!seated) return;
-      people = people.filter((other) => other !== nick);
-      away.delete(nick);
-      showPeople(people, here.nick, away);
-      addNotice(`${nick} left`, at);
-    },
-    away({ nick }) {
-      away.add(nick);
-      if (seated) showPeople(people, here.nick, away);
-    },
-    back({ nick }) {
-      away.delete(nick);
-      if (seated) showPeople(people, here.nick, away);
-    },
-    said({ nick, text, at }) {
-      if (!seated) return;
-      addMessage({ nick, text, at, own: nick === here.nick });
+      addMessage({ key, nick, text, at, own: key === me });
       if (document.hidden) unread++;
       showTitle();
     },
@@ -77,11 +90,13 @@ const client = connect("chat", {
   onClose() {
     if (seated && isOnline) addNotice("The connection is lost");
     isOnline = false;
+    typing.forget();
   },
   reconnect: { maxMs: 5_000 },
   // All that is sent belongs to a seat, and each session begins with asking for one.
   offline: { maxMessages: 0 },
 });
+const typing = createTyping((isTyping) => seated && isOnline && client.send("typing", isTyping));
 client.subscribe(showState);
 showState(client.status);
 
@@ -111,6 +126,8 @@ function goOn() {
 }
 
 function say(line) {
+  // The server knows that who has said something is not writing any more.
+  typing.forget();
   try {
     if (!seated || !client.send("say", { text: line })) waiting.push({ text: line, remove: addWaiting(line) });
   } catch (error) {
@@ -134,13 +151,16 @@ function takeBack() {
   onText();
 }
 
-function welcome(join, { nick, room, members, away: gone }) {
+function showAll() {
+  showPeople([...people.values()], me, crowd);
+}
+
+function welcome(join, { nick, room }) {
   const isBack = here?.room === room && here.nick === nick;
   if (asked === join) asked = undefined;
   here = { nick, room };
   seated = true;
-  people = members;
-  away = new Set(gone);
+  typing.forget();
   remember({ nick, room, joined: true });
   window.history.replaceState(null, "", `?room=${encodeURIComponent(room)}`);
   showChat(room);
@@ -150,9 +170,8 @@ function welcome(join, { nick, room, members, away: gone }) {
   }
   $("say-error").textContent = "";
   showRooms(rooms, room, pick);
-  showPeople(people, nick, away);
   showTitle();
-  addNotice(isBack ? "You are back" : greeting(room, members.length - 1));
+  addNotice(isBack ? "You are back" : greeting(room, (crowd ?? people.size) - 1));
   sayWaiting();
   if (!isBack) $("text").focus();
 }
@@ -238,7 +257,10 @@ $("say").addEventListener("submit", (event) => {
   say(line);
 });
 
-text.addEventListener("input", onText);
+text.addEventListener("input", () => {
+  onText();
+  typing.set(text.value.trim() !== "");
+});
 text.addEventListener("keydown", (event) => {
   // Enter that ends the composition of a Japanese word, say, is not meant for us.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -263,21 +285,6 @@ document.addEventListener("visibilitychange", () => {
 /** People type the # that the page shows before a room's name. */
 function withoutHash(room) {
   return room.trim().replace(/^#+/, "");
-}
-
-/** Storage may be switched off; then the page forgets, and all else works. */
-function remember(who) {
-  try {
-    sessionStorage.setItem("chat", JSON.stringify(who));
-  } catch {}
-}
-
-function remembered() {
-  try {
-    return JSON.parse(sessionStorage.getItem("chat")) ?? {};
-  } catch {
-    return {};
-  }
 }
 
 function start() {

@@ -52,6 +52,8 @@ const is = (type) => (value) => {
 const string = is("string");
 /** @type {Reader<number>} */
 const number = is("number");
+/** @type {Reader<boolean>} */
+const boolean = is("boolean");
 /** @type {Reader<undefined>} */
 const nothing = is("undefined");
 
@@ -74,26 +76,33 @@ const nick = written("A nickname", 24, oneLine);
 const room = written("A room's name", 32, (name) => oneLine(name).toLowerCase());
 const text = written("A message", 1000, (line) => line.trim());
 
+/** A person in a room. The key tells people apart; nicknames change. */
+const person = { key: string, nick: string, isTyping: boolean, isAway: boolean };
+
 export const chat = protocol({
   fromClient: {
-    // A call, which answers with who is in the room, and who of them has no line at the moment.
+    // A call. Before the answer comes the list of people.
     join: {
       input: schema(object({ nick, room })),
-      output: schema(object({ nick: string, room: string, members: list(string), away: list(string) })),
+      output: schema(object({ nick: string, room: string })),
     },
     say: schema(object({ text })),
+    // Whether one is writing.
+    typing: schema(boolean),
     leave: schema(nothing),
   },
   fromServer: {
     // To everybody, whenever somebody joins or leaves.
     rooms: schema(list(object({ name: string, count: number }))),
-    // To the others in the room.
-    joined: schema(object({ nick: string, at: number })),
-    left: schema(object({ nick: string, at: number })),
-    // The line is lost and the seat is not, or there is a line again.
-    away: schema(object({ nick: string })),
-    back: schema(object({ nick: string })),
+    // To a newcomer: who is in the room, which is more people than are listed if `count` says so.
+    people: schema(object({ you: string, count: number, people: list(object(person)) })),
+    // What has changed since, to the others in the room.
+    joined: schema(object({ ...person, at: number })),
+    changed: schema(object(person)),
+    left: schema(object({ ...person, at: number })),
+    // In place of the three above, once there are too many people to list.
+    count: schema(number),
     // To all in the room, the author too: one order for everyone.
-    said: schema(object({ nick: string, text: string, at: number })),
+    said: schema(object({ key: string, nick: string, text: string, at: number })),
   },
 });

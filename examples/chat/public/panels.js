@@ -1,5 +1,5 @@
-// Everything around the messages: the entrance, the rooms, the people, the connection's state and the drawer of the phone.
-import { $, avatar, element } from "./dom.js";
+// Everything around the messages: the entrance, the rooms, the connection's state and the drawer of the phone.
+import { $, element } from "./dom.js";
 
 export function showEntrance(error = "") {
   $("chat").hidden = true;
@@ -37,19 +37,6 @@ function roomButton({ name, count }, kind, onPick) {
   button.append(element("span", { class: "name" }, `#${name}`), counted);
   button.addEventListener("click", () => onPick(name));
   return button;
-}
-
-/** Those who are away have lost their line, and keep their seats for a while. */
-export function showPeople(nicks, me, away) {
-  const items = nicks.map((nick) => {
-    const item = element("li", { class: "person" }, avatar(nick), element("span", { class: "name" }, nick));
-    if (nick === me) item.append(element("span", { class: "quiet" }, "you"));
-    if (away.has(nick)) item.append(element("span", { class: "quiet" }, "away"));
-    item.classList.toggle("away", away.has(nick));
-    return item;
-  });
-  $("people").replaceChildren(...items);
-  $("here-count").textContent = nicks.length === 1 ? "Only you are here" : `${nicks.length} people here`;
 }
 
 let countdown;

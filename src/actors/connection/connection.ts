@@ -11,7 +11,7 @@ import type { Ending } from "../../api/events.js";
 import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
-import { checkDuration, checkRoom, ownName } from "../route/checks.js";
+import { checkDuration, checkRoom } from "../route/checks.js";
 import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../route/connection-queue.js";
 import type { Member } from "../route/member.js";
 import { abortFor, createAbort } from "./abort.js";
@@ -21,7 +21,7 @@ import { HEARTBEAT } from "./heartbeat.js";
 import { Liveness, type LivenessOwner } from "./liveness.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
 import { ConnectionFacts } from "./request-facts.js";
-import { RoomNames } from "./room-names.js";
+import { joinRoom, leaveRoom, RoomNames } from "./room-names.js";
 import { type Pacing, Sender, type SenderOwner } from "./sender.js";
 
 type Parts = ConnectionParts<LiveConnection>;
@@ -155,18 +155,15 @@ export class LiveConnection
   join(room: string): boolean {
     checkRoom(room);
     const { settings, population } = this.#parts;
-    if (!this.isOpen || this.rooms.has(room) || this.rooms.size >= settings.maxRoomsPerConnection) return false;
-    const name = ownName(room);
-    this.#rooms?.register(name);
-    population.join(this, name);
-    return true;
+    this.#rooms ??= new RoomNames();
+    if (!this.isOpen || this.#rooms.size >= settings.maxRoomsPerConnection) return false;
+    return joinRoom(this, this.#rooms, population, room);
   }
 
   leave(room: string): boolean {
     checkRoom(room);
-    if (!this.isOpen || !this.#rooms?.unregister(room)) return false;
-    this.#parts.population.leave(this, room);
-    return true;
+    if (!this.isOpen || this.#rooms === undefined) return false;
+    return leaveRoom(this, this.#rooms, this.#parts.population, room);
   }
 
   show(info: unknown): boolean {

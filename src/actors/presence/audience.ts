@@ -59,7 +59,10 @@ export class Audience {
   *takeNews(turn: number, now: (key: string) => KnownKey | undefined, which: WhichNews = {}): Generator<News> {
     if (turn !== this.#turn) this.#toldNow.clear();
     this.#turn = turn;
+    // What changes while the news are told waits for the next turn.
+    let waiting = this.#changed.size;
     for (const [key, cause] of this.#changed) {
+      if (waiting-- === 0) return;
       if (key === which.except || (!which.isAgain && this.#toldNow.has(key))) continue;
       this.#changed.delete(key);
       const news = this.#compare(key, now(key), cause);
@@ -67,6 +70,12 @@ export class Audience {
       this.#toldNow.add(key);
       yield news;
     }
+  }
+
+  /** The key goes, without news. */
+  drop(key: string): void {
+    this.#changed.delete(key);
+    this.told.delete(key);
   }
 
   /** Takes over what the room has without telling, for the keys without news; the other keys go. */

@@ -14,10 +14,10 @@ import type { Clock, Timer } from "../../runtime/clock.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { show } from "../../runtime/show.js";
 import type { Flushable, Turn } from "../../runtime/turn.js";
+import { type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import type { RoomWatcher } from "../route/registry.js";
 import type { Cause, News, WhichNews } from "./audience.js";
-import type { Shown } from "./own-entries.js";
 import { createPresenceEvent, type PresenceEvent } from "./presence-event.js";
 import { PresentRoom, type PresentRoomParts } from "./present-room.js";
 import { isSameInfo, readInfo } from "./shown-info.js";
@@ -31,7 +31,8 @@ export interface PresenceParts {
   readonly remoteBus: RemoteBus | undefined;
   readonly find: (id: string) => Connection | undefined;
   readonly hasMembers: (room: string) => boolean;
-  readonly rooms: () => Iterable<string>;
+  /** The room is followed no longer. */
+  readonly onUnfollowed: (room: string) => void;
   /** Throws `BAD_DATA`. */
   readonly encode: (data: Data) => Frame;
   /** Offers a frame to the members of a room on this node. */
@@ -39,8 +40,8 @@ export interface PresenceParts {
   /** Posts an event to the handler. */
   readonly post: (event: PresenceEvent) => void;
   readonly handlerHasRoom: () => boolean;
-  /** Runs the user's code outside any event. */
-  readonly run: <R>(code: () => R) => R;
+  /** The owner of the user's code that runs because of a connection; `undefined` stands for a connection of another node. */
+  readonly ownerOf: (id: string | undefined) => LeakOwner;
   /** The user's code has failed. Charged to the connection, or only noted. */
   readonly failed: (error: unknown, what: string, connection: Connection | undefined) => void;
 }
@@ -71,7 +72,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
       shared: this.#shared,
       onChanged: (room) => this.#onChanged(room),
       tellClients: (room, { type, key, info, count, cause }) => this.#notify({ type, room, key, info, count }, cause),
-      tellCount: (room, count) => this.#notify({ type: "count", room, count }),
+      tellCount: (room, count, cause) => this.#notify({ type: "count", room, count }, cause),
       tellHandler: (room, news) => this.#tellHandler(room, news),
       handlerHasRoom,
     };
@@ -92,7 +93,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const { clock, settings } = this.#parts;
     const info = readInfo("connection.show", given, settings.maxInfoBytes);
     if (!connection.isOpen) return false;
-    const shown = { info, at: clock.now() };
+    const shown = { info, at: clock.now(), isShown: true };
     const before = this.#shown.get(connection)?.info;
     this.#shown.set(connection, { info, isShown: true });
     for (const name of connection.rooms) {
@@ -112,15 +113,28 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     }
   }
 
-  beforeJoin(connection: Connection, name: string): () => void {
+  beforeJoin(connection: Connection, name: string): (() => void) | undefined {
+    if (this.#hasStopped) return () => {};
     const key = this.#keyOf(connection);
+    this.#askInfo(connection);
+    if (!this.#parts.hasMembers(name)) this.#rooms.get(name)?.onFilling();
     // News of the same key wait: if the key has just gone, the join makes that no news.
     this.#tell(name, { except: key, isAgain: true });
+    // The user's code may have closed the connection, or have let it leave, or leave and join.
+    const isIn = this.#rooms.get(name)?.own.keyOf(connection) !== undefined;
+    if (isIn || !connection.isOpen || !connection.rooms.has(name)) {
+      if (!this.#parts.hasMembers(name)) this.#rooms.get(name)?.onEmptied();
+      return undefined;
+    }
     return () => {
-      if (this.#hasStopped) return;
       const room = this.#rooms.get(name) ?? new PresentRoom(name, this.#roomParts);
       this.#rooms.set(name, room);
-      room.own.join(connection, key, this.#shownBy(connection));
+      room.own.join(connection, key, {
+        info: null,
+        isShown: false,
+        ...this.#shown.get(connection),
+        at: this.#parts.clock.now(),
+      });
       room.onOwnChanged(key, { id: connection.id, isLocal: true });
     };
   }
@@ -132,25 +146,26 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
   left(connection: Connection, name: string): void {
     const room = this.#rooms.get(name);
     const key = room?.own.leave(connection);
-    if (room === undefined || key === undefined || this.#hasStopped) return;
+    if (room === undefined || key === undefined) return;
     room.onOwnChanged(key, { id: connection.id, isLocal: true });
-    if (!this.hasMembers(name)) room.onEmptied();
+    if (!this.#parts.hasMembers(name)) room.onEmptied();
   }
 
   entriesOf(room: string): Iterable<PresenceEntry> {
     return this.#rooms.get(room)?.own.entries() ?? [];
   }
 
-  hasMembers(room: string): boolean {
-    return this.#parts.hasMembers(room);
+  /** A room is followed until its last member and its last key of this node have gone: a key in grace may come back on another node. */
+  follows(room?: string): boolean {
+    return room === undefined ? this.#rooms.size > 0 : this.#rooms.has(room);
   }
 
   rooms(): Iterable<string> {
-    return this.#parts.rooms();
+    return this.#rooms.keys();
   }
 
   onCopiesChanged(name: string, keys: Iterable<string>): void {
-    if (this.hasMembers(name)) this.#rooms.get(name)?.onCopiesChanged(keys);
+    this.#rooms.get(name)?.onCopiesChanged(keys);
   }
 
   flush(): void {
@@ -162,14 +177,17 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
       room.publish();
       room.tell(this.#parts.turn.number);
       if (room.hasNews) this.#waitForRoom(room);
-      else if (room.own.isEmpty && !this.hasMembers(room.name)) this.#drop(room);
+      else if (room.own.isEmpty && !this.#parts.hasMembers(room.name)) this.#drop(room);
     }
   }
 
+  /** From now on the bus has no presence: no news are told, and the lists are empty. */
   stop(): void {
+    if (this.#hasStopped) return;
     this.#hasStopped = true;
     this.#retry?.cancel();
     for (const room of this.#rooms.values()) room.stop();
+    this.#rooms.clear();
     this.#shared?.stop();
   }
 
@@ -182,6 +200,8 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
   #drop(room: PresentRoom): void {
     room.stop();
     this.#rooms.delete(room.name);
+    this.#shared?.forget(room.name);
+    this.#parts.onUnfollowed(room.name);
   }
 
   #onChanged(room: PresentRoom): void {
@@ -210,7 +230,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const { key } = this.#parts.settings;
     if (key === undefined) return connection.id;
     try {
-      const name: unknown = key(connection);
+      const name = this.#ask(() => key(connection), connection.id);
       if (isName(name)) return name;
       const expected = `a string of 1 to ${MAX_NAME_LENGTH} characters`;
       throw new SendallError("BAD_DATA", `presence.key: expected ${expected}, got ${show(name)}`);
@@ -220,40 +240,54 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     }
   }
 
-  /** What the connection has shown, else the answer of `presence.info`. */
-  #shownBy(connection: Connection): Shown {
-    const { clock, settings } = this.#parts;
-    const at = clock.now();
-    const shown = this.#shown.get(connection);
-    if (shown?.isShown) return { info: shown.info, at };
+  /** Asks `presence.info`, unless the connection has shown something. */
+  #askInfo(connection: Connection): void {
+    const { failed, settings } = this.#parts;
+    const { info: ask, maxInfoBytes } = settings;
+    const hasShown = (): boolean => this.#shown.get(connection)?.isShown === true;
+    if (ask === undefined || hasShown()) return;
     let info: Json = null;
     try {
-      if (settings.info !== undefined)
-        info = readInfo("presence.info", settings.info(connection), settings.maxInfoBytes);
+      info = readInfo(
+        "presence.info",
+        this.#ask(() => ask(connection), connection.id),
+        maxInfoBytes,
+      );
     } catch (error) {
-      this.#parts.failed(error, "presence.info", connection);
+      failed(error, "presence.info", connection);
     }
-    this.#shown.set(connection, { info, isShown: false });
-    return { info, at };
+    if (!hasShown()) this.#shown.set(connection, { info, isShown: false });
   }
 
-  #notify(notice: PresenceNotice, cause?: Cause): void {
-    const { settings, encode, deliver, run, failed, find } = this.#parts;
+  /** Runs the user's code. @param cause the id of the connection that is charged for what the code leaves behind */
+  #ask(code: () => unknown, cause: string | undefined): unknown {
+    const answer = runFor(this.#parts.ownerOf(cause), code);
+    // A rejection would have no handler, and the promise is a failure by itself.
+    if (isPromiseLike(answer)) answer.then(undefined, () => {});
+    return answer;
+  }
+
+  #notify(notice: PresenceNotice, cause: Cause): void {
+    const { settings, encode, deliver, failed, find, hasMembers } = this.#parts;
     const tell = settings.notice;
-    if (tell === undefined || !this.hasMembers(notice.room)) return;
+    if (tell === undefined || !hasMembers(notice.room)) return;
+    const { id } = cause;
     try {
-      const data: unknown = run(() => tell(Object.freeze(notice)));
-      if (data === undefined) return;
-      // A rejection would have no handler, and the promise is a failure by itself.
-      if (isPromiseLike(data)) data.then(undefined, () => {});
-      deliver(encode(data as Data), notice.room, cause?.id);
+      const data = this.#ask(() => tell(Object.freeze(notice)), id);
+      if (data !== undefined) deliver(encode(data as Data), notice.room, id);
     } catch (error) {
-      failed(error, "presence.notice", cause?.id === undefined ? undefined : find(cause.id));
+      failed(error, "presence.notice", id === undefined ? undefined : find(id));
     }
   }
 
   #tellHandler(room: string, { type, key, info, count, cause }: News): void {
-    const connection = cause.id === undefined ? undefined : this.#parts.find(cause.id);
-    this.#parts.post(createPresenceEvent({ type, room, key, info, count, isLocal: cause.isLocal }, connection));
+    const { find, ownerOf, post } = this.#parts;
+    const { id, isLocal } = cause;
+    post(
+      createPresenceEvent(
+        { type, room, key, info, count, isLocal },
+        { owner: ownerOf(id), find: () => (id === undefined ? undefined : find(id)) },
+      ),
+    );
   }
 }

@@ -23,13 +23,15 @@ export function isSameInfo(a: Json, b: Json): boolean {
 
 function textOf(what: string, info: unknown): string {
   let text: string | undefined;
+  let strange: unknown;
   try {
     text = JSON.stringify(info);
+    // After `JSON.stringify`, since that call finds cycles.
+    strange = text === undefined ? info : findStrange(info);
   } catch (error) {
+    // Also of what is nested too deep.
     throw notJson(what, messageOf(error));
   }
-  // After `JSON.stringify`, since that call finds cycles.
-  const strange = text === undefined ? info : findStrange(info);
   if (text === undefined || strange !== NONE) throw notJson(what, `got ${show(strange)}`);
   return text;
 }

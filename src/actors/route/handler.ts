@@ -10,6 +10,7 @@ import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
 import { runContexts } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
+import { causeOf } from "../presence/presence-event.js";
 import type { ConnectionQueue, Posted } from "./connection-queue.js";
 import { EventsUnderWay } from "./events-under-way.js";
 import type { HandleTrace } from "./handle-trace.js";
@@ -189,7 +190,8 @@ export class HandlerActor implements Runnable {
     if (EACH_EVENT.has(level.level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
-    const context = { owner: queue.owner?.leakOwner ?? leakOwner, event: event.type };
+    const owner = queue.owner?.leakOwner ?? causeOf(event)?.owner ?? leakOwner;
+    const context = { owner, event: event.type };
     const trace = handleChannel.hasSubscribers && !runner.isDispatcher ? this.#trace(posted) : undefined;
     const startedAt = metering.isOn ? metering.began(posted) : undefined;
     let isOver = false;

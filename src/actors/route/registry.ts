@@ -12,11 +12,17 @@ export interface Registered {
 
 /** Follows the members of rooms (option `presence`). */
 export interface RoomWatcher<M> {
-  /** @returns called once the member is in the room */
-  beforeJoin(member: M, room: string): () => void;
+  /**
+   * May run code of the program, which may close the member, or let the member leave or join.
+   * @returns called once the member is in the room; `undefined` if nothing is left to do
+   */
+  beforeJoin(member: M, room: string): (() => void) | undefined;
+  /** Called for a member that is open. May run code of the program. */
   beforeLeave(room: string): void;
   /** Called after the member has gone from `members`, also for a member that closes. */
   left(member: M, room: string): void;
+  /** Whether news of the room, or of any room, are wanted although there is no member. `Registry.onUnfollowed` MUST be called at the end. */
+  follows(room?: string): boolean;
 }
 
 export class Registry<M extends Registered> {
@@ -52,8 +58,8 @@ export class Registry<M extends Registered> {
   /** Removes a member, also from `rooms`. @returns whether the member was there */
   remove(member: M, rooms: Iterable<string>): boolean {
     const wasThere = this.byId.delete(member.id);
-    if (wasThere && this.byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
+    if (wasThere) this.#endOccupancy();
     return wasThere;
   }
 
@@ -65,8 +71,10 @@ export class Registry<M extends Registered> {
     return this.byId.values();
   }
 
-  join(member: M, room: string): void {
+  /** @returns whether the member is in the room now */
+  join(member: M, room: string): boolean {
     const onJoined = this.#watcher?.beforeJoin(member, room);
+    if (this.#watcher !== undefined && onJoined === undefined) return this.#rooms.get(room)?.has(member) === true;
     const members = this.#rooms.get(room);
     if (members !== undefined) members.add(member);
     else {
@@ -74,18 +82,23 @@ export class Registry<M extends Registered> {
       this.#onOccupancyChanged?.(room, true);
     }
     onJoined?.();
+    return true;
   }
 
   leave(member: M, room: string): void {
+    if (!this.#rooms.get(room)?.has(member)) return;
+    if (this.byId.has(member.id)) this.#watcher?.beforeLeave(room);
     const members = this.#rooms.get(room);
-    if (!members?.has(member)) return;
-    this.#watcher?.beforeLeave(room);
-    members.delete(member);
-    if (members.size === 0) {
-      this.#rooms.delete(room);
-      this.#onOccupancyChanged?.(room, false);
-    }
+    if (!members?.delete(member)) return;
+    if (members.size === 0) this.#rooms.delete(room);
     this.#watcher?.left(member, room);
+    this.#endOccupancy(room);
+  }
+
+  /** The watcher follows the room no longer. */
+  onUnfollowed(room: string): void {
+    this.#endOccupancy(room);
+    this.#endOccupancy();
   }
 
   hasMembers(room: string): boolean {
@@ -112,5 +125,10 @@ export class Registry<M extends Registered> {
 
   rooms(): string[] {
     return [...this.#rooms.keys()];
+  }
+
+  #endOccupancy(room?: string): void {
+    const hasMembers = room === undefined ? this.byId.size > 0 : this.#rooms.has(room);
+    if (!hasMembers && !this.#watcher?.follows(room)) this.#onOccupancyChanged?.(room, false);
   }
 }

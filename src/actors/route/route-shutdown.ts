@@ -8,11 +8,13 @@ import type { RouteBus } from "./bus.js";
 import type { HandlerActor } from "./handler.js";
 import type { Population } from "./population.js";
 import type { Restart } from "./restart.js";
+import type { Runner } from "./runner.js";
 import type { Supervision } from "./supervision.js";
 
 export interface StoppingRoute {
   readonly population: Population<LiveConnection>;
   readonly handler: HandlerActor;
+  readonly runner: Runner;
   readonly bus: RouteBus;
   readonly mirror: RouteMirror;
   readonly budget: Budget | undefined;
@@ -47,8 +49,12 @@ export class RouteShutdown {
 
   /** Third: sends each connection the waiting messages, then a close frame. Yields after each connection. */
   *closeAll({ code, reason }: CloseReason): Generator<void> {
-    this.#route.handler.timeOutPending();
-    this.#route.restart.stop();
+    const { bus, handler, restart, runner } = this.#route;
+    handler.timeOutPending();
+    restart.stop();
+    // Nobody is told that everybody leaves.
+    bus.presence?.stop();
+    for (const channel of runner.channels?.() ?? []) channel.stopPresence();
     for (const connection of this.#route.population.present()) {
       connection.close(code, reason);
       yield;

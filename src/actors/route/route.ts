@@ -132,6 +132,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.shutdown = new RouteShutdown({
       population: this.population,
       handler: this.handler,
+      runner: this.runner,
       bus: this.bus,
       mirror: this.mirror,
       budget: this.budget,

@@ -50,6 +50,8 @@ export interface RunnerChannel {
   readonly registry: Pick<Registry<Registered>, "roomCount" | "roomSizes">;
   /** Since when `init` of the channel's handler runs again; `undefined` otherwise. */
   readonly heldSince: number | undefined;
+  /** The route closes every connection. */
+  stopPresence(): void;
 }
 
 /**

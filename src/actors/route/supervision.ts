@@ -9,7 +9,7 @@ import { copyThrown, cutText } from "../../log/excerpt.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
-import { causeOf, isPresenceEvent } from "../presence/presence-event.js";
+import { causeOf } from "../presence/presence-event.js";
 import type { Counters } from "./counters.js";
 import { FailureBudget } from "./failure-budget.js";
 import type { MailboxEvent } from "./mailbox-event.js";
@@ -52,12 +52,13 @@ export class Supervision {
 
   /** An event has failed. @param tookMs how long the event was under way */
   onEventFailed(error: unknown, event: MailboxEvent, target: Target, tookMs: number): void {
-    const connection = event.connection ?? causeOf(event);
+    // No event of its own of the connection that has caused news: the runner need not know.
+    const cause = event.connection === undefined ? causeOf(event) : undefined;
+    const connection = event.connection ?? cause?.find();
     this.record(error, event.type, connection?.id, event);
+    if (event.connection !== undefined && target.runner.failed?.(event.connection)) return;
     // A peer of another node is charged nowhere.
-    if (connection === undefined && isPresenceEvent(event)) return;
-    if (connection !== undefined && target.runner.failed?.(connection)) return;
-    this.spend(error, target, connection, tookMs);
+    if (cause === undefined || connection !== undefined) this.spend(error, target, connection, tookMs);
     this.restartIfAsked(target);
   }
 

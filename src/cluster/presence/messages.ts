@@ -9,7 +9,7 @@
  *                       {"type":"goodbye"}
  * on a node's subject   {"type":"ask","rooms":[[room, number], …]}
  *                       {"type":"answer","id":5,"part":1,"parts":2,"at":9,"rooms":[[room, number], [room, number, [entry, …]], …]}
- * entry                 [key, info, infoAt, since, connections, away]
+ * entry                 [key, info, infoAt, isShown, since, connections, away]
  * ```
  *
  * A number is the state of a room at its owner: 0 for a room without entries, `UNKNOWN` for an asker without a copy. `at` is the owner's
@@ -26,6 +26,8 @@ export const UNKNOWN = -1;
 
 /** A key is as long as an answer of `presence.key` at most. */
 const MAX_KEY_LENGTH = 1_024;
+/** `JSON.parse` takes any depth, and `JSON.stringify` fails from some thousand levels on. */
+const MAX_DEPTH = 1_000;
 /** More parts than a node needs for a million connections. */
 const MAX_PARTS = 65_536;
 
@@ -154,17 +156,26 @@ function listOf<T>(value: unknown, read: (item: unknown) => T): T[] {
 }
 
 function entryOf(value: unknown): PresenceEntry {
-  const [key, info, infoAt, since, connections, away, ...rest] = listOf(value, (item) => item);
-  if (info === undefined || typeof away !== "boolean" || rest.length > 0) throw new TypeError("no entry");
+  const [key, info, infoAt, isShown, since, connections, away, ...rest] = listOf(value, (item) => item);
+  if (info === undefined || typeof isShown !== "boolean" || typeof away !== "boolean" || rest.length > 0)
+    throw new TypeError("no entry");
   return {
     key: keyOf(key),
     // Comes out of `JSON.parse`.
-    info: info as Json,
+    info: freeze(info, MAX_DEPTH) ? (info as Json) : null,
     infoAt: timeOf(infoAt),
+    isShown,
     since: timeOf(since),
     connections: numberOf(connections),
     away: away && connections !== 0,
   };
+}
+
+/** Lists, events and notices share an info. @returns `false` for a value with more levels */
+function freeze(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  Object.freeze(value);
+  return levels > 0 && Object.values(value).every((inner) => freeze(inner, levels - 1));
 }
 
 function roomNumberOf(value: unknown, min: number): RoomNumber {

@@ -154,6 +154,10 @@ export class ServerChannel implements Target, SubscribedChannel {
     this.#close(error ?? new Error("the handler failed"));
   }
 
+  stopPresence(): void {
+    this.bus.presence?.stop();
+  }
+
   async stop(): Promise<void> {
     this.#restart.stop();
     this.bus.stop();

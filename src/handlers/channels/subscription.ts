@@ -4,9 +4,9 @@
  */
 import { abortFor, createAbort } from "../../actors/connection/abort.js";
 import { IdleAlarm } from "../../actors/connection/idle-alarm.js";
-import { RoomNames } from "../../actors/connection/room-names.js";
+import { joinRoom, leaveRoom, RoomNames } from "../../actors/connection/room-names.js";
 import { LOST_INFO } from "../../actors/route/bus.js";
-import { checkDuration, checkRoom, ownName } from "../../actors/route/checks.js";
+import { checkDuration, checkRoom } from "../../actors/route/checks.js";
 import type { ConnectionQueue } from "../../actors/route/connection-queue.js";
 import { isControl, type MailboxEvent } from "../../actors/route/mailbox-event.js";
 import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
@@ -124,18 +124,13 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
   join(room: string): boolean {
     checkRoom(room);
     const { maxRoomsPerConnection } = this.#channel.host.settings;
-    if (!this.isOpen || this.#rooms.has(room) || this.#rooms.size >= maxRoomsPerConnection) return false;
-    const name = ownName(room);
-    this.#rooms.register(name);
-    this.#channel.registry.join(this, name);
-    return true;
+    if (!this.isOpen || this.#rooms.size >= maxRoomsPerConnection) return false;
+    return joinRoom<Member>(this, this.#rooms, this.#channel.registry, room);
   }
 
   leave(room: string): boolean {
     checkRoom(room);
-    if (!this.isOpen || !this.#rooms.unregister(room)) return false;
-    this.#channel.registry.leave(this, room);
-    return true;
+    return this.isOpen && leaveRoom<Member>(this, this.#rooms, this.#channel.registry, room);
   }
 
   show(info: Json): boolean {

@@ -81,7 +81,9 @@ export class LogicRunner implements Runner {
     // An event may fail several children.
     const failures = this.#failures.splice(0);
     const last = failures.pop();
-    for (const error of failures) this.#host.failed(error, "logic", event.connection);
+    for (const error of failures)
+      if (event.connection === undefined) this.#onFailed(error);
+      else this.#host.failed(error, "logic", event.connection);
     throw last;
   };
 
@@ -141,7 +143,7 @@ export class LogicRunner implements Runner {
     const logic = this.#logic;
     return {
       transition: (snapshot, event, scope) =>
-        this.#isCollecting || this.#isForConnection
+        this.#isCollecting || this.#isForConnection || this.#isUncharged
           ? guard.step(snapshot, event, scope)
           : this.#host.run(() => guard.step(snapshot, event, scope)),
       getInitialSnapshot: (scope, input) => guard.getInitialSnapshot(scope, input),
@@ -156,8 +158,14 @@ export class LogicRunner implements Runner {
     return owner?.connection !== undefined && owner.clock === this.#host.clock;
   }
 
+  /** Whether news of another node started the current code. */
+  get #isUncharged(): boolean {
+    return currentRunContext()?.owner.isUncharged === true;
+  }
+
   #onFailed(error: unknown): void {
     if (this.#isCollecting) this.#failures.push(error);
+    else if (this.#isUncharged) this.#host.noted(error, "logic");
     else if (this.#isForConnection)
       this.#spendFor(error, this.#host.bus.find(currentRunContext()?.owner.connection ?? ""));
     else this.#host.failed(error, "logic");

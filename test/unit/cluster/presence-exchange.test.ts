@@ -45,6 +45,7 @@ describe("presence between nodes", () => {
     a.change("tea", ann, entry("bob"));
     await stage.settle();
     expect(b.copies("tea")).toEqual({ [a.relay.node]: { ann, bob: entry("bob") } });
+    expect(Object.isFrozen(b.copies("tea")[a.relay.node]?.ann?.info)).toBe(true);
     expect(b.changes).toEqual([{ at: 0, room: "tea", keys: ["ann", "bob"] }]);
     expect(c.changes).toEqual([]);
     expect(stage.wire.takePresence().map(({ subject }) => subject)).toEqual(["@room.%2F.tea"]);
@@ -160,6 +161,78 @@ describe("presence between nodes", () => {
     await stage.pass(500);
     expect(b.keys("tea")).toEqual(["ann", "bob", "cid"]);
     expect(b.log.at("error")).toEqual([]);
+  });
+
+  test("a question after a missed beat that stays unanswered is asked again at the next beat", async () => {
+    const { stage, a, b } = await two();
+    await stage.pass(70_000);
+    stage.wire.isLost = ({ subject }) => subject === BUS;
+    await stage.pass(10_000);
+    stage.wire.isLost = ({ subject }) => subject === subjectOfNode(a.relay.node);
+    await stage.pass(19_999);
+    stage.wire.isLost = () => false;
+    stage.wire.takePresence();
+    await stage.pass(1);
+    expect(typesOf(stage.wire.takePresence())).toEqual(["beat", "ask", "answer"]);
+    expect([b.keys("tea"), b.changes.length]).toEqual([["ann"], 1]);
+  });
+
+  test("an answer that arrives slowly is not asked for again", async () => {
+    const { stage, a, b } = await two();
+    const crowd = Array.from({ length: 3 }, (_, index) => entry(`k${index}`, { info: "x".repeat(60_000) }));
+    stage.wire.isLost = ({ subject }) => subject === TEA;
+    a.change("tea", ...crowd);
+    await stage.settle();
+    const held: SentPacket[] = [];
+    stage.wire.isLost = (packet, to) =>
+      packet.subject === subjectOfNode(to) && typesOf([packet])[0] === "answer" && held.push(packet) > 0;
+    stage.wire.takePresence();
+    a.change("tea", entry("bob"));
+    await stage.settle();
+    expect(held).toHaveLength(3);
+    for (const { subject, bytes } of held) {
+      await stage.pass(900);
+      stage.wire.inject(b.relay.node, subject, bytes);
+    }
+    expect(b.keys("tea")).toEqual(["ann", "bob", "k0", "k1", "k2"]);
+    expect(stage.wire.takePresence().filter((packet) => typesOf([packet])[0] === "ask")).toHaveLength(1);
+  });
+
+  test("a change that an answer has overtaken changes nothing", async () => {
+    const { stage, a, b } = await two();
+    const held: SentPacket[] = [];
+    stage.wire.isLost = (packet, to) => packet.subject === TEA && to === b.relay.node && held.push(packet) > 0;
+    a.change("tea", "ann");
+    await stage.settle();
+    a.change("tea", entry("bob"));
+    await stage.settle();
+    a.change("tea", entry("bob", { infoAt: 1 }));
+    await stage.pass(10_000);
+    const told = b.changes.length;
+    expect(b.copies("tea")).toEqual({ [a.relay.node]: { bob: entry("bob", { infoAt: 1 }) } });
+    for (const { subject, bytes } of held) stage.wire.inject(b.relay.node, subject, bytes);
+    await stage.settle();
+    expect(b.copies("tea")).toEqual({ [a.relay.node]: { bob: entry("bob", { infoAt: 1 }) } });
+    expect([held.length, b.changes.length]).toEqual([3, told]);
+  });
+
+  test("with the goodbye every timer is cancelled, of open questions too", async () => {
+    const { stage, a, b } = await two();
+    stage.wire.isLost = ({ subject }) => subject === TEA;
+    a.change("tea", entry("bob"));
+    await stage.settle();
+    stage.wire.isLost = ({ subject }) => subject === subjectOfNode(a.relay.node);
+    a.change("tea", entry("cid"));
+    await stage.settle();
+    // The beat of the first node; the second node's question, and its watch over the first.
+    expect(stage.clock.alarms).toBe(3);
+    b.presence.stop();
+    expect(stage.clock.alarms).toBe(1);
+    a.presence.stop();
+    expect(stage.clock.alarms).toBe(0);
+    b.change("tea", entry("cid"));
+    await stage.settle();
+    expect([stage.clock.alarms, a.keys("tea"), b.keys("tea")]).toEqual([0, [], []]);
   });
 
   test("the entries of a node that was killed go once, 31 s after its last packet", async () => {
@@ -497,11 +570,20 @@ describe("extensions of other nodes", () => {
     }
   });
 
+  test("an info that is nested too deeply to be sent on is null", async () => {
+    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const { b } = await take(
+      TEA,
+      `{"type":"delta","from":0,"to":1,"set":[["deep",${deep},0,false,0,1,false]],"gone":[]}`,
+    );
+    expect(b.copies("tea")[stranger.node]).toEqual({ deep: entry("deep") });
+  });
+
   test("the largest numbers of a broken node change nothing for the others", async () => {
     const most = Number.MAX_SAFE_INTEGER;
     const { b } = await take(
       TEA,
-      `{"type":"delta","from":0,"to":${most},"set":[["mad",null,1e308,0,${most},false]],"gone":["ann","__proto__"]}`,
+      `{"type":"delta","from":0,"to":${most},"set":[["mad",null,1e308,true,0,${most},false]],"gone":["ann","__proto__"]}`,
     );
     expect(b.keys("tea")).toEqual(["ann", "mad"]);
     expect(b.relay.stats().rejected).toBe(0);

@@ -333,12 +333,6 @@ describe("handler", () => {
       /unknown; fromClient has say, join; other functions are open, closed,/,
     ],
     ["a misspelt event", [{ ...functions, opened() {} }], "handler.opened", /functions are open, closed, .*, stop$/],
-    [
-      "an event of a later version",
-      [{ ...functions, joined() {} }],
-      "handler.joined",
-      /unknown; fromClient has say, join/,
-    ],
     ["an event that is no function", [{ ...functions, closed: "x" }], "handler.closed", /expected a function/],
     ["null for an event", [{ ...functions, open: null }], "handler.open", /expected a function/],
     ["a misspelt option", [functions, { oninvalid: "drop" }], "oninvalid", /unknown; expected onInvalid/],
