@@ -55,7 +55,10 @@ export class PacketSender {
   enqueue(frame: Frame, address: EnvelopeAddress, subject: string, maxPacketBytes: number): boolean {
     const { data, wire, payloadBytes } = frame;
     const payload = wire.subarray(wire.length - payloadBytes);
-    return this.#enqueue(measure({ ...address, isBinary: typeof data !== "string", payload }), subject, maxPacketBytes);
+    // Field by field: a copy of the address with `...` takes longer than the rest of the envelope.
+    const { source, target, scope, rooms } = address;
+    const envelope = measure({ isBinary: typeof data !== "string", source, target, scope, rooms, payload });
+    return this.#enqueue(envelope, subject, maxPacketBytes);
   }
 
   /** @returns `false` if the extension is too large for the engine */

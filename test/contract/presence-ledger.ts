@@ -18,6 +18,8 @@ interface Shown {
   readonly at: number;
   /** Counts what connections have shown, over all nodes. */
   readonly order: number;
+  /** The connection has shown the info by itself. */
+  readonly isShown: boolean;
 }
 
 type KeyedNews = Extract<PresenceNotice, { readonly key: string }>;
@@ -188,27 +190,29 @@ export class Ledger {
     }
   }
 
-  #note({ id }: Connection, room: string, info: Json, at: number): void {
+  #note(connection: Connection, room: string, info: Json, at: number): void {
     const shown = this.#shown.get(room) ?? new Map<string, Shown>();
-    this.#shown.set(room, shown.set(id, { info, at, order: ++this.#order }));
+    const isShown = infos.has(connection);
+    this.#shown.set(room, shown.set(connection.id, { info, at, order: ++this.#order, isShown }));
   }
 
   /** Who is in a room, from the members of the nodes and what each has shown. */
   #truth(nodes: Nodes, room: string): Map<string, Omit<PresentKey, "key" | "since">> {
     const truth = new Map<string, { info: Json; connections: number; away: boolean }>();
-    const best = new Map<string, { readonly at: number; readonly node: string }>();
+    const best = new Map<string, { readonly at: number; readonly node: string; readonly isShown: boolean }>();
     for (const server of nodes) {
       if (server === undefined) continue;
       const node = server.stats().cluster?.node ?? "";
       for (const [key, members] of byKey(server.members(room))) {
         const shown = members.map(({ id }) => this.#shown.get(room)?.get(id) as Shown);
-        const latest = shown.reduce((a, b) => (a.order > b.order ? a : b));
+        const latest = shown.reduce((a, b) => (isLater(b, a, b.order > a.order) ? b : a));
         const away = members.every(({ isAway }) => isAway);
         const other = truth.get(key);
         const otherBest = best.get(key);
         const isBest =
-          otherBest === undefined || latest.at > otherBest.at || (latest.at === otherBest.at && node > otherBest.node);
-        if (isBest) best.set(key, { at: latest.at, node });
+          otherBest === undefined ||
+          isLater(latest, otherBest, latest.at > otherBest.at || (latest.at === otherBest.at && node > otherBest.node));
+        if (isBest) best.set(key, { at: latest.at, node, isShown: latest.isShown });
         truth.set(key, {
           info: isBest || other === undefined ? latest.info : other.info,
           connections: members.length + (other?.connections ?? 0),
@@ -218,6 +222,11 @@ export class Ledger {
     }
     return truth;
   }
+}
+
+/** What a connection has shown by itself counts before the answers of `presence.info`. */
+function isLater(a: Pick<Shown, "isShown">, b: Pick<Shown, "isShown">, isAfter: boolean): boolean {
+  return a.isShown === b.isShown ? isAfter : a.isShown;
 }
 
 /** What connections have shown by themselves. */

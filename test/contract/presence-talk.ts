@@ -9,7 +9,7 @@ import { ANCHOR, infoOf, keyOf, Ledger, Listener, ROOMS } from "./presence-ledge
 
 const NODES = 3;
 const KEYS = ["ann", "bob", "eve"] as const;
-const HEARTBEAT = { intervalMs: 5_000, timeoutMs: 5_000 };
+const HEARTBEAT = { intervalMs: 10_000, timeoutMs: 10_000 };
 /** Longer than whatever may be under way: a vanished client is noticed, a session and a grace end, a killed node is unheard, two beats heal. */
 const QUIET_MS = 70_000;
 
@@ -96,6 +96,8 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
     const engine = new Engine(random);
     const graceMs = pick(0, 0, 1_000, 5_000);
     const isAnchored = chance(0.5);
+    /** Nothing is lost without a word, so that all is known as soon as a grace is over. */
+    const isCalm = chance(0.3);
     const nodes = Array.from({ length: NODES }, (_, i) =>
       runtime({
         cluster: engine.adapter,
@@ -146,7 +148,7 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
       await node.settle();
     }
     await settle();
-    engine.loss = pick(0, 0, 0.1, 0.5);
+    if (!isCalm) engine.loss = pick(0, 0, 0.1, 0.5);
     const isLossy = engine.loss > 0;
 
     const steps = 5 + Math.floor(random() * (maxSteps - 5));
@@ -165,15 +167,15 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
           () => tab.client.disconnect(),
           () => tab.client.disconnect(),
           () => tab.client.fail(),
-          () => tab.client.vanish(),
+          () => (isCalm ? tab.client.close() : tab.client.vanish()),
         )();
-      else if (drawn < 0.98) engine.toggle(pick(0, 1, 2));
-      else if (alive().length > 1) await end(pick(...alive()), pick("close", "kill"));
+      else if (drawn < 0.98) isCalm || engine.toggle(pick(0, 1, 2));
+      else if (alive().length > 1) await end(pick(...alive()), isCalm ? "close" : pick("close", "kill"));
     }
     engine.mend();
     await settle();
     // Settled in between, so that no answer to a ping is late.
-    for (let ms = 0; ms < QUIET_MS; ms += HEARTBEAT.timeoutMs / 2) {
+    for (let ms = 0; ms < (isCalm ? graceMs : QUIET_MS); ms += HEARTBEAT.timeoutMs / 2) {
       await advance(HEARTBEAT.timeoutMs / 2);
       await settle();
     }

@@ -72,6 +72,12 @@ export class Audience {
     }
   }
 
+  /** The key goes, without news. */
+  drop(key: string): void {
+    this.#changed.delete(key);
+    this.told.delete(key);
+  }
+
   /** Takes over what the room has without telling, for the keys without news; the other keys go. */
   forget(now: (key: string) => KnownKey | undefined): void {
     for (const key of this.told.keys()) {

@@ -20,9 +20,13 @@ export function mergeEntries(entries: readonly NodeEntry[]): PresenceEntry | und
   };
 }
 
-/** Whether the info of `a` counts rather than the info of `b`: what a connection shows before what a key in grace has shown. */
+/**
+ * Whether the info of `a` counts rather than the info of `b`: first what connections show and not a key in grace, then what was shown and not
+ * the answer of `presence.info`, then what was shown later.
+ */
 function isLater(a: NodeEntry, b: NodeEntry): boolean {
   const [isPresent, wasPresent] = [a.entry.connections > 0, b.entry.connections > 0];
   if (isPresent !== wasPresent) return isPresent;
+  if (a.entry.isShown !== b.entry.isShown) return a.entry.isShown;
   return a.entry.infoAt > b.entry.infoAt || (a.entry.infoAt === b.entry.infoAt && a.node > b.node);
 }

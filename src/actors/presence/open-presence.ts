@@ -27,7 +27,7 @@ export function openPresence(host: RunnerHost, registry: Registry<Member>, commo
     find,
     ownerOf: (id) => (id === undefined ? undefined : find(id)?.queue.owner?.leakOwner) ?? nobody,
     hasMembers: (room) => registry.hasMembers(room),
-    rooms: () => registry.rooms(),
+    onUnfollowed: (room) => registry.onUnfollowed(room),
     deliver: (frame, room, exceptId) => bus.deliver(frame, [room], exceptId),
     post: (event) => mailbox.post(common, event),
     handlerHasRoom: () => common.size < settings.mailbox.maxInfo,

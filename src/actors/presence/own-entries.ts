@@ -16,12 +16,14 @@ export interface PresentMember {
 export interface Shown {
   readonly info: Json;
   readonly at: number;
+  /** Whether the connection has shown the info by itself, so that the info counts before the answers of `presence.info`. */
+  readonly isShown: boolean;
 }
 
 interface OwnKey {
   readonly key: string;
   readonly since: number;
-  /** The latest info last. */
+  /** In the order of showing. */
   readonly connections: Map<PresentMember, Shown>;
   /** The info of the latest connection; in grace the last info. */
   shown: Shown;
@@ -52,13 +54,20 @@ export class OwnEntries {
   }
 
   join(member: PresentMember, key: string, shown: Shown): void {
-    const own = this.#keys.get(key) ?? { key, since: shown.at, connections: new Map(), shown, grace: undefined };
+    const own = this.#keys.get(key) ?? {
+      key,
+      since: Math.floor(shown.at),
+      connections: new Map(),
+      shown,
+      grace: undefined,
+    };
     this.#keys.set(key, own);
     this.#keyOf.set(member, own);
     own.grace?.cancel();
     own.grace = undefined;
+    // In grace the key had no connection whose info could count.
+    if (own.connections.size === 0 || !own.shown.isShown || shown.isShown) own.shown = shown;
     own.connections.set(member, shown);
-    own.shown = shown;
   }
 
   /** @returns the member's key, or `undefined` for a connection that is no member */
@@ -67,7 +76,7 @@ export class OwnEntries {
     if (own === undefined) return undefined;
     this.#keyOf.delete(member);
     own.connections.delete(member);
-    for (const shown of own.connections.values()) own.shown = shown;
+    own.shown = latestOf(own);
     if (own.connections.size > 0) return own.key;
     if (this.#graceMs === 0) this.#keys.delete(own.key);
     else
@@ -82,7 +91,6 @@ export class OwnEntries {
   show(member: PresentMember, shown: Shown): string | undefined {
     const own = this.#keyOf.get(member);
     if (own === undefined) return undefined;
-    // The latest info last.
     own.connections.delete(member);
     own.connections.set(member, shown);
     own.shown = shown;
@@ -110,5 +118,12 @@ export class OwnEntries {
 function entryOf({ key, since, connections, shown }: OwnKey): PresenceEntry {
   let away = connections.size > 0;
   for (const { isAway } of connections.keys()) away &&= isAway;
-  return { key, info: shown.info, infoAt: shown.at, since, connections: connections.size, away };
+  const { info, at, isShown } = shown;
+  return { key, info, infoAt: at, isShown, since, connections: connections.size, away };
+}
+
+/** The last info of those that have shown something, else of all; without a connection the info of before. */
+function latestOf({ connections, shown }: OwnKey): Shown {
+  const all = [...connections.values()];
+  return all.findLast(({ isShown }) => isShown) ?? all.at(-1) ?? shown;
 }

@@ -31,7 +31,8 @@ export interface PresenceParts {
   readonly remoteBus: RemoteBus | undefined;
   readonly find: (id: string) => Connection | undefined;
   readonly hasMembers: (room: string) => boolean;
-  readonly rooms: () => Iterable<string>;
+  /** The room is followed no longer. */
+  readonly onUnfollowed: (room: string) => void;
   /** Throws `BAD_DATA`. */
   readonly encode: (data: Data) => Frame;
   /** Offers a frame to the members of a room on this node. */
@@ -45,8 +46,6 @@ export interface PresenceParts {
   readonly failed: (error: unknown, what: string, connection: Connection | undefined) => void;
 }
 
-/** Counts are the sum of many changes. */
-const NO_CAUSE: Cause = { id: undefined, isLocal: true };
 /** The pause before news that the handler had no room for are offered again. */
 const RETRY_MS = 100;
 
@@ -73,7 +72,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
       shared: this.#shared,
       onChanged: (room) => this.#onChanged(room),
       tellClients: (room, { type, key, info, count, cause }) => this.#notify({ type, room, key, info, count }, cause),
-      tellCount: (room, count) => this.#notify({ type: "count", room, count }, NO_CAUSE),
+      tellCount: (room, count, cause) => this.#notify({ type: "count", room, count }, cause),
       tellHandler: (room, news) => this.#tellHandler(room, news),
       handlerHasRoom,
     };
@@ -94,7 +93,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const { clock, settings } = this.#parts;
     const info = readInfo("connection.show", given, settings.maxInfoBytes);
     if (!connection.isOpen) return false;
-    const shown = { info, at: clock.now() };
+    const shown = { info, at: clock.now(), isShown: true };
     const before = this.#shown.get(connection)?.info;
     this.#shown.set(connection, { info, isShown: true });
     for (const name of connection.rooms) {
@@ -118,16 +117,22 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     if (this.#hasStopped) return () => {};
     const key = this.#keyOf(connection);
     this.#askInfo(connection);
+    if (!this.#parts.hasMembers(name)) this.#rooms.get(name)?.onFilling();
     // News of the same key wait: if the key has just gone, the join makes that no news.
     this.#tell(name, { except: key, isAgain: true });
     // The user's code may have closed the connection, or have let it leave, or leave and join.
     const isIn = this.#rooms.get(name)?.own.keyOf(connection) !== undefined;
-    if (isIn || !connection.isOpen || !connection.rooms.has(name)) return undefined;
+    if (isIn || !connection.isOpen || !connection.rooms.has(name)) {
+      if (!this.#parts.hasMembers(name)) this.#rooms.get(name)?.onEmptied();
+      return undefined;
+    }
     return () => {
       const room = this.#rooms.get(name) ?? new PresentRoom(name, this.#roomParts);
       this.#rooms.set(name, room);
       room.own.join(connection, key, {
-        info: this.#shown.get(connection)?.info ?? null,
+        info: null,
+        isShown: false,
+        ...this.#shown.get(connection),
         at: this.#parts.clock.now(),
       });
       room.onOwnChanged(key, { id: connection.id, isLocal: true });
@@ -143,23 +148,24 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const key = room?.own.leave(connection);
     if (room === undefined || key === undefined) return;
     room.onOwnChanged(key, { id: connection.id, isLocal: true });
-    if (!this.hasMembers(name)) room.onEmptied();
+    if (!this.#parts.hasMembers(name)) room.onEmptied();
   }
 
   entriesOf(room: string): Iterable<PresenceEntry> {
     return this.#rooms.get(room)?.own.entries() ?? [];
   }
 
-  hasMembers(room: string): boolean {
-    return this.#parts.hasMembers(room);
+  /** A room is followed until its last member and its last key of this node have gone: a key in grace may come back on another node. */
+  follows(room?: string): boolean {
+    return room === undefined ? this.#rooms.size > 0 : this.#rooms.has(room);
   }
 
   rooms(): Iterable<string> {
-    return this.#parts.rooms();
+    return this.#rooms.keys();
   }
 
   onCopiesChanged(name: string, keys: Iterable<string>): void {
-    if (this.hasMembers(name)) this.#rooms.get(name)?.onCopiesChanged(keys);
+    this.#rooms.get(name)?.onCopiesChanged(keys);
   }
 
   flush(): void {
@@ -171,7 +177,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
       room.publish();
       room.tell(this.#parts.turn.number);
       if (room.hasNews) this.#waitForRoom(room);
-      else if (room.own.isEmpty && !this.hasMembers(room.name)) this.#drop(room);
+      else if (room.own.isEmpty && !this.#parts.hasMembers(room.name)) this.#drop(room);
     }
   }
 
@@ -194,6 +200,8 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
   #drop(room: PresentRoom): void {
     room.stop();
     this.#rooms.delete(room.name);
+    this.#shared?.forget(room.name);
+    this.#parts.onUnfollowed(room.name);
   }
 
   #onChanged(room: PresentRoom): void {
@@ -260,9 +268,9 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
   }
 
   #notify(notice: PresenceNotice, cause: Cause): void {
-    const { settings, encode, deliver, failed, find } = this.#parts;
+    const { settings, encode, deliver, failed, find, hasMembers } = this.#parts;
     const tell = settings.notice;
-    if (tell === undefined || !this.hasMembers(notice.room)) return;
+    if (tell === undefined || !hasMembers(notice.room)) return;
     const { id } = cause;
     try {
       const data = this.#ask(() => tell(Object.freeze(notice)), id);

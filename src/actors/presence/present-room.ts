@@ -20,7 +20,7 @@ export interface PresentRoomParts {
   readonly onChanged: (room: PresentRoom) => void;
   /** Tells the members. */
   readonly tellClients: (room: string, news: News) => void;
-  readonly tellCount: (room: string, count: number) => void;
+  readonly tellCount: (room: string, count: number, cause: Cause) => void;
   /** Tells the handler. */
   readonly tellHandler: (room: string, news: News) => void;
   /** Whether the handler can take events now. */
@@ -42,6 +42,8 @@ export class PresentRoom {
   readonly #unpublished = new Set<string>();
   #isListed = true;
   #isTelling = false;
+  /** No member of this node is left, and keys of this node are in grace. */
+  #isEmptied = false;
 
   constructor(name: string, parts: PresentRoomParts) {
     this.name = name;
@@ -50,7 +52,7 @@ export class PresentRoom {
     this.#counts = new CountNotices(
       parts.clock,
       () => this.#clients.told.size,
-      (count) => parts.tellCount(name, count),
+      (count, cause) => parts.tellCount(name, count, cause),
     );
   }
 
@@ -97,12 +99,19 @@ export class PresentRoom {
 
   /** The last member of this node has left: the keys of the other nodes go, without news. */
   onEmptied(): void {
-    this.#parts.shared?.forget(this.name);
+    this.#isEmptied = true;
     const own = (key: string): KnownKey | undefined => this.own.find(key);
     this.#clients.forget(own);
     this.#handler.forget(own);
     this.#isListed = true;
     this.#counts.stop();
+  }
+
+  /** A member is about to join a room without members: what the other nodes have told meanwhile is news. */
+  onFilling(): void {
+    if (!this.#isEmptied) return;
+    this.#isEmptied = false;
+    for (const { entries } of this.#parts.shared?.copiesOf(this.name) ?? []) this.onCopiesChanged(entries.keys());
   }
 
   list(): PresentKey[] {
@@ -124,11 +133,13 @@ export class PresentRoom {
   #tellAll(turn: number, which: WhichNews | undefined): void {
     const now = (key: string): KnownKey | undefined => this.#merge(key);
     const { maxListed, tellClients, tellHandler, handlerHasRoom } = this.#parts;
+    let cause = FROM_OTHERS;
     for (const news of this.#clients.takeNews(turn, now, which)) {
+      cause = news.cause;
       if (news.count > maxListed) this.#isListed = false;
       if (this.#isListed) tellClients(this.name, news);
     }
-    if (!this.#isListed) this.#counts.onChanged();
+    if (!this.#isListed) this.#counts.onChanged(cause);
     if (this.#handler.hasNews && handlerHasRoom())
       for (const news of this.#handler.takeNews(turn, now, which)) {
         tellHandler(this.name, news);
@@ -137,9 +148,24 @@ export class PresentRoom {
   }
 
   #onChanged(key: string, cause: Cause): void {
-    this.#clients.onChanged(key, cause);
-    this.#handler.onChanged(key, cause);
+    // The key is present on another node, or was only there: no news, since the room has no members here.
+    if (
+      this.#isEmptied &&
+      this.own.find(key) === undefined &&
+      (this.#isElsewhere(key) || !this.#handler.told.has(key))
+    ) {
+      this.#clients.drop(key);
+      this.#handler.drop(key);
+    } else {
+      this.#clients.onChanged(key, cause);
+      this.#handler.onChanged(key, cause);
+    }
     this.#parts.onChanged(this);
+  }
+
+  #isElsewhere(key: string): boolean {
+    for (const { entries } of this.#parts.shared?.copiesOf(this.name) ?? []) if (entries.has(key)) return true;
+    return false;
   }
 
   #describe(key: string, { info, since }: KnownKey): PresentKey {
@@ -153,11 +179,11 @@ export class PresentRoom {
     };
   }
 
-  /** The key over all nodes. */
+  /** The key over all nodes; of a room without members, on this node. */
   #merge(key: string): PresenceEntry | undefined {
     const { shared } = this.#parts;
     const own = this.own.find(key);
-    if (shared === undefined) return own;
+    if (shared === undefined || this.#isEmptied) return own;
     const entries: NodeEntry[] = own === undefined ? [] : [{ node: shared.node, entry: own }];
     for (const copy of shared.copiesOf(this.name)) {
       const entry = copy.entries.get(key);

@@ -21,6 +21,8 @@ export interface RoomWatcher<M> {
   beforeLeave(room: string): void;
   /** Called after the member has gone from `members`, also for a member that closes. */
   left(member: M, room: string): void;
+  /** Whether news of the room, or of any room, are wanted although there is no member. `Registry.onUnfollowed` MUST be called at the end. */
+  follows(room?: string): boolean;
 }
 
 export class Registry<M extends Registered> {
@@ -56,8 +58,8 @@ export class Registry<M extends Registered> {
   /** Removes a member, also from `rooms`. @returns whether the member was there */
   remove(member: M, rooms: Iterable<string>): boolean {
     const wasThere = this.byId.delete(member.id);
-    if (wasThere && this.byId.size === 0) this.#onOccupancyChanged?.(undefined, false);
     for (const room of rooms) this.leave(member, room);
+    if (wasThere) this.#endOccupancy();
     return wasThere;
   }
 
@@ -88,11 +90,15 @@ export class Registry<M extends Registered> {
     if (this.byId.has(member.id)) this.#watcher?.beforeLeave(room);
     const members = this.#rooms.get(room);
     if (!members?.delete(member)) return;
-    if (members.size === 0) {
-      this.#rooms.delete(room);
-      this.#onOccupancyChanged?.(room, false);
-    }
+    if (members.size === 0) this.#rooms.delete(room);
     this.#watcher?.left(member, room);
+    this.#endOccupancy(room);
+  }
+
+  /** The watcher follows the room no longer. */
+  onUnfollowed(room: string): void {
+    this.#endOccupancy(room);
+    this.#endOccupancy();
   }
 
   hasMembers(room: string): boolean {
@@ -119,5 +125,10 @@ export class Registry<M extends Registered> {
 
   rooms(): string[] {
     return [...this.#rooms.keys()];
+  }
+
+  #endOccupancy(room?: string): void {
+    const hasMembers = room === undefined ? this.byId.size > 0 : this.#rooms.has(room);
+    if (!hasMembers && !this.#watcher?.follows(room)) this.#onOccupancyChanged?.(room, false);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The presence of a bus, over the relay: tells the other nodes of this node's entries, and keeps copies of the other nodes' entries for
- * the rooms with members here. Each node numbers its own changes; whoever misses a number asks. An exchange is made by
+ * the rooms that this node follows. Each node numbers its own changes; whoever misses a number asks. An exchange is made by
  * `RemoteBus.sharePresence`, and `stop` ends the exchange.
  */
 import type { Clock, Timer } from "../../runtime/clock.js";
@@ -111,7 +111,7 @@ export class PresenceExchange implements SharedPresence {
   /** From now on the messages on the subject of the room arrive: whoever has entries is asked. */
   onConfirmed(room: string): void {
     const { owner, scope } = this.#parts;
-    if (this.#isStopped || !owner.hasMembers(room)) return;
+    if (this.#isStopped || !owner.follows(room)) return;
     const known = new Map<string, number>();
     for (const peer of this.#peers.values()) {
       const number = peer.numberOf(room);
@@ -170,7 +170,7 @@ export class PresenceExchange implements SharedPresence {
   }
 
   #onDelta(peer: Peer | undefined, room: string, delta: Delta): void {
-    if (peer === undefined || !this.#parts.owner.hasMembers(room)) return;
+    if (peer === undefined || !this.#parts.owner.follows(room)) return;
     const keys = peer.applyDelta(room, delta);
     if (keys !== undefined) {
       this.#onApplied(peer, room, keys);
@@ -198,7 +198,7 @@ export class PresenceExchange implements SharedPresence {
     const unsure: string[] = [];
     for (const [room, number] of rooms) {
       if (number === 0) this.#apply(peer, { room, number, entries: [] }, at);
-      else if (owner.hasMembers(room) && peer.isOutdated(room, number, at)) peer.doubt(room);
+      else if (owner.follows(room) && peer.isOutdated(room, number, at)) peer.doubt(room);
     }
     // Rooms in doubt, without a copy, and with an ask that stayed unanswered.
     for (const room of owner.rooms()) if (isMissing || peer.numberOf(room) === UNKNOWN) unsure.push(room);
@@ -206,7 +206,7 @@ export class PresenceExchange implements SharedPresence {
   }
 
   #apply(peer: Peer, state: RoomState, at: number): void {
-    if (!this.#parts.owner.hasMembers(state.room)) return;
+    if (!this.#parts.owner.follows(state.room)) return;
     this.#onApplied(peer, state.room, peer.applyState(state, at));
   }
 

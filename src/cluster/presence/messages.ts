@@ -9,7 +9,7 @@
  *                       {"type":"goodbye"}
  * on a node's subject   {"type":"ask","rooms":[[room, number], …]}
  *                       {"type":"answer","id":5,"part":1,"parts":2,"at":9,"rooms":[[room, number], [room, number, [entry, …]], …]}
- * entry                 [key, info, infoAt, since, connections, away]
+ * entry                 [key, info, infoAt, isShown, since, connections, away]
  * ```
  *
  * A number is the state of a room at its owner: 0 for a room without entries, `UNKNOWN` for an asker without a copy. `at` is the owner's
@@ -156,13 +156,15 @@ function listOf<T>(value: unknown, read: (item: unknown) => T): T[] {
 }
 
 function entryOf(value: unknown): PresenceEntry {
-  const [key, info, infoAt, since, connections, away, ...rest] = listOf(value, (item) => item);
-  if (info === undefined || typeof away !== "boolean" || rest.length > 0) throw new TypeError("no entry");
+  const [key, info, infoAt, isShown, since, connections, away, ...rest] = listOf(value, (item) => item);
+  if (info === undefined || typeof isShown !== "boolean" || typeof away !== "boolean" || rest.length > 0)
+    throw new TypeError("no entry");
   return {
     key: keyOf(key),
     // Comes out of `JSON.parse`.
     info: freeze(info, MAX_DEPTH) ? (info as Json) : null,
     infoAt: timeOf(infoAt),
+    isShown,
     since: timeOf(since),
     connections: numberOf(connections),
     away: away && connections !== 0,

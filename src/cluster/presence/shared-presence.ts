@@ -1,6 +1,6 @@
 /**
  * The contract between the presence of a bus and the other nodes: each node owns the entries of its connections, and holds copies of the
- * other nodes' entries for the rooms in which this node has members. Both sides last as long as the route or the channel of the bus.
+ * other nodes' entries for the rooms in which this node has members or entries. Both sides last as long as the route or the channel of the bus.
  */
 import type { Json } from "../../api/json.js";
 
@@ -11,6 +11,8 @@ export interface PresenceEntry {
   readonly info: Json;
   /** When `info` was shown. */
   readonly infoAt: number;
+  /** Whether a connection has shown the info by itself; the answer of `presence.info` gives way to such an info. */
+  readonly isShown: boolean;
   /** When the key came to the room on this node. */
   readonly since: number;
   /** 0 for a key in grace. */
@@ -23,9 +25,9 @@ export interface PresenceEntry {
 export interface PresenceOwner {
   /** The entries of this node, those in grace included. */
   entriesOf(room: string): Iterable<PresenceEntry>;
-  /** Whether this node has a member in the room, and so holds copies. */
-  hasMembers(room: string): boolean;
-  /** The rooms with members on this node. */
+  /** Whether this node has a member or an entry in the room, and so holds copies. */
+  follows(room: string): boolean;
+  /** The rooms that this node follows. */
   rooms(): Iterable<string>;
   /** Copies of these keys have come, changed or gone. Never throws. */
   onCopiesChanged(room: string, keys: Iterable<string>): void;
@@ -47,9 +49,9 @@ export interface SharedPresence {
    * with the entries as `PresenceOwner.entriesOf` has them from now on.
    */
   publish(room: string, changes: ReadonlyMap<string, PresenceEntry | undefined>): void;
-  /** The copies of a room; empty without members on this node. */
+  /** The copies of a room; empty for a room that this node does not follow. */
   copiesOf(room: string): Iterable<PresenceCopy>;
-  /** MUST be called after the room's last member on this node has left: the copies go, without `onCopiesChanged`. */
+  /** MUST be called when this node follows the room no longer: the copies go, without `onCopiesChanged`. */
   forget(room: string): void;
   /** Says goodbye to the other nodes, and cancels every timer. */
   stop(): void;

@@ -110,10 +110,13 @@ function writeRoom([room, number, entries]: AnsweredRoom, { preferred, most }: P
 }
 
 /** An info which the engine could never carry is `null` on the other nodes. */
-function writeEntry({ key, info, infoAt, since, connections, away }: PresenceEntry, { most }: PacketSizes): string {
-  const json = JSON.stringify([key, info, infoAt, since, connections, away]);
+function writeEntry(
+  { key, info, infoAt, isShown, since, connections, away }: PresenceEntry,
+  { most }: PacketSizes,
+): string {
+  const json = JSON.stringify([key, info, infoAt, isShown, since, connections, away]);
   if (Buffer.byteLength(json) + OVERHEAD_BYTES <= most) return json;
-  return JSON.stringify([key, null, infoAt, since, connections, away]);
+  return JSON.stringify([key, null, infoAt, isShown, since, connections, away]);
 }
 
 /** Splits a list so that each part fits into a packet; an item that does not fit is a part of its own. */

@@ -572,7 +572,10 @@ describe("extensions of other nodes", () => {
 
   test("an info that is nested too deeply to be sent on is null", async () => {
     const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
-    const { b } = await take(TEA, `{"type":"delta","from":0,"to":1,"set":[["deep",${deep},0,0,1,false]],"gone":[]}`);
+    const { b } = await take(
+      TEA,
+      `{"type":"delta","from":0,"to":1,"set":[["deep",${deep},0,false,0,1,false]],"gone":[]}`,
+    );
     expect(b.copies("tea")[stranger.node]).toEqual({ deep: entry("deep") });
   });
 
@@ -580,7 +583,7 @@ describe("extensions of other nodes", () => {
     const most = Number.MAX_SAFE_INTEGER;
     const { b } = await take(
       TEA,
-      `{"type":"delta","from":0,"to":${most},"set":[["mad",null,1e308,0,${most},false]],"gone":["ann","__proto__"]}`,
+      `{"type":"delta","from":0,"to":${most},"set":[["mad",null,1e308,true,0,${most},false]],"gone":["ann","__proto__"]}`,
     );
     expect(b.keys("tea")).toEqual(["ann", "mad"]);
     expect(b.relay.stats().rejected).toBe(0);

@@ -39,7 +39,7 @@ export class Wire implements ClusterAdapter {
     this.#maxPacketBytes = maxPacketBytes;
   }
 
-  async open(node: ClusterNode): Promise<ClusterLink> {
+  open(node: ClusterNode): ClusterLink {
     const seen: ClusterNode = {
       ...node,
       received: (subject, packet) => {
@@ -48,7 +48,8 @@ export class Wire implements ClusterAdapter {
       },
     };
     this.#nodes.set(node.id, node);
-    const link = await this.#memory.open(seen);
+    const link = this.#memory.open(seen);
+    if ("then" in link) throw new Error("the cluster in memory opens at once");
     return {
       maxPacketBytes: this.#maxPacketBytes ?? link.maxPacketBytes,
       publish: (subject, packet) => {
@@ -135,7 +136,7 @@ export class StageNode implements PresenceOwner, LocalBus {
     return this.entries.get(room)?.values() ?? [];
   }
 
-  hasMembers(room: string): boolean {
+  follows(room: string): boolean {
     return this.members.has(room);
   }
 
@@ -200,7 +201,7 @@ export class StageNode implements PresenceOwner, LocalBus {
 }
 
 export function entry(key: string, more: Partial<PresenceEntry> = {}): PresenceEntry {
-  return { key, info: null, infoAt: 0, since: 0, connections: 1, away: false, ...more };
+  return { key, info: null, infoAt: 0, isShown: false, since: 0, connections: 1, away: false, ...more };
 }
 
 /** Nodes with a common clock. */

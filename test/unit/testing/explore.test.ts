@@ -394,7 +394,10 @@ describe("the options of explore", () => {
     [{ runs: 0 }, "runs: expected a whole number from 1, got 0"],
     [{ maxSteps: 1.5 }, "maxSteps: expected a whole number from 1, got 1.5"],
     [{ seed: "1" }, 'seed: expected a whole number, got "1"'],
-    [{ faults: ["fire"] }, 'faults: expected an array of "stall", "disconnect", "reset", "vanish", "kill", got ["fire"]'],
+    [
+      { faults: ["fire"] },
+      'faults: expected an array of "stall", "disconnect", "reset", "vanish", "kill", got ["fire"]',
+    ],
     [{ run: 1 }, 'run: unknown option: did you mean "runs"? The options are runs, maxSteps, seed, faults'],
   ])("%j is refused: %s", async (options, message) => {
     await expect(explore(() => {}, options)).rejects.toMatchObject({ code: "BAD_OPTION", message });
