@@ -15,7 +15,8 @@ interface CopiedRoom {
   number: number;
   /** The owner's counter when the state was told: what is older is ignored. */
   at: number;
-  entries: Map<string, PresenceEntry>;
+  /** Absent without entries: of most rooms that this node follows, most nodes have none. */
+  entries: Map<string, PresenceEntry> | undefined;
 }
 
 const NONE: ReadonlyMap<string, PresenceEntry> = new Map();
@@ -70,10 +71,13 @@ export class Peer {
     // What an answer has told already.
     if (copy !== undefined && to <= copy.at) return [];
     if (from === 0) return this.#replace(room, to, to, set);
-    if (copy?.number !== from || copy.entries.size + set.length > MAX_ENTRIES) return undefined;
-    for (const entry of set) copy.entries.set(entry.key, entry);
-    for (const key of gone) copy.entries.delete(key);
-    copy.number = copy.entries.size === 0 ? 0 : to;
+    if (copy?.entries === undefined || copy.number !== from) return undefined;
+    const { entries } = copy;
+    if (entries.size + set.length > MAX_ENTRIES) return undefined;
+    for (const entry of set) entries.set(entry.key, entry);
+    for (const key of gone) entries.delete(key);
+    if (entries.size === 0) copy.entries = undefined;
+    copy.number = entries.size === 0 ? 0 : to;
     copy.at = to;
     return [...set.map(({ key }) => key), ...gone];
   }
@@ -104,7 +108,8 @@ export class Peer {
   #replace(room: string, number: number, at: number, entries: readonly PresenceEntry[]): readonly string[] {
     const before = this.entriesOf(room);
     const after = new Map(entries.map((entry) => [entry.key, keptIfSame(before.get(entry.key), entry)]));
-    this.#rooms.set(room, { number: after.size === 0 ? 0 : number, at, entries: after });
+    const isEmpty = after.size === 0;
+    this.#rooms.set(room, { number: isEmpty ? 0 : number, at, entries: isEmpty ? undefined : after });
     const gone = [...before.keys()].filter((key) => !after.has(key));
     return [...gone, ...[...after].filter(([key, entry]) => before.get(key) !== entry).map(([key]) => key)];
   }
