@@ -88,7 +88,7 @@ export class Audience {
   /** The key goes, without news. */
   drop(key: string): void {
     this.#changed.delete(key);
-    this.#told.delete(key);
+    this.#replace(key, undefined);
   }
 
   /** Takes over what the room has without telling, for the keys without news; the other keys go. */
