@@ -30,8 +30,8 @@ export interface News {
 
 /** Which of the waiting news are told now. Default: of each key that had no news in this turn. */
 export interface WhichNews {
-  /** Leaves out a key. */
-  readonly except?: string;
+  /** A key that is about to come (again): to have left is no news. */
+  readonly coming?: string;
   /** Whether keys may have news again in the turn: the list is about to be read. */
   readonly isAgain?: boolean;
 }
@@ -76,9 +76,11 @@ export class Audience {
     let waiting = this.#changed.size;
     for (const [key, cause] of this.#changed) {
       if (waiting-- === 0) return;
-      if (key === which.except || (!which.isAgain && this.#toldNow.has(key))) continue;
+      const known = now(key);
+      const isNoNews = key === which.coming && known === undefined;
+      if (isNoNews || (!which.isAgain && this.#toldNow.has(key))) continue;
       this.#changed.delete(key);
-      const news = this.#compare(key, now(key), cause);
+      const news = this.#compare(key, known, cause);
       if (news === undefined) continue;
       this.#toldNow.add(key);
       yield news;

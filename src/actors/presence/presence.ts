@@ -118,8 +118,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const key = this.#keyOf(connection);
     this.#askInfo(connection);
     if (!this.#parts.hasMembers(name)) this.#rooms.get(name)?.onFilling();
-    // News of the same key wait: if the key has just gone, the join makes that no news.
-    this.#tell(name, { except: key, isAgain: true });
+    this.#tell(name, { coming: key, isAgain: true });
     // The user's code may have closed the connection, or have let it leave, or leave and join.
     const isIn = this.#rooms.get(name)?.own.keyOf(connection) !== undefined;
     if (isIn || !connection.isOpen || !connection.rooms.has(name)) {
