@@ -64,7 +64,7 @@ class Model {
     const known = keys.get(keyOf(one)) ?? { members: new Map(), info, until: 0 };
     known.members.delete(one);
     known.members.set(one, info);
-    known.info = info;
+    known.info = this.#infoOf(known.members);
     keys.set(keyOf(one), known);
   }
 
@@ -72,8 +72,7 @@ class Model {
     const keys = this.keysOf(name);
     const known = keys.get(keyOf(one));
     if (!known?.members.delete(one)) return;
-    const latest = [...known.members.values()].at(-1);
-    if (known.members.size > 0) known.info = latest;
+    if (known.members.size > 0) known.info = this.#infoOf(known.members);
     else if (this.graceMs === 0) keys.delete(keyOf(one));
     else known.until = this.#now + this.graceMs;
   }
@@ -90,6 +89,13 @@ class Model {
 
   open(one: number): void {
     this.#shown.delete(one);
+  }
+
+  /** The latest info of those that have shown something, else of all. */
+  #infoOf(members: ReadonlyMap<number, number | null>): number | null {
+    const all = [...members];
+    const [, info] = all.findLast(([one]) => this.#shown.has(one)) ?? all.at(-1) ?? [];
+    return info ?? null;
   }
 
   advance(ms: number): void {
