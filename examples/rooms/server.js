@@ -128,9 +128,9 @@ try {
   await close();
   const text = error instanceof Error ? error.message : String(error);
   if (engine === undefined || !text.includes("cannot connect")) throw error;
-  throw new Error(
-    `${text}; start it at ${addressOf(engine)} first, or leave out ${engine} for two nodes in this process`,
-  );
+  const address = addressOf(engine);
+  const program = address.startsWith("redis") ? "redis-server" : "nats-server";
+  throw new Error(`${text}; start ${program} at ${address}, or leave out ${engine} for two nodes in this process`);
 }
 for (const node of nodes) console.log(`Page: ${node.url.replace("ws", "http")}`);
 console.log(

@@ -109,12 +109,14 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
     );
     const tabs: Tab[] = [];
     const listeners: Listener[] = [];
+    /** Clients that have vanished, at least once. */
+    const lost = new Set<Tab["client"]>();
     const open = async (node: TestRuntime, key: string): Promise<Tab> => {
       const listener = new Listener(`tab ${listeners.length} of ${key}`);
       listeners.push(listener);
       const request = { name: `${key}-${listeners.length}`, query: { key, info: `${listeners.length}` } };
       const { onMessage } = listener;
-      const client = chance(0.3)
+      const client = chance(isCalm ? 0 : 0.3)
         ? node.dial("/", { ...request, onMessage, onOpen: ({ resumed }) => void (resumed || listener.reset()) })
         : await node.connect({ ...request, onMessage });
       return { node, client, listener };
@@ -167,12 +169,20 @@ export function presenceTalk({ maxSteps = 40, onRun }: PresenceTalkOptions = {})
           () => tab.client.disconnect(),
           () => tab.client.disconnect(),
           () => tab.client.fail(),
-          () => (isCalm ? tab.client.close() : tab.client.vanish()),
+          () => {
+            lost.add(tab.client);
+            if (isCalm) tab.client.close();
+            else tab.client.vanish();
+          },
         )();
       else if (drawn < 0.98) isCalm || engine.toggle(pick(0, 1, 2));
       else if (alive().length > 1) await end(pick(...alive()), isCalm ? "close" : pick("close", "kill"));
     }
     engine.mend();
+    await settle();
+    // Who came back later would say what has waited, within the quiet.
+    for (const { client } of tabs)
+      if ("state" in client && (client.state !== "open" || lost.has(client))) client.close();
     await settle();
     // Settled in between, so that no answer to a ping is late.
     for (let ms = 0; ms < (isCalm ? graceMs : QUIET_MS); ms += HEARTBEAT.timeoutMs / 2) {

@@ -12,8 +12,8 @@ test(`after quiet lists are the truth, and so are lists and notices at clients, 
   const seen: RunFacts[] = [];
   await explore(presenceTalk({ onRun: (facts) => void seen.push(facts) }), { runs: RUNS, maxSteps: 200_000 });
   // Otherwise the runs would say little.
-  expect(new Set(seen.map(({ killed }) => killed))).toEqual(new Set([0, 1, 2]));
-  expect(new Set(seen.map(({ closed }) => closed))).toEqual(new Set([0, 1, 2]));
+  expect(seen.filter(({ killed }) => killed > 0).length).toBeGreaterThan(seen.length / 20);
+  expect(seen.filter(({ closed }) => closed > 0).length).toBeGreaterThan(seen.length / 20);
   expect(new Set(seen.map(({ graceMs }) => graceMs))).toEqual(new Set([0, 1_000, 5_000]));
   expect(seen.filter(({ isLossy }) => isLossy).length).toBeGreaterThan(seen.length / 4);
   expect(seen.filter(({ present }) => present > 2).length).toBeGreaterThan(seen.length / 4);

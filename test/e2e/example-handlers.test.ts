@@ -322,6 +322,7 @@ describe("the bot of the client example", () => {
     await runtime.advance(500);
     expect(members(await enter("Eve"))).toEqual(["Bot", "Ann", "Eve"]);
     expect(names(ann)).toEqual(["said", "joined", "rooms", "said"]);
+    await runtime.advance(1);
     const other = bot();
     await runtime.settle();
     expect(members(await enter("Bob"))).toEqual(["Bot", "Ann", "Eve", "Bot 2", "Bob"]);

@@ -454,6 +454,7 @@ describe("every example", () => {
     "multi",
     "push",
     "replies",
+    "rooms",
     "sessions",
     "snapshot",
     "tokens",
@@ -487,7 +488,7 @@ describe("every example", () => {
     const { code, stdout, stderr } = await start("examples/run.js", args).ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: [] });
     const all =
-      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, limits, loop, machine, monitoring, multi, push, replies, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
+      "canvas, channels, chat, client, cluster, counter, cursors, echo, express, fastify, general, hono, http, limits, loop, machine, monitoring, multi, push, replies, rooms, sessions, snapshot, sockjs, tls, tokens, tracing, typed";
     expect(stderr).toEqual([`${problem}; there are ${all}`]);
   });
 });

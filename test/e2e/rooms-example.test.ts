@@ -122,7 +122,7 @@ describe.each(KINDS)("the rooms example over $name", (kind) => {
     const [line = "", ...more] = stderr;
     expect([code, more]).toEqual([1, []]);
     expect(line).toContain(`rooms cannot start: cluster: cannot connect to ${kind.name}: `);
-    expect(line).toContain(`; start it at ${url} first, or leave out ${url} for two nodes in this process`);
+    expect(line).toContain(`; start ${kind.name}-server at ${url}, or leave out ${url} for two nodes in this process`);
   });
 });
 

@@ -9,6 +9,7 @@ import { isSameInfo } from "./shown-info.js";
 export interface KnownKey {
   readonly info: Json;
   readonly since: number;
+  readonly connections: number;
 }
 
 /** Who caused the last change of a key. */
@@ -36,11 +37,23 @@ export interface WhichNews {
 }
 
 export class Audience {
-  readonly told: Map<string, KnownKey> = new Map();
+  readonly #told = new Map<string, KnownKey>();
+  /** The sum over the keys that were told: a walk over the keys for each newcomer would be too much in a large room. */
+  #connections = 0;
   readonly #changed = new Map<string, Cause>();
   /** Keys of which news were told in the turn. */
   readonly #toldNow = new Set<string>();
   #turn = -1;
+
+  /** The keys that were told. */
+  get told(): ReadonlyMap<string, KnownKey> {
+    return this.#told;
+  }
+
+  /** The number of connections of the keys that were told. */
+  get connections(): number {
+    return this.#connections;
+  }
 
   get hasNews(): boolean {
     return this.#changed.size > 0;
@@ -75,30 +88,35 @@ export class Audience {
   /** The key goes, without news. */
   drop(key: string): void {
     this.#changed.delete(key);
-    this.told.delete(key);
+    this.#replace(key, undefined);
   }
 
   /** Takes over what the room has without telling, for the keys without news; the other keys go. */
   forget(now: (key: string) => KnownKey | undefined): void {
-    for (const key of this.told.keys()) {
+    for (const key of this.#told.keys()) {
       if (this.#changed.get(key)?.isLocal) continue;
       this.#changed.delete(key);
       const known = now(key);
-      if (known === undefined) this.told.delete(key);
-      else this.told.set(key, known);
+      this.#replace(key, known);
     }
     for (const [key, { isLocal }] of this.#changed) if (!isLocal) this.#changed.delete(key);
   }
 
   #compare(key: string, known: KnownKey | undefined, cause: Cause): News | undefined {
-    const told = this.told.get(key);
+    const told = this.#told.get(key);
     if (known === undefined) {
       if (told === undefined) return undefined;
-      this.told.delete(key);
-      return { type: "left", key, info: told.info, count: this.told.size, cause };
+      this.#replace(key, undefined);
+      return { type: "left", key, info: told.info, count: this.#told.size, cause };
     }
-    this.told.set(key, known);
+    this.#replace(key, known);
     if (told !== undefined && isSameInfo(told.info, known.info)) return undefined;
-    return { type: told === undefined ? "joined" : "changed", key, info: known.info, count: this.told.size, cause };
+    return { type: told === undefined ? "joined" : "changed", key, info: known.info, count: this.#told.size, cause };
+  }
+
+  #replace(key: string, known: KnownKey | undefined): void {
+    this.#connections += (known?.connections ?? 0) - (this.#told.get(key)?.connections ?? 0);
+    if (known === undefined) this.#told.delete(key);
+    else this.#told.set(key, known);
   }
 }

@@ -274,10 +274,17 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const { id } = cause;
     try {
       const data = this.#ask(() => tell(Object.freeze(notice)), id);
-      if (data !== undefined) deliver(encode(data as Data), notice.room, id);
+      if (data !== undefined) deliver(encode(data as Data), notice.room, this.#isOwnInfo(notice, id) ? id : undefined);
     } catch (error) {
       failed(error, "presence.notice", id === undefined ? undefined : find(id));
     }
+  }
+
+  /** A connection whose info does not count has to hear which info does, such as that of another tab. */
+  #isOwnInfo(notice: PresenceNotice, id: string | undefined): boolean {
+    const connection = notice.type === "changed" && id !== undefined ? this.#parts.find(id) : undefined;
+    const shown = connection && this.#shown.get(connection);
+    return shown === undefined || notice.type === "count" || isSameInfo(shown.info, notice.info);
   }
 
   #tellHandler(room: string, { type, key, info, count, cause }: News): void {

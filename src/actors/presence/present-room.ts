@@ -115,14 +115,15 @@ export class PresentRoom {
   }
 
   list(): PresentKey[] {
-    const listed = Array.from(this.#clients.told, ([key, told]) => this.#describe(key, told));
-    return listed.sort((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1)).slice(0, this.#parts.maxListed);
+    const told = [...this.#clients.told].sort(
+      ([a, { since }], [b, { since: other }]) => since - other || (a < b ? -1 : 1),
+    );
+    return told.slice(0, this.#parts.maxListed).map(([key, known]) => this.#describe(key, known));
   }
 
   count(): PresentCount {
-    let connections = 0;
-    for (const key of this.#clients.told.keys()) connections += this.#merge(key)?.connections ?? 0;
-    return { keys: this.#clients.told.size, connections };
+    const { told, connections } = this.#clients;
+    return { keys: told.size, connections };
   }
 
   stop(): void {

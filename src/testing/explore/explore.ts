@@ -28,7 +28,7 @@ export interface ExploreOptions {
   readonly faults?: readonly Fault[];
 }
 
-const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset", "vanish", "kill"];
+const FAULTS: readonly Fault[] = ["stall", "disconnect", "reset", "vanish", "node gone"];
 
 const exploreTable = {
   runs: { kind: "whole", min: 1, default: 100 },

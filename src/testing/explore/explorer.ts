@@ -28,13 +28,13 @@ import { describeRead, describeSent, Trace } from "./trace.js";
  * either side being told (`"vanish"`): the server notices by its heartbeat or by a newer socket, a client of `dial` by the silence.
  * Faults hit attempts of `dial` too: the request or the answer comes late, or never. A client of `dial` comes back when virtual time passes.
  *
- * `"kill"` hits a runtime in place of a client, as `runtime.kill()` does: a node of a cluster is gone without a word. Of the runtimes that run at least
+ * `"node gone"` hits a runtime in place of a client, as `runtime.kill()` does: a node of a cluster is gone without a word. Of the runtimes that run at least
  * one is left, so that a scenario with a single runtime has no such fault. Rare, and in some runs rarer than in others.
  */
-export type Fault = "stall" | "disconnect" | "reset" | "vanish" | "kill";
+export type Fault = "stall" | "disconnect" | "reset" | "vanish" | "node gone";
 
 /** What may go wrong with a client. */
-type ClientFault = Exclude<Fault, "kill">;
+type ClientFault = Exclude<Fault, "node gone">;
 
 export interface ExplorerSettings {
   readonly chooser: Chooser;
@@ -73,7 +73,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
 
   constructor(settings: ExplorerSettings) {
     this.#settings = settings;
-    this.#clientFaults = settings.faults.filter((fault) => fault !== "kill");
+    this.#clientFaults = settings.faults.filter((fault) => fault !== "node gone");
   }
 
   get scheduler(): Scheduler {
@@ -213,7 +213,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
   }
 
   #possibleKills(): Action[] {
-    if (!this.#settings.faults.includes("kill")) return [];
+    if (!this.#settings.faults.includes("node gone")) return [];
     const running = this.#runtimes.filter(({ isRunning }) => isRunning);
     if (running.length < 2) return [];
     return running.map((runtime) => () => {

@@ -67,7 +67,7 @@ export interface TypedTestConnectOptions<S extends ProtocolSpec = ProtocolSpec> 
 export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /** The whole server; started by the first call of any method of the runtime. */
   readonly server: Server<D>;
-  /** Whether `kill` was called, or the fault `"kill"` of `explore` has hit the runtime. */
+  /** Whether `kill` was called, or the fault `"node gone"` of `explore` has hit the runtime. */
   readonly isKilled: boolean;
   /** The connected clients, in the order in which the server let each in; sockets of `WebSocket` and of `dial` are among them. */
   readonly clients: readonly TestClient[];

@@ -38,41 +38,47 @@ const step: fc.Arbitrary<Step> = fc.record({
   ms: fc.constantFrom(0, 0, 1, GRACE_MS / 2, GRACE_MS, 2 * GRACE_MS),
 });
 
+interface ModelKey {
+  /** What each member shows, `null` if it has shown nothing, in the order of showing. */
+  readonly members: Map<number, number | null>;
+  info: number | null;
+  until: number;
+}
+
+/** What was shown counts before the answers of `presence.info`, which are `null` here. */
+const latestOf = ({ members }: ModelKey): number | null =>
+  [...members.values()].findLast((info) => info !== null) ?? null;
+
 /** What is so: who is in which room, what is shown, and until when a key without members is present. */
 class Model {
   readonly graceMs: number;
-  readonly #rooms = new Map<
-    Room,
-    Map<string, { readonly members: Map<number, number | null>; info: number | null; until: number }>
-  >();
-  readonly #shown = new Map<number, number | null>();
+  readonly #rooms = new Map<Room, Map<string, ModelKey>>();
+  /** What connections have shown by themselves. */
+  readonly #shown = new Map<number, number>();
   #now = 0;
 
   constructor(graceMs: number) {
     this.graceMs = graceMs;
   }
 
-  keysOf(name: Room) {
-    const keys = this.#rooms.get(name) ?? new Map();
+  keysOf(name: Room): Map<string, ModelKey> {
+    const keys = this.#rooms.get(name) ?? new Map<string, ModelKey>();
     this.#rooms.set(name, keys);
     return keys;
   }
 
   join(one: number, name: Room): void {
-    const info = this.#shown.get(one) ?? null;
     const keys = this.keysOf(name);
-    const known = keys.get(keyOf(one)) ?? { members: new Map(), info, until: 0 };
-    known.members.delete(one);
-    known.members.set(one, info);
-    known.info = this.#infoOf(known.members);
+    const known = keys.get(keyOf(one)) ?? { members: new Map(), info: null, until: 0 };
     keys.set(keyOf(one), known);
+    this.#put(known, one);
   }
 
   leave(one: number, name: Room): void {
     const keys = this.keysOf(name);
     const known = keys.get(keyOf(one));
     if (!known?.members.delete(one)) return;
-    if (known.members.size > 0) known.info = this.#infoOf(known.members);
+    if (known.members.size > 0) known.info = latestOf(known);
     else if (this.graceMs === 0) keys.delete(keyOf(one));
     else known.until = this.#now + this.graceMs;
   }
@@ -81,9 +87,7 @@ class Model {
     this.#shown.set(one, info);
     for (const keys of this.#rooms.values()) {
       const known = keys.get(keyOf(one));
-      if (!known?.members.delete(one)) continue;
-      known.members.set(one, info);
-      known.info = info;
+      if (known?.members.delete(one)) this.#put(known, one);
     }
   }
 
@@ -91,11 +95,9 @@ class Model {
     this.#shown.delete(one);
   }
 
-  /** The latest info of those that have shown something, else of all. */
-  #infoOf(members: ReadonlyMap<number, number | null>): number | null {
-    const all = [...members];
-    const [, info] = all.findLast(([one]) => this.#shown.has(one)) ?? all.at(-1) ?? [];
-    return info ?? null;
+  #put(known: ModelKey, one: number): void {
+    known.members.set(one, this.#shown.get(one) ?? null);
+    known.info = latestOf(known);
   }
 
   advance(ms: number): void {

@@ -396,7 +396,7 @@ describe("the options of explore", () => {
     [{ seed: "1" }, 'seed: expected a whole number, got "1"'],
     [
       { faults: ["fire"] },
-      'faults: expected an array of "stall", "disconnect", "reset", "vanish", "kill", got ["fire"]',
+      'faults: expected an array of "stall", "disconnect", "reset", "vanish", "node gone", got ["fire"]',
     ],
     [{ run: 1 }, 'run: unknown option: did you mean "runs"? The options are runs, maxSteps, seed, faults'],
   ])("%j is refused: %s", async (options, message) => {

@@ -221,7 +221,7 @@ async function failureOf(scenario: Scenario, options: ExploreOptions): Promise<E
   throw failure;
 }
 
-describe('the fault "kill"', () => {
+describe('the fault "node gone"', () => {
   /** Three nodes speak for a while. @returns which nodes were killed, and when, in each run */
   async function killed(faults: ExploreOptions["faults"]): Promise<{ nodes: boolean[]; said: number }[]> {
     const found: { nodes: boolean[]; said: number }[] = [];
@@ -248,11 +248,11 @@ describe('the fault "kill"', () => {
   });
 
   test("kills any node but the last one, sooner or later or not at all, and the same again from the same seed", async () => {
-    const runs = await killed(["kill"]);
+    const runs = await killed(["node gone"]);
     const fates = new Set(runs.map(({ nodes }) => nodes.map(Number).join("")));
     expect(fates).toEqual(new Set(["000", "100", "010", "001", "110", "101", "011"]));
     expect(new Set(runs.map(({ said }) => said)).size).toBe(11);
-    expect(await killed(["kill"])).toEqual(runs);
+    expect(await killed(["node gone"])).toEqual(runs);
   });
 
   test("does not happen to a single runtime", async () => {
@@ -264,7 +264,7 @@ describe('the fault "kill"', () => {
         await node.settle();
         expect(ann.received.length).toBe(20);
       },
-      { runs: 50, faults: ["kill"] },
+      { runs: 50, faults: ["node gone"] },
     );
   });
 
@@ -279,7 +279,7 @@ describe('the fault "kill"', () => {
       await here.settle();
       if (bob?.received.includes("2") && bob.closed?.code === 1006) throw new Error("bob was cut off");
     };
-    const { trace, seed, divergence } = await failureOf(scenario, { runs: 300, faults: ["kill", "stall"] });
+    const { trace, seed, divergence } = await failureOf(scenario, { runs: 300, faults: ["node gone", "stall"] });
     const lines = trace.map(({ actor, did, what }) => `${actor} ${did} ${what}`.trim());
     expect(lines).toContain("server-2 is killed");
     expect(lines).toContain("bob is cut off");
@@ -287,7 +287,7 @@ describe('the fault "kill"', () => {
     expect(lines).toContain("server-2 handles open of bob");
     expect(lines.join()).not.toMatch(/stops reading|server is killed/);
     expect(divergence).toBe(undefined);
-    const again = await failureOf(scenario, { runs: 1, seed, faults: ["kill", "stall"] });
+    const again = await failureOf(scenario, { runs: 1, seed, faults: ["node gone", "stall"] });
     expect(again.trace).toEqual(trace);
   });
 });
