@@ -17,6 +17,8 @@ export interface Cause {
   /** The id of the connection; absent if the connection is of another node, or not known. */
   readonly id: string | undefined;
   readonly isLocal: boolean;
+  /** Whether the notice goes to every member. Default: not to the connection. */
+  readonly isForAll?: true;
 }
 
 export interface News {

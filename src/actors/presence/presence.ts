@@ -20,6 +20,7 @@ import type { RoomWatcher } from "../route/registry.js";
 import type { Cause, News, WhichNews } from "./audience.js";
 import { createPresenceEvent, type PresenceEvent } from "./presence-event.js";
 import { PresentRoom, type PresentRoomParts } from "./present-room.js";
+import { causeOfShow } from "./show-cause.js";
 import { isSameInfo, readInfo } from "./shown-info.js";
 
 export type PresenceSettings = Exclude<RouteSettings["presence"], false>;
@@ -99,7 +100,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     for (const name of connection.rooms) {
       const room = this.#rooms.get(name);
       const key = room?.own.show(connection, shown);
-      if (key !== undefined) room?.onOwnChanged(key, { id: connection.id, isLocal: true });
+      if (key !== undefined) room?.onOwnChanged(key, causeOfShow(connection));
     }
     return before === undefined || !isSameInfo(before, info);
   }
@@ -273,27 +274,23 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const { id } = cause;
     try {
       const data = this.#ask(() => tell(Object.freeze(notice)), id);
-      if (data !== undefined) deliver(encode(data as Data), notice.room, this.#isOwnInfo(notice, id) ? id : undefined);
+      if (data !== undefined) deliver(encode(data as Data), notice.room, this.#knower(notice, cause));
     } catch (error) {
       failed(error, "presence.notice", id === undefined ? undefined : find(id));
     }
   }
 
-  /** A connection whose info does not count has to hear which info does, such as that of another tab. */
-  #isOwnInfo(notice: PresenceNotice, id: string | undefined): boolean {
-    const connection = notice.type === "changed" && id !== undefined ? this.#parts.find(id) : undefined;
+  /** @returns the connection that knows already: not one whose info does not count, and which has to hear which info does */
+  #knower(notice: PresenceNotice, { id, isForAll }: Cause): string | undefined {
+    if (id === undefined || isForAll) return undefined;
+    const connection = notice.type === "changed" ? this.#parts.find(id) : undefined;
     const shown = connection && this.#shown.get(connection);
-    return shown === undefined || notice.type === "count" || isSameInfo(shown.info, notice.info);
+    return shown === undefined || notice.type === "count" || isSameInfo(shown.info, notice.info) ? id : undefined;
   }
 
-  #tellHandler(room: string, { type, key, info, count, cause }: News): void {
+  #tellHandler(room: string, { type, key, info, count, cause: { id, isLocal } }: News): void {
     const { find, ownerOf, post } = this.#parts;
-    const { id, isLocal } = cause;
-    post(
-      createPresenceEvent(
-        { type, room, key, info, count, isLocal },
-        { owner: ownerOf(id), find: () => (id === undefined ? undefined : find(id)) },
-      ),
-    );
+    const cause = (): Connection | undefined => (id === undefined ? undefined : find(id));
+    post(createPresenceEvent({ type, room, key, info, count, isLocal }, { owner: ownerOf(id), find: cause }));
   }
 }

@@ -150,6 +150,17 @@ describe("connection.show", () => {
     expect(() => Object.assign(present?.info ?? {}, { a: 2 })).toThrow(TypeError);
   });
 
+  test("by the program, in another event than the connection's own, is told to the connection as well", async () => {
+    const stage = start();
+    const ann = await stage.connect("ann", "hall");
+    const bob = await stage.connect("bob", "hall");
+    await stage.run(bob, (_, bus) => {
+      for (const member of bus.members("hall")) member.show("muted");
+    });
+    expect(heard(ann)).toEqual(["joined bob 2", 'changed ann "muted" 2', 'changed bob "muted" 2']);
+    expect(heard(bob)).toEqual(['changed ann "muted" 2']);
+  });
+
   test("of several tabs the latest counts, and the older one again once the latest has gone", async () => {
     const stage = start();
     const first = await stage.connect("ann", "hall");
