@@ -110,7 +110,7 @@ describe.each(KINDS)("$name", (kind) => {
       await engine.start();
       await until(() => keysAt(first).join() === "ann,cid,dan,eve" && keysAt(third).join() === "ann,cid,dan,eve");
       await until(() => [ann, cid].every((client) => replay(client).join() === "ann,cid,dan,eve"));
-      expect(first.told.filter((text) => text.startsWith("joined cid"))).toEqual(["joined cid 3 elsewhere"]);
+      expect(first.told.filter((text) => text.startsWith("joined cid")).length).toBe(1);
     },
   );
 

@@ -39,18 +39,14 @@ export class MemoryListener implements Listener {
   #gate: Pick<Gate, "admit" | "refused"> | undefined;
   /** The links whose server's end is open, or decides. */
   readonly #links = new Set<MemoryLink>();
-  /** Settles the decisions of a gate that has gone without a word. */
-  readonly #terminated: Promise<Refusal>;
-  #onTerminated: (refusal: Refusal) => void = () => {};
+  /** End the waits for decisions of a gate that has gone without a word. */
+  readonly #undecided = new Set<() => void>();
   #hasTerminated = false;
 
   /** @param scheduler decides on deliveries; without a scheduler the clock's steps deliver in order */
   constructor(clock: Clock, scheduler?: DeliveryScheduler) {
     this.#clock = clock;
     this.#scheduler = scheduler;
-    this.#terminated = new Promise((resolve) => {
-      this.#onTerminated = resolve;
-    });
   }
 
   readonly address: Address = { host: "memory", port: 0, isSecure: false };
@@ -67,7 +63,8 @@ export class MemoryListener implements Listener {
   terminate(): void {
     this.#hasTerminated = true;
     this.#gate = undefined;
-    this.#onTerminated(NOT_LISTENING);
+    for (const end of this.#undecided) end();
+    this.#undecided.clear();
     for (const link of this.#links) link.onServerLost();
     this.#links.clear();
   }
@@ -128,8 +125,19 @@ export class MemoryListener implements Listener {
   }
 
   async #decide(attempt: UpgradeAttempt): Promise<Admission | Refusal> {
-    if (this.#gate === undefined) return NOT_LISTENING;
-    return Promise.race([this.#gate.admit(attempt), this.#terminated]);
+    const gate = this.#gate;
+    if (gate === undefined) return NOT_LISTENING;
+    let end = (): void => {};
+    const terminated = new Promise<Refusal>((resolve) => {
+      end = () => resolve(NOT_LISTENING);
+    });
+    this.#undecided.add(end);
+    try {
+      // A promise that lasts as long as the listener would keep every decision in memory.
+      return await Promise.race([gate.admit(attempt), terminated]);
+    } finally {
+      this.#undecided.delete(end);
+    }
   }
 
   #createLink(parts: Omit<MemoryLinkParts, "clock" | "isScheduled" | "onServerClosed">): MemoryLink {

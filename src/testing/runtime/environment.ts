@@ -132,7 +132,7 @@ export function createEnvironment(): RuntimeEnvironment {
     newId: createIdGenerator(),
     newToken: createTokenGenerator(),
     newCaller: createCallerNameGenerator(),
-    newNode: createNodeNameGenerator(randomBytes(4).toString("hex")),
+    newNode: createNodeNameGenerator(() => randomBytes(4).toString("hex")),
     newServerName: createServerNameGenerator(),
     isExplored: false,
   };
@@ -175,11 +175,15 @@ export function createCallerNameGenerator(): () => string {
 
 /**
  * Names of a cluster's nodes, numbered in the order in which the nodes start.
- * @param prefix the first digits of each name: up to 8 hexadecimal digits
+ * @param newPrefix makes the first digits of each name, up to 8 hexadecimal digits; called for the first name
  */
-export function createNodeNameGenerator(prefix = ""): () => string {
+export function createNodeNameGenerator(newPrefix: () => string = () => ""): () => string {
   let last = 0;
-  return () => prefix + (++last).toString(16).padStart(12 - prefix.length, "0");
+  let prefix: string | undefined;
+  return () => {
+    prefix ??= newPrefix();
+    return prefix + (++last).toString(16).padStart(12 - prefix.length, "0");
+  };
 }
 
 /** Names of servers in traces, numbered in the order in which the runtimes are made. */

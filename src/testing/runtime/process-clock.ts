@@ -4,12 +4,13 @@
  */
 import { Alarm, type Clock, type Timer } from "../../runtime/clock.js";
 
-/** Alarms that have rung, or were cancelled, are dropped from the list once the list has doubled. */
+/** Alarms that have gone are dropped from the list once the list has doubled. */
 const SWEEP_FROM = 256;
 
 export class ProcessClock implements Clock {
   readonly #clock: Clock;
-  #timers = new Set<Timer>();
+  /** Weak, since an alarm that has rung, or was cancelled, may refer to a connection that has gone. An alarm that is set stands in the clock. */
+  #timers = new Set<WeakRef<Timer>>();
   #sweepAt = SWEEP_FROM;
   #hasStopped = false;
 
@@ -37,18 +38,19 @@ export class ProcessClock implements Clock {
   /** From now on no alarm rings and no step runs. */
   stop(): void {
     this.#hasStopped = true;
-    for (const timer of this.#timers) timer.cancel();
+    for (const timer of this.#timers) timer.deref()?.cancel();
     this.#timers.clear();
   }
 
   #keep(timer: Timer): void {
-    this.#timers.add(timer);
+    this.#timers.add(new WeakRef(timer));
     if (this.#timers.size < this.#sweepAt) return;
     this.#timers = new Set([...this.#timers].filter(isSet));
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#timers.size);
   }
 }
 
-function isSet(timer: Timer): boolean {
+function isSet(reference: WeakRef<Timer>): boolean {
+  const timer = reference.deref();
   return timer instanceof Alarm && timer.index >= 0;
 }
