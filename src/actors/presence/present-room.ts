@@ -70,7 +70,7 @@ export class PresentRoom {
     for (const key of keys) this.#onChanged(key, FROM_OTHERS);
   }
 
-  /** An entry of this node has changed in a way that is no news: a connection has come, gone, or is away. */
+  /** An entry of this node has changed in a way that is no news: a connection is away, or is back. */
   onOwnDiffers(key: string): void {
     this.#unpublished.add(key);
     this.#parts.onChanged(this);
