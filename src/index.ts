@@ -36,6 +36,23 @@ export type {
   ServerEvent,
 } from "./api/events.js";
 export type { Handler, HandlerFunction, ShapedHandler, StatefulHandler } from "./api/handler.js";
+export type {
+  FollowFrom,
+  FollowResult,
+  HistoryMessage,
+  HistoryOptions,
+  HistoryRange,
+  HistoryResult,
+} from "./api/history.js";
+export type {
+  HistoryHost,
+  HistoryLimits,
+  HistoryQuery,
+  HistoryReading,
+  HistoryStore,
+  MessageToKeep,
+  StoredMessage,
+} from "./api/history-store.js";
 export type { Json } from "./api/json.js";
 export type {
   AccessEntry,

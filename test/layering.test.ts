@@ -54,7 +54,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["actors"],
   ["cluster", "http"],
   ["admission"],
-  ["transport"],
+  ["transport", "history"],
   ["options", "log"],
   ["protocol"],
   ["api"],

@@ -1,5 +1,6 @@
 /** The verbs of a handler for sending, with receipts and options. The bus of each route and the server implement the verbs. */
 import type { Connection, ConnectionData, ConnectionRef, Data, Params } from "./connection.js";
+import type { HistoryRange, HistoryResult } from "./history.js";
 import type { PresentCount, PresentKey } from "./presence.js";
 
 /** What became of one message: `targeted = queued + dropped + dead`. */
@@ -17,12 +18,18 @@ export interface Receipt {
    * other node). The other numbers count this node alone. Absent without `cluster`.
    */
   readonly forwarded?: 0 | 1;
+  /** Of a kept message (`keep: true`): its position in the room. Absent if the store could not take the message. */
+  readonly position?: string;
 }
 
 /** Narrows a send to the members of a room, or of any of several rooms (each member gets the message once). */
 export interface RoomOption {
   /** A room, or several, each named by 1 to 1,024 characters. A send without options goes to every connection. */
   readonly room: string | readonly string[];
+  /**
+   * Also keeps the message, for those who follow the room later (option `history`). Wants exactly one room. Default `false`.
+   */
+  readonly keep?: boolean;
 }
 
 /** Cancels an alarm that `bus.after` or `bus.every` set; does nothing after the alarm has ended. */
@@ -40,12 +47,13 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
   unicast(data: M, to: ConnectionRef): Receipt;
   /**
    * Sends to every connection except the source; to every connection, if the source has gone.
-   * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `BAD_OPTION` if `options` is no object or has other options than `room`
+   * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `NO_HISTORY`, `BAD_OPTION` if `options` is no object, has other options than `room` and `keep`, or
+   * `keep` without exactly one room
    */
   broadcast(data: M, source: ConnectionRef, options?: RoomOption): Receipt;
   /**
    * Sends to every connection.
-   * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `BAD_OPTION` if `options` is no object or has other options than `room`
+   * @throws SendallError as {@link Verbs.broadcast}
    */
   sendall(data: M, options?: RoomOption): Receipt;
   /** As {@link Connection.join}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */
@@ -68,6 +76,12 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
    * @throws SendallError `BAD_ROOM`; `NO_PRESENCE` without the option `presence`; `BAD_OPTION` of a server with several routes
    */
   presentCount(room: string): PresentCount;
+  /**
+   * Reads what was kept in a room: everything, the newest messages (`last`), or the messages after a position (`after`).
+   * @throws SendallError (rejects) `BAD_ROOM`, `NO_HISTORY`, `HISTORY_UNAVAILABLE`; `BAD_OPTION` for a range that is none, and of a server with
+   * several routes
+   */
+  history(room: string, range?: HistoryRange): Promise<HistoryResult>;
   /** Every open connection, in order of opening; a copy. */
   connections(): Connection<D, P, M>[];
   /**

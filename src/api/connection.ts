@@ -3,6 +3,7 @@
  * either ends with its `closed` event.
  */
 import type { PeerCertificate } from "node:tls";
+import type { FollowFrom, FollowResult } from "./history.js";
 import type { Json } from "./json.js";
 
 declare const connectionId: unique symbol;
@@ -142,6 +143,14 @@ export interface Connection<D = ConnectionData, P = Params, M = Data> extends Re
    * @throws SendallError `BAD_ROOM`
    */
   leave(room: string): boolean;
+  /**
+   * Joins a room and sends what was kept there (option `history`), then what comes, without hole or double. What was kept is written as the socket
+   * takes it, and never makes a slow consumer. While a store takes time to answer, what comes in the room waits; everything else goes on.
+   * @param from `{ last: 50 }` for the newest messages, `{ after: position }` for those that a client has missed
+   * @throws SendallError (rejects) `ALREADY_MEMBER`, `BAD_ROOM`, `NO_HISTORY`, `BAD_OPTION`; `HISTORY_UNAVAILABLE` if the store fails: the connection is a
+   * member then, and gets what comes
+   */
+  follow(room: string, from: FollowFrom): Promise<FollowResult>;
   /**
    * Replaces what is told of the connection in all its rooms, now and at later joins (option `presence`).
    * @param info a value that JSON can carry, of at most `presence.maxInfoBytes`

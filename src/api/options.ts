@@ -9,6 +9,7 @@ import type { Authorize, UpgradeRequest } from "./authorize.js";
 import type { BudgetOptions } from "./budget.js";
 import type { ClusterAdapter } from "./cluster-adapter.js";
 import type { Connection, ConnectionData, ConnectionId, Params } from "./connection.js";
+import type { HistoryOptions } from "./history.js";
 import type { PresenceOptions } from "./presence.js";
 import type { Rejection } from "./rejection.js";
 
@@ -205,6 +206,8 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly resume?: Partial<ResumeOptions<NoInfer<D>, P>> | boolean;
   /** Who is in a room, over all nodes: `bus.present`, and news of each room. Omitted keys have their defaults. Default `false`. */
   readonly presence?: Partial<PresenceOptions<NoInfer<D>, P>> | boolean;
+  /** Keeps messages of rooms for newcomers, reloads and restarts. Omitted keys have their defaults. Default `false`. */
+  readonly history?: Partial<HistoryOptions> | boolean;
   /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
   readonly sockjs?: Partial<SockJsOptions> | boolean;
 }

@@ -4,6 +4,7 @@ import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
 import type { ClusterAdapter } from "../api/cluster-adapter.js";
 import { type Handler, ShapedHandler } from "../api/handler.js";
+import type { HistoryStore } from "../api/history-store.js";
 import { isSessionName } from "../api/session-protocol.js";
 import { descriptionOf } from "../protocol/describe-handler.js";
 import type { Logger } from "../runtime/logger.js";
@@ -62,6 +63,13 @@ export function isLogger(value: unknown): value is Logger | false {
 
 export function isAdapter(value: unknown): value is ClusterAdapter {
   return isRecord(value) && typeof value.name === "string" && typeof value.open === "function";
+}
+
+export function isHistoryStore(value: unknown): value is HistoryStore {
+  if (!isRecord(value)) return false;
+  const isFunction = (name: string): boolean => typeof value[name] === "function";
+  const isAbsentOrFunction = (name: string): boolean => value[name] === undefined || isFunction(name);
+  return ["append", "read", "trim", "close"].every(isFunction) && ["open", "subscribe"].every(isAbsentOrFunction);
 }
 
 /** A name or an address alone: no URL, no port, no brackets. */

@@ -8,6 +8,7 @@
 import type { TlsOptions } from "node:tls";
 import type { ClusterAdapter } from "../api/cluster-adapter.js";
 import type { Handler } from "../api/handler.js";
+import type { HistoryStore } from "../api/history-store.js";
 import type { MailboxOptions, ServerOptions, SharedOptions } from "../api/options.js";
 import type { Logger } from "../runtime/logger.js";
 import { isRecord } from "./kinds.js";
@@ -15,6 +16,7 @@ import {
   isAdapter,
   isFilePath,
   isFolder,
+  isHistoryStore,
   isHost,
   isLogger,
   isOrigins,
@@ -110,6 +112,21 @@ export const routeTable = {
       maxInfoBytes: { kind: "whole", min: 1, default: 1_024 },
       maxListed: { kind: "whole", min: 0, default: 1_000 },
       notice: { kind: "function" },
+    },
+  },
+  history: {
+    or: [true, false],
+    default: false,
+    group: {
+      store: {
+        expected: "a store with the functions append, read, trim and close, such as sqlite({ file }) of sendall/sqlite",
+        accepts: (value: unknown): value is HistoryStore => isHistoryStore(value),
+      },
+      maxMessages: { kind: "whole", min: 1, default: 100 },
+      maxBytes: { kind: "whole", min: 1, default: 1_048_576 },
+      maxAgeMs: { kind: "ms", default: 300_000 },
+      maxRooms: { kind: "whole", min: 1, default: 10_000 },
+      stamp: { kind: "function" },
     },
   },
   sockjs: {

@@ -4,6 +4,7 @@ import type { RouteBus } from "../actors/route/bus.js";
 import type { Cancel, Receipt, RoomOption, Verbs } from "../api/bus.js";
 import type { Connection, ConnectionRef, Data } from "../api/connection.js";
 import { SendallError } from "../api/errors.js";
+import type { HistoryRange, HistoryResult } from "../api/history.js";
 import type { PresentCount, PresentKey } from "../api/presence.js";
 
 export class AllRoutesBus implements Verbs {
@@ -21,10 +22,12 @@ export class AllRoutesBus implements Verbs {
   }
 
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt {
+    if (options?.keep === true) return this.#only("broadcast", " with keep").broadcast(data, source, options);
     return sum(this.#buses.map((bus) => bus.broadcast(data, source, options)));
   }
 
   sendall(data: Data, options?: RoomOption): Receipt {
+    if (options?.keep === true) return this.#only("sendall", " with keep").sendall(data, options);
     return sum(this.#buses.map((bus) => bus.sendall(data, options)));
   }
 
@@ -50,6 +53,10 @@ export class AllRoutesBus implements Verbs {
 
   presentCount(room: string): PresentCount {
     return this.#only("presentCount").presentCount(room);
+  }
+
+  async history(room: string, range?: HistoryRange): Promise<HistoryResult> {
+    return this.#only("history").history(room, range);
   }
 
   connections(): Connection[] {
@@ -81,11 +88,11 @@ export class AllRoutesBus implements Verbs {
   }
 
   /** The rooms of different routes are different rooms, even with the same name. */
-  #only(verb: string): RouteBus {
+  #only(verb: string, how = ""): RouteBus {
     if (this.#buses.length === 1) return this.#first;
     throw new SendallError(
       "BAD_OPTION",
-      `server.${verb}: expected a server with one route, got one with ${this.#buses.length}: use server.route(path).${verb}`,
+      `server.${verb}${how}: expected a server with one route, got one with ${this.#buses.length}: use server.route(path).${verb}`,
     );
   }
 

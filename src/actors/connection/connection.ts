@@ -8,6 +8,7 @@ import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
+import type { FollowFrom, FollowResult } from "../../api/history.js";
 import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
@@ -19,10 +20,11 @@ import { ConnectionEnd } from "./connection-end.js";
 import type { ConnectionParts } from "./connection-parts.js";
 import { HEARTBEAT } from "./heartbeat.js";
 import { Liveness, type LivenessOwner } from "./liveness.js";
+import type { Pacing } from "./pacing.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
 import { ConnectionFacts } from "./request-facts.js";
 import { joinRoom, leaveRoom, RoomNames } from "./room-names.js";
-import { type Pacing, Sender, type SenderOwner } from "./sender.js";
+import { Sender, type SenderOwner } from "./sender.js";
 
 type Parts = ConnectionParts<LiveConnection>;
 
@@ -164,6 +166,10 @@ export class LiveConnection
     checkRoom(room);
     if (!this.isOpen || this.#rooms === undefined) return false;
     return leaveRoom(this, this.#rooms, this.#parts.population, room);
+  }
+
+  follow(room: string, from: FollowFrom): Promise<FollowResult> {
+    return this.#parts.bus.follow(this, room, from);
   }
 
   show(info: unknown): boolean {

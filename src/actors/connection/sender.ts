@@ -10,6 +10,7 @@ import type { Transport } from "../../transport/transport.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { Counters } from "../route/counters.js";
 import type { Outbox, Outcome } from "../route/member.js";
+import { type Pacing, paceReplay, repace } from "./pacing.js";
 
 export interface OutboxSettings {
   readonly maxBufferedBytes: number;
@@ -33,13 +34,8 @@ export interface SenderOwner {
   readonly ending: { crash(half: "sender", error: unknown): void };
 }
 
-/** How a sender goes on while more may wait than `maxBufferedBytes`: what was kept for a peer is written as the socket takes it. */
-export interface Pacing {
-  /** Applies in place of `outbox.maxBufferedBytes`. */
-  readonly maxBytes: number;
-  /** `bufferedBytes` has grown. */
-  onGrown(): void;
-}
+/** A peer for which so much more waits than `outbox.maxBufferedBytes` gets no further replay: whoever reads nothing could ask for ever more. */
+const REPLAY_BYTES = 16_777_216;
 
 const NO_FRAMES: readonly Frame[] = [];
 
@@ -64,7 +60,7 @@ export class Sender implements Outbox, FrameSource {
   /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
   #closeReason: { readonly code: number; readonly reason: string } | undefined;
-  /** Set from the loss of a socket until a newer socket has taken everything that waits. */
+  /** Set from the loss of a socket, or from a replay, until the socket, or a newer one, has taken everything that waits. */
   #pacing: Pacing | undefined;
 
   constructor(parts: SenderParts, owner: SenderOwner, transport: Transport) {
@@ -98,7 +94,7 @@ export class Sender implements Outbox, FrameSource {
 
   offer(frame: Frame): Outcome {
     if (!this.isOpen) return "dead";
-    if (typeof frame.data !== "string" && this.#transport.isTextOnly === true) return this.#dropBytes();
+    if (!this.#isTakeable(frame)) return "dropped";
     if (this.bufferedBytes >= this.#maxBytes) {
       // Write before the turn ends: of a large burst, only the bytes left untaken by the socket count as buffered.
       this.flush();
@@ -107,16 +103,30 @@ export class Sender implements Outbox, FrameSource {
         return "dropped";
       }
     }
-    if (this.#outbox === undefined) this.#outbox = [frame];
-    else this.#outbox.push(frame);
-    this.#bytes += frame.wire.length;
-    this.#parts.counters.outboxBytes += frame.wire.length;
-    if (!this.#isFlushDue) {
-      this.#isFlushDue = true;
-      this.#parts.turn.flushAtEnd(this);
-    }
+    this.#enqueue(frame);
     this.#pacing?.onGrown();
     return "queued";
+  }
+
+  replay(frames: readonly Frame[]): number | undefined {
+    if (!this.isOpen) return 0;
+    const { maxBufferedBytes } = this.#parts.settings.outbox;
+    if (this.bufferedBytes >= maxBufferedBytes + REPLAY_BYTES) {
+      this.#onSlow();
+      return undefined;
+    }
+    let bytes = 0;
+    let taken = 0;
+    for (const frame of frames)
+      if (this.#isTakeable(frame)) {
+        this.#enqueue(frame);
+        bytes += frame.wire.length;
+        taken++;
+      }
+    if (taken === 0) return 0;
+    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, bytes);
+    this.#pacing.onGrown();
+    return taken;
   }
 
   flush(): void {
@@ -138,7 +148,7 @@ export class Sender implements Outbox, FrameSource {
 
   /** Writes what waits as the socket takes it, until nothing waits. */
   pace(pacing: Pacing): void {
-    this.#pacing = pacing;
+    this.#pacing = repace(this.#pacing, pacing);
     this.#hasTakenAll = false;
     this.#isSlow = false;
     this.#countUntaken(0);
@@ -173,6 +183,16 @@ export class Sender implements Outbox, FrameSource {
     this.#closeReason = undefined;
     this.#countUntaken(0);
     this.#clear();
+  }
+
+  #enqueue(frame: Frame): void {
+    if (this.#outbox === undefined) this.#outbox = [frame];
+    else this.#outbox.push(frame);
+    this.#bytes += frame.wire.length;
+    this.#parts.counters.outboxBytes += frame.wire.length;
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#parts.turn.flushAtEnd(this);
   }
 
   #step(): void {
@@ -226,10 +246,12 @@ export class Sender implements Outbox, FrameSource {
     this.#transport.resume();
   }
 
-  #dropBytes(): Outcome {
+  /** `false`, and counted, for bytes where the transport is text-only. */
+  #isTakeable(frame: Frame): boolean {
+    if (typeof frame.data === "string" || this.#transport.isTextOnly !== true) return true;
     this.#parts.counters.countDropped("text");
     this.#owner.onBytesDropped();
-    return "dropped";
+    return false;
   }
 
   /**
@@ -243,14 +265,17 @@ export class Sender implements Outbox, FrameSource {
 
   /** @returns whether the next message may be queued */
   #applyPolicy(): boolean {
-    if (!this.#isSlow) {
-      this.#isSlow = true;
-      this.#parts.counters.slowConsumers++;
-      this.#owner.onSlowConsumer();
-    }
+    this.#onSlow();
     if (this.#parts.settings.outbox.slowConsumer !== "dropOldest") return false;
     while (this.#isFull() && this.#dropOldest());
     return true;
+  }
+
+  #onSlow(): void {
+    if (this.#isSlow) return;
+    this.#isSlow = true;
+    this.#parts.counters.slowConsumers++;
+    this.#owner.onSlowConsumer();
   }
 
   #dropOldest(): boolean {

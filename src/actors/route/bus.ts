@@ -8,6 +8,7 @@ import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
 import { checkCloseCode, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
+import type { FollowFrom, FollowResult, HistoryRange, HistoryResult } from "../../api/history.js";
 import type { PresentCount, PresentKey } from "../../api/presence.js";
 import type { Stats } from "../../api/stats.js";
 import type { LocalBus, RemoteBus } from "../../cluster/remote-bus.js";
@@ -135,6 +136,14 @@ export class RouteBus implements Bus, LocalBus {
   presentCount(room: string): PresentCount {
     checkRoom(room);
     return this.#checkedPresence("presentCount").presentCount(room);
+  }
+
+  async follow(_member: Member, _room: string, _from: FollowFrom): Promise<FollowResult> {
+    throw new SendallError("NO_HISTORY", "connection.follow: the route has no history: give the route history: {}");
+  }
+
+  async history(_room: string, _range?: HistoryRange): Promise<HistoryResult> {
+    throw new SendallError("NO_HISTORY", "bus.history: the route has no history: give the route history: {}");
   }
 
   show(connection: Connection, info: unknown): boolean {

@@ -12,7 +12,7 @@ import { KeptFrames, type KeptTally } from "../../transport/kept-frames.js";
 import type { Keeping, Resumed, SessionTransport } from "../../transport/session-transport.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
 import type { LiveConnection } from "../connection/connection.js";
-import type { Pacing } from "../connection/sender.js";
+import type { Pacing } from "../connection/pacing.js";
 
 /** Where a session counts, beside its token. */
 export interface SessionPlace {

@@ -13,6 +13,7 @@ import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionData, ConnectionId, Data } from "../../api/connection.js";
 import type { AwayEvent, BackEvent, Ending, MessageEvent } from "../../api/events.js";
+import type { FollowFrom, FollowResult } from "../../api/history.js";
 import type { Json } from "../../api/json.js";
 import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
@@ -133,6 +134,10 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
     return this.isOpen && leaveRoom<Member>(this, this.#rooms, this.#channel.registry, room);
   }
 
+  follow(room: string, from: FollowFrom): Promise<FollowResult> {
+    return this.#channel.bus.follow(this, room, from);
+  }
+
   show(info: Json): boolean {
     return this.#channel.bus.show(this, info);
   }
@@ -148,6 +153,10 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
 
   offer(frame: Frame): Outcome {
     return this.isOpen ? this.#socket.outbox.offer(frame) : "dead";
+  }
+
+  replay(frames: readonly Frame[]): number | undefined {
+    return this.isOpen ? this.#socket.outbox.replay(frames) : 0;
   }
 
   tell(data: unknown): boolean {

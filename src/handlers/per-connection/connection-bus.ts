@@ -5,6 +5,7 @@
 import type { RouteBus } from "../../actors/route/bus.js";
 import type { Bus, Cancel, Receipt, RoomOption } from "../../api/bus.js";
 import type { Connection, ConnectionRef, Data } from "../../api/connection.js";
+import type { HistoryRange, HistoryResult } from "../../api/history.js";
 import type { PresentCount, PresentKey } from "../../api/presence.js";
 
 export class ConnectionBus implements Bus {
@@ -64,6 +65,9 @@ export class ConnectionBus implements Bus {
   }
   presentCount(room: string): PresentCount {
     return this.#bus.presentCount(room);
+  }
+  history(room: string, range?: HistoryRange): Promise<HistoryResult> {
+    return this.#bus.history(room, range);
   }
   connections(): Connection[] {
     return this.#bus.connections();

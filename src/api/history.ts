@@ -1,0 +1,82 @@
+/** History: what was kept in a room. The option `history` of a route, and what the bus and connections answer. */
+import type { Data } from "./connection.js";
+import type { HistoryLimits, HistoryStore } from "./history-store.js";
+
+/** What is kept of a room's messages, for newcomers, reloads and restarts. `true` or `{}` turns history on with the defaults. */
+export interface HistoryOptions extends HistoryLimits {
+  /** Where messages are kept: in memory, or `sqlite({ file })` of `sendall/sqlite`. Routes that share a store have the same limits. Default: in memory. */
+  readonly store: HistoryStore;
+  /** The number of messages kept in a room; beyond, the oldest goes. Default 100. */
+  readonly maxMessages: number;
+  /** The bytes of the messages kept in a room; beyond, the oldest goes. A message of any size is kept alone. Default 1 MiB. */
+  readonly maxBytes: number;
+  /** How long a message is kept. Default 300,000 ms. */
+  readonly maxAgeMs: number;
+  /** The number of rooms of which something is kept; beyond, the room goes whose last message is oldest. Default 10,000. */
+  readonly maxRooms: number;
+  /**
+   * Puts the position of a kept message into the message, so that clients can say later what they have: what members and followers get is the result.
+   * Pure: called once for each message, as the message is delivered, or again as it is replayed. Bytes come as a `Buffer`. A throw, or a result that
+   * is no message, is a failure in `stats().failures`, and the message goes as it is. Default: messages go as they are.
+   */
+  readonly stamp: (data: Data, position: string) => Data;
+}
+
+/** What is asked of a room: the newest messages, or the messages after a position. */
+export type FollowFrom =
+  | {
+      /** The number of the newest messages, at most `history.maxMessages`; 0 for none. */
+      readonly last: number;
+    }
+  | {
+      /** The position of the last message that the client has. Anything that is no position, `undefined` too, has the outcome `"unknown"`. */
+      readonly after: string | undefined;
+    };
+
+/** What `connection.follow` has done. */
+export type FollowResult =
+  | {
+      /**
+       * `"complete"`: everything that was asked for is sent. `"gap"`: too much is gone, and nothing is sent. `"unknown"`: the position is of another
+       * epoch, room or store, or none, and nothing is sent. In each case the connection is a member now, and gets what comes.
+       */
+      readonly outcome: "complete" | "gap" | "unknown";
+      /** The number of messages sent. */
+      readonly count: number;
+      /** The position of the room's last message before those that come; without messages, the start of the room. */
+      readonly position: string;
+    }
+  | {
+      /** The connection has gone, is in `maxRoomsPerConnection` rooms, or has left the room meanwhile. */
+      readonly outcome: "refused";
+      /** Nothing is sent. */
+      readonly count: 0;
+      /** None. */
+      readonly position: undefined;
+    };
+
+/** What is asked of `bus.history`: without a key, everything that is kept. */
+export interface HistoryRange {
+  /** The position after which the messages are asked for. */
+  readonly after?: string | undefined;
+  /** The number of the newest messages. */
+  readonly last?: number | undefined;
+}
+
+/** A message that was kept, as it was sent: without what `history.stamp` adds. */
+export interface HistoryMessage {
+  /** Where the message stands in its room: an opaque string. Positions of one epoch sort as strings. */
+  readonly position: string;
+  /** The message; bytes are a copy. */
+  readonly data: string | Buffer;
+  /** When the message was sent: milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** What `bus.history` answers. */
+export interface HistoryResult {
+  /** As {@link FollowResult}. Without `after` always `"complete"`: all that the store has. */
+  readonly outcome: "complete" | "gap" | "unknown";
+  /** Oldest first; empty unless `outcome` is `"complete"`. */
+  readonly entries: readonly HistoryMessage[];
+}
