@@ -28,7 +28,6 @@ import { Sender } from "./sender.js";
 import type { SenderOwner } from "./sender-parts.js";
 
 type Parts = ConnectionParts<LiveConnection>;
-
 const NO_PAYLOAD = Buffer.alloc(0);
 
 export class LiveConnection
