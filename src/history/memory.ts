@@ -1,6 +1,6 @@
 /**
- * History in memory: what a route has if its options name no store. Each room has an epoch of its own, so the positions of a room that has gone mean
- * nothing when the room comes back. Ends with its server.
+ * History in memory: what a route has if the options name no store. Each room has an epoch of its own: when a room goes and comes back, the old
+ * positions mean nothing. The messages end with the server.
  */
 import type { HistoryHost, HistoryQuery, HistoryReading, HistoryStore, MessageToKeep } from "../api/history-store.js";
 import { MemoryRoom } from "./memory-room.js";
@@ -10,7 +10,7 @@ export class MemoryHistory implements HistoryStore {
   #host: HistoryHost | undefined;
   /** Rooms with messages, the room whose last message is oldest first. */
   readonly #full = new Map<string, MemoryRoom>();
-  /** Rooms without messages whose position was asked for, the room that was asked for longest ago first. */
+  /** Rooms without messages whose start was told, the start told longest ago first. */
   readonly #empty = new Map<string, MemoryRoom>();
 
   open(host: HistoryHost): void {

@@ -39,6 +39,7 @@ export class StoreNode {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const { end } of this.#heard.values()) end();
+    this.#heard.clear();
     await this.store.close();
     assert.deepEqual(this.host.losses, [], "nothing is lost");
   }
