@@ -120,6 +120,10 @@ export interface Stats {
   readonly droppedBy: Readonly<Record<DropReason, number>>;
   /** Messages to connections that had gone. */
   readonly deadLetters: number;
+  /** Messages that the store of the option `history` has taken, since the start. */
+  readonly kept: number;
+  /** Messages that were to be kept and are not, since the store could not take the message, or has lost it. */
+  readonly unkept: number;
   /** Upgrades refused. */
   readonly refused: number;
   /** `refused` by HTTP status. */

@@ -33,9 +33,14 @@ export function isScopeOfRoute(scope: string): boolean {
   return !scope.includes(".");
 }
 
+/** Names a room across the scopes. */
+export function roomIn(scope: string, room: string): string {
+  return `${scope}.${tokenOf(room)}`;
+}
+
 /** The subject of every member of a scope, or of a room within the scope. */
 export function subjectOf(scope: string, room: string | undefined): string {
-  return room === undefined ? `@all.${scope}` : `@room.${scope}.${tokenOf(room)}`;
+  return room === undefined ? `@all.${scope}` : `@room.${roomIn(scope, room)}`;
 }
 
 export function subjectOfNode(node: string): string {

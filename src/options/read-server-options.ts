@@ -7,6 +7,7 @@ import type { Handling } from "../api/serve-options.js";
 import { descriptionOf } from "../protocol/describe-handler.js";
 import { show } from "../runtime/show.js";
 import { isRecord } from "./kinds.js";
+import { checkHistories } from "./history-options.js";
 import { checkNames, checkOptionsObject, type OptionLayer, readSettings, refuseOption } from "./read-options.js";
 import { Patterns, problemOf } from "./route-path.js";
 import { HANDLER_SHAPES, isFolder, isHandler, isRoot } from "./server-kinds.js";
@@ -55,7 +56,9 @@ export function readServerOptions(options: unknown, { taken, refused = [] }: Opt
   if (isFolder(folder) && isRoot(folder))
     refuseOption("static", `expected a folder below the root, got ${show(folder)}`);
   const settings = readSettings<ServerTableOptions, typeof serverTable>(serverTable, top);
-  return { ...settings, routes: readRoutes(top, settings) };
+  const routes = readRoutes(top, settings);
+  checkHistories(routes, settings);
+  return { ...settings, routes };
 }
 
 type ForRoutes = Pick<ServerSettings, "closeTimeoutMs">;

@@ -207,6 +207,9 @@ export interface RouteSettings
   readonly mailbox: MailboxOptions;
 }
 
+/** The option `history` of a route that keeps messages. */
+export type HistorySettings = Exclude<RouteSettings["history"], false>;
+
 /** A route, checked. */
 export interface RouteDefinition {
   /** `undefined` stands for every path. */

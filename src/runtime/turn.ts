@@ -71,6 +71,12 @@ export class Turn {
     if (!this.#isPassing) this.#schedule();
   }
 
+  /** Like `flushAtEnd`, but ahead of all that is to be flushed so far. */
+  flushFirst(flushable: Flushable): void {
+    this.#toFlush.unshift(flushable);
+    if (!this.#isPassing) this.#schedule();
+  }
+
   /** The event that `runnable` awaited is settled: `runnable` goes on within the turn, if the turn is still open. */
   settled(runnable: Runnable): void {
     const isSameTurn =

@@ -16,6 +16,7 @@ import type { RouteDefinition } from "../options/server-options.js";
 import { Diagnostics } from "../runtime/diagnostics.js";
 import { Turn } from "../runtime/turn.js";
 import type { ServerEnvironment } from "./environment.js";
+import { HistoryStores } from "./history-stores.js";
 import { LiveServer, type LiveServerParts } from "./live-server.js";
 import type { Server } from "./server.js";
 import { createServerActor } from "./server-actor.js";
@@ -34,6 +35,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
   const relay =
     adapter &&
     new Relay({ adapter, clock, turn, log, linkMachine: new LinkMachine(actor), node: environment.newNode?.() });
+  const stores = new HistoryStores({ clock, turn, log, newEpoch: environment.newEpoch });
   const newId = relay === undefined ? environment.newId : () => relay.idOf(environment.newId());
   const { newToken: tokens = createTokens() } = environment;
   const newToken = relay === undefined ? tokens : () => relay.sessions.tokenOf(tokens());
@@ -50,6 +52,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
       newId,
       newToken,
       remoteBus: relay?.busOfRoute(path),
+      roomStore: stores.add(path, routeSettings),
       inspection,
       onEnded: (error) => server.routeEnded(error),
       observer: environment.observer,
@@ -57,7 +60,7 @@ export function createServer(options: unknown, environment: ServerEnvironment): 
   const [first, ...others] = settings.routes;
   const routes: LiveServerParts["routes"] = [build(first), ...others.map(build)];
   for (const { path, sessions } of routes) relay?.sessions.attach(path, sessions);
-  const server = new LiveServer({ routes, settings, environment, actor, log, diagnostics, relay });
+  const server = new LiveServer({ routes, settings, environment, actor, log, diagnostics, relay, stores });
   registerRoutes(server, routes);
   return server;
 }

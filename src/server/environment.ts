@@ -20,6 +20,8 @@ export interface ServerEnvironment {
   readonly newNode?: (() => string) | undefined;
   /** Makes the token of the next session, which nobody can guess; random if missing. */
   readonly newToken?: (() => string) | undefined;
+  /** Makes the name of the next epoch of a history; random if missing. */
+  readonly newEpoch?: (() => string) | undefined;
   /** Observes the handlers. */
   readonly observer?: HandlerObserver | undefined;
   /** How the names of the program's options differ from the names of `serve`. Default: not at all. */

@@ -24,6 +24,7 @@ import { terminateFarewells } from "../transport/farewell.js";
 import { AllRoutesBus } from "./all-routes.js";
 import { readCloseOptions } from "./close-options.js";
 import type { ServerEnvironment } from "./environment.js";
+import type { HistoryStores } from "./history-stores.js";
 import type { Listener } from "./listener.js";
 import type { Server, ServerEnd } from "./server.js";
 import type { ServerActor } from "./server-actor.js";
@@ -40,6 +41,7 @@ export interface LiveServerParts {
   readonly diagnostics: Diagnostics;
   /** The link to a cluster. */
   readonly relay: Relay | undefined;
+  readonly stores: HistoryStores;
 }
 
 /** A server as seen inside the package: has `start`, and more for tests to read. */
@@ -52,6 +54,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   readonly #listener: Listener;
   readonly #routes: readonly Route[];
   readonly #relay: Relay | undefined;
+  readonly #stores: HistoryStores;
   readonly #gate: Gate;
   readonly #snapshots: Snapshots;
   #unwatchLeaks: (() => void) | undefined;
@@ -59,7 +62,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   #end: ServerEnd = { reason: "close" };
   #resolveClosed: (end: ServerEnd) => void = () => {};
 
-  constructor({ routes, settings, environment, actor, log, diagnostics, relay }: LiveServerParts) {
+  constructor({ routes, settings, environment, actor, log, diagnostics, relay, stores }: LiveServerParts) {
     const [first, ...others] = routes;
     super([first.bus, ...others.map((route) => route.bus)]);
     this.actor = actor;
@@ -69,6 +72,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.#listener = environment.createListener(settings, log, environment.clock, actor);
     this.#routes = routes;
     this.#relay = relay;
+    this.#stores = stores;
     this.#gate = new Gate({
       routes,
       settings,
@@ -105,15 +109,17 @@ export class LiveServer extends AllRoutesBus implements Server {
     return this.#closing === undefined && this.#relay?.isUp !== false;
   }
 
-  /** Rejects with whatever `init` throws, `LISTEN_FAILED` or `CLUSTER_UNAVAILABLE`; nothing is left behind then. */
+  /** Rejects with whatever `init` throws, `LISTEN_FAILED`, `HISTORY_UNAVAILABLE` or `CLUSTER_UNAVAILABLE`; nothing is left behind then. */
   async start(): Promise<void> {
     this.#unwatchLeaks = watchLeaks();
     try {
       await this.#relay?.open();
+      await this.#stores.open();
       for (const route of this.#routes) await route.start();
       await this.#listener.open(this.#gate);
     } catch (error) {
       for (const route of this.#routes) await route.shutdown.stop();
+      await this.#stores.close();
       await this.#relay?.close();
       this.#unwatchLeaks();
       this.actor.send({ type: "close" });
@@ -205,6 +211,7 @@ export class LiveServer extends AllRoutesBus implements Server {
     this.actor.send({ type: "close" });
     const free = this.#listener.close();
     await shutDownRoutes(this.#routes, this.#clock, { ...reason, closeTimeoutMs: this.#settings.closeTimeoutMs });
+    await this.#stores.close();
     await this.#relay?.close();
     terminateFarewells(this.#clock);
     this.#listener.detach?.();

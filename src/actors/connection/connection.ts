@@ -24,7 +24,8 @@ import type { Pacing } from "./pacing.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
 import { ConnectionFacts } from "./request-facts.js";
 import { joinRoom, leaveRoom, RoomNames } from "./room-names.js";
-import { Sender, type SenderOwner } from "./sender.js";
+import { Sender } from "./sender.js";
+import type { SenderOwner } from "./sender-parts.js";
 
 type Parts = ConnectionParts<LiveConnection>;
 
@@ -164,8 +165,7 @@ export class LiveConnection
 
   leave(room: string): boolean {
     checkRoom(room);
-    if (!this.isOpen || this.#rooms === undefined) return false;
-    return leaveRoom(this, this.#rooms, this.#parts.population, room);
+    return this.isOpen && this.#rooms !== undefined && leaveRoom(this, this.#rooms, this.#parts.population, room);
   }
 
   follow(room: string, from: FollowFrom): Promise<FollowResult> {
@@ -235,10 +235,8 @@ export class LiveConnection
 
   onSlowConsumer(): void {
     const { slowConsumer } = this.#parts.settings.outbox;
-    this.#parts.log.warn(
-      { connection: this.id, bufferedAmount: this.bufferedAmount, policy: slowConsumer },
-      "slow consumer",
-    );
+    const facts = { connection: this.id, bufferedAmount: this.bufferedAmount, policy: slowConsumer };
+    this.#parts.log.warn(facts, "slow consumer");
     if (slowConsumer === "close") this.close(SLOW_CONSUMER.code, SLOW_CONSUMER.reason);
   }
 

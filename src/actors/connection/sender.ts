@@ -3,36 +3,12 @@
  * flushes, the transport reports when the socket has drained, the connection closes (contract 6 and 9). What waits for a peer that
  * was away is paced: written as the socket takes it. Stopped when the transport has closed.
  */
-import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
 import { type FrameSource, writePaced } from "../../transport/paced-writing.js";
 import type { Transport } from "../../transport/transport.js";
-import type { RouteMirror } from "../inspection/mirror.js";
-import type { Counters } from "../route/counters.js";
 import type { Outbox, Outcome } from "../route/member.js";
 import { type Pacing, paceReplay, repace } from "./pacing.js";
-
-export interface OutboxSettings {
-  readonly maxBufferedBytes: number;
-  readonly slowConsumer: "close" | "dropOldest" | "dropNewest";
-}
-
-/** The parts shared by every sender of a route. */
-export interface SenderParts {
-  readonly settings: { readonly outbox: OutboxSettings };
-  readonly turn: Turn;
-  readonly counters: Counters;
-  readonly mirror: RouteMirror;
-}
-
-/** The connection of a sender. */
-export interface SenderOwner {
-  /** The connection has become a slow consumer; called once until the socket has drained. */
-  onSlowConsumer(): void;
-  /** Bytes were offered to a text-only transport. */
-  onBytesDropped(): void;
-  readonly ending: { crash(half: "sender", error: unknown): void };
-}
+import type { SenderOwner, SenderParts } from "./sender-parts.js";
 
 /** A peer for which so much more waits than `outbox.maxBufferedBytes` gets no further replay: whoever reads nothing could ask for ever more. */
 const REPLAY_BYTES = 16_777_216;

@@ -11,50 +11,23 @@ import { SendallError } from "../../api/errors.js";
 import type { FollowFrom, FollowResult, HistoryRange, HistoryResult } from "../../api/history.js";
 import type { PresentCount, PresentKey } from "../../api/presence.js";
 import type { Stats } from "../../api/stats.js";
-import type { LocalBus, RemoteBus } from "../../cluster/remote-bus.js";
-import type { Clock } from "../../runtime/clock.js";
-import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
+import type { LocalBus } from "../../cluster/remote-bus.js";
+import { EACH_EVENT } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
+import type { History } from "../history/history.js";
 import type { Presence } from "../presence/presence.js";
+import type { BusParts } from "./bus-parts.js";
 import { BusTimers } from "./bus-timers.js";
-import { checkRoom, readRooms } from "./checks.js";
-import type { ConnectionQueue } from "./connection-queue.js";
-import type { Counters } from "./counters.js";
-import type { Mailbox } from "./mailbox.js";
-import type { Member, Outcome } from "./member.js";
-import type { Registry } from "./registry.js";
-
-export interface BusParts {
-  readonly clock: Clock;
-  readonly registry: Registry<Member>;
-  readonly mailbox: Mailbox;
-  /** The queue of events without a connection. */
-  readonly common: ConnectionQueue;
-  readonly counters: Counters;
-  readonly log: Logger;
-  /** Whether each frame is logged. */
-  readonly level: LevelSource;
-  /** Throws `BAD_DATA`. */
-  readonly encode: (data: Data) => Frame;
-  /** Whether an `info` event without an addressee goes to each connection. */
-  readonly tellsEach: () => boolean;
-  readonly stats: () => Stats;
-  /** The way to other nodes of a cluster. */
-  readonly remoteBus?: RemoteBus | undefined;
-}
+import { checkRoom, readKeep, readRooms } from "./checks.js";
+import type { Member } from "./member.js";
+import { NO_TARGET, receiptOf, Tally, withForwarded } from "./receipts.js";
 
 /** The log line for an event rejected by `Member.forward`. */
 export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo events wait for this connection already";
 
-const NO_TARGET: Receipt = { targeted: 0, queued: 0, dropped: 0, dead: 0 };
-
 function idOf(ref: ConnectionRef): string {
   return typeof ref === "string" ? ref : ref.id;
-}
-
-function withForwarded(receipt: Receipt, forwarded: 0 | 1 | undefined): Receipt {
-  return forwarded === undefined ? receipt : { ...receipt, forwarded };
 }
 
 export class RouteBus implements Bus, LocalBus {
@@ -62,6 +35,8 @@ export class RouteBus implements Bus, LocalBus {
   readonly #timers: BusTimers;
   /** Absent without the option `presence`. */
   presence: Presence | undefined = undefined;
+  /** Absent without the option `history`. */
+  keeper: History | undefined = undefined;
   #hasStopped = false;
 
   constructor(parts: BusParts) {
@@ -87,12 +62,20 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt {
-    const rooms = options === undefined ? undefined : readRooms("broadcast", options);
-    return this.#multicast(data, rooms, this.find(source), idOf(source));
+    if (options === undefined) return this.#multicast(data, undefined, this.find(source), idOf(source));
+    const rooms = readRooms("broadcast", options);
+    const member = this.find(source);
+    const room = readKeep("broadcast", options.keep, rooms);
+    return room === undefined
+      ? this.#multicast(data, rooms, member, idOf(source))
+      : this.#keep("broadcast", data, room, member, idOf(source));
   }
 
   sendall(data: Data, options?: RoomOption): Receipt {
-    return this.#multicast(data, options === undefined ? undefined : readRooms("sendall", options));
+    if (options === undefined) return this.#multicast(data, undefined);
+    const rooms = readRooms("sendall", options);
+    const room = readKeep("sendall", options.keep, rooms);
+    return room === undefined ? this.#multicast(data, rooms) : this.#keep("sendall", data, room);
   }
 
   deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
@@ -138,12 +121,12 @@ export class RouteBus implements Bus, LocalBus {
     return this.#checkedPresence("presentCount").presentCount(room);
   }
 
-  async follow(_member: Member, _room: string, _from: FollowFrom): Promise<FollowResult> {
-    throw new SendallError("NO_HISTORY", "connection.follow: the route has no history: give the route history: {}");
+  async follow(member: Member, room: string, from: FollowFrom): Promise<FollowResult> {
+    return this.#checkedHistory("connection.follow").follow(member, room, from);
   }
 
-  async history(_room: string, _range?: HistoryRange): Promise<HistoryResult> {
-    throw new SendallError("NO_HISTORY", "bus.history: the route has no history: give the route history: {}");
+  async history(room: string, range: HistoryRange = {}): Promise<HistoryResult> {
+    return this.#checkedHistory("bus.history").read(room, range);
   }
 
   show(connection: Connection, info: unknown): boolean {
@@ -217,11 +200,17 @@ export class RouteBus implements Bus, LocalBus {
     this.#hasStopped = true;
     this.#timers.stop();
     this.presence?.stop();
+    this.keeper?.stop();
   }
 
   #checkedPresence(verb: string): Presence {
     if (this.presence !== undefined) return this.presence;
     throw new SendallError("NO_PRESENCE", `${verb}: the route has no presence: give the route presence: {}`);
+  }
+
+  #checkedHistory(verb: string): History {
+    if (this.keeper !== undefined) return this.keeper;
+    throw new SendallError("NO_HISTORY", `${verb}: the route has no history: give the route history: {}`);
   }
 
   #tellEach(data: unknown): boolean {
@@ -262,11 +251,20 @@ export class RouteBus implements Bus, LocalBus {
     return { ...receipt, forwarded: remoteBus.publish(frame, rooms, exceptId) };
   }
 
-  #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined): Receipt {
+  #keep(verb: "broadcast" | "sendall", data: Data, room: string, except?: Member, exceptId?: string): Receipt {
+    const { frame, position } = this.#checkedHistory(`bus.${verb} with keep`).keep(data, room, exceptId);
+    const receipt = this.#offer(frame, [room], except, position);
+    return position === undefined ? receipt : { ...receipt, position };
+  }
+
+  /** @param position of a kept message */
+  #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined, position?: string): Receipt {
     const { registry, counters } = this.#parts;
     const tally = new Tally();
+    const followOf = rooms === undefined ? undefined : this.keeper?.follows.in(rooms);
     for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
-      if (member !== except && member.isTarget) tally.add(member.outbox.offer(frame));
+      if (member !== except && member.isTarget)
+        tally.add(followOf?.(member)?.offer(frame, position) ?? member.outbox.offer(frame));
     if (tally.targeted > 0) counters.sent.frames++;
     counters.deadLetters += tally.dead;
     const { targeted, queued, dropped, dead } = tally;
@@ -277,28 +275,6 @@ export class RouteBus implements Bus, LocalBus {
     const { level, log } = this.#parts;
     if (EACH_EVENT.has(level.level)) log.debug({ bytes: frame.payloadBytes, ...receipt }, "frame");
     return receipt;
-  }
-}
-
-/** The receipt for a message to a single connection. */
-function receiptOf(outcome: Outcome): Receipt {
-  return {
-    targeted: 1,
-    queued: outcome === "queued" ? 1 : 0,
-    dropped: outcome === "dropped" ? 1 : 0,
-    dead: outcome === "dead" ? 1 : 0,
-  };
-}
-
-class Tally {
-  targeted = 0;
-  queued = 0;
-  dropped = 0;
-  dead = 0;
-
-  add(outcome: Outcome): void {
-    this.targeted++;
-    this[outcome]++;
   }
 }
 

@@ -45,8 +45,8 @@ export function checkInterval(what: string, ms: unknown): asserts ms is number {
 export function readRooms(verb: "broadcast" | "sendall", options: object): readonly string[] | undefined {
   if (typeof options !== "object" || options === null || Array.isArray(options) || "id" in options)
     refuseSendOptions(verb, `expected an object { room }, got ${show(options)}`);
-  const unknown = Object.keys(options).find((name) => name !== "room");
-  if (unknown !== undefined) refuseSendOptions(verb, `unknown option "${unknown}": "room" is the only option`);
+  const unknown = Object.keys(options).find((name) => name !== "room" && name !== "keep");
+  if (unknown !== undefined) refuseSendOptions(verb, `unknown option "${unknown}": "room" and "keep" are the options`);
   if (!("room" in options)) return undefined;
   const { room } = options;
   if (!Array.isArray(room)) {
@@ -59,4 +59,26 @@ export function readRooms(verb: "broadcast" | "sendall", options: object): reado
 
 function refuseSendOptions(verb: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${verb}: ${problem}`, { option: "room" });
+}
+
+/**
+ * The room of a message that is kept; `undefined` for a message that is not.
+ *
+ * @param rooms as `readRooms` has read the rooms of the same options
+ * @throws SendallError `BAD_OPTION` for `keep` without exactly one room, or another value than a flag
+ */
+export function readKeep(
+  verb: "broadcast" | "sendall",
+  keep: unknown,
+  rooms: readonly string[] | undefined,
+): string | undefined {
+  if (keep === undefined || keep === false) return undefined;
+  if (keep !== true) refuseKeep(verb, `expected true or false, got ${show(keep)}`);
+  const [room] = rooms ?? [];
+  if (room === undefined || rooms?.length !== 1) refuseKeep(verb, `expected exactly one room, got ${rooms?.length ?? 0}`);
+  return room;
+}
+
+function refuseKeep(verb: string, problem: string): never {
+  throw new SendallError("BAD_OPTION", `${verb}: keep: ${problem}`, { option: "keep" });
 }

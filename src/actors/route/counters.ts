@@ -17,6 +17,8 @@ export class Counters {
   readonly sent = { messages: 0, bytes: 0, frames: 0, writes: 0 };
   readonly droppedBy = { close: 0, dropOldest: 0, dropNewest: 0, text: 0, gap: 0 };
   deadLetters = 0;
+  kept = 0;
+  unkept = 0;
   slowConsumers = 0;
   opened = 0;
   resumed = 0;
@@ -144,6 +146,8 @@ export function sumStats(all: readonly Stats[]): Stats {
       gap: sum((s) => s.droppedBy.gap),
     },
     deadLetters: sum((s) => s.deadLetters),
+    kept: sum((s) => s.kept),
+    unkept: sum((s) => s.unkept),
     refused: sum((s) => s.refused),
     refusedBy: mergeRefused(all.flatMap((s) => s.refusedBy)),
     slowConsumers: sum((s) => s.slowConsumers),

@@ -25,11 +25,18 @@ export interface RoomWatcher<M> {
   follows(room?: string): boolean;
 }
 
+/** Is told who leaves a room (option `history`). */
+export interface LeaveListener<M> {
+  /** Called after the member has gone from `members`, also for a member that closes. */
+  onLeft(member: M, room: string): void;
+}
+
 export class Registry<M extends Registered> {
   /** Filled and emptied by the registry alone. */
   readonly byId: Map<string, M> = new Map();
   readonly #rooms = new Map<string, Set<M>>();
   #watcher: RoomWatcher<M> | undefined;
+  #leaveListener: LeaveListener<M> | undefined;
   readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
   /** @param onOccupancyChanged told when a room, or the registry as a whole, gets the first member or loses the last */
@@ -40,6 +47,11 @@ export class Registry<M extends Registered> {
   /** MUST be called before the first member comes. */
   watch(watcher: RoomWatcher<M>): void {
     this.#watcher = watcher;
+  }
+
+  /** MUST be called before the first member comes. */
+  watchLeaving(listener: LeaveListener<M>): void {
+    this.#leaveListener = listener;
   }
 
   get size(): number {
@@ -92,6 +104,7 @@ export class Registry<M extends Registered> {
     if (!members?.delete(member)) return;
     if (members.size === 0) this.#rooms.delete(room);
     this.#watcher?.left(member, room);
+    this.#leaveListener?.onLeft(member, room);
     this.#endOccupancy(room);
   }
 

@@ -7,10 +7,9 @@ import type { GatedRoute } from "../../admission/gated-route.js";
 import { HANDLER_FAILED, INVALID_MESSAGES, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Stats } from "../../api/stats.js";
-import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { LevelSource, Logger } from "../../runtime/logger.js";
+import type { Logger } from "../../runtime/logger.js";
 import type { Turn } from "../../runtime/turn.js";
 import { type LeakKind, type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
 import { encodeFrame } from "../../transport/frame.js";
@@ -18,8 +17,8 @@ import type { Transport, TransportListener } from "../../transport/transport.js"
 import type { LiveConnection } from "../connection/connection.js";
 import type { ConnectionParts } from "../connection/connection-parts.js";
 import type { HeartbeatSettings } from "../connection/heartbeat.js";
-import type { Inspection } from "../inspection/inspection.js";
 import { RouteMirror } from "../inspection/mirror.js";
+import { openHistory } from "../history/open-history.js";
 import { openPresence } from "../presence/open-presence.js";
 import type { Sessions } from "../session/sessions.js";
 import { Acceptor, objectsOf } from "./acceptor.js";
@@ -30,34 +29,15 @@ import { Counters } from "./counters.js";
 import { HandlerActor } from "./handler.js";
 import { Mailbox } from "./mailbox.js";
 import { Metering } from "./metering.js";
-import type { HandlerObserver, UnfinishedEvent } from "./observer.js";
+import type { UnfinishedEvent } from "./observer.js";
 import { Population } from "./population.js";
 import { Restart } from "./restart.js";
+import type { RouteInput } from "./route-input.js";
 import { RouteShutdown } from "./route-shutdown.js";
 import type { RouteTracing } from "./route-tracing.js";
 import type { Runner, Target } from "./runner.js";
 import type { RunnerHost } from "./runner-host.js";
 import { Supervision } from "./supervision.js";
-
-export interface RouteInput {
-  readonly path: string;
-  readonly settings: RouteSettings;
-  readonly createRunner: (host: RunnerHost) => Runner;
-  readonly clock: Clock;
-  readonly turn: Turn;
-  readonly log: Logger;
-  readonly tracing: RouteTracing;
-  readonly level: LevelSource;
-  readonly newId: () => ConnectionId;
-  /** Makes the token of a session; in a cluster the token names this node. */
-  readonly newToken: () => string;
-  /** The way to the same route on other nodes of a cluster. */
-  readonly remoteBus: RemoteBus | undefined;
-  readonly inspection: Inspection;
-  /** The route has ended: the handler failed too often, or without an error has finished. */
-  readonly onEnded: (error: unknown) => void;
-  readonly observer: HandlerObserver | undefined;
-}
 
 export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Target {
   readonly path: string;
@@ -116,6 +96,7 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.bus = this.#createBus();
     const host = this.#hostOfRunner();
     openPresence(host, this.population, this.mailbox.common);
+    openHistory(host, this.population);
     this.runner = input.createRunner(host);
     this.hearsPings = this.runner.hearsPings;
     this.isConcurrent = this.concurrency === "connection";
@@ -217,9 +198,9 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
 
   /** The parts shared by the bus, the runner and the handler actor. */
   #shared() {
-    const { clock, level, log, remoteBus, tracing, turn } = this.#input;
+    const { clock, roomStore, level, log, remoteBus, tracing, turn } = this.#input;
     const { counters, mailbox } = this;
-    return { clock, turn, counters, log, mailbox, level, remoteBus, tracing, encode: encodeFrame };
+    return { clock, turn, counters, log, mailbox, level, remoteBus, roomStore, tracing, encode: encodeFrame };
   }
 
   #createBus(): RouteBus {

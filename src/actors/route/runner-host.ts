@@ -7,6 +7,7 @@ import type { LevelSource, Logger } from "../../runtime/logger.js";
 import type { Turn } from "../../runtime/turn.js";
 import type { LeakKind } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
+import type { RoomStore } from "../history/room-store.js";
 import type { RouteBus } from "./bus.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
@@ -31,6 +32,8 @@ export interface RunnerHost {
   readonly level: LevelSource;
   readonly tracing: RouteTracing;
   readonly newId: () => ConnectionId;
+  /** The store of the option `history`. */
+  readonly roomStore: RoomStore | undefined;
   /** The way to the same bus on other nodes of a cluster. */
   readonly remoteBus: RemoteBus | undefined;
   /** Encodes a message for the connections of `bus`; throws `BAD_DATA`. */

@@ -3,6 +3,7 @@
  * of the route, whose handler actor runs the channel's events: one at a time, unless the channel's handler has an actor for each
  * connection. A channel ends with the route, or when the channel's handler ends or fails too often.
  */
+import { openHistory } from "../../actors/history/open-history.js";
 import { openPresence } from "../../actors/presence/open-presence.js";
 import { RouteBus } from "../../actors/route/bus.js";
 import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../../actors/route/connection-queue.js";
@@ -82,6 +83,7 @@ export class ServerChannel implements Target, SubscribedChannel {
       channel: this.channel,
       bus: this.bus,
       tracing: this.tracing,
+      roomStore: host.roomStore?.forChannel(name),
       remoteBus,
       encode,
       run: (code) => runFor(this.leakOwner, code),
@@ -90,6 +92,7 @@ export class ServerChannel implements Target, SubscribedChannel {
       end: (error) => this.#close(error),
     };
     openPresence(ownHost, registry, common);
+    openHistory(ownHost, registry);
     this.runner = runHandler(handler, ownHost, systems);
   }
 

@@ -58,6 +58,7 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
   readonly newId: RuntimeEnvironment["newId"] = createIdGenerator();
   readonly newCaller: () => string = createCallerNameGenerator();
   readonly newToken: () => string = createTokenGenerator();
+  readonly newEpoch: () => string = createNodeNameGenerator();
   readonly newNode: () => string = createNodeNameGenerator();
   readonly newServerName: () => string = createServerNameGenerator();
   readonly waits: Set<object> = new Set();

@@ -34,6 +34,8 @@ export interface RuntimeEnvironment {
   readonly newId: () => ConnectionId;
   /** Makes the token of the next session. */
   readonly newToken: () => string;
+  /** Makes the name of the next epoch of a history. */
+  readonly newEpoch: () => string;
   /** Makes the name of the next dialled client that the test has given no name. */
   readonly newCaller: () => string;
   /** Names the next node of a cluster, where each run has to give the same names. */
@@ -131,6 +133,7 @@ export function createEnvironment(): RuntimeEnvironment {
     scheduler: new InOrderScheduler(clock),
     newId: createIdGenerator(),
     newToken: createTokenGenerator(),
+    newEpoch: createNodeNameGenerator(() => randomBytes(4).toString("hex")),
     newCaller: createCallerNameGenerator(),
     newNode: createNodeNameGenerator(() => randomBytes(4).toString("hex")),
     newServerName: createServerNameGenerator(),
@@ -174,7 +177,7 @@ export function createCallerNameGenerator(): () => string {
 }
 
 /**
- * Names of a cluster's nodes, numbered in the order in which the nodes start.
+ * Names of a cluster's nodes, and of the epochs of histories, numbered in the order in which the nodes start or the epochs begin.
  * @param newPrefix makes the first digits of each name, up to 8 hexadecimal digits; called for the first name
  */
 export function createNodeNameGenerator(newPrefix: () => string = () => ""): () => string {

@@ -36,7 +36,7 @@ export class ServerProcess {
   #isListening = false;
 
   constructor({ options, ownOptions, environment, onFailed }: ServerProcessParts) {
-    const { deliveryScheduler, newId, newNode, newToken } = environment;
+    const { deliveryScheduler, newEpoch, newId, newNode, newToken } = environment;
     this.name = environment.newServerName();
     this.clock = new ProcessClock(environment.clock);
     this.#killed = new Promise((resolve) => {
@@ -52,6 +52,7 @@ export class ServerProcess {
         newId,
         newNode,
         newToken,
+        newEpoch,
         createListener: () => listener,
         optionNames: { taken: ownOptions },
         observer: {

@@ -1,0 +1,95 @@
+/**
+ * The follows that wait for a store: what comes in the room for the follower meanwhile is held, so that it goes out after what was kept. A follow
+ * ends when the store has answered, when the follower leaves the room, and when too much is held.
+ */
+import type { Frame } from "../../transport/frame.js";
+import type { Member, Outcome } from "../route/member.js";
+
+interface HeldFrame {
+  readonly frame: Frame;
+  /** Of a kept message. */
+  readonly position: string | undefined;
+}
+
+export class Follow {
+  readonly member: Member;
+  readonly #maxBytes: number;
+  #held: HeldFrame[] = [];
+  #bytes = 0;
+  /** Nothing is held any more. */
+  #isOver = false;
+  /** The follower has left the room, or has gone. */
+  hasLeft = false;
+  /** Too much came while the store took its time. */
+  isOverfull = false;
+
+  constructor(member: Member, maxBytes: number) {
+    this.member = member;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The position of the first kept message that is held. */
+  get firstHeld(): string | undefined {
+    return this.#held.find(({ position }) => position !== undefined)?.position;
+  }
+
+  offer(frame: Frame, position: string | undefined): Outcome {
+    if (this.#bytes >= this.#maxBytes && !this.#isOver) {
+      this.isOverfull = true;
+      this.release();
+    }
+    if (this.#isOver) return this.member.outbox.offer(frame);
+    this.#held.push({ frame, position });
+    this.#bytes += frame.wire.length;
+    return "queued";
+  }
+
+  /** Sends what is held. */
+  release(): void {
+    this.#isOver = true;
+    const held = this.#held;
+    this.#held = [];
+    for (const { frame } of held) this.member.outbox.offer(frame);
+  }
+}
+
+/** The follows under way of one bus. */
+export class Follows {
+  readonly #byRoom = new Map<string, Map<Member, Follow>>();
+
+  begin(room: string, follow: Follow): void {
+    const follows = this.#byRoom.get(room);
+    if (follows === undefined) this.#byRoom.set(room, new Map([[follow.member, follow]]));
+    else follows.set(follow.member, follow);
+  }
+
+  /** Sends what is held; does nothing if the follow is over. */
+  end(room: string, follow: Follow): void {
+    const follows = this.#byRoom.get(room);
+    if (follows?.get(follow.member) !== follow) return;
+    follows.delete(follow.member);
+    if (follows.size === 0) this.#byRoom.delete(room);
+    follow.release();
+  }
+
+  find(room: string, member: Member): Follow | undefined {
+    return this.#byRoom.get(room)?.get(member);
+  }
+
+  /** @returns finds the follow by which a member of the rooms waits; `undefined` if nobody follows any of the rooms just now */
+  in(rooms: readonly string[]): ((member: Member) => Follow | undefined) | undefined {
+    if (this.#byRoom.size === 0) return undefined;
+    const maps = rooms.map((room) => this.#byRoom.get(room)).filter((follows) => follows !== undefined);
+    if (maps.length === 0) return undefined;
+    return (member) => maps.find((follows) => follows.has(member))?.get(member);
+  }
+
+  /** The server has closed. */
+  endAll(): void {
+    for (const [room, follows] of this.#byRoom)
+      for (const follow of follows.values()) {
+        follow.hasLeft = true;
+        this.end(room, follow);
+      }
+  }
+}

@@ -1,0 +1,14 @@
+/** The store behind the history of a route or channel, as the server has opened the store. Several routes and channels may share a store. */
+import type { HistoryStore } from "../../api/history-store.js";
+
+export interface RoomStore {
+  readonly store: HistoryStore;
+  /** The name of a room within the store. */
+  nameOf(room: string): string;
+  /** Something was appended or read: what is kept ages from now on. */
+  onUsed(): void;
+  /** @param onLost told of messages that the store had taken and has lost */
+  watch(onLost: (count: number) => void): void;
+  /** @returns the same store for a channel */
+  forChannel(name: string): RoomStore;
+}

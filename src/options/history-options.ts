@@ -1,0 +1,27 @@
+/** Checks of the option `history` that concern several options or routes at once. */
+import type { HistoryLimits } from "../api/history-store.js";
+import { refuseOption } from "./read-options.js";
+import type { RouteDefinition, ServerSettings } from "./server-options.js";
+
+const LIMITS: readonly (keyof HistoryLimits)[] = ["maxMessages", "maxBytes", "maxAgeMs", "maxRooms"];
+
+/** Throws `BAD_OPTION` for history in a cluster, and for routes that share a store without sharing the limits. */
+export function checkHistories(routes: readonly RouteDefinition[], { cluster }: Pick<ServerSettings, "cluster">): void {
+  const limitsOf = new Map<object, { readonly limits: HistoryLimits; readonly at: string }>();
+  for (const { path, settings } of routes) {
+    const { history } = settings;
+    if (history === false) continue;
+    const at = path === undefined ? "" : `routes["${path}"].`;
+    if (cluster !== undefined)
+      refuseOption(`${at}history`, "expected no history with cluster: the history of a room is kept on one node, so far");
+    if (history.store === undefined) continue;
+    const first = limitsOf.get(history.store) ?? { limits: history, at };
+    limitsOf.set(history.store, first);
+    for (const name of LIMITS)
+      if (history[name] !== first.limits[name])
+        refuseOption(
+          `${at}history.${name}`,
+          `expected ${first.limits[name]}, as ${first.at}history has with the same store, got ${history[name]}`,
+        );
+  }
+}
