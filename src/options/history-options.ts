@@ -13,7 +13,10 @@ export function checkHistories(routes: readonly RouteDefinition[], { cluster }: 
     if (history === false) continue;
     const at = path === undefined ? "" : `routes["${path}"].`;
     if (cluster !== undefined)
-      refuseOption(`${at}history`, "expected no history with cluster: the history of a room is kept on one node, so far");
+      refuseOption(
+        `${at}history`,
+        "expected no history with cluster: the history of a room is kept on one node, so far",
+      );
     if (history.store === undefined) continue;
     const first = limitsOf.get(history.store) ?? { limits: history, at };
     limitsOf.set(history.store, first);

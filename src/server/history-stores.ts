@@ -108,7 +108,8 @@ class OpenStore extends Alarm {
   /** Runs a call of the store that nobody waits for. A failure is logged. */
   #run(what: string, call: () => void | Promise<void>): Promise<void> | undefined {
     const { log } = this.#parts;
-    const onFailed = (err: unknown): void => log.error({ err }, `the history in the ${this.#name} could not be ${what}`);
+    const onFailed = (err: unknown): void =>
+      log.error({ err }, `the history in the ${this.#name} could not be ${what}`);
     try {
       const called = call();
       return isPromiseLike(called) ? called.then(undefined, onFailed) : undefined;

@@ -75,7 +75,8 @@ export function readKeep(
   if (keep === undefined || keep === false) return undefined;
   if (keep !== true) refuseKeep(verb, `expected true or false, got ${show(keep)}`);
   const [room] = rooms ?? [];
-  if (room === undefined || rooms?.length !== 1) refuseKeep(verb, `expected exactly one room, got ${rooms?.length ?? 0}`);
+  if (room === undefined || rooms?.length !== 1)
+    refuseKeep(verb, `expected exactly one room, got ${rooms?.length ?? 0}`);
   return room;
 }
 

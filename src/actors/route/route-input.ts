@@ -32,4 +32,3 @@ export interface RouteInput {
   readonly onEnded: (error: unknown) => void;
   readonly observer: HandlerObserver | undefined;
 }
-

@@ -17,8 +17,8 @@ import type { Transport, TransportListener } from "../../transport/transport.js"
 import type { LiveConnection } from "../connection/connection.js";
 import type { ConnectionParts } from "../connection/connection-parts.js";
 import type { HeartbeatSettings } from "../connection/heartbeat.js";
-import { RouteMirror } from "../inspection/mirror.js";
 import { openHistory } from "../history/open-history.js";
+import { RouteMirror } from "../inspection/mirror.js";
 import { openPresence } from "../presence/open-presence.js";
 import type { Sessions } from "../session/sessions.js";
 import { Acceptor, objectsOf } from "./acceptor.js";
