@@ -90,9 +90,8 @@ const person = { key: string, nick: string, isTyping: boolean, isAway: boolean }
 
 export const chat = protocol({
   fromClient: {
-    // A call. Before the answer comes what was said in the room: the last 50 messages, or, with the position of the last message that a page
-    // has, what came after. `isComplete` says whether messages are missing between what the page has and what comes; `position` is that of
-    // the last message in the room, also of a room without any.
+    // A call. Before the answer comes what was said in the room: the last 50 messages, or, `after` the last message that a page has, what it has
+    // missed. With `isComplete: false` that is too much, or not known, and the last 50 come. `position` is that of the room's last message.
     join: {
       input: schema(object({ nick, room, after: optional(string) })),
       output: schema(object({ nick: string, room: string, isComplete: boolean, position: optional(string) })),
