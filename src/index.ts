@@ -35,10 +35,9 @@ export type {
   OpenEvent,
   ServerEvent,
 } from "./api/events.js";
+export type { FollowFrom, FollowResult } from "./api/follow.js";
 export type { Handler, HandlerFunction, ShapedHandler, StatefulHandler } from "./api/handler.js";
 export type {
-  FollowFrom,
-  FollowResult,
   HistoryMessage,
   HistoryOptions,
   HistoryRange,

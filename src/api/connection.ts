@@ -3,7 +3,7 @@
  * either ends with its `closed` event.
  */
 import type { PeerCertificate } from "node:tls";
-import type { FollowFrom, FollowResult } from "./history.js";
+import type { FollowFrom, FollowResult } from "./follow.js";
 import type { Json } from "./json.js";
 
 declare const connectionId: unique symbol;

@@ -8,7 +8,7 @@ import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
-import type { FollowFrom, FollowResult } from "../../api/history.js";
+import type { FollowFrom, FollowResult } from "../../api/follow.js";
 import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";

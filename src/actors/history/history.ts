@@ -4,7 +4,8 @@
  */
 import type { Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
-import type { FollowFrom, FollowResult, HistoryMessage, HistoryRange, HistoryResult } from "../../api/history.js";
+import type { FollowFrom, FollowResult } from "../../api/follow.js";
+import type { HistoryMessage, HistoryRange, HistoryResult } from "../../api/history.js";
 import type { HistoryReading, StoredMessage } from "../../api/history-store.js";
 import type { HistorySettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";

@@ -13,7 +13,7 @@ import type { Member, Outbox, Outcome } from "../../actors/route/member.js";
 import { ABNORMAL, checkCloseCode, cutReason, NORMAL } from "../../api/close-codes.js";
 import type { Connection, ConnectionData, ConnectionId, Data } from "../../api/connection.js";
 import type { AwayEvent, BackEvent, Ending, MessageEvent } from "../../api/events.js";
-import type { FollowFrom, FollowResult } from "../../api/history.js";
+import type { FollowFrom, FollowResult } from "../../api/follow.js";
 import type { Json } from "../../api/json.js";
 import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";

@@ -15,6 +15,8 @@ export const NOTHING: Stats = {
   restingEvents: 0,
   outboxBytes: 0,
   keptBytes: 0,
+  kept: 0,
+  unkept: 0,
   paused: 0,
   received: { messages: 0, bytes: 0 },
   sent: { messages: 0, bytes: 0, frames: 0, writes: 0 },
