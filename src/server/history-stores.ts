@@ -14,6 +14,7 @@ import type { Logger } from "../runtime/logger.js";
 import { isPromiseLike, within } from "../runtime/promises.js";
 import { messageOf } from "../runtime/thrown.js";
 import type { Turn } from "../runtime/turn.js";
+import { CountingClock } from "./counting-clock.js";
 
 export interface HistoryStoresParts {
   readonly clock: Clock;
@@ -44,6 +45,7 @@ class OpenStore extends Alarm {
   readonly #limits: HistoryLimits;
   readonly #sweepMs: number;
   readonly #onLost: ((count: number) => void)[] = [];
+  readonly #clock: CountingClock;
   #usedAt = 0;
   #isSweeping = false;
   #isOpen = false;
@@ -53,7 +55,13 @@ class OpenStore extends Alarm {
     this.store = store;
     this.#limits = limits;
     this.#parts = parts;
+    this.#clock = new CountingClock(parts.clock);
     this.#sweepMs = Math.min(Math.max(Math.ceil(limits.maxAgeMs / SWEEPS_PER_AGE), MIN_SWEEP_MS), MAX_SWEEP_MS);
+  }
+
+  /** How many alarms the store waits for. */
+  get alarms(): number {
+    return this.#clock.pending;
   }
 
   get #name(): string {
@@ -130,14 +138,14 @@ class OpenStore extends Alarm {
   }
 
   #host(): HistoryHost {
-    const { clock, log, turn, newEpoch = randomEpoch } = this.#parts;
+    const { log, turn, newEpoch = randomEpoch } = this.#parts;
     const { maxMessages, maxBytes, maxAgeMs, maxRooms } = this.#limits;
     return {
       maxMessages,
       maxBytes,
       maxAgeMs,
       maxRooms,
-      clock,
+      clock: this.#clock,
       log,
       newEpoch,
       atTurnEnd: (step) => turn.flushFirst({ flush: step }),
@@ -198,6 +206,11 @@ export class HistoryStores {
   /** Opens every store, or none. Rejects with `HISTORY_UNAVAILABLE`. */
   async open(): Promise<void> {
     for (const store of this.#all) await store.open();
+  }
+
+  /** How many alarms the stores wait for. */
+  get alarms(): number {
+    return this.#all.reduce((sum, { alarms }) => sum + alarms, 0);
   }
 
   async close(): Promise<void> {

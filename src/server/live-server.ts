@@ -174,12 +174,12 @@ export class LiveServer extends AllRoutesBus implements Server {
     await this.close();
   }
 
-  /** Unfinished work: events of handlers, pending calls of `bus.sleep`, and clients with a pending `authorize`. */
+  /** Unfinished work: events of handlers, pending calls of `bus.sleep` and of stores of history that wait for the clock, and clients with a pending `authorize`. */
   underWay(): { readonly events: readonly UnfinishedEvent[]; readonly sleepers: number; readonly undecided: number } {
     return {
       undecided: this.#gate.undecided,
       events: this.#routes.flatMap((route) => route.underWay),
-      sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, 0),
+      sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, this.#stores.alarms),
     };
   }
 

@@ -87,7 +87,8 @@ export class History {
     try {
       return this.#replay(member, query, await this.#answered(reading), follow);
     } finally {
-      this.follows.end(room, follow);
+      // In a step of its own: what the caller sends on hearing the outcome goes out before what is held.
+      this.#parts.clock.soon(() => this.follows.end(room, follow));
     }
   }
 
