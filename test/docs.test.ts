@@ -179,6 +179,8 @@ const words = new Map([
   ["presence.key", "the connection's id"],
   ["presence.info", "`null`"],
   ["presence.notice", "nothing is sent"],
+  ["history.store", "in memory"],
+  ["history.stamp", "messages go as they are"],
   ["onRequest", "426, or 404 where `static` has no such file"],
   ["logger", "pino at `info`"],
 ]);
