@@ -2,6 +2,7 @@
  * The follows that wait for a store: what comes in the room for the follower meanwhile is held, so that it goes out after what was kept. A follow
  * ends when the store has answered, when the follower leaves the room, and when too much is held.
  */
+import type { StoredMessage } from "../../api/history-store.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Member, Outcome } from "../route/member.js";
 
@@ -18,6 +19,8 @@ export class Follow {
   #bytes = 0;
   /** Nothing is held any more. */
   #isOver = false;
+  /** Replayed, and still on the way to the members of this node: such messages are not sent twice. */
+  #toSkip: Set<string> | undefined;
   /** The follower has left the room, or has gone. */
   hasLeft = false;
   /** Too much came while the store took its time. */
@@ -33,15 +36,36 @@ export class Follow {
     return this.#held.find(({ position }) => position !== undefined)?.position;
   }
 
-  offer(frame: Frame, position: string | undefined): Outcome {
+  /** Nothing is held, and nothing is to be skipped. */
+  get isDone(): boolean {
+    return this.#isOver && this.#toSkip === undefined;
+  }
+
+  /** These messages were replayed, and may yet come to the members of this node. */
+  skip(entries: readonly StoredMessage[]): void {
+    // What is held comes after all that was replayed, so nothing replayed is still on its way.
+    if (entries.length > 0 && this.firstHeld === undefined)
+      this.#toSkip = new Set(entries.map(({ position }) => position));
+  }
+
+  offer(frame: Frame, position: string | undefined): Outcome | undefined {
+    if (this.#skips(position)) return "queued";
     if (this.#bytes >= this.#maxBytes && !this.#isOver) {
       this.isOverfull = true;
       this.release();
     }
-    if (this.#isOver) return this.member.outbox.offer(frame);
+    if (this.#isOver) return undefined;
     this.#held.push({ frame, position });
     this.#bytes += frame.wire.length;
     return "queued";
+  }
+
+  /** A room's messages come in order: what was not replayed comes after all that was. */
+  #skips(position: string | undefined): boolean {
+    if (this.#toSkip === undefined || position === undefined) return false;
+    if (this.#toSkip.has(position)) return true;
+    this.#toSkip = undefined;
+    return false;
   }
 
   /** Sends what is held. */
@@ -70,6 +94,13 @@ export class Follows {
     follows.delete(follow.member);
     if (follows.size === 0) this.#byRoom.delete(room);
     follow.release();
+  }
+
+  /** The store has answered: sends what is held. The follow goes on for as long as replayed messages may still come. */
+  onAnswered(room: string, follow: Follow): void {
+    if (this.find(room, follow.member) !== follow) return;
+    follow.release();
+    if (follow.isDone) this.end(room, follow);
   }
 
   find(room: string, member: Member): Follow | undefined {
