@@ -53,7 +53,10 @@ export interface MessageToKeep {
 
 /** A message as a store has it. */
 export interface StoredMessage extends MessageToKeep {
-  /** Where the message stands in its room. Positions sort as strings within an epoch, and each names its epoch. */
+  /**
+   * Where the message stands in its room. Positions sort as strings within an epoch, and each names its epoch: what stands before the last `-`. At
+   * most 512 characters.
+   */
   readonly position: string;
 }
 

@@ -2,7 +2,6 @@
  * The follows that wait for a store: what comes in the room for the follower meanwhile is held, so that it goes out after what was kept. A follow
  * ends when the store has answered, when the follower leaves the room, and when too much is held.
  */
-import type { StoredMessage } from "../../api/history-store.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Member, Outcome } from "../route/member.js";
 
@@ -19,8 +18,8 @@ export class Follow {
   #bytes = 0;
   /** Nothing is held any more. */
   #isOver = false;
-  /** Replayed, and still on the way to the members of this node: such messages are not sent twice. */
-  #toSkip: Set<string> | undefined;
+  /** The last position that was replayed, while such messages may still come to the members of this node. */
+  #replayedUpTo: string | undefined;
   /** The follower has left the room, or has gone. */
   hasLeft = false;
   /** Too much came while the store took its time. */
@@ -38,14 +37,13 @@ export class Follow {
 
   /** Nothing is held, and nothing is to be skipped. */
   get isDone(): boolean {
-    return this.#isOver && this.#toSkip === undefined;
+    return this.#isOver && this.#replayedUpTo === undefined;
   }
 
-  /** These messages were replayed, and may yet come to the members of this node. */
-  skip(entries: readonly StoredMessage[]): void {
-    // What is held comes after all that was replayed, so nothing replayed is still on its way.
-    if (entries.length > 0 && this.firstHeld === undefined)
-      this.#toSkip = new Set(entries.map(({ position }) => position));
+  /** The follower has everything up to a position: what still comes of that is not sent again. */
+  skipUpTo(position: string): void {
+    this.#replayedUpTo = position;
+    this.#held = this.#held.filter((held) => !isUpTo(held.position, position));
   }
 
   offer(frame: Frame, position: string | undefined): Outcome | undefined {
@@ -60,11 +58,11 @@ export class Follow {
     return "queued";
   }
 
-  /** A room's messages come in order: what was not replayed comes after all that was. */
   #skips(position: string | undefined): boolean {
-    if (this.#toSkip === undefined || position === undefined) return false;
-    if (this.#toSkip.has(position)) return true;
-    this.#toSkip = undefined;
+    if (this.#replayedUpTo === undefined || position === undefined) return false;
+    if (isUpTo(position, this.#replayedUpTo)) return true;
+    // The messages of a room come in order.
+    this.#replayedUpTo = undefined;
     return false;
   }
 
@@ -75,6 +73,12 @@ export class Follow {
     this.#held = [];
     for (const { frame } of held) this.member.outbox.offer(frame);
   }
+}
+
+/** The epoch stands before the last hyphen. */
+function isUpTo(position: string | undefined, last: string): boolean {
+  const epoch = last.slice(0, last.lastIndexOf("-") + 1);
+  return position?.startsWith(epoch) === true && position <= last;
 }
 
 /** The follows under way of one bus. */

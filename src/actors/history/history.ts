@@ -147,11 +147,14 @@ export class History {
     const { position } = reading;
     if (query.isUnknown) return { outcome: "unknown", count: 0, position };
     if (reading.outcome !== "complete") return { outcome: reading.outcome, count: 0, position };
-    const entries = before(reading.entries, follow?.firstHeld);
+    const { isDelayed } = this.#parts.road;
+    const entries = isDelayed ? reading.entries : before(reading.entries, follow?.firstHeld);
     const count = follow?.isOverfull ? undefined : member.outbox.replay(this.#framesFor(member, entries));
     if (count === undefined) return { outcome: "gap", count: 0, position };
-    if (this.#parts.road.isDelayed) follow?.skip(entries);
-    return { outcome: "complete", count, position: entries.at(-1)?.position ?? query.after ?? position };
+    if (isDelayed) follow?.skipUpTo(position);
+    const isCut = entries.length < reading.entries.length;
+    const last = isCut ? (entries.at(-1)?.position ?? query.after ?? position) : position;
+    return { outcome: "complete", count, position: last };
   }
 
   #framesFor(member: Member, entries: readonly StoredMessage[]): Frame[] {
