@@ -47,6 +47,12 @@ export class MemoryHistory implements HistoryStore {
     this.#rooms.forgetBefore(time);
   }
 
+  /** The room goes. A room of the same name has another epoch later. */
+  forget(name: string): void {
+    const room = this.#rooms.get(name);
+    if (room !== undefined) this.#rooms.delete(room);
+  }
+
   close(): void {
     this.#host = undefined;
     this.#rooms.clear();

@@ -173,6 +173,10 @@ class ScopedStore implements RoomStore {
     return roomIn(this.#scope, room);
   }
 
+  forget(room: string): void {
+    if (this.store instanceof MemoryHistory) this.store.forget(this.nameOf(room));
+  }
+
   onUsed(): void {
     this.#opened.onUsed();
   }

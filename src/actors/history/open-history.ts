@@ -5,6 +5,7 @@ import type { RunnerHost } from "../route/runner-host.js";
 import { History } from "./history.js";
 import { CarriedRoad } from "./roads/carried-road.js";
 import { LocalRoad } from "./roads/local-road.js";
+import { RelayedRoad } from "./roads/relayed-road.js";
 import type { Road, RoadParts } from "./roads/road.js";
 import { StampedFrames } from "./stamped-frames.js";
 
@@ -15,7 +16,12 @@ export function openHistory(host: RunnerHost, registry: Registry<Member>): void 
   const { maxMessages, stamp } = settings.history;
   const failed = (error: unknown, what: string): void => host.noted(error, what);
   const frames = new StampedFrames({ stamp, encode, failed });
-  const road = openRoad(host, registry, { rooms, frames, counters, failed, deliver: bus.deliverKept });
+  const countTargets = (room: string, source: string | undefined): number => {
+    let count = 0;
+    for (const member of registry.members(room)) if (member.isTarget && member.id !== source) count++;
+    return count;
+  };
+  const road = openRoad(host, { rooms, frames, counters, failed, deliver: bus.offerKept, countTargets });
   const history = new History({
     rooms,
     road,
@@ -34,13 +40,11 @@ export function openHistory(host: RunnerHost, registry: Registry<Member>): void 
   registry.watchRooms(history);
 }
 
-function openRoad({ clock, log }: RunnerHost, registry: Registry<Member>, parts: RoadParts): Road {
+function openRoad({ bus, clock, log, remoteBus }: RunnerHost, parts: RoadParts): Road {
   const { store } = parts.rooms;
-  if (store.subscribe === undefined) return new LocalRoad(parts);
-  const countTargets = (room: string, source: string | undefined): number => {
-    let count = 0;
-    for (const member of registry.members(room)) if (member.isTarget && member.id !== source) count++;
-    return count;
-  };
-  return new CarriedRoad({ ...parts, clock, log, countTargets }, store.subscribe.bind(store));
+  if (store.subscribe !== undefined) return new CarriedRoad({ ...parts, clock, log }, store.subscribe.bind(store));
+  if (remoteBus === undefined) return new LocalRoad(parts);
+  const road = new RelayedRoad(parts, remoteBus);
+  bus.keptListener = road;
+  return road;
 }

@@ -5,6 +5,8 @@ export interface RoomStore {
   readonly store: HistoryStore;
   /** The name of a room within the store. */
   nameOf(room: string): string;
+  /** Of a store in memory: what is kept of the room goes, and positions mean nothing any more. */
+  forget(room: string): void;
   /** Something was appended or read: what is kept ages from now on. */
   onUsed(): void;
   /** @param onLost told of messages that the store had taken and has lost */

@@ -85,7 +85,7 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   /** Delivers a message that history has kept. @param position absent if the store has not taken the message */
-  readonly deliverKept = (
+  readonly offerKept = (
     frame: Frame,
     room: string,
     source: string | undefined,

@@ -6,13 +6,11 @@ import type { Receipt } from "../../../api/bus.js";
 import type { StoredMessage } from "../../../api/history-store.js";
 import type { Clock, Timer } from "../../../runtime/clock.js";
 import type { Logger } from "../../../runtime/logger.js";
-import { entryOf, type KeptMessage, type Road, type RoadParts } from "./road.js";
+import { entryOf, type KeptMessage, type Road, type RoadParts, refuse, SENT_ON } from "./road.js";
 
 export interface CarriedRoadParts extends RoadParts {
   readonly clock: Clock;
   readonly log: Logger;
-  /** How many members of a room get messages, without one. */
-  readonly countTargets: (room: string, source: string | undefined) => number;
 }
 
 type Subscribe = NonNullable<RoadParts["rooms"]["store"]["subscribe"]>;
@@ -60,21 +58,18 @@ export class CarriedRoad implements Road {
   }
 
   send(message: KeptMessage): Receipt {
-    const { rooms, counters, countTargets, failed } = this.#parts;
-    const { room, source } = message;
+    const { rooms, counters, failed } = this.#parts;
     try {
       if (rooms.store.isUp !== false) {
         rooms.onUsed();
         rooms.store.append(entryOf(message, rooms));
         counters.kept++;
-        return { targeted: 0, queued: 0, dropped: 0, dead: 0, forwarded: 1 };
+        return SENT_ON;
       }
     } catch (error) {
       failed(error, "history.store");
     }
-    counters.unkept++;
-    const dropped = countTargets(room, source);
-    return { targeted: dropped, queued: 0, dropped, dead: 0, forwarded: 0 };
+    return refuse(message, this.#parts);
   }
 
   ready(room: string): Promise<void> | undefined {

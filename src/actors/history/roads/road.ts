@@ -44,6 +44,8 @@ export interface RoadParts {
   readonly counters: { kept: number; unkept: number };
   /** Delivers to the members of a room on this node. */
   readonly deliver: (frame: Frame, room: string, source: string | undefined, position: string | undefined) => Receipt;
+  /** How many members of a room on this node get a message. */
+  readonly countTargets: (room: string, source: string | undefined) => number;
   /** The program's store has failed. */
   readonly failed: (error: unknown, what: string) => void;
 }
@@ -66,4 +68,14 @@ export function append(message: KeptMessage, { rooms, counters, failed }: RoadPa
   if (position === undefined) counters.unkept++;
   else counters.kept++;
   return position;
+}
+
+/** The receipt for a message that is on the way to what orders the cluster, and comes back from there. */
+export const SENT_ON: Receipt = Object.freeze({ targeted: 0, queued: 0, dropped: 0, dead: 0, forwarded: 1 });
+
+/** What orders the cluster cannot take the message: nobody gets the message, on this node neither. */
+export function refuse({ room, source }: KeptMessage, { counters, countTargets }: RoadParts): Receipt {
+  counters.unkept++;
+  const dropped = countTargets(room, source);
+  return { targeted: dropped, queued: 0, dropped, dead: 0, forwarded: 0 };
 }
