@@ -1,7 +1,7 @@
 /** What the chat keeps, without a port and in virtual time: who gets which messages of the past, once and in order. */
 import type { HistoryHost, HistoryReading, HistoryStore, MessageToKeep, StoredMessage } from "sendall";
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createChat } from "../../examples/chat/chat.js";
 
 type Frame = readonly [name: unknown, payload: never];
@@ -30,7 +30,10 @@ beforeEach(() => {
   runtime = createTestRuntime(createChat());
 });
 
-afterEach(() => runtime.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await runtime.close();
+});
 
 function take(client: Pick<TestClient, "take">): Frame[] {
   const frames: Frame[] = client.take().map((data) => JSON.parse(String(data)));
@@ -253,5 +256,18 @@ describe("what the chat keeps", () => {
     await runtime.advance(1);
     const { order, texts: heard } = read(take(eve));
     expect({ order, heard }).toEqual({ order: ["said", 1, "said"], heard: ["one", "two", "three"] });
+  });
+
+  it("lets people into a room whose past cannot be read, and tells whoever runs the chat", async () => {
+    const errors = vi.spyOn(console, "error").mockReturnValue();
+    const store = new SlowStore();
+    vi.spyOn(store, "read").mockRejectedValue(new Error("the disk is gone"));
+    await runtime.close();
+    runtime = createTestRuntime(createChat({ store }));
+    const [ada, eve] = [await enter("Ada"), await runtime.connect()];
+    expect(await join(eve)).toMatchObject({ texts: [], isComplete: false });
+    await speak(ada, "hello");
+    expect(texts(eve)).toEqual(["hello"]);
+    expect(errors).toHaveBeenCalledWith(expect.stringMatching(/lobby.*the disk is gone/));
   });
 });
