@@ -129,12 +129,16 @@ export class StoreNode {
   }
 
   /** The outcome and the texts after a position: `"complete: a b"`. */
-  async after(room: string, position: string, limit = this.host.maxMessages): Promise<string> {
+  async after(room: string, position: string, limit: number = this.host.maxMessages): Promise<string> {
     return show(await this.read(room, { after: position, limit }));
   }
 
   /** The newest texts: `"a b"`. */
-  async last(room: string, last = this.host.maxMessages, limit = this.host.maxMessages): Promise<string> {
+  async last(
+    room: string,
+    last: number = this.host.maxMessages,
+    limit: number = this.host.maxMessages,
+  ): Promise<string> {
     return textsOf((await this.read(room, { last, limit })).entries);
   }
 
