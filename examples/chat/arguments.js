@@ -19,12 +19,14 @@ export function readHistory(args) {
     strict: false,
   });
   const { store, ...others } = values;
-  const [other] = Object.keys(others).map((name) => (name.length > 1 ? `--${name}` : `-${name}`));
-  const [unknown = other] = positionals;
+  const [unknown] = [
+    ...Object.keys(others).map((name) => (name.length > 1 ? `--${name}` : `-${name}`)),
+    ...positionals,
+  ];
   if (unknown !== undefined) throw new RangeError(`${unknown}: ${EXPECTED}, or nothing`);
   if (store === undefined) return {};
   const [, file] = /^sqlite:(.+)$/.exec(String(store)) ?? [];
-  if (file === undefined) throw new RangeError(`--store ${store === true ? "" : store}: ${EXPECTED}`);
+  if (file === undefined) throw new RangeError(`--store${store === true ? "" : ` ${store}`}: ${EXPECTED}`);
   // What outlives a restart is worth being kept for longer.
   return { store: sqlite({ file }), maxAgeMs: FOUR_WEEKS_MS };
 }

@@ -152,6 +152,29 @@ describe.skipIf(required.skip)("the past of the chat in Chromium", { timeout: 60
     expect(await bob.title()).toBe("#lobby · Sendall chat");
   });
 
+  it("has a screen reader say what is new, and not the past", async () => {
+    await stage.startExample("chat");
+    const speak = await enterLobby("Ada");
+    await speak("one", "two");
+    const bob = await stage.open();
+    await bob.evaluate(`
+      window.seen = [];
+      const log = document.querySelector("[role=log]");
+      new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) =>
+        node.matches(".message") && seen.push([node.querySelector(".bubble").textContent, log.getAttribute("aria-live")]),
+      ))).observe(log, { childList: true });
+    `);
+    await join(bob, "Bob");
+    await bob.locator("[role=log][aria-live=polite]").waitFor();
+    await speak("three");
+    await hasText(bob.getByTestId("message"), "three");
+    expect(await bob.evaluate("seen")).toEqual([
+      ["one", "off"],
+      ["two", "off"],
+      ["three", "polite"],
+    ]);
+  });
+
   it("shows another room's past alone, and the first room's again on return", async () => {
     await stage.startExample("chat");
     const speak = await enterLobby("Ada");

@@ -112,11 +112,9 @@ function dropOldest() {
 
 /** A screen reader says what is new, and not what changes here. */
 function unspoken(change) {
-  log.ariaLive = "off";
+  log.setAttribute("aria-live", "off");
   change();
-  requestAnimationFrame(() => {
-    log.ariaLive = "polite";
-  });
+  requestAnimationFrame(() => log.setAttribute("aria-live", "polite"));
 }
 
 function isAtEnd() {
