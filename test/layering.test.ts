@@ -87,7 +87,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   "node:http": ["http/", "sockjs/"],
   "@nats-io/transport-node": ["cluster/engines/nats.ts"],
-  ioredis: ["cluster/engines/redis.ts"],
+  ioredis: ["cluster/engines/redis-connection.ts"],
   react: ["react/"],
   "@opentelemetry/api": ["otel/"],
 };
@@ -109,7 +109,12 @@ const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
     "server/listener.ts",
     "metrics/endpoint.ts",
   ],
-  ioredis: ["cluster/engines/redis-options.ts"],
+  ioredis: [
+    "cluster/engines/redis-options.ts",
+    "cluster/engines/redis.ts",
+    "cluster/engines/redis-history-link.ts",
+    "cluster/engines/redis-history.ts",
+  ],
 };
 
 /** What a browser does not have. */
