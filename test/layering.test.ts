@@ -109,12 +109,7 @@ const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
     "server/listener.ts",
     "metrics/endpoint.ts",
   ],
-  ioredis: [
-    "cluster/engines/redis-options.ts",
-    "cluster/engines/redis.ts",
-    "cluster/engines/redis-history-link.ts",
-    "cluster/engines/redis-history.ts",
-  ],
+  ioredis: ["cluster/engines/redis-options.ts"],
 };
 
 /** What a browser does not have. */

@@ -7,6 +7,9 @@ import type { Clock, Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
 import { importClient } from "./adapter-setup.js";
 
+/** A client of the package. */
+export type RedisClient = Redis;
+
 /** No command waits for a connection, and no command is sent twice. */
 const FIXED = {
   lazyConnect: true,

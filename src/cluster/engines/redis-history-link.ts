@@ -2,10 +2,9 @@
  * The two connections of `redisHistory()`: one runs scripts, the other is subscribed. Tells which run of the engine answers, since an engine that was
  * started again may have lost messages. Each store opens a link, and closes the link.
  */
-import type { Redis } from "ioredis";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import { Backlog } from "./backlog.js";
-import { RedisConnection } from "./redis-connection.js";
+import { type RedisClient, RedisConnection } from "./redis-connection.js";
 
 /** After a refusal, say because the memory of the engine is full, nothing is sent for this time. */
 const PAUSE_MS = 1_000;
@@ -14,7 +13,7 @@ export interface RedisHistoryLinkParts {
   readonly clock: Clock;
   readonly pingMs: number;
   /** Makes a client, not yet connected. */
-  readonly dial: (role: string) => Redis;
+  readonly dial: (role: string) => RedisClient;
   /** Both connections are there. */
   readonly onUp: () => void;
   readonly onDown: (error: unknown) => void;

@@ -2,7 +2,6 @@
  * The store `redisHistory()` from `open` to `close`: sends what is appended at the end of each turn, reads, and hands over what comes. What is sent while
  * the connection breaks is lost or arrives once: nothing is sent twice.
  */
-import type { Redis } from "ioredis";
 import type {
   HistoryHost,
   HistoryQuery,
@@ -11,6 +10,7 @@ import type {
   StoredMessage,
 } from "../../api/history-store.js";
 import { readPosition } from "../../history/position.js";
+import type { RedisClient } from "./redis-connection.js";
 import { type FeedEngine, RedisFeeds } from "./redis-history-feeds.js";
 import { RedisHistoryLink } from "./redis-history-link.js";
 import { APPEND, headOf, READ, type RedisReading, readAnswer, readPublished } from "./redis-history-scripts.js";
@@ -48,7 +48,11 @@ export class RedisHistorySession implements FeedEngine {
   #first: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #isAway = false;
 
-  constructor(host: HistoryHost, { prefix, pingIntervalMs }: RedisHistorySettings, dial: (role: string) => Redis) {
+  constructor(
+    host: HistoryHost,
+    { prefix, pingIntervalMs }: RedisHistorySettings,
+    dial: (role: string) => RedisClient,
+  ) {
     this.#host = host;
     this.#prefix = `${prefix}.history.`;
     const { clock, maxAgeMs, log } = host;

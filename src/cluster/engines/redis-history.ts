@@ -2,7 +2,6 @@
  * The store of history `redisHistory()`, which several nodes share and which orders what the nodes keep: a stream for each room, and a channel on which
  * a script publishes what the same script has put into the stream. A server opens and closes the store.
  */
-import type { Redis } from "ioredis";
 import type {
   HistoryHost,
   HistoryQuery,
@@ -11,7 +10,7 @@ import type {
   MessageToKeep,
   StoredMessage,
 } from "../../api/history-store.js";
-import { openRedis } from "./redis-connection.js";
+import { openRedis, type RedisClient } from "./redis-connection.js";
 import { RedisHistorySession } from "./redis-history-session.js";
 import { type RedisOptions, readRedisOptions } from "./redis-options.js";
 
@@ -39,7 +38,7 @@ class RedisHistory implements HistoryStore {
     this.#isOpen = true;
     try {
       const dial = await openRedis(NAME, "history", this.#settings);
-      const connect = (role: string): Redis => dial({ connectionName: `sendall-history-${role}`, keyPrefix: "" });
+      const connect = (role: string): RedisClient => dial({ connectionName: `sendall-history-${role}`, keyPrefix: "" });
       const session = new RedisHistorySession(host, this.#settings, connect);
       this.#session = session;
       if (this.#settings.waitForLink) session.connectLater();

@@ -2,11 +2,10 @@
  * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). Each node has a connection that publishes and a
  * connection that subscribes. The relay of each server opens and closes a link here.
  */
-import type { Redis } from "ioredis";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
 import type { Timer } from "../../runtime/clock.js";
 import { Backlog } from "./backlog.js";
-import { openRedis, RedisConnection } from "./redis-connection.js";
+import { openRedis, type RedisClient, RedisConnection } from "./redis-connection.js";
 import { type RedisOptions, readRedisOptions } from "./redis-options.js";
 
 /** A reasonable limit for a message; Redis itself takes 512 MB. */
@@ -28,7 +27,7 @@ class RedisLink implements ClusterLink {
   #isClosed = false;
   #hasRefused = false;
 
-  constructor(node: ClusterNode, prefix: string, pingMs: number, connect: (role: string) => Redis) {
+  constructor(node: ClusterNode, prefix: string, pingMs: number, connect: (role: string) => RedisClient) {
     this.#node = node;
     this.#prefix = `${prefix}.`;
     this.#pingMs = pingMs;
@@ -142,7 +141,7 @@ export function redis(options: RedisOptions): ClusterAdapter {
     waitForLink,
     async open(node) {
       const dial = await openRedis("redis", "cluster", { url, client });
-      const connect = (role: string): Redis => dial({ connectionName: `sendall-${node.id}-${role}` });
+      const connect = (role: string): RedisClient => dial({ connectionName: `sendall-${node.id}-${role}` });
       const link = new RedisLink(node, prefix, pingIntervalMs, connect);
       node.clock.soon(() => link.connect());
       return link;
