@@ -87,7 +87,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   "node:http": ["http/", "sockjs/"],
   "@nats-io/transport-node": ["cluster/engines/nats.ts"],
-  ioredis: ["cluster/engines/redis.ts"],
+  ioredis: ["cluster/engines/redis-connection.ts"],
   react: ["react/"],
   "@opentelemetry/api": ["otel/"],
 };

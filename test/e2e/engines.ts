@@ -76,7 +76,7 @@ const NATS: Kind = {
   },
 };
 
-const REDIS: Kind = {
+export const REDIS: Kind = {
   name: "redis",
   scheme: "redis",
   args: (port, folder) => ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--dir", folder],
@@ -116,10 +116,13 @@ export class Engine {
     this.port = port;
     this.#path = path;
     this.#folder = mkdtempSync(join(tmpdir(), "sendall-engine-"));
-    onTestFinished(async () => {
-      await this.kill();
-      rmSync(this.#folder, { recursive: true });
-    });
+  }
+
+  /** For several tests: ends when `remove` is called. */
+  static async running(kind: Kind, ...args: readonly string[]): Promise<Engine> {
+    const engine = new Engine(kind, await freePort(), requires(kind.name).path);
+    await engine.start(...args);
+    return engine;
   }
 
   static async start(kind: Kind, ...args: readonly string[]): Promise<Engine> {
@@ -130,7 +133,9 @@ export class Engine {
 
   /** One that is not there yet. */
   static async absent(kind: Kind): Promise<Engine> {
-    return new Engine(kind, await freePort(), requires(kind.name).path);
+    const engine = new Engine(kind, await freePort(), requires(kind.name).path);
+    onTestFinished(() => engine.remove());
+    return engine;
   }
 
   get url(): string {
@@ -170,6 +175,11 @@ export class Engine {
     if (child === undefined) return;
     child.kill("SIGKILL");
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true });
   }
 
   /** It hears nothing and says nothing, but is still there. */

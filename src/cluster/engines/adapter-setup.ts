@@ -1,6 +1,6 @@
 /**
- * What the cluster adapters do before they connect: check the options, and import the engine's client, an optional peer dependency.
- * `nats()`, `redis()` and `workers()` use the functions here.
+ * What the cluster adapters, and the stores of history over engines, do before they connect: check the options, and import the engine's client,
+ * an optional peer dependency.
  */
 import { SendallError } from "../../api/errors.js";
 import { checkNames, checkOptionsObject, refuseOption } from "../../options/read-options.js";
@@ -8,16 +8,23 @@ import type { OptionTable } from "../../options/table.js";
 import { nearest } from "../../options/unknown-name.js";
 import { PREFIX } from "../subject.js";
 
-/** Loads an optional peer dependency; throws `CLUSTER_UNAVAILABLE`, with the command to install the package, if there is none. */
-export async function importClient<M>(adapter: string, name: string, load: () => Promise<M>): Promise<M> {
+/**
+ * Loads an optional peer dependency for an adapter, or for a store of history; throws `CLUSTER_UNAVAILABLE`, or `HISTORY_UNAVAILABLE`, with the
+ * command to install the package, if there is none.
+ */
+export async function importClient<M>(
+  user: string,
+  name: string,
+  load: () => Promise<M>,
+  part: "cluster" | "history" = "cluster",
+): Promise<M> {
   try {
     return await load();
   } catch (cause) {
     const isMissing = cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
     if (!isMissing) throw cause;
-    throw new SendallError("CLUSTER_UNAVAILABLE", `cluster: ${adapter} needs a package: npm install ${name}`, {
-      cause,
-    });
+    const code = part === "cluster" ? "CLUSTER_UNAVAILABLE" : "HISTORY_UNAVAILABLE";
+    throw new SendallError(code, `${part}: ${user} needs a package: npm install ${name}`, { cause });
   }
 }
 

@@ -1,108 +1,17 @@
 /**
- * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). The only file that loads `ioredis`, an optional
- * peer dependency, whose client reconnects. Each node has a connection that publishes and a connection that subscribes. The relay of
- * each server opens and closes a link here.
+ * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). Each node has a connection that publishes and a
+ * connection that subscribes. The relay of each server opens and closes a link here.
  */
-import type { RedisOptions as ClientOptions, Redis } from "ioredis";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
 import type { Timer } from "../../runtime/clock.js";
-import { within } from "../../runtime/promises.js";
-import { importClient } from "./adapter-setup.js";
 import { Backlog } from "./backlog.js";
+import { openRedis, type RedisClient, RedisConnection } from "./redis-connection.js";
 import { type RedisOptions, readRedisOptions } from "./redis-options.js";
 
-/** No command waits for a connection, and no command is sent twice. */
-const FIXED = {
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  maxRetriesPerRequest: 0,
-  // Short, since nothing is left to be sent when the link disconnects.
-  disconnectTimeout: 100,
-} as const satisfies ClientOptions;
 /** A reasonable limit for a message; Redis itself takes 512 MB. */
 const MAX_PACKET_BYTES = 64 * 1_048_576;
 /** At most 1,000 channels go into a command. */
 const CHANNELS_AT_ONCE = 1_000;
-/** A client that has stopped reconnecting is started again after this time. */
-const RETRY_MS = 1_000;
-const CLOSE_MS = 1_000;
-
-/** A connection to the engine, which reconnects until `close`. */
-class RedisConnection {
-  readonly redis: Redis;
-  readonly #onReady: () => void;
-  readonly #onDown: (error: unknown) => void;
-  readonly #clock: ClusterNode["clock"];
-  #lastError: Error | undefined;
-  #isPingPending = false;
-  #retryTimer: Timer | undefined;
-
-  constructor(
-    redis: Redis,
-    clock: ClusterNode["clock"],
-    { onReady, onDown }: { onReady: () => void; onDown: (error: unknown) => void },
-  ) {
-    this.redis = redis;
-    this.#clock = clock;
-    this.#onReady = onReady;
-    this.#onDown = onDown;
-    redis.on("error", (error: Error) => {
-      this.#lastError = error;
-    });
-    redis.on("ready", () => {
-      this.#isPingPending = false;
-      this.#lastError = undefined;
-      this.#onReady();
-    });
-    redis.on("close", () => this.#onDown(this.#lastError ?? new Error("the connection was lost")));
-    redis.on("end", () => {
-      this.#retryTimer = clock.after(RETRY_MS, () => this.connect());
-    });
-  }
-
-  get isReady(): boolean {
-    return this.redis.status === "ready";
-  }
-
-  connect(): void {
-    // The client also reports a failure by its events.
-    this.redis.connect().catch(() => {});
-  }
-
-  /** Disconnects if the engine has not answered since the last call; the client then reconnects. */
-  ping(): void {
-    const { status } = this.redis;
-    if (status !== "ready" && status !== "connect") return;
-    if (this.#isPingPending) {
-      this.#isPingPending = false;
-      this.#lastError = new Error("it does not answer pings");
-      this.redis.disconnect(true);
-      return;
-    }
-    this.#isPingPending = true;
-    const onAnswer = (): void => {
-      this.#isPingPending = false;
-    };
-    // In the state `connect` the handshake of the client is under way, and the engine has to answer the handshake instead.
-    if (status === "ready") this.redis.ping().then(onAnswer, onAnswer);
-  }
-
-  async close(): Promise<void> {
-    this.redis.removeAllListeners("end");
-    this.redis.removeAllListeners("close");
-    this.redis.removeAllListeners("ready");
-    this.#retryTimer?.cancel();
-    if (this.isReady)
-      await within(
-        this.#clock,
-        CLOSE_MS,
-        this.redis.quit().catch(() => {}),
-      );
-    this.redis.disconnect();
-  }
-}
 
 class RedisLink implements ClusterLink {
   readonly maxPacketBytes = MAX_PACKET_BYTES;
@@ -118,7 +27,7 @@ class RedisLink implements ClusterLink {
   #isClosed = false;
   #hasRefused = false;
 
-  constructor(node: ClusterNode, prefix: string, pingMs: number, connect: (role: string) => Redis) {
+  constructor(node: ClusterNode, prefix: string, pingMs: number, connect: (role: string) => RedisClient) {
     this.#node = node;
     this.#prefix = `${prefix}.`;
     this.#pingMs = pingMs;
@@ -231,11 +140,8 @@ export function redis(options: RedisOptions): ClusterAdapter {
     name: "redis",
     waitForLink,
     async open(node) {
-      const ioredis = await importClient("redis", "ioredis", () => import("ioredis"));
-      const connect = (role: string): Redis => {
-        const settings = { ...FIXED, connectionName: `sendall-${node.id}-${role}` };
-        return client === undefined ? new ioredis.Redis(url ?? "", settings) : client.duplicate(settings);
-      };
+      const dial = await openRedis("redis", "cluster", { url, client });
+      const connect = (role: string): RedisClient => dial({ connectionName: `sendall-${node.id}-${role}` });
       const link = new RedisLink(node, prefix, pingIntervalMs, connect);
       node.clock.soon(() => link.connect());
       return link;

@@ -1,5 +1,6 @@
 /** A server with the store under test, in the hands of a test of `testHistoryStore`. Ends when the test closes the node. */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import type {
   HistoryLimits,
   HistoryQuery,
@@ -52,6 +53,10 @@ export class StoreNode {
     return { room, bytes: Buffer.from(text), isBinary: false, at: this.host.clock.now() };
   }
 
+  get isUp(): boolean {
+    return this.store.isUp ?? true;
+  }
+
   /** Keeps texts, and tells their positions. */
   async keep(room: string, ...texts: string[]): Promise<string[]> {
     return await this.keepAll(
@@ -77,6 +82,7 @@ export class StoreNode {
       });
     }
     const heard = await this.hear(room);
+    while (!this.isUp) await nextRound();
     const from = heard.length;
     for (const entry of entries) this.store.append(entry);
     this.host.endTurn();
@@ -151,6 +157,12 @@ export class StoreNode {
   async isGone(room: string, position: string, why: string): Promise<void> {
     assert.match(await this.after(room, position), /^(gap|unknown)$/, why);
   }
+}
+
+function nextRound(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 export function checkOrder(entries: readonly StoredMessage[]): void {

@@ -1,0 +1,129 @@
+/** A server's part for tests of stores that carry: opens a store by the real clock, appends, and remembers what the store says. Closed when the test is over. */
+import { randomBytes } from "node:crypto";
+import type { HistoryHost, HistoryLimits, HistoryStore, StoredMessage } from "sendall";
+import { onTestFinished } from "vitest";
+import { createClock } from "../../src/runtime/clock.js";
+import { Lines } from "../unit/stage.js";
+import { nextRound, until } from "./peers.js";
+
+const LIMITS: HistoryLimits = { maxMessages: 5_000, maxBytes: 1_048_576, maxAgeMs: 600_000, maxRooms: 1_000 };
+
+export class StoreUser {
+  readonly store: HistoryStore;
+  readonly log = new Lines();
+  /** How many messages the store has reported as lost. */
+  lost = 0;
+  readonly #clock = createClock();
+  readonly #limits: HistoryLimits;
+
+  private constructor(store: HistoryStore, limits: Partial<HistoryLimits>) {
+    this.store = store;
+    this.#limits = { ...LIMITS, ...limits };
+  }
+
+  static async open(store: HistoryStore, limits: Partial<HistoryLimits> = {}): Promise<StoreUser> {
+    const user = new StoreUser(store, limits);
+    await store.open?.(user.#host());
+    onTestFinished(() => user.store.close());
+    return user;
+  }
+
+  #host(): HistoryHost {
+    return {
+      ...this.#limits,
+      clock: this.#clock,
+      log: this.log,
+      newEpoch: () => randomBytes(6).toString("hex"),
+      atTurnEnd: (step) => void setImmediate(step),
+      lost: (count) => {
+        this.lost += count;
+      },
+    };
+  }
+
+  /** Texts in the order in which the subscription brings the messages. */
+  async hear(room: string): Promise<string[]> {
+    const heard: string[] = [];
+    await this.store.subscribe?.(room, (entry) => heard.push(textOf(entry)));
+    return heard;
+  }
+
+  /** @returns whether the store has taken the message */
+  append(room: string, text: string | Buffer): boolean {
+    if (this.store.isUp === false) return false;
+    this.store.append({
+      room,
+      bytes: Buffer.from(text),
+      isBinary: typeof text !== "string",
+      at: this.#clock.now(),
+    });
+    return true;
+  }
+
+  /** Waits until the store is up, appends, and waits until the message can be read. @returns the message's position */
+  async keep(room: string, text: string): Promise<string> {
+    await this.up();
+    this.append(room, text);
+    for (;;) {
+      const { entries } = await this.store.read(room, { last: 1, limit: 1 });
+      const [entry] = entries;
+      if (entry !== undefined && textOf(entry) === text) return entry.position;
+    }
+  }
+
+  async up(): Promise<void> {
+    await until(() => this.store.isUp !== false);
+  }
+
+  async down(): Promise<void> {
+    await until(() => this.store.isUp === false);
+  }
+
+  /** The outcome, and the texts if complete: `"complete: a b"`. */
+  async after(room: string, after: string): Promise<string> {
+    const { outcome, entries } = await this.store.read(room, { after, limit: 5_000 });
+    return outcome === "complete" ? `complete: ${entries.map(textOf).join(" ")}` : outcome;
+  }
+
+  async last(room: string): Promise<string> {
+    const { entries } = await this.store.read(room, { last: 5_000, limit: 5_000 });
+    return entries.map(textOf).join(" ");
+  }
+
+  async position(room: string): Promise<string> {
+    return (await this.store.read(room, { last: 0, limit: 1 })).position;
+  }
+}
+
+export function textOf({ bytes }: StoredMessage): string {
+  return Buffer.from(bytes).toString();
+}
+
+/** Appends numbers without a pause until `stop`, with a name in front. */
+export class Writer {
+  readonly #user: StoreUser;
+  readonly #name: string;
+  readonly #room: string;
+  #isOn = true;
+  readonly #over: Promise<void>;
+  taken = 0;
+
+  constructor(user: StoreUser, name: string, room: string) {
+    this.#user = user;
+    this.#name = name;
+    this.#room = room;
+    this.#over = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#isOn) {
+      if (this.#user.append(this.#room, `${this.#name}${this.taken}`)) this.taken++;
+      await nextRound();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isOn = false;
+    await this.#over;
+  }
+}
