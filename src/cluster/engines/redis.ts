@@ -1,7 +1,8 @@
 /**
  * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). The only file that loads `ioredis`, an optional
- * peer dependency, whose client reconnects. Each node has a connection that publishes and a connection that subscribes. The relay of
- * each server opens and closes a link here.
+ * peer dependency, whose client reconnects. Each node has a connection that publishes and a connection that subscribes, on which the
+ * node's own packets come back: Redis hands out packets one by one, so that all nodes see one order. The relay of each server opens and
+ * closes a link here.
  */
 import type { RedisOptions as ClientOptions, Redis } from "ioredis";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
@@ -229,6 +230,7 @@ export function redis(options: RedisOptions): ClusterAdapter {
   const { url, client, prefix, waitForLink, pingIntervalMs } = readRedisOptions(options);
   return {
     name: "redis",
+    isOrdered: true,
     waitForLink,
     async open(node) {
       const ioredis = await importClient("redis", "ioredis", () => import("ioredis"));
