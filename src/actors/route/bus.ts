@@ -12,7 +12,7 @@ import type { FollowFrom, FollowResult } from "../../api/follow.js";
 import type { HistoryRange, HistoryResult } from "../../api/history.js";
 import type { PresentCount, PresentKey } from "../../api/presence.js";
 import type { Stats } from "../../api/stats.js";
-import type { LocalBus } from "../../cluster/remote-bus.js";
+import type { LocalBus, OrderedMessage } from "../../cluster/remote-bus.js";
 import { EACH_EVENT } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
@@ -91,6 +91,16 @@ export class RouteBus implements Bus, LocalBus {
     const member = this.#parts.registry.find(id);
     if (member === undefined) this.#parts.counters.deadLetters++;
     else this.#offerTo(frame, member);
+  }
+
+  /** A node without history delivers what other nodes keep. */
+  deliverKept(room: string, { bytes, isBinary, source }: OrderedMessage): void {
+    const frame = this.#parts.encode(isBinary ? bytes : Buffer.from(bytes).toString());
+    this.deliver(frame, [room], source);
+  }
+
+  onBreak(_room: string | undefined): void {
+    // A bus without history has nothing that could be missing.
   }
 
   join(connection: ConnectionRef, room: string): boolean {
