@@ -34,6 +34,12 @@ export interface ClusterAdapter {
   /** Whether `serve` resolves without the engine, and the link comes up once the engine is there. Default `false`. */
   readonly waitForLink?: boolean;
   /**
+   * Promises one order: the packets that any nodes publish on a subject with `{ echo: true }` reach every subscriber in the same order, and
+   * the node that has published a packet, too. Kept messages of the history in memory need the promise, and only an adapter with `isOrdered`
+   * gets the option `echo`. Default absent: the adapter keeps the order of each publisher, and no other.
+   */
+  readonly isOrdered?: true;
+  /**
    * Makes a node's link; called once for each server. Several servers MAY open the same adapter.
    *
    * `open` MUST begin to connect, and MUST NOT call the node before `open` has returned (or its promise has resolved). If no link can
@@ -57,8 +63,11 @@ export interface ClusterLink {
    * packet cannot be written now: because the link has gone, or more bytes wait for the engine than the adapter is ready to hold. The
    * packets of a node MUST reach each subscriber in the order of publishing, across subjects, at most once. A packet that is published
    * while the link is down MUST NOT be kept and sent later. The node's own packets MAY come back to the node.
+   *
+   * With `echo`, which only an adapter with `isOrdered` gets, the packet MUST come back to the node if the node subscribes to the subject,
+   * and all packets published with `echo` on the subject, by whichever node, MUST reach all subscribers in one order.
    */
-  publish(subject: string, packet: Uint8Array): boolean;
+  publish(subject: string, packet: Uint8Array, options?: { readonly echo?: true }): boolean;
   /** Ends a run of `publish` calls: the packets handed over MUST now be on their way, without waiting for another call. */
   flush(): void;
   /**

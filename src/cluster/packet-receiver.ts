@@ -7,7 +7,9 @@ import type { Logger } from "../runtime/logger.js";
 import type { Frame } from "../transport/frame.js";
 import { encodeFrame } from "../transport/frame.js";
 import { type ClusterSessions, SESSION_SCOPE } from "./cluster-sessions.js";
-import { type Envelope, type Extension, readPacket } from "./packet.js";
+import { KEPT, readKept } from "./kept-message.js";
+import type { OwnEchoes } from "./own-echoes.js";
+import { type Envelope, type Extension, type Packet, readPacket } from "./packet.js";
 import { targetOf } from "./presence/exchange.js";
 import { PRESENCE } from "./presence/messages.js";
 import type { SharedPresences } from "./presence/shared-presences.js";
@@ -24,6 +26,7 @@ export interface PacketReceiverParts {
   readonly subscriptions: Subscriptions;
   readonly sessions: Pick<ClusterSessions, "receive">;
   readonly presences: Pick<SharedPresences, "receive">;
+  readonly echoes: OwnEchoes;
 }
 
 /** Missed messages are logged at most once a second. */
@@ -54,39 +57,72 @@ export class PacketReceiver {
 
   onUnsubscribed(subject: string): void {
     this.#sequences.unregister(subject);
+    this.#parts.echoes.forget(subject);
   }
 
-  /** Delivers the messages of a packet. A packet or message which is repeated, unreadable or misplaced only counts as rejected. */
+  /** Whatever was on its way may be lost. */
+  onLinkDown(): void {
+    this.#parts.echoes.forgetAll();
+    for (const bus of this.#buses.values()) bus.onBreak(undefined);
+  }
+
+  /**
+   * Delivers the messages of a packet. A packet or message which is repeated, unreadable or misplaced only counts as rejected. Never throws: the
+   * engine's client may call from within a parser, where an exception would end the link.
+   */
   receive(subject: string, bytes: Uint8Array): void {
+    try {
+      this.#receive(subject, bytes);
+    } catch (error) {
+      this.#parts.log.error({ err: error, subject }, "a packet could not be delivered");
+    }
+  }
+
+  #receive(subject: string, bytes: Uint8Array): void {
     const packet = readPacket(bytes);
     if ("problem" in packet) {
       const { problem, node, version } = packet;
       this.#reject(problem, subject, problem === "version" ? { node, version } : {});
       return;
     }
-    if (packet.node === this.#parts.node) return;
+    const isEcho = packet.node === this.#parts.node;
+    if (isEcho && !packet.envelopes.some(isKept)) return;
     const destination = this.#parts.subscriptions.find(subject);
     const isOwn = subject === subjectOfNode(this.#parts.node);
-    if (destination === undefined && !isOwn) {
+    if (destination === undefined && (isEcho || !isOwn)) {
       // The last member left while the packet was on its way. A new member may join before the engine hears of either change,
       // and the packet must not count as missed then.
       this.onUnsubscribed(subject);
       return;
     }
-    const { envelopes, node } = packet;
-    const { known, missed } = this.#sequences.register(subject, packet, envelopes.length);
-    if (known > 0) this.#reject("repeated", subject, { node });
-    if (missed > 0) this.#countMissed(missed, node);
-    for (const envelope of envelopes.slice(known)) {
-      const isGood =
-        envelope.extension !== undefined
-          ? this.#receiveExtension(node, envelope, envelope.extension, destination)
-          : destination === undefined
-            ? this.#deliverToTarget(envelope)
-            : deliver(envelope, destination);
-      if (isGood) this.received++;
-      else this.#reject("garbage", subject, { node });
+    const { node } = packet;
+    const known = this.#register(subject, packet, destination);
+    for (const envelope of packet.envelopes.slice(known)) {
+      const isGood = (!isEcho || isKept(envelope)) && this.#receiveEnvelope(node, envelope, destination);
+      if (!isGood) this.#reject("garbage", subject, { node });
+      else if (!isEcho) this.received++;
     }
+  }
+
+  /** Tells the bus if kept messages may be missing. @returns how many messages of the packet arrived before */
+  #register(subject: string, packet: Packet, destination: Destination | undefined): number {
+    const { node, envelopes } = packet;
+    const { known, missed, isSure } = this.#sequences.register(subject, packet, envelopes.length);
+    if (known > 0) this.#reject("repeated", subject, { node });
+    // Of this node's packets only some come back, with gaps in their numbers.
+    const isEcho = node === this.#parts.node;
+    const lost = isEcho ? this.#parts.echoes.arrived(subject, packet) : missed;
+    if (lost > 0) this.#countMissed(lost, node);
+    const isBroken = lost > 0 || (!isEcho && !isSure);
+    if (isBroken && destination?.room !== undefined) destination.bus.onBreak(destination.room);
+    return known;
+  }
+
+  /** @returns `false` for garbage */
+  #receiveEnvelope(node: string, envelope: Envelope, destination: Destination | undefined): boolean {
+    const { extension } = envelope;
+    if (extension !== undefined) return this.#receiveExtension(node, envelope, extension, destination);
+    return destination === undefined ? this.#deliverToTarget(envelope) : deliver(envelope, destination);
   }
 
   /** @returns `false` unless the target is a connection or a session of this node */
@@ -112,6 +148,7 @@ export class PacketReceiver {
     const { target, scope = "" } = envelope;
     if (to === undefined && target?.startsWith(`${this.#parts.node}.`) !== true) return false;
     if (to !== undefined && target !== undefined) return false;
+    if (kind === KEPT) return to !== undefined && deliverKept(envelope, to);
     if (kind !== PRESENCE) return true;
     const { presences } = this.#parts;
     if (to !== undefined)
@@ -125,7 +162,8 @@ export class PacketReceiver {
     if (clock.now() - this.#lastMissedLog.at < MISSED_LOG_MS) return;
     const since = this.missed - this.#lastMissedLog.missed;
     this.#lastMissedLog = { at: clock.now(), missed: this.missed };
-    log.warn({ from: node, missed: since }, "messages of other nodes were lost on their way");
+    const whose = node === this.#parts.node ? "kept messages of this node" : "messages of other nodes";
+    log.warn({ from: node, missed: since }, `${whose} were lost on their way`);
   }
 
   #reject(problem: string, subject: string, details: object): void {
@@ -143,6 +181,18 @@ function deliver(envelope: Envelope, { bus, room }: Destination): boolean {
   const { target, source, rooms } = envelope;
   if (target !== undefined) return false;
   bus.deliver(frameOf(envelope), rooms ?? (room === undefined ? undefined : [room]), source);
+  return true;
+}
+
+function isKept({ extension }: Envelope): boolean {
+  return extension?.kind === KEPT;
+}
+
+/** @returns `false` unless a kept message is on the subject of a room */
+function deliverKept(envelope: Envelope, { bus, room }: Destination): boolean {
+  const message = readKept(envelope);
+  if (message === undefined || room === undefined) return false;
+  bus.deliverKept(room, message);
   return true;
 }
 

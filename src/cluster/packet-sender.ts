@@ -5,11 +5,14 @@
 import type { ClusterLink } from "../api/cluster-adapter.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Frame } from "../transport/frame.js";
+import { KEPT } from "./kept-message.js";
+import type { OwnEchoes } from "./own-echoes.js";
 import {
   type EnvelopeAddress,
   type Extension,
   type MeasuredEnvelope,
   measure,
+  type PacketHeader,
   packetBytes,
   writePacket,
 } from "./packet.js";
@@ -21,6 +24,9 @@ export interface PacketSenderParts {
   /** Names the engine in the log. */
   readonly engine: string;
   readonly log: Logger;
+  readonly echoes: OwnEchoes;
+  /** Whether this node hears the subject. */
+  readonly isHeard: (subject: string) => boolean;
 }
 
 /** An envelope which would make a packet larger begins the next packet. */
@@ -28,6 +34,7 @@ export const PACKET_BYTES = 65_536;
 /** From 1 MiB on, the queue is sent before the end of the turn. */
 const QUEUE_BYTES = 1_048_576;
 const NO_PAYLOAD = new Uint8Array(0);
+const ECHO = { echo: true } as const;
 
 interface QueuedMessage {
   readonly subject: string;
@@ -67,17 +74,32 @@ export class PacketSender {
     return this.#enqueue(envelope, subject, maxPacketBytes);
   }
 
-  #enqueue(envelope: MeasuredEnvelope, subject: string, maxPacketBytes: number): boolean {
-    if (packetBytes(envelope) > maxPacketBytes) {
-      this.unsent++;
-      const { engine, log } = this.#parts;
-      const { payload, extension } = envelope.envelope;
-      const { length: bytes } = extension?.bytes ?? payload;
-      log.warn({ bytes }, `a message is too large for ${engine}: the message does not reach other nodes`);
-      return false;
-    }
+  /** Counts a message that the link cannot take. */
+  lose(): 0 {
+    this.unsent++;
+    return 0;
+  }
+
+  /** @returns `false`, and counts, if the message is too large for the engine */
+  fits(envelope: MeasuredEnvelope, maxPacketBytes: number): boolean {
+    if (packetBytes(envelope) <= maxPacketBytes) return true;
+    this.unsent++;
+    const { engine, log } = this.#parts;
+    const { payload, extension } = envelope.envelope;
+    const bytes = payload.length > 0 ? payload.length : (extension?.bytes.length ?? 0);
+    log.warn({ bytes }, `a message is too large for ${engine}: the message does not reach other nodes`);
+    return false;
+  }
+
+  /** The envelope MUST fit. */
+  push(envelope: MeasuredEnvelope, subject: string): void {
     this.#queue.push({ subject, envelope });
     this.#queuedBytes += envelope.bytes;
+  }
+
+  #enqueue(envelope: MeasuredEnvelope, subject: string, maxPacketBytes: number): boolean {
+    if (!this.fits(envelope, maxPacketBytes)) return false;
+    this.push(envelope, subject);
     return true;
   }
 
@@ -95,28 +117,41 @@ export class PacketSender {
   }
 
   /**
-   * Packs messages from `start` on, in order, until the subject changes or the packet is full. Extensions and messages of users never share
-   * a packet. @returns the number of messages
+   * Packs messages from `start` on, in order, until the subject changes or the packet is full. Extensions of a kind, and messages without
+   * an extension, never share a packet with others. @returns the number of messages
    */
   #publishPacket(link: ClusterLink, queue: readonly QueuedMessage[], start: number): number {
     const subject = queue[start]?.subject ?? "";
-    const isOfUser = queue[start]?.envelope.envelope.extension === undefined;
+    const kind = queue[start]?.envelope.envelope.extension?.kind;
     const envelopes: MeasuredEnvelope[] = [];
     let bytes = 0;
     const limit = Math.min(PACKET_BYTES, link.maxPacketBytes);
     for (let next = queue[start]; next !== undefined; next = queue[start + envelopes.length]) {
       const isFull = envelopes.length > 0 && bytes + packetBytes(next.envelope) > limit;
       if (next.subject !== subject || isFull) break;
-      if ((next.envelope.envelope.extension === undefined) !== isOfUser) break;
+      if (next.envelope.envelope.extension?.kind !== kind) break;
       envelopes.push(next.envelope);
       bytes += next.envelope.bytes;
     }
     const count = envelopes.length;
-    const packet = writePacket({ node: this.#parts.node, ...this.#sequences.next(subject) }, envelopes);
-    if (link.publish(subject, packet)) {
+    const header = { node: this.#parts.node, ...this.#sequences.next(subject) };
+    const packet = writePacket(header, envelopes);
+    const isTaken =
+      kind === KEPT ? this.#publishKept(link, subject, header, packet, count) : link.publish(subject, packet);
+    if (isTaken) {
       this.#sequences.advance(subject, count);
       this.published += count;
     } else this.unsent += count;
     return count;
+  }
+
+  /** Publishes a packet that comes back if this node hears the subject. */
+  #publishKept(link: ClusterLink, subject: string, header: PacketHeader, packet: Buffer, count: number): boolean {
+    const { echoes, isHeard } = this.#parts;
+    if (!isHeard(subject)) return link.publish(subject, packet, ECHO);
+    if (!echoes.expect(subject, header, count)) return false;
+    const isTaken = link.publish(subject, packet, ECHO);
+    if (!isTaken) echoes.withdraw(subject);
+    return isTaken;
   }
 }

@@ -10,12 +10,16 @@ import type { ClusterStats } from "../api/stats.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { isPromiseLike, within } from "../runtime/promises.js";
-import { messageOf } from "../runtime/thrown.js";
 import type { Flushable, Turn } from "../runtime/turn.js";
 import type { Frame } from "../transport/frame.js";
 import { ClusterSessions } from "./cluster-sessions.js";
+import { nodeOfConnection } from "./connection-ids.js";
+import { KeptSender } from "./kept-sender.js";
 import type { LinkMachine } from "./link.js";
-import type { EnvelopeAddress, Extension } from "./packet.js";
+import { LinkLog } from "./link-log.js";
+import { Opening } from "./opening.js";
+import { OwnEchoes } from "./own-echoes.js";
+import type { EnvelopeAddress, Extension, MeasuredEnvelope } from "./packet.js";
 import { PacketReceiver } from "./packet-receiver.js";
 import { PACKET_BYTES, PacketSender } from "./packet-sender.js";
 import type { PresenceRelay } from "./presence/exchange.js";
@@ -25,7 +29,7 @@ import type { PacketSizes } from "./presence/writing.js";
 import { type BusRelay, RelayedBus } from "./relayed-bus.js";
 import type { LocalBus, RemoteBus } from "./remote-bus.js";
 import { scopeOf, subjectOf, subjectOfNode } from "./subject.js";
-import { Subscriptions } from "./subscriptions.js";
+import { type Destination, Subscriptions } from "./subscriptions.js";
 import { unavailable } from "./unavailable.js";
 
 export interface RelayParts {
@@ -38,15 +42,10 @@ export interface RelayParts {
   readonly node?: string | undefined;
 }
 
-/** `open` fails if the engine has neither answered nor refused by then. */
-const START_MS = 30_000;
 /** The longest time that `close` waits for the engine. */
 const CLOSE_MS = 2_000;
 /** The pause before a refused subscription is tried again. */
 const RETRY_MS = 1_000;
-
-/** A connection's id within the cluster: the id of the node, a dot, the id within the node. */
-const ID = /^([0-9a-f]{12})\.[!-~]{1,200}$/;
 
 export class Relay implements Flushable, BusRelay, PresenceRelay {
   /** The node's id: 12 hexadecimal digits. */
@@ -54,16 +53,17 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
   readonly sessions: ClusterSessions;
   readonly #parts: RelayParts;
   readonly #linkMachine: LinkMachine;
+  readonly #linkLog: LinkLog;
   readonly #subscriptions: Subscriptions;
   readonly #sender: PacketSender;
+  readonly #kept: KeptSender;
   readonly #receiver: PacketReceiver;
   readonly #presences: SharedPresences;
   #link: ClusterLink | undefined;
   #isFlushPending = false;
   /** Goes up with each change of the link: an engine's answer to a request of an earlier epoch is ignored. */
   #epoch = 0;
-  #opening: { resolve(): void; reject(error: unknown): void } | undefined;
-  #lastProblem = "";
+  #opening: Opening | undefined;
 
   constructor(parts: RelayParts) {
     this.node = parts.node ?? randomBytes(6).toString("hex");
@@ -72,19 +72,25 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
     const { adapter, clock, turn, log } = parts;
     this.#presences = new SharedPresences({ relay: this, clock, turn });
     this.#linkMachine = parts.linkMachine;
+    this.#linkLog = new LinkLog({ node: this.node, engine: adapter.name, log });
     this.#subscriptions = new Subscriptions(subjectOfNode(this.node), {
-      onConfirmed: (destination) => this.#presences.onConfirmed(destination),
+      onConfirmed: (destination) => this.#onHeard(destination),
       onUnsubscribed: (subject) => this.#receiver.onUnsubscribed(subject),
       onRefused: (error, subjects) => this.#onRefused(error, subjects),
     });
-    this.#sender = new PacketSender({ node: this.node, engine: adapter.name, log });
+    const [subscriptions, echoes] = [this.#subscriptions, new OwnEchoes()];
+    const isHeard = (subject: string): boolean => subscriptions.isConfirmed(subject);
+    const sender = new PacketSender({ node: this.node, engine: adapter.name, log, echoes, isHeard });
+    this.#sender = sender;
+    this.#kept = new KeptSender({ sender, subscriptions });
     this.#receiver = new PacketReceiver({
       node: this.node,
       clock,
       log,
       sessions: this.sessions,
       presences: this.#presences,
-      subscriptions: this.#subscriptions,
+      echoes,
+      subscriptions,
     });
   }
 
@@ -104,19 +110,11 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
   }
 
   stats(): ClusterStats {
+    const { confirmed: subscriptions } = this.#subscriptions;
     const { published, unsent } = this.#sender;
     const { received, missed, rejected } = this.#receiver;
-    return {
-      node: this.node,
-      link: this.#linkMachine.state,
-      subscriptions: this.#subscriptions.confirmed,
-      published,
-      received,
-      unsent,
-      missed,
-      lost: unsent + missed,
-      rejected,
-    };
+    const counted = { subscriptions, published, received, unsent, missed, lost: unsent + missed, rejected };
+    return { node: this.node, link: this.#linkMachine.state, ...counted };
   }
 
   /**
@@ -125,38 +123,33 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
    */
   async open(): Promise<void> {
     const { adapter, clock } = this.#parts;
-    const tooLate = new Error(`it did not answer within ${START_MS} ms`);
-    const timer = clock.after(START_MS, () => this.#opening?.reject(tooLate));
-    const started = new Promise<void>((resolve, reject) => {
-      this.#opening = { resolve, reject };
-    });
-    // `started` may reject before the `await` below, or without an `await`.
-    started.catch(() => {});
+    const opening = new Opening(clock);
+    this.#opening = opening;
     try {
       // A link that is no promise is taken without `await`: the link may come up in the very next step, which needs `#link`.
       const link = adapter.open(this.#host());
       this.#link = isPromiseLike(link) ? await link : link;
-      if (adapter.waitForLink !== true) await started;
+      if (adapter.waitForLink !== true) await opening.answered;
     } catch (error) {
       await this.close();
       throw unavailable(adapter.name, error);
     } finally {
-      timer.cancel();
+      opening.end();
     }
   }
 
   /** Sends the queue, unless the queue is lost with the process, then closes the link. */
   async close(isLost = false): Promise<void> {
+    this.#kept.releaseAll();
     if (!isLost) this.flush();
     this.#linkMachine.send("close");
     this.#epoch++;
     this.#subscriptions.onLinkDown();
     const link = this.#link;
     this.#link = undefined;
-    if (link !== undefined) {
-      const closed = link.close().catch((err: unknown) => this.#parts.log.warn({ err }, "the link did not close"));
-      await within(this.#parts.clock, CLOSE_MS, closed);
-    }
+    const { clock, log } = this.#parts;
+    const closed = link?.close().catch((err: unknown) => log.warn({ err }, "the link did not close"));
+    if (closed !== undefined) await within(clock, CLOSE_MS, closed);
   }
 
   flush(): void {
@@ -167,7 +160,7 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
   }
 
   isRemote(id: string): boolean {
-    const [, node] = ID.exec(id) ?? [];
+    const node = nodeOfConnection(id);
     return node !== undefined && node !== this.node;
   }
 
@@ -179,20 +172,28 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
     const subject = subjectOf(scope, room);
     this.#subscriptions.want(subject, bus && { bus, scope, room });
     // A room that has emptied and fills again within a turn keeps its subscription.
-    if (bus !== undefined && this.#subscriptions.isConfirmed(subject)) this.#presences.onConfirmed({ scope, room });
+    if (bus === undefined) this.#kept.release(subject);
+    else if (this.#subscriptions.isConfirmed(subject)) this.#presences.onConfirmed({ scope, room });
     this.#scheduleFlush();
   }
 
+  get isOrdered(): boolean {
+    return this.#parts.adapter.isOrdered === true;
+  }
+
+  sendKept(envelope: MeasuredEnvelope, subject: string): 0 | 1 {
+    if (!this.isUp) return this.#sender.lose();
+    if (!this.#kept.send(envelope, subject, this.#link?.maxPacketBytes ?? 0)) return 0;
+    this.#onQueued();
+    return 1;
+  }
+
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1 {
-    if (!this.isUp) {
-      this.#sender.unsent++;
-      return 0;
-    }
+    if (!this.isUp) return this.#sender.lose();
     const [node = ""] = address.target?.split(".") ?? [];
     const maxPacketBytes = this.#link?.maxPacketBytes ?? 0;
     if (!this.#sender.enqueue(frame, address, subject ?? subjectOfNode(node), maxPacketBytes)) return 0;
-    if (this.#sender.isFull) this.flush();
-    else this.#scheduleFlush();
+    this.#onQueued();
     return 1;
   }
 
@@ -207,6 +208,10 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
   sendExtension(extension: Extension, address: EnvelopeAddress, subject: string): void {
     if (!this.isUp) return;
     this.#sender.enqueueExtension(extension, address, subject, this.#link?.maxPacketBytes ?? 0);
+    this.#onQueued();
+  }
+
+  #onQueued(): void {
     if (this.#sender.isFull) this.flush();
     else this.#scheduleFlush();
   }
@@ -225,12 +230,7 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
       clock,
       log,
       received: (subject, packet) => {
-        // The engine's client may call from within a parser, where an exception would end the link.
-        try {
-          if (this.#linkMachine.state !== "closed") this.#receiver.receive(subject, packet);
-        } catch (error) {
-          log.error({ err: error, subject }, "a packet could not be delivered");
-        }
+        if (this.#linkMachine.state !== "closed") this.#receiver.receive(subject, packet);
       },
       up: () => this.#onUp(),
       down: (error) => this.#onDown(error),
@@ -263,12 +263,7 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
 
   #onConfirmed(): void {
     this.#linkMachine.send("confirmed");
-    this.#lastProblem = "";
-    const { adapter, log } = this.#parts;
-    log.info(
-      { engine: adapter.name, node: this.node, subscriptions: this.#subscriptions.confirmed },
-      "cluster link up",
-    );
+    this.#linkLog.up(this.#subscriptions.confirmed);
     this.#opening?.resolve();
     this.#presences.onUp();
     // Subscriptions may have changed while the engine was asked.
@@ -280,21 +275,25 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
     if (this.#linkMachine.state === "closed") return;
     this.#epoch++;
     this.#subscriptions.onLinkDown();
+    this.#kept.drop();
+    if (hasChanged) this.#receiver.onLinkDown();
     this.#opening?.reject(error);
-    // During an outage every attempt may fail with the same error, which is logged once.
-    const problem = messageOf(error);
-    if (!hasChanged && problem === this.#lastProblem) return;
-    this.#lastProblem = problem;
-    const { adapter, log } = this.#parts;
-    log.warn({ engine: adapter.name, node: this.node, err: error }, "cluster link down");
+    this.#linkLog.down(error, hasChanged);
+  }
+
+  /** From now on the messages of the subject arrive; kept messages of before may have been missed. */
+  #onHeard(destination: Destination): void {
+    const { bus, scope, room } = destination;
+    if (room !== undefined) bus.onBreak(room);
+    this.#presences.onConfirmed(destination);
+    this.#kept.release(subjectOf(scope, room));
+    this.#scheduleFlush();
   }
 
   #onRefused(error: unknown, subjects: readonly string[]): void {
     if (!this.isUp) return;
-    const { adapter, log } = this.#parts;
-    log.error(
-      { engine: adapter.name, subjects, err: error },
-      "the engine refuses subscriptions: messages of other nodes do not arrive",
-    );
+    for (const subject of subjects) this.#kept.release(subject);
+    this.#scheduleFlush();
+    this.#linkLog.refused(error, subjects);
   }
 }

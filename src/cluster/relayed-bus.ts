@@ -3,13 +3,16 @@
  * `RelayedBus`, which needs no closing.
  */
 import type { Frame } from "../transport/frame.js";
-import type { EnvelopeAddress } from "./packet.js";
+import { keptEnvelope } from "./kept-message.js";
+import type { EnvelopeAddress, MeasuredEnvelope } from "./packet.js";
 import type { PresenceOwner, SharedPresence } from "./presence/shared-presence.js";
 import type { LocalBus, RemoteBus } from "./remote-bus.js";
 import { scopeOf, subjectOf } from "./subject.js";
 
 /** What a `RelayedBus` needs of the relay. */
 export interface BusRelay {
+  /** Whether the adapter puts what all nodes publish into one order. */
+  readonly isOrdered: boolean;
   isRemote(id: string): boolean;
   /** Names the receiver of what arrives for a scope. */
   attach(scope: string, bus: LocalBus): void;
@@ -17,6 +20,8 @@ export interface BusRelay {
   setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void;
   /** @param subject absent: the subject of the node in the id of the target */
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1;
+  /** Sends a kept message on the subject of a room. */
+  sendKept(envelope: MeasuredEnvelope, subject: string): 0 | 1;
   sharePresence(scope: string, owner: PresenceOwner): SharedPresence;
 }
 
@@ -28,6 +33,10 @@ export class RelayedBus implements RemoteBus {
   constructor(relay: BusRelay, scope: string) {
     this.#relay = relay;
     this.#scope = scope;
+  }
+
+  get isOrdered(): boolean {
+    return this.#relay.isOrdered;
   }
 
   attach(bus: LocalBus): void {
@@ -49,12 +58,18 @@ export class RelayedBus implements RemoteBus {
     return this.#relay.send(frame, { source }, subjectOf(this.#scope, first));
   }
 
+  publishKept(frame: Frame, room: string, source: string | undefined, at: number): 0 | 1 {
+    return this.#relay.sendKept(keptEnvelope(frame, source, at), subjectOf(this.#scope, room));
+  }
+
   unicast(frame: Frame, to: string, anyRoute: boolean): 0 | 1 {
     return this.#relay.send(frame, { target: to, scope: anyRoute ? "" : this.#scope });
   }
 
   readonly onOccupancyChanged = (room: string | undefined, hasMembers: boolean): void => {
     this.#relay.setInterest(this.#scope, room, hasMembers ? this.#localBus : undefined);
+    // From now on the others may send what this node does not hear.
+    if (room !== undefined && !hasMembers) this.#localBus?.onBreak(room);
   };
 
   sharePresence(owner: PresenceOwner): SharedPresence {

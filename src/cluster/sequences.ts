@@ -50,12 +50,15 @@ export class OutgoingSequences {
 export class IncomingSequences {
   readonly #subjects = new Map<string, Map<string, Position>>();
 
-  /** @returns how many of the packet's `count` messages arrived before, and how many messages are missing ahead of the packet */
+  /**
+   * @returns how many of the packet's `count` messages arrived before, and how many messages are missing ahead of the packet; `isSure`: nothing
+   * else can be missing, since the packet continues what was heard, or begins the first stream of its node
+   */
   register(
     subject: string,
     { node, stream, first }: PacketHeader,
     count: number,
-  ): { readonly known: number; readonly missed: number } {
+  ): { readonly known: number; readonly missed: number; readonly isSure: boolean } {
     let nodes = this.#subjects.get(subject);
     if (nodes === undefined) {
       nodes = new Map();
@@ -65,13 +68,13 @@ export class IncomingSequences {
     // The first packet of a stream to arrive: earlier packets were sent before the node subscribed, and are not missed.
     if (position === undefined || position.stream < stream) {
       setBounded(nodes, node, { stream, next: first + count }, MAX_NODES);
-      return { known: 0, missed: 0 };
+      return { known: 0, missed: 0, isSure: position === undefined && first === 0 };
     }
-    if (position.stream > stream) return { known: count, missed: 0 };
+    if (position.stream > stream) return { known: count, missed: 0, isSure: true };
     const known = Math.min(Math.max(position.next - first, 0), count);
     const missed = Math.max(first - position.next, 0);
     position.next = Math.max(position.next, first + count);
-    return { known, missed };
+    return { known, missed, isSure: missed === 0 };
   }
 
   /** Messages sent while the node does not subscribe to the subject are not missed. */

@@ -53,6 +53,12 @@ export class Subscriptions {
     return this.#confirmed.has(subject);
   }
 
+  /** Whether the messages of the subject are wanted, and will arrive once the engine has confirmed. */
+  isAwaited(subject: string): boolean {
+    const isAsked = this.#asked.has(subject) || this.#changed.has(subject);
+    return isAsked && this.#wanted.has(subject) && !this.#confirmed.has(subject);
+  }
+
   /** @returns `undefined` for a subject without members on this node */
   find(subject: string): Destination | undefined {
     return this.#wanted.get(subject);

@@ -35,7 +35,7 @@ function checkOrder(name: string, store: HistoryStore | undefined, cluster: Clus
       name,
       `expected a store that several nodes share, as cluster needs: ${ways}; got ${store.name ?? "another"}`,
     );
-  if (!("isOrdered" in cluster))
+  if (cluster.isOrdered !== true)
     refuseOption(
       name,
       `expected a store, since ${cluster.name} does not put the messages of all nodes into one order: ${ways}, or a cluster over redis() or workers()`,

@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
-import { createLogger } from "../log/log.js";
-import { createClock } from "../runtime/clock.js";
+import type { ClusterAdapter } from "../api/cluster-adapter.js";
+import { type AdapterNode, openNode, texts } from "./adapter-node.js";
+import { declareOrderTests } from "./adapter-order.js";
 
 /** The test runner and the adapter for {@link testClusterAdapter}. */
 export interface ClusterAdapterTest {
@@ -21,100 +21,17 @@ export interface ClusterAdapterTest {
 
 /** Large enough to be cut in pieces by any network; an adapter with smaller packets gets the largest packet possible. */
 const LARGE_BYTES = 900_000;
-/** The subject of the last packet: when that packet arrives, every earlier packet has arrived. */
-const END = "@end";
-
-/** A node without a server: keeps every packet that arrives. */
-class TestNode implements ClusterNode {
-  readonly id = randomBytes(6).toString("hex");
-  readonly clock: ClusterNode["clock"] = createClock();
-  readonly log: ClusterNode["log"] = createLogger(false, "test");
-  readonly calls: string[] = [];
-  readonly arrived: { readonly subject: string; readonly packet: Buffer }[] = [];
-  link: ClusterLink | undefined;
-  #wake: () => void = () => {};
-
-  received(subject: string, packet: Uint8Array): void {
-    this.arrived.push({ subject, packet: Buffer.from(packet) });
-    this.#onCall("received");
-  }
-
-  up(): void {
-    this.#onCall("up");
-  }
-
-  down(error: unknown): void {
-    this.#onCall(`down: ${error}`);
-  }
-
-  /** Resolves when `holds` returns `true`; asks at first, and after each call of the adapter. */
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds())
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-  }
-
-  /** The packets before the last packet. */
-  async untilEnd(): Promise<{ readonly subject: string; readonly packet: Buffer }[]> {
-    await this.until(() => this.arrived.some(({ subject }) => subject === END));
-    return this.arrived.splice(0).filter(({ subject }) => subject !== END);
-  }
-
-  async subscribe(...subjects: string[]): Promise<void> {
-    await this.#link.subscribe([...subjects, END]);
-  }
-
-  publish(subject: string, packet: Uint8Array | string): void {
-    const bytes = typeof packet === "string" ? Buffer.from(packet) : packet;
-    assert.equal(this.#link.publish(subject, bytes), true, "a link that is up takes a packet");
-  }
-
-  /** Publishes the last packet, and flushes the link. */
-  publishEnd(): void {
-    this.publish(END, "end");
-    this.#link.flush();
-  }
-
-  unsubscribe(...subjects: string[]): void {
-    this.#link.unsubscribe(subjects);
-  }
-
-  get #link(): ClusterLink {
-    assert.ok(this.link, "the node has been opened");
-    return this.link;
-  }
-
-  #onCall(call: string): void {
-    this.calls.push(call);
-    this.#wake();
-  }
-}
-
-async function open(adapter: ClusterAdapter): Promise<TestNode> {
-  const node = new TestNode();
-  node.link = await adapter.open(node);
-  assert.deepEqual(node.calls, [], "the node is not called before there is a link");
-  await node.until(() => node.calls.length > 0);
-  assert.deepEqual(node.calls, ["up"], "an engine that is there is reported as up, once");
-  node.calls.length = 0;
-  return node;
-}
-
-function texts(arrived: readonly { readonly packet: Buffer }[]): string[] {
-  return arrived.map(({ packet }) => packet.toString());
-}
 
 /** Declares the tests of a cluster adapter with the given test runner. */
 export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
   /** Declares a test that opens nodes of one cluster; every node's link is closed at the end. */
-  const declare = (title: string, run: (open: (cluster?: string) => Promise<TestNode>) => Promise<void>): void => {
+  const declare = (title: string, run: (open: (cluster?: string) => Promise<AdapterNode>) => Promise<void>): void => {
     test(title, async () => {
       const name = `test-${randomBytes(6).toString("hex")}`;
-      const nodes: TestNode[] = [];
+      const nodes: AdapterNode[] = [];
       try {
         await run(async (cluster = name) => {
-          const node = await open(await create(cluster));
+          const node = await openNode(await create(cluster));
           nodes.push(node);
           return node;
         });
@@ -277,4 +194,6 @@ export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
     assert.equal(node.calls.length, calls);
     await node.link?.close();
   });
+
+  declareOrderTests(declare);
 }

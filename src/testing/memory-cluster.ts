@@ -1,6 +1,7 @@
 /**
  * A cluster engine in memory, for servers of a single process: tests of programs for several nodes. Servers with the same adapter form
- * a cluster. As with a real engine, packets are bytes, and each packet arrives in a separate step of the clock. A link ends with its server.
+ * a cluster. As with a real engine, packets are bytes, and each packet arrives in a separate step of the clock. Every subscriber gets every
+ * packet in the order of publishing, the publisher too. A link ends with its server.
  */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../api/cluster-adapter.js";
 
@@ -80,5 +81,5 @@ class MemoryClusterLink implements ClusterLink {
  */
 export function memory(): ClusterAdapter {
   const broker = new MemoryBroker();
-  return { name: "memory", open: (node) => new MemoryClusterLink(broker, node) };
+  return { name: "memory", isOrdered: true, open: (node) => new MemoryClusterLink(broker, node) };
 }

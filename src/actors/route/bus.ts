@@ -12,7 +12,7 @@ import type { FollowFrom, FollowResult } from "../../api/follow.js";
 import type { HistoryRange, HistoryResult } from "../../api/history.js";
 import type { PresentCount, PresentKey } from "../../api/presence.js";
 import type { Stats } from "../../api/stats.js";
-import type { LocalBus } from "../../cluster/remote-bus.js";
+import type { KeptListener, LocalBus, OrderedMessage } from "../../cluster/remote-bus.js";
 import { EACH_EVENT } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
@@ -22,6 +22,7 @@ import type { BusParts } from "./bus-parts.js";
 import { BusTimers } from "./bus-timers.js";
 import { checkRoom, readKeep, readRooms } from "./checks.js";
 import type { Member } from "./member.js";
+import { PlainDelivery } from "./plain-delivery.js";
 import { NO_TARGET, receiptOf, Tally, withForwarded } from "./receipts.js";
 
 /** The log line for an event rejected by `Member.forward`. */
@@ -34,10 +35,11 @@ function idOf(ref: ConnectionRef): string {
 export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
   readonly #timers: BusTimers;
-  /** Absent without the option `presence`. */
+  // Absent without the options `presence` and `history`.
   presence: Presence | undefined = undefined;
-  /** Absent without the option `history`. */
   keeper: History | undefined = undefined;
+  /** Gets what the nodes of a cluster keep. */
+  keptListener: KeptListener;
   #hasStopped = false;
 
   constructor(parts: BusParts) {
@@ -50,6 +52,7 @@ export class RouteBus implements Bus, LocalBus {
       tell: (data, id) => this.tell(data, id),
       has: (id) => this.has(id),
     });
+    this.keptListener = new PlainDelivery(parts.encode, this);
     parts.remoteBus?.attach(this);
   }
 
@@ -100,6 +103,14 @@ export class RouteBus implements Bus, LocalBus {
     const member = this.#parts.registry.find(id);
     if (member === undefined) this.#parts.counters.deadLetters++;
     else this.#offerTo(frame, member);
+  }
+
+  deliverKept(room: string, message: OrderedMessage): void {
+    this.keptListener.deliverKept(room, message);
+  }
+
+  onBreak(room: string | undefined): void {
+    this.keptListener.onBreak(room);
   }
 
   join(connection: ConnectionRef, room: string): boolean {

@@ -1,6 +1,7 @@
 /**
  * The cluster adapter `nats()`, over core publish and subscribe. The only file that loads `@nats-io/transport-node`, an optional peer
- * dependency, whose client reconnects and renews subscriptions. The relay of each server opens and closes a link here.
+ * dependency, whose client reconnects and renews subscriptions. Core NATS keeps the order of each publisher, so the adapter does not say
+ * `isOrdered`. The relay of each server opens and closes a link here.
  */
 import type { NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";

@@ -1,6 +1,7 @@
 /**
  * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). Each node has a connection that publishes and a
- * connection that subscribes. The relay of each server opens and closes a link here.
+ * connection that subscribes, on which the node's own packets come back: Redis hands out packets one by one, so that all nodes see one order. The
+ * relay of each server opens and closes a link here.
  */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
 import type { Timer } from "../../runtime/clock.js";
@@ -138,6 +139,7 @@ export function redis(options: RedisOptions): ClusterAdapter {
   const { url, client, prefix, waitForLink, pingIntervalMs } = readRedisOptions(options);
   return {
     name: "redis",
+    isOrdered: true,
     waitForLink,
     async open(node) {
       const dial = await openRedis("redis", "cluster", { url, client });

@@ -51,12 +51,15 @@ export class WorkerHub {
     else if (verb === "bye") this.#unregister(node);
   }
 
-  /** Sends each subscriber a single message, with the packets of every subject that the subscriber has asked for. */
+  /**
+   * Sends each subscriber a single message, with the packets of every subject that the subscriber has asked for. The order in which messages
+   * reach the hub is the one order of packets with `echo`.
+   */
   #publish(packets: readonly EncodedPacket[], from: WorkerNode): void {
     const batches = new Map<WorkerNode, EncodedPacket[]>();
     for (const packet of packets)
       for (const node of this.#subscribers.get(packet[0]) ?? []) {
-        if (node === from) continue;
+        if (node === from && packet[2] !== true) continue;
         const batch = batches.get(node);
         if (batch === undefined) batches.set(node, [packet]);
         else batch.push(packet);

@@ -36,10 +36,12 @@ class WorkerLink implements ClusterLink {
     this.#sayHello();
   }
 
-  publish(subject: string, packet: Uint8Array): boolean {
+  publish(subject: string, packet: Uint8Array, options?: { readonly echo?: true }): boolean {
     if (!this.#isUp || this.#isClosed || this.#backlog.isFull) return false;
     const { buffer, byteOffset, byteLength } = packet;
-    this.#batch.push([this.#prefix + subject, Buffer.from(buffer, byteOffset, byteLength).toString("base64")]);
+    const named = this.#prefix + subject;
+    const encoded = Buffer.from(buffer, byteOffset, byteLength).toString("base64");
+    this.#batch.push(options?.echo === true ? [named, encoded, true] : [named, encoded]);
     return true;
   }
 
@@ -109,5 +111,5 @@ class WorkerLink implements ClusterLink {
 
 /** @param port leads to the hub */
 export function workersOver(port: Port, prefix: string): ClusterAdapter {
-  return { name: "workers", open: (node) => new WorkerLink(node, prefix, port) };
+  return { name: "workers", isOrdered: true, open: (node) => new WorkerLink(node, prefix, port) };
 }

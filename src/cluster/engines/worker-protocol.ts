@@ -11,8 +11,8 @@ export interface Port {
   listen(listener: (message: unknown) => void): () => void;
 }
 
-/** A subject and a packet in base64. */
-export type EncodedPacket = readonly [subject: string, packet: string];
+/** A subject and a packet in base64. With `echo` the packet is for the node that has published the packet, too. */
+export type EncodedPacket = readonly [subject: string, packet: string, echo?: true];
 
 /** A message in either direction; `node` is the worker's node which sends or gets the message. */
 export type PortMessage =

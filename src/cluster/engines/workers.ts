@@ -87,6 +87,7 @@ export function workers(options: WorkersOptions = {}): ClusterAdapter {
   serveWorkers();
   return {
     name: "workers",
+    isOrdered: true,
     open() {
       throw new SendallError(
         "CLUSTER_UNAVAILABLE",

@@ -1,13 +1,15 @@
 /** The stage of the tests of presence in a cluster: relays over an adapter in memory, with owners of entries in the test's hands, in virtual time. */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/api/cluster-adapter.js";
+import type { Data } from "../../../src/api/connection.js";
 import { LinkMachine } from "../../../src/cluster/link.js";
 import type { PresenceEntry, PresenceOwner, SharedPresence } from "../../../src/cluster/presence/shared-presence.js";
 import { Relay } from "../../../src/cluster/relay.js";
-import type { LocalBus, RemoteBus } from "../../../src/cluster/remote-bus.js";
+import type { LocalBus, OrderedMessage, RemoteBus } from "../../../src/cluster/remote-bus.js";
 import { Turn } from "../../../src/runtime/turn.js";
 import { createServerActor } from "../../../src/server/server-actor.js";
 import { memory } from "../../../src/testing/memory-cluster.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
+import { encodeFrame } from "../../../src/transport/frame.js";
 import { Lines } from "../stage.js";
 
 /** The presence flag of an envelope. */
@@ -25,6 +27,7 @@ export interface SentPacket {
 /** The engine between the nodes: counts packets, and loses what the test wants lost. */
 export class Wire implements ClusterAdapter {
   readonly name = "memory";
+  readonly isOrdered = true;
   readonly sent: SentPacket[] = [];
   readonly #memory = memory();
   readonly #cut = new Map<string, ClusterNode>();
@@ -52,10 +55,10 @@ export class Wire implements ClusterAdapter {
     if ("then" in link) throw new Error("the cluster in memory opens at once");
     return {
       maxPacketBytes: this.#maxPacketBytes ?? link.maxPacketBytes,
-      publish: (subject, packet) => {
+      publish: (subject, packet, options) => {
         if (this.#cut.has(node.id)) return false;
         this.sent.push(this.#read(node.id, subject, packet));
-        return link.publish(subject, packet);
+        return link.publish(subject, packet, options);
       },
       flush: () => link.flush(),
       subscribe: (subjects) => link.subscribe(subjects),
@@ -107,6 +110,9 @@ export class StageNode implements PresenceOwner, LocalBus {
   readonly entries = new Map<string, Map<string, PresenceEntry>>();
   readonly members = new Set<string>();
   readonly changes: Change[] = [];
+  /** What has arrived in the order of all nodes. */
+  readonly kept: { readonly room: string; readonly data: string; readonly at: number; readonly source?: string }[] = [];
+  readonly breaks: string[] = [];
   /** What users of other nodes have sent. */
   readonly delivered: string[] = [];
   readonly turn: Turn;
@@ -157,6 +163,20 @@ export class StageNode implements PresenceOwner, LocalBus {
   }
 
   deliverTo(): void {}
+
+  deliverKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
+    const data = isBinary ? Buffer.from(bytes).toString("hex") : Buffer.from(bytes).toString();
+    this.kept.push({ room, data, at, ...(source !== undefined && { source }) });
+  }
+
+  onBreak(room: string | undefined): void {
+    this.breaks.push(room ?? "every room");
+  }
+
+  /** Sends a message that is kept. */
+  keep(room: string, data: Data, { source, at = 0 }: { source?: string; at?: number } = {}): 0 | 1 {
+    return this.bus.publishKept(encodeFrame(data), room, source, at);
+  }
 
   /** A first member of the node in the room. */
   enter(room: string): void {

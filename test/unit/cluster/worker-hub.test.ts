@@ -22,6 +22,9 @@ class HandPort implements Port {
   say(message: unknown): void {
     this.#listener(message);
   }
+  get packets(): string[] {
+    return this.got.flatMap((message) => (message[1] === "deliver" ? message[3].map(([, packet]) => packet) : []));
+  }
   get delivered(): string[] {
     return this.got.flatMap((message) => (message[1] === "deliver" ? message[3].map(([subject]) => subject) : []));
   }
@@ -60,6 +63,26 @@ test("a subscriber gets what others publish, one message for each publishing, an
     ],
   ]);
   expect(a.port.delivered).toEqual([]);
+});
+
+test("what is published with echo goes to its node, too, in the order in which the hub gets it", () => {
+  const hub = new WorkerHub();
+  const [a, b] = [join(hub, "a", "s"), join(hub, "b", "s")];
+  a.port.say([
+    TAG,
+    "publish",
+    "a",
+    [
+      ["s", "1"],
+      ["s", "2", true],
+    ],
+  ]);
+  b.port.say([TAG, "publish", "b", [["s", "3", true]]]);
+  a.port.say([TAG, "publish", "a", [["t", "4", true]]]);
+  expect([a.port.packets, b.port.packets]).toEqual([
+    ["2", "3"],
+    ["1", "2", "3"],
+  ]);
 });
 
 test("a worker that has gone gets nothing more, nor does one that has said goodbye", () => {

@@ -3,12 +3,12 @@
  * members, and is kept and delivered when it comes back. What a node has not heard without a break is forgotten.
  */
 import type { Receipt } from "../../../api/bus.js";
-import type { ArrivedMessage, RemoteBus } from "../../../cluster/remote-bus.js";
+import type { KeptListener, OrderedMessage, RemoteBus } from "../../../cluster/remote-bus.js";
 import { encodeFrame } from "../../../transport/frame.js";
 import { textOf } from "../stamped-frames.js";
 import { append, type KeptMessage, type Road, type RoadParts, refuse, SENT_ON } from "./road.js";
 
-export class RelayedRoad implements Road {
+export class RelayedRoad implements Road, KeptListener {
   readonly isDelayed = false;
   readonly #parts: RoadParts;
   readonly #remoteBus: RemoteBus;
@@ -26,7 +26,7 @@ export class RelayedRoad implements Road {
   }
 
   /** A message has come back, or has come from another node. */
-  onArrived(room: string, { bytes, isBinary, source, at }: ArrivedMessage): void {
+  deliverKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
     const { deliver, frames } = this.#parts;
     const plain = encodeFrame(isBinary ? bytes : textOf(bytes));
     const message = { room, plain, bytes: plain.wire.subarray(plain.wire.length - plain.payloadBytes), source, at };
