@@ -33,6 +33,8 @@ export class Wire implements ClusterAdapter {
   readonly #cut = new Map<string, ClusterNode>();
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #maxPacketBytes: number | undefined;
+  /** The engine takes what a node subscribes to when the promise has resolved. */
+  confirming: Promise<void> = Promise.resolve();
   /** Whether a packet is lost on its way to a node. */
   isLost: (packet: SentPacket, to: string) => boolean = () => false;
   /** The bytes of a packet as a node gets them. */
@@ -61,7 +63,7 @@ export class Wire implements ClusterAdapter {
         return link.publish(subject, packet, options);
       },
       flush: () => link.flush(),
-      subscribe: (subjects) => link.subscribe(subjects),
+      subscribe: (subjects) => this.confirming.then(() => link.subscribe(subjects)),
       unsubscribe: (subjects) => link.unsubscribe(subjects),
       close: () => link.close(),
     };
@@ -112,7 +114,8 @@ export class StageNode implements PresenceOwner, LocalBus {
   readonly changes: Change[] = [];
   /** What has arrived in the order of all nodes. */
   readonly kept: { readonly room: string; readonly data: string; readonly at: number; readonly source?: string }[] = [];
-  readonly breaks: string[] = [];
+  /** Kept messages, and breaks between the messages. */
+  readonly events: string[] = [];
   /** What users of other nodes have sent. */
   readonly delivered: string[] = [];
   readonly turn: Turn;
@@ -167,10 +170,11 @@ export class StageNode implements PresenceOwner, LocalBus {
   deliverKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
     const data = isBinary ? Buffer.from(bytes).toString("hex") : Buffer.from(bytes).toString();
     this.kept.push({ room, data, at, ...(source !== undefined && { source }) });
+    this.events.push(data);
   }
 
   onBreak(room: string | undefined): void {
-    this.breaks.push(room ?? "every room");
+    this.events.push(`break of ${room ?? "every room"}`);
   }
 
   /** Sends a message that is kept. */
