@@ -110,14 +110,13 @@ describe("the one order", () => {
     expect([a, b].map(texts)).toEqual(Array(2).fill(["kept 1", "kept 1, too", "kept 2", "kept 2, too"]));
     expect(b.delivered).toEqual(["plain 1", "plain 1, too", "plain 2", "plain 2, too"]);
     const onTea = stage.wire.sent.filter(({ subject, node }) => subject === TEA && node === a.relay.node);
-    expect(onTea.map((sent) => [sent.isPresence, isKept(sent)])).toEqual([
-      [false, false],
-      [true, false],
-      [true, true],
-      [false, false],
-      [true, false],
-      [true, true],
-    ]);
+    const kinds = onTea.map((sent) => [sent.isPresence, isKept(sent), sent.isEcho]);
+    const [plain, presence, ordered] = [
+      [false, false, false],
+      [true, false, false],
+      [false, true, true],
+    ];
+    expect(kinds).toEqual([plain, presence, ordered, plain, presence, ordered]);
   });
 
   test("a node's own packets are no messages of other nodes: each is counted once, where it was sent", async () => {
@@ -167,6 +166,66 @@ describe("the one order", () => {
       [true, true],
       [false, false],
     ]);
+  });
+});
+
+describe("nothing is missed", () => {
+  test("of what a node without members has kept before its first member comes", async () => {
+    const { stage, nodes } = await inTea(1);
+    const other = await stage.add(false);
+    for (const text of ["1", "2"]) other.keep("tea", text);
+    await stage.settle();
+    other.enter("tea");
+    await stage.settle();
+    other.keep("tea", "3");
+    await stage.settle();
+    expect([texts(at(nodes, 0)), other.events]).toEqual([
+      ["1", "2", "3"],
+      ["break of tea", "3"],
+    ]);
+    expect(other.relay.stats().missed).toBe(0);
+  });
+
+  test("of what the engine's client has not taken", async () => {
+    const { stage, nodes } = await inTea(2);
+    const [a, b] = [at(nodes, 0), at(nodes, 1)];
+    stage.wire.cut(a.relay.node, false);
+    a.keep("tea", "not taken");
+    await stage.settle();
+    stage.wire.mend(a.relay.node);
+    for (const text of ["1", "2"]) {
+      a.keep("tea", text);
+      await stage.settle();
+    }
+    expect([a.events, b.events]).toEqual(Array(2).fill(["1", "2"]));
+    expect(a.relay.stats()).toMatchObject({ unsent: 1, missed: 0 });
+  });
+
+  test("after a break that was told already: of the members that have left, or of the link", async () => {
+    const { stage, nodes } = await inTea(1);
+    const a = at(nodes, 0);
+    const lose = async (): Promise<void> => {
+      stage.wire.isLost = () => true;
+      a.keep("tea", "lost");
+      await stage.settle();
+      stage.wire.isLost = () => false;
+    };
+    await lose();
+    a.leave("tea");
+    await stage.settle();
+    a.enter("tea");
+    await stage.settle();
+    a.keep("tea", "1");
+    await stage.settle();
+    await lose();
+    stage.wire.cut(a.relay.node, true);
+    stage.wire.mend(a.relay.node);
+    await stage.settle();
+    a.keep("tea", "2");
+    await stage.settle();
+    const breakOfTea = "break of tea";
+    expect(a.events).toEqual([breakOfTea, breakOfTea, "1", "break of every room", breakOfTea, "2"]);
+    expect(a.relay.stats().missed).toBe(0);
   });
 });
 
@@ -316,6 +375,7 @@ describe("a message for a room whose members have just come", () => {
     expect(a.events).toEqual(["elsewhere"]);
     open();
     await stage.settle();
+    expect(a.events).toEqual(["elsewhere", "break of milk", "1", "2"]);
     a.keep("milk", "3");
     await stage.settle();
     expect(a.events).toEqual(["elsewhere", "break of milk", "1", "2", "3"]);

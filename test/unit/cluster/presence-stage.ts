@@ -21,6 +21,8 @@ export interface SentPacket {
   readonly node: string;
   readonly subject: string;
   readonly isPresence: boolean;
+  /** Whether the packet was published with `echo`. */
+  readonly isEcho: boolean;
   readonly bytes: Uint8Array;
 }
 
@@ -59,7 +61,7 @@ export class Wire implements ClusterAdapter {
       maxPacketBytes: this.#maxPacketBytes ?? link.maxPacketBytes,
       publish: (subject, packet, options) => {
         if (this.#cut.has(node.id)) return false;
-        this.sent.push(this.#read(node.id, subject, packet));
+        this.sent.push(this.#read(node.id, subject, packet, options?.echo));
         return link.publish(subject, packet, options);
       },
       flush: () => link.flush(),
@@ -94,8 +96,8 @@ export class Wire implements ClusterAdapter {
     return packets;
   }
 
-  #read(node: string, subject: string, bytes: Uint8Array): SentPacket {
-    return { node, subject, isPresence: ((bytes[HEADER_BYTES] ?? 0) & EXTENSION) !== 0, bytes };
+  #read(node: string, subject: string, bytes: Uint8Array, isEcho = false): SentPacket {
+    return { node, subject, isPresence: ((bytes[HEADER_BYTES] ?? 0) & EXTENSION) !== 0 && !isEcho, isEcho, bytes };
   }
 }
 
