@@ -364,8 +364,11 @@ describe("a message for a room whose members have just come", () => {
   }
 
   test("waits for the engine to confirm, so that they get it, and what follows waits behind it", async () => {
-    const { stage, nodes } = await inTea(2);
-    const a = at(nodes, 0);
+    const { stage } = await inTea(1);
+    const a = await stage.add(false);
+    a.enter("tea");
+    await stage.settle();
+    a.events.length = 0;
     const { open } = gate(stage);
     a.enter("milk");
     expect(a.keep("milk", "1")).toBe(1);
