@@ -4,6 +4,8 @@
 //
 // Who is in a room is known to presence (the option `presence`): a person may have several tabs, and may reload a page. A page keeps a
 // secret, and sends it as `who`. The key of a person is made from the secret, so that others, who see the key, cannot pretend to be that person.
+//
+// What was said in a room is kept (the option `history`): a newcomer gets the end of it, a page that comes back gets what it has missed.
 import { createHash, randomUUID } from "node:crypto";
 import { reject, route } from "sendall";
 import { refuse } from "sendall/protocol";
@@ -13,7 +15,11 @@ import { chat } from "./public/chat-protocol.js";
 const MAX_LISTED_ROOMS = 50;
 const MAX_LISTED_PEOPLE = 250;
 
-const { rooms, people, joined, changed, left, count, said } = chat.fromServer;
+// How much of what was said a newcomer gets.
+const LAST_SAID = 50;
+const DAY_MS = 86_400_000;
+
+const { rooms, entered, people, joined, changed, left, count, said } = chat.fromServer;
 
 /**
  * What a connection knows of its person.
@@ -23,8 +29,11 @@ const { rooms, people, joined, changed, left, count, said } = chat.fromServer;
  * @typedef {import("sendall").Connection<Person>} Connection
  */
 
-/** What the route "/chat" is. Without the option `resume` a seat ends with its line. */
-export function createChat() {
+/**
+ * What the route "/chat" is. Without the option `resume` a seat ends with its line.
+ * @param {Partial<import("sendall").HistoryOptions>} history where what was said is kept, if not in memory, and for how long
+ */
+export function createChat(history = {}) {
   return route({
     authorize({ query }) {
       const key = keyOf(query.get("who") ?? randomUUID());
@@ -41,6 +50,16 @@ export function createChat() {
         return joined({ ...shown(news), at: Date.now() });
       },
     },
+    history: {
+      maxMessages: 200,
+      // Room for the last 50 messages, as long as messages can be.
+      maxBytes: 320_000,
+      maxAgeMs: DAY_MS,
+      maxRooms: 1_000,
+      // A page can say later which message it has got last.
+      stamp: (data, position) => said({ ...JSON.parse(String(data))[1], position }),
+      ...history,
+    },
     handler: createHandler(),
   });
 }
@@ -54,7 +73,7 @@ function createHandler() {
     open({ connection }) {
       connection.send(roomList(counts));
     },
-    join({ nick, room }, { connection, bus }) {
+    async join({ nick, room, after }, { connection, bus }) {
       const { key } = connection.data;
       const namesake = bus
         .present(room)
@@ -63,15 +82,17 @@ function createHandler() {
       if (namesake) throw refuse("NICK_TAKEN", `somebody in ${room} is called ${nick}`);
       const [before] = connection.rooms;
       if (before !== undefined && before !== room) leave(connection, bus);
+      // Who is in the room already is told all of it again. That is no news to the others.
+      connection.leave(room);
       // A person has one name in a room, in all tabs.
       for (const tab of [...tabsOf(key, room, bus), connection]) {
         tab.data.nick = nick;
         show(tab, false);
       }
-      connection.join(room);
-      // What happens from here on is told by notices.
-      connection.send(people({ you: key, count: bus.presentCount(room).keys, people: bus.present(room).map(shown) }));
-      return { nick, room };
+      let entry = await enter(room, after === undefined ? { last: LAST_SAID } : { after }, connection, bus);
+      const isComplete = entry.outcome === "complete";
+      if (!isComplete && connection.leave(room)) entry = await enter(room, { last: LAST_SAID }, connection, bus);
+      return { nick, room, isComplete, position: entry.position };
     },
     typing(isTyping, { connection }) {
       if (connection.rooms.size === 0) return;
@@ -82,7 +103,7 @@ function createHandler() {
       const [room] = connection.rooms;
       if (room === undefined) throw refuse("NO_ROOM", "only members of a room say something");
       const { key, nick, isTyping } = connection.data;
-      bus.sendall(said({ key, nick, text, at: bus.now() }), { room });
+      bus.sendall(said({ key, nick, text, at: bus.now() }), { room, keep: true });
       if (!isTyping) return;
       connection.data.isTyping = false;
       show(connection, false);
@@ -113,6 +134,22 @@ function createHandler() {
       bus.sendall(roomList(counts));
     },
   });
+}
+
+/**
+ * What is told of a room begins with `entered`: what was said, and who is there. Later messages and notices tell what happens from then on.
+ * @param {string} room @param {import("sendall").FollowFrom} from @param {Connection} connection @param {Bus} bus
+ */
+function enter(room, from, connection, bus) {
+  connection.send(entered(room));
+  // Joins at once; the promise is for what was said. Without it a room is still a room.
+  const following = connection.follow(room, from).catch(({ message }) => {
+    console.error(`What was said in ${room} is not told: ${message}`);
+    return { outcome: "unknown", position: undefined };
+  });
+  const { keys } = bus.presentCount(room);
+  connection.send(people({ you: connection.data.key, count: keys, people: bus.present(room).map(shown) }));
+  return following;
 }
 
 /** @param {Connection} connection @param {Bus} bus */

@@ -54,8 +54,8 @@ export function startBot(url, { nick = "Bot", room = "lobby", log = () => {}, We
       left: (leaver) => people.delete(leaver.key),
       said(message) {
         const text = message.text.toLowerCase();
-        // Its own words come back to it, and would go round for ever.
-        if (message.key === me || !text.startsWith(name.toLowerCase())) return;
+        // Before it is seated it hears what was said before it came. Its own words come back to it, and would go round for ever.
+        if (!isSeated || message.key === me || !text.startsWith(name.toLowerCase())) return;
         const rest = text.slice(name.length);
         // "Both of you" does not mean a bot.
         if (!/^\p{L}/u.test(rest)) say(answer(/[a-z]+/.exec(rest)?.[0], message));

@@ -9,7 +9,7 @@ import { pageParts } from "../page/parts.js";
 import { bundle } from "./bundle.js";
 
 const port = Number(process.env.PORT || 8080);
-const [engine] = process.argv.slice(2).filter((word) => word !== "rooms");
+const [engine] = process.argv.slice(2);
 const usual = new Map([
   ["nats", "nats://127.0.0.1:4222"],
   ["redis", "redis://127.0.0.1:6379"],

@@ -11,7 +11,7 @@ export interface HistoryLimits {
   readonly maxMessages: number;
   /** The bytes of the messages of a room beyond which the oldest goes; the newest message is kept, whatever its size. */
   readonly maxBytes: number;
-  /** How long a message is kept. */
+  /** How long a message is kept, in milliseconds. */
   readonly maxAgeMs: number;
   /** The number of rooms beyond which the room goes whose last message is oldest, rooms without messages first. */
   readonly maxRooms: number;
@@ -27,7 +27,10 @@ export interface HistoryHost extends HistoryLimits {
   newEpoch(): string;
   /** Calls `step` at the end of the present turn, before what the turn sends is written to sockets; each call of `atTurnEnd` calls once. */
   atTurnEnd(step: () => void): void;
-  /** Messages that the store has taken are lost. The store MUST NOT answer `"complete"` over such a message. */
+  /**
+   * Messages that the store has taken are lost. The store MUST NOT answer `"complete"` over such a message. A store with `subscribe` reports messages
+   * that the engine has refused, or that were on the way when the connection broke: the latter may have come into the order all the same, once.
+   */
   lost(count: number, error: unknown): void;
 }
 
@@ -50,7 +53,10 @@ export interface MessageToKeep {
 
 /** A message as a store has it. */
 export interface StoredMessage extends MessageToKeep {
-  /** Where the message stands in its room. Positions sort as strings within an epoch, and each names its epoch. */
+  /**
+   * Where the message stands in its room. Positions sort as strings within an epoch, and each names its epoch: what stands before the last `-`. At
+   * most 512 characters.
+   */
   readonly position: string;
 }
 
@@ -97,14 +103,28 @@ export interface HistoryStore {
   /**
    * Takes a message. MUST NOT throw or wait: what has to be written, is written later, in the order of the calls, and a `read` that is called later MUST see
    * the message. A store without `subscribe` MUST return the position, or `undefined` if it cannot take the message, say because more than 16 MiB wait;
-   * then the room's earlier positions MUST NOT be answered with `"complete"` any more.
+   * then the room's earlier positions MUST NOT be answered with `"complete"` any more. A store with `subscribe` MUST return `undefined`: the position comes
+   * with the message, through `subscribe`.
    */
   append(entry: MessageToKeep): string | undefined;
   /** Reads a room, as of the call. The answer MAY be a promise. Rejects if the store cannot be reached. */
   read(room: string, query: HistoryQuery): HistoryReading | Promise<HistoryReading>;
   /**
-   * For a store that several nodes share, and that puts the messages of all nodes into one order: hands each message that is appended from now on to
-   * `onEntry`, also the node's own. The promise MUST resolve when the store has confirmed, with a function that ends the subscription.
+   * For a store with `subscribe`: whether messages can be taken now. While `isUp` is `false`, `append` is not called. Asked before each `append`, so the
+   * answer MUST cost nothing. Default `true`.
+   */
+  readonly isUp?: boolean;
+  /**
+   * For a store that several nodes share, and that puts the messages of all nodes into one order: hands each message of the room that is appended from
+   * now on to `onEntry`, also the node's own, once, in the order of the room, with the position that readings tell. The promise MUST resolve when the
+   * store has confirmed, with a function that ends the subscription; messages MAY come earlier. While the engine cannot be reached the promise waits; the
+   * promise rejects if the engine refuses, and when the store is closed.
+   *
+   * What a `read` that is called after the confirmation tells, and what `onEntry` gets, MUST cover every message; both MAY tell the same message.
+   *
+   * After a break of the connection the store MUST subscribe again by itself, and MUST hand over what was missed, in order, before what is new. If the
+   * store cannot tell that nothing is missing, the store goes on with what is new, and logs a warning. A message whose `append` came before a break MUST
+   * NOT come into the order behind a message whose `append` came after the break. Several subscriptions of a room MAY exist at a time.
    */
   subscribe?(room: string, onEntry: (entry: StoredMessage) => void): Promise<() => void>;
   /** Lets go what is older than `maxAgeMs`, and what is beyond the other limits. Called from time to time while there may be something to let go. */

@@ -206,7 +206,10 @@ export interface SharedOptions<D = ConnectionData, P = Params> {
   readonly resume?: Partial<ResumeOptions<NoInfer<D>, P>> | boolean;
   /** Who is in a room, over all nodes: `bus.present`, and news of each room. Omitted keys have their defaults. Default `false`. */
   readonly presence?: Partial<PresenceOptions<NoInfer<D>, P>> | boolean;
-  /** Keeps messages of rooms for newcomers, reloads and restarts. Omitted keys have their defaults. Default `false`. */
+  /**
+   * Keeps messages of rooms for newcomers, reloads and restarts: `bus.sendall(data, { room, keep: true })` keeps a message, and
+   * `connection.follow(room, { last: 50 })` joins the room and sends what was kept. Omitted keys have their defaults. Default `false`.
+   */
   readonly history?: Partial<HistoryOptions> | boolean;
   /** Speaks SockJS too, below the route's path (under `attach`: by `server.middleware`). Default `false`. */
   readonly sockjs?: Partial<SockJsOptions> | boolean;

@@ -192,7 +192,7 @@ function isKept({ extension }: Envelope): boolean {
 function deliverKept(envelope: Envelope, { bus, room }: Destination): boolean {
   const message = readKept(envelope);
   if (message === undefined || room === undefined) return false;
-  bus.deliverKept(room, message);
+  bus.receiveKept(room, message);
   return true;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A room of history in memory: the messages in a ring that overwrites itself. `MemoryHistory` makes a room when something is kept in it, or when
+ * A room of history in memory: messages in a ring that grows to the limits, and then overwrites the oldest. `MemoryHistory` makes a room when something is kept in it, or when
  * its position is asked for; the room ends when its store lets go of the room.
  */
 import type {
@@ -27,9 +27,9 @@ export class MemoryRoom {
   #first = 0;
   #size = 0;
   #bytes = 0;
-  /** The number of the last message, or of the start if the room is empty. The numbers of the messages that are there have no holes. */
+  /** The number of the last message, or of the start if the room is empty. Numbers of present messages have no holes. */
   #last = 0;
-  /** The number that stands for the start: nothing has gone since; `undefined` if something has. */
+  /** The number of the start, as long as nothing has gone since the start. */
   #start: number | undefined = 0;
 
   constructor(name: string, epoch: string) {
@@ -62,7 +62,7 @@ export class MemoryRoom {
     return position;
   }
 
-  /** Lets go the messages that were sent before a time. A room that gets empty has a new start. */
+  /** Lets go messages sent before a time. An emptied room has a new start. */
   dropBefore(time: number): void {
     if (this.#size === 0) return;
     for (let first = this.#at(0); first !== undefined && first.at < time; first = this.#at(0)) this.#dropFirst();
@@ -72,7 +72,7 @@ export class MemoryRoom {
     if (this.#slots.length > MAX_IDLE_SLOTS) this.#slots = [];
   }
 
-  /** Whether every message was sent before a time. */
+  /** Whether even the newest message was sent before a time. */
   isAllBefore(time: number): boolean {
     const newest = this.#newest;
     return newest === undefined || newest.at < time;

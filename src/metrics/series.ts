@@ -80,6 +80,10 @@ const ROUTE_SERIES: readonly Series[] = [
     [{ outcome: "expired" }, s.expired],
   ]),
   gauge("kept_bytes", "Bytes that sessions keep until their peers acknowledge.", (s) => s.keptBytes),
+  counter("history", "Messages that the store of the history has taken, or has not taken or lost.", (s) => [
+    [{ outcome: "kept" }, s.kept],
+    [{ outcome: "unkept" }, s.unkept],
+  ]),
 ];
 
 /** The families of a server and its routes, with the numbers of now. */

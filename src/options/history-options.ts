@@ -1,5 +1,6 @@
 /** Checks of the option `history` that concern several options or routes at once. */
-import type { HistoryLimits } from "../api/history-store.js";
+import type { ClusterAdapter } from "../api/cluster-adapter.js";
+import type { HistoryLimits, HistoryStore } from "../api/history-store.js";
 import { refuseOption } from "./read-options.js";
 import type { RouteDefinition, ServerSettings } from "./server-options.js";
 
@@ -12,11 +13,7 @@ export function checkHistories(routes: readonly RouteDefinition[], { cluster }: 
     const { history } = settings;
     if (history === false) continue;
     const at = path === undefined ? "" : `routes["${path}"].`;
-    if (cluster !== undefined)
-      refuseOption(
-        `${at}history`,
-        "expected no history with cluster: the history of a room is kept on one node, so far",
-      );
+    if (cluster !== undefined) checkOrder(`${at}history.store`, history.store, cluster);
     if (history.store === undefined) continue;
     const first = limitsOf.get(history.store) ?? { limits: history, at };
     limitsOf.set(history.store, first);
@@ -27,4 +24,20 @@ export function checkHistories(routes: readonly RouteDefinition[], { cluster }: 
           `expected ${first.limits[name]}, as ${first.at}history has with the same store, got ${history[name]}`,
         );
   }
+}
+
+/** In a cluster something has to put the messages of all nodes into one order. */
+function checkOrder(name: string, store: HistoryStore | undefined, cluster: ClusterAdapter): void {
+  if (store?.subscribe !== undefined) return;
+  const ways = "redisHistory({ url }) of sendall/redis or jetstream({ servers }) of sendall/nats";
+  if (store !== undefined)
+    refuseOption(
+      name,
+      `expected a store that several nodes share, as cluster needs: ${ways}; got ${store.name ?? "another"}`,
+    );
+  if (cluster.isOrdered !== true)
+    refuseOption(
+      name,
+      `expected a store, since ${cluster.name} does not put the messages of all nodes into one order: ${ways}, or a cluster over redis() or workers()`,
+    );
 }

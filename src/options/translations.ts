@@ -17,6 +17,8 @@ const METRICS =
 const TRACING = "use otel() of sendall/otel, before serve";
 const PRESENCE =
   "use presence: true for bus.present(room), and presence: { notice } for what the members of a room hear";
+const HISTORY =
+  "use history: true, keep: true where a message is sent to a room, and connection.follow(room, { last: 50 }) in place of join";
 const COOKIE = "use sockjs: { cookieNeeded: true } for the cookie of load balancers";
 
 /** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`, one of our client, and likely guesses. */
@@ -79,6 +81,13 @@ export const TRANSLATIONS: Translations = {
   roster: PRESENCE,
   occupancy: PRESENCE,
   typing: PRESENCE,
+  // What was said, in other words
+  messageHistory: HISTORY,
+  replay: HISTORY,
+  retain: HISTORY,
+  retained: HISTORY,
+  persist: HISTORY,
+  persistence: HISTORY,
   // What is no option of a server
   metrics: METRICS,
   histograms: METRICS,

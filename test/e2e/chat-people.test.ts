@@ -1,8 +1,8 @@
-/** Who is in a room of the chat, as people see it in Chromium: tabs, reloads, typing, names of all kinds. And links, and days. */
+/** Who is in a room of the chat, as people see it in Chromium: tabs, reloads, typing, names of all kinds. And links. */
 import type { Locator, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { ExampleBrowser, fitsThePhone, hasText } from "./example-browser.js";
-import { connect, runCode } from "./programs.js";
+import { connect } from "./programs.js";
 import { requires } from "./requires.js";
 
 const required = requires("chromium");
@@ -217,64 +217,29 @@ describe.skipIf(required.skip)("the people of the chat in Chromium", { timeout: 
       "javascript:alert(1) data:text/html,x ftp://a.example //a.example xhttps://no http:// http://[",
       "https://good.example\u202E/moc.live\u202C",
       'https://a.example/"onmouseover="alert(1)',
+      "(https://a.example/b_(c)) [https://a.example/d] «https://a.example/e»。 https://a.example/f。",
     ].join("\n");
     await say(ada, text);
     await hasText(bob.getByTestId("message"), "see");
     const bubble = bob.getByTestId("message").locator(".bubble");
     expect(await bubble.textContent()).toBe(text);
-    const links = `[...document.querySelectorAll(".bubble a")].map((link) => [link.textContent, link.getAttribute("href"), link.rel])`;
-    const found = await bob.evaluate<[text: string, href: string, rel: string][]>(links);
+    const links = `[...document.querySelectorAll(".bubble a")].map((link) => [link.textContent, link.getAttribute("href"), link.rel, link.target])`;
+    const found = await bob.evaluate<[text: string, href: string, rel: string, target: string][]>(links);
     expect(found.map(([shown, href]) => [shown, href])).toEqual([
       ["https://example.com/a_(b)?q=1&r=", "https://example.com/a_(b)?q=1&r="],
       ["HTTP://LOCALHOST:8080/x", "http://localhost:8080/x"],
       ["https://a.example/~b/", "https://a.example/~b/"],
       ["https://good.example", "https://good.example/"],
       ["https://a.example/", "https://a.example/"],
+      ["https://a.example/b_(c)", "https://a.example/b_(c)"],
+      ["https://a.example/d", "https://a.example/d"],
+      ["https://a.example/e", "https://a.example/e"],
+      ["https://a.example/f", "https://a.example/f"],
     ]);
-    for (const [, , rel] of found) expect(rel.split(" ")).toContain("noopener");
+    for (const [, , rel, target] of found) {
+      expect(rel.split(" ")).toEqual(expect.arrayContaining(["noopener", "noreferrer"]));
+      expect(target).toBe("_blank");
+    }
     expect(await bob.locator("[onmouseover], .bubble :not(a)").count()).toBe(0);
-  });
-
-  it("heads each day, and keeps the heading when old messages are dropped", async () => {
-    // A server that says what is asked for, on two days.
-    const program = runCode(`
-      import { serve } from "sendall";
-      import { chat } from "./examples/chat/public/chat-protocol.js";
-      const { people, said } = chat.fromServer;
-      const ann = { key: "ann", nick: "Ann", isTyping: false, isAway: false };
-      const days = [Date.UTC(2024, 1, 29, 23, 59), Date.UTC(2024, 2, 1, 0, 0)];
-      const server = await serve({
-        port: 0, static: "examples/chat/public", client: "/sendall/client.js",
-        routes: { "/chat": { handler: chat.handler({
-          typing() {},
-          leave() {},
-          join({ nick, room }, { connection }) {
-            connection.send(people({ you: "you", count: 1, people: [ann] }));
-            return { nick, room };
-          },
-          say({ text }, { connection }) {
-            for (const at of days) for (let i = 0; i < Number(text); i++) connection.send(said({ key: "ann", nick: "Ann", text: "m" + i, at }));
-          },
-        }) } },
-      });
-      console.log("Chat: " + server.url.replace("ws", "http"));
-    `);
-    const [, url = ""] = await program.stdout.next(/^Chat: (http:\S+)$/);
-    const page = await join(await stage.open({ locale: "en-GB", timezoneId: "UTC" }, url), "Bob");
-    const days = page.getByTestId("day");
-    await say(page, "2");
-    await hasText(page.getByTestId("message").nth(3), "m1");
-    const [today, ...others] = await days.allTextContents();
-    expect(today).toMatch(/^\w+,? \d+ \w+ 20\d\d$/);
-    expect(others.map((name) => name.replace(",", ""))).toEqual(["Thursday 29 February 2024", "Friday 1 March 2024"]);
-    // A group of messages does not go over midnight.
-    expect(await page.locator(".message.together").count()).toBe(2);
-    await say(page, "400");
-    await hasText(page.getByTestId("message").last(), "m399");
-    expect((await days.allTextContents()).map((name) => name.replace(",", ""))).toEqual([
-      "Thursday 29 February 2024",
-      "Friday 1 March 2024",
-    ]);
-    expect(await page.evaluate(`document.querySelector("[data-testid=log]").firstElementChild.className`)).toBe("day");
   });
 });

@@ -258,6 +258,8 @@ describe("the lobby of the machine example", () => {
 });
 
 describe("the bot of the client example", () => {
+  const HELLO = 'Hello! Say my name and "time", "roll" or "people".';
+
   function chat() {
     const runtime = run(createChat());
     const frames = (client: TestClient) => client.take().map((json) => JSON.parse(String(json)));
@@ -288,7 +290,7 @@ describe("the bot of the client example", () => {
     const client = bot();
     await runtime.settle();
     const ann = await enter("Ann");
-    expect(said(ann)).toEqual(["Hello Ann!"]);
+    expect(said(ann)).toEqual([HELLO, "Hello Ann!"]);
     await speak(ann, "Bot: people");
     await speak(ann, "bot what?");
     await speak(ann, "both of you: people");
@@ -308,6 +310,21 @@ describe("the bot of the client example", () => {
     namesake.take();
     await speak(namesake, "bot people");
     expect(said(namesake)).toEqual(["bot people", "Bot too, here are Bot, Ann, Bot too."]);
+    client.close();
+  });
+
+  it("does not answer what was said before it came, nor again what it has answered", async () => {
+    const { runtime, bot, enter, speak, said } = chat();
+    const ann = await enter("Ann");
+    await speak(ann, "bot roll");
+    const client = bot();
+    await runtime.settle();
+    await speak(ann, "bot people");
+    const answer = "Ann, here are Ann, Bot.";
+    expect(said(ann)).toEqual(["bot roll", HELLO, "bot people", answer]);
+    runtime.server.connections().at(-1)?.close(1001);
+    await runtime.advance(500);
+    expect(said(ann)).toEqual([HELLO]);
     client.close();
   });
 

@@ -1,8 +1,9 @@
 // The chat page: knows where one is and wants to be, and translates between the server's messages (chat-protocol.js) and the panels.
 import { connect } from "/sendall/client.js";
 import { chat } from "./chat-protocol.js";
+import { complain, focusText, listen, putBack } from "./composer.js";
 import { $ } from "./dom.js";
-import { addMessage, addNotice, addWaiting, clearLog } from "./log.js";
+import { addMessage, addNotice, addPast, addWaiting, clearLog } from "./log.js";
 import { remember, remembered, secret } from "./memory.js";
 import { showChat, showEntrance, showRooms, showState } from "./panels.js";
 import { showPeople } from "./people.js";
@@ -21,8 +22,10 @@ let me;
 let people = new Map();
 /** How many people are in the room, if there are too many to list. */
 let crowd;
-/** The room one is in, as far as this page knows: { nick, room }. It outlives a lost connection. */
+/** The room one is in, as far as this page knows: { nick, room, position } with the last message's position. It outlives a lost connection. */
 let here;
+/** What was said before in the room that one is entering, until the server says that this is all. */
+let past;
 /** Whether the server has confirmed `here` in the present session, which outlives a lost connection, too. */
 let seated = false;
 let isOnline = false;
@@ -47,7 +50,10 @@ const client = connect(`chat?who=${secret()}`, {
       rooms = list;
       showRooms(rooms, here?.room, pick);
     },
-    // Comes right before the answer to a join; the notices below tell what changes from then on.
+    // All that comes before the answer to a join: what was said, and who is there. The notices below tell what changes from then on.
+    entered() {
+      past = [];
+    },
     people(list) {
       me = list.you;
       people = new Map(list.people.map((person) => [person.key, person]));
@@ -57,7 +63,7 @@ const client = connect(`chat?who=${secret()}`, {
     joined({ at, ...person }) {
       people.set(person.key, person);
       showAll();
-      if (seated) addNotice(`${person.nick} joined`, at);
+      if (seated && !past) addNotice(`${person.nick} joined`, at);
     },
     changed(person) {
       people.set(person.key, person);
@@ -68,24 +74,22 @@ const client = connect(`chat?who=${secret()}`, {
     left({ key, nick, at }) {
       people.delete(key);
       showAll();
-      if (seated) addNotice(`${nick} left`, at);
+      if (seated && !past) addNotice(`${nick} left`, at);
     },
     count(count) {
       crowd = count;
       showAll();
     },
-    said({ key, nick, text, at }) {
-      if (!seated) return;
-      addMessage({ key, nick, text, at, own: key === me });
-      if (document.hidden) unread++;
-      showTitle();
+    said(message) {
+      if (past) past.push(message);
+      else if (seated) hear(message);
     },
   },
   onError({ code, reason, issues, message }) {
     // The server has refused what was said.
     if (code !== "MESSAGE_REFUSED") return;
     const noRoom = reason === "NO_ROOM" && "Join a room before you say something.";
-    $("say-error").textContent = noRoom || (issues?.[0]?.message ?? message);
+    complain(noRoom || (issues?.[0]?.message ?? message));
   },
   onClose() {
     if (seated && isOnline) addNotice("The connection is lost");
@@ -97,6 +101,7 @@ const client = connect(`chat?who=${secret()}`, {
   offline: { maxMessages: 0 },
 });
 const typing = createTyping((isTyping) => seated && isOnline && client.send("typing", isTyping));
+listen(say, typing.set);
 client.subscribe(showState);
 showState(client.status);
 
@@ -105,7 +110,8 @@ function ask(nick, room, automatic) {
   const since = (automatic && asked?.since) || Date.now();
   const join = { nick, room, automatic, since, isLost: false };
   asked = join;
-  client.call("join", { nick, room }, { timeoutMs: PATIENCE_MS }).then(
+  const after = room === here?.room ? here.position : undefined;
+  client.call("join", { nick, room, after }, { timeoutMs: PATIENCE_MS }).then(
     // Without a wish somebody has left meanwhile.
     (answer) => asked && welcome(join, answer),
     (error) => asked === join && refused(join, error),
@@ -132,9 +138,8 @@ function say(line) {
     if (!seated || !client.send("say", { text: line })) waiting.push({ text: line, remove: addWaiting(line) });
   } catch (error) {
     // The protocol has refused the line, before it could leave.
-    text.value = [line, text.value].filter(Boolean).join("\n");
-    onText();
-    $("say-error").textContent = error.issues[0].message;
+    putBack([line]);
+    complain(error.issues[0].message);
   }
 }
 
@@ -147,18 +152,17 @@ function sayWaiting() {
 
 /** What waits was meant for another room: its author has it again. */
 function takeBack() {
-  text.value = [...waiting.splice(0).map((entry) => entry.text), text.value].filter(Boolean).join("\n");
-  onText();
+  putBack(waiting.splice(0).map((entry) => entry.text));
 }
 
 function showAll() {
   showPeople([...people.values()], me, crowd);
 }
 
-function welcome(join, { nick, room }) {
-  const isBack = here?.room === room && here.nick === nick;
+function welcome(join, { nick, room, isComplete, position }) {
+  const isBack = here?.room === room;
   if (asked === join) asked = undefined;
-  here = { nick, room };
+  here = { nick, room, position };
   seated = true;
   typing.forget();
   remember({ nick, room, joined: true });
@@ -167,13 +171,29 @@ function welcome(join, { nick, room }) {
   if (!isBack) {
     clearLog();
     takeBack();
+  } else if (!isComplete) {
+    addNotice("Messages may be missing here");
   }
-  $("say-error").textContent = "";
+  complain("");
   showRooms(rooms, room, pick);
+  addPast(past.map(withOwn));
+  if (document.hidden) unread += past.length;
+  addNotice(isBack ? "You are back" : greeting(room, (crowd ?? people.size) - 1, past.length > 0));
+  past = undefined;
   showTitle();
-  addNotice(isBack ? "You are back" : greeting(room, (crowd ?? people.size) - 1));
   sayWaiting();
-  if (!isBack) $("text").focus();
+  if (!isBack) focusText();
+}
+
+function hear(message) {
+  here.position = message.position ?? here.position;
+  addMessage(withOwn(message));
+  if (document.hidden) unread++;
+  showTitle();
+}
+
+function withOwn(message) {
+  return { ...message, own: message.key === me };
 }
 
 function refused(join, { code, reason, message, issues }) {
@@ -190,7 +210,8 @@ function refused(join, { code, reason, message, issues }) {
     asked = join;
     askAgain = setTimeout(ask, ASK_AGAIN_MS, join.nick, join.room, true);
     const notice = `${text} If that was you a moment ago, wait: this page keeps trying.`;
-    $(here ? "say-error" : "join-error").textContent = notice;
+    if (here) complain(notice);
+    else $("join-error").textContent = notice;
   } else if (seated) {
     addNotice(text);
   } else {
@@ -200,8 +221,9 @@ function refused(join, { code, reason, message, issues }) {
   }
 }
 
-function greeting(room, others) {
-  if (others === 0) return `You opened #${room}. Send a friend this page's address`;
+function greeting(room, others, hasPast) {
+  const alone = hasPast ? `You are alone in #${room}` : `You opened #${room}`;
+  if (others === 0) return `${alone}. Send a friend this page's address`;
   return `You joined #${room} with ${others === 1 ? "one other person" : `${others} others`}`;
 }
 
@@ -238,43 +260,13 @@ $("leave").addEventListener("click", () => {
   client.send("leave");
   clearTimeout(askAgain);
   asked = undefined;
-  remember({ ...here, joined: false });
+  remember({ nick: here.nick, room: here.room, joined: false });
   here = undefined;
   seated = false;
   showEntrance();
   showRooms(rooms, undefined, pick);
   $("room").focus();
 });
-
-const text = $("text");
-
-$("say").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const line = text.value.trim();
-  if (line === "") return;
-  text.value = "";
-  onText();
-  say(line);
-});
-
-text.addEventListener("input", () => {
-  onText();
-  typing.set(text.value.trim() !== "");
-});
-text.addEventListener("keydown", (event) => {
-  // Enter that ends the composition of a Japanese word, say, is not meant for us.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  $("say").requestSubmit();
-});
-
-function onText() {
-  $("say-error").textContent = "";
-  const left = text.maxLength - text.value.length;
-  $("room-left").textContent = left <= 100 ? String(left) : "";
-  text.style.height = "auto";
-  text.style.height = `${text.scrollHeight}px`;
-}
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;

@@ -24,7 +24,13 @@ const schema = (read) => ({
   },
 });
 
-/** @template {Record<string, Reader<unknown>>} F @param {F} fields @returns {Reader<{ [K in keyof F]: ReturnType<F[K]> }>} */
+/**
+ * What may be undefined may be absent.
+ * @template T
+ * @typedef {{ [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & { [K in keyof T as undefined extends T[K] ? K : never]?: T[K] }} Fields
+ */
+
+/** @template {Record<string, Reader<unknown>>} F @param {F} fields @returns {Reader<Fields<{ [K in keyof F]: ReturnType<F[K]> }>>} */
 const object = (fields) => (value) => {
   const read = Object.entries(fields).map(([key, field]) => {
     try {
@@ -57,6 +63,9 @@ const boolean = is("boolean");
 /** @type {Reader<undefined>} */
 const nothing = is("undefined");
 
+/** @template T @param {Reader<T>} read @returns {Reader<T | undefined>} */
+const optional = (read) => (value) => (value === undefined ? undefined : read(value));
+
 /** What people write has a length, once it is tidied. @param {string} what @param {number} max @param {(text: string) => string} tidy @returns {Reader<string>} */
 const written = (what, max, tidy) => (value) => {
   const text = typeof value === "string" ? tidy(value) : "";
@@ -81,10 +90,11 @@ const person = { key: string, nick: string, isTyping: boolean, isAway: boolean }
 
 export const chat = protocol({
   fromClient: {
-    // A call. Before the answer comes the list of people.
+    // A call. Before the answer comes what was said in the room: the last 50 messages, or, `after` the last message that a page has, what it has
+    // missed. With `isComplete: false` that is too much, or not known, and the last 50 come. `position` is that of the room's last message.
     join: {
-      input: schema(object({ nick, room })),
-      output: schema(object({ nick: string, room: string })),
+      input: schema(object({ nick, room, after: optional(string) })),
+      output: schema(object({ nick: string, room: string, isComplete: boolean, position: optional(string) })),
     },
     say: schema(object({ text })),
     // Whether one is writing.
@@ -94,6 +104,8 @@ export const chat = protocol({
   fromServer: {
     // To everybody, whenever somebody joins or leaves.
     rooms: schema(list(object({ name: string, count: number }))),
+    // To a newcomer: all that comes from here on is about this room. What was said there comes first.
+    entered: schema(string),
     // To a newcomer: who is in the room, which is more people than are listed if `count` says so.
     people: schema(object({ you: string, count: number, people: list(object(person)) })),
     // What has changed since, to the others in the room.
@@ -102,7 +114,8 @@ export const chat = protocol({
     left: schema(object({ ...person, at: number })),
     // In place of the three above, once there are too many people to list.
     count: schema(number),
-    // To all in the room, the author too: one order for everyone.
-    said: schema(object({ key: string, nick: string, text: string, at: number })),
+    // To all in the room, the author too: one order for everyone. And to newcomers, later: with the nickname and the time of then. Without a
+    // position the message is not kept.
+    said: schema(object({ key: string, nick: string, text: string, at: number, position: optional(string) })),
   },
 });

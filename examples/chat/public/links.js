@@ -3,8 +3,15 @@ import { element } from "./dom.js";
 
 // Invisible characters, such as those that turn the direction of writing, are no part of an address.
 const ADDRESS = /\bhttps?:\/\/[^\s\p{C}<>"]+/giu;
-// A sentence may end after an address, or a bracket around it.
-const TAIL = /[.,:;!?'*_~\u2026\u201d\u2019]+$/u;
+// A sentence may end after an address, or a quotation or a bracket around it.
+const TAIL = /[.,:;!?'*_~…。、，：；！？\p{Pf}]+$/u;
+const CLOSING = new Map([
+  [")", "("],
+  ["]", "["],
+  ["}", "{"],
+  ["）", "（"],
+  ["」", "「"],
+]);
 
 /** The text as nodes for `append`. */
 export function withLinks(text) {
@@ -26,8 +33,13 @@ function link(address) {
 
 function trim(found) {
   const address = found.replace(TAIL, "");
-  const isOpen = (bracket) => address.includes(bracket);
-  if (address.endsWith(")") && !isOpen("(")) return trim(address.slice(0, -1));
-  if (address.endsWith("]") && !isOpen("[")) return trim(address.slice(0, -1));
-  return address;
+  const closing = address.at(-1);
+  const opening = CLOSING.get(closing);
+  // A bracket that is opened in the address, as on Wikipedia, is closed there.
+  const isOutside = opening !== undefined && count(address, closing) > count(address, opening);
+  return isOutside ? trim(address.slice(0, -1)) : address;
+}
+
+function count(text, character) {
+  return text.split(character).length - 1;
 }

@@ -1,4 +1,5 @@
 // The list of messages and notices, headed by days: adds at the end, drops at the start, and stays at the end while it is read there.
+import { dayHeading, dayOf, nameAgain, onNewDay } from "./days.js";
 import { $, avatar, element, paint } from "./dom.js";
 import { withLinks } from "./links.js";
 
@@ -8,67 +9,94 @@ const TOGETHER_MS = 3 * 60_000;
 const NEAR_END_PX = 60;
 
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 const log = $("log");
 const newest = $("newest");
 let last;
 let lastDay;
+/** The positions of the messages in the log. */
+const positions = new Set();
 // Not every browser lets the keyboard into what scrolls.
 log.tabIndex = 0;
 
-export function addMessage({ key, nick, text, at, own }) {
+export function addMessage(message) {
+  if (!isThere(message)) add(message.own, () => placeMessage(message));
+}
+
+/** What was said before, oldest first. */
+export function addPast(messages) {
+  const news = messages.filter((message) => !isThere(message));
+  if (news.length > 0) unspoken(() => add(false, () => news.forEach(placeMessage)));
+}
+
+/** Whoever has lost the line may get again what is there. */
+function isThere({ position }) {
+  return positions.has(position);
+}
+
+function placeMessage({ key, nick, text, at, own, position }) {
   headDay(at);
   const together = last?.key === key && last.nick === nick && at - last.at < TOGETHER_MS;
   last = { key, nick, at };
   const kind = `message${own ? " own" : ""}${together ? " together" : ""}`;
   const entry = element("article", { class: kind, "data-testid": "message" });
+  if (position !== undefined) {
+    entry.dataset.position = position;
+    positions.add(position);
+  }
   const head = element("header", {}, element("b", {}, own ? "You" : nick), stamp(at));
   // Within a group the name is there for those who listen, not for those who look.
   if (together) head.className = "unseen";
   entry.append(avatar(nick), head, element("p", { class: "bubble", title: time.format(at) }, ...withLinks(text)));
-  append(paint(entry, nick), own);
+  log.append(paint(entry, nick));
 }
 
 /** What one has said and nobody has got yet; the function that is returned takes it away again. */
 export function addWaiting(text) {
-  headDay(Date.now());
-  last = undefined;
   const head = element("header", {}, element("span", { class: "quiet" }, "Waits to be sent"));
   const entry = element("article", { class: "message own waiting", "data-testid": "waiting" }, head);
   entry.append(element("p", { class: "bubble" }, text));
-  append(entry, true);
+  add(true, () => place(entry, Date.now()));
   return () => entry.remove();
 }
 
 export function addNotice(text, at = Date.now()) {
-  headDay(at);
-  last = undefined;
-  append(element("p", { class: "notice", "data-testid": "notice" }, element("span", {}, text), " ", stamp(at)), false);
+  const entry = element("p", { class: "notice", "data-testid": "notice" }, element("span", {}, text), " ", stamp(at));
+  add(false, () => place(entry, at));
 }
 
 export function clearLog() {
   last = undefined;
   lastDay = undefined;
+  positions.clear();
   log.replaceChildren();
   newest.hidden = true;
 }
 
-/** What was said on another day than the entry before stands below a heading of its own. */
-function headDay(at) {
-  const name = day.format(at);
-  if (name === lastDay) return;
-  lastDay = name;
+/** What belongs to no group. */
+function place(entry, at) {
+  headDay(at);
   last = undefined;
-  append(element("h2", { class: "day", "data-testid": "day" }, name), false);
+  log.append(entry);
+}
+
+/** What was said on a later day than the entry before stands below a heading of its own. */
+function headDay(at) {
+  const day = dayOf(at);
+  // The clocks of a page and its server differ, and so may their days, for a moment.
+  if (day <= lastDay) return;
+  lastDay = day;
+  last = undefined;
+  log.append(dayHeading(at));
 }
 
 function stamp(at) {
   return element("time", { datetime: new Date(at).toISOString() }, time.format(at));
 }
 
-function append(entry, own) {
+/** @param own whether to show what comes in any case */
+function add(own, placeAll) {
   const follow = own || isAtEnd();
-  log.append(entry);
+  placeAll();
   while (log.childElementCount > MAX_ENTRIES) dropOldest();
   if (follow) toEnd();
   else newest.hidden = false;
@@ -77,7 +105,16 @@ function append(entry, own) {
 /** The heading goes with the last entry of its day. */
 function dropOldest() {
   const [heading, entry] = log.children;
-  (entry.matches(".day") ? heading : entry).remove();
+  const oldest = entry.matches(".day") ? heading : entry;
+  positions.delete(oldest.dataset.position);
+  oldest.remove();
+}
+
+/** A screen reader says what is new, and not what changes here. */
+function unspoken(change) {
+  log.setAttribute("aria-live", "off");
+  change();
+  requestAnimationFrame(() => log.setAttribute("aria-live", "polite"));
 }
 
 function isAtEnd() {
@@ -103,3 +140,4 @@ new ResizeObserver(() => {
   height = log.clientHeight;
   if (lost > 0 && log.scrollHeight - log.scrollTop - height - lost < NEAR_END_PX) toEnd();
 }).observe(log);
+onNewDay(() => unspoken(() => log.querySelectorAll(".day").forEach(nameAgain)));

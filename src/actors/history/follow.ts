@@ -18,6 +18,8 @@ export class Follow {
   #bytes = 0;
   /** Nothing is held any more. */
   #isOver = false;
+  /** The last position that was replayed, while such messages may still come to the members of this node. */
+  #replayedUpTo: string | undefined;
   /** The follower has left the room, or has gone. */
   hasLeft = false;
   /** Too much came while the store took its time. */
@@ -33,15 +35,35 @@ export class Follow {
     return this.#held.find(({ position }) => position !== undefined)?.position;
   }
 
-  offer(frame: Frame, position: string | undefined): Outcome {
+  /** Nothing is held, and nothing is to be skipped. */
+  get isDone(): boolean {
+    return this.#isOver && this.#replayedUpTo === undefined;
+  }
+
+  /** The follower has everything up to a position: what still comes of that is not sent again. */
+  skipUpTo(position: string): void {
+    this.#replayedUpTo = position;
+    this.#held = this.#held.filter((held) => !isUpTo(held.position, position));
+  }
+
+  offer(frame: Frame, position: string | undefined): Outcome | undefined {
+    if (this.#skips(position)) return "queued";
     if (this.#bytes >= this.#maxBytes && !this.#isOver) {
       this.isOverfull = true;
       this.release();
     }
-    if (this.#isOver) return this.member.outbox.offer(frame);
+    if (this.#isOver) return undefined;
     this.#held.push({ frame, position });
     this.#bytes += frame.wire.length;
     return "queued";
+  }
+
+  #skips(position: string | undefined): boolean {
+    if (this.#replayedUpTo === undefined || position === undefined) return false;
+    if (isUpTo(position, this.#replayedUpTo)) return true;
+    // The messages of a room come in order.
+    this.#replayedUpTo = undefined;
+    return false;
   }
 
   /** Sends what is held. */
@@ -51,6 +73,12 @@ export class Follow {
     this.#held = [];
     for (const { frame } of held) this.member.outbox.offer(frame);
   }
+}
+
+/** The epoch stands before the last hyphen. */
+function isUpTo(position: string | undefined, last: string): boolean {
+  const epoch = last.slice(0, last.lastIndexOf("-") + 1);
+  return position?.startsWith(epoch) === true && position <= last;
 }
 
 /** The follows under way of one bus. */
@@ -70,6 +98,13 @@ export class Follows {
     follows.delete(follow.member);
     if (follows.size === 0) this.#byRoom.delete(room);
     follow.release();
+  }
+
+  /** The store has answered: sends what is held. The follow goes on for as long as replayed messages may still come. */
+  onAnswered(room: string, follow: Follow): void {
+    if (this.find(room, follow.member) !== follow) return;
+    follow.release();
+    if (follow.isDone) this.end(room, follow);
   }
 
   find(room: string, member: Member): Follow | undefined {

@@ -2,12 +2,12 @@
  * The history of one bus, of a route or a channel: hands messages to the store, and sends what was kept to those who follow a room. Made with the
  * bus if the route has the option `history`, and stopped with the bus; the server opens and closes the store.
  */
+import type { Receipt } from "../../api/bus.js";
 import type { Data } from "../../api/connection.js";
 import { SendallError } from "../../api/errors.js";
 import type { FollowFrom, FollowResult } from "../../api/follow.js";
 import type { HistoryMessage, HistoryRange, HistoryResult } from "../../api/history.js";
 import type { HistoryReading, StoredMessage } from "../../api/history-store.js";
-import type { HistorySettings } from "../../options/server-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { messageOf } from "../../runtime/thrown.js";
@@ -16,27 +16,22 @@ import { checkRoom } from "../route/checks.js";
 import type { Member } from "../route/member.js";
 import { Follow, Follows } from "./follow.js";
 import { type ReadQuery, readQuery } from "./queries.js";
+import type { Road } from "./roads/road.js";
 import type { RoomStore } from "./room-store.js";
+import { type StampedFrames, textOf } from "./stamped-frames.js";
 
 export interface HistoryParts {
   readonly rooms: RoomStore;
-  readonly settings: Pick<HistorySettings, "maxMessages" | "stamp">;
+  readonly road: Road;
+  readonly frames: StampedFrames;
+  readonly maxMessages: number;
   readonly clock: Clock;
-  readonly counters: { kept: number; unkept: number; readonly sent: { frames: number } };
+  readonly counters: { readonly sent: { frames: number } };
   /** A follower for whom more is held gets nothing of what was kept. */
   readonly maxHeldBytes: number;
   /** A store that takes longer has failed. */
   readonly timeoutMs: number;
-  /** Encodes a message for the connections of the bus; throws `BAD_DATA`. */
-  readonly encode: (data: Data) => Frame;
-  /** The program's code, or the program's store, has failed. */
-  readonly failed: (error: unknown, what: string) => void;
-}
-
-/** A message on its way to the members, and to the store if `position` says so. */
-interface KeptMessage {
-  readonly frame: Frame;
-  readonly position: string | undefined;
+  readonly hasMembers: (room: string) => boolean;
 }
 
 const REFUSED: FollowResult = { outcome: "refused", count: 0, position: undefined };
@@ -44,35 +39,28 @@ const REFUSED: FollowResult = { outcome: "refused", count: 0, position: undefine
 export class History {
   readonly follows: Follows = new Follows();
   readonly #parts: HistoryParts;
-  /** The frame of each message by the bytes that the store has: a store that answers with the same bytes saves another encoding. */
-  readonly #frames = new WeakMap<Uint8Array, Frame>();
 
   constructor(parts: HistoryParts) {
     this.#parts = parts;
   }
 
   /**
-   * Hands a message to the store. @param source the id of the connection that does not get the message
+   * Keeps a message, and sends the message to the members of a room.
+   *
+   * @param source the id of the connection that does not get the message
    * @throws SendallError `BAD_DATA`
    */
-  keep(data: Data, room: string, source: string | undefined): KeptMessage {
-    const { rooms, clock, counters } = this.#parts;
+  keep(data: Data, room: string, source: string | undefined): Receipt {
+    const { clock, road } = this.#parts;
     const plain = encodeFrame(data);
-    const bytes = payloadOf(plain);
-    const entry = { room: rooms.nameOf(room), bytes, isBinary: typeof plain.data !== "string", at: clock.now() };
-    rooms.onUsed();
-    const position = this.#append(source === undefined ? entry : { ...entry, source });
-    if (position === undefined) counters.unkept++;
-    else counters.kept++;
-    const frame = this.#encode(plain, position);
-    this.#frames.set(bytes, frame);
-    return { frame, position };
+    const bytes = plain.wire.subarray(plain.wire.length - plain.payloadBytes);
+    return road.send({ room, plain, bytes, source, at: clock.now() });
   }
 
   /** The connection joins the room in the same stack. */
   async follow(member: Member, room: string, from: FollowFrom): Promise<FollowResult> {
     checkRoom(room);
-    const query = readQuery("connection.follow", from, this.#parts.settings.maxMessages);
+    const query = readQuery("connection.follow", from, this.#parts.maxMessages);
     if (!member.isOpen) return REFUSED;
     if (member.rooms.has(room))
       throw new SendallError(
@@ -80,7 +68,7 @@ export class History {
         `connection.follow: the connection is in the room already: follow in place of join, or read bus.history`,
       );
     if (!member.join(room)) return REFUSED;
-    const reading = this.#read(room, query);
+    const reading = this.#readOnceReady(room, query);
     if (!isPromiseLike(reading)) return this.#replay(member, query, reading);
     const follow = new Follow(member, this.#parts.maxHeldBytes);
     this.follows.begin(room, follow);
@@ -88,21 +76,26 @@ export class History {
       return this.#replay(member, query, await this.#answered(reading), follow);
     } finally {
       // In a step of its own: what the caller sends on hearing the outcome goes out before what is held.
-      this.#parts.clock.soon(() => this.follows.end(room, follow));
+      this.#parts.clock.soon(() => this.follows.onAnswered(room, follow));
     }
   }
 
   async read(room: string, range: HistoryRange): Promise<HistoryResult> {
     checkRoom(room);
-    const query = readQuery("bus.history", range, this.#parts.settings.maxMessages);
+    const query = readQuery("bus.history", range, this.#parts.maxMessages);
     const reading = this.#read(room, query);
     const { outcome, entries } = isPromiseLike(reading) ? await this.#answered(reading) : reading;
     if (query.isUnknown) return { outcome: "unknown", entries: [] };
     return { outcome, entries: outcome === "complete" ? entries.map(messageOfEntry) : [] };
   }
 
-  /** The member has left the room: what was kept is not wanted any more. */
+  onOccupied(room: string): void {
+    this.#parts.road.onOccupied(room);
+  }
+
+  /** What was kept is not wanted any more. */
   onLeft(member: Member, room: string): void {
+    if (!this.#parts.hasMembers(room)) this.#parts.road.onEmptied(room);
     const follow = this.follows.find(room, member);
     if (follow === undefined) return;
     follow.hasLeft = true;
@@ -111,15 +104,12 @@ export class History {
 
   stop(): void {
     this.follows.endAll();
+    this.#parts.road.stop();
   }
 
-  #append(entry: Parameters<RoomStore["store"]["append"]>[0]): string | undefined {
-    try {
-      return this.#parts.rooms.store.append(entry);
-    } catch (error) {
-      this.#parts.failed(error, "history.store");
-      return undefined;
-    }
+  #readOnceReady(room: string, query: ReadQuery): HistoryReading | Promise<HistoryReading> {
+    const ready = this.#parts.road.ready(room);
+    return ready === undefined ? this.#read(room, query) : ready.then(() => this.#read(room, query));
   }
 
   #read(room: string, { after, last, limit }: ReadQuery): HistoryReading | Promise<HistoryReading> {
@@ -157,37 +147,22 @@ export class History {
     const { position } = reading;
     if (query.isUnknown) return { outcome: "unknown", count: 0, position };
     if (reading.outcome !== "complete") return { outcome: reading.outcome, count: 0, position };
-    const entries = before(reading.entries, follow?.firstHeld);
-    const frames = entries.filter(({ source }) => source !== member.id).map((entry) => this.#frameOf(entry));
-    const count = follow?.isOverfull ? undefined : member.outbox.replay(frames);
+    const { isDelayed } = this.#parts.road;
+    const entries = isDelayed ? reading.entries : before(reading.entries, follow?.firstHeld);
+    const count = follow?.isOverfull ? undefined : member.outbox.replay(this.#framesFor(member, entries));
     if (count === undefined) return { outcome: "gap", count: 0, position };
-    return { outcome: "complete", count, position: entries.at(-1)?.position ?? query.after ?? position };
+    if (isDelayed) follow?.skipUpTo(position);
+    const isCut = entries.length < reading.entries.length;
+    const last = isCut ? (entries.at(-1)?.position ?? query.after ?? position) : position;
+    return { outcome: "complete", count, position: last };
   }
 
-  #frameOf({ bytes, isBinary, position }: StoredMessage): Frame {
-    const known = this.#frames.get(bytes);
-    if (known !== undefined) return known;
-    const frame = this.#encode(encodeFrame(isBinary ? bytes : textOf(bytes)), position);
-    this.#parts.counters.sent.frames++;
-    this.#frames.set(bytes, frame);
-    return frame;
-  }
-
-  /** The frame for the members, with the stamp of the program. */
-  #encode(plain: Frame, position: string | undefined): Frame {
-    const { encode, failed, settings } = this.#parts;
-    if (settings.stamp === undefined || position === undefined) return this.#encodeFor(plain);
-    try {
-      return encode(settings.stamp(plain.data, position));
-    } catch (error) {
-      failed(error, "history.stamp");
-      return this.#encodeFor(plain);
-    }
-  }
-
-  #encodeFor(plain: Frame): Frame {
-    const { encode } = this.#parts;
-    return encode === encodeFrame ? plain : encode(plain.data);
+  #framesFor(member: Member, entries: readonly StoredMessage[]): Frame[] {
+    const { counters, frames } = this.#parts;
+    const before = frames.encoded;
+    const made = entries.filter(({ source }) => source !== member.id).map((entry) => frames.of(entry));
+    counters.sent.frames += frames.encoded - before;
+    return made;
   }
 }
 
@@ -201,14 +176,6 @@ function before(entries: readonly StoredMessage[], position: string | undefined)
   if (position === undefined) return entries;
   const end = entries.findIndex((entry) => entry.position === position);
   return end < 0 ? entries : entries.slice(0, end);
-}
-
-function payloadOf({ wire, payloadBytes }: Frame): Uint8Array {
-  return wire.subarray(wire.length - payloadBytes);
-}
-
-function textOf({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, length).toString();
 }
 
 /** Bytes are copied, since the bytes of the store are shared. */

@@ -69,19 +69,28 @@ export class RouteBus implements Bus, LocalBus {
     const room = readKeep("broadcast", options.keep, rooms);
     return room === undefined
       ? this.#multicast(data, rooms, member, idOf(source))
-      : this.#keep("broadcast", data, room, member, idOf(source));
+      : this.#checkedHistory("bus.broadcast with keep").keep(data, room, idOf(source));
   }
 
   sendall(data: Data, options?: RoomOption): Receipt {
     if (options === undefined) return this.#multicast(data, undefined);
     const rooms = readRooms("sendall", options);
     const room = readKeep("sendall", options.keep, rooms);
-    return room === undefined ? this.#multicast(data, rooms) : this.#keep("sendall", data, room);
+    if (room === undefined) return this.#multicast(data, rooms);
+    return this.#checkedHistory("bus.sendall with keep").keep(data, room, undefined);
   }
 
   deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
     this.#offer(frame, rooms, except === undefined ? undefined : this.#parts.registry.find(except));
   }
+
+  /** Delivers a message that history has kept. @param position absent if the store has not taken the message */
+  readonly deliverKept = (
+    frame: Frame,
+    room: string,
+    source: string | undefined,
+    position: string | undefined,
+  ): Receipt => this.#offer(frame, [room], source === undefined ? undefined : this.find(source), position);
 
   has(id: string): boolean {
     return this.#parts.registry.find(id) !== undefined;
@@ -94,7 +103,7 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   /** A node without history delivers what other nodes keep. */
-  deliverKept(room: string, { bytes, isBinary, source }: OrderedMessage): void {
+  receiveKept(room: string, { bytes, isBinary, source }: OrderedMessage): void {
     const frame = this.#parts.encode(isBinary ? bytes : Buffer.from(bytes).toString());
     this.deliver(frame, [room], source);
   }
@@ -260,12 +269,6 @@ export class RouteBus implements Bus, LocalBus {
     const receipt = this.#offer(frame, rooms, except);
     if (remoteBus === undefined) return receipt;
     return { ...receipt, forwarded: remoteBus.publish(frame, rooms, exceptId) };
-  }
-
-  #keep(verb: "broadcast" | "sendall", data: Data, room: string, except?: Member, exceptId?: string): Receipt {
-    const { frame, position } = this.#checkedHistory(`bus.${verb} with keep`).keep(data, room, exceptId);
-    const receipt = this.#offer(frame, [room], except, position);
-    return position === undefined ? receipt : { ...receipt, position };
   }
 
   /** @param position of a kept message */

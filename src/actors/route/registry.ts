@@ -25,8 +25,10 @@ export interface RoomWatcher<M> {
   follows(room?: string): boolean;
 }
 
-/** Is told who leaves a room (option `history`). */
-export interface LeaveListener<M> {
+/** Is told which rooms have members, and who leaves (option `history`). */
+export interface RoomListener<M> {
+  /** Called after the first member has come. */
+  onOccupied(room: string): void;
   /** Called after the member has gone from `members`, also for a member that closes. */
   onLeft(member: M, room: string): void;
 }
@@ -36,7 +38,7 @@ export class Registry<M extends Registered> {
   readonly byId: Map<string, M> = new Map();
   readonly #rooms = new Map<string, Set<M>>();
   #watcher: RoomWatcher<M> | undefined;
-  #leaveListener: LeaveListener<M> | undefined;
+  #roomListener: RoomListener<M> | undefined;
   readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
 
   /** @param onOccupancyChanged told when a room, or the registry as a whole, gets the first member or loses the last */
@@ -50,8 +52,8 @@ export class Registry<M extends Registered> {
   }
 
   /** MUST be called before the first member comes. */
-  watchLeaving(listener: LeaveListener<M>): void {
-    this.#leaveListener = listener;
+  watchRooms(listener: RoomListener<M>): void {
+    this.#roomListener = listener;
   }
 
   get size(): number {
@@ -92,6 +94,7 @@ export class Registry<M extends Registered> {
     else {
       this.#rooms.set(room, new Set([member]));
       this.#onOccupancyChanged?.(room, true);
+      this.#roomListener?.onOccupied(room);
     }
     onJoined?.();
     return true;
@@ -104,7 +107,7 @@ export class Registry<M extends Registered> {
     if (!members?.delete(member)) return;
     if (members.size === 0) this.#rooms.delete(room);
     this.#watcher?.left(member, room);
-    this.#leaveListener?.onLeft(member, room);
+    this.#roomListener?.onLeft(member, room);
     this.#endOccupancy(room);
   }
 

@@ -513,7 +513,7 @@ describe("what is no kept message", () => {
     const { stage, nodes } = await inTea(1);
     const a = at(nodes, 0);
     const taken: Uint8Array[] = [];
-    a.deliverKept = (_room, message) => taken.push(message.bytes);
+    a.receiveKept = (_room, message) => taken.push(message.bytes);
     const bad = { ...good, payload: Buffer.from([0x61, 0xff]) };
     const sent = packet(0, bad, kept("good"), kept(Buffer.from([0xff])));
     stage.wire.inject(a.relay.node, TEA, sent);

@@ -169,7 +169,7 @@ export class StageNode implements PresenceOwner, LocalBus {
 
   deliverTo(): void {}
 
-  deliverKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
+  receiveKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
     const data = isBinary ? Buffer.from(bytes).toString("hex") : Buffer.from(bytes).toString();
     this.kept.push({ room, data, at, ...(source !== undefined && { source }) });
     this.events.push(data);

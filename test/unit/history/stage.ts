@@ -13,6 +13,9 @@ export const NO_LOG: HistoryHost["log"] = {
 
 const AMPLE: HistoryLimits = { maxMessages: 1_000, maxBytes: 1_048_576, maxAgeMs: 60_000, maxRooms: 100 };
 
+/** No two servers give the same epoch. */
+let epochs = 0;
+
 export class TestHost implements HistoryHost {
   readonly clock = new HandClock();
   readonly log = NO_LOG;
@@ -22,7 +25,6 @@ export class TestHost implements HistoryHost {
   readonly maxRooms: number;
   /** What the store said is lost. */
   readonly losses: { readonly count: number; readonly error: unknown }[] = [];
-  #epochs = 0;
   readonly #steps: (() => void)[] = [];
 
   constructor(limits: Partial<HistoryLimits> = {}) {
@@ -35,7 +37,7 @@ export class TestHost implements HistoryHost {
   }
 
   newEpoch(): string {
-    return (++this.#epochs).toString(16).padStart(12, "0");
+    return (++epochs).toString(16).padStart(12, "0");
   }
 
   atTurnEnd(step: () => void): void {

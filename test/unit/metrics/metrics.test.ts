@@ -36,6 +36,7 @@ const ROUTE_FAMILIES: Readonly<Record<string, string>> = {
   sendall_outbox_bytes: "gauge",
   sendall_sessions_total: "counter",
   sendall_kept_bytes: "gauge",
+  sendall_history_total: "counter",
 };
 const CLUSTER_FAMILIES = { sendall_cluster_up: "gauge", sendall_cluster_lost_total: "counter" };
 const HISTOGRAMS = { sendall_mailbox_wait_seconds: "histogram", sendall_handler_seconds: "histogram" };
@@ -92,6 +93,8 @@ describe("the text of metrics", () => {
       restingEvents: 32,
       outboxBytes: 23,
       keptBytes: 24,
+      kept: 33,
+      unkept: 34,
       resumed: 30,
       gaps: 5,
       expired: 26,
@@ -143,6 +146,8 @@ describe("the text of metrics", () => {
       "sessions_total gap 5",
       "sessions_total expired 26",
       "kept_bytes 24",
+      "history_total kept 33",
+      "history_total unkept 34",
     ]);
   });
 

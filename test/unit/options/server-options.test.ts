@@ -58,11 +58,15 @@ function setting(options: unknown, name: OptionName): unknown {
 /** What turns on the group of an option that is off by itself. */
 function isOn(name: string): object {
   const [group = ""] = name.split(".");
-  return group === "sockjs" || group === "resume" || group === "presence" ? { [group]: true } : {};
+  return group === "sockjs" || group === "resume" || group === "presence" || group === "history"
+    ? { [group]: true }
+    : {};
 }
 
 const names = Object.keys(optionRows) as OptionName[];
 const logger = pino({ level: "silent" });
+/** What a store of history has at least. */
+const store = { append: () => undefined, read: () => ({}), trim: () => {}, close: () => {} };
 
 /** Values on both edges of what is accepted, and beyond them. */
 const values: {
@@ -240,6 +244,24 @@ const values: {
   "presence.maxInfoBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1"] },
   "presence.maxListed": { good: [0, 2 ** 40], bad: [-1, 1.5, "1", Number.POSITIVE_INFINITY] },
   "presence.notice": { good: [() => undefined], bad: ["joined", {}, null] },
+  "history.store": {
+    good: [store, { ...store, name: "own", open: () => {}, subscribe: async () => () => {} }],
+    bad: [
+      "chat.db",
+      true,
+      {},
+      { ...store, append: 1 },
+      { ...store, close: undefined },
+      { ...store, open: 1 },
+      [],
+      null,
+    ],
+  },
+  "history.maxMessages": { good: [1, 2 ** 40], bad: [0, -1, 1.5, "100", Number.POSITIVE_INFINITY] },
+  "history.maxBytes": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
+  "history.maxAgeMs": { good: [1, 2 ** 40], bad: [0, 1.5, "5", false, 2 ** 40 + 1] },
+  "history.maxRooms": { good: [1, 2 ** 40], bad: [0, 1.5, "1", Number.POSITIVE_INFINITY] },
+  "history.stamp": { good: [(data: unknown) => data], bad: ["position", true, {}, null] },
   "sockjs.websocket": { good: [true, false], bad: [1, "true", null] },
   "sockjs.heartbeatIntervalMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
   "sockjs.disconnectDelayMs": { good: [1, 2 ** 40], bad: [0, 1.5, "1", false] },
@@ -459,6 +481,12 @@ describe("the table of options", () => {
       "presence.maxInfoBytes": 1_024,
       "presence.maxListed": 1_000,
       "presence.notice": undefined,
+      "history.store": undefined,
+      "history.maxMessages": 100,
+      "history.maxBytes": 1_048_576,
+      "history.maxAgeMs": 300_000,
+      "history.maxRooms": 10_000,
+      "history.stamp": undefined,
       "sockjs.websocket": true,
       "sockjs.heartbeatIntervalMs": 25_000,
       "sockjs.disconnectDelayMs": 5_000,
@@ -478,13 +506,15 @@ describe("the table of options", () => {
 
 describe("names", () => {
   const tops =
-    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs, handler, routes";
+    "static, client, host, port, backlog, tls, maxConnections, maxConnectionsPerAddress, upgradesPerSecond, whenFull, handshakeTimeoutMs, trustProxy, onRequest, onAccess, closeTimeoutMs, cluster, logger, name, mailbox, budget, heartbeat, authorize, origins, protocols, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, history, sockjs, handler, routes";
   const ofRoutes =
-    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, sockjs";
+    "handler, mailbox, budget, heartbeat, authorize, origins, protocols, handshakeTimeoutMs, idleTimeoutMs, maxPayloadBytes, maxFragments, outbox, maxRoomsPerConnection, handlerTimeoutMs, compression, concurrency, supervise, resume, presence, history, sockjs";
   const ofMailbox = "mailbox.highWaterEvents, mailbox.lowWaterEvents, mailbox.maxBytes, mailbox.maxInfo";
   const ofResume = "resume.graceMs, resume.maxBytes, resume.maxAway, resume.maxAwayBytes, resume.verify";
   const ofPresence =
     "presence.key, presence.info, presence.graceMs, presence.maxInfoBytes, presence.maxListed, presence.notice";
+  const ofHistory =
+    "history.store, history.maxMessages, history.maxBytes, history.maxAgeMs, history.maxRooms, history.stamp";
   const ofHeartbeat = "heartbeat.intervalMs, heartbeat.timeoutMs";
 
   test.each<[object, string, string | undefined, string]>([
@@ -510,12 +540,22 @@ describe("names", () => {
     [{ handler, resume: { maxaway: 1 } }, "resume.maxaway", '"resume.maxAway"', ofResume],
     [{ handler, resumee: true }, "resumee", '"resume"', tops],
     [{ handler, graceMs: 1 }, "graceMs", "resume: { graceMs } or presence: { graceMs }", tops],
-    [{ handler, maxBytes: 1 }, "maxBytes", "mailbox: { maxBytes } or resume: { maxBytes }", tops],
+    [
+      { handler, maxBytes: 1 },
+      "maxBytes",
+      "mailbox: { maxBytes } or resume: { maxBytes } or history: { maxBytes }",
+      tops,
+    ],
     [{ handler, presense: true }, "presense", '"presence"', tops],
     [{ handler, presence: { grace: 1 } }, "presence.grace", '"presence.graceMs"', ofPresence],
     [{ handler, presence: { notify: 1 } }, "presence.notify", '"presence.notice"', ofPresence],
     [{ handler, notice: 1 }, "notice", "presence: { notice }", tops],
     [{ handler, maxListed: 1 }, "maxListed", "presence: { maxListed }", tops],
+    [{ handler, histroy: true }, "histroy", '"history"', tops],
+    [{ handler, history: { maxAge: 1 } }, "history.maxAge", '"history.maxAgeMs"', ofHistory],
+    [{ handler, history: { last: 50 } }, "history.last", undefined, ofHistory],
+    [{ handler, store: 1 }, "store", "history: { store }", tops],
+    [{ handler, stamp: 1 }, "stamp", "history: { stamp }", tops],
     [{ handler, heartbeat: { ms: undefined } }, "heartbeat.ms", undefined, ofHeartbeat],
     [
       { routes: { "/a": { handler, bytesPerSecond: 1 } } },
@@ -561,6 +601,9 @@ describe("names", () => {
     ["onlineUsers", "bus.present(room)"],
     ["trackPresence", "presence: { notice }"],
     ["typing", "presence: { notice }"],
+    ["messageHistory", "history: true"],
+    ["replay", "connection.follow(room, { last: 50 })"],
+    ["retain", "keep: true"],
     ["metrics", "sendall/metrics"],
     ["histograms", "sendall/metrics"],
     ["prometheus", "sendall/metrics"],
@@ -610,6 +653,7 @@ describe("names", () => {
     [{ handler, supervise: false }, "supervise: expected an object, got false"],
     [{ handler, sockjs: 1 }, "sockjs: expected an object, true or false, got 1"],
     [{ handler, presence: "hall" }, 'presence: expected an object, true or false, got "hall"'],
+    [{ handler, history: "chat.db" }, 'history: expected an object, true or false, got "chat.db"'],
     [{ handler, heartbeat: true }, "heartbeat: expected an object or false, got true"],
     [{ routes: { "/a": { handler, heartbeat: 5 } } }, 'routes["/a"].heartbeat: expected an object or false, got 5'],
   ])("of groups stand for objects: %j", (options, message) => {

@@ -1,6 +1,6 @@
 /**
- * Which files of presence run in a life of connections without the option, by Node's coverage, and what a silent connection takes of the
- * heap, without the option and with it. Prints both as JSON.
+ * Which files of an option (`presence` or `history`, the argument) run in a life of connections without the option, by Node's coverage, and what a
+ * silent connection takes of the heap, without the option and with it. Prints both as JSON.
  */
 import { once } from "node:events";
 import { Session } from "node:inspector";
@@ -15,13 +15,17 @@ setFlagsFromString("--expose-gc");
 /** @type {() => void} */
 const collect = runInNewContext("gc");
 
+const [option = ""] = process.argv.slice(2);
+const withOption = { [option]: true };
+const FILES = new RegExp(`/dist/((?:(?:actors|cluster)/)?${option}/.+)\\.js$`);
+
 const CONNECTIONS = 2_000;
 
 const session = new Session();
 session.connect();
 session.post("Profiler.enable");
 
-/** The files of presence that have run since coverage began, or since the last call. */
+/** The files of the option that have run since coverage began, or since the last call. */
 function filesRun() {
   /** @type {string[]} */
   let files = [];
@@ -32,7 +36,7 @@ function filesRun() {
       .filter(({ functions }) =>
         functions.some(({ ranges }) => (ranges[0]?.startOffset ?? 0) > 0 && (ranges[0]?.count ?? 0) > 0),
       )
-      .flatMap(({ url }) => /\/dist\/((?:actors|cluster)\/presence\/.+)\.js$/.exec(url)?.[1] ?? [])
+      .flatMap(({ url }) => FILES.exec(url)?.[1] ?? [])
       .sort();
   });
   return files;
@@ -47,7 +51,7 @@ async function live(options) {
     handler(event, bus) {
       if (event.type === "open") event.connection.join("hall");
       if (event.type !== "message") return;
-      bus.sendall(event.data, { room: "hall" });
+      bus.sendall(event.data, { room: "hall", keep: "history" in options });
       event.connection.leave("hall");
       event.connection.join("cellar");
     },
@@ -89,8 +93,8 @@ const heap = { without: Number.POSITIVE_INFINITY, with: Number.POSITIVE_INFINITY
 // The least of several rounds: what else happens in the process can only add.
 for (let i = 0; i < 2; i++) {
   heap.without = Math.min(heap.without, await heapOf({}));
-  heap.with = Math.min(heap.with, await heapOf({ presence: true }));
+  heap.with = Math.min(heap.with, await heapOf(withOption));
 }
 session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
-const files = { without: await live({}), with: await live({ presence: true }) };
+const files = { without: await live({}), with: await live(withOption) };
 console.log(JSON.stringify({ files, heap }));

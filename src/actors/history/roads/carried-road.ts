@@ -1,0 +1,113 @@
+/**
+ * The road through a store that orders and carries (`HistoryStore.subscribe`), such as Redis or JetStream: a node subscribes to the rooms with members,
+ * and delivers what comes back, also the node's own messages. So the members on all nodes see one order.
+ */
+import type { Receipt } from "../../../api/bus.js";
+import type { StoredMessage } from "../../../api/history-store.js";
+import type { Clock, Timer } from "../../../runtime/clock.js";
+import type { Logger } from "../../../runtime/logger.js";
+import { entryOf, type KeptMessage, type Road, type RoadParts } from "./road.js";
+
+export interface CarriedRoadParts extends RoadParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How many members of a room get messages, without one. */
+  readonly countTargets: (room: string, source: string | undefined) => number;
+}
+
+type Subscribe = NonNullable<RoadParts["rooms"]["store"]["subscribe"]>;
+
+/** A refused subscription is tried again after this time. */
+const RETRY_MS = 1_000;
+
+/** The subscription to one room, from the first member on until the last has gone. */
+class RoomSubscription {
+  readonly ready: Promise<void>;
+  #isOver = false;
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(subscribe: Subscribe, name: string, onEntry: (entry: StoredMessage) => void) {
+    this.ready = this.#begin(subscribe, name, onEntry);
+    // Followers hear of a failure; without a follower the road logs.
+    this.ready.catch(() => {});
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+  }
+
+  async #begin(subscribe: Subscribe, name: string, onEntry: (entry: StoredMessage) => void): Promise<void> {
+    const unsubscribe = await subscribe(name, (entry) => {
+      if (!this.#isOver) onEntry(entry);
+    });
+    if (this.#isOver) unsubscribe();
+    else this.#unsubscribe = unsubscribe;
+  }
+}
+
+export class CarriedRoad implements Road {
+  readonly isDelayed = true;
+  readonly #parts: CarriedRoadParts;
+  readonly #subscribe: Subscribe;
+  readonly #subscriptions = new Map<string, RoomSubscription>();
+  readonly #retries = new Set<Timer>();
+
+  constructor(parts: CarriedRoadParts, subscribe: Subscribe) {
+    this.#parts = parts;
+    this.#subscribe = subscribe;
+  }
+
+  send(message: KeptMessage): Receipt {
+    const { rooms, counters, countTargets, failed } = this.#parts;
+    const { room, source } = message;
+    try {
+      if (rooms.store.isUp !== false) {
+        rooms.onUsed();
+        rooms.store.append(entryOf(message, rooms));
+        counters.kept++;
+        return { targeted: 0, queued: 0, dropped: 0, dead: 0, forwarded: 1 };
+      }
+    } catch (error) {
+      failed(error, "history.store");
+    }
+    counters.unkept++;
+    const dropped = countTargets(room, source);
+    return { targeted: dropped, queued: 0, dropped, dead: 0, forwarded: 0 };
+  }
+
+  ready(room: string): Promise<void> | undefined {
+    return this.#subscriptions.get(room)?.ready;
+  }
+
+  onOccupied(room: string): void {
+    const { rooms, frames, deliver, log, clock } = this.#parts;
+    const subscription = new RoomSubscription(this.#subscribe, rooms.nameOf(room), (entry) =>
+      deliver(frames.of(entry), room, entry.source, entry.position),
+    );
+    this.#subscriptions.set(room, subscription);
+    subscription.ready.catch((error: unknown) => {
+      if (this.#subscriptions.get(room) !== subscription) return;
+      log.error(
+        { err: error },
+        "a room's kept messages do not arrive: the store of the history refuses the subscription",
+      );
+      const timer = clock.after(RETRY_MS, () => {
+        this.#retries.delete(timer);
+        if (this.#subscriptions.get(room) === subscription) this.onOccupied(room);
+      });
+      this.#retries.add(timer);
+    });
+  }
+
+  onEmptied(room: string): void {
+    this.#subscriptions.get(room)?.end();
+    this.#subscriptions.delete(room);
+  }
+
+  stop(): void {
+    for (const timer of this.#retries) timer.cancel();
+    for (const room of [...this.#subscriptions.keys()]) this.onEmptied(room);
+  }
+}
