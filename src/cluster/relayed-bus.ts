@@ -20,6 +20,8 @@ export interface BusRelay {
   setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void;
   /** @param subject absent: the subject of the node in the id of the target */
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1;
+  /** Whether the link is up and the engine has confirmed the subscription. */
+  isHeard(subject: string): boolean;
   /** Sends a kept message on the subject of a room. */
   sendKept(envelope: MeasuredEnvelope, subject: string): 0 | 1;
   sharePresence(scope: string, owner: PresenceOwner): SharedPresence;
@@ -56,6 +58,10 @@ export class RelayedBus implements RemoteBus {
     // Several rooms share an envelope on the subject of the whole bus, so that a member of two rooms gets the message once.
     if (second !== undefined) return this.#relay.send(frame, { source, rooms }, subjectOf(this.#scope, undefined));
     return this.#relay.send(frame, { source }, subjectOf(this.#scope, first));
+  }
+
+  isHeard(room: string): boolean {
+    return this.#relay.isHeard(subjectOf(this.#scope, room));
   }
 
   publishKept(frame: Frame, room: string, source: string | undefined, at: number): 0 | 1 {

@@ -40,6 +40,8 @@ export interface RemoteBus {
   isRemote(id: string): boolean;
   /** Sends to every member, or to the members of any of the rooms. @returns 1 if the link is up and takes the message */
   publish(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): 0 | 1;
+  /** Whether what any node sends to the room arrives here. Becomes `true` at a call of `LocalBus.onBreak`, or soon after when the link comes up. */
+  isHeard(room: string): boolean;
   /**
    * Sends a kept message to the members of a room on all nodes. This node's own members get the message when the message comes back, through
    * `LocalBus.receiveKept`. MUST be called only if `isOrdered`. @param source the id of the connection that does not get the message, of any node
