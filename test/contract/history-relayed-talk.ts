@@ -214,7 +214,7 @@ export function relayedTalk({ onRun }: { readonly onRun?: (facts: RelayedFacts) 
       else if (drawn < 0.68) await first.settle();
       else if (drawn < 0.76) await first.advance(pick(1, 50, 500, 5_000));
       else if (drawn < 0.84) pick(client.disconnect, client.vanish, client.stall, client.resume)();
-      else if (drawn < 0.93 && client.state === "open") client.send(pick("leave", follower.ask(100)));
+      else if (drawn < 0.93 && client.state === "open") client.send("leave");
       else {
         facts.moves++;
         client.close();

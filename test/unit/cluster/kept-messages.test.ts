@@ -385,27 +385,6 @@ describe("a message for a room whose members have just come", () => {
     expect(a.relay.stats()).toMatchObject({ unsent: 0, missed: 0 });
   });
 
-  test("arrives here from when the room is heard", async () => {
-    const { stage, nodes } = await inTea(1);
-    const a = at(nodes, 0);
-    const isHeard = (): boolean[] => ["tea", "milk"].map((room) => a.bus.isHeard(room));
-    const { open } = gate(stage);
-    a.enter("milk");
-    await stage.settle();
-    expect(isHeard()).toEqual([true, false]);
-    open();
-    await stage.settle();
-    expect(isHeard()).toEqual([true, true]);
-    a.leave("milk");
-    await stage.settle();
-    expect(isHeard()).toEqual([true, false]);
-    stage.wire.cut(a.relay.node, true);
-    expect(isHeard()).toEqual([false, false]);
-    stage.wire.mend(a.relay.node);
-    await stage.settle();
-    expect(isHeard()).toEqual([true, false]);
-  });
-
   test("goes out when they leave before", async () => {
     const { stage, nodes } = await inTea(2);
     const [a, b] = [at(nodes, 0), at(nodes, 1)];
