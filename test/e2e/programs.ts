@@ -97,6 +97,11 @@ export class Client {
     this.socket.send(data);
   }
 
+  /** The messages that have come and were not asked for. */
+  rest(): (string | Buffer)[] {
+    return this.#messages.splice(0);
+  }
+
   /** The next message that has not been asked for. */
   async next(): Promise<string | Buffer> {
     for (;;) {
