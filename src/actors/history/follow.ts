@@ -22,6 +22,8 @@ export class Follow {
   #replayedUpTo: string | undefined;
   /** The follower has left the room, or has gone. */
   hasLeft = false;
+  /** Called when the follower leaves. */
+  onLeft: () => void = () => {};
   /** Too much came while the store took its time. */
   isOverfull = false;
 
@@ -64,6 +66,11 @@ export class Follow {
     // The messages of a room come in order.
     this.#replayedUpTo = undefined;
     return false;
+  }
+
+  leave(): void {
+    this.hasLeft = true;
+    this.onLeft();
   }
 
   /** Sends what is held. */
@@ -123,8 +130,8 @@ export class Follows {
   endAll(): void {
     for (const [room, follows] of this.#byRoom)
       for (const follow of follows.values()) {
-        follow.hasLeft = true;
         this.end(room, follow);
+        follow.leave();
       }
   }
 }

@@ -48,7 +48,8 @@ export class StampedFrames {
     const { encode, failed, stamp } = this.#parts;
     if (stamp === undefined || position === undefined) return this.#encodeFor(plain);
     try {
-      return encode(stamp(plain.data, position));
+      // A stamp that writes into the bytes writes into a copy: the store has the others.
+      return encode(stamp(typeof plain.data === "string" ? plain.data : Buffer.from(plain.data), position));
     } catch (error) {
       failed(error, "history.stamp");
       return this.#encodeFor(plain);
