@@ -54,8 +54,10 @@ export class History {
    */
   keep(data: Data, room: string, source: string | undefined): Receipt {
     const { clock, road } = this.#parts;
-    const plain = encodeFrame(data);
-    const bytes = plain.wire.subarray(plain.wire.length - plain.payloadBytes);
+    const { data: given, wire, payloadBytes, isMarked } = encodeFrame(data);
+    const bytes = wire.subarray(wire.length - payloadBytes);
+    // A text cut out of a longer text would keep the longer text in memory as long as the message.
+    const plain: Frame = { data: typeof given === "string" ? bytes.toString() : given, wire, payloadBytes, isMarked };
     return road.send({ room, plain, bytes, source, at: clock.now() });
   }
 
