@@ -73,12 +73,12 @@ export class Follow {
     this.onLeft();
   }
 
-  /** Sends what is held. */
+  /** Sends what is held, however little room the outbox has: the messages are many at once because the store took its time. */
   release(): void {
     this.#isOver = true;
     const held = this.#held;
     this.#held = [];
-    for (const { frame } of held) this.member.outbox.offer(frame);
+    if (held.length > 0) this.member.outbox.replay(held.map(({ frame }) => frame));
   }
 }
 

@@ -1,6 +1,6 @@
 /** What followers cost that ask for more than they read, and that followers who read are never taken for those. */
 import { expect, test } from "vitest";
-import { openRoute } from "./followers.js";
+import { HesitantStore, openRoute } from "./followers.js";
 
 const MIB = 1_048_576;
 const CHUNK = "x".repeat(16_000);
@@ -34,4 +34,26 @@ test("a follower that reads gets the messages of any number of rooms at once", a
   expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(["complete"]));
   expect(client.received).toHaveLength(rooms.length * CHUNKS.length);
   expect(runtime.server.stats().slowConsumers).toBe(0);
+});
+
+test("what was held for a follower while the store took its time does not make a slow consumer of one that reads", async () => {
+  const store = new HesitantStore();
+  const { runtime, bus, connect } = await openRoute({ store }, { outbox: { maxBufferedBytes: 100_000 } });
+  const [client, connection] = await connect();
+  const rooms = ["a", "b", "c"];
+  const follows = rooms.map((room) => connection.follow(room, { last: 9 }));
+  // A slow line: the client reads all the while, at less than the rate of the burst that waits for the store.
+  client.stall();
+  for (let i = 0; i < 90; i++) for (const room of rooms) bus.sendall("x".repeat(1_000), { room });
+  store.answer();
+  expect(await Promise.all(follows)).toMatchObject(rooms.map(() => ({ outcome: "complete" })));
+  for (let i = 0; i < 30; i++) {
+    await runtime.settle();
+    client.read(10_000);
+  }
+  bus.sendall("live", { room: "a" });
+  client.resume();
+  await runtime.settle();
+  expect(client.received).toHaveLength(271);
+  expect(runtime.server.stats()).toMatchObject({ slowConsumers: 0, dropped: 0 });
 });
