@@ -130,10 +130,16 @@ class OpenStore extends Alarm {
   #inTime(opening: PromiseLike<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const tooLate = new Error(`it did not answer within ${OPEN_MS} ms`);
-      const timer = this.#parts.clock.after(OPEN_MS, () => reject(tooLate));
-      Promise.resolve(opening)
-        .then(resolve, reject)
-        .finally(() => timer.cancel());
+      const opened = Promise.resolve(opening);
+      const timer = this.#parts.clock.after(OPEN_MS, () => {
+        reject(tooLate);
+        // The server does not start, and a store that is open all the same would keep the process alive.
+        opened.then(
+          () => this.#run("closed", () => this.store.close()),
+          () => {},
+        );
+      });
+      opened.then(resolve, reject).finally(() => timer.cancel());
     });
   }
 

@@ -1,7 +1,12 @@
 /** What a program's own store, or stamp, can do wrong, and what a server that closes does to calls that wait for a store. */
 import type { HistoryStore } from "sendall";
 import { describe, expect, test } from "vitest";
+import type { HistorySettings } from "../../../src/options/server-options.js";
+import { Turn } from "../../../src/runtime/turn.js";
+import { HistoryStores } from "../../../src/server/history-stores.js";
+import { HandClock } from "../../../src/testing/runtime/clock.js";
 import { HesitantStore, openRoute } from "./followers.js";
+import { NO_LOG } from "./stage.js";
 
 const LONG_ENOUGH = { failures: "supervise", handlerTimeoutMs: 20_000 };
 
@@ -59,6 +64,32 @@ describe("a store that answers with nonsense", () => {
       { event: "history.store", error: { message: expect.stringContaining("expected a position") } },
     ]);
   });
+});
+
+test("a store that opens too late is closed: the server has not started", async () => {
+  const calls: string[] = [];
+  let opened = (): void => {};
+  const store = storeWith({
+    open: () =>
+      new Promise<void>((resolve) => {
+        opened = resolve;
+      }),
+    close: () => calls.push("close"),
+  });
+  const clock = new HandClock();
+  const stores = new HistoryStores({ clock, turn: new Turn(clock), log: NO_LOG });
+  stores.add("/", { history: { store, maxMessages: 1, maxBytes: 1, maxAgeMs: 1, maxRooms: 1 } as HistorySettings });
+  const opening = expect(stores.open()).rejects.toMatchObject({
+    code: "HISTORY_UNAVAILABLE",
+    message: "history: the store cannot be opened: it did not answer within 30000 ms",
+  });
+  clock.pass(30_000);
+  await opening;
+  await stores.close();
+  expect(calls).toEqual([]);
+  opened();
+  await new Promise(setImmediate);
+  expect(calls).toEqual(["close"]);
 });
 
 test("a store whose subscriptions cannot be ended keeps nobody from leaving", async () => {
