@@ -220,6 +220,9 @@ export class HistoryStores {
   }
 
   async close(): Promise<void> {
+    if (this.#all.length === 0) return;
+    // Readings that the end has cut short are rejected by now. What nobody awaits comes out in a step of its own, while the server still listens for that.
+    await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
     await Promise.all(this.#all.map((store) => store.close()));
   }
 
