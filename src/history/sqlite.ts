@@ -74,7 +74,7 @@ class SqliteHistory implements HistoryStore {
     const parts = readPosition(after);
     if (parts?.epoch !== epochOf(opened, room)) return answer("unknown");
     if (!isAnchor(parts.number, room, opened)) return answer("gap");
-    const rows = following.all(room.id, Math.max(parts.number, room.cut), limit + 1);
+    const rows = following.all(room.id, parts.number, limit + 1);
     return rows.length > limit ? answer("gap") : answer("complete", rows);
   }
 
