@@ -101,9 +101,10 @@ export class SqliteRooms {
     this.flush();
     const rows = this.#file.statements.oldest.all(most);
     const old = rows.filter(({ at }) => Number(at) < time);
+    const upTo = Number(old.at(-1)?.number);
     for (const id of new Set(old.map(({ room }) => Number(room)))) {
       const room = this.#byId.get(id);
-      if (room === undefined || !room.dropBefore(time, this.#file.statements)) continue;
+      if (room === undefined || !room.dropBefore(time, this.#file.statements, upTo)) continue;
       this.#changed.add(room);
       if (room.isEmpty) this.#forget(room);
     }
@@ -117,7 +118,7 @@ export class SqliteRooms {
 
   /** Writes all that is known, also of rooms without messages. */
   end(): void {
-    for (const room of this.#order.empty()) if (!room.isStored) this.#changed.add(room);
+    for (const room of this.#order.all()) if (!room.isStored) this.#changed.add(room);
     this.#write();
   }
 
