@@ -174,6 +174,17 @@ describe.skipIf(skip)("a full disk", () => {
     expect(await after(again, "a", one)).toBe("unknown");
   });
 
+  test("that comes when the file is closed loses nothing", async () => {
+    const file = newFile();
+    const opened = openFile(file);
+    const [one = ""] = opened.keep("a", "1", "2");
+    opened.host.endTurn();
+    opened.db.exec("PRAGMA query_only = ON");
+    expect(() => opened.store.close()).toThrow("readonly");
+    expect(await after(openFile(file), "a", one)).toBe("complete 2");
+    expect(opened.host.losses).toEqual([]);
+  });
+
   test("that has space again forgets the lost rooms alone, also when the process is killed then", async () => {
     const file = newFile();
     const opened = openFile(file);
