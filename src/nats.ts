@@ -3,4 +3,5 @@
  *
  * @module sendall/nats
  */
-export { type NatsOptions, nats } from "./cluster/engines/nats.js";
+export { nats } from "./cluster/engines/nats.js";
+export type { NatsOptions } from "./cluster/engines/nats-options.js";
