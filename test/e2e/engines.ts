@@ -47,7 +47,7 @@ interface Kind {
 /** Short, so that a silent engine is noticed soon. */
 const PING_MS = 200;
 
-const NATS: Kind = {
+export const NATS: Kind = {
   name: "nats",
   scheme: "nats",
   args: (port) => ["-a", "127.0.0.1", "-p", `${port}`, "--http_port", `${port + 10_000}`],

@@ -2,7 +2,7 @@
  * Connections to NATS, for the adapter `nats()` and the store `jetstream()`. The only file that loads `@nats-io/transport-node`, an optional peer
  * dependency, whose client reconnects and renews subscriptions. The adapter and the store close the connections.
  */
-import type { Msg, NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import { importClient } from "./adapter-setup.js";
 import type { SocketTracker } from "./socket-tracker.js";
 
@@ -29,6 +29,8 @@ export type NatsClient = NatsConnection;
 export interface NatsDialer {
   readonly retryMs: number;
   dial(sockets: SocketTracker): Promise<NatsClient>;
+  newInbox(): string;
+  newHeaders(): MsgHdrs;
 }
 
 /** Loads the client. @param user who needs the client, and the part of the options where the user stands */
@@ -38,7 +40,7 @@ export async function openNats(
   given: NodeConnectionOptions,
   name: string,
 ): Promise<NatsDialer> {
-  const { connect } = await importClient(
+  const { connect, createInbox, headers } = await importClient(
     user,
     "@nats-io/transport-node",
     () => import("@nats-io/transport-node"),
@@ -48,6 +50,8 @@ export async function openNats(
   return {
     retryMs: connection.reconnectTimeWait,
     dial: (sockets) => connect({ ...connection, ...tlsOf(given, sockets) }),
+    newInbox: () => createInbox(given.inboxPrefix),
+    newHeaders: headers,
   };
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Declare, OpenNode } from "./contracts.js";
 import type { StoreNode } from "./store-node.js";
 
-export function declareRestarts(declare: Declare, survives: boolean): void {
+export function declareRestarts(declare: Declare, survives: boolean, trims: boolean): void {
   declareEveryRestart(declare);
   if (survives) declareSurvivors(declare);
   else
@@ -91,12 +91,13 @@ function declareSurvivors(declare: Declare): void {
   declare("history: a gap is a gap after a restart", async (open) => {
     const node = await open({ maxMessages: 2 });
     const start = await node.position("a");
-    const [one = ""] = await node.keep("a", "1", "2", "3");
+    const [one = ""] = await node.keep("a", "1", "2", "3", "4");
     const [again] = await restart(node, open, { maxMessages: 100 });
     for (const position of [start, one]) assert.equal(await again.after("a", position), "gap");
-    await again.keep("a", "4");
+    await again.keep("a", "5");
     for (const position of [start, one]) assert.equal(await again.after("a", position), "gap");
-    assert.equal(await again.last("a"), "2 3 4");
+    // A store may have a message more than the store tells.
+    assert.match(await again.last("a"), /^(2 )?3 4 5$/);
   });
 
   declare("history: limits that are lower after a restart hold", async (open) => {
@@ -121,6 +122,7 @@ function declareSurvivors(declare: Declare): void {
     assert.equal(await again.after("a", one), "gap");
   });
 
+  if (!trims) return;
   declare("history: a trim removes what is too old, for every later server", async (open) => {
     const node = await open({ maxAgeMs: 1_000 });
     const [old = ""] = await node.keep("a", "old");
