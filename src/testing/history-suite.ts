@@ -28,8 +28,8 @@ export interface HistoryStoreTest {
   /** Whether the messages are there when another store of the same name is opened after `close`. Default `false`. */
   readonly survives?: boolean;
   /**
-   * The limits that the store does not keep, since its engine is bounded by the others; and `"trim"` if the engine removes old messages by its own clock, so
-   * that readings leave out what is too old, and `trim` removes nothing. Default none.
+   * The limits that the store does not keep, since its engine is bounded by the others; and `"trim"` if the engine removes messages by its own
+   * rules, later than readings leave the messages out. Default none.
    */
   readonly without?: readonly ("maxBytes" | "maxRooms" | "trim")[];
 }

@@ -18,6 +18,8 @@ interface FeedsParts {
   readonly clock: Clock;
   readonly link: JetStreamLink;
   readonly subjectOf: (room: string) => string;
+  /** The number of messages of a room that a reading can ask for. */
+  readonly maxRecent: number;
   /** Messages of a room may be missing. */
   readonly onMissing: (room: string) => void;
   readonly onRefused: (error: unknown) => void;
@@ -37,6 +39,8 @@ class Feed {
   readonly listeners = new Set<Listener>();
   waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   known: Known | undefined;
+  /** The numbers of the last messages, without holes; at most `maxRecent`. */
+  recent: number[] = [];
   consumer: StreamConsumer | undefined;
   /** Counts consumers: what an earlier consumer brings is void. */
   turn = 0;
@@ -84,6 +88,11 @@ export class JetStreamFeeds {
     return end;
   }
 
+  /** Where a reading of the newest messages can begin, as far as the feed of the room knows. */
+  startOf(room: string, count: number): number {
+    return this.#feeds.get(room)?.recent.at(-count) ?? 1;
+  }
+
   /** The connection is lost, or the stream. */
   onDown(): void {
     for (const feed of this.#feeds.values()) silence(feed);
@@ -116,7 +125,7 @@ export class JetStreamFeeds {
     if (feed.isAsking || this.#feeds.get(feed.room) !== feed) return;
     feed.isAsking = true;
     const turn = ++feed.turn;
-    const { clock, link, subjectOf } = this.#parts;
+    const { clock, link, maxRecent, subjectOf } = this.#parts;
     const { epoch } = link;
     const { known } = feed;
     feed.heardAt = clock.now();
@@ -128,7 +137,7 @@ export class JetStreamFeeds {
           feed.heardAt = clock.now();
           if (isFirst) this.#checkFirst(feed, known, epoch, message);
           isFirst = false;
-          if (message !== undefined) deliver(feed, epoch, message);
+          if (message !== undefined) deliver(feed, epoch, message, maxRecent);
         },
         onIdle: () => {
           feed.heardAt = clock.now();
@@ -157,8 +166,9 @@ export class JetStreamFeeds {
   /** The first message after a break is the one that was known, if nothing has gone. */
   #checkFirst(feed: Feed, known: Known | undefined, epoch: string, message: StreamMessage | undefined): void {
     if (known === undefined) return;
-    const isThere = known.epoch === epoch && (!known.isKept || message?.seq === known.seq);
-    if (!isThere) this.#parts.onMissing(feed.room);
+    if (known.epoch === epoch && (!known.isKept || message?.seq === known.seq)) return;
+    feed.recent = [];
+    this.#parts.onMissing(feed.room);
   }
 
   #restart(feed: Feed): void {
@@ -208,11 +218,13 @@ function startOf(known: Known | undefined, epoch: string): number | "new" {
   return known.isKept ? known.seq : known.seq + 1;
 }
 
-function deliver(feed: Feed, epoch: string, message: StreamMessage): void {
+function deliver(feed: Feed, epoch: string, message: StreamMessage, maxRecent: number): void {
   const { known } = feed;
   if (known?.epoch === epoch && message.seq <= known.seq) return;
   feed.known = { epoch, seq: message.seq, isKept: true };
   if (message.kind === "start") return;
+  feed.recent.push(message.seq);
+  if (feed.recent.length > maxRecent) feed.recent.shift();
   const entry = storedOf(feed.room, epoch, message);
   for (const listener of [...feed.listeners]) listener(entry);
 }

@@ -23,8 +23,11 @@ const MAX_HEAD_BYTES = 1_024;
 /** How often a start is tried while other nodes append. */
 const MAX_STARTS = 10;
 const WRONG_LAST = 10_071;
-/** The engine makes room for a message, and for the start of the room. */
-const START = 1;
+/**
+ * How many more messages of a room than `maxMessages` the stream has, which readings leave out: what is new must not go before every node has got it,
+ * and the start of a room takes a place.
+ */
+const SPARE_MESSAGES = 1_001;
 
 const NOTHING: readonly StoredMessage[] = [];
 
@@ -53,13 +56,14 @@ export class JetStreamSession {
       ...settings,
       clock,
       subjects: `${this.#prefix}>`,
-      limits: { maxMessages: maxMessages + START, maxAgeMs: maxAgeMs + SPARE_MS },
+      limits: { maxMessages: maxMessages + SPARE_MESSAGES, maxAgeMs: maxAgeMs + SPARE_MS },
       onUp: () => this.#onUp(),
       onDown: (error) => this.#onDown(error),
     });
     this.#feeds = new JetStreamFeeds({
       clock,
       link: this.#link,
+      maxRecent: maxMessages,
       subjectOf: (room) => this.#prefix + room,
       onMissing: (room) => log.warn({ room }, "jetstream: messages may have been missed while the engine was away"),
       onRefused: (err) => log.error({ err }, "jetstream: the engine refuses a subscription"),
@@ -143,7 +147,7 @@ export class JetStreamSession {
   }
 
   async #readLast(room: string, count: number, own: number): Promise<HistoryReading> {
-    const messages = count === 0 ? [] : this.#young(await this.#collect(room, 1, own));
+    const messages = count === 0 ? [] : this.#young(await this.#collect(room, this.#feeds.startOf(room, count), own));
     const entries = messages.filter(({ kind }) => kind !== "start").slice(messages.length === 0 ? 0 : -count);
     return await this.#complete(room, entries, messages.at(-1)?.seq);
   }
@@ -151,8 +155,11 @@ export class JetStreamSession {
   async #readAfter(room: string, seq: number, limit: number, own: number): Promise<HistoryReading> {
     // Nothing has the number 0.
     const [anchor, ...messages] = seq === 0 ? [] : await this.#collect(room, seq, own);
-    if (anchor?.seq !== seq || anchor.at < this.#cutoff) return await this.#nothing("gap", room);
     const entries = messages.filter(({ kind }) => kind !== "start");
+    // A start has gone with the first message after the start.
+    const first = anchor?.kind === "start" ? entries[0] : anchor;
+    const isOld = first !== undefined && first.at < this.#cutoff;
+    if (anchor?.seq !== seq || isOld) return await this.#nothing("gap", room);
     const { maxMessages } = this.#host;
     const most = Math.min(limit, anchor.kind === "start" ? maxMessages : maxMessages - 1);
     if (entries.length > most) return await this.#nothing("gap", room);
