@@ -39,6 +39,9 @@ const PUBLISH_MS = 60_000;
 const PAUSE_MS = 1_000;
 const CLOSE_MS = 1_000;
 const NO_STREAM = 10_059;
+/** The year in which a stream was made that is not made yet, and how often the engine is asked for the stream meanwhile. */
+const NEVER = "0001-";
+const MAX_ASKS = 100;
 
 interface Connected {
   readonly nats: NatsClient;
@@ -58,6 +61,8 @@ export class JetStreamLink {
   #timer: Timer | undefined;
   #pause: Timer | undefined;
   #lastError: unknown;
+  /** Counts greetings and breaks: the answers to an earlier greeting are void. */
+  #greetings = 0;
   #isUp = false;
   #isClosed = false;
 
@@ -148,14 +153,6 @@ export class JetStreamLink {
     });
   }
 
-  /** The stream may be gone: looks for the stream, or makes the stream anew. */
-  check(): void {
-    const nats = this.#nats;
-    if (!this.#isUp || nats === undefined) return;
-    this.#onDown(new Error("the stream is gone"));
-    void this.#greet(nats);
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#isUp = false;
@@ -187,7 +184,18 @@ export class JetStreamLink {
     return await new Promise<T>((resolve, reject) => {
       this.#waiting.add(reject);
       asked.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+      asked.catch((error: unknown) => {
+        if (isGone(error)) this.#check();
+      });
     });
+  }
+
+  /** The stream may be gone: looks for the stream, or makes the stream anew. */
+  #check(): void {
+    const nats = this.#nats;
+    if (!this.#isUp || nats === undefined) return;
+    this.#onDown(new Error("the stream is gone"));
+    void this.#greet(nats);
   }
 
   #rejectAll(error: unknown): void {
@@ -197,11 +205,12 @@ export class JetStreamLink {
 
   async #greet(nats: NatsClient): Promise<void> {
     const { library, clock, dialer, onUp } = this.#parts;
-    const isOver = (): boolean => this.#isClosed || this.#nats !== nats || nats.isClosed();
+    const greeting = ++this.#greetings;
+    const isOver = (): boolean => this.#isClosed || greeting !== this.#greetings || nats.isClosed();
     try {
       const manager = await library.jetstreamManager(nats);
       const { created } = await this.#findStream(manager);
-      if (isOver() || this.#isUp) return;
+      if (isOver()) return;
       this.#manager = manager;
       this.#js = library.jetstream(nats);
       this.#epoch = created.replaceAll(/\D/g, "");
@@ -222,20 +231,33 @@ export class JetStreamLink {
 
   /** Finds the stream, with the limits of this store, or makes the stream. What an administrator has set besides stays. */
   async #findStream({ streams }: JetStreamManager): Promise<StreamInfo> {
-    const { library, stream, subjects, limits } = this.#parts;
+    const { stream, subjects, limits } = this.#parts;
     const age = Math.min(Math.max(Math.ceil(limits.maxAgeMs), MIN_AGE_MS), MAX_AGE_MS) * NANOS;
     const config = { subjects: [subjects], max_msgs_per_subject: limits.maxMessages, max_age: age };
     try {
       const found = await streams.info(stream);
+      if (found.created.startsWith(NEVER)) return await this.#askStream(streams, Promise.resolve());
       // The numbers of a stream in memory begin anew after a restart, and would stand for other messages.
       if (found.config.storage !== "file") throw new Error(`the stream ${stream} is in memory: expected a file`);
       const isSame = found.config.max_msgs_per_subject === limits.maxMessages && found.config.max_age === age;
       return isSame ? found : await streams.update(stream, { ...found.config, ...config });
     } catch (error) {
-      if (!(error instanceof library.JetStreamApiError) || error.code !== NO_STREAM) throw error;
+      if (!isGone(error)) throw error;
       const own = { storage: "file", discard: "old", duplicate_window: DUPLICATES_MS * NANOS } as const;
-      return await streams.add({ name: stream, ...config, ...own });
+      const added = streams.add({ name: stream, ...config, ...own });
+      // Of nodes that make the stream together, some are refused, or are told no time of creation. Whether the stream is there counts.
+      await added.catch(() => {});
+      return await this.#askStream(streams, added);
     }
+  }
+
+  async #askStream(streams: JetStreamManager["streams"], added: Promise<unknown>): Promise<StreamInfo> {
+    for (let i = 0; i < MAX_ASKS; i++) {
+      const found = await streams.info(this.#parts.stream).catch(() => undefined);
+      if (found === undefined) await added;
+      else if (!found.created.startsWith(NEVER)) return found;
+    }
+    throw new Error(`the stream ${this.#parts.stream} could not be made`);
   }
 
   async #followStatus(nats: NatsClient): Promise<void> {
@@ -255,6 +277,7 @@ export class JetStreamLink {
   #onDown(error: unknown): void {
     this.#lastError = error;
     this.#isUp = false;
+    this.#greetings++;
     this.#timer?.cancel();
     this.#rejectAll(error);
     this.#parts.onDown(error);
@@ -267,6 +290,12 @@ export class JetStreamLink {
     const { clock, dialer } = this.#parts;
     this.#timer = clock.after(dialer.retryMs, () => void this.connect());
   }
+}
+
+/** Whether somebody has deleted the stream: then nobody answers what is published. */
+function isGone(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "JetStreamNotEnabled" || ("code" in error && error.code === NO_STREAM);
 }
 
 /** Loads the client of JetStream. */

@@ -123,17 +123,12 @@ export class JetStreamSession {
     try {
       await this.#link.publish(this.#prefix + entry.room, headOf(entry, this.#writer, ++this.#count), entry.bytes);
     } catch (error) {
-      // The engine has refused, say because its storage is full, or because somebody has deleted the stream.
-      if (this.#link.isUp) this.#onRefused(error);
+      // The engine has refused, say because its storage is full.
+      if (this.#link.isUp) this.#link.pause();
       this.#onLost(error);
     } finally {
       confirmed();
     }
-  }
-
-  #onRefused(error: unknown): void {
-    this.#link.pause();
-    if (error instanceof Error && error.name === "JetStreamNotEnabled") this.#link.check();
   }
 
   /** Told once for all messages of a step. */
