@@ -112,7 +112,7 @@ const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   ioredis: ["cluster/engines/redis-options.ts"],
   "@nats-io/transport-node": ["cluster/engines/nats-options.ts"],
-  "@nats-io/jetstream": ["cluster/engines/jetstream-consumer.ts"],
+  "@nats-io/jetstream": ["cluster/engines/jetstream-consumer.ts", "cluster/engines/jetstream-stream.ts"],
 };
 
 /** What a browser does not have. */

@@ -2,46 +2,31 @@
  * The connection of `jetstream()` to NATS: makes the stream, publishes, and consumes. The only file that loads `@nats-io/jetstream`, an optional peer
  * dependency. Each store opens a link, and closes the link.
  */
-import type { JetStreamClient, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
 import { importClient } from "./adapter-setup.js";
-import { type ConsumerEvents, consumerConfig, NANOS, openConsumer, type StreamConsumer } from "./jetstream-consumer.js";
+import { type ConsumerEvents, consumerConfig, openConsumer, type StreamConsumer } from "./jetstream-consumer.js";
 import { HEADER, readStreamMessage, type StreamMessage } from "./jetstream-messages.js";
+import { findStream, isGone, type StreamWanted } from "./jetstream-stream.js";
 import type { NatsClient, NatsDialer } from "./nats-connection.js";
 import { SocketTracker } from "./socket-tracker.js";
 
 type Library = typeof import("@nats-io/jetstream");
 
-export interface StreamLimits {
-  readonly maxMessages: number;
-  readonly maxAgeMs: number;
-}
-
-export interface JetStreamLinkParts {
+export interface JetStreamLinkParts extends StreamWanted {
   readonly clock: Clock;
   readonly dialer: NatsDialer;
   readonly library: Library;
-  readonly stream: string;
-  readonly subjects: string;
-  readonly limits: StreamLimits;
   readonly onUp: () => void;
   readonly onDown: (error: unknown) => void;
 }
 
-const MIN_AGE_MS = 1_000;
-const MAX_AGE_MS = 1_000_000_000_000;
-/** The engine may know of a message twice for this time. */
-const DUPLICATES_MS = 1_000;
 /** A message without an answer for so long is lost. */
 const PUBLISH_MS = 60_000;
 /** After a refusal nothing is published for this time. */
 const PAUSE_MS = 1_000;
 const CLOSE_MS = 1_000;
-const NO_STREAM = 10_059;
-/** The year in which a stream was made that is not made yet, and how often the engine is asked for the stream meanwhile. */
-const NEVER = "0001-";
-const MAX_ASKS = 100;
 
 interface Connected {
   readonly nats: NatsClient;
@@ -209,7 +194,7 @@ export class JetStreamLink {
     const isOver = (): boolean => this.#isClosed || greeting !== this.#greetings || nats.isClosed();
     try {
       const manager = await library.jetstreamManager(nats);
-      const { created } = await this.#findStream(manager);
+      const { created } = await findStream(manager, this.#parts);
       if (isOver()) return;
       this.#manager = manager;
       this.#js = library.jetstream(nats);
@@ -227,37 +212,6 @@ export class JetStreamLink {
     if (!(error instanceof Error) || error.name !== "JetStreamNotEnabled") return error;
     const how = 'start nats-server with --jetstream, or with "jetstream {}" in its configuration';
     return new Error(`the engine has no JetStream: ${how}`, { cause: error });
-  }
-
-  /** Finds the stream, with the limits of this store, or makes the stream. What an administrator has set besides stays. */
-  async #findStream({ streams }: JetStreamManager): Promise<StreamInfo> {
-    const { stream, subjects, limits } = this.#parts;
-    const age = Math.min(Math.max(Math.ceil(limits.maxAgeMs), MIN_AGE_MS), MAX_AGE_MS) * NANOS;
-    const config = { subjects: [subjects], max_msgs_per_subject: limits.maxMessages, max_age: age };
-    try {
-      const found = await streams.info(stream);
-      if (found.created.startsWith(NEVER)) return await this.#askStream(streams, Promise.resolve());
-      // The numbers of a stream in memory begin anew after a restart, and would stand for other messages.
-      if (found.config.storage !== "file") throw new Error(`the stream ${stream} is in memory: expected a file`);
-      const isSame = found.config.max_msgs_per_subject === limits.maxMessages && found.config.max_age === age;
-      return isSame ? found : await streams.update(stream, { ...found.config, ...config });
-    } catch (error) {
-      if (!isGone(error)) throw error;
-      const own = { storage: "file", discard: "old", duplicate_window: DUPLICATES_MS * NANOS } as const;
-      const added = streams.add({ name: stream, ...config, ...own });
-      // Of nodes that make the stream together, some are refused, or are told no time of creation. Whether the stream is there counts.
-      await added.catch(() => {});
-      return await this.#askStream(streams, added);
-    }
-  }
-
-  async #askStream(streams: JetStreamManager["streams"], added: Promise<unknown>): Promise<StreamInfo> {
-    for (let i = 0; i < MAX_ASKS; i++) {
-      const found = await streams.info(this.#parts.stream).catch(() => undefined);
-      if (found === undefined) await added;
-      else if (!found.created.startsWith(NEVER)) return found;
-    }
-    throw new Error(`the stream ${this.#parts.stream} could not be made`);
   }
 
   async #followStatus(nats: NatsClient): Promise<void> {
@@ -290,12 +244,6 @@ export class JetStreamLink {
     const { clock, dialer } = this.#parts;
     this.#timer = clock.after(dialer.retryMs, () => void this.connect());
   }
-}
-
-/** Whether somebody has deleted the stream: then nobody answers what is published. */
-function isGone(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return error.name === "JetStreamNotEnabled" || ("code" in error && error.code === NO_STREAM);
 }
 
 /** Loads the client of JetStream. */
