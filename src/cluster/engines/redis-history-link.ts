@@ -132,7 +132,7 @@ export class RedisHistoryLink {
     const greeting = ++this.#greetings;
     const isOver = (): boolean => this.#isClosed || greeting !== this.#greetings || !this.#writer.isReady;
     try {
-      const run = readRun(await redis.info());
+      const run = readRun(await redis.info(), await isSynced(redis));
       const id = String(await redis.client("ID"));
       const last = this.#lastWriter;
       // Messages that the engine has not read yet would come into the order late.
@@ -185,11 +185,23 @@ function fieldOf(info: string, name: string): string | undefined {
   return new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1];
 }
 
-/** An append-only file has what the engine has confirmed. A replica that was promoted may not have got everything, nor may a replica be written to. */
-function readRun(info: string): Run {
+/** Whether a file has what the engine confirms. Engines of some vendors do not tell. */
+async function isSynced(redis: RedisClient): Promise<boolean> {
+  const [, value] = await redis.call("CONFIG", ["GET", "appendfsync"]).then(
+    (answer) => (Array.isArray(answer) ? answer : Object.entries(answer ?? {}).flat()),
+    () => [],
+  );
+  return value === "always";
+}
+
+/**
+ * Without `appendfsync always` the last messages before a crash are not in the file, although members have got the messages. A replica that was promoted
+ * may lack messages too, and a replica may be promoted.
+ */
+function readRun(info: string, isSynced: boolean): Run {
   const id = fieldOf(info, "run_id");
-  if (id === undefined) throw new Error("the engine does not tell run_id in INFO");
-  const hasFile = fieldOf(info, "aof_enabled") === "1";
+  if (id === undefined) throw new Error("redis does not tell run_id in INFO");
+  const hasFile = isSynced && fieldOf(info, "aof_enabled") === "1";
   const isFirst = fieldOf(info, "role") === "master" && /^0*$/.test(fieldOf(info, "master_replid2") ?? "");
   return { id, hasAll: hasFile && isFirst };
 }

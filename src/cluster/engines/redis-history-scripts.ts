@@ -2,11 +2,12 @@
  * The scripts that `redisHistory()` runs in Redis, and the forms of what the scripts take and answer. A script runs alone, so a room has one order.
  *
  * Of each room Redis has a stream of the messages, and a hash with what the positions mean: the epoch, the number given last, the number of the last
- * message, the number that stands for the start of the room, and the run of the engine that wrote last. The numbers are the ids of the stream. The start
+ * message, the number that stands for the start of the room, the run of the engine that wrote last, and
+ * whether such a run loses nothing. The numbers are the ids of the stream. The start
  * is an anchor while nothing has come, or while the first message of the stream is the next one.
  *
  * An engine that was started again may have lost what came last. So the script that comes first to a room leaves out numbers, since members may have
- * seen the positions of lost messages; and begins a new epoch, unless the engine has an append-only file and is no replica that was promoted.
+ * seen the positions of lost messages; and begins a new epoch, unless the engine wrote each message to a file before members got the message.
  */
 import type { HistoryReading, MessageToKeep, StoredMessage } from "../../api/history-store.js";
 import { positionOf } from "../../history/position.js";
@@ -14,21 +15,21 @@ import { positionOf } from "../../history/position.js";
 /** More than an engine can take between two writes to its disk. */
 const LEFT_OUT = 1_048_576;
 
-/** `KEYS`: the stream, the hash. `ARGV`: a new epoch, the run of the engine, whether the run has lost nothing, ms until the keys go. */
+/** `KEYS`: the stream, the hash. `ARGV`: a new epoch, the run of the engine, whether the run loses nothing, ms until the keys go. */
 const OPEN_ROOM = `
 local function text(number) return string.format('%.0f', number) end
-local known = redis.call('HMGET', KEYS[2], 'epoch', 'number', 'last', 'start', 'run')
+local known = redis.call('HMGET', KEYS[2], 'epoch', 'number', 'last', 'start', 'run', 'safe')
 local epoch, number, last, start = known[1], tonumber(known[2]), tonumber(known[3]), tonumber(known[4])
 if not epoch then
   redis.call('DEL', KEYS[1])
   epoch, number, last, start = ARGV[1], 0, 0, 0
 elseif known[5] ~= ARGV[2] then
   number = number + ${LEFT_OUT}
-  if ARGV[3] ~= '1' then epoch, start = ARGV[1], -1 end
+  if ARGV[3] ~= '1' or known[6] ~= '1' then epoch, start = ARGV[1], -1 end
   if redis.call('XLEN', KEYS[1]) == 0 then last, start = number, number end
 end
 local function save()
-  redis.call('HSET', KEYS[2], 'epoch', epoch, 'number', text(number), 'last', text(last), 'start', text(start), 'run', ARGV[2])
+  redis.call('HSET', KEYS[2], 'epoch', epoch, 'number', text(number), 'last', text(last), 'start', text(start), 'run', ARGV[2], 'safe', ARGV[3])
   redis.call('PEXPIRE', KEYS[2], ARGV[4])
 end
 `;

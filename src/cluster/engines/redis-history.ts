@@ -81,7 +81,8 @@ class RedisHistory implements HistoryStore {
 /**
  * Keeps messages in Redis (or Valkey), for all servers with the same `prefix`: `history: { store: redisHistory({ url: "redis://127.0.0.1:6379" }) }`.
  * Carries the messages too: members on all nodes get the kept messages of a room in one order, whatever `cluster` is. Needs the package `ioredis`.
- * `maxBytes` and `maxRooms` do not bound Redis; `maxMessages` and `maxAgeMs` do. Messages outlive Redis if Redis has an append-only file.
+ * `maxBytes` and `maxRooms` do not bound Redis; `maxMessages` and `maxAgeMs` do. Positions outlive a restart of Redis with `appendonly yes` and
+ * `appendfsync always`, and are unknown after any other.
  *
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `HISTORY_UNAVAILABLE` if Redis is not there, or refuses,
  * unless `waitForLink` is `true`
