@@ -44,7 +44,7 @@ export interface ClusterStats {
   readonly received: number;
   /** Messages of this node that the link did not take, because the link was down or the message too large: no other node got them. */
   readonly unsent: number;
-  /** Messages from other nodes that did not arrive, as gaps in the numbering show. */
+  /** Messages from other nodes that did not arrive, as gaps in the numbering show, and kept messages of this node that did not come back. */
   readonly missed: number;
   /** `unsent` and `missed` together. */
   readonly lost: number;

@@ -89,7 +89,7 @@ export class PacketReceiver {
     if (isEcho && !packet.envelopes.some(isKept)) return;
     const destination = this.#parts.subscriptions.find(subject);
     const isOwn = subject === subjectOfNode(this.#parts.node);
-    if (destination === undefined && (isEcho || !isOwn)) {
+    if (destination === undefined && !isOwn) {
       // The last member left while the packet was on its way. A new member may join before the engine hears of either change,
       // and the packet must not count as missed then.
       this.onUnsubscribed(subject);
@@ -192,7 +192,7 @@ function isKept({ extension }: Envelope): boolean {
 function deliverKept(envelope: Envelope, { bus, room }: Destination): boolean {
   const message = readKept(envelope);
   if (message === undefined || room === undefined) return false;
-  bus.deliverKept(room, message);
+  bus.receiveKept(room, message);
   return true;
 }
 

@@ -17,6 +17,7 @@ import {
   writePacket,
 } from "./packet.js";
 import { OutgoingSequences } from "./sequences.js";
+import type { Subscriptions } from "./subscriptions.js";
 
 export interface PacketSenderParts {
   /** The node's id. */
@@ -25,8 +26,7 @@ export interface PacketSenderParts {
   readonly engine: string;
   readonly log: Logger;
   readonly echoes: OwnEchoes;
-  /** Whether this node hears the subject. */
-  readonly isHeard: (subject: string) => boolean;
+  readonly subscriptions: Pick<Subscriptions, "isConfirmed">;
 }
 
 /** An envelope which would make a packet larger begins the next packet. */
@@ -147,8 +147,8 @@ export class PacketSender {
 
   /** Publishes a packet that comes back if this node hears the subject. */
   #publishKept(link: ClusterLink, subject: string, header: PacketHeader, packet: Buffer, count: number): boolean {
-    const { echoes, isHeard } = this.#parts;
-    if (!isHeard(subject)) return link.publish(subject, packet, ECHO);
+    const { echoes, subscriptions } = this.#parts;
+    if (!subscriptions.isConfirmed(subject)) return link.publish(subject, packet, ECHO);
     if (!echoes.expect(subject, header, count)) return false;
     const isTaken = link.publish(subject, packet, ECHO);
     if (!isTaken) echoes.withdraw(subject);

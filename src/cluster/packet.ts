@@ -8,7 +8,7 @@
  * extension length of the bytes 4 · kind 1 · bytes
  * ```
  *
- * Messages between the nodes themselves travel as extensions. A node skips an envelope with an extension of an unknown kind, counts the
+ * Messages between the nodes themselves travel as extensions, and kept messages with an extension beside the payload. A node skips an envelope with an extension of an unknown kind, counts the
  * envelope as received, and reads on. A packet with an unknown flag is garbage, for nodes of before extensions as well: what travels
  * as an extension has packets of its own, so that such nodes lose no message of a user.
  */
@@ -39,7 +39,7 @@ export interface EnvelopeAddress {
   readonly rooms?: readonly string[] | undefined;
 }
 
-/** A message between the nodes themselves. */
+/** A message between the nodes themselves, or what is told of a kept message. */
 export interface Extension {
   /** What the bytes are: 0 to 255. */
   readonly kind: number;
@@ -50,7 +50,7 @@ export interface Extension {
 export interface Envelope extends EnvelopeAddress {
   readonly isBinary: boolean;
   readonly payload: Uint8Array;
-  /** Absent for messages of users. */
+  /** Absent for messages of users that are not kept. */
   readonly extension?: Extension | undefined;
 }
 

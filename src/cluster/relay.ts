@@ -70,7 +70,8 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
     this.sessions = new ClusterSessions(this);
     this.#parts = parts;
     const { adapter, clock, turn, log } = parts;
-    this.#presences = new SharedPresences({ relay: this, clock, turn });
+    const presences = new SharedPresences({ relay: this, clock, turn });
+    this.#presences = presences;
     this.#linkMachine = parts.linkMachine;
     this.#linkLog = new LinkLog({ node: this.node, engine: adapter.name, log });
     this.#subscriptions = new Subscriptions(subjectOfNode(this.node), {
@@ -78,20 +79,12 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
       onUnsubscribed: (subject) => this.#receiver.onUnsubscribed(subject),
       onRefused: (error, subjects) => this.#onRefused(error, subjects),
     });
+    const { node, sessions } = this;
     const [subscriptions, echoes] = [this.#subscriptions, new OwnEchoes()];
-    const isHeard = (subject: string): boolean => subscriptions.isConfirmed(subject);
-    const sender = new PacketSender({ node: this.node, engine: adapter.name, log, echoes, isHeard });
+    const sender = new PacketSender({ node, engine: adapter.name, log, echoes, subscriptions });
     this.#sender = sender;
     this.#kept = new KeptSender({ sender, subscriptions });
-    this.#receiver = new PacketReceiver({
-      node: this.node,
-      clock,
-      log,
-      sessions: this.sessions,
-      presences: this.#presences,
-      echoes,
-      subscriptions,
-    });
+    this.#receiver = new PacketReceiver({ node, clock, log, sessions, presences, echoes, subscriptions });
   }
 
   /** Whether messages reach the other nodes. */

@@ -19,7 +19,7 @@ export interface OrderedMessage {
 /** The receiver of kept messages. */
 export interface KeptListener {
   /** Delivers a kept message of any node, this node's own included, to the members of the room. */
-  deliverKept(room: string, message: OrderedMessage): void;
+  receiveKept(room: string, message: OrderedMessage): void;
   /** Kept messages of the room (`undefined`: of any room) may have been missed, or will be. */
   onBreak(room: string | undefined): void;
 }
@@ -46,7 +46,7 @@ export interface RemoteBus {
   publish(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): 0 | 1;
   /**
    * Sends a kept message to the members of a room on all nodes. This node's own members get the message when the message comes back, through
-   * `LocalBus.deliverKept`. MUST be called only if `isOrdered`. @param source the id of the connection that does not get the message, of any node
+   * `LocalBus.receiveKept`. MUST be called only if `isOrdered`. @param source the id of the connection that does not get the message, of any node
    * @param at milliseconds since 1970 @returns 1 if the link is up and takes the message
    */
   publishKept(frame: Frame, room: string, source: string | undefined, at: number): 0 | 1;

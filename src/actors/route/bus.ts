@@ -105,8 +105,8 @@ export class RouteBus implements Bus, LocalBus {
     else this.#offerTo(frame, member);
   }
 
-  deliverKept(room: string, message: OrderedMessage): void {
-    this.keptListener.deliverKept(room, message);
+  receiveKept(room: string, message: OrderedMessage): void {
+    this.keptListener.receiveKept(room, message);
   }
 
   onBreak(room: string | undefined): void {

@@ -12,7 +12,7 @@ export class PlainDelivery implements KeptListener {
     this.#bus = bus;
   }
 
-  deliverKept(room: string, { bytes, isBinary, source }: OrderedMessage): void {
+  receiveKept(room: string, { bytes, isBinary, source }: OrderedMessage): void {
     this.#bus.deliver(this.#encode(isBinary ? bytes : Buffer.from(bytes).toString()), [room], source);
   }
 

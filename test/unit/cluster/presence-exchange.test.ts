@@ -528,7 +528,7 @@ describe("extensions of other nodes", () => {
   }
 
   test("an extension of an unknown kind is skipped and counts as received, and what follows is read", async () => {
-    const { b } = await take(TEA, { kind: 2 }, "hello", { kind: 255 });
+    const { b } = await take(TEA, { kind: 3 }, "hello", { kind: 255 });
     expect(b.delivered).toEqual(["hello"]);
     // The question and the entry of the other node came before.
     expect(b.relay.stats()).toMatchObject({ received: 2 + 3, rejected: 0, missed: 0 });

@@ -21,6 +21,8 @@ export interface SentPacket {
   readonly node: string;
   readonly subject: string;
   readonly isPresence: boolean;
+  /** Whether the packet was published with `echo`. */
+  readonly isEcho: boolean;
   readonly bytes: Uint8Array;
 }
 
@@ -33,6 +35,8 @@ export class Wire implements ClusterAdapter {
   readonly #cut = new Map<string, ClusterNode>();
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #maxPacketBytes: number | undefined;
+  /** The engine takes what a node subscribes to when the promise has resolved. */
+  confirming: Promise<void> = Promise.resolve();
   /** Whether a packet is lost on its way to a node. */
   isLost: (packet: SentPacket, to: string) => boolean = () => false;
   /** The bytes of a packet as a node gets them. */
@@ -57,11 +61,11 @@ export class Wire implements ClusterAdapter {
       maxPacketBytes: this.#maxPacketBytes ?? link.maxPacketBytes,
       publish: (subject, packet, options) => {
         if (this.#cut.has(node.id)) return false;
-        this.sent.push(this.#read(node.id, subject, packet));
+        this.sent.push(this.#read(node.id, subject, packet, options?.echo));
         return link.publish(subject, packet, options);
       },
       flush: () => link.flush(),
-      subscribe: (subjects) => link.subscribe(subjects),
+      subscribe: (subjects) => this.confirming.then(() => link.subscribe(subjects)),
       unsubscribe: (subjects) => link.unsubscribe(subjects),
       close: () => link.close(),
     };
@@ -92,8 +96,8 @@ export class Wire implements ClusterAdapter {
     return packets;
   }
 
-  #read(node: string, subject: string, bytes: Uint8Array): SentPacket {
-    return { node, subject, isPresence: ((bytes[HEADER_BYTES] ?? 0) & EXTENSION) !== 0, bytes };
+  #read(node: string, subject: string, bytes: Uint8Array, isEcho = false): SentPacket {
+    return { node, subject, isPresence: ((bytes[HEADER_BYTES] ?? 0) & EXTENSION) !== 0 && !isEcho, isEcho, bytes };
   }
 }
 
@@ -112,7 +116,8 @@ export class StageNode implements PresenceOwner, LocalBus {
   readonly changes: Change[] = [];
   /** What has arrived in the order of all nodes. */
   readonly kept: { readonly room: string; readonly data: string; readonly at: number; readonly source?: string }[] = [];
-  readonly breaks: string[] = [];
+  /** Kept messages, and breaks between the messages. */
+  readonly events: string[] = [];
   /** What users of other nodes have sent. */
   readonly delivered: string[] = [];
   readonly turn: Turn;
@@ -164,13 +169,14 @@ export class StageNode implements PresenceOwner, LocalBus {
 
   deliverTo(): void {}
 
-  deliverKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
+  receiveKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
     const data = isBinary ? Buffer.from(bytes).toString("hex") : Buffer.from(bytes).toString();
     this.kept.push({ room, data, at, ...(source !== undefined && { source }) });
+    this.events.push(data);
   }
 
   onBreak(room: string | undefined): void {
-    this.breaks.push(room ?? "every room");
+    this.events.push(`break of ${room ?? "every room"}`);
   }
 
   /** Sends a message that is kept. */

@@ -26,7 +26,7 @@ export class RelayedRoad implements Road, KeptListener {
   }
 
   /** A message has come back, or has come from another node. */
-  deliverKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
+  receiveKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
     const { deliver, frames } = this.#parts;
     const plain = encodeFrame(isBinary ? bytes : textOf(bytes));
     const message = { room, plain, bytes: plain.wire.subarray(plain.wire.length - plain.payloadBytes), source, at };
