@@ -160,8 +160,8 @@ try {
 } catch (error) {
   await close();
   const text = error instanceof Error ? error.message : String(error);
-  const isMissing = engine !== undefined && /cannot connect|JetStream/.test(text);
-  const hint = isMissing
+  const isAway = engine !== undefined && text.includes("cannot connect");
+  const hint = isAway
     ? `; start ${engine?.program} at ${engine?.address}, or leave out --engine for two nodes in this process`
     : "";
   console.error(`The rooms cannot start: ${text}${hint}`);

@@ -221,6 +221,15 @@ describe.each(KINDS)("the rooms example over $name", (kind) => {
     expect(heard).not.toContain("hole");
   });
 
+  it.skipIf(skip || kind.name !== "nats")("says that NATS was started without JetStream", async () => {
+    const { url } = await Engine.start(kind);
+    const { code, stderr } = await start("examples/run.js", ["rooms", "--engine", url], { env: { PORT: "0" } }).ended;
+    expect([code, stderr]).toEqual([
+      1,
+      [expect.stringMatching(/^The rooms cannot start: .*no JetStream: start nats-server/)],
+    ]);
+  });
+
   it.skipIf(skip)("says which engine is not there, and how to do without", async () => {
     const { url } = await Engine.absent(kind);
     const { code, stderr } = await start("examples/run.js", ["rooms", "--engine", url], { env: { PORT: "0" } }).ended;

@@ -3,6 +3,7 @@ import type { Locator, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { Engine, REDIS } from "./engines.js";
 import { ExampleBrowser, fitsThePhone, hasState, hasText } from "./example-browser.js";
+import { connect } from "./programs.js";
 import { requires } from "./requires.js";
 
 const required = requires("chromium");
@@ -103,6 +104,12 @@ describe.skipIf(required.skip)("the page of the rooms in Chromium", { timeout: 6
     await hasText(ann.getByTestId("count"), "2 people");
     await say(ann, "one");
     await hasText(said(bob), "one");
+    // More than a newcomer gets.
+    const cid = await connect(stage.url.replace("http", "ws"));
+    cid.send('{"name":"Cid","state":"here"}');
+    for (let i = 1; i <= 40; i++) cid.send(JSON.stringify({ id: `${i}`, text: `number ${i}` }));
+    await hasText(said(bob), "number 40");
+    cid.socket.close();
     const address = bob.url();
     await bob.goto("about:blank");
     await say(ann, "two");
@@ -117,6 +124,11 @@ describe.skipIf(required.skip)("the page of the rooms in Chromium", { timeout: 6
     ).toEqual(["one", "two"]);
     const newcomer = await openOther(bob);
     await hasText(said(newcomer), "two");
+    expect(
+      await said(newcomer)
+        .getByText(/^(one|two)$/)
+        .allTextContents(),
+    ).toEqual(["two"]);
 
     await engine.kill();
     await stage.program.stdout.next(/redis is away/);
