@@ -12,6 +12,7 @@ const separate = [
   "test/unit/actors/failures.test.ts",
   "test/unit/client/runtimes.test.ts",
   "test/unit/cluster/relay.test.ts",
+  "test/unit/history/kept-memory.test.ts",
   "test/unit/otel/otel.test.ts",
   "test/unit/server/edges.test.ts",
   "test/unit/server/together.test.ts",

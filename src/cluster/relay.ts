@@ -174,6 +174,10 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
     return this.#parts.adapter.isOrdered === true;
   }
 
+  isHeard(subject: string): boolean {
+    return this.#subscriptions.isConfirmed(subject);
+  }
+
   sendKept(envelope: MeasuredEnvelope, subject: string): 0 | 1 {
     if (!this.isUp) return this.#sender.lose();
     if (!this.#kept.send(envelope, subject, this.#link?.maxPacketBytes ?? 0)) return 0;

@@ -18,6 +18,7 @@ export interface BusRelay {
   attach(scope: string, bus: LocalBus): void;
   /** Subscribes the bus to a scope, or to a room within the scope; without a bus, unsubscribes. */
   setInterest(scope: string, room: string | undefined, bus: LocalBus | undefined): void;
+  isHeard(subject: string): boolean;
   /** @param subject absent: the subject of the node in the id of the target */
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1;
   /** Sends a kept message on the subject of a room. */
@@ -56,6 +57,10 @@ export class RelayedBus implements RemoteBus {
     // Several rooms share an envelope on the subject of the whole bus, so that a member of two rooms gets the message once.
     if (second !== undefined) return this.#relay.send(frame, { source, rooms }, subjectOf(this.#scope, undefined));
     return this.#relay.send(frame, { source }, subjectOf(this.#scope, first));
+  }
+
+  isHeard(room: string): boolean {
+    return this.#relay.isHeard(subjectOf(this.#scope, room));
   }
 
   publishKept(frame: Frame, room: string, source: string | undefined, at: number): 0 | 1 {

@@ -38,6 +38,8 @@ export interface LocalBus extends KeptListener {
 export interface RemoteBus {
   /** Whether kept messages can be published: the adapter puts what all nodes publish into one order. */
   readonly isOrdered: boolean;
+  /** Whether what any node sends to the room arrives here. Becomes `true` right before `LocalBus.onBreak` of the room is called. */
+  isHeard(room: string): boolean;
   /** MUST be called once, before anything is sent. */
   attach(bus: LocalBus): void;
   /** Whether the id names a connection of another node. */

@@ -10,6 +10,7 @@ import type {
   StoredMessage,
 } from "../api/history-store.js";
 import { positionOf, readPosition } from "./position.js";
+import { OrderedRoom } from "./room-order.js";
 
 const MIN_SLOTS = 4;
 /** An empty ring with more slots gives its memory back. */
@@ -17,11 +18,8 @@ const MAX_IDLE_SLOTS = 128;
 
 const NOTHING: readonly StoredMessage[] = [];
 
-export class MemoryRoom {
-  readonly name: string;
+export class MemoryRoom extends OrderedRoom {
   readonly #epoch: string;
-  /** When the position was asked for last, by the server's clock. */
-  usedAt = 0;
   /** The number of slots is a power of 2, or 0. */
   #slots: (StoredMessage | undefined)[] = [];
   #first = 0;
@@ -33,7 +31,7 @@ export class MemoryRoom {
   #start: number | undefined = 0;
 
   constructor(name: string, epoch: string) {
-    this.name = name;
+    super(name);
     this.#epoch = epoch;
   }
 

@@ -40,7 +40,8 @@ export class MemoryHistory implements HistoryStore {
   trim(): void {
     const { clock, maxAgeMs } = this.#opened();
     const time = clock.now() - maxAgeMs;
-    for (const room of this.#rooms.full()) {
+    for (const room of this.#rooms.all()) {
+      if (room.isEmpty) continue;
       if (room.isAllBefore(time)) this.#rooms.delete(room);
       else room.dropBefore(time);
     }

@@ -103,16 +103,19 @@ export class SqliteFile {
 
   /** Something is lost that the file cannot be told now. Should the file never be told, the next `open` begins a new epoch. */
   noteLoss(): void {
+    if (this.#hasLoss) return;
     this.#hasLoss = true;
     quietly(() => rmSync(this.#witness, { force: true }));
   }
 
+  /** Throws if the file cannot be told that it is closed, and closes the file all the same. */
   close(): void {
     try {
-      if (!this.#hasLoss) this.statements.setFacts.run(this.#epoch, this.#next, "");
+      if (this.#hasLoss) return;
+      this.statements.setFacts.run(this.#epoch, this.#next, "");
+      quietly(() => rmSync(this.#witness, { force: true }));
     } finally {
       this.#db.close();
-      quietly(() => rmSync(this.#witness, { force: true }));
     }
   }
 

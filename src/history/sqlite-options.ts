@@ -4,8 +4,9 @@ import { checkNames, checkOptionsObject, readSettings, refuseOption } from "../o
 /** What `sqlite` takes. */
 export interface SqliteOptions {
   /**
-   * The path of the file, made if there is none: `"chat.db"`. There is no default, and the folder has to exist. Beside the file are two more while the server runs, with
-   * `-wal` at the end, and sometimes `-shm`.
+   * The path of the file, made if there is none: `"chat.db"`. The folder has to exist, and a file belongs to one server at a time. While the file is
+   * open, and after a crash, two more files stand beside, with `-wal` and `-open` at the end of the name: keep the three together. There is
+   * no default.
    */
   readonly file: string;
 }

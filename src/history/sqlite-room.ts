@@ -3,14 +3,12 @@
  * number of its first start, so a room that goes and comes back is another room.
  */
 import type { HistoryLimits } from "../api/history-store.js";
-import type { OrderedRoom } from "./room-order.js";
+import { OrderedRoom } from "./room-order.js";
 import type { SqlRow } from "./sqlite-module.js";
 import type { Statements } from "./sqlite-schema.js";
 
-export class SqliteRoom implements OrderedRoom {
-  readonly name: string;
+export class SqliteRoom extends OrderedRoom {
   readonly id: number;
-  usedAt = 0;
   /** The number of the start, as long as nothing has gone since the start. */
   start: number | undefined;
   /** The number of the last message, or of the start if the room is empty. */
@@ -24,7 +22,7 @@ export class SqliteRoom implements OrderedRoom {
   #bytes = 0;
 
   constructor(name: string, id: number) {
-    this.name = name;
+    super(name);
     this.id = id;
     this.start = id;
     this.last = id;
@@ -61,9 +59,9 @@ export class SqliteRoom implements OrderedRoom {
     this.last = number;
   }
 
-  /** Lets go what was sent before a time. @returns whether anything has gone */
-  dropBefore(time: number, statements: Statements): boolean {
-    return this.#dropWhile((at) => at < time, statements);
+  /** Lets go what was sent before a time, at most up to a number. @returns whether anything has gone */
+  dropBefore(time: number, statements: Statements, upTo: number = Number.POSITIVE_INFINITY): boolean {
+    return this.#dropWhile((at, number) => at < time && number <= upTo, statements);
   }
 
   /** Lets go what is beyond the limits. The file has to have every message. @returns whether anything has gone */
@@ -77,10 +75,10 @@ export class SqliteRoom implements OrderedRoom {
     putRoom.run(this.id, this.name, this.start ?? null, this.last, this.#count, this.#bytes);
   }
 
-  #dropWhile(isGone: (at: number) => boolean, { sizes }: Statements): boolean {
+  #dropWhile(isGone: (at: number, number: number) => boolean, { sizes }: Statements): boolean {
     const count = this.#count;
     for (const { number, size, at } of sizes.iterate(this.id, this.#cut)) {
-      if (!isGone(Number(at))) break;
+      if (!isGone(Number(at), Number(number))) break;
       this.#cut = Number(number);
       this.#count--;
       this.#bytes -= Number(size);

@@ -101,13 +101,16 @@ export class SqliteRooms {
     this.flush();
     const rows = this.#file.statements.oldest.all(most);
     const old = rows.filter(({ at }) => Number(at) < time);
+    const upTo = Number(old.at(-1)?.number);
+    let hasDropped = false;
     for (const id of new Set(old.map(({ room }) => Number(room)))) {
       const room = this.#byId.get(id);
-      if (room === undefined || !room.dropBefore(time, this.#file.statements)) continue;
+      if (room === undefined || !room.dropBefore(time, this.#file.statements, upTo)) continue;
+      hasDropped = true;
       this.#changed.add(room);
       if (room.isEmpty) this.#forget(room);
     }
-    return this.#write() && old.length === most;
+    return this.#write() && hasDropped && old.length === most;
   }
 
   /** Writes what the turn has appended. What cannot be written is lost. */
@@ -117,8 +120,13 @@ export class SqliteRooms {
 
   /** Writes all that is known, also of rooms without messages. */
   end(): void {
-    for (const room of this.#order.empty()) if (!room.isStored) this.#changed.add(room);
+    for (const room of this.#order.all()) if (!room.isStored) this.#changed.add(room);
     this.#write();
+  }
+
+  /** A room may go while its messages wait. */
+  #isThere(room: SqliteRoom): boolean {
+    return this.#byId.get(room.id) === room;
   }
 
   #room(name: string): SqliteRoom {
@@ -177,8 +185,7 @@ export class SqliteRooms {
       statements.dropRoom.run(id);
     }
     for (const { room, number, entry } of waiting) {
-      // A room may have gone since.
-      if (this.#byId.get(room.id) !== room) continue;
+      if (!this.#isThere(room)) continue;
       const { bytes, isBinary, source, at } = entry;
       statements.put.run(number, room.id, bytes.length, at, isBinary ? 1 : 0, source ?? null, bytes);
     }
@@ -189,9 +196,10 @@ export class SqliteRooms {
   }
 
   #lose(waiting: readonly Waiting[], error: unknown): void {
-    for (const { room } of waiting) if (this.#byId.get(room.id) === room) this.#forget(room);
-    if (waiting.length === 0) return;
+    const lost = waiting.filter(({ room }) => this.#isThere(room));
+    for (const { room } of lost) this.#forget(room);
+    if (lost.length === 0) return;
     this.#file.noteLoss();
-    this.#host.lost(waiting.length, error);
+    this.#host.lost(lost.length, error);
   }
 }

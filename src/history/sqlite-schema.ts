@@ -48,6 +48,9 @@ export function prepareFile(db: SqlDatabase, newEpoch: () => string): void {
   db.exec("COMMIT");
 }
 
+/** What a reading needs of a message. */
+const COLUMNS = "number, at, isBinary, source, bytes";
+
 /** The statements of a file. */
 export interface Statements {
   readonly facts: SqlStatement;
@@ -73,15 +76,18 @@ export function prepareStatements(db: SqlDatabase): Statements {
     facts: db.prepare("SELECT epoch, next, boot FROM facts"),
     setFacts: db.prepare("UPDATE facts SET epoch = ?, next = ?, boot = ?"),
     rooms: db.prepare("SELECT id, name, start, last, count, bytes FROM rooms ORDER BY last"),
-    putRoom: db.prepare("INSERT OR REPLACE INTO rooms (id, name, start, last, count, bytes) VALUES (?, ?, ?, ?, ?, ?)"),
+    putRoom: db.prepare(`
+      INSERT INTO rooms (id, name, start, last, count, bytes) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET start = excluded.start, last = excluded.last, count = excluded.count, bytes = excluded.bytes
+    `),
     dropRoom: db.prepare("DELETE FROM rooms WHERE id = ?"),
     put: db.prepare(
       "INSERT INTO messages (number, room, size, at, isBinary, source, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
     ),
     drop: db.prepare("DELETE FROM messages WHERE room = ? AND number <= ?"),
     has: db.prepare("SELECT 1 FROM messages WHERE number = ? AND room = ?"),
-    following: db.prepare("SELECT * FROM messages WHERE room = ? AND number > ? ORDER BY number LIMIT ?"),
-    newest: db.prepare("SELECT * FROM messages WHERE room = ? AND number > ? ORDER BY number DESC LIMIT ?"),
+    following: db.prepare(`SELECT ${COLUMNS} FROM messages WHERE room = ? AND number > ? ORDER BY number LIMIT ?`),
+    newest: db.prepare(`SELECT ${COLUMNS} FROM messages WHERE room = ? AND number > ? ORDER BY number DESC LIMIT ?`),
     sizes: db.prepare("SELECT number, size, at FROM messages WHERE room = ? AND number > ? ORDER BY number"),
     oldest: db.prepare("SELECT number, room, size, at FROM messages ORDER BY number LIMIT ?"),
   };

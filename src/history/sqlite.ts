@@ -12,6 +12,7 @@ import type {
   StoredMessage,
 } from "../api/history-store.js";
 import type { Clock } from "../runtime/clock.js";
+import { LatestReadings } from "./latest-readings.js";
 import { positionOf, readPosition } from "./position.js";
 import { SqliteFile } from "./sqlite-file.js";
 import type { SqlRow } from "./sqlite-module.js";
@@ -28,6 +29,7 @@ const NOTHING: readonly StoredMessage[] = [];
 interface Opened {
   readonly file: SqliteFile;
   readonly rooms: SqliteRooms;
+  readonly latest: LatestReadings;
   readonly clock: Clock;
   readonly maxAgeMs: number;
 }
@@ -49,7 +51,8 @@ class SqliteHistory implements HistoryStore {
       );
     const file = SqliteFile.open(this.#path, () => host.newEpoch());
     const { clock, maxAgeMs } = host;
-    this.#opened = { file, rooms: file.orClose(() => new SqliteRooms(file, host)), clock, maxAgeMs };
+    const rooms = file.orClose(() => new SqliteRooms(file, host));
+    this.#opened = { file, rooms, latest: new LatestReadings(), clock, maxAgeMs };
   }
 
   append(entry: MessageToKeep): string | undefined {
@@ -61,21 +64,11 @@ class SqliteHistory implements HistoryStore {
   read(name: string, query: HistoryQuery): HistoryReading {
     const opened = this.#get();
     const room = opened.rooms.get(name);
-    const position = positionOf(epochOf(opened, room), room.last);
-    const answer = (outcome: HistoryReading["outcome"], rows: readonly SqlRow[] = []): HistoryReading => ({
-      outcome,
-      entries: rows.length === 0 ? NOTHING : rows.map((row) => entryOf(row, name, epochOf(opened, room))),
-      position,
-    });
-    const { after, last, limit } = query;
-    const { newest, following } = opened.file.statements;
-    if (after === undefined)
-      return answer("complete", newest.all(room.id, room.cut, Math.min(last ?? limit, limit)).reverse());
-    const parts = readPosition(after);
-    if (parts?.epoch !== epochOf(opened, room)) return answer("unknown");
-    if (!isAnchor(parts.number, room, opened)) return answer("gap");
-    const rows = following.all(room.id, Math.max(parts.number, room.cut), limit + 1);
-    return rows.length > limit ? answer("gap") : answer("complete", rows);
+    const known = opened.latest.find(room, query);
+    if (known !== undefined) return known;
+    const reading = readFile(opened, room, query);
+    if (reading.entries.length > 0) opened.latest.keep(room, query, reading);
+    return reading;
   }
 
   async trim(): Promise<void> {
@@ -97,6 +90,24 @@ class SqliteHistory implements HistoryStore {
     if (this.#opened === undefined) throw new Error("the store of history is closed");
     return this.#opened;
   }
+}
+
+function readFile(opened: Opened, room: SqliteRoom, { after, last, limit }: HistoryQuery): HistoryReading {
+  const epoch = epochOf(opened, room);
+  const position = positionOf(epoch, room.last);
+  const answer = (outcome: HistoryReading["outcome"], rows: readonly SqlRow[] = []): HistoryReading => ({
+    outcome,
+    entries: rows.length === 0 ? NOTHING : rows.map((row) => entryOf(row, room.name, epoch)),
+    position,
+  });
+  const { newest, following } = opened.file.statements;
+  if (after === undefined)
+    return answer("complete", newest.all(room.id, room.cut, Math.min(last ?? limit, limit)).reverse());
+  const parts = readPosition(after);
+  if (parts?.epoch !== epoch) return answer("unknown");
+  if (!isAnchor(parts.number, room, opened)) return answer("gap");
+  const rows = following.all(room.id, Math.max(parts.number, room.cut), limit + 1);
+  return rows.length > limit ? answer("gap") : answer("complete", rows);
 }
 
 /** The epoch of a room: the epoch of the file, and the room. */

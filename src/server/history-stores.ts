@@ -130,10 +130,16 @@ class OpenStore extends Alarm {
   #inTime(opening: PromiseLike<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const tooLate = new Error(`it did not answer within ${OPEN_MS} ms`);
-      const timer = this.#parts.clock.after(OPEN_MS, () => reject(tooLate));
-      Promise.resolve(opening)
-        .then(resolve, reject)
-        .finally(() => timer.cancel());
+      const opened = Promise.resolve(opening);
+      const timer = this.#parts.clock.after(OPEN_MS, () => {
+        reject(tooLate);
+        // The server does not start, and a store that is open all the same would keep the process alive.
+        opened.then(
+          () => this.#run("closed", () => this.store.close()),
+          () => {},
+        );
+      });
+      opened.then(resolve, reject).finally(() => timer.cancel());
     });
   }
 
@@ -218,6 +224,9 @@ export class HistoryStores {
   }
 
   async close(): Promise<void> {
+    if (this.#all.length === 0) return;
+    // Readings that the end has cut short are rejected by now. What nobody awaits comes out in a step of its own, while the server still listens for that.
+    await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
     await Promise.all(this.#all.map((store) => store.close()));
   }
 

@@ -29,10 +29,20 @@ class ReplayPacing implements Pacing {
   }
 }
 
-/** @param present what applies now; replays add up */
-export function paceReplay(present: Pacing | undefined, maxBufferedBytes: number, replayBytes: number): Pacing {
-  if (present instanceof ReplayPacing) return new ReplayPacing(present.base, present.replayBytes + replayBytes);
-  return new ReplayPacing(present ?? { maxBytes: maxBufferedBytes, onGrown() {} }, replayBytes);
+/**
+ * Replays add up while they wait: what is written of an earlier replay lets no more wait.
+ *
+ * @param present what applies now @param waiting the bytes that wait before this replay
+ */
+export function paceReplay(
+  present: Pacing | undefined,
+  maxBufferedBytes: number,
+  waiting: number,
+  replayBytes: number,
+): Pacing {
+  if (!(present instanceof ReplayPacing))
+    return new ReplayPacing(present ?? { maxBytes: maxBufferedBytes, onGrown() {} }, replayBytes);
+  return new ReplayPacing(present.base, Math.min(present.replayBytes, waiting) + replayBytes);
 }
 
 /** A replay that is not written yet goes on under the pacing of a newer socket. */

@@ -88,9 +88,13 @@ export class Sender implements Outbox, FrameSource {
     if (!this.isOpen) return 0;
     const { maxBufferedBytes } = this.#parts.settings.outbox;
     if (this.bufferedBytes >= maxBufferedBytes + REPLAY_BYTES) {
-      this.#onSlow();
-      return undefined;
+      this.flush();
+      if (this.#isFull(maxBufferedBytes + REPLAY_BYTES)) {
+        this.#onSlow();
+        return undefined;
+      }
     }
+    const waiting = this.#bytes;
     let bytes = 0;
     let taken = 0;
     for (const frame of frames)
@@ -100,7 +104,7 @@ export class Sender implements Outbox, FrameSource {
         taken++;
       }
     if (taken === 0) return 0;
-    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, bytes);
+    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, waiting, bytes);
     this.#pacing.onGrown();
     return taken;
   }
@@ -234,9 +238,8 @@ export class Sender implements Outbox, FrameSource {
    * In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the written
    * frames.
    */
-  #isFull(): boolean {
-    const bytes = this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes;
-    return bytes >= this.#maxBytes;
+  #isFull(maxBytes = this.#maxBytes): boolean {
+    return (this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes) >= maxBytes;
   }
 
   /** @returns whether the next message may be queued */

@@ -22,6 +22,8 @@ export class Follow {
   #replayedUpTo: string | undefined;
   /** The follower has left the room, or has gone. */
   hasLeft = false;
+  /** Called when the follower leaves. */
+  onLeft: () => void = () => {};
   /** Too much came while the store took its time. */
   isOverfull = false;
 
@@ -66,12 +68,17 @@ export class Follow {
     return false;
   }
 
-  /** Sends what is held. */
+  leave(): void {
+    this.hasLeft = true;
+    this.onLeft();
+  }
+
+  /** Sends what is held, however little room the outbox has: the messages are many at once because the store took its time. */
   release(): void {
     this.#isOver = true;
     const held = this.#held;
     this.#held = [];
-    for (const { frame } of held) this.member.outbox.offer(frame);
+    if (held.length > 0) this.member.outbox.replay(held.map(({ frame }) => frame));
   }
 }
 
@@ -123,8 +130,8 @@ export class Follows {
   endAll(): void {
     for (const [room, follows] of this.#byRoom)
       for (const follow of follows.values()) {
-        follow.hasLeft = true;
         this.end(room, follow);
+        follow.leave();
       }
   }
 }

@@ -10,10 +10,10 @@ import type { HistoryMessage, HistoryRange, HistoryResult } from "../../api/hist
 import type { HistoryReading, StoredMessage } from "../../api/history-store.js";
 import type { Clock } from "../../runtime/clock.js";
 import { isPromiseLike } from "../../runtime/promises.js";
-import { messageOf } from "../../runtime/thrown.js";
 import { encodeFrame, type Frame } from "../../transport/frame.js";
 import { checkRoom } from "../route/checks.js";
 import type { Member } from "../route/member.js";
+import { Answers, closed } from "./answers.js";
 import { Follow, Follows } from "./follow.js";
 import { type ReadQuery, readQuery } from "./queries.js";
 import type { Road } from "./roads/road.js";
@@ -39,9 +39,11 @@ const REFUSED: FollowResult = { outcome: "refused", count: 0, position: undefine
 export class History {
   readonly follows: Follows = new Follows();
   readonly #parts: HistoryParts;
+  readonly #answers: Answers;
 
   constructor(parts: HistoryParts) {
     this.#parts = parts;
+    this.#answers = new Answers(parts);
   }
 
   /**
@@ -52,8 +54,10 @@ export class History {
    */
   keep(data: Data, room: string, source: string | undefined): Receipt {
     const { clock, road } = this.#parts;
-    const plain = encodeFrame(data);
-    const bytes = plain.wire.subarray(plain.wire.length - plain.payloadBytes);
+    const { data: given, wire, payloadBytes, isMarked } = encodeFrame(data);
+    const bytes = wire.subarray(wire.length - payloadBytes);
+    // A text cut out of a longer text would keep the longer text in memory as long as the message.
+    const plain: Frame = { data: typeof given === "string" ? bytes.toString() : given, wire, payloadBytes, isMarked };
     return road.send({ room, plain, bytes, source, at: clock.now() });
   }
 
@@ -73,7 +77,10 @@ export class History {
     const follow = new Follow(member, this.#parts.maxHeldBytes);
     this.follows.begin(room, follow);
     try {
-      return this.#replay(member, query, await this.#answered(reading), follow);
+      const answer = await this.#answers.wait(reading, (giveUp) => {
+        follow.onLeft = giveUp;
+      });
+      return answer === undefined ? REFUSED : this.#replay(member, query, answer, follow);
     } finally {
       // In a step of its own: what the caller sends on hearing the outcome goes out before what is held.
       this.#parts.clock.soon(() => this.follows.onAnswered(room, follow));
@@ -84,7 +91,9 @@ export class History {
     checkRoom(room);
     const query = readQuery("bus.history", range, this.#parts.maxMessages);
     const reading = this.#read(room, query);
-    const { outcome, entries } = isPromiseLike(reading) ? await this.#answered(reading) : reading;
+    const answer = isPromiseLike(reading) ? await this.#answers.wait(reading) : reading;
+    if (answer === undefined) throw closed();
+    const { outcome, entries } = answer;
     if (query.isUnknown) return { outcome: "unknown", entries: [] };
     return { outcome, entries: outcome === "complete" ? entries.map(messageOfEntry) : [] };
   }
@@ -98,12 +107,13 @@ export class History {
     if (!this.#parts.hasMembers(room)) this.#parts.road.onEmptied(room);
     const follow = this.follows.find(room, member);
     if (follow === undefined) return;
-    follow.hasLeft = true;
     this.follows.end(room, follow);
+    follow.leave();
   }
 
   stop(): void {
     this.follows.endAll();
+    this.#answers.stop();
     this.#parts.road.stop();
   }
 
@@ -115,31 +125,9 @@ export class History {
   #read(room: string, { after, last, limit }: ReadQuery): HistoryReading | Promise<HistoryReading> {
     const { rooms } = this.#parts;
     rooms.onUsed();
-    try {
-      return rooms.store.read(rooms.nameOf(room), after === undefined ? { last: last ?? 0, limit } : { after, limit });
-    } catch (error) {
-      throw unavailable(error);
-    }
-  }
-
-  /** Rejects if the store fails, or takes too long. */
-  #answered(reading: PromiseLike<HistoryReading>): Promise<HistoryReading> {
-    const { clock, timeoutMs } = this.#parts;
-    return new Promise((resolve, reject) => {
-      const timer = clock.after(timeoutMs, () =>
-        reject(unavailable(new Error(`the store did not answer within ${timeoutMs} ms`))),
-      );
-      reading.then(
-        (answer) => {
-          timer.cancel();
-          resolve(answer);
-        },
-        (error: unknown) => {
-          timer.cancel();
-          reject(unavailable(error));
-        },
-      );
-    });
+    return this.#answers.ask(() =>
+      rooms.store.read(rooms.nameOf(room), after === undefined ? { last: last ?? 0, limit } : { after, limit }),
+    );
   }
 
   #replay(member: Member, query: ReadQuery, reading: HistoryReading, follow?: Follow): FollowResult {
@@ -164,11 +152,6 @@ export class History {
     counters.sent.frames += frames.encoded - before;
     return made;
   }
-}
-
-function unavailable(cause: unknown): SendallError {
-  if (cause instanceof SendallError && cause.code === "HISTORY_UNAVAILABLE") return cause;
-  return new SendallError("HISTORY_UNAVAILABLE", `history: the store cannot be read: ${messageOf(cause)}`, { cause });
 }
 
 /** The entries before the first that waits already. */

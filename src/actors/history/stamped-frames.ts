@@ -15,9 +15,41 @@ export interface StampedFramesParts {
   readonly failed: (error: unknown, what: string) => void;
 }
 
+/** What was made of a message's bytes. */
+interface Made {
+  readonly by: StampedFrames;
+  readonly frame: Frame;
+  readonly position: string | undefined;
+}
+
+class Given {
+  constructor(bytes: Uint8Array) {
+    // biome-ignore lint/correctness/noConstructorReturn: so that `Marked` adds its field to the bytes
+    return bytes;
+  }
+}
+
+/** Bytes that carry what was made of them, out of sight. A `WeakMap` does the same for several times the work, most of it of the garbage collector. */
+class Marked extends Given {
+  #made: Made;
+
+  private constructor(bytes: Uint8Array, made: Made) {
+    super(bytes);
+    this.#made = made;
+  }
+
+  static put(bytes: object, made: Made): void {
+    if (#made in bytes) bytes.#made = made;
+    else new Marked(bytes as Uint8Array, made);
+  }
+
+  static get(bytes: object): Made | undefined {
+    return #made in bytes ? bytes.#made : undefined;
+  }
+}
+
 export class StampedFrames {
   readonly #parts: StampedFramesParts;
-  readonly #frames = new WeakMap<Uint8Array, Frame>();
   /** How many frames were made for messages out of the store. */
   encoded = 0;
 
@@ -32,14 +64,15 @@ export class StampedFrames {
    */
   make(plain: Frame, bytes: Uint8Array, position: string | undefined): Frame {
     const frame = this.#encode(plain, position);
-    this.#frames.set(bytes, frame);
+    Marked.put(bytes, { by: this, frame, position });
     return frame;
   }
 
   /** The frame of a message out of the store. */
   of({ bytes, isBinary, position }: StoredMessage): Frame {
-    const known = this.#frames.get(bytes);
-    if (known !== undefined) return known;
+    const made = Marked.get(bytes);
+    // A store may answer with the same bytes for several messages.
+    if (made?.by === this && made.position === position) return made.frame;
     this.encoded++;
     return this.make(encodeFrame(isBinary ? bytes : textOf(bytes)), bytes, position);
   }
@@ -48,7 +81,8 @@ export class StampedFrames {
     const { encode, failed, stamp } = this.#parts;
     if (stamp === undefined || position === undefined) return this.#encodeFor(plain);
     try {
-      return encode(stamp(plain.data, position));
+      // A stamp that writes into the bytes writes into a copy: the store has the others.
+      return encode(stamp(typeof plain.data === "string" ? plain.data : Buffer.from(plain.data), position));
     } catch (error) {
       failed(error, "history.stamp");
       return this.#encodeFor(plain);

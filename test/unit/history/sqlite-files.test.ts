@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { SendallError, serve } from "sendall";
 import { type SqliteOptions, sqlite } from "sendall/sqlite";
 import { describe, expect, test } from "vitest";
+import { SqliteFile } from "../../../src/history/sqlite-file.js";
 import { requires } from "../../e2e/requires.js";
 import { inFile, newFile, openFile, problemOf } from "./files.js";
 import { TestHost } from "./stage.js";
@@ -121,5 +122,36 @@ describe.skipIf(skip)("a file cannot be opened", () => {
     await store.open?.(host);
     expect(store.append(host.text("a", "1"))).toBeTypeOf("string");
     await store.close();
+  });
+});
+
+describe.skipIf(skip)("the numbers of a file", () => {
+  test("go up, and are reserved in the file before use: early between turns, else when one is needed", () => {
+    const path = newFile();
+    const file = SqliteFile.open(path, () => "0123456789ab");
+    const reserved = (): number => Number(file.statements.facts.get()?.next);
+    let last = -1;
+    const take = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        const number = file.nextNumber();
+        if (number <= last) throw new Error(`${number} after ${last}`);
+        last = number;
+      }
+      expect(last).toBeLessThan(reserved());
+    };
+    take(1);
+    const atFirst = reserved();
+    file.reserveAhead();
+    expect(reserved()).toBe(atFirst);
+    take(atFirst / 2);
+    expect(reserved()).toBe(atFirst);
+    file.reserveAhead();
+    expect(reserved()).toBe(2 * atFirst);
+    take(2 * atFirst);
+    expect(reserved()).toBe(3 * atFirst);
+    file.close();
+    const again = SqliteFile.open(path, () => "0123456789ab");
+    expect(again.nextNumber()).toBe(last + 1);
+    again.close();
   });
 });

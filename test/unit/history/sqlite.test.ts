@@ -174,6 +174,17 @@ describe.skipIf(skip)("a full disk", () => {
     expect(await after(again, "a", one)).toBe("unknown");
   });
 
+  test("that comes when the file is closed loses nothing", async () => {
+    const file = newFile();
+    const opened = openFile(file);
+    const [one = ""] = opened.keep("a", "1", "2");
+    opened.host.endTurn();
+    opened.db.exec("PRAGMA query_only = ON");
+    expect(() => opened.store.close()).toThrow("readonly");
+    expect(await after(openFile(file), "a", one)).toBe("complete 2");
+    expect(opened.host.losses).toEqual([]);
+  });
+
   test("that has space again forgets the lost rooms alone, also when the process is killed then", async () => {
     const file = newFile();
     const opened = openFile(file);
@@ -190,6 +201,24 @@ describe.skipIf(skip)("a full disk", () => {
     expect(await after(again, "a", one)).toBe("unknown");
     expect(await last(again, "a")).toBe("");
     expect(await after(again, "b", other)).toBe("complete");
+  });
+});
+
+describe.skipIf(skip)("a write that fails", () => {
+  test("leaves nothing of the turn in the file, and the next turn is written", async () => {
+    const opened = openFile(newFile());
+    opened.db.exec(
+      "CREATE TEMP TRIGGER refuse BEFORE INSERT ON messages WHEN NEW.size = 3 BEGIN SELECT RAISE(FAIL, 'refused'); END",
+    );
+    opened.keep("a", "1");
+    opened.keep("b", "123", "1");
+    opened.host.endTurn();
+    expect(opened.host.losses).toMatchObject([{ count: 3, error: { message: "refused" } }]);
+    expect(ask(opened.db, "SELECT count(*) FROM messages")).toBe(0);
+    const [one = ""] = opened.keep("a", "1", "2");
+    opened.host.endTurn();
+    expect(await after(opened, "a", one)).toBe("complete 2");
+    expect(opened.host.losses).toHaveLength(1);
   });
 });
 
@@ -223,6 +252,7 @@ describe.skipIf(skip)("what a turn appends", () => {
     expect(await after(opened, "a", later)).toBe("complete");
     expect(await last(opened, "a")).toBe("later");
     expect(opened.host.losses).toEqual([]);
+    expect(ask(opened.db, "SELECT count(*) FROM messages")).toBe(2);
   });
 
   test("is taken if it is larger than 16 MiB by itself", async () => {
@@ -280,16 +310,28 @@ describe.skipIf(skip)("what goes", () => {
   });
 
   test("by age stops going when the store is closed", async () => {
-    const file = newFile();
-    const opened = openFile(file, { maxAgeMs: 1_000 });
-    for (let i = 0; i < 3_000; i++) opened.keep("a", "hello");
+    const opened = openFile(newFile(), { maxAgeMs: 1_000, maxRooms: 10_000 });
     for (let i = 0; i < 3_000; i++) opened.keep(`room-${i}`, "hello");
     opened.host.clock.pass(1_001);
     const trimmed = opened.store.trim();
+    expect(ask(opened.db, "SELECT count(*) FROM messages")).toBe(2_000);
     await opened.store.close();
     opened.host.clock.runSteps();
     await trimmed;
     expect(opened.host.losses).toEqual([]);
+  });
+
+  test("goes with a room without messages that nobody has asked for within the age", async () => {
+    const file = newFile();
+    const before = openFile(file);
+    const told = await start(before, "a");
+    await before.store.close();
+    const opened = openFile(file, { maxAgeMs: 1_000 });
+    expect(await after(opened, "a", told)).toBe("complete");
+    opened.host.clock.pass(1_001);
+    await opened.store.trim();
+    expect(ask(opened.db, "SELECT count(*) FROM rooms")).toBe(0);
+    expect(await after(opened, "a", told)).toBe("unknown");
   });
 
   test("because the limits are lower now, goes when the file is opened", async () => {

@@ -21,18 +21,30 @@ const RETRY_MS = 1_000;
 /** The subscription to one room, from the first member on until the last has gone. */
 class RoomSubscription {
   readonly ready: Promise<void>;
+  readonly #failed: RoadParts["failed"];
   #isOver = false;
   #unsubscribe: (() => void) | undefined;
 
-  constructor(subscribe: Subscribe, name: string, onEntry: (entry: StoredMessage) => void) {
+  constructor(
+    subscribe: Subscribe,
+    name: string,
+    onEntry: (entry: StoredMessage) => void,
+    failed: RoadParts["failed"],
+  ) {
+    this.#failed = failed;
     this.ready = this.#begin(subscribe, name, onEntry);
     // Followers hear of a failure; without a follower the road logs.
     this.ready.catch(() => {});
   }
 
+  /** Throws nothing, whatever the store throws: the members of the room have still to leave. */
   end(): void {
     this.#isOver = true;
-    this.#unsubscribe?.();
+    try {
+      this.#unsubscribe?.();
+    } catch (error) {
+      this.#failed(error, "history.store");
+    }
     this.#unsubscribe = undefined;
   }
 
@@ -40,8 +52,8 @@ class RoomSubscription {
     const unsubscribe = await subscribe(name, (entry) => {
       if (!this.#isOver) onEntry(entry);
     });
-    if (this.#isOver) unsubscribe();
-    else this.#unsubscribe = unsubscribe;
+    this.#unsubscribe = unsubscribe;
+    if (this.#isOver) this.end();
   }
 }
 
@@ -77,10 +89,9 @@ export class CarriedRoad implements Road {
   }
 
   onOccupied(room: string): void {
-    const { rooms, frames, deliver, log, clock } = this.#parts;
-    const subscription = new RoomSubscription(this.#subscribe, rooms.nameOf(room), (entry) =>
-      deliver(frames.of(entry), room, entry.source, entry.position),
-    );
+    const { rooms, frames, deliver, log, clock, failed } = this.#parts;
+    const onEntry = (entry: StoredMessage): void => void deliver(frames.of(entry), room, entry.source, entry.position);
+    const subscription = new RoomSubscription(this.#subscribe, rooms.nameOf(room), onEntry, failed);
     this.#subscriptions.set(room, subscription);
     subscription.ready.catch((error: unknown) => {
       if (this.#subscriptions.get(room) !== subscription) return;

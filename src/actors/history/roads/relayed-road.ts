@@ -12,8 +12,10 @@ export class RelayedRoad implements Road, KeptListener {
   readonly isDelayed = false;
   readonly #parts: RoadParts;
   readonly #remoteBus: RemoteBus;
-  /** The rooms with members, which this node hears. */
-  readonly #heard = new Set<string>();
+  /** The rooms with members. */
+  readonly #occupied = new Set<string>();
+  /** Followers of rooms that are not heard yet. */
+  readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(parts: RoadParts, remoteBus: RemoteBus) {
     this.#parts = parts;
@@ -27,6 +29,8 @@ export class RelayedRoad implements Road, KeptListener {
 
   /** A message has come back, or has come from another node. */
   receiveKept(room: string, { bytes, isBinary, source, at }: OrderedMessage): void {
+    // A message on its way from before the room was empty: others may be missing before the next.
+    if (!this.#remoteBus.isHeard(room)) return;
     const { deliver, frames } = this.#parts;
     const plain = encodeFrame(isBinary ? bytes : textOf(bytes));
     const message = { room, plain, bytes: plain.wire.subarray(plain.wire.length - plain.payloadBytes), source, at };
@@ -37,20 +41,37 @@ export class RelayedRoad implements Road, KeptListener {
   /** Messages of the room, or of every room, may not have come. */
   onBreak(room: string | undefined): void {
     const { rooms } = this.#parts;
-    if (room !== undefined) rooms.forget(room);
-    else for (const heard of this.#heard) rooms.forget(heard);
+    for (const broken of room === undefined ? this.#occupied : [room]) {
+      rooms.forget(broken);
+      this.#endWait(broken);
+    }
   }
 
-  ready(): undefined {}
+  ready(room: string): Promise<void> | undefined {
+    if (this.#remoteBus.isHeard(room)) return undefined;
+    return new Promise((resolve) => {
+      this.#waiting.set(room, [...(this.#waiting.get(room) ?? []), resolve]);
+    });
+  }
 
   onOccupied(room: string): void {
-    this.#heard.add(room);
+    this.#occupied.add(room);
   }
 
   onEmptied(room: string): void {
-    this.#heard.delete(room);
+    this.#occupied.delete(room);
     this.#parts.rooms.forget(room);
+    this.#waiting.delete(room);
   }
 
-  stop(): void {}
+  stop(): void {
+    this.#waiting.clear();
+  }
+
+  #endWait(room: string): void {
+    if (!this.#remoteBus.isHeard(room)) return;
+    const waiting = this.#waiting.get(room) ?? [];
+    this.#waiting.delete(room);
+    for (const resolve of waiting) resolve();
+  }
 }

@@ -4,6 +4,7 @@
  */
 import type { Receipt } from "../../../api/bus.js";
 import type { MessageToKeep } from "../../../api/history-store.js";
+import { show } from "../../../runtime/show.js";
 import type { Frame } from "../../../transport/frame.js";
 import type { RoomStore } from "../room-store.js";
 import type { StampedFrames } from "../stamped-frames.js";
@@ -61,7 +62,10 @@ export function append(message: KeptMessage, { rooms, counters, failed }: RoadPa
   rooms.onUsed();
   let position: string | undefined;
   try {
-    position = rooms.store.append(entryOf(message, rooms));
+    const answer: unknown = rooms.store.append(entryOf(message, rooms));
+    if (typeof answer === "string") position = answer;
+    else if (answer !== undefined)
+      throw new TypeError(`append of the store answered ${show(answer)}: expected a position`);
   } catch (error) {
     failed(error, "history.store");
   }
