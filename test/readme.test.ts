@@ -88,6 +88,8 @@ describe("the README", () => {
       "ts",
       "ts",
       "js",
+      "ts",
+      "js",
       "sh",
       "js",
       "yaml",

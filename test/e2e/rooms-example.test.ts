@@ -1,8 +1,6 @@
-/** `npm run example rooms`: two nodes in a process, or over an engine, and the page of each. */
-import type { Locator, Page } from "playwright-core";
+/** `npm run example rooms`: two nodes in a process, or over an engine. `rooms-page.test.ts` looks at the page of each. */
 import { afterEach, describe, expect, it } from "vitest";
 import { Engine, KINDS } from "./engines.js";
-import { ExampleBrowser, fitsThePhone, hasState, hasText } from "./example-browser.js";
 import { type Client, connect, holdPort, start, stopPrograms } from "./programs.js";
 import { requires } from "./requires.js";
 
@@ -63,36 +61,125 @@ async function playTogether(first: string, second: string): Promise<void> {
   expect(await next(tab.client)).toMatchObject({ type: "left", info: person("Bob", "second", "busy"), count: 2 });
 }
 
+type Said = Readonly<{ text: string; position: string }>;
+
+function say(client: Client, ...texts: readonly string[]): void {
+  for (const text of texts) client.send(JSON.stringify({ id: text.replaceAll(" ", "-"), text }));
+}
+
+/** What was said, up to a text, and what the server says of the past; news of people are left out. */
+async function hear(client: Client, last: string): Promise<(Said | "hole")[]> {
+  const heard: (Said | "hole")[] = [];
+  for (;;) {
+    const news = await next(client);
+    if (news.type === "hole") heard.push("hole");
+    if (news.type !== "said") continue;
+    heard.push({ text: String(news.text), position: String(news.position) });
+    if (news.text === last) return heard;
+  }
+}
+
+async function follow(address: string, after?: string): Promise<Client> {
+  const client = await connect(`${address}?room=talk`);
+  client.send(JSON.stringify({ name: "Guest", state: "here", after }));
+  return client;
+}
+
+/** A member on each node: the second node hears the first when the second member knows the first. */
+async function followBoth(first: string, second: string): Promise<readonly [Client, Client]> {
+  const ann = await follow(first);
+  while ((await next(ann)).type !== "list");
+  const bob = await follow(second);
+  for (let known = 0; known < 2; ) {
+    const { type, people } = await next(bob);
+    if (type === "list") known = (people as unknown[]).length;
+    if (type === "joined") known++;
+  }
+  return [ann, bob];
+}
+
+const texts = (heard: readonly (Said | "hole")[]): string[] => heard.map((one) => (one === "hole" ? one : one.text));
+
+/** Two members on two nodes, who talk at the same time; newcomers; and a member who comes back. */
+async function talk(first: string, second: string, isShared: boolean): Promise<void> {
+  const [ann, bob] = await followBoth(first, second);
+  say(ann, "ready");
+  for (const client of [ann, bob]) await hear(client, "ready");
+  for (let i = 0; i < 20; i++) {
+    say(ann, `ann ${i}`);
+    say(bob, `bob ${i}`);
+  }
+  await hear(ann, "ann 19");
+  say(bob, "end");
+  const all = await Promise.all([first, second].map(async (address) => hear(await follow(address), "end")));
+  expect(all[0]?.length).toBe(30);
+  expect(texts(all[0] ?? [])).toEqual(texts(all[1] ?? []));
+  const heardByBob = await hear(bob, "end");
+  expect(heardByBob.length).toBe(41);
+  expect(texts(heardByBob.slice(-30))).toEqual(texts(all[1] ?? []));
+  const { position } = heardByBob.at(-3) as Said;
+  const back = texts(heardByBob.slice(-2));
+  expect(texts(await hear(await follow(second, position), "end"))).toEqual(back);
+  // A position of memory says nothing to another node, which begins anew.
+  const elsewhere = isShared ? back : ["hole", ...texts(heardByBob.slice(-30))];
+  expect(texts(await hear(await follow(first, position), "end"))).toEqual(elsewhere);
+  expect(texts(await hear(await follow(first, "7"), "end"))).toEqual(["hole", ...texts(heardByBob.slice(-30))]);
+}
+
+/** Says something, until the server has told that this was sent, or that this was not. @returns the text */
+async function sayUntil(client: Client, isSent: boolean): Promise<string> {
+  for (let i = 0; ; i++) {
+    const text = `${isSent} ${i}`;
+    say(client, text);
+    client.send('{"name":"Guest","state":"here"}');
+    let wasSent = true;
+    for (let news = await next(client); news.type !== "changed"; news = await next(client))
+      if (news.type === "not sent" && news.id === `${isSent}-${i}`) wasSent = false;
+    if (wasSent === isSent) return text;
+  }
+}
+
 describe("the rooms example", () => {
   it("is one room on two nodes in its process, without an engine", { timeout: 30_000 }, async () => {
     const { program, first, second } = await startRooms();
-    await program.stdout.next(/^Both nodes are in this process\. .*npm run example rooms nats, or redis$/);
+    await program.stdout.next(/^Both nodes are in this process, .*npm run example rooms -- --engine nats, or redis$/);
     await playTogether(first, second);
+    await talk(first, second, false);
     program.kill("SIGTERM");
     expect(await program.ended).toMatchObject({ code: 0, stderr: [] });
   });
 
-  it.each(["kafka", "Nats", "http://127.0.0.1:4222", "nats:4222"])(
-    "refuses the engine %s, and says what there is",
-    async (word) => {
-      const { code, stderr } = await start("examples/run.js", ["rooms", word], { env: { PORT: "0" } }).ended;
-      const expected = `rooms cannot start: expected nats, redis, nats://…, redis://… or nothing, got ${word}`;
-      expect([code, stderr]).toEqual([1, [expected]]);
-    },
-  );
+  it.each([
+    [["--engine", "kafka"], "--engine kafka"],
+    [["--engine", "Nats"], "--engine Nats"],
+    [["--engine", "http://127.0.0.1:4222"], "--engine http://127.0.0.1:4222"],
+    [["--engine=nats:4222"], "--engine nats:4222"],
+    [["--engine"], "--engine"],
+    [["nats"], "nats"],
+    [["--engine", "redis", "--port", "1"], "--port"],
+    [["-e"], "-e"],
+  ])("refuses the arguments %j, and says what there is", async (words, wrong) => {
+    const { code, stderr } = await start("examples/run.js", ["rooms", ...words], { env: { PORT: "0" } }).ended;
+    const expected = "expected --engine nats, redis, nats://… or redis://…, or nothing";
+    expect([code, stderr]).toEqual([2, [`The rooms cannot start: ${wrong}: ${expected}`]]);
+  });
 
   it("refuses what is no person, and a secret or a room that is none", async () => {
     const { first } = await startRooms();
+    const reason = "expected {name, state} with here, away or busy, or {id, text}";
     for (const message of [
       "",
       "null",
       '{"name":7,"state":"here"}',
       '{"name":"\u200b","state":"here"}',
       '{"name":"A","state":"?"}',
+      '{"id":"a b","text":"hello"}',
+      '{"id":"1","text":" "}',
+      `{"id":"1","text":"${"x".repeat(501)}"}`,
     ]) {
       const client = await connect(first);
       client.send(message);
-      expect(await client.closed).toEqual({ code: 1008, reason: "expected {name, state}, state: here, away, busy" });
+      expect(await client.closed).toEqual({ code: 1008, reason });
     }
     for (const query of ["who=ann", "room=a/b"]) await expect(connect(`${first}?${query}`)).rejects.toThrow("400");
   });
@@ -106,83 +193,51 @@ describe("the rooms example", () => {
 
 describe.each(KINDS)("the rooms example over $name", (kind) => {
   const { skip } = requires(kind.name);
+  // What was said is there after a restart.
+  const args = kind.name === "nats" ? ["-js", "-sd", "$FOLDER"] : ["--appendonly", "yes", "--appendfsync", "always"];
 
-  it.skipIf(skip)("is one room on two nodes", { timeout: 30_000 }, async () => {
-    const engine = await Engine.start(kind);
-    const { program, first, second } = await startRooms(engine.url);
+  it.skipIf(skip)("is one room on two nodes, with one order of what is said", { timeout: 60_000 }, async () => {
+    const engine = await Engine.start(kind, ...args);
+    const { program, first, second } = await startRooms("--engine", engine.url);
     await program.stdout.next(new RegExp(`^The nodes are joined by ${engine.url}$`));
     await playTogether(first, second);
+    await talk(first, second, true);
     program.kill("SIGTERM");
     expect(await program.ended).toMatchObject({ code: 0, stderr: [] });
   });
 
+  it.skipIf(skip)("tells what was not sent while the engine was away", { timeout: 60_000 }, async () => {
+    const engine = await Engine.start(kind, ...args);
+    const { first, second } = await startRooms("--engine", engine.url);
+    const [ann, bob] = await followBoth(first, second);
+    say(ann, "before");
+    for (const client of [ann, bob]) await hear(client, "before");
+    await engine.kill();
+    const lost = await sayUntil(ann, false);
+    await engine.start(...args);
+    const sent = await sayUntil(ann, true);
+    const heard = texts(await hear(bob, sent));
+    expect(heard).not.toContain(lost);
+    expect(heard).not.toContain("hole");
+  });
+
+  it.skipIf(skip || kind.name !== "nats")("says that NATS was started without JetStream", async () => {
+    const { url } = await Engine.start(kind);
+    const { code, stderr } = await start("examples/run.js", ["rooms", "--engine", url], { env: { PORT: "0" } }).ended;
+    expect([code, stderr]).toEqual([
+      1,
+      [expect.stringMatching(/^The rooms cannot start: .*no JetStream: start nats-server/)],
+    ]);
+  });
+
   it.skipIf(skip)("says which engine is not there, and how to do without", async () => {
     const { url } = await Engine.absent(kind);
-    const { code, stderr } = await start("examples/run.js", ["rooms", url], { env: { PORT: "0" } }).ended;
+    const { code, stderr } = await start("examples/run.js", ["rooms", "--engine", url], { env: { PORT: "0" } }).ended;
     const [line = "", ...more] = stderr;
     expect([code, more]).toEqual([1, []]);
-    expect(line).toContain(`rooms cannot start: cluster: cannot connect to ${kind.name}: `);
-    expect(line).toContain(`; start ${kind.name}-server at ${url}, or leave out ${url} for two nodes in this process`);
-  });
-});
-
-const required = requires("chromium");
-
-describe.skipIf(required.skip)("the page of the rooms in Chromium", { timeout: 60_000 }, () => {
-  const stage = new ExampleBrowser(required.path);
-
-  const rows = (page: Page): Locator => page.getByTestId("people").getByRole("listitem");
-
-  async function rename(page: Page, name: string): Promise<void> {
-    await page.getByLabel("Your name").fill(name);
-    await page.getByRole("button", { name: "Change" }).click();
-    await hasText(rows(page).filter({ hasText: "you" }), name);
-  }
-
-  it("shows who is on either node, as somebody else and as oneself, and what each shows", async () => {
-    await stage.startExample("rooms");
-    const ann = await stage.open();
-    await hasText(ann.getByTestId("node"), 'You are on the node "first"');
-    await rename(ann, "Ann");
-    const links = ann.getByTestId("other").getByRole("link");
-    const [asOther, asMe] = await Promise.all([0, 1].map((i) => links.nth(i).getAttribute("href")));
-    const bob = await stage.open({}, asOther ?? "");
-    await hasText(bob.getByTestId("node"), 'You are on the node "second"');
-    await rename(bob, "<b>Bob</b>");
-    for (const page of [ann, bob]) {
-      await hasText(page.getByTestId("count"), "2 people in #lobby");
-      await hasText(rows(page).filter({ hasText: "Ann" }), "first");
-      await hasText(rows(page).filter({ hasText: "<b>Bob</b>" }), "second");
-    }
-    await bob.getByLabel("Busy").check();
-    for (const page of [ann, bob]) await hasText(rows(page).filter({ hasText: "Bob" }), "Busy");
-
-    const tab = await stage.open({}, asMe ?? "");
-    await hasText(rows(tab).filter({ hasText: "you" }), "Ann");
-    for (const page of [ann, bob, tab]) await hasText(rows(page).filter({ hasText: "Ann" }), "second");
-    await tab.reload();
-    await hasText(rows(tab).filter({ hasText: "you" }), "Ann");
-    await ann.close();
-    await bob.close();
-    await hasText(tab.getByTestId("count"), "1 person in #lobby");
-    expect(await rows(tab).count()).toBe(1);
-    await fitsThePhone(tab);
-  });
-
-  it("is back in the list when the nodes are started again", async () => {
-    await stage.startExample("rooms");
-    const { port } = new URL(stage.url);
-    const ann = await stage.open();
-    await rename(ann, "Ann");
-    await ann.getByLabel("Away").check();
-    await hasText(rows(ann), "Away");
-    stage.program.kill("SIGTERM");
-    await stage.program.ended;
-    await hasState(ann, "Trying again");
-    await stage.startExample("rooms", port);
-    await hasState(ann, "Connected");
-    const bob = await stage.open();
-    await hasText(rows(bob).filter({ hasText: "Ann" }), "Away");
-    await hasText(ann.getByTestId("count"), "2 people");
+    expect(line).toMatch(new RegExp(`^The rooms cannot start: \\w+: .*cannot connect to ${kind.name}`));
+    expect(line).toMatch(
+      new RegExp(`; start ${kind.name}-server( -js)? at ${url}, or leave out --engine for two nodes in this process$`),
+    );
   });
 });

@@ -1,7 +1,9 @@
-// The page: who is in the room on either node. The server (../server.js) bundles it.
-import { useEffect, useState } from "react";
+// The page: who is in the room on either node, and what was said there. The server (../server.js) bundles it.
+import { useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { useClient, useClientState, useMessages } from "sendall/react";
+import { Chat } from "./chat.jsx";
+import { followSaid, positionOf, recallSaid, rememberSaid } from "./said.js";
 
 const STATES = { here: "Here", away: "Away", busy: "Busy" };
 const LINES = {
@@ -11,12 +13,17 @@ const LINES = {
   closing: ["offline", "Closing…"],
   closed: ["offline", "Not connected"],
 };
-const NOBODY = { people: [] };
+
+/** What the server sends changes what is known of the people, or of what was said. */
+function follow({ people, said }, json) {
+  const news = JSON.parse(json);
+  return { people: followPeople(people, news), said: followSaid(said, news) };
+}
 
 /** The list replaces what was known, and notices change it. */
-function follow(known, json) {
-  const news = JSON.parse(json);
+function followPeople(known, news) {
   if (news.type === "list") return news;
+  if (!["joined", "changed", "left", "count"].includes(news.type)) return known;
   // Too many people to list.
   if (news.type === "count") return { ...known, people: [], count: news.count };
   const { key } = news;
@@ -28,26 +35,30 @@ function follow(known, json) {
 
 function Page({ who, room }) {
   const [me, setMe] = useState(remembered);
-  const client = useClient(`./?${new URLSearchParams({ who, room })}`);
+  // Without a line nothing waits: what could not be sent is shown as not sent.
+  const client = useClient(`./?${new URLSearchParams({ who, room })}`, { offline: { maxMessages: 0 } });
   const { state } = useClientState(client);
-  const known = useMessages(client, follow, NOBODY);
+  const { people, said } = useMessages(client, follow, start);
+  const position = useRef();
+  position.current = positionOf(said);
   useEffect(() => {
     remember(me);
-    const tell = () => client.send(JSON.stringify(me));
-    if (state === "open") tell();
+    if (state === "open") client.send(JSON.stringify({ ...me, after: position.current }));
   }, [client, state, me]);
+  useEffect(() => rememberSaid(room, said), [room, said]);
   const [kind, text] = LINES[state];
   return (
     <>
       <header>
-        <h1>Who is here?</h1>
+        <h1>A room on two nodes</h1>
         <p className="state" role="status" data-testid="state" data-state={kind}>
           {text}
         </p>
       </header>
       <main>
-        <You me={me} setMe={setMe} known={known} who={who} />
-        <People known={known} room={room} />
+        <You me={me} setMe={setMe} known={people} who={who} />
+        <Chat client={client} said={said} me={people.you} />
+        <People known={people} room={room} />
       </main>
     </>
   );
@@ -177,6 +188,8 @@ function secret() {
 const given = new URLSearchParams(window.location.hash.slice(1));
 const room = new URLSearchParams(window.location.search).get("room") ?? "lobby";
 const who = secret();
+/** Before the server has said anything: nobody, and what a page before a reload has got. */
+const start = { people: { people: [] }, said: recallSaid(room) };
 // The name is for the first time: a page that is loaded anew remembers its own.
 if (given.has("name")) window.history.replaceState(null, "", `#${new URLSearchParams({ who })}`);
 createRoot(document.getElementById("page")).render(<Page who={who} room={room} />);
