@@ -7,8 +7,8 @@ export type FollowFrom =
       readonly last: number;
     }
   | {
-      /** The position of the last message that the client has. Anything that is no position, `undefined` too, has the outcome `"unknown"`. */
-      readonly after: string | undefined;
+      /** The position of the last message that the client has. Anything that is no position, `undefined` and `null` too, has the outcome `"unknown"`. */
+      readonly after: string | null | undefined;
     };
 
 /** What `connection.follow` has done. */

@@ -19,13 +19,13 @@ export interface HistoryOptions extends HistoryLimits {
    * Pure: called once for each message, as the message is delivered, or again as it is replayed. Bytes come as a `Buffer`. A throw, or a result that
    * is no message, is a failure in `stats().failures`, and the message goes as it is. Default: messages go as they are.
    */
-  readonly stamp: (data: Data, position: string) => Data;
+  readonly stamp: (data: string | Buffer, position: string) => Data;
 }
 
 /** What is asked of `bus.history`: without a key, everything that is kept. */
 export interface HistoryRange {
   /** The position after which the messages are asked for. */
-  readonly after?: string | undefined;
+  readonly after?: string | null | undefined;
   /** The number of the newest messages. */
   readonly last?: number | undefined;
 }

@@ -19,6 +19,7 @@ const PRESENCE =
   "use presence: true for bus.present(room), and presence: { notice } for what the members of a room hear";
 const HISTORY =
   "use history: true, keep: true where a message is sent to a room, and connection.follow(room, { last: 50 }) in place of join";
+const STORE = "a store goes into history: { store }";
 const COOKIE = "use sockjs: { cookieNeeded: true } for the cookie of load balancers";
 
 /** Options of Socket.IO and Engine.IO, `ws`, SockJS for Node, uWebSockets.js and Node's `https`, one of our client, and likely guesses. */
@@ -98,4 +99,7 @@ export const TRANSLATIONS: Translations = {
   // The client's own name of it, and the likely guess
   session: SESSIONS,
   sessions: SESSIONS,
+  // A store in place of the option
+  "history.name": STORE,
+  "history.append": STORE,
 };

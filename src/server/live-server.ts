@@ -202,6 +202,7 @@ export class LiveServer extends AllRoutesBus implements Server {
   terminate(): void {
     for (const route of this.#routes) route.handler.hold();
     void this.#relay?.close(true);
+    void this.#stores.close();
     this.#unwatchLeaks?.();
   }
 

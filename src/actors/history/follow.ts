@@ -22,6 +22,8 @@ export class Follow {
   #replayedUpTo: string | undefined;
   /** The follower has left the room, or has gone. */
   hasLeft = false;
+  /** Called when nothing more is held or skipped. */
+  onDone: () => void = () => {};
   /** Called when the follower leaves. */
   onLeft: () => void = () => {};
   /** Too much came while the store took its time. */
@@ -65,6 +67,7 @@ export class Follow {
     if (isUpTo(position, this.#replayedUpTo)) return true;
     // The messages of a room come in order.
     this.#replayedUpTo = undefined;
+    if (this.#isOver) this.onDone();
     return false;
   }
 
@@ -93,6 +96,7 @@ export class Follows {
   readonly #byRoom = new Map<string, Map<Member, Follow>>();
 
   begin(room: string, follow: Follow): void {
+    follow.onDone = () => this.end(room, follow);
     const follows = this.#byRoom.get(room);
     if (follows === undefined) this.#byRoom.set(room, new Map([[follow.member, follow]]));
     else follows.set(follow.member, follow);
