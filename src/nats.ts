@@ -1,6 +1,8 @@
 /**
- * `sendall/nats`: clusters over NATS, by core publish and subscribe.
+ * `sendall/nats`: clusters over NATS, by core publish and subscribe, and history in a stream of JetStream.
  *
  * @module sendall/nats
  */
-export { type NatsOptions, nats } from "./cluster/engines/nats.js";
+export { jetstream } from "./cluster/engines/jetstream.js";
+export { nats } from "./cluster/engines/nats.js";
+export type { NatsOptions } from "./cluster/engines/nats-options.js";

@@ -86,7 +86,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "cluster/link.ts",
   ],
   "node:http": ["http/", "sockjs/"],
-  "@nats-io/transport-node": ["cluster/engines/nats.ts"],
+  "@nats-io/transport-node": ["cluster/engines/nats-connection.ts"],
+  "@nats-io/jetstream": ["cluster/engines/jetstream-link.ts"],
   ioredis: ["cluster/engines/redis-connection.ts"],
   react: ["react/"],
   "@opentelemetry/api": ["otel/"],
@@ -110,6 +111,8 @@ const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
     "metrics/endpoint.ts",
   ],
   ioredis: ["cluster/engines/redis-options.ts"],
+  "@nats-io/transport-node": ["cluster/engines/nats-options.ts"],
+  "@nats-io/jetstream": ["cluster/engines/jetstream-consumer.ts", "cluster/engines/jetstream-stream.ts"],
 };
 
 /** What a browser does not have. */

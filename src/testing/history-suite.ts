@@ -27,8 +27,11 @@ export interface HistoryStoreTest {
   readonly create: (name: string) => HistoryStore | Promise<HistoryStore>;
   /** Whether the messages are there when another store of the same name is opened after `close`. Default `false`. */
   readonly survives?: boolean;
-  /** The limits that the store does not keep, since its engine is bounded by the others. Default none. */
-  readonly without?: readonly ("maxBytes" | "maxRooms")[];
+  /**
+   * The limits that the store does not keep, since its engine is bounded by the others; and `"trim"` if the engine removes messages by its own
+   * rules, later than readings leave the messages out. Default none.
+   */
+  readonly without?: readonly ("maxBytes" | "maxRooms" | "trim")[];
 }
 
 /** The bytes of a room in the random test. */
@@ -55,7 +58,7 @@ export function testHistoryStore({ test, create, survives = false, without = [] 
   declareMessages(declare);
   declareAnchors(declare);
   declareLimits(declare, without);
-  declareRestarts(declare, survives);
+  declareRestarts(declare, survives, !without.includes("trim"));
   declareSubscriptions(declare);
   declareRandom(declare, without.includes("maxBytes") ? undefined : RANDOM_BYTES);
 }

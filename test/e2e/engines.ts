@@ -34,9 +34,10 @@ interface Kind {
   readonly secret: readonly string[];
   /** Knows it, in each of the ways that there are. */
   signedIn(port: number): readonly ClusterAdapter[];
-  /** Cuts whoever does not read, soon: arguments, and what stands in `$FOLDER/strict.conf`. */
+  /** Cuts whoever does not read, soon. */
   readonly strict: readonly string[];
-  readonly configuration?: string;
+  /** Files in `$FOLDER`, for arguments. */
+  readonly configurations?: Readonly<Record<string, string>>;
   adapter(url: string, options: Options): ClusterAdapter;
   /** The subjects of all subscriptions, as the engine itself says: one that two nodes hear is there twice. */
   subjects(engine: Engine): Promise<string[]>;
@@ -47,7 +48,7 @@ interface Kind {
 /** Short, so that a silent engine is noticed soon. */
 const PING_MS = 200;
 
-const NATS: Kind = {
+export const NATS: Kind = {
   name: "nats",
   scheme: "nats",
   args: (port) => ["-a", "127.0.0.1", "-p", `${port}`, "--http_port", `${port + 10_000}`],
@@ -58,7 +59,13 @@ const NATS: Kind = {
     nats({ servers: [`127.0.0.1:${port}`], user: "ann", pass: "secret" }),
   ],
   strict: ["-c", "$FOLDER/strict.conf"],
-  configuration: 'max_pending: 1MB\nwrite_deadline: "1s"\n',
+  configurations: {
+    "strict.conf": 'max_pending: 1MB\nwrite_deadline: "1s"\n',
+    "full.conf": 'jetstream { store_dir: "$FOLDER", max_file_store: 2MB }\n',
+    "narrow.conf":
+      'jetstream { store_dir: "$FOLDER" }\n' +
+      'authorization { users: [{ user: ann, password: pass, permissions: { publish: ["a.>"] } }] }\n',
+  },
   adapter: (url, { pingMs = PING_MS, ...options }) =>
     nats({ servers: url, pingInterval: pingMs, reconnectTimeWait: 50, reconnectJitter: 10, ...options }),
   async subjects(engine) {
@@ -157,7 +164,8 @@ export class Engine {
   }
 
   async start(...args: readonly string[]): Promise<void> {
-    writeFileSync(join(this.#folder, "strict.conf"), this.kind.configuration ?? "");
+    for (const [name, text] of Object.entries(this.kind.configurations ?? {}))
+      writeFileSync(join(this.#folder, name), text.replace("$FOLDER", this.#folder));
     const own = args.map((arg) => arg.replace("$FOLDER", this.#folder));
     const child = spawn(this.#path, [...this.kind.args(this.port, this.#folder), ...own], {
       stdio: ["ignore", "pipe", "pipe"],

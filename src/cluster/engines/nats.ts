@@ -1,30 +1,15 @@
 /**
- * The cluster adapter `nats()`, over core publish and subscribe. The only file that loads `@nats-io/transport-node`, an optional peer
- * dependency, whose client reconnects and renews subscriptions. Core NATS keeps the order of each publisher, so the adapter does not say
+ * The cluster adapter `nats()`, over core publish and subscribe. Core NATS keeps the order of each publisher, so the adapter does not say
  * `isOrdered`. The relay of each server opens and closes a link here.
  */
-import type { NatsConnection, NodeConnectionOptions, Subscription } from "@nats-io/transport-node";
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
-import { MAX_NATIVE_MS } from "../../options/kinds.js";
-import { checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { Timer } from "../../runtime/clock.js";
 import { within } from "../../runtime/promises.js";
-import { checkOwnSpelling, importClient, linkTable } from "./adapter-setup.js";
 import { Backlog } from "./backlog.js";
+import { type NatsClient, type NatsSubscription, openNats } from "./nats-connection.js";
+import { type NatsOptions, readNatsOptions } from "./nats-options.js";
 import { SocketTracker, untracked } from "./socket-tracker.js";
 
-/** What `nats` takes: the connection options of `@nats-io/transport-node`, and two more. */
-export interface NatsOptions extends NodeConnectionOptions {
-  /** Begins every subject: programs with different prefixes do not hear each other. Default `"sendall"`. */
-  readonly prefix?: string;
-  /** Whether `serve` resolves before the engine is reached; until then the server is not ready. Default `false`. */
-  readonly waitForLink?: boolean;
-}
-
-/** A silent engine is given up after two ping intervals. Attempts to connect, `reconnectTimeWait` apart, never end. */
-const DEFAULTS = { pingInterval: 20_000, maxPingOut: 2, maxReconnectAttempts: -1, reconnectTimeWait: 1_000 } as const;
-/** A node needs no echo of its own messages, and bad credentials may be good again after a change of the engine's configuration. */
-const FIXED = { noEcho: true, reconnect: true, ignoreAuthErrorAbort: true, waitOnFirstConnect: false } as const;
 /** After each 256 KiB the engine is asked to confirm what was sent. */
 const CONFIRM_BYTES = 262_144;
 const CLOSE_MS = 1_000;
@@ -33,13 +18,13 @@ class NatsLink implements ClusterLink {
   readonly #node: ClusterNode;
   readonly #received: ClusterNode["received"];
   readonly #prefix: string;
-  readonly #dial: (sockets: SocketTracker) => Promise<NatsConnection>;
+  readonly #dial: (sockets: SocketTracker) => Promise<NatsClient>;
   readonly #retryMs: number;
   readonly #sockets = new SocketTracker();
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions = new Map<string, NatsSubscription>();
   readonly #refusals = new Map<string, Error>();
   readonly #backlog = new Backlog();
-  #connection: NatsConnection | undefined;
+  #connection: NatsClient | undefined;
   #confirming: Promise<void> | undefined;
   #retryTimer: Timer | undefined;
   #lastError: Error | undefined;
@@ -48,7 +33,7 @@ class NatsLink implements ClusterLink {
   constructor(
     node: ClusterNode,
     prefix: string,
-    dial: (sockets: SocketTracker) => Promise<NatsConnection>,
+    dial: (sockets: SocketTracker) => Promise<NatsClient>,
     retryMs: number,
   ) {
     this.#node = node;
@@ -138,7 +123,7 @@ class NatsLink implements ClusterLink {
     this.#sockets.stop();
   }
 
-  #subscribe(connection: NatsConnection, subject: string): Subscription {
+  #subscribe(connection: NatsClient, subject: string): NatsSubscription {
     const callback = (error: Error | null, message: { readonly data: Uint8Array }): void => {
       if (error !== null) {
         this.#refusals.set(subject, error);
@@ -148,7 +133,7 @@ class NatsLink implements ClusterLink {
     return connection.subscribe(`${this.#prefix}.${subject}`, { callback });
   }
 
-  #onConnected(connection: NatsConnection): void {
+  #onConnected(connection: NatsClient): void {
     this.#connection = connection;
     void this.#followStatus(connection);
     connection.closed().then((error) => {
@@ -158,7 +143,7 @@ class NatsLink implements ClusterLink {
     this.#node.up();
   }
 
-  async #followStatus(connection: NatsConnection): Promise<void> {
+  async #followStatus(connection: NatsClient): Promise<void> {
     for await (const status of connection.status()) {
       if (this.#isClosed) return;
       if (status.type === "error") this.#lastError = status.error;
@@ -186,45 +171,6 @@ class NatsLink implements ClusterLink {
   }
 }
 
-/** The client passes the options for TLS on to Node for each attempt to connect, so that each socket gets a signal of its own. */
-function tlsOf({ tls }: NodeConnectionOptions, sockets: SocketTracker): Pick<NodeConnectionOptions, "tls"> {
-  if (tls?.handshakeFirst !== true) return {};
-  const signalled = {
-    ...tls,
-    get signal() {
-      return sockets.handshakeSignal();
-    },
-  };
-  return { tls: signalled };
-}
-
-function areServers(servers: unknown): servers is string | string[] {
-  const list: unknown[] = Array.isArray(servers) ? servers : [servers];
-  return list.length > 0 && list.every((server) => typeof server === "string" && server.trim() !== "");
-}
-
-const natsTable = {
-  ...linkTable,
-  // Without an address the client would connect to an engine on this machine.
-  servers: { expected: "the address of an engine, or a list of them", accepts: areServers, required: true },
-  // The waits become native timers of the client.
-  pingInterval: { kind: "ms", max: MAX_NATIVE_MS },
-  timeout: { kind: "ms", max: MAX_NATIVE_MS },
-  reconnectTimeWait: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
-  reconnectJitter: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
-  reconnectJitterTLS: { kind: "ms", min: 0, max: MAX_NATIVE_MS },
-} as const;
-
-/** Options of the client with a row in the table. The client checks further options. */
-type ClientOption =
-  | "servers"
-  | "pingInterval"
-  | "timeout"
-  | "reconnectTimeWait"
-  | "reconnectJitter"
-  | "reconnectJitterTLS";
-type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, ClientOption>>;
-
 /**
  * Joins servers over NATS (core publish and subscribe; JetStream is not needed): `cluster: nats({ servers: "nats://127.0.0.1:4222" })`.
  * Needs the package `@nats-io/transport-node`, and takes the connection options of the package; reconnecting never ends, unless an option
@@ -234,22 +180,13 @@ type CheckedOptions = Omit<NatsOptions, Exclude<keyof NodeConnectionOptions, Cli
  * `CLUSTER_UNAVAILABLE`
  */
 export function nats(options: NatsOptions): ClusterAdapter {
-  checkOptionsObject(options);
-  checkOwnSpelling(options, ["servers", ...Object.keys(linkTable)]);
-  const { prefix, waitForLink } = readSettings<CheckedOptions, typeof natsTable>(natsTable, { options });
-  const { prefix: _prefix, waitForLink: _waitForLink, ...given } = options;
+  const { prefix, waitForLink, given } = readNatsOptions(options);
   return {
     name: "nats",
     waitForLink,
     async open(node) {
-      const { connect } = await importClient(
-        "nats",
-        "@nats-io/transport-node",
-        () => import("@nats-io/transport-node"),
-      );
-      const connection = { name: `sendall ${node.id}`, ...DEFAULTS, ...given, ...FIXED };
-      const dial = (sockets: SocketTracker) => connect({ ...connection, ...tlsOf(given, sockets) });
-      const link = new NatsLink(node, prefix, dial, connection.reconnectTimeWait);
+      const { dial, retryMs } = await openNats("nats", "cluster", given, `sendall ${node.id}`);
+      const link = new NatsLink(node, prefix, dial, retryMs);
       node.clock.soon(() => void link.connect());
       return link;
     },

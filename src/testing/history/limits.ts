@@ -4,7 +4,7 @@ import type { HistoryLimits } from "../../api/history-store.js";
 import type { Declare } from "./contracts.js";
 
 /** The limits that some stores leave to their engine. */
-export type EngineLimit = Extract<keyof HistoryLimits, "maxBytes" | "maxRooms">;
+export type EngineLimit = Extract<keyof HistoryLimits, "maxBytes" | "maxRooms"> | "trim";
 
 export function declareLimits(declare: Declare, without: readonly EngineLimit[]): void {
   declareNumbers(declare);

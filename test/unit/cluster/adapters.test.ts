@@ -1,8 +1,8 @@
 /** The options that the cluster adapters refuse, before any connection to an engine. */
 import { Cluster, Redis } from "ioredis";
 import { SendallError } from "sendall";
-import { nats } from "sendall/nats";
-import { redis } from "sendall/redis";
+import { jetstream, nats } from "sendall/nats";
+import { redis, redisHistory } from "sendall/redis";
 import { workers } from "sendall/workers";
 import { expect, test } from "vitest";
 import { importClient } from "../../../src/cluster/engines/adapter-setup.js";
@@ -62,6 +62,12 @@ test.each([
   ["an address in place of a client", () => redis({ client: wrong("redis://127.0.0.1") }), "client"],
   ["the class in place of a client", () => redis({ client: wrong(Redis) }), "client"],
   ["a client of node-redis", () => redis({ client: wrong(nodeRedis) }), "client"],
+  ["redisHistory without anything", () => redisHistory({}), "url"],
+  ["no options for redisHistory", () => redisHistory(none), "options"],
+  ["a prefix of redisHistory with a brace", () => redisHistory({ url: "redis://a", prefix: "{a}" }), "prefix"],
+  ["jetstream without servers", () => jetstream({}), "servers"],
+  ["no options for jetstream", () => jetstream(none), "options"],
+  ["a prefix of jetstream with a wildcard", () => jetstream({ servers: "a", prefix: "a.>" }), "prefix"],
   ["a client of a Redis cluster", () => redis({ client: wrong(new Cluster([], { lazyConnect: true })) }), "client"],
 ])("%s is an error that names the option", (_case, make, option) => {
   const refused = refusal(make);
@@ -135,4 +141,9 @@ test("a client that is not installed is an error that names the package", async 
   );
   expect(error).toMatchObject({ code: "CLUSTER_UNAVAILABLE", cause: missing });
   expect(String(error)).toContain("redis needs a package: npm install ioredis");
+  const isAbsent = () => Promise.reject(missing);
+  await expect(importClient("jetstream", "@nats-io/jetstream", isAbsent, "history")).rejects.toMatchObject({
+    code: "HISTORY_UNAVAILABLE",
+    message: "history: jetstream needs a package: npm install @nats-io/jetstream",
+  });
 });
