@@ -76,7 +76,7 @@ test("a store that opens too late is closed: the server has not started", async 
       }),
     close: () => calls.push("close"),
   });
-  const clock = new HandClock();
+  const clock = new HandClock((step) => setImmediate(step));
   const stores = new HistoryStores({ clock, turn: new Turn(clock), log: NO_LOG });
   stores.add("/", { history: { store, maxMessages: 1, maxBytes: 1, maxAgeMs: 1, maxRooms: 1 } as HistorySettings });
   const opening = expect(stores.open()).rejects.toMatchObject({
