@@ -124,7 +124,7 @@ export interface HistoryStore {
    *
    * After a break of the connection the store MUST subscribe again by itself, and MUST hand over what was missed, in order, before what is new. If the
    * store cannot tell that nothing is missing, the store goes on with what is new, and logs a warning. A message whose `append` came before a break MUST
-   * NOT come into the order behind a message whose `append` came after the break. Several subscriptions of a room MAY exist at a time.
+   * NOT be told behind a message whose `append` came after the break. Several subscriptions of a room MAY exist at a time.
    */
   subscribe?(room: string, onEntry: (entry: StoredMessage) => void): Promise<() => void>;
   /** Lets go what is older than `maxAgeMs`, and what is beyond the other limits. Called from time to time while there may be something to let go. */

@@ -1,5 +1,7 @@
 /** A server's part for tests of stores that carry: opens a store by the real clock, appends, and remembers what the store says. Closed when the test is over. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import type { HistoryHost, HistoryLimits, HistoryStore, StoredMessage } from "sendall";
 import { onTestFinished } from "vitest";
 import { createClock } from "../../src/runtime/clock.js";
@@ -125,5 +127,69 @@ export class Writer {
   async stop(): Promise<void> {
     this.#isOn = false;
     await this.#over;
+  }
+}
+
+/** A network that delivers late what a node has said before the node was cut off: the engine's side of the connection stays. */
+export class LateNetwork {
+  readonly #server: Server;
+  readonly #pairs: { readonly near: Socket; readonly far: Socket; readonly late: Buffer[] }[] = [];
+  #isHeld = false;
+
+  private constructor(port: number) {
+    this.#server = createServer((near) => {
+      const pair = { near, far: connect(port, "127.0.0.1"), late: [] as Buffer[] };
+      this.#pairs.push(pair);
+      const isHeld = this.#isHeld;
+      near.on("data", (chunk) => {
+        if (this.#isHeld && !isHeld) pair.late.push(chunk);
+        else pair.far.write(chunk);
+      });
+      pair.far.on("data", (chunk) => near.write(chunk));
+      near.on("error", () => {});
+      pair.far.on("error", () => {});
+    });
+  }
+
+  static async before(engine: { readonly port: number }): Promise<LateNetwork> {
+    const network = new LateNetwork(engine.port);
+    network.#server.listen(0, "127.0.0.1");
+    await once(network.#server, "listening");
+    onTestFinished(() => {
+      for (const { near, far } of network.#pairs) for (const socket of [near, far]) socket.destroy();
+      network.#server.close();
+    });
+    return network;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
+    return address.port;
+  }
+
+  /** What comes on the connections that are there, waits. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Whether anything waits. */
+  get holds(): boolean {
+    return this.#pairs.some(({ late }) => late.length > 0);
+  }
+
+  /** The node's side of the connections that are there. */
+  cut(): void {
+    for (const { near } of this.#pairs) near.resetAndDestroy();
+  }
+
+  /** What waits goes to the engine, whose answers reach nobody. */
+  async deliver(): Promise<void> {
+    for (const { far, late } of this.#pairs.filter((pair) => pair.late.length > 0)) {
+      if (!far.writable) continue;
+      const isOver = Promise.race([once(far, "close"), once(far, "data")]);
+      far.write(Buffer.concat(late));
+      await isOver;
+    }
   }
 }

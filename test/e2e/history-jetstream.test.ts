@@ -5,7 +5,7 @@ import { jetstream, type NatsOptions } from "sendall/nats";
 import { testHistoryStore } from "sendall/testing/history-store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Engine, NATS, Network } from "./engines.js";
-import { StoreUser, Writer } from "./history-engines.js";
+import { LateNetwork, StoreUser, Writer } from "./history-engines.js";
 import { nextRound, until } from "./peers.js";
 import { requires } from "./requires.js";
 
@@ -200,6 +200,27 @@ describe.skipIf(skip)("jetstream", () => {
       "jetstream: messages may have been missed while the engine was away",
       { room: "a" },
     ]);
+  });
+
+  test("jetstream: a message from before a break that comes behind a message from after the break is passed over", async () => {
+    const engine = await Engine.start(NATS, ...STREAMS);
+    const network = await LateNetwork.before(engine);
+    const near = await open(engine);
+    const far = await StoreUser.open(jetstream({ servers: `127.0.0.1:${network.port}`, reconnectTimeWait: 50 }));
+    const heard = await near.hear("a");
+    const first = await far.keep("a", "1");
+    network.hold();
+    far.append("a", "2");
+    await until(() => network.holds);
+    network.cut();
+    await far.down();
+    await far.keep("a", "3");
+    await network.deliver();
+    await near.keep("a", "4");
+    await until(() => heard.includes("4"));
+    expect(heard).toEqual(["1", "3", "4"]);
+    expect(await near.after("a", first)).toBe("complete: 3 4");
+    expect(far.lost).toBe(1);
   });
 
   test("jetstream: a burst of more than maxMessages reaches every subscription whole", async () => {

@@ -6,7 +6,7 @@ import type { StoredMessage } from "../../api/history-store.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import { BEAT_MS, type StreamConsumer } from "./jetstream-consumer.js";
 import type { JetStreamLink } from "./jetstream-link.js";
-import { type StreamMessage, storedOf } from "./jetstream-messages.js";
+import { LateMessages, type StreamMessage, storedOf } from "./jetstream-messages.js";
 
 /** The number of feeds that ask at a time. */
 const AT_ONCE = 64;
@@ -41,6 +41,7 @@ class Feed {
   known: Known | undefined;
   /** The numbers of the last messages, without holes; at most `maxRecent`. */
   recent: number[] = [];
+  readonly late = new LateMessages();
   consumer: StreamConsumer | undefined;
   /** Counts consumers: what an earlier consumer brings is void. */
   turn = 0;
@@ -222,7 +223,7 @@ function deliver(feed: Feed, epoch: string, message: StreamMessage, maxRecent: n
   const { known } = feed;
   if (known?.epoch === epoch && message.seq <= known.seq) return;
   feed.known = { epoch, seq: message.seq, isKept: true };
-  if (message.kind === "start") return;
+  if (message.kind === "start" || feed.late.isLate(message)) return;
   feed.recent.push(message.seq);
   if (feed.recent.length > maxRecent) feed.recent.shift();
   const entry = storedOf(feed.room, epoch, message);

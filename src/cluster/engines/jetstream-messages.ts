@@ -70,3 +70,20 @@ export function storedOf(room: string, epoch: string, { seq, at, kind, source, b
   const message = { room, bytes, isBinary: kind === "bytes", at, position: positionOf(epoch, seq) };
   return source === undefined ? message : { ...message, source };
 }
+
+/**
+ * Finds messages that a broken connection has delivered late, behind messages that the same store appended after the break: such messages were reported as
+ * lost, and are passed over. Remembers a number for each store.
+ */
+export class LateMessages {
+  readonly #counts = new Map<string, number>();
+
+  /** Asked in order, for each message of a room. */
+  isLate({ writer, count, kind }: StreamMessage): boolean {
+    if (kind === "start") return false;
+    const last = this.#counts.get(writer) ?? 0;
+    if (count < last) return true;
+    this.#counts.set(writer, count);
+    return false;
+  }
+}

@@ -14,7 +14,7 @@ import { Backlog } from "./backlog.js";
 import type { StreamConsumer } from "./jetstream-consumer.js";
 import { JetStreamFeeds } from "./jetstream-feeds.js";
 import { JetStreamLink, type JetStreamLinkParts } from "./jetstream-link.js";
-import { headOf, type StreamMessage, startHead, storedOf } from "./jetstream-messages.js";
+import { headOf, LateMessages, type StreamMessage, startHead, storedOf } from "./jetstream-messages.js";
 
 /** How much longer than `maxAgeMs` the engine keeps messages: the clocks of nodes and engine differ. */
 const SPARE_MS = 60_000;
@@ -223,8 +223,10 @@ export class JetStreamSession {
         () => {},
       );
     }
-    const later = messages.findIndex(({ writer, count }) => writer === this.#writer && count > own);
-    return later < 0 ? messages : messages.slice(0, later);
+    const late = new LateMessages();
+    const inOrder = messages.filter((message) => !late.isLate(message));
+    const later = inOrder.findIndex(({ writer, count }) => writer === this.#writer && count > own);
+    return later < 0 ? inOrder : inOrder.slice(0, later);
   }
 
   #onUp(): void {
