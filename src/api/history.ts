@@ -4,7 +4,7 @@ import type { HistoryLimits, HistoryStore } from "./history-store.js";
 
 /** What is kept of a room's messages, for newcomers, reloads and restarts. `true` or `{}` turns history on with the defaults. */
 export interface HistoryOptions extends HistoryLimits {
-  /** Where messages are kept: in memory, or `sqlite({ file })` of `sendall/sqlite`. Routes that share a store have the same limits. Default: in memory. */
+  /** Where messages are kept: in memory, `sqlite({ file })` of `sendall/sqlite`, or for several nodes `redisHistory({ url })` of `sendall/redis` or `jetstream({ servers })` of `sendall/nats`. Routes that share a store have the same limits. Default: in memory. */
   readonly store: HistoryStore;
   /** The number of messages kept in a room; beyond, the oldest goes. Default 100. */
   readonly maxMessages: number;

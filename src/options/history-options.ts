@@ -38,6 +38,6 @@ function checkOrder(name: string, store: HistoryStore | undefined, cluster: Clus
   if (cluster.isOrdered !== true)
     refuseOption(
       name,
-      `expected a store, since ${cluster.name} does not put the messages of all nodes into one order: ${ways}, or a cluster over redis() or workers()`,
+      `expected a store, since ${cluster.name} does not put the messages of all nodes into one order: ${ways}, or a cluster over redis(), workers() or, in tests, memory()`,
     );
 }

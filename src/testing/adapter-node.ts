@@ -15,7 +15,7 @@ export const ECHO = { echo: true } as const;
 
 /** A node without a server: keeps every packet that arrives. */
 export class AdapterNode implements ClusterNode {
-  readonly id = randomBytes(6).toString("hex");
+  readonly id: string = randomBytes(6).toString("hex");
   readonly clock: ClusterNode["clock"] = createClock();
   readonly log: ClusterNode["log"] = createLogger(false, "test");
   readonly calls: string[] = [];

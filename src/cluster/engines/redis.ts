@@ -40,7 +40,9 @@ class RedisLink implements ClusterLink {
     });
   }
 
+  /** Does nothing if the server has closed meanwhile. */
   connect(): void {
+    if (this.#isClosed) return;
     this.#publisher.connect();
     this.#subscriber.connect();
     this.#schedulePing();

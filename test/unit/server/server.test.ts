@@ -153,6 +153,8 @@ describe("two routes", () => {
       restingEvents: 0,
       outboxBytes: 0,
       keptBytes: 0,
+      kept: 0,
+      unkept: 0,
       received: { messages: 2, bytes: 9 },
       sent: { messages: 2, bytes: 10, frames: 2, writes: 2 },
       dropped: 0,
