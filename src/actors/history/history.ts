@@ -11,7 +11,7 @@ import type { HistoryReading, StoredMessage } from "../../api/history-store.js";
 import type { Clock } from "../../runtime/clock.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { encodeFrame, type Frame } from "../../transport/frame.js";
-import { checkRoom } from "../route/checks.js";
+import { checkRoom, ownName } from "../route/checks.js";
 import type { Member } from "../route/member.js";
 import { Answers, closed } from "./answers.js";
 import { Follow, Follows } from "./follow.js";
@@ -58,7 +58,9 @@ export class History {
     const bytes = wire.subarray(wire.length - payloadBytes);
     // A text cut out of a longer text would keep the longer text in memory as long as the message.
     const plain: Frame = { data: typeof given === "string" ? bytes.toString() : given, wire, payloadBytes, isMarked };
-    return road.send({ room, plain, bytes, source, at: clock.now() });
+    // An id cut out of a message would keep the message in memory.
+    const own = source === undefined ? undefined : ownName(source);
+    return road.send({ room, plain, bytes, source: own, at: clock.now() });
   }
 
   /** The connection joins the room in the same stack. */

@@ -20,7 +20,7 @@ import type { History } from "../history/history.js";
 import type { Presence } from "../presence/presence.js";
 import type { BusParts } from "./bus-parts.js";
 import { BusTimers } from "./bus-timers.js";
-import { checkRoom, ownName, readKeep, readRooms } from "./checks.js";
+import { checkRoom, readKeep, readRooms } from "./checks.js";
 import type { Member } from "./member.js";
 import { PlainDelivery } from "./plain-delivery.js";
 import { NO_TARGET, receiptOf, Tally, withForwarded } from "./receipts.js";
@@ -72,11 +72,7 @@ export class RouteBus implements Bus, LocalBus {
     const room = readKeep("broadcast", options.keep, rooms);
     return room === undefined
       ? this.#multicast(data, rooms, member, idOf(source))
-      : this.#checkedHistory("bus.broadcast with keep").keep(
-          data,
-          room,
-          this.find(source)?.id ?? ownName(idOf(source)),
-        );
+      : this.#checkedHistory("bus.broadcast with keep").keep(data, room, idOf(source));
   }
 
   sendall(data: Data, options?: RoomOption): Receipt {
