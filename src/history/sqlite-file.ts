@@ -14,7 +14,7 @@ const BLOCK = 2 ** 20;
 
 /** What SQLite's codes mean for the operator. */
 const HINTS: Readonly<Record<number, string>> = {
-  5: "the file is in use by another process or another store: each server has a file of its own",
+  5: "the file is in use by another process or another store: each server has a file of its own; for two routes make the store once and give it to both",
   8: "the file, or its folder, cannot be written by this process",
   13: "the disk is full",
   14: "the folder of the file has to exist, and this process has to be allowed to write in the folder",

@@ -1,5 +1,7 @@
 /** The options of the store `sqlite()`, and the reader of the options. */
-import { checkNames, checkOptionsObject, readSettings, refuseOption } from "../options/read-options.js";
+import { isRecord } from "../options/kinds.js";
+import { checkNames, readSettings, refuseOption } from "../options/read-options.js";
+import { show } from "../runtime/show.js";
 
 /** What `sqlite` takes. */
 export interface SqliteOptions {
@@ -20,7 +22,7 @@ const sqliteTable = {
 
 /** Checks the options of `sqlite()`; throws `BAD_OPTION`. */
 export function readSqliteOptions(options: SqliteOptions): SqliteOptions {
-  checkOptionsObject(options);
+  if (!isRecord(options)) refuseOption("sqlite", `expected { file: "chat.db" }, got ${show(options)}`);
   checkNames({ options }, sqliteTable);
   const { file } = readSettings<SqliteOptions, typeof sqliteTable>(sqliteTable, { options });
   if (file === undefined) refuseOption("file", `expected ${sqliteTable.file.expected}, and there is none`);

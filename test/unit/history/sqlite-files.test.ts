@@ -14,8 +14,8 @@ const { skip } = requires("sqlite");
 
 describe("the options of sqlite", () => {
   test.each<[string, string, unknown]>([
-    ["are missing", "options", undefined],
-    ["are no object", "options", "chat.db"],
+    ["are missing", "sqlite", undefined],
+    ["are no object", "sqlite", "chat.db"],
     ["have no file", "file", {}],
     ["have an empty file", "file", { file: "" }],
     ["have a number for a file", "file", { file: 1 }],
@@ -26,6 +26,11 @@ describe("the options of sqlite", () => {
     const problem = (): unknown => sqlite(options as SqliteOptions);
     expect(problem).toThrow(SendallError);
     expect(problem).toThrow(expect.objectContaining({ code: "BAD_OPTION", option }));
+  });
+
+  test("that are a path are told where the path goes", () => {
+    const problem = (): unknown => sqlite("chat.db" as unknown as SqliteOptions);
+    expect(problem).toThrow(/^sqlite: expected \{ file: "chat\.db" \}, got "chat\.db"$/);
   });
 
   test("with a file open nothing yet", () => {
@@ -64,7 +69,7 @@ describe.skipIf(skip)("a file cannot be opened", () => {
     const file = newFile();
     openFile(file);
     expect(problemOf(file)).toContain(
-      "the file is in use by another process or another store: each server has a file of its own",
+      "the file is in use by another process or another store: each server has a file of its own; for two routes make the store once and give it to both",
     );
   });
 
