@@ -102,6 +102,7 @@ describe("the README", () => {
       "ts",
       "ts",
       "ts",
+      "ts",
       "js",
       "js",
       "ts",

@@ -77,7 +77,8 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
    */
   presentCount(room: string): PresentCount;
   /**
-   * Reads what was kept in a room: everything, the newest messages (`last`), or the messages after a position (`after`).
+   * Reads what was kept in a room: everything, the newest messages (`last`), or the messages after a position (`after`). With `channels` each
+   * channel's bus reads the channel's rooms, and the server's the route's own.
    * @throws SendallError (rejects) `BAD_ROOM`, `NO_HISTORY`, `HISTORY_UNAVAILABLE`; `BAD_OPTION` for a range that is none, and of a server with
    * several routes
    */

@@ -147,8 +147,8 @@ export interface Connection<D = ConnectionData, P = Params, M = Data> extends Re
    * Joins a room and sends what was kept there (option `history`), then what comes, without hole or double. What was kept is written as the socket
    * takes it, and never makes a slow consumer. While a store takes time to answer, what comes in the room waits; everything else goes on.
    * @param from `{ last: 50 }` for the newest messages, `{ after: position }` for those that a client has missed
-   * @throws SendallError (rejects) `ALREADY_MEMBER`, `BAD_ROOM`, `NO_HISTORY`, `BAD_OPTION`; `HISTORY_UNAVAILABLE` if the store fails: the connection is a
-   * member then, and gets what comes
+   * @throws SendallError (rejects) `ALREADY_MEMBER` where `join` returns `false` for a member, `BAD_ROOM`, `NO_HISTORY`, `BAD_OPTION`;
+   * `HISTORY_UNAVAILABLE` if the store fails: the connection is a member then, and gets what comes
    */
   follow(room: string, from: FollowFrom): Promise<FollowResult>;
   /**

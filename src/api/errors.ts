@@ -19,7 +19,8 @@
  * - `NO_PRESENCE`: presence was asked of a route without the option `presence`. Give the route `presence: {}`.
  * - `NO_HISTORY`: history was asked of a route without the option `history`, or a message was to be kept there. Give the route `history: {}`.
  * - `HISTORY_UNAVAILABLE`: the store of `history` cannot be opened, read, or is not there in this version of Node. `cause` has the store's error.
- * - `ALREADY_MEMBER`: `connection.follow` was called for a room that the connection is in. Call `follow` in place of `join`, or `bus.history`.
+ * - `ALREADY_MEMBER`: `connection.follow` was called for a room that the connection is in. Call `follow` in place of `join`, after `leave`, or not at all
+ *   if `connection.rooms.has(room)`; `bus.history` only reads.
  * - `BAD_DURATION`: a duration that is not a number of milliseconds. The number has to be finite and not below 0.
  * - `BAD_HANDLER`: the handler file of `sendall serve` is missing, cannot be loaded, exports no handler or wrong options, or has
  *   failed, or the file of `sendall asyncapi` exports no protocol, or `perConnection`, `fromLogic` or `channels` was given something that makes no handler. The message tells why.

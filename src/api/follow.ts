@@ -21,7 +21,10 @@ export type FollowResult =
       readonly outcome: "complete" | "gap" | "unknown";
       /** The number of messages sent. */
       readonly count: number;
-      /** The position of the room's last message before those that come; without messages, the start of the room. */
+      /**
+       * The position of the room's last message before those that come; without messages, the start of the room. After `"gap"` and `"unknown"` of use to a
+       * client that has forgotten everything.
+       */
       readonly position: string;
     }
   | {

@@ -4,13 +4,13 @@ import type { HistoryLimits, HistoryStore } from "./history-store.js";
 
 /** What is kept of a room's messages, for newcomers, reloads and restarts. `true` or `{}` turns history on with the defaults. */
 export interface HistoryOptions extends HistoryLimits {
-  /** Where messages are kept: in memory, `sqlite({ file })` of `sendall/sqlite`, or for several nodes `redisHistory({ url })` of `sendall/redis` or `jetstream({ servers })` of `sendall/nats`. Routes that share a store have the same limits. Default: in memory. */
+  /** Where messages are kept: in memory, `sqlite({ file })` of `sendall/sqlite`, or for several nodes `redisHistory({ url })` of `sendall/redis` or `jetstream({ servers })` of `sendall/nats`. Routes that share a store, made once, have the same limits; the path of a route is part of the names of rooms in the store. Default: in memory. */
   readonly store: HistoryStore;
   /** The number of messages kept in a room; beyond, the oldest goes. Default 100. */
   readonly maxMessages: number;
   /** The bytes of the messages kept in a room; beyond, the oldest goes. A message of any size is kept alone. Default 1 MiB. */
   readonly maxBytes: number;
-  /** How long a message is kept. Default 300,000 ms. */
+  /** How long a message is kept, in milliseconds; a message of exactly this age is still there. Default 300,000. */
   readonly maxAgeMs: number;
   /** The number of rooms of which something is kept; beyond, the room goes whose last message is oldest. Default 10,000. */
   readonly maxRooms: number;

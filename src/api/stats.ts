@@ -120,7 +120,7 @@ export interface Stats {
   readonly droppedBy: Readonly<Record<DropReason, number>>;
   /** Messages to connections that had gone. */
   readonly deadLetters: number;
-  /** Messages that the store of the option `history` has taken, since the start. */
+  /** Messages that the store of the option `history` has taken, since the start; a message that is lost later is in `unkept` as well. */
   readonly kept: number;
   /** Messages that were to be kept and are not, since the store could not take the message, or has lost it. */
   readonly unkept: number;

@@ -7,7 +7,7 @@ import { show } from "../runtime/show.js";
 export interface SqliteOptions {
   /**
    * The path of the file, made if there is none: `"chat.db"`. The folder has to exist, and a file belongs to one server at a time. While the file is
-   * open, and after a crash, two more files stand beside, with `-wal` and `-open` at the end of the name: keep the three together. There is
+   * open, and after a crash, more files stand beside, with `-wal`, `-shm` and `-open` at the end of the name: keep the files together. There is
    * no default.
    */
   readonly file: string;

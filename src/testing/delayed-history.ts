@@ -105,8 +105,8 @@ class DelayedHistory implements HistoryStore {
 
 /**
  * Makes a store, for `history.store` of a server under test, whose readings come late: `connection.follow` and `bus.history` wait for the test's
- * `advance`. A reading tells what was there when it was asked for. Delays differ, so a later reading may come earlier. What is appended is kept at
- * once, and what is on its way when the server closes arrives then.
+ * `advance`, also with a delay of 0. A reading tells what was there when it was asked for. Delays differ, so a later reading may come earlier. What
+ * is appended is kept at once, and what is on its way when the server closes arrives then.
  *
  * @throws SendallError `BAD_OPTION`
  */
