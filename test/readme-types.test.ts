@@ -1,4 +1,4 @@
-/** The README's samples about routes compile, as a reader's editor checks JavaScript, and mistakes are told of in the words of the user. */
+/** The README's samples about routes compile, as a reader's editor checks JavaScript, samples about history as strict TypeScript, and mistakes are told of in the words of the user. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { compile, complaintsAbout } from "./compiling.js";
@@ -12,6 +12,15 @@ test("the README's samples with routes compile", async () => {
   );
   expect(samples.length).toBeGreaterThan(3);
   expect(await compile(Object.fromEntries(samples.map((code, i) => [`sample-${i}.js`, code])))).toBe("");
+});
+
+test("the README's tests of history compile as strict TypeScript", async () => {
+  const readme = readFileSync(new URL("README.md", ROOT), "utf8");
+  const samples = Array.from(readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code = ""]) => code).filter((code) =>
+    code.includes("history:"),
+  );
+  expect(samples.length).toBeGreaterThan(3);
+  expect(await compile(Object.fromEntries(samples.map((code, i) => [`sample-${i}.ts`, code])))).toBe("");
 });
 
 /** Mistakes, and words that the compiler's complaint has. */

@@ -10,7 +10,7 @@ export interface HistoryOptions extends HistoryLimits {
   readonly maxMessages: number;
   /** The bytes of the messages kept in a room; beyond, the oldest goes. A message of any size is kept alone. Default 1 MiB. */
   readonly maxBytes: number;
-  /** How long a message is kept, in milliseconds; a message of exactly this age is still there. Default 300,000. */
+  /** How long a message is kept; a message of exactly this age is still there. Default 300,000 ms. */
   readonly maxAgeMs: number;
   /** The number of rooms of which something is kept; beyond, the room goes whose last message is oldest. Default 10,000. */
   readonly maxRooms: number;
