@@ -5,6 +5,7 @@
  * @module sendall/testing
  */
 export { SendallError } from "./api/errors.js";
+export { type DelayedHistoryOptions, delayedHistory } from "./testing/delayed-history.js";
 export { type ExploreOptions, explore } from "./testing/explore/explore.js";
 export type { Fault } from "./testing/explore/explorer.js";
 export { type Divergence, ExploreFailure } from "./testing/explore/failure.js";

@@ -245,7 +245,9 @@ describe("the API reference", () => {
   test("names the errors of every call that refuses what it is given", () => {
     // These build a value; whoever is given it checks it.
     const builders = ["route", "reply", "ping", "pong", "close"].map((name) => `sendall ${name}`);
-    const calls = items.filter(({ path }) => !builders.includes(path));
+    // A store is written by the program: the server calls, with what it has checked.
+    const isWritten = ({ path }: Item): boolean => path.startsWith("sendall HistoryStore ");
+    const calls = items.filter((one) => !builders.includes(one.path) && !isWritten(one));
     const silent = calls.flatMap(({ path, parameters, throws }) =>
       parameters
         .flatMap(codesFor)

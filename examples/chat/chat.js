@@ -142,8 +142,11 @@ function createHandler() {
  */
 function enter(room, from, connection, bus) {
   connection.send(entered(room));
-  // Joins at once; the promise is for what was said.
-  const following = connection.follow(room, from);
+  // Joins at once; the promise is for what was said. Without it a room is still a room.
+  const following = connection.follow(room, from).catch(({ message }) => {
+    console.error(`What was said in ${room} is not told: ${message}`);
+    return { outcome: "unknown", position: undefined };
+  });
   const { keys } = bus.presentCount(room);
   connection.send(people({ you: connection.data.key, count: keys, people: bus.present(room).map(shown) }));
   return following;

@@ -53,7 +53,7 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
   broadcast(data: M, source: ConnectionRef, options?: RoomOption): Receipt;
   /**
    * Sends to every connection.
-   * @throws SendallError as {@link Verbs.broadcast}
+   * @throws SendallError `BAD_DATA`, `BAD_ROOM`, `NO_HISTORY`, `BAD_OPTION`, each as {@link Verbs.broadcast}
    */
   sendall(data: M, options?: RoomOption): Receipt;
   /** As {@link Connection.join}. @throws SendallError `BAD_DATA`, `BAD_ROOM` */

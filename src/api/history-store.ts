@@ -11,7 +11,7 @@ export interface HistoryLimits {
   readonly maxMessages: number;
   /** The bytes of the messages of a room beyond which the oldest goes; the newest message is kept, whatever its size. */
   readonly maxBytes: number;
-  /** How long a message is kept. */
+  /** How long a message is kept, in milliseconds. */
   readonly maxAgeMs: number;
   /** The number of rooms beyond which the room goes whose last message is oldest, rooms without messages first. */
   readonly maxRooms: number;

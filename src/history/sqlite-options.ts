@@ -4,7 +4,7 @@ import { checkNames, checkOptionsObject, readSettings, refuseOption } from "../o
 /** What `sqlite` takes. */
 export interface SqliteOptions {
   /**
-   * The path of the file, made if there is none: `"chat.db"`. The folder has to exist. Beside the file are two more while the server runs, with
+   * The path of the file, made if there is none: `"chat.db"`. There is no default, and the folder has to exist. Beside the file are two more while the server runs, with
    * `-wal` at the end, and sometimes `-shm`.
    */
   readonly file: string;

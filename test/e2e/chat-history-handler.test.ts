@@ -1,6 +1,7 @@
 /** What the chat keeps, without a port and in virtual time: who gets which messages of the past, once and in order. */
+import type { HistoryHost, HistoryReading, HistoryStore, MessageToKeep, StoredMessage } from "sendall";
 import { createTestRuntime, type TestClient, type TestRuntime } from "sendall/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createChat } from "../../examples/chat/chat.js";
 
 type Frame = readonly [name: unknown, payload: never];
@@ -29,7 +30,10 @@ beforeEach(() => {
   runtime = createTestRuntime(createChat());
 });
 
-afterEach(() => runtime.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await runtime.close();
+});
 
 function take(client: Pick<TestClient, "take">): Frame[] {
   const frames: Frame[] = client.take().map((data) => JSON.parse(String(data)));
@@ -83,6 +87,32 @@ async function enter(nick: string, room = "lobby"): Promise<TestClient> {
   const client = await runtime.connect();
   await join(client, { nick, room });
   return client;
+}
+
+/** Keeps everything, and takes a second for each answer. */
+class SlowStore implements HistoryStore {
+  readonly #entries: StoredMessage[] = [];
+  #host: HistoryHost | undefined;
+
+  open(host: HistoryHost): void {
+    this.#host = host;
+  }
+
+  append(entry: MessageToKeep): string {
+    const position = `p${this.#entries.length}`;
+    this.#entries.push({ ...entry, position });
+    return position;
+  }
+
+  async read(): Promise<HistoryReading> {
+    const entries = [...this.#entries];
+    await new Promise<void>((resolve) => this.#host?.clock.after(1_000, resolve));
+    return { outcome: "complete", entries, position: entries.at(-1)?.position ?? "start" };
+  }
+
+  trim(): void {}
+
+  close(): void {}
 }
 
 describe("what the chat keeps", () => {
@@ -208,5 +238,36 @@ describe("what the chat keeps", () => {
     await speak(ada, ...numbered(110, 170).map((name) => `${name.slice(1)}${longest}`));
     const { texts: past } = await join(await runtime.connect());
     expect(past.map((text) => text.slice(0, 3))).toEqual(numbered(121, 170).map((name) => name.slice(1)));
+  });
+
+  it("tells who is there at once, and the past of a slow store before what comes, once", async () => {
+    await runtime.close();
+    runtime = createTestRuntime(createChat({ store: new SlowStore() }));
+    const [ada, eve] = [await runtime.connect(), await runtime.connect()];
+    const ask = (client: TestClient, nick: string) => client.send(JSON.stringify(["join", { nick, room: "lobby" }, 1]));
+    ask(ada, "Ada");
+    await runtime.advance(1_000);
+    await speak(ada, "one", "two");
+    eve.take();
+    ask(eve, "Eve");
+    await runtime.advance(999);
+    ada.send(JSON.stringify(["say", { text: "three" }]));
+    expect(take(eve).map(([name]) => name)).toEqual(["entered", "people"]);
+    await runtime.advance(1);
+    const { order, texts: heard } = read(take(eve));
+    expect({ order, heard }).toEqual({ order: ["said", 1, "said"], heard: ["one", "two", "three"] });
+  });
+
+  it("lets people into a room whose past cannot be read, and tells whoever runs the chat", async () => {
+    const errors = vi.spyOn(console, "error").mockReturnValue();
+    const store = new SlowStore();
+    vi.spyOn(store, "read").mockRejectedValue(new Error("the disk is gone"));
+    await runtime.close();
+    runtime = createTestRuntime(createChat({ store }));
+    const [ada, eve] = [await enter("Ada"), await runtime.connect()];
+    expect(await join(eve)).toMatchObject({ texts: [], isComplete: false });
+    await speak(ada, "hello");
+    expect(texts(eve)).toEqual(["hello"]);
+    expect(errors).toHaveBeenCalledWith(expect.stringMatching(/lobby.*the disk is gone/));
   });
 });

@@ -327,6 +327,27 @@ describe("follow", () => {
   });
 });
 
+describe("a replay that a stalled client does not take", () => {
+  test("lets as much more wait as outbox.maxBufferedBytes, then the policy applies", async () => {
+    const room = await open(true, { outbox: { maxBufferedBytes: 1_000, slowConsumer: "dropNewest" } });
+    keepAll(room, ...Array.from({ length: 50 }, (_, i) => `${i} ${"x".repeat(96)}`));
+    const client = await room.runtime.connect();
+    const [connection] = room.bus.connections();
+    client.stall();
+    expect(await connection?.follow("room", { last: 100 })).toMatchObject({ outcome: "complete", count: 50 });
+    let live = 0;
+    while (connection?.send("z".repeat(98)) && live < 1_000) live++;
+    expect(live * 100, "bytes that wait behind the replay").toBe(1_000);
+    expect(room.runtime.server.stats()).toMatchObject({ slowConsumers: 1, dropped: 1 });
+    client.resume();
+    await room.runtime.settle();
+    const replayed = client.received.filter((text) => String(text).endsWith("x"));
+    expect(replayed).toHaveLength(50);
+    expect(client.received.slice(50)).toEqual(Array.from({ length: live }, () => "z".repeat(98)));
+    expect(connection?.send("again")).toBe(true);
+  });
+});
+
 describe("keep", () => {
   test.each([
     [{ keep: true }, "expected exactly one room, got 0"],
@@ -417,6 +438,28 @@ describe("a store that takes its time", () => {
     store.waiting[1]?.answer();
     await room.runtime.settle();
     expect(other.received).toEqual(["1"]);
+  });
+
+  test("is blocked for 5 s, and all others, in the room and elsewhere, get what is sent at once", async () => {
+    const store = new SlowStore();
+    const room = await open({ store });
+    const member = await room.follower({ last: 0 });
+    store.waiting[0]?.answer();
+    await room.runtime.settle();
+    const follower = await room.follower({ last: 9 });
+    const stranger = await room.runtime.connect();
+    for (let second = 1; second <= 5; second++) {
+      await room.runtime.advance(1_000);
+      keepAll(room, `kept ${second}`);
+      room.bus.sendall(`to all ${second}`);
+      await room.runtime.settle();
+      expect(member.received.slice(-2)).toEqual([`kept ${second}`, `to all ${second}`]);
+      expect(stranger.received.at(-1)).toBe(`to all ${second}`);
+      expect(follower.received.at(-1)).toBe(`to all ${second}`);
+    }
+    store.waiting[1]?.answer();
+    await room.runtime.settle();
+    expect(follower.received.slice(-5)).toEqual(["kept 1", "kept 2", "kept 3", "kept 4", "kept 5"]);
   });
 
   test("sends nothing of it to a connection that has left meanwhile, and what was sent before goes out", async () => {
