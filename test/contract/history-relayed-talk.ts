@@ -123,6 +123,8 @@ export function relayedTalk({ onRun }: { readonly onRun?: (facts: RelayedFacts) 
         cluster,
         // The member that sees the order must not be cut.
         heartbeat: false,
+        // Alarms may ring before the promises of a subscription have settled.
+        handlerTimeoutMs: 3_600_000,
         history: { maxMessages: pick(3, 10, 100), stamp: (data, position) => `${data}@${position}` },
         async handler(event) {
           if (event.type !== "message") return;

@@ -285,7 +285,8 @@ describe('the fault "node gone"', () => {
     expect(lines).toContain("bob is cut off");
     expect(lines).toContain("server handles open of ann");
     expect(lines).toContain("server-2 handles open of bob");
-    expect(lines.join()).not.toMatch(/stops reading|server is killed/);
+    // Without ann's reading the trace may be shorter still; the other server has no part in the failure.
+    expect(lines).not.toContain("server is killed");
     expect(divergence).toBe(undefined);
     const again = await failureOf(scenario, { runs: 1, seed, faults: ["node gone", "stall"] });
     expect(again.trace).toEqual(trace);
