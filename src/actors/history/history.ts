@@ -58,9 +58,7 @@ export class History {
     const bytes = wire.subarray(wire.length - payloadBytes);
     // A text cut out of a longer text would keep the longer text in memory as long as the message.
     const plain: Frame = { data: typeof given === "string" ? bytes.toString() : given, wire, payloadBytes, isMarked };
-    // An id cut out of a message would keep the message in memory.
-    const own = source === undefined ? undefined : ownName(source);
-    return road.send({ room, plain, bytes, source: own, at: clock.now() });
+    return road.send({ room, plain, bytes, source: ownSource(source), at: clock.now() });
   }
 
   /** The connection joins the room in the same stack. */
@@ -154,6 +152,14 @@ export class History {
     counters.sent.frames += frames.encoded - before;
     return made;
   }
+}
+
+/** No connection has another id. What is no id would count for no limit of a store. */
+const ID = /^[!-~]{1,255}$/;
+
+/** An id cut out of a message would keep the message in memory. */
+function ownSource(source: string | undefined): string | undefined {
+  return source !== undefined && ID.test(source) ? ownName(source) : undefined;
 }
 
 /** The entries before the first that waits already. */
