@@ -112,6 +112,53 @@ test("a store whose subscriptions cannot be ended keeps nobody from leaving", as
   expect(runtime.server.stats().failures).toMatchObject([failure, failure, failure]);
 });
 
+test("a store that hands over nonsense hears nothing of that, and the members get the messages among the nonsense", async () => {
+  const nonsense: unknown[] = [
+    undefined,
+    null,
+    "text",
+    {},
+    { position: "e-1" },
+    { bytes: Buffer.from("x") },
+    { bytes: Buffer.from("x"), position: 7 },
+    { bytes: "text", position: "e-1" },
+  ];
+  let hear: (entry: unknown) => void = () => {};
+  const store = storeWith({
+    append: () => undefined,
+    subscribe: async (_room: string, onEntry: (entry: unknown) => void) => {
+      hear = onEntry;
+      return () => {};
+    },
+  });
+  const { runtime, connect } = await openRoute({ store }, LONG_ENOUGH);
+  const [client, connection] = await connect();
+  await connection.follow("room", { last: 1 });
+  for (const entry of nonsense) hear(entry);
+  hear({ room: "room", bytes: Buffer.from("hi"), isBinary: false, at: 1, position: "e-2" });
+  await runtime.settle();
+  expect(client.received).toEqual(["hi"]);
+  const failures = runtime.server.stats().failures.map(({ event }) => event);
+  expect(failures).toEqual(nonsense.map(() => "history.store"));
+});
+
+test("a store that hands a message over while it is asked to subscribe sends no follower the message twice", async () => {
+  const entry = { room: "room", bytes: Buffer.from("hi"), isBinary: false, at: 1, position: "e-1" };
+  const store = storeWith({
+    append: () => undefined,
+    read: () => ({ outcome: "complete", entries: [entry], position: "e-1" }),
+    subscribe: async (_room: string, onEntry: (entry: unknown) => void) => {
+      onEntry(entry);
+      return () => {};
+    },
+  });
+  const { runtime, connect } = await openRoute({ store });
+  const [client, connection] = await connect();
+  expect(await connection.follow("room", { last: 1 })).toMatchObject({ outcome: "complete", count: 1 });
+  await runtime.settle();
+  expect(client.received).toEqual(["hi"]);
+});
+
 test("a stamp that writes into the bytes leaves what is kept as it was", async () => {
   const { runtime, bus, connect } = await openRoute({
     stamp: (data) => (typeof data === "string" ? data : (data as Uint8Array).fill(1)),
