@@ -159,6 +159,36 @@ test("a store that hands a message over while it is asked to subscribe sends no 
   expect(client.received).toEqual(["hi"]);
 });
 
+test("a store that is there again is asked only for followers that still wait", async () => {
+  let confirm: () => void = () => {};
+  let reads = 0;
+  const store = storeWith({
+    append: () => undefined,
+    read: async () => {
+      reads++;
+      return { outcome: "complete", entries: [], position: "e-0" };
+    },
+    subscribe: () =>
+      new Promise((resolve) => {
+        confirm = () => resolve(() => {});
+      }),
+  });
+  const { runtime, connect } = await openRoute({ store }, LONG_ENOUGH);
+  const [[, stays], [, comesAndGoes], [, late]] = [await connect(), await connect(), await connect()];
+  const tooLate = expect(stays.follow("room", { last: 1 })).rejects.toMatchObject({ code: "HISTORY_UNAVAILABLE" });
+  for (let i = 0; i < 50; i++) {
+    const refused = comesAndGoes.follow("room", { last: 1 });
+    comesAndGoes.leave("room");
+    expect(await refused).toMatchObject({ outcome: "refused" });
+  }
+  await runtime.advance(20_000);
+  await tooLate;
+  const complete = late.follow("room", { last: 1 });
+  confirm();
+  expect(await complete).toMatchObject({ outcome: "complete" });
+  expect(reads).toBe(1);
+});
+
 test("a stamp that writes into the bytes leaves what is kept as it was", async () => {
   const { runtime, bus, connect } = await openRoute({
     stamp: (data) => (typeof data === "string" ? data : (data as Uint8Array).fill(1)),
