@@ -20,16 +20,23 @@ export interface SubscriptionsListener {
   onConfirmed(destination: Destination): void;
   /** From now on nothing arrives on the subject. */
   onUnsubscribed(subject: string): void;
-  /** The engine refuses subscriptions although the link is up, or the link went down before the engine confirmed. */
+  /** The engine refuses subscriptions although the link is up, or its client gives up before the link goes down. */
   onRefused(error: unknown, subjects: readonly string[]): void;
 }
+
+/** No request has the number. */
+const VOID = 0;
 
 export class Subscriptions {
   /** Subscribed as long as the link is up, whatever the buses want. */
   readonly #nodeSubject: string;
   readonly #wanted = new Map<string, Destination>();
-  /** What the engine, or its client, may believe that this node wants; kept while the link is down. */
-  readonly #asked = new Set<string>();
+  /**
+   * What the engine, or its client, may believe that this node wants, with the number of the request; kept while the link is down. An answer to an
+   * earlier request, or to a request of before the link went down, means nothing.
+   */
+  readonly #asked = new Map<string, number>();
+  #requests = 0;
   readonly #confirmed = new Set<string>();
   /** Wanted but not asked for, or asked for but no longer wanted. */
   readonly #changed = new Set<string>();
@@ -87,15 +94,18 @@ export class Subscriptions {
     this.#unsubscribe(link);
     const fresh = [...this.#changed].filter((subject) => this.#wanted.has(subject));
     this.#changed.clear();
-    if (fresh.length > 0)
-      this.#subscribe(link, fresh).catch((error: unknown) => {
-        for (const subject of fresh) this.#unregister(subject);
-        this.#onRefused(error, fresh);
-      });
+    if (fresh.length === 0) return;
+    const request = this.#requests + 1;
+    this.#subscribe(link, fresh).catch((error: unknown) => {
+      const refused = fresh.filter((subject) => this.#asked.get(subject) === request);
+      for (const subject of refused) this.#unregister(subject);
+      if (refused.length > 0) this.#onRefused(error, refused);
+    });
   }
 
   onLinkDown(): void {
     this.#confirmed.clear();
+    for (const subject of this.#asked.keys()) this.#asked.set(subject, VOID);
   }
 
   #unsubscribe(link: ClusterLink): void {
@@ -109,10 +119,11 @@ export class Subscriptions {
   }
 
   async #subscribe(link: ClusterLink, subjects: readonly string[]): Promise<void> {
-    for (const subject of subjects) this.#asked.add(subject);
+    const request = ++this.#requests;
+    for (const subject of subjects) this.#asked.set(subject, request);
     await link.subscribe(subjects);
     for (const subject of subjects) {
-      if (!this.#asked.has(subject)) continue;
+      if (this.#asked.get(subject) !== request) continue;
       this.#confirmed.add(subject);
       const destination = this.#wanted.get(subject);
       if (destination !== undefined) this.#onConfirmed(destination);

@@ -51,13 +51,14 @@ export class StoreUser {
   }
 
   /** @returns whether the store has taken the message */
-  append(room: string, text: string | Buffer): boolean {
+  append(room: string, text: string | Buffer, source?: string): boolean {
     if (this.store.isUp === false) return false;
     this.store.append({
       room,
       bytes: Buffer.from(text),
       isBinary: typeof text !== "string",
       at: this.#clock.now(),
+      ...(source !== undefined && { source }),
     });
     return true;
   }

@@ -1,6 +1,6 @@
 /** The store `jetstream()` over a real NATS: the contract of stores, and what becomes of kept messages when the engine is killed, full or cut off. */
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { connect, headers } from "@nats-io/transport-node";
 import { jetstream, type NatsOptions } from "sendall/nats";
 import { testHistoryStore } from "sendall/testing/history-store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -331,17 +331,31 @@ describe.skipIf(skip)("jetstream", () => {
     for (const [i, user] of users.entries()) expect(await user.last("room")).toBe(`${i}`);
   });
 
-  test("jetstream: what a stranger puts into the stream is passed over", async () => {
+  test("jetstream: what a stranger puts into the stream is passed over, and does no harm if it looks like a message", async () => {
     const engine = await Engine.start(NATS, ...STREAMS);
     const user = await open(engine);
     const heard = await user.hear("a");
     const first = await user.keep("a", "1");
     await engine.publish("sendall.@history.a", Buffer.from("stranger"));
+    const stranger = await connect({ servers: engine.url });
+    const head = headers();
+    head.set("Sendall", "w 1 1 text =%");
+    stranger.publish("sendall.@history.a", "odd", { headers: head });
+    await stranger.drain();
     await user.keep("a", "2");
     await until(() => heard.includes("2"));
-    expect(heard).toEqual(["1", "2"]);
-    expect(await user.after("a", first)).toBe("complete: 2");
+    expect(heard).toEqual(["1", "odd", "2"]);
+    expect(await user.after("a", first)).toBe("complete: odd 2");
+    expect(await user.last("a")).toBe("1 odd 2");
+  });
+
+  test("jetstream: a source that is no Unicode keeps no message back", async () => {
+    const engine = await Engine.start(NATS, ...STREAMS);
+    const user = await open(engine);
+    user.append("a", "1", "\ud800");
+    await user.keep("a", "2");
     expect(await user.last("a")).toBe("1 2");
+    expect(user.lost).toBe(0);
   });
 
   test("jetstream: a store is for one server at a time", async () => {

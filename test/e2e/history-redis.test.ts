@@ -285,11 +285,20 @@ describe.skipIf(skip)("redisHistory", () => {
     const engine = await Engine.start(REDIS);
     const user = await open(engine);
     const heard = await user.hear("a");
-    for (const packet of ["", "\n", "x", "a 1 1 t \n", "a 1 1 x =\nb", "zz 1 1 t \n", "\u0000\u00ff"])
+    for (const packet of ["", "\n", "x", "a 1 1 t \n", "a 1 1 x =\nb", "zz 1 1 t \n", "a 1 1 t =%\nb", "\u0000\u00ff"])
       await engine.publish("sendall.history.{a}.0", Buffer.from(packet, "latin1"));
     await user.keep("a", "1");
     await until(() => heard.includes("1"));
     expect(heard.at(-1)).toBe("1");
+  });
+
+  test("redisHistory: a source that is no Unicode keeps no message back", async () => {
+    const engine = await Engine.start(REDIS);
+    const user = await open(engine);
+    user.append("a", "1", "\ud800");
+    await user.keep("a", "2");
+    expect(await user.last("a")).toBe("1 2");
+    expect(user.lost).toBe(0);
   });
 
   test("redisHistory: the keys of a room go some time after maxAgeMs", async () => {

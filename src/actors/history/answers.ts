@@ -3,7 +3,7 @@
  * which ends with the history.
  */
 import { SendallError } from "../../api/errors.js";
-import type { HistoryReading } from "../../api/history-store.js";
+import type { HistoryReading, StoredMessage } from "../../api/history-store.js";
 import { isRecord } from "../../options/kinds.js";
 import type { Clock } from "../../runtime/clock.js";
 import { isPromiseLike } from "../../runtime/promises.js";
@@ -87,11 +87,12 @@ function checkReading(reading: unknown): HistoryReading {
     throw new TypeError(`the store answered outcome ${show(outcome)}: expected "complete", "gap" or "unknown"`);
   if (typeof position !== "string")
     throw new TypeError(`the store answered position ${show(position)}: expected a string`);
-  if (!Array.isArray(entries) || !entries.every(isEntry))
+  if (!Array.isArray(entries) || !entries.every(isStored))
     throw new TypeError("the store answered entries that are no list of messages with bytes and positions");
   return reading as object as HistoryReading;
 }
 
-function isEntry(entry: unknown): boolean {
+/** Whether a store has answered with a message, or handed over a message. */
+export function isStored(entry: unknown): entry is StoredMessage {
   return isRecord(entry) && entry.bytes instanceof Uint8Array && typeof entry.position === "string";
 }

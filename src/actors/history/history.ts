@@ -58,9 +58,7 @@ export class History {
     const bytes = wire.subarray(wire.length - payloadBytes);
     // A text cut out of a longer text would keep the longer text in memory as long as the message.
     const plain: Frame = { data: typeof given === "string" ? bytes.toString() : given, wire, payloadBytes, isMarked };
-    // An id cut out of a message would keep the message in memory.
-    const own = source === undefined ? undefined : ownName(source);
-    return road.send({ room, plain, bytes, source: own, at: clock.now() });
+    return road.send({ room, plain, bytes, source: ownSource(source), at: clock.now() });
   }
 
   /** The connection joins the room in the same stack. */
@@ -74,7 +72,8 @@ export class History {
         `connection.follow: the connection is in the room already: follow in place of join, or read bus.history`,
       );
     if (!member.join(room)) return REFUSED;
-    const reading = this.#readOnceReady(room, query);
+    const call = { isWaiting: true };
+    const reading = this.#readOnceReady(room, query, call);
     if (!isPromiseLike(reading)) return this.#replay(member, query, reading);
     const follow = new Follow(member, this.#parts.maxHeldBytes);
     this.follows.begin(room, follow);
@@ -84,6 +83,7 @@ export class History {
       });
       return answer === undefined ? REFUSED : this.#replay(member, query, answer, follow);
     } finally {
+      call.isWaiting = false;
       // In a step of its own: what the caller sends on hearing the outcome goes out before what is held.
       this.#parts.clock.soon(() => this.follows.onAnswered(room, follow));
     }
@@ -119,9 +119,18 @@ export class History {
     this.#parts.road.stop();
   }
 
-  #readOnceReady(room: string, query: ReadQuery): HistoryReading | Promise<HistoryReading> {
+  /** A call that has ended keeps no member in memory, however long the road takes. */
+  #readOnceReady(
+    room: string,
+    query: ReadQuery,
+    call: { readonly isWaiting: boolean },
+  ): HistoryReading | Promise<HistoryReading> {
     const ready = this.#parts.road.ready(room);
-    return ready === undefined ? this.#read(room, query) : ready.then(() => this.#read(room, query));
+    if (ready === undefined) return this.#read(room, query);
+    return ready.then(() => {
+      if (!call.isWaiting) throw new Error("nobody waits for the answer");
+      return this.#read(room, query);
+    });
   }
 
   #read(room: string, { after, last, limit }: ReadQuery): HistoryReading | Promise<HistoryReading> {
@@ -154,6 +163,14 @@ export class History {
     counters.sent.frames += frames.encoded - before;
     return made;
   }
+}
+
+/** No connection has another id. What is no id would count for no limit of a store. */
+const ID = /^[!-~]{1,255}$/;
+
+/** An id cut out of a message would keep the message in memory. */
+function ownSource(source: string | undefined): string | undefined {
+  return source !== undefined && ID.test(source) ? ownName(source) : undefined;
 }
 
 /** The entries before the first that waits already. */

@@ -1,6 +1,7 @@
 /** The forms of what `jetstream()` puts into a stream, and of what comes out. */
 import type { MessageToKeep, StoredMessage } from "../../api/history-store.js";
 import { positionOf } from "../../history/position.js";
+import { readSource, writeSource } from "./kept-source.js";
 import type { NatsMessage } from "./nats-connection.js";
 
 /** The header that has all that a message has beside its bytes. */
@@ -25,14 +26,14 @@ export function startHead(writer: string, at: number): string {
 }
 
 export function headOf({ at, isBinary, source }: MessageToKeep, writer: string, count: number): string {
-  return `${writer} ${count} ${at} ${isBinary ? "bytes" : "text"} ${source === undefined ? "" : `=${encodeURIComponent(source)}`}`;
+  return `${writer} ${count} ${at} ${isBinary ? "bytes" : "text"} ${writeSource(source)}`;
 }
 
-const HEAD = /^(\S+) (\d+) (\S+) (text|bytes|start) ?(?:=(\S*))?$/;
+const HEAD = /^(\S+) (\d+) (\S+) (text|bytes|start) ?((?:=\S*)?)$/;
 
 /** @returns `undefined` for what no store has put into the stream */
 export function readStreamMessage(seq: number, head: string | undefined, bytes: Uint8Array): StreamMessage | undefined {
-  const [, writer, count, at, kind, source] = HEAD.exec(head ?? "") ?? [];
+  const [, writer, count, at, kind, source = ""] = HEAD.exec(head ?? "") ?? [];
   if (writer === undefined || kind === undefined) return undefined;
   return {
     seq,
@@ -40,7 +41,7 @@ export function readStreamMessage(seq: number, head: string | undefined, bytes: 
     count: Number(count),
     at: Number(at),
     kind: kind as StreamMessage["kind"],
-    source: source === undefined ? undefined : decodeURIComponent(source),
+    source: readSource(source),
     bytes,
   };
 }

@@ -11,6 +11,7 @@
  */
 import type { HistoryReading, MessageToKeep, StoredMessage } from "../../api/history-store.js";
 import { positionOf } from "../../history/position.js";
+import { readSource, writeSource } from "./kept-source.js";
 
 /** More than an engine can take between two writes to its disk. */
 const LEFT_OUT = 1_048_576;
@@ -84,13 +85,14 @@ return answer('complete', entries)
 
 /** What a message has beside its bytes, as one word each: when sent, text or bytes, the source. */
 export function headOf({ at, isBinary, source }: MessageToKeep): string {
-  return `${at} ${isBinary ? "b" : "t"} ${source === undefined ? "" : `=${encodeURIComponent(source)}`}`;
+  return `${at} ${isBinary ? "b" : "t"} ${writeSource(source)}`;
 }
 
 function readMessage(room: string, position: string, head: string, bytes: Uint8Array): StoredMessage {
-  const [at, kind, source = ""] = head.split(" ");
+  const [at, kind, word = ""] = head.split(" ");
   const message = { room, bytes, isBinary: kind === "b", at: Number(at), position };
-  return source === "" ? message : { ...message, source: decodeURIComponent(source.slice(1)) };
+  const source = readSource(word);
+  return source === undefined ? message : { ...message, source };
 }
 
 const LINE_END = 10;

@@ -112,6 +112,83 @@ test("a store whose subscriptions cannot be ended keeps nobody from leaving", as
   expect(runtime.server.stats().failures).toMatchObject([failure, failure, failure]);
 });
 
+test("a store that hands over nonsense hears nothing of that, and the members get the messages among the nonsense", async () => {
+  const nonsense: unknown[] = [
+    undefined,
+    null,
+    "text",
+    {},
+    { position: "e-1" },
+    { bytes: Buffer.from("x") },
+    { bytes: Buffer.from("x"), position: 7 },
+    { bytes: "text", position: "e-1" },
+  ];
+  let hear: (entry: unknown) => void = () => {};
+  const store = storeWith({
+    append: () => undefined,
+    subscribe: async (_room: string, onEntry: (entry: unknown) => void) => {
+      hear = onEntry;
+      return () => {};
+    },
+  });
+  const { runtime, connect } = await openRoute({ store }, LONG_ENOUGH);
+  const [client, connection] = await connect();
+  await connection.follow("room", { last: 1 });
+  for (const entry of nonsense) hear(entry);
+  hear({ room: "room", bytes: Buffer.from("hi"), isBinary: false, at: 1, position: "e-2" });
+  await runtime.settle();
+  expect(client.received).toEqual(["hi"]);
+  const failures = runtime.server.stats().failures.map(({ event }) => event);
+  expect(failures).toEqual(nonsense.map(() => "history.store"));
+});
+
+test("a store that hands a message over while it is asked to subscribe sends no follower the message twice", async () => {
+  const entry = { room: "room", bytes: Buffer.from("hi"), isBinary: false, at: 1, position: "e-1" };
+  const store = storeWith({
+    append: () => undefined,
+    read: () => ({ outcome: "complete", entries: [entry], position: "e-1" }),
+    subscribe: async (_room: string, onEntry: (entry: unknown) => void) => {
+      onEntry(entry);
+      return () => {};
+    },
+  });
+  const { runtime, connect } = await openRoute({ store });
+  const [client, connection] = await connect();
+  expect(await connection.follow("room", { last: 1 })).toMatchObject({ outcome: "complete", count: 1 });
+  await runtime.settle();
+  expect(client.received).toEqual(["hi"]);
+});
+
+test("a store that is there again is asked only for followers that still wait", async () => {
+  let confirm: () => void = () => {};
+  let reads = 0;
+  const store = storeWith({
+    append: () => undefined,
+    read: async () => {
+      reads++;
+      return { outcome: "complete", entries: [], position: "e-0" };
+    },
+    subscribe: () =>
+      new Promise((resolve) => {
+        confirm = () => resolve(() => {});
+      }),
+  });
+  const { runtime, connect } = await openRoute({ store }, LONG_ENOUGH);
+  const [[, stays], [, comesAndGoes], [, late]] = [await connect(), await connect(), await connect()];
+  const tooLate = expect(stays.follow("room", { last: 1 })).rejects.toMatchObject({ code: "HISTORY_UNAVAILABLE" });
+  for (let i = 0; i < 50; i++) {
+    const refused = comesAndGoes.follow("room", { last: 1 });
+    comesAndGoes.leave("room");
+    expect(await refused).toMatchObject({ outcome: "refused" });
+  }
+  await runtime.advance(20_000);
+  await tooLate;
+  const complete = late.follow("room", { last: 1 });
+  confirm();
+  expect(await complete).toMatchObject({ outcome: "complete" });
+  expect(reads).toBe(1);
+});
+
 test("a stamp that writes into the bytes leaves what is kept as it was", async () => {
   const { runtime, bus, connect } = await openRoute({
     stamp: (data) => (typeof data === "string" ? data : (data as Uint8Array).fill(1)),

@@ -43,3 +43,20 @@ test("a store may answer with the same bytes for messages that are alike: each h
   await runtime.settle();
   expect(client.received).toEqual(["e-10:tick", "e-11:tick", "e-10:tick", "e-11:tick"]);
 });
+
+test("what cannot be the id of a connection is not kept as a source", async () => {
+  const sources: (string | undefined)[] = [];
+  const store: HistoryStore = {
+    append({ source }) {
+      sources.push(source);
+      return `e-1${sources.length}`;
+    },
+    read: () => ({ outcome: "complete", entries: [], position: "e-10" }),
+    trim() {},
+    close() {},
+  };
+  const { bus } = await openRoute({ store });
+  for (const source of ["ann", "x".repeat(100_000), "", "\ud800", "Gr\u00fc\u00dfe"])
+    bus.broadcast("hi", source, { room: "room", keep: true });
+  expect(sources).toEqual(["ann", undefined, undefined, undefined, undefined]);
+});

@@ -3,9 +3,9 @@
  * and delivers what comes back, also the node's own messages. So the members on all nodes see one order.
  */
 import type { Receipt } from "../../../api/bus.js";
-import type { StoredMessage } from "../../../api/history-store.js";
 import type { Clock, Timer } from "../../../runtime/clock.js";
 import type { Logger } from "../../../runtime/logger.js";
+import { isStored } from "../answers.js";
 import { entryOf, type KeptMessage, type Road, type RoadParts, refuse, SENT_ON } from "./road.js";
 
 export interface CarriedRoadParts extends RoadParts {
@@ -25,12 +25,7 @@ class RoomSubscription {
   #isOver = false;
   #unsubscribe: (() => void) | undefined;
 
-  constructor(
-    subscribe: Subscribe,
-    name: string,
-    onEntry: (entry: StoredMessage) => void,
-    failed: RoadParts["failed"],
-  ) {
+  constructor(subscribe: Subscribe, name: string, onEntry: (entry: unknown) => void, failed: RoadParts["failed"]) {
     this.#failed = failed;
     this.ready = this.#begin(subscribe, name, onEntry);
     // Followers hear of a failure; without a follower the road logs.
@@ -48,11 +43,14 @@ class RoomSubscription {
     this.#unsubscribe = undefined;
   }
 
-  async #begin(subscribe: Subscribe, name: string, onEntry: (entry: StoredMessage) => void): Promise<void> {
-    const unsubscribe = await subscribe(name, (entry) => {
-      if (!this.#isOver) onEntry(entry);
+  async #begin(subscribe: Subscribe, name: string, onEntry: (entry: unknown) => void): Promise<void> {
+    let hasAsked = false;
+    const subscribed = subscribe(name, (entry) => {
+      // What comes before the store has answered was appended before the member came.
+      if (hasAsked && !this.#isOver) onEntry(entry);
     });
-    this.#unsubscribe = unsubscribe;
+    hasAsked = true;
+    this.#unsubscribe = await subscribed;
     if (this.#isOver) this.end();
   }
 }
@@ -89,8 +87,8 @@ export class CarriedRoad implements Road {
   }
 
   onOccupied(room: string): void {
-    const { rooms, frames, deliver, log, clock, failed } = this.#parts;
-    const onEntry = (entry: StoredMessage): void => void deliver(frames.of(entry), room, entry.source, entry.position);
+    const { rooms, log, clock, failed } = this.#parts;
+    const onEntry = (entry: unknown): void => this.#receive(room, entry);
     const subscription = new RoomSubscription(this.#subscribe, rooms.nameOf(room), onEntry, failed);
     this.#subscriptions.set(room, subscription);
     subscription.ready.catch((error: unknown) => {
@@ -115,5 +113,16 @@ export class CarriedRoad implements Road {
   stop(): void {
     for (const timer of this.#retries) timer.cancel();
     for (const room of [...this.#subscriptions.keys()]) this.onEmptied(room);
+  }
+
+  /** Throws nothing: the store's client may call from within a parser, where an exception would end the connection. */
+  #receive(room: string, entry: unknown): void {
+    const { deliver, failed, frames } = this.#parts;
+    try {
+      if (!isStored(entry)) throw new TypeError("the store handed over what is no message with bytes and a position");
+      deliver(frames.of(entry), room, entry.source, entry.position);
+    } catch (error) {
+      failed(error, "history.store");
+    }
   }
 }
