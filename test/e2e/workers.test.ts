@@ -85,6 +85,37 @@ describe("sendall serve --workers", () => {
     expect(await program.ended).toMatchObject({ code: 0, signal: null });
   });
 
+  test("followers in three workers see the kept messages of all workers in one order, and a worker tells what it has heard", async () => {
+    const file = await writeHandler(`
+      export default {
+        history: { maxMessages: 1_000 },
+        concurrency: "connection",
+        async handler({ type, connection, text }, bus) {
+          if (type === "open") {
+            const { outcome, count } = await connection.follow("room", { last: 1_000 });
+            connection.send(\`\${process.pid} \${outcome} \${count}\`);
+          }
+          if (type === "message") bus.sendall(text, { room: "room", keep: true });
+        },
+      };`);
+    const program = start("dist/cli.js", ["serve", file, "--port", "0", "--workers", "3"]);
+    const [, url = ""] = await program.stdout.next(/^Listening on (\S+)$/);
+    const clients = await openClients(url, 30);
+    await until(() => clients.every(({ received }) => received.length > 0));
+    const pids = clients.map(({ received }) => String(received[0]).split(" ")[0]);
+    expect(new Set(pids).size).toBe(3);
+    for (let i = 0; i < 300; i++) clients[i % clients.length]?.send(`message ${i}`);
+    await until(() => clients.every(({ received }) => received.length === 301));
+    const [first] = clients;
+    for (const { received } of clients) expect(received.slice(1)).toEqual(first?.received.slice(1));
+    // Every worker has had members in the room all the time.
+    for (const newcomer of await openClients(url, 9)) {
+      await until(() => newcomer.received.length === 301);
+      expect(newcomer.received.slice(0, 300)).toEqual(first?.received.slice(1));
+      expect(newcomer.received[300]).toMatch(/^\d+ complete 300$/);
+    }
+  });
+
   test("a signal to the whole process group is obeyed once", async () => {
     const { program, url } = await startWorkers("2");
     const [client] = await openClients(url, 1);
