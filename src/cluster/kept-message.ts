@@ -18,6 +18,8 @@ import type { OrderedMessage } from "./remote-bus.js";
 export const KEPT = 2;
 
 const AT_BYTES = 8;
+/** The last time that a `Date` can tell. */
+const LAST_TIME = 8.64e15;
 
 /** @param source what is no id of a cluster is nobody's, and left out */
 export function keptEnvelope(frame: Frame, source: string | undefined, at: number): MeasuredEnvelope {
@@ -37,7 +39,7 @@ export function readKept({ isBinary, payload, source, rooms, extension }: Envelo
   if (extension?.kind !== KEPT || extension.bytes.length !== AT_BYTES || rooms !== undefined) return undefined;
   const { buffer, byteOffset } = extension.bytes;
   const at = new DataView(buffer, byteOffset).getFloat64(0);
-  if (!(at >= 0 && Number.isFinite(at))) return undefined;
+  if (!(at >= 0 && at <= LAST_TIME)) return undefined;
   // Clients never get text which is not valid UTF-8.
   const bytes = isBinary || isUtf8(payload) ? Buffer.from(payload) : Buffer.from(textOf(payload));
   return source === undefined ? { bytes, isBinary, at } : { bytes, isBinary, at, source };

@@ -12,7 +12,7 @@ export interface OrderedMessage {
   readonly isBinary: boolean;
   /** The id of the connection that does not get the message. */
   readonly source?: string;
-  /** When the message was sent, by the clock of the sender's node: no less than 0, and finite. */
+  /** When the message was sent, by the clock of the sender's node: from 0 to the last time that a `Date` can tell. */
   readonly at: number;
 }
 

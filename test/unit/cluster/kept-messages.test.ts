@@ -477,6 +477,7 @@ describe("what is no kept message", () => {
     ["more than a time", extension(Buffer.concat([bytes, bytes]))],
     ["a time that is no number", extension(double(Number.NaN))],
     ["a time without end", extension(double(Number.POSITIVE_INFINITY))],
+    ["a time beyond any date", extension(double(8.7e15))],
     ["a time before 1970", extension(double(-1))],
     ["rooms of its own", { ...good, rooms: ["tea"] }],
     ["a target", { ...good, target: "x", scope: "" }],

@@ -14,8 +14,8 @@ export class RelayedRoad implements Road, KeptListener {
   readonly #remoteBus: RemoteBus;
   /** The rooms with members. */
   readonly #occupied = new Set<string>();
-  /** Followers of rooms that are not heard yet. */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  /** What followers wait for, of rooms that are not heard yet. */
+  readonly #waiting = new Map<string, { readonly heard: Promise<void>; readonly resolve: () => void }>();
 
   constructor(parts: RoadParts, remoteBus: RemoteBus) {
     this.#parts = parts;
@@ -49,9 +49,9 @@ export class RelayedRoad implements Road, KeptListener {
 
   ready(room: string): Promise<void> | undefined {
     if (this.#remoteBus.isHeard(room)) return undefined;
-    return new Promise((resolve) => {
-      this.#waiting.set(room, [...(this.#waiting.get(room) ?? []), resolve]);
-    });
+    const waiting = this.#waiting.get(room) ?? later();
+    this.#waiting.set(room, waiting);
+    return waiting.heard;
   }
 
   onOccupied(room: string): void {
@@ -70,8 +70,15 @@ export class RelayedRoad implements Road, KeptListener {
 
   #endWait(room: string): void {
     if (!this.#remoteBus.isHeard(room)) return;
-    const waiting = this.#waiting.get(room) ?? [];
+    this.#waiting.get(room)?.resolve();
     this.#waiting.delete(room);
-    for (const resolve of waiting) resolve();
   }
+}
+
+function later(): { readonly heard: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => {};
+  const heard = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { heard, resolve };
 }
