@@ -349,6 +349,20 @@ describe.skipIf(skip)("jetstream", () => {
     expect(await user.last("a")).toBe("1 odd 2");
   });
 
+  test("jetstream: what a node appends right after it subscribes is handed over", async () => {
+    const engine = await Engine.start(NATS, ...STREAMS);
+    const user = await open(engine);
+    for (const room of ["a", "b", "c"]) {
+      user.append(room, "before");
+      const hearing = user.hear(room);
+      user.append(room, "right after");
+      const heard = await hearing;
+      user.append(room, "later");
+      await until(() => heard.includes("later"));
+      expect(heard.filter((text) => text !== "before")).toEqual(["right after", "later"]);
+    }
+  });
+
   test("jetstream: a source that is no Unicode keeps no message back", async () => {
     const engine = await Engine.start(NATS, ...STREAMS);
     const user = await open(engine);

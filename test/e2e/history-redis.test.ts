@@ -292,6 +292,20 @@ describe.skipIf(skip)("redisHistory", () => {
     expect(heard.at(-1)).toBe("1");
   });
 
+  test("redisHistory: what a node appends right after it subscribes is handed over", async () => {
+    const engine = await Engine.start(REDIS);
+    const user = await open(engine);
+    for (const room of ["a", "b", "c"]) {
+      user.append(room, "before");
+      const hearing = user.hear(room);
+      user.append(room, "right after");
+      const heard = await hearing;
+      user.append(room, "later");
+      await until(() => heard.includes("later"));
+      expect(heard.filter((text) => text !== "before")).toEqual(["right after", "later"]);
+    }
+  });
+
   test("redisHistory: a source that is no Unicode keeps no message back", async () => {
     const engine = await Engine.start(REDIS);
     const user = await open(engine);

@@ -43,6 +43,7 @@ class Feed {
   known: string | undefined;
   knownAt = 0;
   isAsking = false;
+  hasBeenLive = false;
 
   constructor(room: string) {
     this.room = room;
@@ -141,7 +142,11 @@ export class RedisFeeds {
     const breaks = this.#breaks;
     const isVoid = (): boolean => breaks !== this.#breaks || this.#feeds.get(feed.room) !== feed;
     try {
-      await engine.listen(feed.room);
+      // Asked in the same stack as the subscription: what the node appends from now on comes behind the answer.
+      const begin = feed.known === undefined ? engine.missed(feed.room, undefined) : undefined;
+      const [begun] = await Promise.all([begin, engine.listen(feed.room)]);
+      if (isVoid()) return undefined;
+      if (begun !== undefined) this.#know(feed, begun.position);
       const reading = await engine.missed(feed.room, feed.known);
       await engine.heardAll();
       return isVoid() ? undefined : this.#goLive(feed, reading);
@@ -154,10 +159,11 @@ export class RedisFeeds {
   #goLive(feed: Feed, { outcome, entries, position }: HistoryReading): boolean {
     const { clock, maxAgeMs } = this.#parts;
     const held = feed.held ?? [];
-    const isComplete = feed.known === undefined || outcome === "complete";
+    const isComplete = outcome === "complete";
     const isMissing = !isComplete && clock.now() - feed.knownAt < maxAgeMs;
-    const fresh = isComplete ? [...(feed.known === undefined ? [] : entries), ...after(held, position)] : held;
+    const fresh = isComplete ? [...entries, ...after(held, position)] : held;
     feed.held = undefined;
+    feed.hasBeenLive = true;
     feed.isAsking = false;
     this.#know(feed, held.at(-1)?.position ?? position);
     feed.deliver(fresh);
@@ -176,7 +182,7 @@ export class RedisFeeds {
     feed.isAsking = false;
     const { clock, engine, onRefused } = this.#parts;
     if (!engine.isUp) return;
-    if (feed.known === undefined) {
+    if (!feed.hasBeenLive) {
       feed.refuse(error);
       return;
     }

@@ -61,6 +61,8 @@ export class CarriedRoad implements Road {
   readonly #subscribe: Subscribe;
   readonly #subscriptions = new Map<string, RoomSubscription>();
   readonly #retries = new Set<Timer>();
+  /** The store has refused a subscription, and has confirmed none since: told once. */
+  #isRefused = false;
 
   constructor(parts: CarriedRoadParts, subscribe: Subscribe) {
     this.#parts = parts;
@@ -91,12 +93,17 @@ export class CarriedRoad implements Road {
     const onEntry = (entry: unknown): void => this.#receive(room, entry);
     const subscription = new RoomSubscription(this.#subscribe, rooms.nameOf(room), onEntry, failed);
     this.#subscriptions.set(room, subscription);
-    subscription.ready.catch((error: unknown) => {
+    const onReady = (): void => {
+      this.#isRefused = false;
+    };
+    subscription.ready.then(onReady, (error: unknown) => {
       if (this.#subscriptions.get(room) !== subscription) return;
-      log.error(
-        { err: error },
-        "a room's kept messages do not arrive: the store of the history refuses the subscription",
-      );
+      if (!this.#isRefused)
+        log.error(
+          { err: error },
+          "kept messages of rooms do not arrive: the store of the history refuses subscriptions",
+        );
+      this.#isRefused = true;
       const timer = clock.after(RETRY_MS, () => {
         this.#retries.delete(timer);
         if (this.#subscriptions.get(room) === subscription) this.onOccupied(room);
