@@ -31,6 +31,11 @@ export abstract class Alarm implements Timer {
   index = -1;
   heap: AlarmHeap | undefined;
 
+  /** Whether a process may end while the alarm is set: for what is worth doing only as long as something else goes on. */
+  get isBackground(): boolean {
+    return false;
+  }
+
   abstract ring(): void;
 
   cancel(): void {
@@ -59,8 +64,10 @@ export class AlarmHeap {
   readonly #heap: Alarm[] = [];
   readonly #onEarliestChanged: () => void;
   #order = 0;
+  /** How many alarms are set for which a process stays alive. */
+  #foreground = 0;
 
-  /** @param onEarliestChanged called when another alarm may have become the earliest */
+  /** @param onEarliestChanged called when another alarm may have become the earliest, or `hasForeground` has changed */
   constructor(onEarliestChanged: () => void = () => {}) {
     this.#onEarliestChanged = onEarliestChanged;
   }
@@ -74,6 +81,11 @@ export class AlarmHeap {
     return this.#heap[0]?.due;
   }
 
+  /** Whether an alarm is set that keeps a process alive. */
+  get hasForeground(): boolean {
+    return this.#foreground > 0;
+  }
+
   /** @param ring the callback, or an alarm; an alarm that is set already is set anew */
   set(due: number, ring: (() => void) | Alarm): Timer {
     const alarm = typeof ring === "function" ? new CallbackAlarm(ring) : ring;
@@ -84,7 +96,8 @@ export class AlarmHeap {
     alarm.index = this.#heap.length;
     this.#heap.push(alarm);
     this.#siftUp(alarm);
-    if (alarm.index === 0) this.#onEarliestChanged();
+    const isFirst = !alarm.isBackground && this.#foreground++ === 0;
+    if (alarm.index === 0 || isFirst) this.#onEarliestChanged();
     return alarm;
   }
 
@@ -107,7 +120,8 @@ export class AlarmHeap {
       this.#siftUp(last);
       this.#siftDown(last);
     }
-    if (hole === 0) this.#onEarliestChanged();
+    const isLast = !alarm.isBackground && --this.#foreground === 0;
+    if (hole === 0 || isLast) this.#onEarliestChanged();
   }
 
   #put(alarm: Alarm, index: number): void {
@@ -167,10 +181,12 @@ export function createClock(): Clock {
       return;
     }
     // An earlier native timer stays: firing once in vain and being set anew is cheaper than a new timer for each cancelled alarm.
-    if (nativeTimer !== undefined && nativeTimerDue <= due) return;
-    clearTimeout(nativeTimer);
-    nativeTimerDue = due;
-    nativeTimer = setTimeout(waitForReads, Math.min(Math.max(Math.ceil(due - now()), 1), LONGEST_MS));
+    if (nativeTimer === undefined || nativeTimerDue > due) {
+      clearTimeout(nativeTimer);
+      nativeTimerDue = due;
+      nativeTimer = setTimeout(waitForReads, Math.min(Math.max(Math.ceil(due - now()), 1), LONGEST_MS));
+    }
+    if (alarms.hasForeground !== nativeTimer.hasRef()) nativeTimer[alarms.hasForeground ? "ref" : "unref"]();
   }
 
   function waitForReads(): void {

@@ -59,6 +59,11 @@ class OpenStore extends Alarm {
     this.#sweepMs = Math.min(Math.max(Math.ceil(limits.maxAgeMs / SWEEPS_PER_AGE), MIN_SWEEP_MS), MAX_SWEEP_MS);
   }
 
+  /** A server that is attached, and whose host does not listen, keeps no process alive. */
+  override get isBackground(): boolean {
+    return true;
+  }
+
   /** How many alarms the store waits for. */
   get alarms(): number {
     return this.#clock.pending;

@@ -320,7 +320,8 @@ describe("the bot of the client example", () => {
     const client = bot();
     await runtime.settle();
     await speak(ann, "bot people");
-    const answer = "Ann, here are Ann, Bot.";
+    // Of two who came at the same time the keys, which are random, decide.
+    const answer = expect.stringMatching(/^Ann, here are (Ann, Bot|Bot, Ann)\.$/);
     expect(said(ann)).toEqual(["bot roll", HELLO, "bot people", answer]);
     runtime.server.connections().at(-1)?.close(1001);
     await runtime.advance(500);

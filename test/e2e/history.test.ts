@@ -2,6 +2,7 @@
 import { type Bus, type Connection, serve } from "sendall";
 import { afterEach, describe, expect, test } from "vitest";
 import { Client, nextRound, until } from "./peers.js";
+import { runCode } from "./programs.js";
 
 const closers: (() => unknown)[] = [];
 
@@ -114,4 +115,14 @@ test("a peer that follows again and again without reading is closed as a slow co
   expect(most).toBeLessThan(20 * MIB);
   client.socket.resume();
   expect(await client.ended()).toMatchObject({ code: 1013, reason: "slow consumer" });
+});
+
+test("a server with history whose host does not listen keeps no process alive", async () => {
+  const { code, stdout } = await runCode(`
+    import { createServer } from "node:http";
+    import { attach } from "sendall";
+    await attach(createServer(), { logger: false, history: true, handler() {} });
+    console.log("attached");
+  `).ended;
+  expect([code, stdout]).toEqual([0, ["attached"]]);
 });

@@ -236,6 +236,20 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** A port that was free just now, with the next, for a program that is started twice: outside the range from which the system takes ports. */
+export async function freePair(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + 2 * Math.floor(Math.random() * 5_000);
+    const probes = [port, port + 1].map((one) => createServer().listen(one, "127.0.0.1"));
+    const isFree = await Promise.all(probes.map((probe) => once(probe, "listening"))).then(
+      () => true,
+      () => false,
+    );
+    for (const probe of probes) if (probe.listening) await new Promise((resolve) => probe.close(resolve));
+    if (isFree) return port;
+  }
+}
+
 /** Ends everything that was started here and is still there. */
 export async function stopPrograms(): Promise<void> {
   for (const { socket } of clients) socket.terminate();

@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { Engine, REDIS } from "./engines.js";
 import { ExampleBrowser, fitsThePhone, hasState, hasText } from "./example-browser.js";
-import { connect } from "./programs.js";
+import { connect, freePair } from "./programs.js";
 import { requires } from "./requires.js";
 
 const required = requires("chromium");
@@ -50,8 +50,8 @@ describe.skipIf(required.skip)("the page of the rooms in Chromium", { timeout: 6
   });
 
   it("is back in the list when the nodes are started again", async () => {
-    await stage.startExample("rooms");
-    const { port } = new URL(stage.url);
+    const port = `${await freePair()}`;
+    await stage.startExample("rooms", port);
     const ann = await stage.open();
     await rename(ann, "Ann");
     await ann.getByLabel("Away").check();
