@@ -65,11 +65,18 @@ export class StoreUser {
 
   /** Waits until the store is up, appends, and waits until the message can be read. @returns the message's position */
   async keep(room: string, text: string): Promise<string> {
-    await this.up();
-    this.append(room, text);
-    for (;;) {
-      const { entries } = await this.store.read(room, { last: 1, limit: 1 });
-      const [entry] = entries;
+    for (let lost = -1; ; ) {
+      // A busy engine may be given up between the two.
+      if (lost !== this.lost) {
+        await this.up();
+        lost = this.lost;
+        this.append(room, text);
+      }
+      const read = Promise.resolve(this.store.read(room, { last: 1, limit: 1 }));
+      const [entry] = await read.then(
+        ({ entries }) => entries,
+        () => [],
+      );
       if (entry !== undefined && textOf(entry) === text) return entry.position;
     }
   }

@@ -110,8 +110,9 @@ export class RedisFeeds {
     }
   }
 
-  /** The engine is there: the feeds that are not live ask. */
-  async onUp(): Promise<void> {
+  /** The engine is there: the feeds that are not live ask. @returns `false` if the connection has broken meanwhile */
+  async onUp(): Promise<boolean> {
+    const breaks = this.#breaks;
     const silent = [...this.#feeds.values()].filter(({ held, isAsking }) => held !== undefined && !isAsking);
     let missing = 0;
     for (let i = 0; i < silent.length; i += AT_ONCE) {
@@ -119,6 +120,7 @@ export class RedisFeeds {
       missing += complete.filter((isComplete) => isComplete === false).length;
     }
     if (missing > 0) this.#parts.onMissing(missing);
+    return breaks === this.#breaks;
   }
 
   close(): void {

@@ -47,6 +47,8 @@ export class RedisHistorySession implements FeedEngine {
   /** Whoever waits for the first connection. */
   #first: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #isAway = false;
+  /** The connection is there again, and the rooms are not heard yet: a message would not come back to this node. */
+  #isCatchingUp = false;
 
   constructor(
     host: HistoryHost,
@@ -93,11 +95,11 @@ export class RedisHistorySession implements FeedEngine {
   }
 
   get takes(): boolean {
-    return this.#link.takes;
+    return this.#link.takes && !this.#isCatchingUp;
   }
 
   append(entry: MessageToKeep): void {
-    if (!this.#link.takes) {
+    if (!this.takes) {
       this.#host.lost(1, new Error("redisHistory: redis takes no messages now"));
       return;
     }
@@ -222,7 +224,13 @@ export class RedisHistorySession implements FeedEngine {
     this.#first = undefined;
     if (this.#isAway) this.#host.log.info({}, "redisHistory: redis is back");
     this.#isAway = false;
-    void this.#feeds.onUp();
+    void this.#catchUp();
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#isCatchingUp = true;
+    const isLast = await this.#feeds.onUp();
+    if (isLast) this.#isCatchingUp = false;
   }
 
   #onDown(error: unknown): void {
