@@ -91,7 +91,8 @@ describe.skipIf(required.skip)("the page to try an example, in Chromium", { time
     await hasState(page, "Connected");
     await page.getByLabel("Message").fill("hello again");
     await page.getByRole("button", { name: "Send" }).click();
-    await hasText(page.getByTestId("line").last(), "hello again");
+    // What was sent, and the answer.
+    await hasText(page.getByTestId("line").nth(5), "hello again");
     expect(await page.getByTestId("line").allTextContents()).toEqual([
       "The connection is open",
       "bye",
