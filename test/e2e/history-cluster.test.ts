@@ -2,7 +2,7 @@
  * History over three servers and real engines, under a thousand messages a second from every server: one order for everybody, and whoever comes back with a
  * position gets exactly what is missing, or is told otherwise; also when the engine is killed in the midst of it.
  */
-import { jetstreamManager } from "@nats-io/jetstream";
+import { DiscardPolicy, type JetStreamManager, jetstreamManager, type StreamUpdateConfig } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { type ClusterAdapter, type HistoryOptions, type Receipt, type Server, serve } from "sendall";
 import { jetstream, nats } from "sendall/nats";
@@ -38,11 +38,18 @@ const BLOCKED: Trouble = {
   outcome: /complete|gap|unknown/,
 };
 
-async function deleteStream({ url }: Engine): Promise<void> {
+async function eachStream(
+  { url }: Engine,
+  act: (manager: JetStreamManager, name: string) => Promise<unknown>,
+): Promise<void> {
   const client = await connect({ servers: url });
   const manager = await jetstreamManager(client);
-  for await (const name of manager.streams.names()) await manager.streams.delete(name);
+  for await (const name of manager.streams.names()) await act(manager, name);
   await client.close();
+}
+
+function bound(engine: Engine, limits: Partial<StreamUpdateConfig>): Promise<void> {
+  return eachStream(engine, ({ streams }, name) => streams.update(name, limits));
 }
 
 const ways: readonly Way[] = [
@@ -76,7 +83,21 @@ const ways: readonly Way[] = [
     isMemory: false,
     cluster: (url) => nats({ servers: url, pingInterval: 200, reconnectTimeWait: 50 }),
     history: (url) => ({ store: jetstream({ servers: url, pingInterval: 200, reconnectTimeWait: 50 }) }),
-    troubles: [BLOCKED, { what: "loses its stream", begin: deleteStream, end() {}, outcome: /unknown/ }],
+    troubles: [
+      BLOCKED,
+      {
+        what: "loses its stream",
+        begin: (engine) => eachStream(engine, ({ streams }, name) => streams.delete(name)),
+        end() {},
+        outcome: /unknown/,
+      },
+      {
+        what: "is full",
+        begin: (engine) => bound(engine, { max_bytes: 1_024, discard: DiscardPolicy.New }),
+        end: (engine) => bound(engine, { max_bytes: -1, discard: DiscardPolicy.Old }),
+        outcome: /complete|gap|unknown/,
+      },
+    ],
   },
   {
     name: "the store in memory over redis()",
