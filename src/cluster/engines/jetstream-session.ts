@@ -11,6 +11,7 @@ import type {
 } from "../../api/history-store.js";
 import { positionOf, readPosition } from "../../history/position.js";
 import { Backlog } from "./backlog.js";
+import type { HistorySession } from "./engine-history.js";
 import type { StreamConsumer } from "./jetstream-consumer.js";
 import { JetStreamFeeds } from "./jetstream-feeds.js";
 import { JetStreamLink, type JetStreamLinkParts } from "./jetstream-link.js";
@@ -33,7 +34,7 @@ const NOTHING: readonly StoredMessage[] = [];
 
 type LinkSettings = Pick<JetStreamLinkParts, "dialer" | "library" | "stream">;
 
-export class JetStreamSession {
+export class JetStreamSession implements HistorySession {
   readonly #host: HistoryHost;
   readonly #prefix: string;
   readonly #link: JetStreamLink;

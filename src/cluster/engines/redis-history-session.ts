@@ -10,6 +10,7 @@ import type {
   StoredMessage,
 } from "../../api/history-store.js";
 import { readPosition } from "../../history/position.js";
+import type { HistorySession } from "./engine-history.js";
 import type { RedisClient } from "./redis-connection.js";
 import { type FeedEngine, RedisFeeds } from "./redis-history-feeds.js";
 import { RedisHistoryLink } from "./redis-history-link.js";
@@ -36,7 +37,7 @@ interface Batch {
 }
 
 /** The store from `open` to `close`. */
-export class RedisHistorySession implements FeedEngine {
+export class RedisHistorySession implements FeedEngine, HistorySession {
   readonly #host: HistoryHost;
   readonly #prefix: string;
   readonly #link: RedisHistoryLink;
