@@ -2,8 +2,8 @@
  * What a node hears of rooms in `jetstream()`. A room with a subscription has a feed, and the feed a consumer. After a break of the connection the feed has
  * a new consumer, which begins at the last message that was handed over. A feed ends with the last subscription of its room.
  */
-import type { StoredMessage } from "../../api/history-store.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
+import { EngineFeed, type FeedListener } from "./engine-feed.js";
 import { BEAT_MS, type StreamConsumer } from "./jetstream-consumer.js";
 import type { JetStreamLink } from "./jetstream-link.js";
 import { LateMessages, type StreamMessage, storedOf } from "./jetstream-messages.js";
@@ -25,8 +25,6 @@ interface FeedsParts {
   readonly onRefused: (error: unknown) => void;
 }
 
-type Listener = (entry: StoredMessage) => void;
-
 /** The message up to which everything was handed over; `isKept` if the message is of the room, and so can show that nothing after it has gone. */
 interface Known {
   readonly epoch: string;
@@ -34,10 +32,7 @@ interface Known {
   readonly isKept: boolean;
 }
 
-class Feed {
-  readonly room: string;
-  readonly listeners = new Set<Listener>();
-  waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+class Feed extends EngineFeed {
   known: Known | undefined;
   /** The numbers of the last messages, without holes; at most `maxRecent`. */
   recent: number[] = [];
@@ -45,18 +40,7 @@ class Feed {
   consumer: StreamConsumer | undefined;
   /** Counts consumers: what an earlier consumer brings is void. */
   turn = 0;
-  isAsking = false;
   heardAt = 0;
-
-  constructor(room: string) {
-    this.room = room;
-  }
-
-  refuse(error: unknown): void {
-    const { waiting } = this;
-    this.waiting = [];
-    for (const { reject } of waiting) reject(error);
-  }
 }
 
 export class JetStreamFeeds {
@@ -69,16 +53,14 @@ export class JetStreamFeeds {
     this.#parts = parts;
   }
 
-  async subscribe(room: string, listener: Listener): Promise<() => void> {
+  async subscribe(room: string, listener: FeedListener): Promise<() => void> {
     const feed = this.#feeds.get(room) ?? new Feed(room);
     this.#feeds.set(room, feed);
     this.#watch();
-    // An own object for each subscription, since two may have the same function.
-    const own: Listener = (entry) => listener(entry);
-    feed.listeners.add(own);
+    const own = feed.add(listener);
     const end = (): void => this.#end(feed, own);
     if (feed.consumer !== undefined) return end;
-    const confirmed = new Promise<void>((resolve, reject) => feed.waiting.push({ resolve, reject }));
+    const confirmed = feed.confirmation();
     if (this.#parts.link.isUp) void this.#ask(feed);
     try {
       await confirmed;
@@ -116,7 +98,7 @@ export class JetStreamFeeds {
     this.#feeds.clear();
   }
 
-  #end(feed: Feed, listener: Listener): void {
+  #end(feed: Feed, listener: FeedListener): void {
     if (!feed.listeners.delete(listener) || feed.listeners.size > 0 || this.#feeds.get(feed.room) !== feed) return;
     this.#feeds.delete(feed.room);
     silence(feed);
@@ -156,9 +138,7 @@ export class JetStreamFeeds {
       feed.known ??= { epoch, seq: consumer.begin, isKept: false };
       // Nothing is there, not even the message that was known.
       if (isFirst && consumer.total === 0) this.#checkFirst(feed, known, epoch, undefined);
-      const { waiting } = feed;
-      feed.waiting = [];
-      for (const { resolve } of waiting) resolve();
+      feed.confirm();
     } catch (error) {
       if (turn === feed.turn) this.#onFailed(feed, error);
     }
@@ -226,6 +206,5 @@ function deliver(feed: Feed, epoch: string, message: StreamMessage, maxRecent: n
   if (message.kind === "start" || feed.late.isLate(message)) return;
   feed.recent.push(message.seq);
   if (feed.recent.length > maxRecent) feed.recent.shift();
-  const entry = storedOf(feed.room, epoch, message);
-  for (const listener of [...feed.listeners]) listener(entry);
+  feed.deliver(storedOf(feed.room, epoch, message));
 }

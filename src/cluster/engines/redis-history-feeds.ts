@@ -4,6 +4,7 @@
  */
 import type { HistoryReading, StoredMessage } from "../../api/history-store.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
+import { EngineFeed, type FeedListener } from "./engine-feed.js";
 
 /** The number of feeds that ask at a time. */
 const AT_ONCE = 64;
@@ -30,34 +31,13 @@ interface FeedParts {
   readonly onRefused: (error: unknown) => void;
 }
 
-type Listener = (entry: StoredMessage) => void;
-
-class Feed {
-  readonly room: string;
-  readonly listeners = new Set<Listener>();
-  /** Those who wait for the confirmation. */
-  waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+class Feed extends EngineFeed {
   /** What has come since the connection broke; `undefined` while the feed is live. */
   held: StoredMessage[] | undefined = [];
   /** The position up to which everything was handed over, and when that was so. */
   known: string | undefined;
   knownAt = 0;
-  isAsking = false;
   hasBeenLive = false;
-
-  constructor(room: string) {
-    this.room = room;
-  }
-
-  deliver(entries: readonly StoredMessage[]): void {
-    for (const entry of entries) for (const listener of [...this.listeners]) listener(entry);
-  }
-
-  refuse(error: unknown): void {
-    const { waiting } = this;
-    this.waiting = [];
-    for (const { reject } of waiting) reject(error);
-  }
 }
 
 export class RedisFeeds {
@@ -71,15 +51,13 @@ export class RedisFeeds {
     this.#parts = parts;
   }
 
-  async subscribe(room: string, listener: Listener): Promise<() => void> {
+  async subscribe(room: string, listener: FeedListener): Promise<() => void> {
     const feed = this.#feeds.get(room) ?? new Feed(room);
     this.#feeds.set(room, feed);
-    // An own object for each subscription, since two may have the same function.
-    const own: Listener = (entry) => listener(entry);
-    feed.listeners.add(own);
+    const own = feed.add(listener);
     const end = (): void => this.#end(feed, own);
     if (feed.held === undefined) return end;
-    const confirmed = new Promise<void>((resolve, reject) => feed.waiting.push({ resolve, reject }));
+    const confirmed = feed.confirmation();
     if (this.#parts.engine.isUp) void this.#ask(feed);
     try {
       await confirmed;
@@ -98,7 +76,7 @@ export class RedisFeeds {
       return;
     }
     this.#know(feed, entry.position);
-    feed.deliver([entry]);
+    feed.deliver(entry);
   }
 
   /** The connection is lost. */
@@ -130,7 +108,7 @@ export class RedisFeeds {
     this.#feeds.clear();
   }
 
-  #end(feed: Feed, listener: Listener): void {
+  #end(feed: Feed, listener: FeedListener): void {
     if (!feed.listeners.delete(listener) || feed.listeners.size > 0 || this.#feeds.get(feed.room) !== feed) return;
     this.#feeds.delete(feed.room);
     this.#parts.engine.ignore(feed.room);
@@ -168,10 +146,8 @@ export class RedisFeeds {
     feed.hasBeenLive = true;
     feed.isAsking = false;
     this.#know(feed, held.at(-1)?.position ?? position);
-    feed.deliver(fresh);
-    const { waiting } = feed;
-    feed.waiting = [];
-    for (const { resolve } of waiting) resolve();
+    for (const entry of fresh) feed.deliver(entry);
+    feed.confirm();
     return !isMissing;
   }
 
