@@ -79,6 +79,20 @@ describe.skipIf(skip)("redisHistory", () => {
     expect(heard).toEqual(["1", "2"]);
   });
 
+  test("redisHistory: after a restart without a file a node takes messages once it hears its rooms again, and each comes back", async () => {
+    const engine = await Engine.start(REDIS);
+    const user = await open(engine);
+    const rooms = Array.from({ length: 300 }, (_, i) => `room-${i}`);
+    const heard = await Promise.all(rooms.map((room) => user.hear(room)));
+    for (const room of rooms) await user.keep(room, "before");
+    await engine.kill();
+    await user.down();
+    await engine.start();
+    await user.up();
+    for (const room of rooms.toReversed()) user.append(room, "after");
+    await until(() => heard.every((texts) => texts.at(-1) === "after"));
+  }, 30_000);
+
   test("redisHistory: what a snapshot has is told after a restart, but under new positions", async () => {
     const engine = await Engine.start(REDIS);
     const user = await open(engine);
