@@ -7,9 +7,6 @@ import { writeSync } from "node:fs";
 import { register } from "node:module";
 import { Server } from "node:net";
 
-/** Begins the line on stderr that says "asked for 8080, got 43211". */
-const MARK = "\u0001listens";
-
 const { listen } = Server.prototype;
 
 /**
@@ -27,7 +24,7 @@ Server.prototype.listen = function (...args) {
   const { backlog, signal } = isOptions ? first : { backlog: undefined, signal: undefined };
   this.once("listening", () => {
     const address = this.address();
-    if (typeof address === "object" && address !== null) writeSync(2, `${MARK} ${asked} ${address.port}\n`);
+    if (typeof address === "object" && address !== null) writeSync(2, `[listens ${asked} ${address.port}]\n`);
   });
   return Reflect.apply(listen, this, [{ port: 0, host: "127.0.0.1", backlog, signal }, callback]);
 };

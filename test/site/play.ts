@@ -1,5 +1,14 @@
 /** Plays pages of the documentation from top to bottom, as a reader would who types each block and believes no sentence. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
@@ -8,7 +17,10 @@ import { asUrl, CLI, HOME, type Program, Programs } from "./programs.js";
 import { closeBrowser, createScope, Skipped } from "./scope.js";
 
 /** In the repository, so that the pages' programs find `sendall` and everything that it is developed with. */
-const FOLDER = fileURLToPath(new URL("./.pages/", import.meta.url));
+const PAGES = fileURLToPath(new URL("./.pages/", import.meta.url));
+mkdirSync(PAGES, { recursive: true });
+/** Of this test file alone: others run at the same time. */
+const FOLDER = mkdtempSync(PAGES);
 const BIN = join(FOLDER, "bin");
 const PROGRAMS = new Set(["js", "ts"]);
 const FILES = new Set([
@@ -53,10 +65,10 @@ const runsInVitest = ({ code }: { code: string }): boolean => code.includes(`fro
 
 function makeBin(): void {
   if (existsSync(BIN)) return;
-  mkdirSync(join(FOLDER, "node_modules"), { recursive: true });
+  mkdirSync(BIN);
   // Pages with a package.json of their own are packages of their own.
-  if (!existsSync(join(FOLDER, "node_modules/sendall"))) symlinkSync(HOME, join(FOLDER, "node_modules/sendall"), "dir");
-  mkdirSync(BIN, { recursive: true });
+  mkdirSync(join(FOLDER, "node_modules"));
+  symlinkSync(HOME, join(FOLDER, "node_modules/sendall"), "dir");
   const commands: Record<string, string> = {
     sendall: `exec node "${CLI}" "$@"`,
     npx: `while [ "$1" = --yes ] || [ "$1" = -y ]; do shift; done; exec "$@"`,
@@ -263,8 +275,6 @@ async function collectTests(page: Page): Promise<void> {
   const shows = page.parts.filter((part) => part.kind === "block" && runsInVitest(part));
   if (shows.length === 0) return;
   const folder = join(FOLDER, `tests-${page.path.replaceAll("/", "-")}`);
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
   for (const part of page.parts) {
     if (part.kind === "check" || (part.name === undefined && !runsInVitest(part))) continue;
     const name = part.name ?? `line-${part.line}.test.${part.language}`;
@@ -272,12 +282,14 @@ async function collectTests(page: Page): Promise<void> {
     writeFileSync(join(folder, name), part.code);
     if (runsInVitest(part)) await import(/* @vite-ignore */ asUrl(join(folder, name)));
   }
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 }
 
 /** Tests for each of the pages; called while tests are collected. */
 export async function playPages(pages: readonly Page[]): Promise<void> {
-  afterAll(closeBrowser);
+  afterAll(async () => {
+    await closeBrowser();
+    rmSync(FOLDER, { recursive: true, force: true });
+  });
   for (const page of pages) {
     await describe(`the page ${page.path}`, async () => {
       test("uses each file that it shows", () => expect(unusedFiles(page)).toEqual([]));

@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const HERE = new URL("./", import.meta.url);
 const ROOT = fileURLToPath(new URL("../../", HERE));
 const PRELOAD = new URL("listen-anywhere.js", HERE).href;
-const MARK = /^\u0001listens (\d+) (\d+)$/gm;
+const MARK = /^\[listens (\d+) (\d+)\]$/gm;
 /** How long a port that a page names may take to be opened by a program that runs. */
 const DEADLINE_MS = 30_000;
 
