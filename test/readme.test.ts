@@ -1,4 +1,4 @@
-/** Holds the README to its word: its code runs, its options table is the one in the code, its commands exist. */
+/** Holds the README to its word: its code runs, its commands exist. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,6 @@ import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { CHROMIUM_FLAGS } from "./e2e/chromium.js";
 import { requires } from "./e2e/requires.js";
-import { optionRows } from "./unit/options/rows.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
@@ -311,40 +310,6 @@ describe("the README", () => {
     expect([status, stderr]).toEqual([0, ""]);
     // Node reads `await using` from version 24 on.
     expect(first).not.toMatch(/\busing\b/);
-  });
-
-  test("has an options table with every option of the code and its default", () => {
-    const rows = Array.from(
-      readme.matchAll(/^\| `([\w.]+)` \| ([^|]+) \| (server|route) \|/gm),
-      ([, name, preset, scope]) => ({ name, preset, scope }),
-    );
-    const words = new Map<string, string>([
-      ["backlog", "the system's"],
-      ["static", "none"],
-      ["client", "none"],
-      ["cluster", "none"],
-      ["tls", "none"],
-      ["authorize", "everybody"],
-      ["resume.verify", "`authorize`"],
-      ["budget.key", "one for each connection"],
-      ["presence.key", "the connection's id"],
-      ["presence.info", "`null`"],
-      ["presence.notice", "none"],
-      ["history.store", "in memory"],
-      ["history.stamp", "none"],
-      ["onRequest", "none"],
-      ["onAccess", "none"],
-      ["logger", "pino at `info`"],
-    ]);
-    const expected = Object.entries(optionRows).map(([name, option]) => ({
-      name,
-      preset: words.get(name) ?? `\`${JSON.stringify(option.default)}\``,
-      scope: option.scope,
-    }));
-    // The README orders options by subject, the code by the order of their checks.
-    const byName = (a: { readonly name: string | undefined }, b: { readonly name: string | undefined }): number =>
-      String(a.name).localeCompare(String(b.name));
-    expect(rows.toSorted(byName)).toEqual(expected.toSorted(byName));
   });
 
   test.skipIf(promtool.skip)("shows a configuration and alerts that Prometheus takes", () => {
