@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-/** The compiler tells of mistakes in the words of the user. */
-=======
 /** Mistakes are told of in the words of the user: what the compiler says names options and handlers, not the types that infer them. */
->>>>>>> aff484971e307c4a94037da879e6372e7e2eddfb
 import { expect, test } from "vitest";
 import { complaintsAbout } from "./compiling.js";
 
