@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const { PATH = "", SENDALL_REQUIRE = "" } = process.env;
+const NEXT = fileURLToPath(new URL("../next/", import.meta.url));
 const COMMANDS = { nats: "nats-server", redis: "redis-server", chromium: "chromium", prometheus: "promtool" } as const;
 
 /** What is no command of the machine: how to find it, and what to say without it. `"sqlite"` is a part of Node. */
@@ -16,7 +17,7 @@ const OTHERS = {
     missing: `Node ${process.versions.node} has no SQLite (Node 22.13 and newer have)`,
   },
   next: {
-    find: () => [fileURLToPath(new URL("../next/node_modules/next/dist/bin/next", import.meta.url))].find(isExecutable),
+    find: () => [join(NEXT, "node_modules/next/dist/bin/next")].find(isExecutable),
     missing: "Next.js is not installed (npm ci --prefix test/next)",
   },
 } as const;
