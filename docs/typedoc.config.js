@@ -16,11 +16,14 @@ export default {
   name: "Sendall",
   entryPoints,
   tsconfig: "../src/tsconfig.json",
+  plugin: ["typedoc-plugin-markdown", "./typedoc-pages.js"],
+  router: "structure",
   out: "api",
   readme: "none",
+  // `npm run check` compiles the same sources.
+  skipErrorChecking: true,
   includeVersion: false,
   disableSources: true,
-  githubPages: false,
   sort: ["kind", "source-order"],
   excludeExternals: true,
   excludePrivate: true,
@@ -52,4 +55,7 @@ export default {
     "StopContext",
   ],
   treatWarningsAsErrors: true,
+  entryFileName: "index.md",
+  hidePageHeader: true,
+  hideBreadcrumbs: true,
 };
