@@ -58,4 +58,7 @@ export default {
   entryFileName: "index.md",
   hidePageHeader: true,
   hideBreadcrumbs: true,
+  indexFormat: "table",
+  parametersFormat: "table",
+  pageTitleTemplates: { module: "{name}", member: "{name}" },
 };

@@ -23,7 +23,9 @@ function sidebarOf(group: Group, index: number): DefaultTheme.SidebarItem {
 }
 
 function linksOf(name: string): Entry[] {
-  return navigation.filter(({ text }) => text === name).flatMap(({ items }) => items.filter((item) => !isGroup(item)));
+  return navigation
+    .filter(({ text }) => text === name)
+    .flatMap(({ items }) => items.filter((item): item is Entry => !isGroup(item)));
 }
 
 /** Written by typedoc-pages.js; missing only in a `dev` without a build before. */
