@@ -37,6 +37,7 @@ export default defineConfig({
         test: {
           name: "alone",
           include: ["test/*.test.ts", "test/{checklist,contract,e2e,site}/**/*.test.ts", ...separate],
+          exclude: ["**/node_modules/**", "**/.pages/**"],
         },
       },
     ],

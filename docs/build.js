@@ -6,6 +6,7 @@
  * - `npm run docs -- --out FOLDER` builds into another folder.
  * - `npm run docs -- --json FILE` writes what TypeDoc knows of every exported name, and builds no site.
  */
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -14,24 +15,32 @@ const { values } = parseArgs({ options: { out: { type: "string" }, json: { type:
 const { INIT_CWD: start = process.cwd() } = process.env;
 
 process.chdir(folder);
-await writeReference(values.json && fromStart(values.json));
-if (values.json === undefined) await buildSite(fromStart(values.out ?? `${folder}dist`));
+try {
+  await writeReference(values.json && fromStart(values.json));
+  if (values.json === undefined) await buildSite(fromStart(values.out ?? `${folder}dist`));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
 
 /** @param {string} path Relative to the folder in which npm was called. */
 function fromStart(path) {
-  return fileURLToPath(new URL(path, `file://${start}/`));
+  return resolve(start, path);
 }
 
-/** @param {string | undefined} json */
+/**
+ * The API reference in docs/api/, or `json`.
+ * @param {string | undefined} json
+ */
 async function writeReference(json) {
-  const { Application, Configuration, LogLevel } = await import("typedoc");
-  void Configuration;
+  const { Application, LogLevel } = await import("typedoc");
   const app = await Application.bootstrapWithPlugins({ logLevel: LogLevel.Warn });
   const project = await app.convert();
-  if (project === undefined || app.logger.hasErrors()) process.exit(1);
-  app.validate(project);
-  if (json === undefined) await app.generateOutputs(project);
-  else await app.generateJson(project, json);
+  if (project !== undefined) {
+    app.validate(project);
+    await (json === undefined ? app.generateOutputs(project) : app.generateJson(project, json));
+  }
+  // TypeDoc has printed what is wrong.
   if (app.logger.hasErrors() || app.logger.hasWarnings()) process.exit(1);
 }
 

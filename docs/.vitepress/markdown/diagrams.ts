@@ -1,6 +1,8 @@
 import { renderMermaidSVG } from "beautiful-mermaid";
 import type { MarkdownRenderer } from "vitepress";
 
+type Token = Parameters<MarkdownRenderer["renderer"]["render"]>[0][number];
+
 /** The colours of the site: the browser looks them up, so a diagram follows the switch of light and dark. */
 const COLOURS = {
   bg: "var(--vp-c-bg)",
@@ -27,17 +29,22 @@ export function diagrams(md: MarkdownRenderer): void {
     const token = tokens[index];
     if (token?.info.trim() !== "mermaid") return fence(...args);
     try {
-      return draw(token.content, `diagram-${index}`, md.utils.escapeHtml);
+      return draw(token.content, `diagram-${index}`, md.utils.escapeHtml(titleOf(tokens, index)));
     } catch (error) {
       throw new Error(`${env.relativePath}: a diagram cannot be drawn: ${(error as Error).message}`);
     }
   };
 }
 
+/** The diagram's own title, or the heading above it. */
+function titleOf(tokens: readonly Token[], index: number): string {
+  const title = TITLE.exec(tokens[index]?.content ?? "")?.[1];
+  const heading = tokens.slice(0, index).findLastIndex(({ type }) => type === "heading_open");
+  return title?.trim() ?? `Diagram: ${tokens[heading + 1]?.content ?? ""}`;
+}
+
 /** `id` tells the arrow heads of several diagrams of a page apart. */
-export function draw(source: string, id: string, escapeHtml: (text: string) => string): string {
-  const title = TITLE.exec(source)?.[1]?.trim();
-  if (title === undefined) throw new Error("its first line says what it shows: %% title: A message travels …");
+function draw(source: string, id: string, label: string): string {
   const picture = source.replace(/^\s*accTitle:.*$/m, "");
   const svg = render(picture);
   const lines = picture.trimEnd().split("\n");
@@ -47,7 +54,6 @@ export function draw(source: string, id: string, escapeHtml: (text: string) => s
       throw new Error(`line "${line.trim()}" means nothing`);
     }
   }
-  const label = escapeHtml(title);
   return `<figure class="diagram" tabindex="0">${svg
     // The rules are in theme/diagrams.css, without the fonts from elsewhere.
     .replace(/<style>[\s\S]*?<\/style>/g, "")
