@@ -221,7 +221,7 @@ class Player {
   }
 
   async #output({ shown }: Block): Promise<void> {
-    for (const line of shown.split("\n")) {
+    for (const line of this.#programs.translateNow(shown).split("\n")) {
       const text = line.trim();
       if (text === "" || text === "…") continue;
       const pattern = new RegExp(
