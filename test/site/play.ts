@@ -69,6 +69,8 @@ function makeBin(): void {
   // Pages with a package.json of their own are packages of their own.
   mkdirSync(join(FOLDER, "node_modules"));
   symlinkSync(HOME, join(FOLDER, "node_modules/sendall"), "dir");
+  // In place of the repository's own, which vitest would find above a page's folder.
+  writeFileSync(join(FOLDER, "vitest.config.js"), "export default {};\n");
   const commands: Record<string, string> = {
     sendall: `exec node "${CLI}" "$@"`,
     npx: `while [ "$1" = --yes ] || [ "$1" = -y ]; do shift; done; exec "$@"`,
