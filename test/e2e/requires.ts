@@ -6,7 +6,17 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const { PATH = "", SENDALL_REQUIRE = "" } = process.env;
-const COMMANDS = { nats: "nats-server", redis: "redis-server", chromium: "chromium", prometheus: "promtool" } as const;
+const COMMANDS = {
+  nats: "nats-server",
+  redis: "redis-server",
+  chromium: "chromium",
+  prometheus: "promtool",
+  nginx: "nginx",
+  caddy: "caddy",
+} as const;
+
+/** Where Debian has nginx; the PATH of a user without privileges leaves the folder out. */
+const SBIN = "/usr/sbin";
 
 /** `"sqlite"` is a part of Node. */
 export type Program = keyof typeof COMMANDS | "sqlite";
@@ -18,7 +28,7 @@ export function requires(program: Program): { skip: boolean; path: string } {
   const missing =
     program === "sqlite"
       ? `Node ${process.versions.node} has no SQLite (Node 22.13 and newer have)`
-      : `${COMMANDS[program]} is not installed (looked for in PATH)`;
+      : `${COMMANDS[program]} is not installed (looked for in PATH and ${SBIN})`;
   if (required().has(program)) throw new Error(`${missing}, and SENDALL_REQUIRE asks for it`);
   console.warn(`Skipped: ${missing}`);
   return { skip: true, path: "" };
@@ -30,7 +40,7 @@ function findSqlite(): string | undefined {
 
 function find(command: string): string | undefined {
   const folders = PATH.split(delimiter).filter((folder) => folder !== "");
-  return folders.map((folder) => join(folder, command)).find(isExecutable);
+  return [...folders, SBIN].map((folder) => join(folder, command)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
