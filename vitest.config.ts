@@ -36,7 +36,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "alone",
-          include: ["test/*.test.ts", "test/{checklist,contract,e2e}/**/*.test.ts", ...separate],
+          include: ["test/*.test.ts", "test/{checklist,contract,e2e,site}/**/*.test.ts", ...separate],
+          exclude: ["**/node_modules/**", "**/.pages/**"],
         },
       },
     ],

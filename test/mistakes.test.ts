@@ -1,27 +1,6 @@
-/** The README's samples about routes compile, as a reader's editor checks JavaScript, samples about history as strict TypeScript, and mistakes are told of in the words of the user. */
-import { readFileSync } from "node:fs";
+/** Mistakes are told of in the words of the user: what the compiler says names options and handlers, not the types that infer them. */
 import { expect, test } from "vitest";
-import { compile, complaintsAbout } from "./compiling.js";
-
-const ROOT = new URL("../", import.meta.url);
-
-test("the README's samples with routes compile", async () => {
-  const readme = readFileSync(new URL("README.md", ROOT), "utf8");
-  const samples = Array.from(readme.matchAll(/^```js\n([\s\S]*?)^```$/gm), ([, code = ""]) => code).filter((code) =>
-    code.includes("routes:"),
-  );
-  expect(samples.length).toBeGreaterThan(3);
-  expect(await compile(Object.fromEntries(samples.map((code, i) => [`sample-${i}.js`, code])))).toBe("");
-});
-
-test("the README's tests of history compile as strict TypeScript", async () => {
-  const readme = readFileSync(new URL("README.md", ROOT), "utf8");
-  const samples = Array.from(readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code = ""]) => code).filter((code) =>
-    code.includes("history:"),
-  );
-  expect(samples.length).toBeGreaterThan(3);
-  expect(await compile(Object.fromEntries(samples.map((code, i) => [`sample-${i}.ts`, code])))).toBe("");
-});
+import { complaintsAbout } from "./compiling.js";
 
 /** Mistakes, and words that the compiler's complaint has. */
 const MISTAKES = [

@@ -1,0 +1,34 @@
+// @ts-check
+/**
+ * Loaded into each program of the documentation before the program itself: whatever port the program asks for, it gets a free one at
+ * 127.0.0.1, and tells the test which one it is. So pages can say 8080, as a reader would, and tests disturb nobody.
+ */
+import { writeSync } from "node:fs";
+import { register } from "node:module";
+import { Server } from "node:net";
+
+const { listen } = Server.prototype;
+
+/**
+ * @this {Server}
+ * @param {any[]} args
+ */
+Server.prototype.listen = function (...args) {
+  const [first] = args;
+  const isOptions = typeof first === "object" && first !== null && "port" in first;
+  const asked = Number(isOptions ? first.port : first);
+  // A path, a handle or a file descriptor.
+  if (!isOptions && !(typeof first === "number" || /^\d+$/.test(String(first))))
+    return Reflect.apply(listen, this, args);
+  const callback = args.find((arg) => typeof arg === "function");
+  const { backlog, signal } = isOptions ? first : { backlog: undefined, signal: undefined };
+  this.once("listening", () => {
+    const address = this.address();
+    if (typeof address === "object" && address !== null) writeSync(2, `[listens ${asked} ${address.port}]\n`);
+  });
+  return Reflect.apply(listen, this, [{ port: 0, host: "127.0.0.1", backlog, signal }, callback]);
+};
+
+// Node 22.18 and newer read TypeScript by themselves.
+if (!("typescript" in process.features && process.features.typescript))
+  register(new URL("./strip-types.js", import.meta.url));
