@@ -1,6 +1,6 @@
 /**
  * A proxy in front of programs of a page, in the foreground, on a free port of 127.0.0.1 and with a folder of its own. `nginx.ts` and
- * `caddy.ts` turn a block of a page into a configuration. `stopProxies` belongs to the end of each page.
+ * `caddy.ts` turn a block of a page into a configuration.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,6 +21,8 @@ export interface Proxy {
   readonly lines: Lines;
   /** Waits until clients have left. @returns the access log */
   stop(): Promise<string>;
+  /** Stops at once, if the proxy still runs. */
+  kill(): Promise<void>;
 }
 
 export interface ProxyProgram {
@@ -38,15 +40,12 @@ export interface ProxyProgram {
 /** In the folder; what a block says of access logs leads here. */
 export const ACCESS_LOG = "access.log";
 
-const running = new Map<ChildProcess, string>();
-
 export async function startProxy({ path, configure, args, ready, gentle }: ProxyProgram): Promise<Proxy> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "sendall-proxy-"));
   const file = join(folder, "proxy.conf");
   writeFileSync(file, configure(port, folder));
   const child = spawn(path, args(file), { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOME: folder } });
-  running.set(child, folder);
   const lines = new Lines(child.stderr);
   await lines.next(ready);
   return {
@@ -56,30 +55,20 @@ export async function startProxy({ path, configure, args, ready, gentle }: Proxy
       await end(child, gentle);
       const log = join(folder, ACCESS_LOG);
       const text = existsSync(log) ? readFileSync(log, "utf8") : "";
-      remove(child);
+      rmSync(folder, { recursive: true });
       return text;
     },
+    async kill() {
+      await end(child, "SIGTERM");
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
-}
-
-/** Stops every proxy that still runs. */
-export async function stopProxies(): Promise<void> {
-  for (const child of running.keys()) {
-    await end(child, "SIGTERM");
-    remove(child);
-  }
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill(signal);
   await once(child, "exit");
-}
-
-function remove(child: ChildProcess): void {
-  const folder = running.get(child);
-  running.delete(child);
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 }
 
 /** Leads the n-th address that `pattern` finds in the block to the n-th server; the same address leads to the same server. */
