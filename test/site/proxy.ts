@@ -14,7 +14,7 @@ export interface ProxyOptions {
   readonly to: string | readonly string[];
 }
 
-export interface Proxy {
+export interface RunningProxy {
   /** `http://127.0.0.1:…`, without a slash at the end. */
   readonly url: string;
   /** What the proxy writes to standard error. */
@@ -40,7 +40,7 @@ export interface ProxyProgram {
 /** In the folder; what a block says of access logs leads here. */
 export const ACCESS_LOG = "access.log";
 
-export async function startProxy({ path, configure, args, ready, gentle }: ProxyProgram): Promise<Proxy> {
+export async function startProxy({ path, configure, args, ready, gentle }: ProxyProgram): Promise<RunningProxy> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "sendall-proxy-"));
   const file = join(folder, "proxy.conf");

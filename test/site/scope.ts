@@ -11,7 +11,7 @@ import { requires as findProgram, type Program as Outside } from "../e2e/require
 import { caddy } from "./caddy.js";
 import { nginx } from "./nginx.js";
 import { CLI, type Program, type Programs, type RunOptions } from "./programs.js";
-import type { Proxy, ProxyOptions } from "./proxy.js";
+import type { ProxyOptions, RunningProxy } from "./proxy.js";
 
 /** A check that needs what this machine does not have, and what SENDALL_REQUIRE does not ask for. */
 export class Skipped extends Error {}
@@ -123,7 +123,7 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
     if (skip) throw new Skipped();
     return path;
   };
-  const through = async (name: "nginx" | "caddy", start: () => Promise<Proxy>): Promise<Proxy> => {
+  const through = async (name: "nginx" | "caddy", start: () => Promise<RunningProxy>): Promise<RunningProxy> => {
     outside(name);
     const proxy = await start();
     endings.push(() => proxy.kill());
