@@ -198,6 +198,7 @@ function names(module) {
     text: title,
     items: (module.children ?? [])
       .filter((child) => child.kind === kind)
+      .sort((a, b) => a.name.localeCompare(b.name, "en"))
       .map((child) => ({ text: child.name, link: `${pathOf(module)}/${child.name}` })),
   })).filter(({ items }) => items.length > 0);
 }

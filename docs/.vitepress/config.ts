@@ -54,7 +54,7 @@ export default defineConfig({
     logo: { src: "/logo.svg", alt: "" },
     nav: [
       { text: "Start", link: "/start/install", activeMatch: "^/start/" },
-      { text: "Guides", link: "/guides/handlers", activeMatch: "^/guides/" },
+      { text: "Guides", link: "/guides/", activeMatch: "^/guides/" },
       { text: "Deploy", link: "/deploy/", activeMatch: "^/deploy/" },
       {
         text: "Reference",

@@ -1,4 +1,4 @@
-/** The navigation of the site: every page of docs/ beside the home page and the API stands here once. `test/site/built.test.ts` holds that. */
+/** The navigation of the site: every page of docs/ beside the home page and the API stands here once. `test/site/built-navigation.test.ts` holds that. */
 export interface Entry {
   readonly text: string;
   /** The address of the page, without an ending. A folder's start page ends with "/". */
@@ -24,25 +24,20 @@ export const navigation: readonly Group[] = [
   {
     text: "Guides",
     items: [
+      { text: "All guides", link: "/guides/" },
       {
         text: "Handlers",
         items: [
           { text: "Handlers", link: "/guides/handlers" },
-          { text: "State per connection", link: "/guides/per-connection" },
+          { text: "One handler per connection", link: "/guides/per-connection" },
           { text: "State machines", link: "/guides/machines" },
           { text: "Rooms and users", link: "/guides/rooms-and-users" },
           { text: "Time", link: "/guides/time" },
           { text: "Failures", link: "/guides/failures" },
-          { text: "Binary messages", link: "/guides/binary" },
-        ],
-      },
-      {
-        text: "Letting peers in",
-        items: [
           { text: "Beside an HTTP server", link: "/guides/http-server" },
-          { text: "Authentication", link: "/guides/authentication" },
           { text: "Express sessions", link: "/guides/express-sessions" },
-          { text: "SockJS", link: "/guides/sockjs" },
+          { text: "Authentication", link: "/guides/authentication" },
+          { text: "Binary messages", link: "/guides/binary" },
         ],
       },
       {
@@ -51,10 +46,11 @@ export const navigation: readonly Group[] = [
           { text: "The client", link: "/guides/client" },
           { text: "Typed messages", link: "/guides/typed-messages" },
           { text: "Calls", link: "/guides/calls" },
-          { text: "Channels", link: "/guides/channels" },
           { text: "React", link: "/guides/react" },
           { text: "Next.js", link: "/guides/next" },
           { text: "AsyncAPI", link: "/guides/asyncapi" },
+          { text: "Channels", link: "/guides/channels" },
+          { text: "SockJS", link: "/guides/sockjs" },
         ],
       },
       {
@@ -63,28 +59,28 @@ export const navigation: readonly Group[] = [
           { text: "Sessions", link: "/guides/sessions" },
           { text: "Presence", link: "/guides/presence" },
           { text: "History", link: "/guides/history" },
-          { text: "Stores of history", link: "/guides/history-stores" },
+          { text: "Where history is kept", link: "/guides/history-stores" },
         ],
       },
       {
         text: "Limits",
         items: [
           { text: "Slow consumers", link: "/guides/slow-consumers" },
-          { text: "Budgets", link: "/guides/budgets" },
+          { text: "Limits per client", link: "/guides/budgets" },
         ],
       },
       {
         text: "Several machines",
         items: [
           { text: "Several machines", link: "/guides/several-machines" },
-          { text: "Workers on one machine", link: "/guides/workers" },
+          { text: "Workers", link: "/guides/workers" },
         ],
       },
       {
         text: "Testing",
         items: [
           { text: "Testing", link: "/guides/testing" },
-          { text: "Races", link: "/guides/races" },
+          { text: "Race conditions", link: "/guides/races" },
         ],
       },
       {
@@ -128,14 +124,14 @@ export const navigation: readonly Group[] = [
   {
     text: "Reference",
     items: [
-      { text: "What is where", link: "/reference/" },
+      { text: "Overview", link: "/reference/" },
       { text: "Options", link: "/reference/options" },
-      { text: "Contract", link: "/reference/contract" },
-      { text: "Close codes", link: "/reference/close-codes" },
+      { text: "The contract", link: "/reference/contract" },
+      { text: "Refusals and close codes", link: "/reference/close-codes" },
       { text: "Errors", link: "/reference/errors" },
-      { text: "Statistics", link: "/reference/statistics" },
-      { text: "Wire", link: "/reference/wire" },
-      { text: "Command", link: "/reference/command" },
+      { text: "Statistics and metrics", link: "/reference/statistics" },
+      { text: "The wire", link: "/reference/wire" },
+      { text: "The command", link: "/reference/command" },
       { text: "Examples", link: "/reference/examples" },
     ],
   },
