@@ -69,6 +69,8 @@ function makeBin(): void {
   // Pages with a package.json of their own are packages of their own.
   mkdirSync(join(FOLDER, "node_modules"));
   symlinkSync(HOME, join(FOLDER, "node_modules/sendall"), "dir");
+  // In place of the repository's own, which vitest would find above a page's folder.
+  writeFileSync(join(FOLDER, "vitest.config.js"), "export default {};\n");
   const commands: Record<string, string> = {
     sendall: `exec node "${CLI}" "$@"`,
     npx: `while [ "$1" = --yes ] || [ "$1" = -y ]; do shift; done; exec "$@"`,
@@ -221,7 +223,7 @@ class Player {
   }
 
   async #output({ shown }: Block): Promise<void> {
-    for (const line of shown.split("\n")) {
+    for (const line of this.#programs.translateNow(shown).split("\n")) {
       const text = line.trim();
       if (text === "" || text === "…") continue;
       const pattern = new RegExp(
