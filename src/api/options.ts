@@ -1,6 +1,6 @@
 /**
  * The options of Sendall as users write them, with type, meaning, unit and default. `options/server-options.ts` has the same defaults as
- * values, with the checks; tests compare the values with the defaults in the comments and in the README's table.
+ * values, with the checks; tests compare the values with the defaults in the comments and in the tables of docs/reference/options.md.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TlsOptions } from "node:tls";

@@ -1,4 +1,4 @@
-/** The contract, line by line (README, "The contract"), over every transport. */
+/** The contract, line by line (docs/reference/contract.md), over every transport. */
 import fc from "fast-check";
 import type { Connection, Receipt } from "sendall";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** The contract (README, "The contract") for every shape of a handler: each runs the same code, as far as its shape can say it. */
+/** The contract (docs/reference/contract.md) for every shape of a handler: each runs the same code, as far as its shape can say it. */
 import fc from "fast-check";
 import {
   type Bus,

@@ -1,6 +1,5 @@
 /** `sendall/client` in Chromium, as a page without a bundler has it: the file of `dist/`, and an import map for its name. */
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -16,11 +15,11 @@ const FOLDERS: Readonly<Record<string, URL>> = {
   sendall: new URL("../../dist/", import.meta.url),
 };
 
-/** The page that the README shows. */
-const [, README_PAGE = ""] =
-  /bundler\*\*.*\n\n^```html\n([\s\S]*?)^```$/m.exec(
-    readFileSync(new URL("../../README.md", import.meta.url), "utf8"),
-  ) ?? [];
+/** A page as users write it, which names the client's file and a path alone. */
+const PLAIN_PAGE = `<script type="module">
+  import { connect } from "/sendall/client.js";
+  const client = connect("/chat");
+</script>`;
 
 /** What a page needs that has no bundler. */
 const PAGE = `<!doctype html>
@@ -41,7 +40,7 @@ async function servePage(
   const host = createServer(async (request, response) => {
     const [, folder = "", name = ""] = /^\/(\w+)\/([\w./-]+\.js)$/.exec(request.url ?? "") ?? [];
     const root = FOLDERS[folder];
-    if (request.url === "/readme") response.setHeader("content-type", "text/html").end(README_PAGE);
+    if (request.url === "/plain") response.setHeader("content-type", "text/html").end(PLAIN_PAGE);
     else if (request.url === "/") response.setHeader("content-type", "text/html").end(PAGE);
     else if (root === undefined) response.writeHead(404).end();
     else {
@@ -111,11 +110,11 @@ describe.skipIf(program.skip)("the client in Chromium", { timeout: 60_000 }, () 
     return { page, errors };
   }
 
-  it("connects from the page of the README", async () => {
+  it("connects to a path of the server that the page is from", async () => {
     const { url } = await servePage();
     const page = await browser.newPage();
     const socket = page.waitForEvent("websocket");
-    await page.goto(`${url}readme`);
+    await page.goto(`${url}plain`);
     expect((await socket).url()).toBe(`${url.replace("http", "ws")}chat`);
   });
 

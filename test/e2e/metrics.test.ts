@@ -314,19 +314,16 @@ describe("the Grafana dashboard", () => {
     expect([...new Set(known.values())].filter((family) => !shown.has(family))).toEqual([]);
   });
 
-  test("and the README name the same series", async () => {
+  test("and the alerts of the documentation name the same series", async () => {
     const known = new Set((await series()).values());
-    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-    const [, part = ""] = /^## Monitoring$(.*?)^## /ms.exec(readme) ?? [];
-    const table = Array.from(part.matchAll(/^\| (`sendall_.*?) \|/gm), ([, cell = ""]) => cell).join(" ");
-    expect(namesIn(table).toSorted()).toEqual([...known].toSorted());
-    const [, alerts = ""] = /(^groups:.*?)^```/ms.exec(part) ?? [];
+    const page = readFileSync(new URL("../../docs/guides/monitoring.md", import.meta.url), "utf8");
+    const [, alerts = ""] = /(^groups:.*?)^```/ms.exec(page) ?? [];
     const named = namesIn(alerts);
     expect(named.length).toBeGreaterThan(5);
     expect(named.filter((name) => !known.has(name))).toEqual([]);
   });
 
-  test("is found by programs under the name that the README gives", () => {
+  test("is found by programs under the name that the documentation gives", () => {
     expect(createRequire(import.meta.url).resolve("sendall/metrics/grafana.json")).toBe(fileURLToPath(file));
   });
 

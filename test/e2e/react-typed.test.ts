@@ -1,5 +1,4 @@
 /** The hooks of `sendall/react` with a protocol, in Chromium, with React 18 and React 19: typed clients, listeners by name, reducers by name. */
-import { readFileSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 import { type Server, serve } from "sendall";
 import { protocol, refuse } from "sendall/protocol";
@@ -204,11 +203,39 @@ describe.skipIf(requires("chromium").skip).each(VERSIONS)("a typed client with R
     expect(lists).toEqual([early, `${early},counted=3,constructor=built,counted=4,constructor=built`]);
   });
 
-  test("makes the typed page of the README, which says hello", async () => {
-    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-    const blocks = Array.from(readme.matchAll(/^```jsx?\n([\s\S]*?)^```$/gm), ([, code = ""]) => code);
-    const component = blocks.find((code) => code.includes('"./chat-protocol.js"')) ?? "";
-    const schemas = blocks.find((code) => code.includes('vendor: "by hand"')) ?? "";
+  test("makes a typed page with JSX and schemas made by hand, which says hello", async () => {
+    const entry = `
+      import { useState } from "react";
+      import { createRoot } from "react-dom/client";
+      import { protocol } from "sendall/protocol";
+      import { useClient, useMessages } from "sendall/react";
+
+      const text = (...names) => ({
+        "~standard": {
+          version: 1,
+          vendor: "by hand",
+          validate(value) {
+            const wrong = names.filter((name) => typeof Object(value)[name] !== "string");
+            return wrong.length > 0 ? { issues: wrong.map((name) => ({ path: [name], message: "expected a text" })) } : { value };
+          },
+        },
+      });
+      const chat = protocol({ fromClient: { say: text("text") }, fromServer: { said: text("nick", "text") } });
+
+      function Chat() {
+        const [last, setLast] = useState("nobody");
+        const client = useClient("/chat", { protocol: chat, on: { said: ({ nick }) => setLast(nick) } });
+        const lines = useMessages(client, { said: (lines, { nick, text }) => [...lines, nick + ": " + text] }, []);
+        return (
+          <>
+            <p>last: {last}</p>
+            <ul>{lines.map((line, i) => <li key={i}>{line}</li>)}</ul>
+            <button onClick={() => client.send("say", { text: "hello" })}>Say hello</button>
+          </>
+        );
+      }
+
+      createRoot(document.querySelector("main")).render(<Chat />);`;
     const lines = protocol({
       fromClient: { say: z.object({ text: z.string() }) },
       fromServer: { said: z.object({ nick: z.string(), text: z.string() }) },
@@ -218,7 +245,6 @@ describe.skipIf(requires("chromium").skip).each(VERSIONS)("a typed client with R
     });
     const server = await serve({ port: 0, logger: false, origins: "any", handler });
     onTestFinished(() => server.close());
-    const entry = `${schemas}${component.replace(/^import.*chat-protocol.*$/m, "")}`;
     const script = await bundle(version, entry.replace("/chat", `${server.url}/chat`), "browser");
     const { page } = await openPage(browser, version, { script });
     await page.click("button");

@@ -1,5 +1,4 @@
 /** The hooks of `sendall/react` in Chromium, with React 18 and React 19: one socket for a component, or for many, and its end. */
-import { readFileSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CHROMIUM_FLAGS } from "./chromium.js";
@@ -355,9 +354,25 @@ describe.skipIf(program.skip).each(VERSIONS)("useClient with React %s", (version
     expect(result).toEqual([1000, 2]);
   });
 
-  test("makes the page of the README, which says hello", async () => {
-    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-    const [, code = ""] = /^```jsx\n([\s\S]*?)^```$/m.exec(readme) ?? [];
+  test("makes a page with JSX, which says hello", async () => {
+    const code = `
+      import { createRoot } from "react-dom/client";
+      import { useClient, useClientState, useMessages } from "sendall/react";
+
+      function Chat() {
+        const client = useClient("/chat");
+        const { state } = useClientState(client);
+        const lines = useMessages(client, (lines, line) => [...lines, line], []);
+        return (
+          <>
+            <p>{state}</p>
+            <ul>{lines.map((line, i) => <li key={i}>{line}</li>)}</ul>
+            <button onClick={() => client.send("hello")}>Say hello</button>
+          </>
+        );
+      }
+
+      createRoot(document.querySelector("main")).render(<Chat />);`;
     const { page, heard } = await openPage(browser, version, { script: await bundle(version, code, "browser") });
     await page.waitForSelector("text=open");
     await page.click("button");

@@ -8,7 +8,17 @@ import { fileURLToPath } from "node:url";
 
 const { PATH = "", SENDALL_REQUIRE = "" } = process.env;
 const NEXT = fileURLToPath(new URL("../next/", import.meta.url));
-const COMMANDS = { nats: "nats-server", redis: "redis-server", chromium: "chromium", prometheus: "promtool" } as const;
+const COMMANDS = {
+  nats: "nats-server",
+  redis: "redis-server",
+  chromium: "chromium",
+  prometheus: "promtool",
+  nginx: "nginx",
+  caddy: "caddy",
+} as const;
+
+/** Where Debian has nginx; the PATH of a user without privileges leaves the folder out. */
+const SBIN = "/usr/sbin";
 
 /** What is no command of the machine: how to find it, and what to say without it. `"sqlite"` is a part of Node. */
 const OTHERS = {
@@ -41,8 +51,8 @@ function isOther(program: string): program is keyof typeof OTHERS {
 function commandOf(command: string): { find(): string | undefined; readonly missing: string } {
   const folders = PATH.split(delimiter).filter((folder) => folder !== "");
   return {
-    find: () => folders.map((folder) => join(folder, command)).find(isExecutable),
-    missing: `${command} is not installed (looked for in PATH)`,
+    find: () => [...folders, SBIN].map((folder) => join(folder, command)).find(isExecutable),
+    missing: `${command} is not installed (looked for in PATH and ${SBIN})`,
   };
 }
 

@@ -121,6 +121,7 @@ export class Programs {
         ...inherited,
         PATH: [this.#bin, `${ROOT}node_modules/.bin`, PATH, "/usr/sbin"].join(delimiter),
         NODE_OPTIONS: `--import=${PRELOAD}`,
+        NO_COLOR: "1",
         ...env,
       },
     });

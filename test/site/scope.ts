@@ -8,7 +8,10 @@ import { expect } from "vitest";
 import { WebSocket } from "ws";
 import { CHROMIUM_FLAGS } from "../e2e/chromium.js";
 import { requires as findProgram, type Program as Outside } from "../e2e/requires.js";
+import { caddy } from "./caddy.js";
+import { nginx } from "./nginx.js";
 import { CLI, type Program, type Programs, type RunOptions } from "./programs.js";
+import type { ProxyOptions, RunningProxy } from "./proxy.js";
 
 /** A check that needs what this machine does not have, and what SENDALL_REQUIRE does not ask for. */
 export class Skipped extends Error {}
@@ -115,6 +118,17 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
     if (isBareUrl(address)) return programs.translate(address);
     return last().url.replace(/^ws/, scheme) + address;
   };
+  const outside = (name: Outside): string => {
+    const { skip, path } = findProgram(name);
+    if (skip) throw new Skipped();
+    return path;
+  };
+  const through = async (name: "nginx" | "caddy", start: () => Promise<RunningProxy>): Promise<RunningProxy> => {
+    outside(name);
+    const proxy = await start();
+    endings.push(() => proxy.kill());
+    return proxy;
+  };
   const scope = {
     expect,
     folder,
@@ -160,11 +174,9 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
       return program.output;
     },
     file: (name: string): string => readFileSync(join(folder, name), "utf8"),
-    requires(name: Outside): string {
-      const { skip, path } = findProgram(name);
-      if (skip) throw new Skipped();
-      return path;
-    },
+    requires: outside,
+    nginx: (block: string, options: ProxyOptions) => through("nginx", () => nginx(block, options)),
+    caddy: (block: string, options: ProxyOptions) => through("caddy", () => caddy(block, options)),
     /** Runs when the page is over, whether it passed or not. */
     afterwards(ending: () => unknown): void {
       endings.push(ending);

@@ -1,4 +1,4 @@
-/** What is logged, at which level, and what never is (README, logs). */
+/** What is logged, at which level, and what never is (docs/guides/logging.md). */
 import { type LoggerOptions, type Logger as Pino, pino } from "pino";
 import type { ServerEvent } from "sendall";
 import { createTestRuntime } from "sendall/testing";
