@@ -260,8 +260,9 @@ function renderRatio(name, runs) {
   return text;
 }
 
-const BLOCK = /(<!-- figures: ([\w-]+) -->\n\n)[\s\S]*?(\n\n<!-- \/figures -->)/g;
-const INLINE = /(<!-- ratio: ([^>]+?) -->).*?(<!-- \/ratio -->)/g;
+// What is replaced has no comment within, so a comment that is left open takes nothing else along.
+const BLOCK = /(<!-- figures: ([\w-]+) -->\n)(?:(?!<!--)[\s\S])*(<!-- \/figures -->)/g;
+const INLINE = /(<!-- ratio: ([^>]+?) -->)[^<]*(<!-- \/ratio -->)/g;
 
 /**
  * @param {string} markdown
@@ -269,15 +270,16 @@ const INLINE = /(<!-- ratio: ([^>]+?) -->).*?(<!-- \/ratio -->)/g;
  * @returns {string} with the figures of the stored runs between the comments
  */
 export function fill(markdown, runs) {
+  const render = (/** @type {string} */ name) => (name === "runs" ? renderRuns(runs) : renderTable(name, runs));
   return markdown
-    .replace(
-      BLOCK,
-      (_, before, name, after) => before + (name === "runs" ? renderRuns(runs) : renderTable(name, runs)) + after,
-    )
+    .replace(BLOCK, (_, before, name, after) => `${before}\n${render(name)}\n\n${after}`)
     .replace(INLINE, (_, before, name, after) => before + renderRatio(name, runs) + after);
 }
 
-/** Everything that stands between the comments, gone: what is left has no figure of a run. @param {string} markdown */
+/**
+ * @param {string} markdown
+ * @returns {string} without what stands between the comments
+ */
 export function withoutFigures(markdown) {
   return markdown.replace(BLOCK, "").replace(INLINE, "");
 }
