@@ -208,11 +208,12 @@ class Player {
         .replace(/\s*&\s*$/, "")
         .trim();
       if (line === "") continue;
-      const text = await this.#programs.translate(line);
       // What serves goes on; everything else ends.
       const serves =
         /^(\w+=\S+ )*(node|npx (sendall serve|tsx)|sendall serve)\b/.test(line) &&
         !/\||--test\b|--check\b|--help\b/.test(line);
+      // A server opens the ports that its own line names.
+      const text = serves ? this.#programs.translateNow(line) : await this.#programs.translate(line);
       const program = serves
         ? await this.#programs.start("sh", ["-c", text])
         : this.#programs.spawn("sh", ["-c", text]);
