@@ -156,11 +156,9 @@ export function readRuns() {
  * @param {number} value
  */
 export function round(value) {
-  const digits = value >= 100 ? 3 : 2;
-  return Number(value.toPrecision(digits)).toLocaleString("en", {
-    minimumFractionDigits: Math.max(0, digits - 1 - Math.floor(Math.log10(value))),
-    maximumFractionDigits: 6,
-  });
+  const rounded = Number(value.toPrecision(value >= 100 ? 3 : 2));
+  const decimals = rounded >= 10 ? 0 : 1 - Math.floor(Math.log10(rounded));
+  return rounded.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
 /**
@@ -201,8 +199,9 @@ export function renderTable(name, runs) {
   const table = tables[name];
   if (table === undefined) throw new Error(`no table ${name}: there is ${Object.keys(tables).join(", ")}`);
   const { peers, unit, rival, rows } = table;
-  const heads = [unit ?? "", ...peers.map((peer) => NAMES[peer] ?? peer)];
+  const heads = [...(unit === undefined ? ["", "figure"] : [unit]), ...peers.map((peer) => NAMES[peer] ?? peer)];
   if (rival !== undefined) heads.push(`Sendall ÷ ${rival}`);
+  const columns = peers.length + (rival === undefined ? 0 : 1);
   const lines = rows.map((wanted) => {
     const { label, metric = "cpu" } = wanted;
     const found = runs.map((run) => find(run, wanted));
@@ -211,13 +210,13 @@ export function renderTable(name, runs) {
     if (title === undefined || titles.size > 1)
       throw new Error(`${wanted.scenario}, row ${wanted.row ?? 0}: the stored runs do not agree: ${[...titles]}`);
     const its = found[0]?.metrics.find(({ key }) => key === metric)?.unit;
-    const about = unit === undefined ? `${label}: ${title} (${its})` : `${label}: ${title}`;
+    const about = unit === undefined ? [`${label}: ${title}`, its] : [`${label}: ${title}`];
     const cells = peers.map((peer) => range(found.map((row) => figureOf(row, peer, metric))));
     if (rival !== undefined)
       cells.push(range(found.map((row) => figureOf(row, "sendall", metric) / figureOf(row, rival, metric))));
-    return [about, ...cells];
+    return [...about, ...cells];
   });
-  const markdown = [heads, heads.map((_, i) => (i === 0 ? "---" : "---:")), ...lines];
+  const markdown = [heads, heads.map((_, i) => (i < heads.length - columns ? "---" : "---:")), ...lines];
   return markdown.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
