@@ -54,14 +54,14 @@ const ROUNDS = "3";
 export const PAGES = ["README.md", "docs/how-fast.md", "docs/how-far-it-scales.md"];
 
 /** @type {Readonly<Record<string, string>>} */
-const NAMES = { sendall: "Sendall", ws: "ws", "socket.io": "Socket.IO", sockjs: "sockjs-node", bun: "Bun" };
-const ALL = ["sendall", "ws", "socket.io", "sockjs", "bun"];
+const NAMES = { sendall: "Sendall", ws: "ws", "socket.io": "Socket.IO", bun: "Bun" };
+const ALL = ["sendall", "ws", "socket.io", "bun"];
 const MESSAGE = "µs of server CPU per message";
 
 /** @type {Readonly<Record<string, Table>>} */
 export const tables = {
   summary: {
-    peers: ["sendall", "ws", "socket.io", "bun"],
+    peers: ALL,
     rival: "ws",
     rows: [
       { label: "A busy room", scenario: "busy-room" },
@@ -287,7 +287,8 @@ export function withoutFigures(markdown) {
 function store(isQuick) {
   const names = scenarios.flatMap((name) => ["--scenario", name]);
   const plan = isQuick ? ["--quick"] : ["--rounds", ROUNDS];
-  const args = [fileURLToPath(new URL("run.js", import.meta.url)), "--json", ...plan, ...names];
+  const peers = isQuick ? [] : ALL.slice(1).flatMap((name) => ["--peer", name]);
+  const args = [fileURLToPath(new URL("run.js", import.meta.url)), "--json", ...plan, ...names, ...peers];
   const { stdout, status } = spawnSync(process.execPath, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
