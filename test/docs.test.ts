@@ -1,9 +1,9 @@
 /**
- * Holds the API reference to its word: `npm run docs` makes it without a warning, and every exported name of every entry point says
+ * Holds the API reference to its word: `npm run docs` reads the sources without a warning, and every exported name of every entry point says
  * what it does, in which unit, with which default and which errors. What it reads is what typedoc has understood, as JSON.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,9 +67,8 @@ const entryPoints = Object.keys(exports)
 const folder = mkdtempSync(join(tmpdir(), "sendall-docs-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-// typedoc ends with a code other than 0 if it has a warning.
-const outputs = ["--out", join(folder, "html"), "--json", join(folder, "api.json")];
-await promisify(execFile)("npm", ["run", "docs", "--", ...outputs], { cwd: root });
+// The command ends with a code other than 0 if typedoc has a warning.
+await promisify(execFile)("npm", ["run", "docs", "--", "--json", join(folder, "api.json")], { cwd: root });
 const { children: modules = [] }: Reflection = JSON.parse(readFileSync(join(folder, "api.json"), "utf8"));
 
 const DEFAULT = /\bDefault\b:? (.+?)\.(?=\s|$)/s;
@@ -189,9 +188,8 @@ const code = items.find(({ path }) => path === "sendall SendallErrorCode");
 const codes = (code?.type?.types ?? []).map(({ value }) => String(value));
 
 describe("the API reference", () => {
-  test("has a page for every entry point, with every value that it exports", async () => {
+  test("has every entry point, with every value that it exports", async () => {
     expect(modules.map(({ name }) => name).sort()).toEqual(entryPoints.toSorted());
-    expect(existsSync(join(folder, "html", "index.html"))).toBe(true);
     for (const { name, children = [] } of modules) {
       const exported = Object.keys(await import(/* @vite-ignore */ name));
       expect(children.map((child) => child.name)).toEqual(expect.arrayContaining(exported));

@@ -20,7 +20,12 @@ const RIVALS = ["ws", "bun"];
 
 /** On what it runs. */
 export function about() {
-  return { node: process.version, commit: commit(), machine: `${platform()} ${arch()}, ${cpus().length} cores` };
+  return {
+    date: new Date().toISOString(),
+    node: process.version,
+    commit: commit(),
+    machine: `${platform()} ${arch()}, ${cpus().length} cores`,
+  };
 }
 
 function commit() {

@@ -68,7 +68,11 @@ function makeBin(): void {
   mkdirSync(BIN);
   // Pages with a package.json of their own are packages of their own.
   mkdirSync(join(FOLDER, "node_modules"));
+  // `npx vitest run` looks upwards for a configuration, and must not find the repository's.
+  writeFileSync(join(FOLDER, "vitest.config.js"), "export default {};\n");
   symlinkSync(HOME, join(FOLDER, "node_modules/sendall"), "dir");
+  // In place of the repository's own, which vitest would find above a page's folder.
+  writeFileSync(join(FOLDER, "vitest.config.js"), "export default {};\n");
   const commands: Record<string, string> = {
     sendall: `exec node "${CLI}" "$@"`,
     npx: `while [ "$1" = --yes ] || [ "$1" = -y ]; do shift; done; exec "$@"`,
@@ -206,11 +210,12 @@ class Player {
         .replace(/\s*&\s*$/, "")
         .trim();
       if (line === "") continue;
-      const text = await this.#programs.translate(line);
       // What serves goes on; everything else ends.
       const serves =
         /^(\w+=\S+ )*(node|npx (sendall serve|tsx)|sendall serve)\b/.test(line) &&
         !/\||--test\b|--check\b|--help\b/.test(line);
+      // A server opens the ports that its own line names.
+      const text = serves ? this.#programs.translateNow(line) : await this.#programs.translate(line);
       const program = serves
         ? await this.#programs.start("sh", ["-c", text])
         : this.#programs.spawn("sh", ["-c", text]);
@@ -221,7 +226,7 @@ class Player {
   }
 
   async #output({ shown }: Block): Promise<void> {
-    for (const line of shown.split("\n")) {
+    for (const line of this.#programs.translateNow(shown).split("\n")) {
       const text = line.trim();
       if (text === "" || text === "…") continue;
       const pattern = new RegExp(

@@ -8,7 +8,13 @@ import { expect } from "vitest";
 import { WebSocket } from "ws";
 import { CHROMIUM_FLAGS } from "../e2e/chromium.js";
 import { requires as findProgram, type Program as Outside } from "../e2e/requires.js";
+import { caddy } from "./caddy.js";
+import { nginx } from "./nginx.js";
 import { CLI, type Program, type Programs, type RunOptions } from "./programs.js";
+import type { ProxyOptions, RunningProxy } from "./proxy.js";
+
+/** What has not come by then will not come: the check fails with words of its own, before the whole test is given up. */
+const DEADLINE_MS = 45_000;
 
 /** A check that needs what this machine does not have, and what SENDALL_REQUIRE does not ask for. */
 export class Skipped extends Error {}
@@ -51,9 +57,11 @@ export async function openPeer(url: string, { headers, protocols = [] }: DialOpt
     send: (data) => socket.send(data),
     close: (code, reason) => socket.close(code, reason),
     async next() {
+      const deadline = AbortSignal.timeout(DEADLINE_MS);
       while (messages.length === 0 && ending === undefined) {
-        await new Promise<void>((resolve) => {
+        await new Promise<void>((resolve, reject) => {
           wake = resolve;
+          deadline.onabort = () => reject(new Error(`no message came within ${DEADLINE_MS} ms`));
         });
       }
       const message = messages.shift();
@@ -115,6 +123,17 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
     if (isBareUrl(address)) return programs.translate(address);
     return last().url.replace(/^ws/, scheme) + address;
   };
+  const outside = (name: Outside): string => {
+    const { skip, path } = findProgram(name);
+    if (skip) throw new Skipped();
+    return path;
+  };
+  const through = async (name: "nginx" | "caddy", start: () => Promise<RunningProxy>): Promise<RunningProxy> => {
+    outside(name);
+    const proxy = await start();
+    endings.push(() => proxy.kill());
+    return proxy;
+  };
   const scope = {
     expect,
     folder,
@@ -150,7 +169,7 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
         logLevel: "silent",
         transform: { define: { "process.env.NODE_ENV": JSON.stringify("production") } },
       });
-      await build.write({ file: join(folder, to), format: "esm" });
+      await build.write({ file: join(folder, to), format: "esm", codeSplitting: false });
       await build.close();
     },
     async command(line: string, env?: RunOptions["env"]): Promise<string> {
@@ -160,11 +179,9 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
       return program.output;
     },
     file: (name: string): string => readFileSync(join(folder, name), "utf8"),
-    requires(name: Outside): string {
-      const { skip, path } = findProgram(name);
-      if (skip) throw new Skipped();
-      return path;
-    },
+    requires: outside,
+    nginx: (block: string, options: ProxyOptions) => through("nginx", () => nginx(block, options)),
+    caddy: (block: string, options: ProxyOptions) => through("caddy", () => caddy(block, options)),
     /** Runs when the page is over, whether it passed or not. */
     afterwards(ending: () => unknown): void {
       endings.push(ending);
