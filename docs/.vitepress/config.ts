@@ -50,7 +50,15 @@ export default defineConfig({
   // Without it, every page would carry the sidebars of all pages.
   metaChunk: true,
   markdown,
-  vite: { plugins: [sendallInAPage()], build: { chunkSizeWarningLimit: 4_000, reportCompressedSize: false } },
+  vite: {
+    plugins: [sendallInAPage()],
+    build: {
+      // Older targets would make the private members of the demo's server a quarter larger.
+      target: "es2022",
+      chunkSizeWarningLimit: 4_000,
+      reportCompressedSize: false,
+    },
+  },
   themeConfig: {
     logo: { src: "/logo.svg", alt: "" },
     nav: [

@@ -169,7 +169,7 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
         logLevel: "silent",
         transform: { define: { "process.env.NODE_ENV": JSON.stringify("production") } },
       });
-      await build.write({ file: join(folder, to), format: "esm" });
+      await build.write({ file: join(folder, to), format: "esm", codeSplitting: false });
       await build.close();
     },
     async command(line: string, env?: RunOptions["env"]): Promise<string> {
