@@ -33,9 +33,18 @@ export const search: Options = {
     md.options.highlight = null;
     try {
       const html = md.render(source, env);
-      return env.frontmatter?.search === false ? "" : html;
+      return env.relativePath.startsWith("api/") ? withoutRepeats(html) : html;
     } finally {
       md.options.highlight = highlight ?? null;
     }
   },
 };
+
+/** A page of the API without signatures, and without the members that the page of another type describes in the same words. */
+function withoutRepeats(html: string): string {
+  return html
+    .replaceAll(/<blockquote>[\s\S]*?<\/blockquote>/g, "")
+    .split(/(?=<h[1-3] )/)
+    .filter((section) => !section.includes("<em>Inherited from"))
+    .join("");
+}
