@@ -3,7 +3,7 @@
  * what it does, in which unit, with which default and which errors. What it reads is what typedoc has understood, as JSON.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -188,9 +188,8 @@ const code = items.find(({ path }) => path === "sendall SendallErrorCode");
 const codes = (code?.type?.types ?? []).map(({ value }) => String(value));
 
 describe("the API reference", () => {
-  test("has a page for every entry point, with every value that it exports", async () => {
+  test("has every entry point, with every value that it exports", async () => {
     expect(modules.map(({ name }) => name).sort()).toEqual(entryPoints.toSorted());
-    expect(existsSync(join(folder, "html", "index.html"))).toBe(true);
     for (const { name, children = [] } of modules) {
       const exported = Object.keys(await import(/* @vite-ignore */ name));
       expect(children.map((child) => child.name)).toEqual(expect.arrayContaining(exported));

@@ -36,6 +36,20 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  *
  * @param status an HTTP status from 400 to 599, or a redirect from 300
  * @throws SendallError `BAD_DATA` for any other status, a body that is not a string, or a header that HTTP does not allow
+ *
+ * @example
+ * ```ts
+ * import { reject, serve } from "sendall";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   authorize: ({ cookies }) => (cookies.user === undefined ? reject(401, "log in first") : { user: cookies.user }),
+ *   handler(event) {
+ *     if (event.type === "open") event.connection.send(`hello, ${event.connection.data.user}`);
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function reject(status: number, body = "", headers: Readonly<Record<string, string>> = {}): Rejection {
   if (!Number.isInteger(status) || status < 300 || status > 599)

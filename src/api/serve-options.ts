@@ -111,6 +111,24 @@ export type AttachOptions<
 /**
  * Carries the types of a route: the result of `authorize` is `connection.data`, the result of `init` is the handler's state.
  * At run time `route` returns its argument; `serve` checks the options.
+ *
+ * @example
+ * ```ts
+ * import { route, serve } from "sendall";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   routes: {
+ *     "/room/:name": route({
+ *       authorize: ({ params, query }) => ({ nick: query.get("nick") ?? "guest", room: params.name ?? "lobby" }),
+ *       handler({ type, connection }) {
+ *         if (type === "open") connection.join(connection.data.room); // a string: the type comes from authorize
+ *       },
+ *     }),
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function route<D = ConnectionData, S = unknown, P = Params>(
   options: RouteOptions<D, S, P>,

@@ -49,6 +49,17 @@ export function isProtocol(value: unknown): value is Protocol {
  * fits, and a warning of the process (`SendallWarning`) names the payload.
  * @param protocol what `protocol` of `sendall/protocol` returns
  * @throws SendallError `BAD_OPTION` for anything but a protocol, for wrong options and a missing title or version
+ *
+ * @example
+ * ```ts
+ * import { asyncapi } from "sendall/asyncapi";
+ * import { protocol } from "sendall/protocol";
+ * import { z } from "zod";
+ *
+ * const chat = protocol({ fromClient: { say: z.string() }, fromServer: { said: z.string() } });
+ * const document = asyncapi(chat, { title: "Chat", version: "1.0.0", path: "/chat" });
+ * console.log(JSON.stringify(document, null, 2));
+ * ```
  */
 export function asyncapi<S extends ProtocolSpec>(protocol: Protocol<S>, options: AsyncApiOptions): AsyncApiDocument {
   return createDocument(protocol, options, (text) => process.emitWarning(text, "SendallWarning"));

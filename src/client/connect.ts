@@ -37,6 +37,25 @@ type SocketClass = new (url: string, protocols: string[], headers?: ClientHeader
  * attempt has failed.
  * @param options see {@link ConnectOptions}
  * @throws SendallError `BAD_OPTION`, whose message begins with the option's dotted name (`url` for the address)
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { connect } from "sendall/client";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   handler: (event) => event.type === "message" && event.connection.send(event.data),
+ * });
+ * const client = connect("ws://localhost:8080", {
+ *   onMessage(data) {
+ *     console.log(data); // hello
+ *     client.close();
+ *   },
+ *   onClose: ({ willRetry }) => willRetry || server.close(),
+ * });
+ * client.send("hello"); // waits for the connection
+ * ```
  */
 export function connect<S extends ProtocolSpec = never>(
   url: ClientAddress | (() => ClientAddress | Promise<ClientAddress>),

@@ -135,6 +135,22 @@ function entryOf({ number, bytes, isBinary, source, at }: SqlRow, room: string, 
  * Needs Node 22.13 or newer; on an older Node, or when the file cannot be opened, the server does not start (`HISTORY_UNAVAILABLE`).
  *
  * @throws SendallError `BAD_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { sqlite } from "sendall/sqlite";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   history: { store: sqlite({ file: "chat.db" }) },
+ *   async handler(event, bus) {
+ *     if (event.type === "open") await event.connection.follow("lobby", { last: 50 });
+ *     if (event.type === "message") bus.sendall(event.data, { room: "lobby", keep: true });
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function sqlite(options: SqliteOptions): HistoryStore {
   return new SqliteHistory(readSqliteOptions(options).file);

@@ -62,6 +62,22 @@ const histogramsOf = new WeakMap<object, Histograms>();
  *
  * @param server what `serve` or `attach` resolves with
  * @throws SendallError `BAD_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { metrics } from "sendall/metrics";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   handler() {},
+ *   onRequest(request, response) {
+ *     answer(request, response);
+ *   },
+ * });
+ * const answer = metrics(server).onRequest("/metrics");
+ * console.log(new URL("/metrics", server.url.replace("ws", "http")).href);
+ * ```
  */
 export function metrics(server: MeasuredServer, options: MetricsOptions = {}): Metrics {
   const collect = createCollector(server, options);

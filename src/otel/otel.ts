@@ -39,6 +39,19 @@ const SCOPE = "sendall";
  * @param options none are required
  * @returns a function that ends the tracing: events that begin later have no span, and events under way still get theirs
  * @throws SendallError `BAD_OPTION` for wrong options
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { otel } from "sendall/otel";
+ *
+ * // Beside the SDK: new NodeSDK({ … }).start() of @opentelemetry/sdk-node.
+ * const stopTracing = otel({ attributes: ({ event }) => ({ "enduser.id": String(event.connection?.data.user) }) });
+ * const server = await serve({ port: 0, authorize: () => ({ user: "ann" }), handler() {} });
+ *
+ * await server.close();
+ * stopTracing();
+ * ```
  */
 export function otel(options: OtelOptions = {}): () => void {
   const { tracerProvider = trace, attributes } = readOtelOptions(options);

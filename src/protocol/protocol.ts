@@ -78,6 +78,24 @@ export interface ProtocolInside<S extends ProtocolSpec> {
  * Node: pages import the same file.
  * @param spec see {@link ProtocolSpec}
  * @throws SendallError `BAD_OPTION` for a name that stands for an event, for anything but a schema, and for an unknown option
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { protocol } from "sendall/protocol";
+ * import { z } from "zod";
+ *
+ * const chat = protocol({
+ *   fromClient: { say: z.object({ text: z.string() }), count: { input: z.undefined(), output: z.number() } },
+ *   fromServer: { said: z.object({ text: z.string() }) },
+ * });
+ * const handler = chat.handler({
+ *   say: ({ text }, { bus }) => bus.sendall(chat.fromServer.said({ text })),
+ *   count: (_nothing, { bus }) => bus.connections().length, // the answer of a call
+ * });
+ * const server = await serve({ port: 8080, handler });
+ * console.log(server.url);
+ * ```
  */
 export function protocol<const S extends ProtocolSpec>(spec: S, options: ProtocolOptions = {}): Protocol<S> {
   readMembers("", options, ["check"]);

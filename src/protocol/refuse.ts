@@ -22,6 +22,24 @@ export interface ProtocolRefusal extends Error {
  * @param data what the client gets beside the reason, turned into JSON. Default: nothing
  * @throws SendallError `BAD_DATA` for a reason that is no text, is empty, or is `INVALID_MESSAGE`, `CALL_FAILED` or `CALL_TIMEOUT`; for a
  * message that is no text, and for data that cannot be turned into JSON
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { protocol, refuse } from "sendall/protocol";
+ * import { z } from "zod";
+ *
+ * const game = protocol({ fromClient: { join: { input: z.string(), output: z.number() } } });
+ * const handler = game.handler({
+ *   join(table, { connection, bus }) {
+ *     if (bus.members(table).length === 2) throw refuse("FULL", "the table is full", { table });
+ *     connection.join(table);
+ *     return bus.members(table).length;
+ *   },
+ * });
+ * const server = await serve({ port: 8080, handler });
+ * console.log(server.url);
+ * ```
  */
 export function refuse(reason: string, message: string = reason, data?: unknown): ProtocolRefusal {
   checkRefusal(reason, message, data);

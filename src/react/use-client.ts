@@ -46,6 +46,16 @@ export interface UseClientOptions<S extends ProtocolSpec = never> extends AnyCon
  * @throws SendallError `BAD_OPTION` for a wrong key, or a function as address without a key; for another protocol than that of the mounted
  * components, and for a protocol where these have made a client without, when the component is mounted; and whatever `connect` refuses, when the
  * component is mounted: an error boundary catches each
+ *
+ * @example
+ * ```tsx
+ * import { useClient } from "sendall/react";
+ *
+ * export function Greeting() {
+ *   const client = useClient("/chat");
+ *   return <button onClick={() => client.send("hello")}>Say hello</button>;
+ * }
+ * ```
  */
 export function useClient<S extends ProtocolSpec = never>(
   url: ClientAddress | (() => ClientAddress | Promise<ClientAddress>),
@@ -71,6 +81,16 @@ export function useClient<S extends ProtocolSpec = never>(
  *
  * @param client of `useClient`, or of `connect`
  * @throws SendallError `BAD_OPTION` for anything else
+ *
+ * @example
+ * ```tsx
+ * import { useClient, useClientState } from "sendall/react";
+ *
+ * export function Light() {
+ *   const { state, retryAt } = useClientState(useClient("/chat"));
+ *   return <p>{retryAt === undefined ? state : `next attempt at ${new Date(retryAt).toLocaleTimeString()}`}</p>;
+ * }
+ * ```
  */
 export function useClientState(client: Pick<Client, "status" | "subscribe">): ClientStatus {
   check("client", client?.subscribe, "function", "a client of useClient or connect");

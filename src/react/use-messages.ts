@@ -47,6 +47,16 @@ export type MessageReducers<S, E> = {
  * @param reducer returns the next state; text frames are strings, binary frames bytes. With a protocol: such functions by name
  * @param initial the state before the first message
  * @throws SendallError `BAD_OPTION` for a wrong client or reducer, and, when the component is mounted, for a name that the client does not know
+ *
+ * @example
+ * ```tsx
+ * import { useClient, useMessages } from "sendall/react";
+ *
+ * export function Log() {
+ *   const lines = useMessages<string[]>(useClient("/chat"), (before, line) => [...before, String(line)], []);
+ *   return <ul>{lines.map((line, i) => <li key={i}>{line}</li>)}</ul>;
+ * }
+ * ```
  */
 export function useMessages<S>(client: Client, reducer: (state: S, message: string | Uint8Array) => S, initial: S): S;
 export function useMessages<P extends ProtocolSpec, S>(

@@ -41,6 +41,20 @@ function refuseHostOptions(options: object): void {
  *
  * @throws SendallError `BAD_OPTION`, also for options of a listener (`host`, `port`, `backlog`, `tls`), which the host has, and
  * `CLUSTER_UNAVAILABLE`
+ *
+ * @example
+ * ```ts
+ * import { createServer } from "node:http";
+ * import { attach } from "sendall";
+ *
+ * const host = createServer((request, response) => response.end("a page"));
+ * await attach(host, {
+ *   handler(event, bus) {
+ *     if (event.type === "message") bus.sendall(event.data);
+ *   },
+ * });
+ * host.listen(8080, () => console.log("http://localhost:8080"));
+ * ```
  */
 export async function attach<
   D = ConnectionData,

@@ -14,6 +14,19 @@ import type { Server } from "./server.js";
  * @throws SendallError `BAD_OPTION` (the message begins with the option's dotted name), `LISTEN_FAILED` (`cause` is the system's
  * error), `CLUSTER_UNAVAILABLE` (likewise the engine's), or whatever the handler's first `init` throws; nothing is left listening
  * then.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   handler(event, bus) {
+ *     if (event.type === "message") bus.broadcast(event.data, event.connection);
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export async function serve<
   D = ConnectionData,

@@ -22,7 +22,26 @@ export interface ClusterAdapterTest {
 /** Large enough to be cut in pieces by any network; an adapter with smaller packets gets the largest packet possible. */
 const LARGE_BYTES = 900_000;
 
-/** Declares the tests of a cluster adapter with the given test runner. */
+/**
+ * Declares the tests of a cluster adapter with the given test runner.
+ *
+ * @example
+ * ```ts
+ * import { memory, testClusterAdapter } from "sendall/testing/cluster-adapter";
+ * import { test } from "vitest";
+ *
+ * // In place of memory(): an adapter of your own.
+ * const adapters = new Map<string, ReturnType<typeof memory>>();
+ * testClusterAdapter({
+ *   test,
+ *   create(name) {
+ *     const adapter = adapters.get(name) ?? memory();
+ *     adapters.set(name, adapter);
+ *     return adapter;
+ *   },
+ * });
+ * ```
+ */
 export function testClusterAdapter({ test, create }: ClusterAdapterTest): void {
   /** Declares a test that opens nodes of one cluster; every node's link is closed at the end. */
   const declare = (title: string, run: (open: (cluster?: string) => Promise<AdapterNode>) => Promise<void>): void => {

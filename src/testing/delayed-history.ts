@@ -109,6 +109,25 @@ class DelayedHistory implements HistoryStore {
  * is appended is kept at once, and what is on its way when the server closes arrives then.
  *
  * @throws SendallError `BAD_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { createTestRuntime, delayedHistory } from "sendall/testing";
+ * import { expect, test } from "vitest";
+ *
+ * test("a newcomer sees what was kept once the store has answered", async () => {
+ *   await using runtime = createTestRuntime({
+ *     history: { store: delayedHistory() },
+ *     handler: (event) => event.type === "open" && event.connection.follow("hall", { last: 50 }),
+ *   });
+ *   await runtime.settle();
+ *   runtime.server.sendall("before", { room: "hall", keep: true });
+ *   const bob = await runtime.connect();
+ *   expect(bob.take()).toEqual([]);
+ *   await runtime.advance(100);
+ *   expect(bob.take()).toEqual(["before"]);
+ * });
+ * ```
  */
 export function delayedHistory(options: DelayedHistoryOptions = {}): HistoryStore {
   checkNames({ options }, delayTable);

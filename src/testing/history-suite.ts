@@ -37,7 +37,22 @@ export interface HistoryStoreTest {
 /** The bytes of a room in the random test. */
 const RANDOM_BYTES = 40;
 
-/** Declares the tests of a store of history with the given test runner. */
+/**
+ * Declares the tests of a store of history with the given test runner.
+ *
+ * @example
+ * ```ts
+ * import { mkdtempSync } from "node:fs";
+ * import { tmpdir } from "node:os";
+ * import { sqlite } from "sendall/sqlite";
+ * import { testHistoryStore } from "sendall/testing/history-store";
+ * import { test } from "vitest";
+ *
+ * // In place of sqlite: a store of your own.
+ * const folder = mkdtempSync(`${tmpdir()}/stores-`);
+ * testHistoryStore({ test, create: (name) => sqlite({ file: `${folder}/${name}.db` }), survives: true });
+ * ```
+ */
 export function testHistoryStore({ test, create, survives = false, without = [] }: HistoryStoreTest): void {
   const declare: Declare = (title, run) => {
     test(title, async () => {

@@ -78,6 +78,24 @@ class MemoryClusterLink implements ClusterLink {
 
 /**
  * A cluster within one process: give the same adapter to each server (`serve`, or `createTestRuntime`) of the cluster.
+ *
+ * @example
+ * ```ts
+ * import { createTestRuntime } from "sendall/testing";
+ * import { memory } from "sendall/testing/cluster-adapter";
+ * import { expect, test } from "vitest";
+ *
+ * test("a message reaches the clients of both nodes", async () => {
+ *   const cluster = memory();
+ *   await using here = createTestRuntime({ cluster, handler: (event, bus) => event.type === "message" && bus.sendall(event.data) });
+ *   await using there = createTestRuntime({ cluster, handler() {} });
+ *   const ann = await here.connect();
+ *   const bob = await there.connect();
+ *   ann.send("hi");
+ *   await here.settle();
+ *   expect(bob.take()).toEqual(["hi"]);
+ * });
+ * ```
  */
 export function memory(): ClusterAdapter {
   const broker = new MemoryBroker();

@@ -54,14 +54,14 @@ const ROUNDS = "3";
 export const PAGES = ["README.md", "docs/how-fast.md", "docs/how-far-it-scales.md"];
 
 /** @type {Readonly<Record<string, string>>} */
-const NAMES = { sendall: "Sendall", ws: "ws", "socket.io": "Socket.IO", sockjs: "sockjs-node", bun: "Bun" };
-const ALL = ["sendall", "ws", "socket.io", "sockjs", "bun"];
+const NAMES = { sendall: "Sendall", ws: "ws", "socket.io": "Socket.IO", bun: "Bun" };
+const ALL = ["sendall", "ws", "socket.io", "bun"];
 const MESSAGE = "µs of server CPU per message";
 
 /** @type {Readonly<Record<string, Table>>} */
 export const tables = {
   summary: {
-    peers: ["sendall", "ws", "socket.io", "bun"],
+    peers: ALL,
     rival: "ws",
     rows: [
       { label: "A busy room", scenario: "busy-room" },
@@ -156,11 +156,9 @@ export function readRuns() {
  * @param {number} value
  */
 export function round(value) {
-  const digits = value >= 100 ? 3 : 2;
-  return Number(value.toPrecision(digits)).toLocaleString("en", {
-    minimumFractionDigits: Math.max(0, digits - 1 - Math.floor(Math.log10(value))),
-    maximumFractionDigits: 6,
-  });
+  const rounded = Number(value.toPrecision(value >= 100 ? 3 : 2));
+  const decimals = rounded >= 10 ? 0 : 1 - Math.floor(Math.log10(rounded));
+  return rounded.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
 /**
@@ -201,8 +199,9 @@ export function renderTable(name, runs) {
   const table = tables[name];
   if (table === undefined) throw new Error(`no table ${name}: there is ${Object.keys(tables).join(", ")}`);
   const { peers, unit, rival, rows } = table;
-  const heads = [unit ?? "", ...peers.map((peer) => NAMES[peer] ?? peer)];
+  const heads = [...(unit === undefined ? ["", "figure"] : [unit]), ...peers.map((peer) => NAMES[peer] ?? peer)];
   if (rival !== undefined) heads.push(`Sendall ÷ ${rival}`);
+  const columns = peers.length + (rival === undefined ? 0 : 1);
   const lines = rows.map((wanted) => {
     const { label, metric = "cpu" } = wanted;
     const found = runs.map((run) => find(run, wanted));
@@ -211,13 +210,13 @@ export function renderTable(name, runs) {
     if (title === undefined || titles.size > 1)
       throw new Error(`${wanted.scenario}, row ${wanted.row ?? 0}: the stored runs do not agree: ${[...titles]}`);
     const its = found[0]?.metrics.find(({ key }) => key === metric)?.unit;
-    const about = unit === undefined ? `${label}: ${title} (${its})` : `${label}: ${title}`;
+    const about = unit === undefined ? [`${label}: ${title}`, its] : [`${label}: ${title}`];
     const cells = peers.map((peer) => range(found.map((row) => figureOf(row, peer, metric))));
     if (rival !== undefined)
       cells.push(range(found.map((row) => figureOf(row, "sendall", metric) / figureOf(row, rival, metric))));
-    return [about, ...cells];
+    return [...about, ...cells];
   });
-  const markdown = [heads, heads.map((_, i) => (i === 0 ? "---" : "---:")), ...lines];
+  const markdown = [heads, heads.map((_, i) => (i < heads.length - columns ? "---" : "---:")), ...lines];
   return markdown.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
@@ -260,8 +259,9 @@ function renderRatio(name, runs) {
   return text;
 }
 
-const BLOCK = /(<!-- figures: ([\w-]+) -->\n\n)[\s\S]*?(\n\n<!-- \/figures -->)/g;
-const INLINE = /(<!-- ratio: ([^>]+?) -->).*?(<!-- \/ratio -->)/g;
+// What is replaced has no comment within, so a comment that is left open takes nothing else along.
+const BLOCK = /(<!-- figures: ([\w-]+) -->\n)(?:(?!<!--)[\s\S])*(<!-- \/figures -->)/g;
+const INLINE = /(<!-- ratio: ([^>]+?) -->)[^<]*(<!-- \/ratio -->)/g;
 
 /**
  * @param {string} markdown
@@ -269,15 +269,16 @@ const INLINE = /(<!-- ratio: ([^>]+?) -->).*?(<!-- \/ratio -->)/g;
  * @returns {string} with the figures of the stored runs between the comments
  */
 export function fill(markdown, runs) {
+  const render = (/** @type {string} */ name) => (name === "runs" ? renderRuns(runs) : renderTable(name, runs));
   return markdown
-    .replace(
-      BLOCK,
-      (_, before, name, after) => before + (name === "runs" ? renderRuns(runs) : renderTable(name, runs)) + after,
-    )
+    .replace(BLOCK, (_, before, name, after) => `${before}\n${render(name)}\n\n${after}`)
     .replace(INLINE, (_, before, name, after) => before + renderRatio(name, runs) + after);
 }
 
-/** Everything that stands between the comments, gone: what is left has no figure of a run. @param {string} markdown */
+/**
+ * @param {string} markdown
+ * @returns {string} without what stands between the comments
+ */
 export function withoutFigures(markdown) {
   return markdown.replace(BLOCK, "").replace(INLINE, "");
 }
@@ -286,7 +287,8 @@ export function withoutFigures(markdown) {
 function store(isQuick) {
   const names = scenarios.flatMap((name) => ["--scenario", name]);
   const plan = isQuick ? ["--quick"] : ["--rounds", ROUNDS];
-  const args = [fileURLToPath(new URL("run.js", import.meta.url)), "--json", ...plan, ...names];
+  const peers = isQuick ? [] : ALL.slice(1).flatMap((name) => ["--peer", name]);
+  const args = [fileURLToPath(new URL("run.js", import.meta.url)), "--json", ...plan, ...names, ...peers];
   const { stdout, status } = spawnSync(process.execPath, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],

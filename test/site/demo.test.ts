@@ -21,11 +21,11 @@ const VARIABLES = "vitepress/dist/client/theme-default/styles/vars.css";
 
 /** The bundler of VitePress, with VitePress's plugin for components. */
 async function bundlerOfSite() {
-  const require = createRequire(createRequire(import.meta.url).resolve("vitepress/package.json"));
+  const vitepress = createRequire(createRequire(import.meta.url).resolve("vitepress/package.json"));
   const load = (path: string) => import(pathToFileURL(path).href);
   return {
-    vite: await load(join(dirname(require.resolve("vite/package.json")), "dist/node/index.js")),
-    vue: await load(join(dirname(require.resolve("@vitejs/plugin-vue")), "index.mjs")),
+    vite: await load(join(dirname(vitepress.resolve("vite/package.json")), "dist/node/index.js")),
+    vue: await load(join(dirname(vitepress.resolve("@vitejs/plugin-vue")), "index.mjs")),
   };
 }
 

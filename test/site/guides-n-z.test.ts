@@ -1,4 +1,4 @@
-/** Two files share the guides, so that these can run side by side. */
+/** Three files share the guides, so that these can run side by side. */
 import { pagesIn } from "./all-pages.js";
 import { pageOf, playPages } from "./play.js";
 

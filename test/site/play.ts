@@ -68,6 +68,8 @@ function makeBin(): void {
   mkdirSync(BIN);
   // Pages with a package.json of their own are packages of their own.
   mkdirSync(join(FOLDER, "node_modules"));
+  // `npx vitest run` looks upwards for a configuration, and must not find the repository's.
+  writeFileSync(join(FOLDER, "vitest.config.js"), "export default {};\n");
   symlinkSync(HOME, join(FOLDER, "node_modules/sendall"), "dir");
   // In place of the repository's own, which vitest would find above a page's folder.
   writeFileSync(join(FOLDER, "vitest.config.js"), "export default {};\n");

@@ -16,6 +16,12 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Groups that run: a worker of the tests that ends early takes them along. */
+const running = new Set<number>();
+process.on("exit", () => {
+  for (const pid of running) process.kill(-pid, "SIGKILL");
+});
+
 export class Program {
   /** What the program has printed, on both streams. */
   output = "";
@@ -33,9 +39,12 @@ export class Program {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (chunk: string) => this.#hear(chunk));
     }
+    const { pid } = child;
+    if (pid !== undefined) running.add(pid);
     // "close" comes after the last output, "exit" may come before.
     this.exited = once(child, "close").then(([code, signal]) => {
       this.isOver = true;
+      if (pid !== undefined) running.delete(pid);
       news.emit("news");
       return code ?? (signal === null ? 0 : 1);
     });

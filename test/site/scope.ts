@@ -13,6 +13,9 @@ import { nginx } from "./nginx.js";
 import { CLI, type Program, type Programs, type RunOptions } from "./programs.js";
 import type { ProxyOptions, RunningProxy } from "./proxy.js";
 
+/** What has not come by then will not come: the check fails with words of its own, before the whole test is given up. */
+const DEADLINE_MS = 45_000;
+
 /** A check that needs what this machine does not have, and what SENDALL_REQUIRE does not ask for. */
 export class Skipped extends Error {}
 
@@ -54,9 +57,11 @@ export async function openPeer(url: string, { headers, protocols = [] }: DialOpt
     send: (data) => socket.send(data),
     close: (code, reason) => socket.close(code, reason),
     async next() {
+      const deadline = AbortSignal.timeout(DEADLINE_MS);
       while (messages.length === 0 && ending === undefined) {
-        await new Promise<void>((resolve) => {
+        await new Promise<void>((resolve, reject) => {
           wake = resolve;
+          deadline.onabort = () => reject(new Error(`no message came within ${DEADLINE_MS} ms`));
         });
       }
       const message = messages.shift();
@@ -164,7 +169,7 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
         logLevel: "silent",
         transform: { define: { "process.env.NODE_ENV": JSON.stringify("production") } },
       });
-      await build.write({ file: join(folder, to), format: "esm" });
+      await build.write({ file: join(folder, to), format: "esm", codeSplitting: false });
       await build.close();
     },
     async command(line: string, env?: RunOptions["env"]): Promise<string> {

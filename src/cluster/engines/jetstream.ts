@@ -20,6 +20,23 @@ const NAME = "jetstream";
  *
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `HISTORY_UNAVAILABLE` if the engine is not there, refuses, or has no
  * JetStream, unless `waitForLink` is `true`
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { jetstream } from "sendall/nats";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   history: { store: jetstream({ servers: "nats://127.0.0.1:4222", waitForLink: true }) },
+ *   concurrency: "connection",
+ *   async handler(event, bus) {
+ *     if (event.type === "open") await event.connection.follow("lobby", { last: 50 });
+ *     if (event.type === "message") bus.sendall(event.data, { room: "lobby", keep: true });
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function jetstream(options: NatsOptions): HistoryStore {
   const { prefix, waitForLink, given } = readNatsOptions(options);

@@ -178,6 +178,21 @@ class NatsLink implements ClusterLink {
  *
  * @throws SendallError `BAD_OPTION` if the address, a wait, `prefix` or `waitForLink` is invalid; `serve` rejects with
  * `CLUSTER_UNAVAILABLE`
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { nats } from "sendall/nats";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   cluster: nats({ servers: "nats://127.0.0.1:4222", waitForLink: true }),
+ *   handler(event, bus) {
+ *     if (event.type === "message") bus.sendall(event.data); // to the clients of every node
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function nats(options: NatsOptions): ClusterAdapter {
   const { prefix, waitForLink, given } = readNatsOptions(options);

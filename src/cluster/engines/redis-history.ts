@@ -18,6 +18,23 @@ const NAME = "redisHistory";
  *
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `HISTORY_UNAVAILABLE` if Redis is not there, or refuses,
  * unless `waitForLink` is `true`
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { redisHistory } from "sendall/redis";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   history: { store: redisHistory({ url: "redis://127.0.0.1:6379", waitForLink: true }) },
+ *   concurrency: "connection",
+ *   async handler(event, bus) {
+ *     if (event.type === "open") await event.connection.follow("lobby", { last: 50 });
+ *     if (event.type === "message") bus.sendall(event.data, { room: "lobby", keep: true });
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function redisHistory(options: RedisOptions): HistoryStore {
   const settings = readRedisOptions(options);

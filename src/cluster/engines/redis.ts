@@ -136,6 +136,21 @@ class RedisLink implements ClusterLink {
  * growing pauses. Redis stores nothing. Raise `client-output-buffer-limit pubsub` in Redis if nodes get more than 8 MB a minute ahead.
  *
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `CLUSTER_UNAVAILABLE`
+ *
+ * @example
+ * ```ts
+ * import { serve } from "sendall";
+ * import { redis } from "sendall/redis";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   cluster: redis({ url: "redis://127.0.0.1:6379", waitForLink: true }),
+ *   handler(event, bus) {
+ *     if (event.type === "message") bus.sendall(event.data); // to the clients of every node
+ *   },
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function redis(options: RedisOptions): ClusterAdapter {
   const { url, client, prefix, waitForLink, pingIntervalMs } = readRedisOptions(options);

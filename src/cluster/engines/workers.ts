@@ -79,6 +79,26 @@ function serveWorkers(): void {
  * too, which then passes messages on and has no server itself. A message takes two hops between processes of the same machine.
  *
  * @throws SendallError `BAD_OPTION` if an option is invalid; `serve` rejects with `CLUSTER_UNAVAILABLE` outside a worker
+ *
+ * @example
+ * ```ts
+ * import cluster from "node:cluster";
+ * import { serve } from "sendall";
+ * import { workers } from "sendall/workers";
+ *
+ * const joined = workers();
+ * if (cluster.isPrimary) {
+ *   cluster.fork();
+ *   cluster.fork();
+ * } else {
+ *   const server = await serve({
+ *     port: 8080,
+ *     cluster: joined,
+ *     handler: (event, bus) => event.type === "message" && bus.sendall(event.data),
+ *   });
+ *   console.log(server.url);
+ * }
+ * ```
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
   checkAdapterNames(options, workersTable);

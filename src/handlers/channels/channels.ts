@@ -192,6 +192,20 @@ export function channels<D>(never: Impossible<D>): ResolvedLast<D>;
  *
  * @throws SendallError `BAD_HANDLER` if a name is empty, holds a comma or is longer than 1,024 characters, or if a handler has no
  * shape that Sendall knows
+ *
+ * @example
+ * ```ts
+ * import { channels, serve } from "sendall";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   handler: channels({
+ *     news: (event) => event.type === "open" && event.connection.send("nothing new"),
+ *     chat: (event, bus) => event.type === "message" && bus.broadcast(event.data, event.connection),
+ *   }),
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function channels<R, D = ConnectionData, P = Params>(handlers: ChannelHandlers<R, D, P>): ShapedHandler<D, P>;
 export function channels(handlers: unknown): unknown {

@@ -65,6 +65,23 @@ export function fromLogic<D>(never: Impossible<D>): ResolvedLast<D>;
  * `server.actor.system` shows and finds the actors of every route.
  *
  * @throws SendallError `BAD_HANDLER` if the argument is not XState logic
+ *
+ * @example
+ * ```ts
+ * import { fromLogic, type LogicInput, type ServerEvent, serve } from "sendall";
+ * import { fromTransition } from "xstate";
+ *
+ * const counter = fromTransition(
+ *   ({ bus, count }, event: ServerEvent) => {
+ *     if (event.type !== "message") return { bus, count };
+ *     bus.sendall(`message ${count + 1}`);
+ *     return { bus, count: count + 1 };
+ *   },
+ *   ({ input }: { input: LogicInput }) => ({ bus: input.bus, count: 0 }),
+ * );
+ * const server = await serve({ port: 8080, handler: fromLogic(counter) });
+ * console.log(server.url);
+ * ```
  */
 export function fromLogic<L extends AnyActorLogic, D = DataOf<L>, P = Params>(
   logic: L & Fits<L, D, P>,

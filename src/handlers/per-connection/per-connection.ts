@@ -107,6 +107,20 @@ export function perConnection<D>(never: Impossible<D>): ResolvedLast<D>;
  * or timeout (`handlerTimeoutMs`) closes its connection with 1011 "handler failed", and has no effect on the rest.
  *
  * @throws SendallError `BAD_HANDLER` if the definition is neither a module nor a loop
+ *
+ * @example
+ * ```ts
+ * import { perConnection, reply, serve } from "sendall";
+ *
+ * const server = await serve({
+ *   port: 8080,
+ *   handler: perConnection({
+ *     init: () => 0,
+ *     handle: (message, count) => reply(`message ${count + 1}: ${message}`, count + 1),
+ *   }),
+ * });
+ * console.log(server.url);
+ * ```
  */
 export function perConnection<D = ConnectionData, P = Params>(loop: ConnectionLoop<D, P>): ShapedHandler<D, P>;
 export function perConnection<S, D = ConnectionData, P = Params>(

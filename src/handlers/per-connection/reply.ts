@@ -62,6 +62,18 @@ function checkState(isGiven: boolean, call: string): void {
 /**
  * Sends nothing.
  * @throws SendallError `BAD_REPLY` without a state
+ *
+ * @example
+ * ```ts
+ * import { noreply, perConnection, serve } from "sendall";
+ *
+ * const counter = perConnection({
+ *   init: () => 0,
+ *   handle: (_message, count) => noreply(count + 1),
+ * });
+ * const server = await serve({ port: 8080, handler: counter });
+ * console.log(server.url);
+ * ```
  */
 export function noreply<S>(state: S): NoReply<S>;
 export function noreply<S>(...given: readonly [state: S]): NoReply<S> {
@@ -73,6 +85,18 @@ export function noreply<S>(...given: readonly [state: S]): NoReply<S> {
 /**
  * Sends a message; anything but a string or bytes fails with `BAD_DATA`.
  * @throws SendallError `BAD_REPLY` without a state
+ *
+ * @example
+ * ```ts
+ * import { perConnection, reply, serve } from "sendall";
+ *
+ * const echo = perConnection({
+ *   init: () => undefined,
+ *   handle: (message, state) => [reply("you said:", state), reply(message, state)],
+ * });
+ * const server = await serve({ port: 8080, handler: echo });
+ * console.log(server.url);
+ * ```
  */
 export function reply<S>(data: Data, state: S): MessageReply<S>;
 export function reply<S>(...given: readonly [data: Data, state: S]): MessageReply<S> {
@@ -84,6 +108,19 @@ export function reply<S>(...given: readonly [data: Data, state: S]): MessageRepl
 /**
  * Sends a ping with at most 125 bytes of data.
  * @throws SendallError `BAD_REPLY` without a state
+ *
+ * @example
+ * ```ts
+ * import { perConnection, ping, reply, serve } from "sendall";
+ *
+ * const timer = perConnection({
+ *   init: () => 0,
+ *   handle: () => ping(Date.now()),
+ *   pong: (_data, sentAt) => reply(`${Date.now() - sentAt} ms`, sentAt),
+ * });
+ * const server = await serve({ port: 8080, handler: timer });
+ * console.log(server.url);
+ * ```
  */
 export function ping<S>(state: S, data?: Data): ControlReply<S>;
 export function ping<S>(...given: readonly [state: S, data?: Data]): ControlReply<S> {
@@ -95,6 +132,18 @@ export function ping<S>(...given: readonly [state: S, data?: Data]): ControlRepl
 /**
  * Sends a pong with at most 125 bytes of data. No pong is needed for pings of the peer, which Sendall answers.
  * @throws SendallError `BAD_REPLY` without a state
+ *
+ * @example
+ * ```ts
+ * import { perConnection, pong, serve } from "sendall";
+ *
+ * const alive = perConnection({
+ *   init: () => undefined,
+ *   handle: (_message, state) => pong(state, "still here"),
+ * });
+ * const server = await serve({ port: 8080, handler: alive });
+ * console.log(server.url);
+ * ```
  */
 export function pong<S>(state: S, data?: Data): ControlReply<S>;
 export function pong<S>(...given: readonly [state: S, data?: Data]): ControlReply<S> {
@@ -106,6 +155,18 @@ export function pong<S>(...given: readonly [state: S, data?: Data]): ControlRepl
 /**
  * Closes the connection with `code`, or with 1000 without a code.
  * @throws SendallError `BAD_REPLY` without a state
+ *
+ * @example
+ * ```ts
+ * import { close, perConnection, reply, serve } from "sendall";
+ *
+ * const threeQuestions = perConnection({
+ *   init: () => 1,
+ *   handle: (_question, asked) => [reply("yes", asked + 1), ...(asked === 3 ? [close(asked, 4000, "enough")] : [])],
+ * });
+ * const server = await serve({ port: 8080, handler: threeQuestions });
+ * console.log(server.url);
+ * ```
  */
 export function close<S>(state: S, code?: number, reason?: string): CloseReply<S>;
 export function close<S>(...given: readonly [state: S, code?: number, reason?: string]): CloseReply<S> {

@@ -65,20 +65,32 @@ function readPlan(options: ExploreOptions): Plan {
  * The same seed plays the same run on every machine, as long as the scenario and its handler wait for nothing outside the runtime and
  * ask for no other randomness and time than `random`, `bus.now` and the runtime's.
  *
- * @example
- * await explore(async ({ runtime }) => {
- *   const chat = runtime({ handler });
- *   const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
- *   ann.send("hi");
- *   await chat.settle();
- *   expect(bob.take()).toEqual(["hi"]);
- * }, { runs: 500 });
- *
  * Before a failure is reported, its run and a run that has passed are played again. If either turns out another run, the failure has no
  * trace, but a `divergence`: something outlives a run, or is not out of the seed, such as state in a module, `Math.random` or a real timer.
  *
  * @throws ExploreFailure with the seed and the shortest trace that was found
  * @throws SendallError `BAD_OPTION`
+ *
+ * @example
+ * ```ts
+ * import type { HandlerFunction } from "sendall";
+ * import { explore } from "sendall/testing";
+ * import { expect, test } from "vitest";
+ *
+ * const handler: HandlerFunction = (event, bus) => {
+ *   if (event.type === "message") bus.broadcast(event.data, event.connection);
+ * };
+ *
+ * test("bob reads what ann says, in whatever order the server gets to work", async () => {
+ *   await explore(async ({ runtime }) => {
+ *     const chat = runtime({ handler });
+ *     const [ann, bob] = [await chat.connect({ name: "ann" }), await chat.connect({ name: "bob" })];
+ *     ann.send("hi");
+ *     await chat.settle();
+ *     expect(bob.take()).toEqual(["hi"]);
+ *   }, { runs: 50 });
+ * });
+ * ```
  */
 export async function explore(scenario: Scenario, options: ExploreOptions = {}): Promise<void> {
   const plan = readPlan(options);

@@ -10,6 +10,22 @@ import { environmentOf } from "./environment.js";
  * adapter, such as what `memory()` returns) are nodes of a cluster, and share their virtual time.
  *
  * @throws SendallError `BAD_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { createTestRuntime } from "sendall/testing";
+ * import { expect, test } from "vitest";
+ *
+ * test("bob reads what ann says", async () => {
+ *   await using runtime = createTestRuntime({
+ *     handler: (event, bus) => event.type === "message" && bus.broadcast(event.data, event.connection),
+ *   });
+ *   const ann = await runtime.connect();
+ *   const bob = await runtime.connect();
+ *   ann.send("hi");
+ *   expect(await bob.next()).toBe("hi");
+ * });
+ * ```
  */
 export function createTestRuntime<
   D = ConnectionData,

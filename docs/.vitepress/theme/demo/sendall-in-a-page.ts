@@ -5,12 +5,11 @@
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-
 const MODULE = "virtual:sessions-stage";
 const RESOLVED = `\0${MODULE}`;
-const STAND_INS = here("node-stand-ins.ts");
-const SOURCES = here("../../../../src/");
+const STAGE = fileURLToPath(new URL("./stage.ts", import.meta.url));
+const STAND_INS = fileURLToPath(new URL("./node-stand-ins.ts", import.meta.url));
+const SOURCES = fileURLToPath(new URL("../../../../src/", import.meta.url));
 
 /** Packages that only a server on a network, or a log, loads. */
 const OF_NODE = /^(?:node:.*|pino|ws|sirv)$/;
@@ -20,7 +19,7 @@ const NOTHING = "\0nothing";
 
 export async function bundleStage(): Promise<string> {
   const bundle = await rolldown({
-    input: here("stage.ts"),
+    input: STAGE,
     platform: "browser",
     resolve: { extensionAlias: { ".js": [".ts", ".js"] } },
     transform: { inject: { Buffer: [STAND_INS, "Buffer"], process: [STAND_INS, "process"] } },

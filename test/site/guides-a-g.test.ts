@@ -1,9 +1,9 @@
-/** Two files share the guides, so that these can run side by side. */
+/** Three files share the guides, so that these can run side by side. */
 import { pagesIn } from "./all-pages.js";
 import { pageOf, playPages } from "./play.js";
 
 await playPages(
   pagesIn("guides")
-    .filter((path) => path < "guides/n")
+    .filter((path) => path < "guides/h")
     .map(pageOf),
 );
