@@ -259,7 +259,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
    * Answers plain HTTP that nothing else answers, a single request of a connection at a time; a throw is answered with 500. A body that
    * `onRequest` reads has to end, or to bring 16 KiB, in every 30 s. Default: 426, or 404 where `static` has no such file.
    */
-  readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+  readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => unknown;
   /** Called for each request and upgrade after the answer. Default none. */
   readonly onAccess?: (entry: AccessEntry) => void;
   /**

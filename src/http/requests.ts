@@ -31,7 +31,7 @@ export interface RequestParts {
   readonly client: ClientModules | undefined;
   readonly sockjs: SockJsEndpoints | undefined;
   readonly static: StaticHandler | undefined;
-  readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => void | Promise<void>) | undefined;
+  readonly onRequest: ((request: IncomingMessage, response: ServerResponse) => unknown) | undefined;
   readonly accessLog: AccessLog | undefined;
   /** Whether a route has this path; the answer then is 426 in place of 404. */
   readonly hasRoute: (path: string) => boolean;
