@@ -47,8 +47,15 @@ const VALUES = ReflectionKind.Function | ReflectionKind.Variable | ReflectionKin
 
 /** @typedef {import("typedoc").DeclarationReflection} Declaration */
 
+/** @type {import("typedoc").Router} */
+let router;
+
 /** @param {import("typedoc-plugin-markdown").MarkdownApplication} app */
 export function load(app) {
+  app.renderer.on(MarkdownRendererEvent.BEGIN, () => {
+    if (app.renderer.router === undefined) throw new Error("typedoc has no router");
+    router = app.renderer.router;
+  });
   app.renderer.on(MarkdownPageEvent.END, (/** @type {MarkdownPageEvent} */ page) => {
     if (page.contents === undefined) return;
     const model = /** @type {Declaration} */ (page.model);
@@ -90,11 +97,24 @@ function pageOf(model, contents) {
       return `*${word} ${list.trim().slice(2).split("\n- ").join(", ")}*\n`;
     });
   return [
-    ...frontMatter(isModule ? model.name : `${nameOf(model)} (${model.parent?.name})`, sentenceOf(model)),
+    ...(isModule
+      ? frontMatter(model.name, `The entry point ${model.name}: ${sentenceOf(model)}`)
+      : frontMatter(
+          `${nameOf(model)} (${model.parent?.name})`,
+          `${nameOf(model)} of ${model.parent?.name}: ${sentenceOf(model)}`,
+        )),
     `# ${nameOf(model)}`,
     ...(isModule ? [] : ["", importOf(model)]),
     body,
   ].join("\n");
+}
+
+/**
+ * What is exported once more from another entry point has no page of its own.
+ * @param {Declaration} model
+ */
+function isPage({ kind }) {
+  return KINDS.some((one) => one.kind === kind);
 }
 
 /** @param {Declaration} model */
@@ -129,11 +149,10 @@ function sentenceOf(model) {
  * @param {string} description
  */
 function frontMatter(title, description) {
-  const about = description === "" ? `${title} in the API reference of Sendall.` : description;
   return [
     "---",
     `title: ${JSON.stringify(title)}`,
-    `description: ${JSON.stringify(about)}`,
+    `description: ${JSON.stringify(description)}`,
     "pageClass: api",
     "prev: false",
     "next: false",
@@ -142,9 +161,12 @@ function frontMatter(title, description) {
   ];
 }
 
-/** @param {Declaration} module */
-function pathOf({ name }) {
-  return `/api/${name}`;
+/**
+ * The address within the site, without an ending. Not always the name: `NoReply` and `noreply` would be the same file on some systems.
+ * @param {Declaration} model
+ */
+function pathOf(model) {
+  return `/api/${router.getFullUrl(model).replace(/\.md$/, "")}`;
 }
 
 /** @param {Declaration[]} modules */
@@ -154,7 +176,7 @@ function startPage(modules) {
       const child = module.children?.find((one) => one.name === name);
       if (child === undefined)
         throw new Error(`docs/typedoc-pages.js names ${module.name} ${name}, which is not exported`);
-      return `[\`${nameOf(child)}\`](${pathOf(module)}/${name}.md)`;
+      return `[\`${nameOf(child)}\`](${pathOf(child)}.md)`;
     });
     return [`## [${module.name}](${pathOf(module)}.md)`, "", sentenceOf(module), "", starts.join(" · "), ""];
   });
@@ -183,7 +205,7 @@ function sidebars(modules) {
     },
   ];
   // VitePress compares beginnings of addresses, the longest first: `/api/sendall/client` is for `client.html` and all below `client/`.
-  const paths = modules.flatMap((module) => (module.children ?? []).map(({ name }) => `${pathOf(module)}/${name}`));
+  const paths = modules.flatMap((module) => (module.children ?? []).filter(isPage).map(pathOf));
   const own = modules.map((module) => {
     const other = paths.find((path) => path.startsWith(pathOf(module)) && !path.startsWith(`${pathOf(module)}/`));
     if (other !== undefined) throw new Error(`${other} would have the sidebar of ${module.name}`);
@@ -199,6 +221,6 @@ function names(module) {
     items: (module.children ?? [])
       .filter((child) => child.kind === kind)
       .sort((a, b) => a.name.localeCompare(b.name, "en"))
-      .map((child) => ({ text: child.name, link: `${pathOf(module)}/${child.name}` })),
+      .map((child) => ({ text: child.name, link: pathOf(child) })),
   })).filter(({ items }) => items.length > 0);
 }

@@ -17,8 +17,8 @@ const textSearch: NonNullable<Options["miniSearch"]> = {
     fuzzy: (term: string) => (/\d/.test(term) || term.length < 5 ? false : 0.2),
     prefix: true,
     boost: { title: 4, titles: 1, text: 2 },
-    /** A guide answers more often than a page that was made of a type. */
-    boostDocument: (id: string) => (id.startsWith("/api/") ? 0.5 : 1),
+    /** The table of options and the guides answer more often than a page that was made of a type. */
+    boostDocument: (id: string) => (id.startsWith("/api/") ? 0.2 : id.startsWith("/reference/options") ? 1.5 : 1),
     /** The parts of the name count only in the index: "trustProxy" must not find each page with "proxy". */
     processTerm: (term: string) => term.toLowerCase(),
   },
@@ -33,9 +33,18 @@ export const search: Options = {
     md.options.highlight = null;
     try {
       const html = md.render(source, env);
-      return env.frontmatter?.search === false ? "" : html;
+      return env.relativePath.startsWith("api/") ? withoutRepeats(html) : html;
     } finally {
       md.options.highlight = highlight ?? null;
     }
   },
 };
+
+/** A page of the API without signatures, and without the members that the page of another type describes in the same words. */
+function withoutRepeats(html: string): string {
+  return html
+    .replaceAll(/<blockquote>[\s\S]*?<\/blockquote>/g, "")
+    .split(/(?=<h[1-3] )/)
+    .filter((section) => !section.includes("<em>Inherited from"))
+    .join("");
+}

@@ -46,7 +46,7 @@ function titleOf(tokens: readonly Token[], index: number): string {
 /** `id` tells the arrow heads of several diagrams of a page apart. */
 function draw(source: string, id: string, label: string): string {
   const picture = source.replace(/^\s*accTitle:.*$/m, "");
-  const svg = render(picture);
+  const svg = renderMermaidSVG(picture, COLOURS);
   const lines = picture.trimEnd().split("\n");
   for (const [index, line] of lines.entries()) {
     // The program passes over what it does not understand. Such a line changes nothing.
@@ -63,10 +63,11 @@ function draw(source: string, id: string, label: string): string {
     .replaceAll(/\n\s*/g, "")}</figure>\n`;
 }
 
-function render(source: string): string {
+/** `undefined` if what is left is no diagram. */
+function render(source: string): string | undefined {
   try {
     return renderMermaidSVG(source, COLOURS);
-  } catch (error) {
-    return String(error);
+  } catch {
+    return undefined;
   }
 }

@@ -1,8 +1,8 @@
 /** Builds the site once, as `npm run docs` does, and reads its files. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, posix } from "node:path";
+import { join, posix, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Page, readPage } from "./html.js";
@@ -19,15 +19,25 @@ export interface Site {
   readonly pages: ReadonlyMap<string, Page>;
   readonly home: Page;
   read(path: string): string;
+  remove(): void;
 }
 
+/** `SENDALL_SITE=docs/dist` reads a site that is built already, for work on the tests alone. */
 export async function buildSite(): Promise<Site> {
+  const { SENDALL_SITE: built } = process.env;
+  if (built !== undefined) return readSite(resolve(ROOT, built), () => undefined);
   const folder = mkdtempSync(join(tmpdir(), "sendall-site-"));
-  await promisify(execFile)("npm", ["run", "docs", "--", "--out", folder], { cwd: ROOT });
-  return readSite(folder);
+  const remove = (): void => rmSync(folder, { recursive: true });
+  try {
+    await promisify(execFile)("npm", ["run", "docs", "--", "--out", folder], { cwd: ROOT });
+    return readSite(folder, remove);
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
-export function readSite(folder: string): Site {
+function readSite(folder: string, remove: () => void): Site {
   const read = (path: string): string => readFileSync(join(folder, path), "utf8");
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -36,7 +46,7 @@ export function readSite(folder: string): Site {
   const pages = new Map(paths.map((path) => [path, readPage(path, read(path))]));
   const home = pages.get("/index.html");
   if (home === undefined) throw new Error(`${folder} has no index.html`);
-  return { folder, files: new Set(files), pages, home, read };
+  return { folder, files: new Set(files), pages, home, read, remove };
 }
 
 export interface Target {
@@ -57,13 +67,19 @@ export function targetOf(from: string, address: string): Target | undefined {
   };
 }
 
-/** `undefined` if an address on a page leads to a page that exists and, where it names one, to an id of this page. */
-export function faultOf({ pages, files }: Site, from: string, address: string): string | undefined {
-  const target = targetOf(from, address);
-  if (target === undefined || (target.id === "" && files.has(target.path))) return undefined;
-  const page = pages.get(target.path);
-  if (page === undefined) return `${from}: no page ${address}`;
-  return target.id === "" || page.ids.has(target.id) ? undefined : `${from}: no place ${address}`;
+/** Each address within the site that leads to no page, or to no place of its page, with a page that links there. */
+export function faultsOf({ pages, files }: Site): string[] {
+  const faults = new Map<string, string>();
+  for (const { path: from, links } of pages.values()) {
+    for (const link of links) {
+      const target = targetOf(from, link);
+      if (target === undefined || (target.id === "" && files.has(target.path))) continue;
+      if (pages.get(target.path)?.ids.has(target.id)) continue;
+      const address = `${target.path}#${target.id}`;
+      faults.set(address, faults.get(address) ?? from);
+    }
+  }
+  return Array.from(faults, ([address, from]) => `${address} from ${from}`);
 }
 
 /** Every page that the links of a page lead to, directly or by way of other pages. */
