@@ -78,6 +78,12 @@ export class Program {
     }
   }
 
+  /** The port that was opened in the place of the one that the program asks for. */
+  async port(asked: number): Promise<number | undefined> {
+    await this.opens(asked);
+    return this.ports.get(asked);
+  }
+
   /** Waits until the output has the text. */
   async prints(pattern: RegExp | string): Promise<void> {
     const has = (): boolean =>
