@@ -53,7 +53,7 @@ function refuseHostOptions(options: object): void {
  *     if (event.type === "message") bus.sendall(event.data);
  *   },
  * });
- * host.listen(8080, () => console.log("http://localhost:8080"));
+ * host.listen(8080, "127.0.0.1", () => console.log("http://localhost:8080"));
  * ```
  */
 export async function attach<
