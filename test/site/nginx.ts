@@ -9,7 +9,7 @@ const TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
 /**
  * Starts nginx with a block for the file's `http` part: `map`, `upstream`, `server`. What the block listens on becomes a free port of
- * 127.0.0.1, and the addresses of servers become those of `to`.
+ * 127.0.0.1, with TLS if the block says so, and the addresses of servers become those of `to`.
  */
 export function nginx(block: string, options: ProxyOptions): Promise<RunningProxy> {
   return startProxy({
@@ -32,6 +32,6 @@ export function nginx(block: string, options: ProxyOptions): Promise<RunningProx
 
 function adapt(block: string, port: number, folder: string, options: ProxyOptions): string {
   return leadTo(block, UPSTREAM, options)
-    .replace(/\blisten\s+[^;]+;/g, `listen 127.0.0.1:${port};`)
+    .replace(/\blisten\s+[^;]+?(\s+ssl)?;/g, (_, tls = "") => `listen 127.0.0.1:${port}${tls};`)
     .replace(/\baccess_log\s+\/[^\s;]+/g, `access_log ${folder}/${ACCESS_LOG}`);
 }
