@@ -60,6 +60,7 @@ export const navigation: readonly Group[] = [
           { text: "Presence", link: "/guides/presence" },
           { text: "History", link: "/guides/history" },
           { text: "Where history is kept", link: "/guides/history-stores" },
+          { text: "A whole chat", link: "/guides/whole-chat" },
         ],
       },
       {
