@@ -124,6 +124,14 @@ describe.skipIf(isWithoutChromium)("the built site in Chromium", () => {
     expect(site.read(path)).toMatch(text);
   });
 
+  test.each([
+    ["who is in the room", "/guides/presence.html"],
+    ["last 20 messages", "/guides/history.html"],
+    ["logout", "/guides/express-sessions.html"],
+  ])("finds a guide by what it does: %s", async (words, path) => {
+    expect(targetOf("/", await search(words))?.path).toBe(path);
+  });
+
   test("switches between light and dark, and remembers", async () => {
     const page = await reader.open("/", { ...DESKTOP, colorScheme: "light" });
     const paper = (): Promise<string> => page.evaluate("getComputedStyle(document.body).backgroundColor");
