@@ -184,8 +184,8 @@ function startPage(modules) {
     ...frontMatter("API", "Every exported name of Sendall, by entry point, with types, defaults and errors."),
     "# API",
     "",
-    "Every exported name, by entry point, as the comments in the sources describe it. Each section links to the names to begin with; the",
-    "entry point's own page lists all. [Options](/reference/options.md) and [Errors](/reference/errors.md) say the same by subject.",
+    "Every exported name, by entry point, as the comments in the sources describe it. Each section links to the names to begin with, and",
+    "the page of the entry point lists all of them. [Options](/reference/options.md) and [Errors](/reference/errors.md) say the same by subject.",
     "",
     ...lines,
   ].join("\n");

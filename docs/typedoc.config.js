@@ -25,6 +25,7 @@ export default {
   includeVersion: false,
   disableSources: true,
   sort: ["kind", "source-order"],
+  groupOrder: ["Functions", "Variables", "Classes", "Interfaces", "Type Aliases", "*"],
   excludeExternals: true,
   excludePrivate: true,
   excludeInternal: true,

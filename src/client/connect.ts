@@ -47,7 +47,7 @@ type SocketClass = new (url: string, protocols: string[], headers?: ClientHeader
  *   port: 8080,
  *   handler: (event) => event.type === "message" && event.connection.send(event.data),
  * });
- * const client = connect("ws://localhost:8080", {
+ * const client = connect(server.url, {
  *   onMessage(data) {
  *     console.log(data); // hello
  *     client.close();

@@ -1,11 +1,11 @@
 /** Each name that people start from has an example in its TSDoc, and each example compiles and runs as code of a page does. */
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { compile } from "../compiling.js";
 import { playBlocks } from "./play.js";
-import { HOME } from "./programs.js";
+import { HOME, Programs } from "./programs.js";
 
 /** Every function that a program calls by itself, and the symbol that a loop compares, by the module that exports each. */
 const STARTING_NAMES = {
@@ -127,7 +127,31 @@ describe("the examples of the API", () => {
 });
 
 const hasSqlite = process.getBuiltinModule("node:sqlite") !== undefined;
-for (const { name, language, code } of examples) {
-  if (language === "tsx" || (code.includes("sendall/sqlite") && !hasSqlite)) continue;
-  await playBlocks(`api/${name}`, [{ language, code }]);
-}
+const isTest = ({ code }: Example): boolean => code.includes(`from "vitest"`);
+const runnable = examples.filter(
+  ({ language, code }) => language === "ts" && (hasSqlite || !code.includes("sendall/sqlite")),
+);
+
+describe("the programs among the examples of the API", () => {
+  // In the repository, so that programs find `sendall` and what it is developed with.
+  const pages = fileURLToPath(new URL("./.pages/", import.meta.url));
+  mkdirSync(pages, { recursive: true });
+  const folder = mkdtempSync(`${pages}api-`);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test.each(runnable.filter((example) => !isTest(example)))(
+    "get to their end, or to their address: $name",
+    async ({ name, code }) => {
+      const file = `${folder}/${name}.mts`;
+      writeFileSync(file, code);
+      const programs = new Programs(folder, folder, code);
+      onTestFinished(() => programs.killAll());
+      const program = await programs.start(process.execPath, [file]);
+      if (/^console\.log\(.*url|console\.log\((server\.url|"http)/m.test(code))
+        await program.prints(/^(ws|http):\/\/\S+$/m);
+      else expect([await program.exited, program.output]).toEqual([0, expect.any(String)]);
+    },
+  );
+});
+
+for (const example of runnable.filter(isTest)) await playBlocks(`api/${example.name}`, [example]);

@@ -1,15 +1,13 @@
 /** What the site adds to Markdown: diagrams, names of files, text that only the tests read. */
-import { fileURLToPath } from "node:url";
-import { createMarkdownRenderer, type MarkdownRenderer } from "vitepress";
 import { beforeAll, describe, expect, test } from "vitest";
-import { markdown } from "../../docs/.vitepress/markdown/markdown.js";
+import { createRenderer } from "../../docs/.vitepress/markdown/markdown.js";
 import { slugify } from "../../docs/.vitepress/markdown/slugify.js";
 
 const FENCE = "```";
 
-let renderer: MarkdownRenderer;
+let renderer: Awaited<ReturnType<typeof createRenderer>>;
 beforeAll(async () => {
-  renderer = await createMarkdownRenderer(fileURLToPath(new URL("../../docs", import.meta.url)), markdown);
+  renderer = await createRenderer();
 });
 
 function render(...lines: readonly string[]): string {

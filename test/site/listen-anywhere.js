@@ -24,7 +24,10 @@ Server.prototype.listen = function (...args) {
   const { backlog, signal } = isOptions ? first : { backlog: undefined, signal: undefined };
   this.once("listening", () => {
     const address = this.address();
-    if (typeof address === "object" && address !== null) writeSync(2, `[listens ${asked} ${address.port}]\n`);
+    if (typeof address !== "object" || address === null) return;
+    const line = `[listens ${asked} ${address.port}]\n`;
+    // Two passes later: a program that throws as soon as it listens has ended by then, and told nobody.
+    setImmediate(() => setImmediate(() => writeSync(2, line)));
   });
   return Reflect.apply(listen, this, [{ port: 0, host: "127.0.0.1", backlog, signal }, callback]);
 };

@@ -115,6 +115,7 @@ class Player {
         await this.#at(part, () => (part.kind === "check" ? this.#check(part) : this.#block(part)));
       }
       for (const [part, ending] of this.#endings) await this.#at(part, () => ending);
+      await this.#programs.haveNotFailed();
     } finally {
       await this.#scope.close();
       await this.#programs.killAll();

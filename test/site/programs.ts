@@ -32,6 +32,10 @@ export class Program {
   readonly #news: EventEmitter;
   readonly ports = new Map<number, number>();
   isOver = false;
+  /** Whether the program was stopped, in place of ending by itself. */
+  isStopped = false;
+  /** A command of a check, which reads the code itself. */
+  isExpectedToFail = false;
 
   constructor(child: ChildProcess, news: EventEmitter) {
     this.#child = child;
@@ -65,6 +69,21 @@ export class Program {
     while (this.url === "" && !this.isOver) await once(this.#news, "news");
   }
 
+  /** Waits until the program listens at each of the ports, as it calls them. */
+  async opens(...ports: readonly number[]): Promise<void> {
+    const deadline = AbortSignal.timeout(DEADLINE_MS);
+    while (!ports.every((port) => this.ports.has(port))) {
+      if (this.isOver || deadline.aborted) throw new Error(`${ports.join(", ")} are not all open:\n${this.output}`);
+      await once(this.#news, "news", { signal: deadline }).catch(() => {});
+    }
+  }
+
+  /** The port that was opened in the place of the one that the program asks for. */
+  async port(asked: number): Promise<number | undefined> {
+    await this.opens(asked);
+    return this.ports.get(asked);
+  }
+
   /** Waits until the output has the text. */
   async prints(pattern: RegExp | string): Promise<void> {
     const has = (): boolean =>
@@ -79,7 +98,10 @@ export class Program {
   /** The whole group: a shell, and what the shell has started. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
     const { pid } = this.#child;
-    if (!this.isOver && pid !== undefined) process.kill(-pid, signal);
+    if (!this.isOver && pid !== undefined) {
+      this.isStopped = true;
+      process.kill(-pid, signal);
+    }
     return this.exited;
   }
 
@@ -166,6 +188,15 @@ export class Programs {
 
   get last(): Program | undefined {
     return this.#programs.findLast(({ url }) => url !== "");
+  }
+
+  /** Throws if a program has ended with an error, of itself. */
+  async haveNotFailed(): Promise<void> {
+    for (const program of this.#programs) {
+      if (!program.isOver || program.isStopped || program.isExpectedToFail) continue;
+      const code = await program.exited;
+      if (code !== 0) throw new Error(`a program ended with ${code}:\n${program.output}`);
+    }
   }
 
   async killAll(): Promise<void> {

@@ -174,6 +174,7 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
     },
     async command(line: string, env?: RunOptions["env"]): Promise<string> {
       const program = programs.spawn("sh", ["-c", await programs.translate(line)], env);
+      program.isExpectedToFail = true;
       const code = await program.exited;
       if (code !== 0) throw new Error(`"${line}" ended with ${code}:\n${program.output}`);
       return program.output;

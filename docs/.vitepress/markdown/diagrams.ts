@@ -60,6 +60,7 @@ function draw(source: string, id: string, label: string): string {
     .replaceAll(/\bid="([^"]+)"/g, `id="${id}-$1"`)
     .replaceAll(/url\(#([^)]+)\)/g, `url(#${id}-$1)`)
     .replace("<svg ", `<svg role="img" aria-label="${label}" v-pre `)
+    .replace(/(\swidth="([\d.]+)".*? style=")/, "$1--width:$2px;")
     .replaceAll(/\n\s*/g, "")}</figure>\n`;
 }
 

@@ -1,4 +1,5 @@
-import type { MarkdownOptions } from "vitepress";
+import { fileURLToPath } from "node:url";
+import { createMarkdownRenderer, type MarkdownOptions, type MarkdownRenderer } from "vitepress";
 import { comments } from "./comments.js";
 import { diagrams } from "./diagrams.js";
 import { fileNames } from "./file-names.js";
@@ -17,3 +18,8 @@ export const markdown: MarkdownOptions = {
     md.use(comments).use(fileNames).use(diagrams);
   },
 };
+
+/** For tests: renders Markdown as the site does. */
+export function createRenderer(): Promise<MarkdownRenderer> {
+  return createMarkdownRenderer(fileURLToPath(new URL("../..", import.meta.url)), markdown);
+}
