@@ -8,7 +8,11 @@ import type { Rejection } from "./rejection.js";
 export interface UpgradeRequest<P = Params> extends RequestFacts<P> {
   /** The subprotocols that the peer offers, in the peer's order; names of sessions (`sendall.1`) are in `raw` alone. */
   readonly protocols: readonly string[];
-  /** Aborted when the peer leaves before the upgrade, or when `handshakeTimeoutMs` is over. */
+  /**
+   * Aborted when the peer leaves, `handshakeTimeoutMs` is over, or the server closes, while the function runs: what it answers then counts
+   * for nothing. Says nothing more once the function has answered. Then the upgrade may still fail, or the peer may take up a session that
+   * it has: `open` does not always follow, so let expire what `authorize` reserves.
+   */
   readonly signal: AbortSignal;
   /**
    * Node's request; `undefined` in the test runtime. Its `Sec-WebSocket-Protocol` may have the token of a session, which is as good as a

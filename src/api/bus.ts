@@ -32,7 +32,10 @@ export interface RoomOption {
   readonly keep?: boolean;
 }
 
-/** Cancels an alarm that `bus.after` or `bus.every` set; does nothing after the alarm has ended. */
+/**
+ * Cancels an alarm that `bus.after` or `bus.every` set; does nothing after the alarm has ended. An `info` event that waits already, because
+ * the handler was busy when the alarm rang, still comes: where that would do harm, give each alarm a number as its `data`, and compare.
+ */
 export type Cancel = () => void;
 
 /**

@@ -160,7 +160,7 @@ export interface Connection<D = ConnectionData, P = Params, M = Data> extends Re
   show(info: Json): boolean;
   /**
    * Asks for an `idle` event once the peer has sent no message for `ms` milliseconds. Each message starts the wait anew (also after the
-   * event); 0 ends the wait.
+   * event), and so does the return of a connection that was away; 0 ends the wait.
    * @throws SendallError `BAD_DURATION` if `ms` is below 0 or not a number
    */
   idle(ms: number): boolean;

@@ -10,7 +10,8 @@
  * - `LISTEN_FAILED`: the server cannot listen on the port. `cause` has the system's error; choose another port, or 0 for a free port.
  * - `CLUSTER_UNAVAILABLE`: the engine of `cluster` cannot be reached, refuses the connection or has no client installed. `cause` has
  *   the engine's error; start the engine, or give the adapter `waitForLink: true`.
- * - `BAD_CLOSE_CODE`: a close code that RFC 6455 section 7.4 does not let an endpoint send. Use 1000 or a code from 3000 to 4999.
+ * - `BAD_CLOSE_CODE`: a close code that RFC 6455 section 7.4 does not let an endpoint send: the server may send 1000-1003, 1007-1014 and 3000-4999, a client of
+ *   `sendall/client` 1000 and 3000-4999. Use 4000-4999 for meanings of your own.
  * - `BAD_DATA`: a message that is neither a string nor bytes, a ping of more than 125 bytes, something other than a connection or its
  *   id where a connection is asked for, or an answer that HTTP does not allow in `reject`. Turn objects into strings first.
  * - `BAD_ROOM`: a room name that is not a string, empty, or longer than 1,024 characters. Check names that come from peers before use.

@@ -127,7 +127,9 @@ export class LiveServer extends AllRoutesBus implements Server {
       throw error;
     }
     this.actor.send({ type: "listening" });
-    this.#log.info({ url: this.url }, "listening");
+    // Attached to a host that does not listen yet: it has no address to tell.
+    if (this.#listener.address.host === "") this.#log.info({ paths: this.paths }, "attached");
+    else this.#log.info({ url: this.url }, "listening");
   }
 
   async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {

@@ -5,6 +5,7 @@ import { createServer, type Server as HttpServer, type RequestListener } from "n
 import { createServer as createTlsServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { type AttachOptions, attach, type ServeOptions, type ServerOptions } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../examples/tls/certificate.js";
@@ -53,6 +54,22 @@ test("the host's requests go to the host, and upgrades come to us", async () => 
   expect([server.port, server.url]).toEqual([portOf(host), `ws://127.0.0.1:${portOf(host)}/`]);
   await sayHello(`${server.url}chat`);
   expect(await (await fetch(`http://127.0.0.1:${server.port}/chat`)).text()).toBe("the host");
+});
+
+test.each([
+  ["before its host listens is logged with its paths", false, { msg: "attached", paths: ["/chat"] }],
+  [
+    "to a host that listens is logged with its address",
+    true,
+    { msg: "listening", url: expect.stringMatching(/:[1-9]\d*\/$/) },
+  ],
+] as const)("a server attached %s", async (_title, isListening, expected) => {
+  const entries: unknown[] = [];
+  const host = isListening ? await openHost() : createServer();
+  const logger = pino({ level: "info" }, { write: (line: string) => entries.push(JSON.parse(line)) });
+  await attachTo(host, { logger, routes: { "/chat": { handler: echo } } });
+  expect(entries).toEqual([expect.objectContaining(expected)]);
+  expect(Object.hasOwn(Object(entries[0]), "url")).toBe(isListening);
 });
 
 test("a server may be attached before its host listens", async () => {

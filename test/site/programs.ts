@@ -14,6 +14,8 @@ const DEADLINE_MS = 30_000;
 export interface RunOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The program ends with an error, which the check looks at. */
+  readonly fails?: boolean;
 }
 
 /** Groups that run: a worker of the tests that ends early takes them along. */
@@ -34,7 +36,7 @@ export class Program {
   isOver = false;
   /** Whether the program was stopped, in place of ending by itself. */
   isStopped = false;
-  /** A command of a check, which reads the code itself. */
+  /** A check reads the code itself. */
   isExpectedToFail = false;
 
   constructor(child: ChildProcess, news: EventEmitter) {
@@ -177,13 +179,18 @@ export class Programs {
 
   translateNow(text: string): string {
     return text.replaceAll(/\b(localhost|127\.0\.0\.1):(\d+)/g, (all, host: string, port: string) => {
-      const opened = this.#opened(Number(port));
+      // Where a program has ended, its port is closed; the one that it asked for may be open, for somebody else.
+      const opened = this.#opened(Number(port)) ?? this.#closed(Number(port));
       return opened === undefined ? all : `${host}:${opened}`;
     });
   }
 
   #opened(port: number): number | undefined {
     return this.#programs.findLast(({ ports, isOver }) => !isOver && ports.has(port))?.ports.get(port);
+  }
+
+  #closed(port: number): number | undefined {
+    return this.#programs.findLast(({ ports }) => ports.has(port))?.ports.get(port);
   }
 
   get last(): Program | undefined {

@@ -140,8 +140,9 @@ export function createScope(folder: string, programs: Programs, files: { rewrite
     get program(): Program {
       return last();
     },
-    async start(file: string, { args = [], env }: RunOptions = {}): Promise<Program> {
+    async start(file: string, { args = [], env, fails = false }: RunOptions = {}): Promise<Program> {
       const program = await programs.start(process.execPath, [file, ...args], env);
+      program.isExpectedToFail = fails;
       files.rewrite();
       return program;
     },

@@ -59,8 +59,9 @@ function readPlan(options: ExploreOptions): Plan {
  * when every run has passed. A scenario fails by throwing; failures of its handlers are thrown in the scenario.
  *
  * After a fault, `settle`, `next` and whatever else the scenario waits for let virtual time pass until the clients of `dial` that were hit
- * are back. A wait for something in particular, such as `next`, goes on until the server has noticed who has gone, and has given up whoever
- * does not come back.
+ * are back. `next`, and any other wait for a single thing, also lets time pass until the server has noticed the clients that are gone, and
+ * until the sessions of those that do not come back have ended. The times of alarms are exact, but within `advance` a message may arrive
+ * at any time up to its end.
  *
  * The same seed plays the same run on every machine, as long as the scenario and its handler wait for nothing outside the runtime and
  * ask for no other randomness and time than `random`, `bus.now` and the runtime's.

@@ -91,7 +91,8 @@ export interface TestRuntime<D = ConnectionData> extends AsyncDisposable {
   /**
    * Makes a client of `sendall/client` that connects to this server, as `connect(path, options)` does in a page, and connects again by
    * itself when virtual time passes. Returns at once; the connection is made when the runtime is settled. Timers and random numbers are the
-   * runtime's. A refused upgrade is a failed attempt, as in browsers. When the runtime closes, the client closes for good. With the option
+   * runtime's. A refused upgrade is a failed attempt, as in browsers: the client gets `CONNECTION_FAILED` and tries again, while a client in Node would get
+   * `REFUSED` and stay away after most statuses from 400 to 499. When the runtime closes, the client closes for good. With the option
    * `protocol` the client is typed.
    * @param path of the request. Default `"/"`
    * @throws SendallError `BAD_OPTION`
