@@ -9,7 +9,7 @@ import { chromium } from "playwright-core";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CHROMIUM_FLAGS } from "./e2e/chromium.js";
 import { requires } from "./e2e/requires.js";
-import { pageOf } from "./site/play.js";
+import { pageOf } from "./site/all-pages.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const readme = readFileSync(join(root, "README.md"), "utf8");

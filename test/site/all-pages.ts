@@ -1,12 +1,13 @@
 /** Which pages there are. */
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type Page, readPage } from "./markdown.js";
 
-const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
+const DOCS = new URL("../../docs/", import.meta.url);
 
 /** Paths of all pages that people write, as `guides/rooms-and-users`. */
 export function allPages(): string[] {
-  return readdirSync(DOCS, { recursive: true, encoding: "utf8" })
+  return readdirSync(fileURLToPath(DOCS), { recursive: true, encoding: "utf8" })
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => path.endsWith(".md") && !/^(api|dist|node_modules|\.vitepress)\//.test(path))
     .map((path) => path.replace(/\.md$/, ""))
@@ -15,4 +16,9 @@ export function allPages(): string[] {
 
 export function pagesIn(section: string): string[] {
   return allPages().filter((path) => path.startsWith(`${section}/`));
+}
+
+/** `"README"` is the README. */
+export function pageOf(path: string): Page {
+  return readPage(path, path === "README" ? new URL("../README.md", DOCS) : new URL(`${path}.md`, DOCS));
 }

@@ -1,11 +1,12 @@
 /** Each name that people start from has an example in its TSDoc, and each example compiles and runs as code of a page does. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { compile } from "../compiling.js";
 import { playBlocks } from "./play.js";
 import { HOME, Programs } from "./programs.js";
+import { createWorkplace } from "./workplace.js";
 
 /** Every function that a program calls by itself, and the symbol that a loop compares, by the module that exports each. */
 const STARTING_NAMES = {
@@ -133,18 +134,15 @@ const runnable = examples.filter(
 );
 
 describe("the programs among the examples of the API", () => {
-  // In the repository, so that programs find `sendall` and what it is developed with.
-  const pages = fileURLToPath(new URL("./.pages/", import.meta.url));
-  mkdirSync(pages, { recursive: true });
-  const folder = mkdtempSync(`${pages}api-`);
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const { folder, bin, remove } = createWorkplace();
+  afterAll(remove);
 
   test.each(runnable.filter((example) => !isTest(example)))(
     "get to their end, or to their address: $name",
     async ({ name, code }) => {
       const file = `${folder}/${name}.mts`;
       writeFileSync(file, code);
-      const programs = new Programs(folder, folder, code);
+      const programs = new Programs(folder, bin, code);
       onTestFinished(() => programs.killAll());
       const program = await programs.start(process.execPath, [file]);
       if (/^console\.log\(.*url|console\.log\((server\.url|"http)/m.test(code))

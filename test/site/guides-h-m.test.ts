@@ -1,6 +1,6 @@
 /** One of these guides needs SQLite, which newer versions of Node have: CI runs this file there, too. */
-import { pagesIn } from "./all-pages.js";
-import { pageOf, playPages } from "./play.js";
+import { pageOf, pagesIn } from "./all-pages.js";
+import { playPages } from "./play.js";
 
 await playPages(
   pagesIn("guides")

@@ -1,6 +1,6 @@
 /** Three files share the guides, so that these can run side by side. */
-import { pagesIn } from "./all-pages.js";
-import { pageOf, playPages } from "./play.js";
+import { pageOf, pagesIn } from "./all-pages.js";
+import { playPages } from "./play.js";
 
 await playPages(
   pagesIn("guides")

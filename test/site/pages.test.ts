@@ -1,5 +1,5 @@
 /** The README, and the pages that stand in no section. */
-import { allPages } from "./all-pages.js";
-import { pageOf, playPages } from "./play.js";
+import { allPages, pageOf } from "./all-pages.js";
+import { playPages } from "./play.js";
 
 await playPages(["README", ...allPages().filter((path) => !path.includes("/"))].map(pageOf));

@@ -1,4 +1,4 @@
-import { pagesIn } from "./all-pages.js";
-import { pageOf, playPages } from "./play.js";
+import { pageOf, pagesIn } from "./all-pages.js";
+import { playPages } from "./play.js";
 
 await playPages(pagesIn("troubleshooting").map(pageOf));

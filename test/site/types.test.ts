@@ -2,9 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { compile } from "../compiling.js";
-import { allPages } from "./all-pages.js";
+import { allPages, pageOf } from "./all-pages.js";
 import type { Block } from "./markdown.js";
-import { pageOf } from "./play.js";
 
 const CODE = /^(js|ts|jsx|tsx)$/;
 
