@@ -270,7 +270,8 @@ describe.skipIf(skip)("jetstream", () => {
 
   test("jetstream: more than the engine sends ahead comes whole", async () => {
     const engine = await Engine.start(NATS, ...STREAMS);
-    const user = await open(engine);
+    // 100 MB keep both ends busy, and a pong may take longer than the 400 ms in which other tests notice a silent engine.
+    const user = await StoreUser.open(storeOf({ servers: engine.url, pingInterval: 20_000 }));
     for (let i = 0; i < 100; i++) {
       await user.up();
       user.append("a", Buffer.alloc(1_000_000, `${i % 10}`));
