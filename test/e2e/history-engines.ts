@@ -109,13 +109,14 @@ export function textOf({ bytes }: StoredMessage): string {
   return Buffer.from(bytes).toString();
 }
 
-/** Appends numbers without a pause until `stop`, with a name in front. */
+/** Appends numbers with a name in front, as many as were allowed, until `stop`. Bounded, since a reader who was cut off is owed no more than a store keeps. */
 export class Writer {
   readonly #user: StoreUser;
   readonly #name: string;
   readonly #room: string;
   #isOn = true;
   readonly #over: Promise<void>;
+  #allowed = 0;
   taken = 0;
 
   constructor(user: StoreUser, name: string, room: string) {
@@ -127,9 +128,14 @@ export class Writer {
 
   async #run(): Promise<void> {
     while (this.#isOn) {
-      if (this.#user.append(this.#room, `${this.#name}${this.taken}`)) this.taken++;
+      if (this.taken < this.#allowed && this.#user.append(this.#room, `${this.#name}${this.taken}`)) this.taken++;
       await nextRound();
     }
+  }
+
+  /** Lets the writer append further messages. */
+  allow(count: number): void {
+    this.#allowed = this.taken + count;
   }
 
   async stop(): Promise<void> {

@@ -82,7 +82,7 @@ export class Side {
       "li",
       { "data-testid": "text" },
       element("span", {}, way === "up" ? "↑ " : "↓ ", text),
-      element("em", {}),
+      element("em", {}, FATES["under way"]),
     );
     this.#texts.push({ way, n, line });
     if (this.#texts.length > MAX_TEXTS) this.#texts.shift().line.remove();
