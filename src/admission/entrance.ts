@@ -11,15 +11,12 @@ import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { show } from "../runtime/show.js";
-import { overshootBytes } from "../transport/paused-bytes.js";
-import { maxFrameBytes } from "../transport/session-frames.js";
 import type { Admission } from "../transport/transport.js";
-import type { AcceptedUpgrade } from "./accepted-upgrade.js";
+import { type Consent, EntranceAdmission, LetIn } from "./admission.js";
 import { Authorization, type AuthorizationAnswer, isRejection } from "./authorization.js";
 import type { ConnectionLimits, Place, Room } from "./connection-limits.js";
 import type { GatedRoute, Verify } from "./gated-route.js";
 import type { MatchedAttempt } from "./matched-attempt.js";
-import { withoutCookies } from "./request-head.js";
 import type { LiveSession, OtherNodes } from "./session-desk.js";
 import { LEFT } from "./upgrade-attempt.js";
 
@@ -37,16 +34,6 @@ export interface EntranceParts {
 }
 
 type Answer = Admission | Refusal | Promise<Admission | Refusal>;
-
-/** The consent to an attempt. */
-interface Consent {
-  /** The data of a fresh connection. */
-  readonly data: unknown;
-  /** Absent where the attempt needs no slot, or gets a slot only now. */
-  readonly place?: Place | undefined;
-  /** `false` where only `verify` has agreed. */
-  readonly mayBeFresh?: boolean;
-}
 
 const FULL: Refusal = { status: 503, body: "the server is full" };
 
@@ -156,13 +143,19 @@ export class Entrance {
 
   /** Acquires a slot where the attempt still needs a slot, and admits the attempt. */
   #conclude(matched: MatchedAttempt, consent: Consent): Answer {
-    const { attempt, head, route } = matched;
+    const { head, route } = matched;
     const closed = this.#parts.closedRefusal(route);
     if (closed !== undefined) {
       consent.place?.release();
       return closed;
     }
     if (consent.place !== undefined || !needsPlace(matched)) return this.#admission(matched, consent, consent.place);
+    const free = this.#parts.limits.occupyFree(head.remoteAddress);
+    return free === undefined ? this.#acquire(matched, consent) : this.#admission(matched, consent, free);
+  }
+
+  #acquire(matched: MatchedAttempt, consent: Consent): Answer {
+    const { attempt, head } = matched;
     const place = this.#parts.limits.acquire(head.remoteAddress, () => attempt.signal);
     if (place === undefined) return FULL;
     if (!(place instanceof Promise)) return this.#admission(matched, consent, place);
@@ -180,48 +173,15 @@ export class Entrance {
     return attempt.signal.aborted ? LEFT : (closed ?? FULL);
   }
 
-  #admission(matched: MatchedAttempt, { data, mayBeFresh = true }: Consent, place: Place | undefined): Admission {
-    const { attempt, head, route, params, protocol, answered, decodedPath, session } = matched;
-    const { settings } = route;
-    const { limits, onAccepted } = this.#parts;
-    let acquired = place;
-    const accepted: AcceptedUpgrade = {
-      // Any site may frame the iframe page of SockJS and use its cookies: over SockJS only `authorize` sees cookies.
-      head: attempt.sockjs === undefined ? head : withoutCookies(head),
-      params,
-      protocol,
-      data,
-      decodedPath,
-      session,
-      mayBeFresh,
-      takePlace() {
-        const taken = acquired ?? limits.occupy(head.remoteAddress);
-        acquired = undefined;
-        return taken;
-      },
-    };
-    const cancel = (): void => {
-      acquired?.release();
-      acquired = undefined;
-    };
-    const { maxPayloadBytes } = settings;
-    return {
-      maxPayloadBytes: session === undefined ? maxPayloadBytes : maxFrameBytes(maxPayloadBytes),
-      maxFragments: settings.maxFragments,
-      maxPausedBytes: overshootBytes(settings.mailbox),
-      compression: settings.compression,
-      protocol: answered,
-      accept: (transport) => {
-        const listener = route.accept(transport, accepted);
-        // A peer that is resumed, or gets a close frame alone, has not taken the slot.
-        cancel();
-        onAccepted(matched, listener.id);
-        this.#tellOtherNode(matched);
-        return listener;
-      },
-      cancel,
-    };
+  #admission(matched: MatchedAttempt, consent: Consent, place: Place | undefined): Admission {
+    const { limits } = this.#parts;
+    return new EntranceAdmission(matched, new LetIn(matched, consent, place, limits), this.#onAccepted);
   }
+
+  readonly #onAccepted = (matched: MatchedAttempt, connection: ConnectionId): void => {
+    this.#parts.onAccepted(matched, connection);
+    this.#tellOtherNode(matched);
+  };
 
   #tellOtherNode({ route, decodedPath, protocol, elsewhere }: MatchedAttempt): void {
     if (elsewhere === undefined) return;

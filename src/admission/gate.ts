@@ -197,8 +197,8 @@ export class Gate {
   }
 
   #originRefusal({ attempt, head: { secure }, route }: MatchedAttempt): Refusal | undefined {
-    const { headers, raw, sockjs } = attempt;
-    const host = requestedHost(headers, this.#trustProxy, raw?.url ?? attempt.head.url);
+    const { headers, target = attempt.head.url, sockjs } = attempt;
+    const host = requestedHost(headers, this.#trustProxy, target);
     const origin = sockjs === "request" ? pageOrigin({ headers, host, secure }) : headers.origin;
     if (allowsOrigin(route.settings.origins, origin, host)) return undefined;
     return { status: 403, body: `the origin ${quote(String(origin))} is not allowed (option origins)` };

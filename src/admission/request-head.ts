@@ -43,24 +43,27 @@ export function joinHeaders(rawHeaders: readonly string[]): string {
   return rawHeaders.join("\n");
 }
 
+const SHAPES = 1_024;
+
 /** A set of header names that matches in any case. */
-class HeaderNames {
+export class HeaderNames {
   readonly #names: ReadonlySet<string>;
-  /** Length and first letter of each name: most other names differ in these, and need no lower-case copy. */
-  readonly #shapes: ReadonlySet<number>;
+  /** 1 for the shape of each name: most other names differ in shape, and need no lower-case copy. */
+  readonly #shapes = new Uint8Array(SHAPES);
 
   constructor(names: readonly string[]) {
     this.#names = new Set(names);
-    this.#shapes = new Set(names.map(shapeOf));
+    for (const name of names) this.#shapes[shapeOf(name)] = 1;
   }
 
   has(name: string): boolean {
-    return this.#shapes.has(shapeOf(name)) && this.#names.has(name.toLowerCase());
+    return this.#shapes[shapeOf(name)] === 1 && this.#names.has(name.toLowerCase());
   }
 }
 
+/** Length and first letter in five bits each, the letter in any case. */
 function shapeOf(name: string): number {
-  return (name.length << 8) | name.charCodeAt(0) | 0x20;
+  return ((name.length & 31) << 5) | (name.charCodeAt(0) & 31);
 }
 
 const COOKIE = new HeaderNames(["cookie"]);
@@ -78,39 +81,9 @@ const INDIVIDUAL = new HeaderNames([
   "x-request-id",
 ]);
 
-/** At most 1,000 strings of at most 2,048 characters are interned; then the table is cleared. */
-const MAX_INTERNED = 1_000;
-const MAX_INTERNED_LENGTH = 2_048;
-
-/**
- * Interns the headers that many requests have in common. Without sharing, half a kilobyte of headers would be the largest part of an idle
- * connection.
- */
-export class CommonHeaders {
-  readonly #interned = new Map<string, string>();
-
-  /** @param rawHeaders alternating names and values, from Node */
-  split(rawHeaders: readonly string[]): Pick<Head, "headers" | "individualValues"> {
-    const own: string[] = [];
-    const common: string[] = [];
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      const name = rawHeaders[i] ?? "";
-      const value = rawHeaders[i + 1] ?? "";
-      const isCommon = !INDIVIDUAL.has(name);
-      if (!isCommon) own.push(value);
-      common.push(name, isCommon ? value : "");
-    }
-    return { headers: this.#intern(joinHeaders(common)), individualValues: own.join("\n") };
-  }
-
-  #intern(headers: string): string {
-    const known = this.#interned.get(headers);
-    if (known !== undefined) return known;
-    if (headers.length > MAX_INTERNED_LENGTH) return headers;
-    if (this.#interned.size >= MAX_INTERNED) this.#interned.clear();
-    this.#interned.set(headers, headers);
-    return headers;
-  }
+/** Whether a header differs per request or per user. */
+export function isIndividual(name: string): boolean {
+  return INDIVIDUAL.has(name);
 }
 
 /** Alternating names and values, as sent. */
@@ -167,15 +140,20 @@ const ADMISSION: readonly (keyof AdmissionHeaders)[] = [
 ];
 const ADMISSION_NAMES = new HeaderNames(ADMISSION);
 
-/**
- * Reads the headers that the gate needs, joined as in {@link ParsedHead.headers}. An object with every header would take 4 kB, and more
- * time than the rest of the decision.
- */
+/** Reads the headers that the gate needs. */
 export function readAdmissionHeaders(rawHeaders: readonly string[]): AdmissionHeaders {
+  return pickHeaders(rawHeaders, ADMISSION_NAMES);
+}
+
+/**
+ * Reads a few headers, joined as in {@link ParsedHead.headers}. An object with every header would take 4 kB, and more time than the
+ * decision of the gate.
+ */
+export function pickHeaders(rawHeaders: readonly string[], names: HeaderNames): Record<string, string> {
   const picked: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
-    if (ADMISSION_NAMES.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");
+    if (names.has(name)) addHeader(picked, name, rawHeaders[i + 1] ?? "");
   }
   return picked;
 }

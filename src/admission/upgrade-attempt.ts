@@ -18,7 +18,9 @@ export interface UpgradeAttempt {
   readonly headers: AdmissionHeaders;
   /** The offer of sessions; absent where the request makes none. */
   readonly sessionOffer?: SessionOffer | undefined;
-  /** Node's request; `undefined` in the test runtime. */
+  /** The target of the request, as sent; absent where `head.url` is that target. */
+  readonly target?: string | undefined;
+  /** Node's request, for the program; `undefined` in the test runtime. */
   readonly raw: IncomingMessage | undefined;
   /** Aborted when the peer leaves before the decision. Created on first access. */
   readonly signal: AbortSignal;

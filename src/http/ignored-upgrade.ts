@@ -22,13 +22,29 @@ export interface ReplayTarget {
 /** Node's limit on headers where the server sets none. */
 const MAX_HEADERS = 1_000;
 
-/** Whether the `Upgrade` header names WebSocket (a list in any case, RFC 9110 section 7.8). */
-export function namesWebSocket({ headers: { upgrade = "" } }: IncomingMessage): boolean {
+const UPGRADE = "upgrade";
+
+/** Whether an `Upgrade` header names WebSocket (a list in any case, RFC 9110 section 7.8). */
+export function namesWebSocket({ rawHeaders }: IncomingMessage): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    if (name.length === UPGRADE.length && name.toLowerCase() === UPGRADE && listsWebSocket(rawHeaders[i + 1] ?? ""))
+      return true;
+  }
+  return false;
+}
+
+function listsWebSocket(upgrade: string): boolean {
   return upgrade === "websocket" || upgrade.split(",").some((name) => name.trim().toLowerCase() === "websocket");
 }
 
 /** Whether the head announces a body (RFC 9112 section 6.3). */
 export function hasBody({ headers }: IncomingMessage): boolean {
+  return announcesBody(headers);
+}
+
+/** @param headers the headers of a head by lower-case name */
+export function announcesBody(headers: Readonly<Record<string, unknown>>): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0;
 }
 
@@ -79,7 +95,7 @@ export function declineUpgradesWithBody(server: object, isIgnored: (request: Inc
   if (typeof previous !== "function") return () => {};
   let isUndone = false;
   const callback: ShouldUpgrade = (request) =>
-    (isUndone || !hasBody(request) || !isIgnored(request)) && Boolean(previous.call(server, request));
+    (isUndone || !isIgnored(request) || !hasBody(request)) && Boolean(previous.call(server, request));
   Reflect.set(server, "shouldUpgradeCallback", callback);
   return () => {
     isUndone = true;

@@ -80,6 +80,10 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   const clientErrors = new ClientErrors(headTimeouts, hooks);
   /** Sockets of upgrades that wait for pending responses: the HTTP server no longer knows the socket, and no connection has it yet. */
   const behindResponses = new Set<Duplex>();
+  const upgrade: UpgradeListener = (request, socket, head) => {
+    // Without a replay, the request is refused as an upgrade.
+    if (namesWebSocket(request) || !replayRequest(server, request, socket, head)) hooks.upgrade(request, socket, head);
+  };
   server.on("connection", headTimeouts.onConnection);
   server.on("secureConnection", headTimeouts.onSecureConnection);
   server.on("request", (request, response) => {
@@ -89,16 +93,18 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
   });
   declineUpgradesWithBody(server, (request) => !namesWebSocket(request));
   server.on("upgrade", (request, socket, head) => {
-    headTimeouts.cancel(request.socket);
+    headTimeouts.cancel(socket);
     hooks.pipelines.releaseSocket(socket);
+    if (currentResponse(socket) === undefined) {
+      upgrade(request, socket, head);
+      return;
+    }
     behindResponses.add(socket);
-    afterResponses(request.socket, () => {
+    afterResponses(socket, () => {
       behindResponses.delete(socket);
       // The end of a pending response has registered a timeout for a next head.
-      headTimeouts.cancel(request.socket);
-      // Without a replay, the request is refused as an upgrade.
-      if (namesWebSocket(request) || !replayRequest(server, request, socket, head))
-        hooks.upgrade(request, socket, head);
+      headTimeouts.cancel(socket);
+      upgrade(request, socket, head);
     });
   });
   server.on("clientError", (error, socket) => clientErrors.onClientError(error, socket));

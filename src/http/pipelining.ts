@@ -119,7 +119,7 @@ class PipelineQueue {
  * has kept the response in `_httpMessage` since the first versions. On a platform without the property nothing waits.
  */
 export function currentResponse(socket: Duplex): ServerResponse | undefined {
-  const response: unknown = Reflect.get(socket, "_httpMessage");
+  const response: unknown = "_httpMessage" in socket ? socket._httpMessage : undefined;
   return response instanceof ServerResponse ? response : undefined;
 }
 

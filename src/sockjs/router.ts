@@ -5,7 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { CommonHeaders, readPath } from "../admission/request-head.js";
+import { CommonHeaders } from "../admission/common-headers.js";
+import { readPath } from "../admission/request-head.js";
 import { EVERY_PATH } from "../admission/router.js";
 import type { SockJsOptions } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
@@ -216,8 +217,17 @@ export class SockJsRouter implements SockJsEndpoints {
     const { heartbeatIntervalMs } = options;
     const maxWaitingMessages = overshootMessages(admission.maxPausedBytes);
     const parts = { clock, encoder, heartbeatIntervalMs, pingTimeoutMs, maxWaitingMessages };
+    const { maxPayloadBytes, maxFragments, maxPausedBytes, compression, protocol } = admission;
     return {
-      ...admission,
+      maxPayloadBytes,
+      maxFragments,
+      maxPausedBytes,
+      compression,
+      protocol,
+      get isAccepted() {
+        return admission.isAccepted;
+      },
+      cancel: () => admission.cancel(),
       accept: (transport) => {
         const session = new SocketSession(transport, parts);
         session.setListener(admission.accept(session));

@@ -95,6 +95,8 @@ export interface Admission {
   readonly compression: boolean;
   /** The subprotocol that answers the handshake, `""` if none. With a session the name says so; the connection has the program's name. */
   readonly protocol: string;
+  /** Whether `accept` was called. */
+  readonly isAccepted: boolean;
   /** MUST be called in the same stack in which the transport starts to deliver. */
   accept(transport: Transport): TransportListener;
   /** MUST be called in place of `accept` if the peer has left: the place among the connections is free again. */

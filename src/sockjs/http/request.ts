@@ -3,10 +3,11 @@
  * about requests that create a session. Both end with the response.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { CommonHeaders } from "../../admission/common-headers.js";
 import type { PlainRequest } from "../../admission/origin.js";
 import { applyTrustedProxies, requestedHost } from "../../admission/proxy.js";
-import type { Head } from "../../admission/request-head.js";
-import { type CommonHeaders, ParsedHead } from "../../admission/request-head.js";
+import { type Head, ParsedHead } from "../../admission/request-head.js";
+import { readSessionOffer } from "../../admission/session-offer.js";
 import type { UpgradeAttempt } from "../../admission/upgrade-attempt.js";
 import { readHead } from "../../http/upgrade.js";
 import { routeUrl, type SockJsTarget } from "../protocol/paths.js";
@@ -32,6 +33,7 @@ export class HttpAttempt implements UpgradeAttempt, PlainRequest {
   readonly at: number;
   readonly head: Head;
   readonly raw: IncomingMessage;
+  readonly target: string;
   readonly sockjs = "request";
   readonly headers: Readonly<Record<string, string>>;
   readonly host: string | undefined;
@@ -42,8 +44,10 @@ export class HttpAttempt implements UpgradeAttempt, PlainRequest {
   constructor(raw: IncomingMessage, response: ServerResponse, { base, at, common, trustProxy }: HttpAttemptParts) {
     this.at = at;
     this.raw = raw;
+    this.target = raw.url ?? "/";
     // Plain HTTP has no WebSocket version.
-    this.head = { ...readHead(raw, common), url: routeUrl(raw.url ?? "/", base), version: 0 };
+    const split = common.split(readSessionOffer(raw.rawHeaders)?.rawHeaders ?? raw.rawHeaders);
+    this.head = { ...readHead(raw, split), url: routeUrl(raw.url ?? "/", base), version: 0 };
     this.headers = new ParsedHead(this.head).headers;
     this.host = requestedHost(this.headers, trustProxy, raw.url);
     this.secure = applyTrustedProxies(this.head, this.headers, trustProxy).secure;

@@ -1,10 +1,11 @@
 /** The facts of a request, read out of its head. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { CommonHeaders } from "../../../src/admission/common-headers.js";
 import {
-  CommonHeaders,
   joinHeaders,
   ParsedHead,
+  readAdmissionHeaders,
   readPath,
   withoutCookies,
 } from "../../../src/admission/request-head.js";
@@ -46,7 +47,7 @@ describe("headers", () => {
 describe("headers that requests have in common", () => {
   const names = ["Host", "Cookie", "cookie", "X-Request-Id", "x-forwarded-for", "Sec-WebSocket-Key", "Accept", "X-A"];
   const rawHeaders = fc
-    .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom("", "a", "b c", "d:e; f")), { maxLength: 12 })
+    .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom("", "a", "b c", "x c", "d:e; f")), { maxLength: 12 })
     .map((pairs) => pairs.flat());
 
   test("and headers of one request alone are read as if they had been kept together, with cookies and without", () => {
@@ -55,7 +56,9 @@ describe("headers that requests have in common", () => {
         const common = new CommonHeaders();
         for (const raw of requests) {
           const whole = { ...headOf("/"), headers: joinHeaders(raw) };
-          const split = { ...headOf("/"), ...common.split(raw) };
+          const { admission, ...parts } = common.split(raw);
+          expect(admission).toEqual(readAdmissionHeaders(raw));
+          const split = { ...headOf("/"), ...parts };
           expect(Object.entries(new ParsedHead(split).headers)).toEqual(Object.entries(new ParsedHead(whole).headers));
           const [less, wholeLess] = [split, whole].map((head) => new ParsedHead(withoutCookies(head)));
           expect(Object.entries(less?.headers ?? {})).toEqual(Object.entries(wholeLess?.headers ?? {}));
@@ -71,6 +74,21 @@ describe("headers that requests have in common", () => {
     );
     expect(ann?.headers).toBe(bob?.headers);
     expect([ann?.individualValues, bob?.individualValues]).toEqual(["user=ann", "user=bob"]);
+  });
+
+  test("are told from headers that differ in a single letter, whatever came before", () => {
+    const common = new CommonHeaders();
+    const british = ["Host", "a", "Accept-Language", "en-GB,en;q=0.9", "X-Forwarded-For", "1.1.1.1"];
+    const american = ["Host", "a", "Accept-Language", "en-US,en;q=0.9", "X-Forwarded-For", "2.2.2.2"];
+    const requests = [british, american, british, british.slice(0, 4), american, [...american, "X-A", ""], american];
+    const splits = requests.map((raw) => common.split(raw));
+    expect(splits.map((split) => ({ ...new ParsedHead({ ...headOf("/"), ...split }).headers }))).toEqual(
+      requests.map((raw) => ({ ...new ParsedHead({ ...headOf("/"), headers: joinHeaders(raw) }).headers })),
+    );
+    expect(splits.map(({ admission }) => admission["x-forwarded-for"])).toEqual(
+      requests.map((raw) => readAdmissionHeaders(raw)["x-forwarded-for"]),
+    );
+    expect([splits[2]?.headers, splits[6]?.headers]).toEqual([splits[0]?.headers, splits[1]?.headers]);
   });
 });
 

@@ -314,9 +314,9 @@ describe("a peer that comes back to a live session", () => {
     const { enter, gate, accepted, take } = stage({ limits: { maxConnections: 2 } });
     await enter("a");
     const answer = gate.admit(attemptWith(`sendall.1.${A}`, "1.1.1.1", AbortSignal.abort()));
-    const { protocol, accept } = await admission(answer);
-    accept(new HandTransport());
-    expect([protocol, accepted[1]?.session]).toEqual(["", undefined]);
+    const later = await admission(answer);
+    later.accept(new HandTransport());
+    expect([later.protocol, accepted[1]?.session]).toEqual(["", undefined]);
     expect(await enter("c")).toEqual(FULL);
     expect(take()).toEqual([]);
   });
@@ -445,10 +445,10 @@ describe("resume.verify", () => {
   test("lets nobody in as a newcomer either where the session ends before the transport is accepted", async () => {
     const { enter, ask, desk, accepted } = stage({ authorize: () => ({}), verify: () => true });
     await enter("a");
-    const { accept } = await admission(ask(A));
+    const later = await admission(ask(A));
     const session = desk.sessions.get(TOKENS.a);
     if (session !== undefined) desk.end(session, "meanwhile");
-    expect(accept(new HandTransport()).id).toBe("");
+    expect(later.accept(new HandTransport()).id).toBe("");
     expect([accepted[0]?.mayBeFresh, accepted[1]?.mayBeFresh]).toEqual([true, false]);
   });
 });
@@ -497,11 +497,11 @@ describe("a session that has ended while its peer was asked about", () => {
   test("is counted above the limit if it ends only before the transport is accepted", async () => {
     const { enter, ask, desk } = stage({ limits: { maxConnections: 1 } });
     await enter("a");
-    const { accept } = await admission(ask(A));
+    const later = await admission(ask(A));
     const session = desk.sessions.get(TOKENS.a);
     if (session !== undefined) desk.end(session, "meanwhile");
     expect(await enter("b")).toBe("fresh b");
-    expect(accept(new HandTransport()).id).toBe("fresh b");
+    expect(later.accept(new HandTransport()).id).toBe("fresh b");
     const second = desk.sessions.get(TOKENS.b);
     if (second !== undefined) desk.end(second, "bye");
     expect(await enter("c")).toEqual(FULL);
@@ -535,10 +535,10 @@ describe("an answer by a close frame alone", () => {
 
   test("leaves the place free that the peer had as a newcomer", async () => {
     const { enter, ask, desk } = stage({ limits: { maxConnections: 1 } });
-    const { accept } = await admission(ask(B));
+    const later = await admission(ask(B));
     expect(await enter("a")).toEqual(FULL);
     desk.farewells.add(TOKENS.b);
-    expect(accept(new HandTransport()).id).toBe("");
+    expect(later.accept(new HandTransport()).id).toBe("");
     expect(await enter("a")).toBe("fresh a");
   });
 
@@ -660,9 +660,9 @@ describe("a token of another node", () => {
     const { enter, ask, accepted, told } = stage({ authorize: () => answer, verify: () => true });
     expect(await enter("a", offer)).toMatchObject({ status: 401 });
     answer = {};
-    const { accept } = await admission(ask(offer));
+    const later = await admission(ask(offer));
     expect(told).toEqual([]);
-    accept(new HandTransport());
+    later.accept(new HandTransport());
     expect(accepted[0]?.session).toEqual({ resume: undefined, why: "elsewhere" });
     expect(told).toEqual([
       {

@@ -10,7 +10,11 @@ import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission } from "../../../src/transport/transport.js";
 
-function stage(admit: (attempt: UpgradeAttempt) => ReturnType<Gate["admit"]>, handOver: HandOver) {
+function stage(
+  admit: (attempt: UpgradeAttempt) => ReturnType<Gate["admit"]>,
+  handOver: HandOver,
+  { isShared = false }: { readonly isShared?: boolean } = {},
+) {
   const told: number[] = [];
   const gate: Pick<Gate, "admit" | "refused"> = {
     admit,
@@ -22,7 +26,7 @@ function stage(admit: (attempt: UpgradeAttempt) => ReturnType<Gate["admit"]>, ha
     log: createLogger(false, ""),
     handOver,
     sockjs: undefined,
-    isShared: false,
+    isShared,
   });
   return {
     told,
@@ -48,6 +52,7 @@ function place() {
     maxPayloadBytes: 1,
     maxFragments: 1,
     maxPausedBytes: 1,
+    isAccepted: false,
     compression: false,
     protocol: "",
     accept: () => {
@@ -84,11 +89,29 @@ describe("a peer that was let in", () => {
       () => admission,
       () => void handed++,
     );
-    const socket = new Socket();
-    Object.defineProperties(socket, { readable: { value: true }, writable: { value: true } });
-    ask(socket);
+    ask(openSocket());
     expect([handed, counts.cancelled]).toEqual([1, 1]);
   });
+});
+
+/** A socket that can be read and written. */
+function openSocket(): Socket {
+  return Object.defineProperties(new Socket(), { readable: { value: true }, writable: { value: true } });
+}
+
+test.each<[whom: string, isShared: boolean, admit: (attempt: UpgradeAttempt) => void]>([
+  ["the program, by authorize", false, ({ raw }) => void expect(raw).toBeInstanceOf(IncomingMessage)],
+  ["other listeners of the same server", true, () => {}],
+])("a request that is known to %s keeps every header", (_whom, isShared, look) => {
+  const { admission } = place();
+  const hosts: unknown[] = [];
+  const admit = (attempt: UpgradeAttempt): Admission => {
+    look(attempt);
+    return admission;
+  };
+  const { ask } = stage(admit, ({ headers }) => void hosts.push(headers.host), { isShared });
+  ask(openSocket());
+  expect(hosts).toEqual(["a"]);
 });
 
 test("the signal of a peer that has left before it was asked for is aborted", () => {

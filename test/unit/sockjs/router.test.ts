@@ -55,6 +55,7 @@ async function stage() {
     maxPayloadBytes: 1,
     maxFragments: 1,
     maxPausedBytes: 1,
+    isAccepted: false,
     compression: false,
     protocol: "",
     accept: (made) => {

@@ -37,6 +37,7 @@ async function connect(): Promise<{
     maxPayloadBytes: 100,
     maxFragments: 1,
     maxPausedBytes: 1,
+    isAccepted: false,
     compression: false,
     protocol: "",
     accept(transport) {
