@@ -9,8 +9,8 @@ import type { TLSSocket } from "node:tls";
 import { Alarm, type Clock } from "../runtime/clock.js";
 import { currentResponse } from "./pipelining.js";
 
-/** The alarm for a connection whose next request head is not complete. */
-class HeadTimeout extends Alarm {
+/** The wait for the next request head of a connection. */
+class HeadTimeout {
   /** Under TLS, the raw socket until the TLS handshake is done. */
   socket: Socket;
   /** The socket whose close ends the timeout. */
@@ -18,19 +18,74 @@ class HeadTimeout extends Alarm {
   /** The peer's address, under TLS only: a closed socket no longer knows the address. */
   readonly peer: string;
   /** Listens for the first bytes of a later request. */
-  onData: (() => void) | undefined;
-  readonly #onTimeout: (timeout: HeadTimeout) => void;
+  onData: (() => void) | undefined = undefined;
+  /** When the time is up. */
+  due = 0;
+  /** Whether the time runs. */
+  isRunning = false;
+  /** The timeouts that began just before and just after, while the time runs. */
+  previous: HeadTimeout | undefined = undefined;
+  next: HeadTimeout | undefined = undefined;
 
-  constructor(accepted: Socket, peer: string, onTimeout: (timeout: HeadTimeout) => void) {
-    super();
+  constructor(accepted: Socket, peer: string) {
     this.socket = accepted;
     this.accepted = accepted;
     this.peer = peer;
+  }
+}
+
+/**
+ * The timeouts of a server that run, in order of beginning: each waits for the same time, so a single alarm, for the oldest, is enough. A
+ * connection that is accepted and sends a head at once sets no alarm while others wait.
+ */
+class RunningTimeouts extends Alarm {
+  readonly #ms: number;
+  readonly #clock: Clock;
+  readonly #onTimeout: (timeout: HeadTimeout) => void;
+  #oldest: HeadTimeout | undefined;
+  #newest: HeadTimeout | undefined;
+
+  constructor(ms: number, clock: Clock, onTimeout: (timeout: HeadTimeout) => void) {
+    super();
+    this.#ms = ms;
+    this.#clock = clock;
     this.#onTimeout = onTimeout;
   }
 
+  begin(timeout: HeadTimeout): void {
+    timeout.isRunning = true;
+    timeout.due = this.#clock.now() + this.#ms;
+    timeout.previous = this.#newest;
+    if (this.#newest === undefined) this.#oldest = timeout;
+    else this.#newest.next = timeout;
+    this.#newest = timeout;
+    if (this.#oldest === timeout) this.#clock.after(this.#ms, this);
+  }
+
+  /** Does nothing for a timeout that does not run. */
+  end(timeout: HeadTimeout): void {
+    if (!timeout.isRunning) return;
+    const { previous, next } = timeout;
+    timeout.isRunning = false;
+    timeout.previous = undefined;
+    timeout.next = undefined;
+    if (previous === undefined) this.#oldest = next;
+    else previous.next = next;
+    if (next === undefined) this.#newest = previous;
+    else next.previous = previous;
+    // An alarm for a timeout that has ended rings in vain, which is cheaper than a new alarm each time.
+    if (this.#oldest === undefined) this.cancel();
+  }
+
   ring(): void {
-    this.#onTimeout(this);
+    // Not those that are due by now: the data that has arrived by then may not have been read.
+    const { due } = this;
+    for (let oldest = this.#oldest; oldest !== undefined && oldest.due <= due; oldest = this.#oldest) {
+      this.end(oldest);
+      this.#onTimeout(oldest);
+    }
+    if (this.#oldest !== undefined && this.index < 0)
+      this.#clock.after(Math.max(this.#oldest.due - this.#clock.now(), 0), this);
   }
 }
 
@@ -50,9 +105,8 @@ export interface HeadTimeoutHooks {
  * requests a connection is idle, which Node's `keepAliveTimeout` limits.
  */
 export class HeadTimeouts {
-  readonly #timeoutMs: number;
-  readonly #hooks: HeadTimeoutHooks;
   readonly #isSecure: boolean;
+  readonly #running: RunningTimeouts;
   /** By accepted socket. For a later request under TLS, by secure socket. */
   readonly #timeouts = new Map<Duplex, HeadTimeout>();
   /** Under TLS, by secure socket. */
@@ -63,9 +117,10 @@ export class HeadTimeouts {
   readonly #onClose: (this: Socket) => void;
 
   constructor({ handshakeTimeoutMs, tls }: HeadTimeoutSettings, hooks: HeadTimeoutHooks) {
-    this.#timeoutMs = handshakeTimeoutMs;
     this.#isSecure = tls !== undefined;
-    this.#hooks = hooks;
+    this.#running = new RunningTimeouts(handshakeTimeoutMs, hooks.clock, ({ socket }) =>
+      hooks.onTimeout(socket, this.isHttp(socket)),
+    );
     const timeouts = this;
     this.#onClose = function () {
       timeouts.#onSocketClosed(this);
@@ -73,8 +128,8 @@ export class HeadTimeouts {
   }
 
   readonly onConnection = (socket: Socket): void => {
-    const timeout = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "", this.#onTimeout);
-    this.#hooks.clock.after(this.#timeoutMs, timeout);
+    const timeout = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "");
+    this.#running.begin(timeout);
     this.#register(timeout);
     if (this.#isSecure) this.#handshaking.set(timeout.peer, timeout);
   };
@@ -107,11 +162,10 @@ export class HeadTimeouts {
       return;
     }
     this.cancel(socket);
-    const timeout = new HeadTimeout(socket, "", this.#onTimeout);
+    const timeout = new HeadTimeout(socket, "");
     // Node's parser has seen the bytes before this listener: if the timeout is still registered, the head is incomplete.
     const onData = (): void => {
-      if (this.#timeouts.get(socket) === timeout && timeout.index < 0)
-        this.#hooks.clock.after(this.#timeoutMs, timeout);
+      if (this.#timeouts.get(socket) === timeout && !timeout.isRunning) this.#running.begin(timeout);
       socket.off("data", onData);
     };
     timeout.onData = onData;
@@ -143,12 +197,10 @@ export class HeadTimeouts {
   }
 
   #unregister(timeout: HeadTimeout): void {
-    timeout.cancel();
+    this.#running.end(timeout);
     if (timeout.onData !== undefined) timeout.socket.off("data", timeout.onData);
     this.#timeouts.delete(timeout.accepted);
   }
-
-  readonly #onTimeout = ({ socket }: HeadTimeout): void => this.#hooks.onTimeout(socket, this.isHttp(socket));
 }
 
 function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {

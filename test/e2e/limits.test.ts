@@ -21,10 +21,10 @@ async function letIn(peers: readonly RawPeer[], count: number): Promise<void> {
   await until(() => peers.filter(({ bytes }) => bytes.includes("101 Switching")).length === count);
 }
 
-/** Tells when so many of those who have come since then wait for a place: each sets an alarm for its head, then one for its wait. */
+/** Tells when so many of those who have come since then wait for a place: each sets an alarm for its wait, with a callback of its own. */
 function watchQueue(clock: HandClock): (count: number) => Promise<void> {
   const after = vi.spyOn(clock, "after");
-  return (count) => until(() => after.mock.calls.length === 2 * count);
+  return (count) => until(() => after.mock.calls.filter(([, ring]) => typeof ring === "function").length === count);
 }
 
 describe("maxConnections", () => {
@@ -276,6 +276,27 @@ describe("a request's head", () => {
     peer.write(clientFrame("", { opcode: 9 }));
     await until(() => peer.frames.length === 1);
     peer.socket.destroy();
+  });
+
+  test("has a time of its own, whoever was before", async () => {
+    const { server, clock } = await serveByHand({ handshakeTimeoutMs: 800, heartbeat: false, handler });
+    /** Comes, and is accepted, 300 ms after the peer before. */
+    const come = async (): Promise<RawPeer> => {
+      const peer = ask(server.port, "");
+      (await Client.open(server.url)).ws.terminate();
+      clock.pass(300);
+      return peer;
+    };
+    const [first, second, third] = [await come(), await come(), await come()];
+    expect(await answerOf(first)).toMatchObject(late);
+    second.write(upgradeRequest());
+    expect((await answerOf(second)).status).toBe(101);
+    clock.pass(499);
+    expect([third.isEnded, third.bytes.length]).toEqual([false, 0]);
+    clock.pass(1);
+    expect(await answerOf(third)).toMatchObject(late);
+    second.socket.destroy();
+    await until(() => clock.alarms === 0);
   });
 
   test.each([16, 64, 1_024])("of %d KiB is 431", async (kib) => {

@@ -197,7 +197,8 @@ describe("a peer of a TLS port", () => {
   test("does not hold up a server that closes, however silent", async () => {
     const { server, clock } = await serveByHand({ tls, handler() {} });
     const peers = [new RawPeer(server.port), new RawPeer(server.port)];
-    await until(() => clock.alarms === 2);
+    // Accepted after both.
+    await once(open(server.url), "open");
     await server.close();
     await until(() => peers.every(({ isEnded }) => isEnded));
     expect(clock.alarms).toBe(0);
