@@ -3,7 +3,7 @@
  * idle connection, and joining the headers the largest part of reading a request. Each listener has a table, which lasts as long as the
  * listener.
  */
-import { type AdmissionHeaders, isIndividual, joinHeaders, readAdmissionHeaders } from "./request-head.js";
+import { type AdmissionHeaders, INDIVIDUAL, joinHeaders, readAdmissionHeaders } from "./request-head.js";
 
 /** At most 1,000 strings of at most 2,048 characters are interned; then the table is cleared. */
 const MAX_INTERNED = 1_000;
@@ -30,7 +30,7 @@ class KnownHeaders {
 
   constructor(headers: string, rawHeaders: readonly string[], admission: AdmissionHeaders) {
     this.headers = headers;
-    this.#individual = rawHeaders.filter((_part, i) => i % 2 === 0).map(isIndividual);
+    this.#individual = rawHeaders.filter((_part, i) => i % 2 === 0).map((name) => INDIVIDUAL.has(name));
     this.#admission = admission["x-forwarded-for"] === undefined ? admission : undefined;
   }
 
@@ -73,7 +73,7 @@ export class CommonHeaders {
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] ?? "";
       const value = rawHeaders[i + 1] ?? "";
-      const isCommon = !isIndividual(name);
+      const isCommon = !INDIVIDUAL.has(name);
       if (!isCommon) own.push(value);
       common.push(name, isCommon ? value : "");
     }
@@ -105,7 +105,7 @@ function hashOf(rawHeaders: readonly string[]): number {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     hash = add(hash, name.length);
-    if (isIndividual(name)) continue;
+    if (INDIVIDUAL.mayHave(name)) continue;
     const value = rawHeaders[i + 1] ?? "";
     const { length } = value;
     hash = add(hash, length);

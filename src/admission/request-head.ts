@@ -56,8 +56,13 @@ export class HeaderNames {
     for (const name of names) this.#shapes[shapeOf(name)] = 1;
   }
 
+  /** Whether a name has the shape of one of the names. */
+  mayHave(name: string): boolean {
+    return this.#shapes[shapeOf(name)] === 1;
+  }
+
   has(name: string): boolean {
-    return this.#shapes[shapeOf(name)] === 1 && this.#names.has(name.toLowerCase());
+    return this.mayHave(name) && this.#names.has(name.toLowerCase());
   }
 }
 
@@ -69,7 +74,7 @@ function shapeOf(name: string): number {
 const COOKIE = new HeaderNames(["cookie"]);
 
 /** Headers that differ per request or per user. Browsers of the same version send equal values in most other headers. */
-const INDIVIDUAL = new HeaderNames([
+export const INDIVIDUAL: HeaderNames = new HeaderNames([
   "authorization",
   "cookie",
   "forwarded",
@@ -80,11 +85,6 @@ const INDIVIDUAL = new HeaderNames([
   "x-real-ip",
   "x-request-id",
 ]);
-
-/** Whether a header differs per request or per user. */
-export function isIndividual(name: string): boolean {
-  return INDIVIDUAL.has(name);
-}
 
 /** Alternating names and values, as sent. */
 function listHeaders({ headers, individualValues, hasNoCookies }: Head): string[] {

@@ -8,6 +8,7 @@ export function offeredProtocols(headers: Pick<AdmissionHeaders, "sec-websocket-
 
 /** The first of the server's protocols that the peer also offers (RFC 6455 section 4.2.2); `""` if there is none. */
 export function chooseProtocol(supported: readonly string[], headers: AdmissionHeaders): string {
+  if (supported.length === 0) return "";
   const offered = offeredProtocols(headers);
   return supported.find((protocol) => offered.includes(protocol)) ?? "";
 }

@@ -237,11 +237,12 @@ class Socket extends WebSocket implements Transport {
   }
 }
 
+type HandshakeSettings = Pick<Admission, "maxPayloadBytes" | "maxFragments" | "compression">;
+
 /** Completes the upgrades of a server. */
 export class WebSocketTransport {
-  /** `ws` reads settings from the `WebSocketServer` of the handshake: a server per pair of limits, with compression and without. */
-  readonly #compressingServers = new Map<string, WebSocketServer>();
-  readonly #plainServers = new Map<string, WebSocketServer>();
+  /** `ws` reads settings from the `WebSocketServer` of the handshake: a server for each different settings of routes. */
+  readonly #servers: (HandshakeSettings & { readonly server: WebSocketServer })[] = [];
   readonly #plainConcatenator = new FrameConcatenator(plainWire);
   readonly #deflatedConcatenator = new FrameConcatenator(deflatedWire);
   #admission: Admission | undefined;
@@ -260,11 +261,10 @@ export class WebSocketTransport {
     }
   }
 
-  #serverFor({ maxPayloadBytes, maxFragments, compression }: Admission): WebSocketServer {
-    const servers = compression ? this.#compressingServers : this.#plainServers;
-    const limits = `${maxPayloadBytes} ${maxFragments}`;
-    const known = servers.get(limits);
-    if (known !== undefined) return known;
+  #serverFor({ maxPayloadBytes, maxFragments, compression }: HandshakeSettings): WebSocketServer {
+    for (const known of this.#servers)
+      if (known.maxPayloadBytes === maxPayloadBytes && known.maxFragments === maxFragments)
+        if (known.compression === compression) return known.server;
     const options = {
       noServer: true,
       clientTracking: false,
@@ -286,7 +286,7 @@ export class WebSocketTransport {
       server.on("headers", (headers) => {
         this.#isDeflated = hasFullWindow(headers);
       });
-    servers.set(limits, server);
+    this.#servers.push({ maxPayloadBytes, maxFragments, compression, server });
     return server;
   }
 
@@ -294,7 +294,7 @@ export class WebSocketTransport {
     if (!(ws instanceof Socket)) return;
     ws.raw = request.socket;
     ws.concatenator = this.#isDeflated ? this.#deflatedConcatenator : this.#plainConcatenator;
-    if (this.#admission !== undefined && ws.extensions !== "") ws.overshoot = new Overshoot(this.#admission);
+    if (this.#admission?.compression && ws.extensions !== "") ws.overshoot = new Overshoot(this.#admission);
     ws.listener = this.#admission?.accept(ws);
   };
 }
