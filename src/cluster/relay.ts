@@ -187,9 +187,9 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
 
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1 {
     if (!this.isUp) return this.#sender.lose();
-    const [node = ""] = address.target?.split(".") ?? [];
     const maxPacketBytes = this.#link?.maxPacketBytes ?? 0;
-    if (!this.#sender.enqueue(frame, address, subject ?? subjectOfNode(node), maxPacketBytes)) return 0;
+    const to = subject ?? subjectOfNode(address.target?.split(".", 1)[0] ?? "");
+    if (!this.#sender.enqueue(frame, address, to, maxPacketBytes)) return 0;
     this.#onQueued();
     return 1;
   }
