@@ -216,7 +216,8 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
   #scheduleFlush(): void {
     if (this.#isFlushPending) return;
     this.#isFlushPending = true;
-    this.#parts.turn.flushAtEnd(this);
+    // The engine and the other nodes work while this node writes to its own sockets, and the engine has answered by the time that the node looks.
+    this.#parts.turn.flushFirst(this);
   }
 
   /** The node as the adapter sees it. */
