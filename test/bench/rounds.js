@@ -25,22 +25,22 @@ import { Child } from "./child.js";
 
 /**
  * @typedef {object} Contestant
- * @property {import("./scenarios.js").Row} row
+ * @property {import("./scenarios/rows.js").Row} row
  * @property {import("./peers.js").Peer} peer
  * @property {Readonly<Record<string, number>>[]} rounds its figures
  */
 
 /**
  * @typedef {object} Result
- * @property {import("./scenarios.js").Scenario} scenario
- * @property {readonly import("./scenarios.js").Row[]} rows
+ * @property {import("./scenarios/rows.js").Scenario} scenario
+ * @property {readonly import("./scenarios/rows.js").Row[]} rows
  * @property {readonly Contestant[]} contestants
  */
 
 const LOAD = fileURLToPath(new URL("./load/main.js", import.meta.url));
 
 /**
- * @param {import("./scenarios.js").Scenario} scenario
+ * @param {import("./scenarios/rows.js").Scenario} scenario
  * @param {Surroundings} surroundings
  * @returns {Promise<Result>}
  */
@@ -67,7 +67,7 @@ class Run {
   #deadline;
 
   /**
-   * @param {import("./scenarios.js").Scenario} scenario
+   * @param {import("./scenarios/rows.js").Scenario} scenario
    * @param {Surroundings} surroundings
    */
   constructor(scenario, surroundings) {
@@ -133,7 +133,7 @@ class Run {
 }
 
 /**
- * @param {import("./scenarios.js").Row} row
+ * @param {import("./scenarios/rows.js").Row} row
  * @param {import("./peers.js").Peer} peer
  */
 function dialectOf(row, peer) {
