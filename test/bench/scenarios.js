@@ -7,5 +7,6 @@ import { connections } from "./scenarios/connections.js";
 import { features } from "./scenarios/features.js";
 import { messages } from "./scenarios/messages.js";
 import { processes } from "./scenarios/processes.js";
+import { overTls } from "./scenarios/tls.js";
 
-export const scenarios = [...messages, ...features, ...connections, ...processes];
+export const scenarios = [...messages, ...features, ...connections, ...processes, ...overTls];

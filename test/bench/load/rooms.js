@@ -5,11 +5,13 @@
  */
 
 import { inBatches } from "./batches.js";
-import { ByteCounter, FrameCounter, MARK } from "./counters.js";
+import { ByteCounter, FrameCounter } from "./counters.js";
 import { dialectOf } from "./dialects.js";
 import { clientFrame, serverFrame } from "./frame.js";
 import { headerLines } from "./headers.js";
+import { Receipts } from "./receipts.js";
 import { RawSocket } from "./socket.js";
+import { compose } from "./texts.js";
 
 /**
  * @typedef {object} RoomsSettings
@@ -22,6 +24,7 @@ import { RawSocket } from "./socket.js";
  * @property {number} [copies] messages that a member gets for one of a talker; 1 by default
  * @property {boolean} [hasEcho] talkers get their own messages, too
  * @property {boolean} [isDeflated] permessage-deflate is on offer
+ * @property {boolean} [isSecure] over TLS
  * @property {number} [flooders] sockets beside the rooms that send tiny messages without end, and are not waited for
  * @property {number} [stalled] of each room's members read nothing, and are not waited for
  */
@@ -29,39 +32,9 @@ import { RawSocket } from "./socket.js";
 /** The longest lap takes seconds where others use the machine, too; with none done in so long, something is lost. */
 const STALL_MS = 60_000;
 
-/**
- * Compressed messages are not all the same: with the one before in its window, a compressor would only say so. All of these
- * together are twice as long as the window.
- */
-const JSON_TEXTS = 64;
 const NOTHING = Buffer.alloc(0);
 /** A flooder writes so many frames at once: about as much as the server reads at once. */
 const FLOOD_FRAMES = 8_192;
-
-/**
- * @param {RoomsSettings} settings
- * @returns {string[]} what is said, in turn
- */
-function compose({ messageBytes, isJson = false }) {
-  const prose = "All of them get this. ".repeat(Math.ceil(messageBytes / 20));
-  const texts = isJson ? Array.from({ length: JSON_TEXTS }, (_, i) => positions(i, messageBytes)) : [prose];
-  return texts.map((text) => `${text.slice(0, messageBytes - 1)}${MARK}`);
-}
-
-/**
- * Who is where, as a game or a map would tell it; different each time, and the same in each run.
- * @param {number} seed
- * @param {number} bytes at least
- */
-function positions(seed, bytes) {
-  let state = seed + 1;
-  const random = (/** @type {number} */ below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-  const player = () => ({ id: random(100_000), name: random(1e9).toString(36), x: random(4_096), y: random(4_096) });
-  return JSON.stringify({ type: "positions", players: Array.from({ length: Math.ceil(bytes / 35) }, player) });
-}
 
 /** One room: its sockets, and how far its lap is. */
 class Room {
@@ -75,32 +48,6 @@ class Room {
   waiting = 0;
   laps = 0;
   startedAt = 0;
-}
-
-/** After so many messages a client acknowledges. */
-const ACKNOWLEDGE_AFTER = 64;
-
-/** What a member acknowledges, in dialects that do. */
-class Receipts {
-  /** @type {RawSocket | undefined} */
-  socket;
-  #acknowledge;
-  #messages = 0;
-  #acknowledged = 0;
-
-  /** @param {import("./dialects.js").Dialect} dialect */
-  constructor({ acknowledge }) {
-    this.#acknowledge = acknowledge;
-  }
-
-  /** @param {number} messages */
-  add(messages) {
-    if (this.#acknowledge === undefined) return;
-    this.#messages += messages;
-    if (this.#messages - this.#acknowledged < ACKNOWLEDGE_AFTER) return;
-    this.#acknowledged = this.#messages;
-    this.socket?.write(clientFrame(this.#acknowledge(this.#messages)));
-  }
 }
 
 export class RoomsLoad {
@@ -223,6 +170,7 @@ export class RoomsLoad {
       path: this.#dialect.path(number),
       headers: this.#headers,
       greeting: this.#dialect.greeting,
+      isSecure: this.#settings.isSecure,
     };
     // A stalled one may be closed for it.
     const onEnd = (/** @type {string} */ why) => (isStalled ? undefined : this.#fail(`a connection ended: ${why}`));
@@ -241,6 +189,7 @@ export class RoomsLoad {
       path: this.#dialect.path(0),
       headers: this.#headers,
       greeting: this.#dialect.greeting,
+      isSecure: this.#settings.isSecure,
     };
     const socket = await RawSocket.open(opening, {
       onBytes: () => {},

@@ -1,5 +1,5 @@
 /** Bun's own server, which is uWebSockets: by its documentation, with its native publish. Run by Bun. */
-import { chooseRole } from "./role.js";
+import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
 const clients = new Set();
@@ -24,6 +24,7 @@ const { onMessage, isCompressed = false, hasRooms = false } = chooseRole(roles);
 const server = globalThis.Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
+  tls: certificate && { cert: certificate.cert, key: certificate.key },
   fetch(request, host) {
     const room = hasRooms ? new URL(request.url).searchParams.get("room") : "all";
     return host.upgrade(request, { data: { room } }) ? undefined : new Response("upgrades only", { status: 426 });

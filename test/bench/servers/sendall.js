@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { setImmediate } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { engineOf, leadNodes } from "./nodes.js";
-import { chooseRole } from "./role.js";
+import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 import { isSaying, typedHandlers } from "./typed.js";
 
@@ -118,6 +118,7 @@ async function start() {
     logger: false,
     // Plain ws has none, and the load counts bytes: a ping would be taken for a part of a message.
     heartbeat: false,
+    ...(certificate && { tls: { cert: certificate.cert, key: certificate.key } }),
     ...options,
     handler: (await handler?.()) ?? onEvent,
   });

@@ -1,11 +1,12 @@
 /** socket.io, by its documentation: an event is sent on to the room, or to all but its source. Over WebSocket alone. */
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { createAdapter } from "@socket.io/redis-adapter";
 import { Redis } from "ioredis";
 import { Server } from "socket.io";
 import { engineOf, leadNodes } from "./nodes.js";
-import { chooseRole } from "./role.js";
+import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
 const roomOf = (socket) => socket.handshake.query.room;
@@ -43,7 +44,7 @@ function joinCluster() {
 let io;
 async function start() {
   const { onOpen, onMessage } = chooseRole(roles);
-  const http = createServer();
+  const http = certificate === undefined ? createServer() : createSecureServer(certificate);
   // No pings within a run: the load counts bytes.
   io = new Server(http, { transports: ["websocket"], pingInterval: 3_600_000, serveClient: false, ...joinCluster() });
   io.on("connection", (socket) => {
