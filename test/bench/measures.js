@@ -65,6 +65,35 @@ export const perMessage = {
   round: talk,
 };
 
+/** Enough laps for the slowest one of a thousand. */
+const OFFER_TIMES = 5;
+
+/**
+ * A lap's time where the server is half busy. Each round finds the server's own capacity, the laps per second of a closed loop that
+ * keeps the server busy, and then offers half of that at a fixed rate. Laps count from when they were due.
+ * @type {Measure}
+ */
+export const latency = {
+  ...perMessage,
+  metrics: [
+    // Not the best ones: those would be of rounds in which no collection of garbage was in the way.
+    { key: "p50", unit: "ms a lap, p50", best: "least", over: "median" },
+    { key: "p99", unit: "ms a lap, p99", best: "least", over: "median" },
+    { key: "p999", unit: "ms a lap, p99.9", best: "least", over: "median" },
+    { key: "rate", unit: "laps per second", best: "most", over: "median" },
+    { key: "share", unit: "% of a core", best: "least", over: "median" },
+  ],
+  async round({ server, load }, { roundMs, isQuick }) {
+    const { laps, ms } = await load.ask("run", roundMs);
+    const rate = (laps / ms) * 500;
+    const before = await server.ask("cpu");
+    const offered = await load.ask("offer", isQuick ? roundMs : roundMs * OFFER_TIMES, rate);
+    const cpu = spent(before)(await server.ask("cpu"));
+    const { p50, p99, p999 } = offered;
+    return { p50, p99, p999, rate, share: cpu / offered.ms / 10 };
+  },
+};
+
 const MEBIBYTE = 1_048_576;
 /** Rounds are longer: the kernel takes megabytes for a member that does not read before anybody notices. */
 const STEADY_TIMES = 4;

@@ -1,6 +1,6 @@
 // @ts-check
 /** What a message costs, by how many there are at once, how large they are, and to whom they go. */
-import { perMessage } from "../measures.js";
+import { latency, perMessage } from "../measures.js";
 import { ALL, busy, ECHO, NATIVE, room, WITH_ROOMS } from "./rows.js";
 
 /** @type {readonly import("./rows.js").Scenario[]} */
@@ -75,6 +75,13 @@ export const messages = [
     measure: perMessage,
     rows: () => [room("1,000 get a broadcast and a unicast", { copies: 2, hasEcho: true }, WITH_ROOMS, "mixed")],
     goals: [{ metric: "cpu", peer: "ws", must: 1 / 1.6, want: 1 / 1.6 }],
+  },
+  {
+    name: "latency",
+    measure: latency,
+    // So many rooms that a closed loop keeps the server busy, with a single message in each.
+    rows: () => [room("20 rooms × 50, 1 × 64 B", { rooms: 20, members: 50 }, WITH_ROOMS, "rooms")],
+    goals: [],
   },
   {
     name: "growth",
