@@ -148,6 +148,38 @@ export const memoryPerConnection = {
   },
 };
 
+/** Of all connections together. */
+const NOW_AND_THEN_PER_SECOND = 1_000;
+
+/**
+ * Connections that each send a message now and then, ten thousand of them once in ten seconds: what they take when all of them have
+ * talked, and what a message costs a server that has hardly anything to share or to gather.
+ * @type {Measure}
+ */
+export const nowAndThen = {
+  ...memoryPerConnection,
+  load: "visitors",
+  metrics: [
+    CPU,
+    { key: "rss", unit: "kB resident per connection", best: "least", over: "best" },
+    { key: "p50", unit: "ms a lap, p50", best: "least", over: "best" },
+    { key: "p99", unit: "ms a lap, p99", best: "least", over: "best" },
+  ],
+  // It takes ten seconds to hear everybody.
+  rounds: () => 1,
+  warmUp: async () => {},
+  async round({ server, load }, { warmUpMs }, sockets) {
+    const empty = await server.ask("memory");
+    await load.ask("come", sockets);
+    await load.ask("offer", warmUpMs, NOW_AND_THEN_PER_SECOND);
+    const before = await server.ask("cpu");
+    const everybodyMs = (sockets / NOW_AND_THEN_PER_SECOND) * 1_000;
+    const { delivered, p50, p99 } = await load.ask("offer", everybodyMs, NOW_AND_THEN_PER_SECOND);
+    const cpu = spent(before)(await server.ask("cpu"));
+    return { cpu: cpu / delivered, rss: ((await server.ask("memory")) - empty) / sockets / 1_000, p50, p99 };
+  },
+};
+
 /** @type {Metric} */
 const CPU_PER_CONNECTION = { key: "cpu", unit: "µs of server CPU per connection", best: "least", over: "best" };
 

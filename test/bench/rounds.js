@@ -94,7 +94,7 @@ class Run {
       for (let round = 0; round < rounds; round++)
         for (const [i, pair] of pairs.entries()) {
           const { row, rounds: figures } = this.#at(contestants, i);
-          figures.push(await measure.round(pair, plan, "sockets" in row.settings ? row.settings.sockets : 0));
+          figures.push(await measure.round(pair, plan, socketsOf(row.settings)));
         }
     } finally {
       await Promise.all(pairs.flatMap(({ server, load }) => [load.stop(), server.stop()]));
@@ -130,6 +130,11 @@ class Run {
       load: new Child(`the load of ${peer.name}`, cores.pin("load", load), this.#deadline),
     };
   }
+}
+
+/** @param {import("./load/main.js").Settings} settings */
+function socketsOf(settings) {
+  return "sockets" in settings ? settings.sockets : settings.rooms * settings.members;
 }
 
 /**

@@ -23,13 +23,19 @@ import { RoomsLoad } from "./rooms.js";
  * @property {(port: number | readonly number[], settings: Settings, dialect: string) => Promise<void>} connect
  * @property {(ms: number) => Promise<Run>} run rooms: talk for so long, in closed loops
  * @property {(ms: number, lapsPerSecond: number) => Promise<Run>} offer rooms: talk for so long, at a fixed rate
- * @property {(count: number) => Promise<{ readonly ms: number }>} come crowd: so many connect
+ * @property {(count: number) => Promise<{ readonly ms: number }>} come crowd: so many connect; visitors: all of them
  * @property {() => void} go crowd: all disconnect
  */
 
 const connect = chooseRole({
   /** @param {[number | readonly number[], any, string]} args */
-  rooms: (...args) => RoomsLoad.connect(...args),
+  async rooms(...args) {
+    const talkers = new RoomsLoad(...args);
+    await talkers.come();
+    return talkers;
+  },
+  /** Rooms that come when they are asked to. @param {[number | readonly number[], any, string]} args */
+  visitors: async (...args) => new RoomsLoad(...args),
   /**
    * @param {number | readonly number[]} port
    * @param {any} settings
@@ -57,7 +63,7 @@ const answers = {
   run: async (ms) => rooms().run(ms),
   offer: async (ms, lapsPerSecond) => rooms().offer(ms, lapsPerSecond),
   async come(count) {
-    if (!(load instanceof CrowdLoad)) throw new Error("there is no crowd");
+    if (load === undefined) throw new Error("there is nobody to come");
     return load.come(count);
   },
   go() {

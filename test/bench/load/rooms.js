@@ -26,6 +26,7 @@ import { compose } from "./texts.js";
  * @property {boolean} [hasEcho] talkers get their own messages, too
  * @property {boolean} [isDeflated] permessage-deflate is on offer
  * @property {boolean} [isSecure] over TLS
+ * @property {string} [headers] which ones, of `headers.js`
  * @property {number} [flooders] sockets beside the rooms that send tiny messages without end, and are not waited for
  * @property {number} [stalled] of each room's members read nothing, and are not waited for
  */
@@ -73,7 +74,8 @@ export class RoomsLoad {
     this.#dialect = dialectOf(dialect);
     const { subprotocol } = this.#dialect;
     const offer = subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`];
-    this.#headers = [...headerLines(settings.isDeflated ? "deflate" : "none", this.#portOf(0)), ...offer];
+    const { headers = settings.isDeflated ? "deflate" : "none" } = settings;
+    this.#headers = [...headerLines(headers, this.#portOf(0)), ...offer];
     const texts = compose(settings);
     this.#text = texts[0] ?? "";
     const frames = texts.map((text) => clientFrame(this.#dialect.toServer(text)));
@@ -82,18 +84,14 @@ export class RoomsLoad {
     );
   }
 
-  /**
-   * @param {number | readonly number[]} port
-   * @param {RoomsSettings} settings
-   * @param {string} dialect
-   */
-  static async connect(port, settings, dialect) {
-    const load = new RoomsLoad(port, settings, dialect);
-    const { rooms, members } = settings;
-    load.#rooms = Array.from({ length: rooms }, () => new Room());
-    await inBatches(rooms * members, (i) => load.#join(Math.floor(i / members), i % members));
-    await inBatches(settings.flooders ?? 0, () => load.#flood());
-    return load;
+  /** All members connect. */
+  async come() {
+    const { rooms, members, flooders = 0 } = this.#settings;
+    const start = performance.now();
+    this.#rooms = Array.from({ length: rooms }, () => new Room());
+    await inBatches(rooms * members, (i) => this.#join(Math.floor(i / members), i % members));
+    await inBatches(flooders, () => this.#flood());
+    return { ms: performance.now() - start };
   }
 
   /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** What connections cost that come, stay and go. */
-import { arrival, departure, memoryPerConnection } from "../measures.js";
-import { crowd, crowdSize } from "./rows.js";
+import { arrival, departure, memoryPerConnection, nowAndThen } from "../measures.js";
+import { crowd, crowdSize, room, WITH_ROOMS } from "./rows.js";
 
 /** @type {readonly import("./rows.js").Scenario[]} */
 export const connections = [
@@ -13,6 +13,18 @@ export const connections = [
       { metric: "rss", peer: "ws", must: 1.15, want: 1.05 },
       { metric: "rss", peer: "socket.io", must: 0.6, want: 0.6 },
     ],
+  },
+  {
+    name: "now-and-then",
+    measure: nowAndThen,
+    rows: (isQuick) => {
+      const rooms = crowdSize(isQuick);
+      const settings = { rooms, members: 1, hasEcho: true, headers: "browser" };
+      return [
+        room(`${rooms.toLocaleString("en")} sockets, 1,000 echoes a second`, settings, WITH_ROOMS, "now-and-then"),
+      ];
+    },
+    goals: [],
   },
   {
     name: "accept",

@@ -6,12 +6,15 @@ const clients = new Set();
 
 const publish = (ws, message) => ws.publish(ws.data.room, message, isCompressed);
 
+const echo = (ws, message) => ws.send(message);
+
 const roles = {
   room: { onMessage: publish },
   crowd: { onMessage: publish },
   compressed: { onMessage: publish, isCompressed: true },
   rooms: { onMessage: publish, hasRooms: true },
-  echo: { onMessage: (ws, message) => ws.send(message) },
+  echo: { onMessage: echo },
+  "now-and-then": { onMessage: echo },
   mixed: {
     onMessage(_ws, message) {
       server.publish("all", message);

@@ -30,6 +30,11 @@ const broadcast = ({ data, connection }, bus) => {
   bus.broadcast(data, connection);
 };
 
+/** @type {NonNullable<Role["onMessage"]>} */
+const echo = ({ data, connection }) => {
+  connection.send(data);
+};
+
 /** A node's adapter, by the address of its engine: this program's second argument. */
 async function joinCluster() {
   const [, , , url] = process.argv;
@@ -62,18 +67,11 @@ const roles = {
       bus.broadcast(data, connection, { room: roomOf(connection) });
     },
   },
-  echo: {
-    onMessage({ data, connection }) {
-      connection.send(data);
-    },
-  },
+  echo: { onMessage: echo },
+  // With a heartbeat, as by default; but nobody is silent for so long that a ping would come.
+  "now-and-then": { onMessage: echo, options: { heartbeat: { intervalMs: 60_000 } } },
   // More than a member of the load asks for, and far less than a flooder does.
-  budget: {
-    onMessage({ data, connection }) {
-      connection.send(data);
-    },
-    options: { budget: { messagesPerSecond: 1_000, burstSeconds: 1 } },
-  },
+  budget: { onMessage: echo, options: { budget: { messagesPerSecond: 1_000, burstSeconds: 1 } } },
   // What `typed` does, as a program without a protocol does it.
   "by-hand": {
     onMessage({ data, connection }) {

@@ -15,6 +15,8 @@ const toOthers = (socket, data) => socket.broadcast.emit("m", data);
 
 const toAll = (_socket, data) => io.emit("m", data);
 
+const echo = (socket, data) => socket.emit("m", data);
+
 const roles = {
   all: { onMessage: toAll },
   node: { onMessage: toAll },
@@ -24,7 +26,8 @@ const roles = {
     onOpen: (socket) => socket.join(roomOf(socket)),
     onMessage: (socket, data) => socket.to(roomOf(socket)).emit("m", data),
   },
-  echo: { onMessage: (socket, data) => socket.emit("m", data) },
+  echo: { onMessage: echo },
+  "now-and-then": { onMessage: echo },
   mixed: {
     onMessage(_socket, data) {
       io.emit("m", data);

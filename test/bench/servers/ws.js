@@ -39,13 +39,17 @@ function join(ws, name) {
  * @property {import("ws").ServerOptions} [options]
  */
 
+/** @type {() => OnMessage} */
+const echo = () => (data, binary, source) => source.send(data, { binary });
+
 /** @type {Record<string, Role>} */
 const roles = {
   room: { onMessage: (wss) => toOthers(wss.clients) },
   crowd: { onMessage: (wss) => toOthers(wss.clients) },
   compressed: { onMessage: (wss) => toOthers(wss.clients), options: { perMessageDeflate: true } },
   rooms: { onOpen: join },
-  echo: { onMessage: () => (data, binary, source) => source.send(data, { binary }) },
+  echo: { onMessage: echo },
+  "now-and-then": { onMessage: echo },
   mixed: {
     onMessage: (wss) => (data, binary) => {
       for (const client of wss.clients) if (client.readyState === WebSocket.OPEN) client.send(data, { binary });
