@@ -17,6 +17,7 @@ function hasEngines() {
 /** One talker at each node: the members are at the two in turn. */
 const CROWD = { members: 1_000, talkers: 2, burst: 16, hasEcho: true };
 const PAIR = { members: 2, talkers: 1, burst: 1, hasEcho: true };
+const TO_A_PAIR = "1 × 64 B to members at two";
 
 /** @type {readonly import("./rows.js").Scenario[]} */
 export const processes = [
@@ -30,8 +31,8 @@ export const processes = [
         room("two nodes, Redis, 500 members each, 2 × 16", CROWD, ["socket.io"], "nodes-redis"),
         // What crossing adds to a lap.
         room("1 × 64 B to two members at one server", PAIR, ["socket.io"], "all"),
-        room("1 × 64 B to members at two nodes, NATS", PAIR, [], "nodes-nats"),
-        room("1 × 64 B to members at two nodes, Redis", PAIR, ["socket.io"], "nodes-redis"),
+        room(`${TO_A_PAIR} nodes, NATS`, PAIR, [], "nodes-nats"),
+        room(`${TO_A_PAIR} nodes, Redis`, PAIR, ["socket.io"], "nodes-redis"),
       ];
     },
     goals: [
@@ -39,5 +40,15 @@ export const processes = [
       { metric: "cpu", row: 1, peer: "socket.io", must: 1 / 5, want: 1 / 8 },
       { metric: "cpu", row: 4, peer: "socket.io", must: 0.8, want: 0.8 },
     ],
+  },
+  {
+    name: "workers",
+    measure: perMessage,
+    // As `cluster`, on one port; connections go to the two in turn.
+    rows: () => [
+      room("two workers on one port, 500 members each, 2 × 16", CROWD, [], "workers"),
+      room(`${TO_A_PAIR} workers on one port`, PAIR, [], "workers"),
+    ],
+    goals: [],
   },
 ];
