@@ -15,7 +15,7 @@ import { virtualScenarios } from "./virtual/scenarios.js";
  */
 
 const NAME_WIDTH = 44;
-const FIGURE_WIDTH = 11;
+const FIGURE_WIDTH = 13;
 /** Whom the ratios are about. */
 const RIVALS = ["ws", "bun"];
 

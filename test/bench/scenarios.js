@@ -7,6 +7,7 @@ import { connections } from "./scenarios/connections.js";
 import { features } from "./scenarios/features.js";
 import { messages } from "./scenarios/messages.js";
 import { processes } from "./scenarios/processes.js";
+import { runtimes } from "./scenarios/runtimes.js";
 import { overTls } from "./scenarios/tls.js";
 
-export const scenarios = [...messages, ...features, ...connections, ...processes, ...overTls];
+export const scenarios = [...messages, ...features, ...connections, ...processes, ...overTls, ...runtimes];
