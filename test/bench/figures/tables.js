@@ -109,8 +109,7 @@ export const tables = {
     unit: MESSAGE,
     rows: [
       { label: "A busy room", scenario: "runtimes", row: 0 },
-      { label: "A single talker", scenario: "runtimes", row: 1 },
-      { label: "Echo", scenario: "runtimes", row: 2 },
+      { label: "Echo", scenario: "runtimes", row: 1 },
     ],
   },
   stalled: {

@@ -12,7 +12,6 @@ export const runtimes = [
     measure: perMessage,
     rows: () => [
       room(busy(1_000), { burst: 16 }, RUNTIMES),
-      room("1,000 members, 1 × 64 B at a time", {}, RUNTIMES),
       room("100 sockets, 16 in flight each", ECHO, RUNTIMES, "echo"),
     ],
     goals: [],
