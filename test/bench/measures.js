@@ -189,7 +189,7 @@ export const arrival = {
   metrics: [CPU_PER_CONNECTION, { key: "perSecond", unit: "connections per second", best: "most", over: "best" }],
   isFresh: false,
   rounds: ({ crowdRounds }) => crowdRounds,
-  warmUp: (pair) => comeAndGo(pair, WARM_CROWD),
+  warmUp: (pair, { isQuick }) => comeAndGo(pair, isQuick ? WARM_CROWD / 10 : WARM_CROWD),
   async round({ server, load }, _plan, sockets) {
     const before = await server.ask("cpu");
     const { ms } = await load.ask("come", sockets);
