@@ -19,7 +19,7 @@ const QUICK_PEERS = ["ws", "sendall-bun", "sendall-deno"];
 
 const USAGE = `npm run bench -- [options]
 
-  --quick             1,000 sockets at most, one round, ${QUICK_PEERS.join(", ")} the only peers: about a minute
+  --quick             1,000 sockets at most, one round, ${QUICK_PEERS.join(", ")} the only peers: a minute or two
   --scenario <name>   only this one; may be repeated: ${everything.map(({ name }) => name).join(", ")}
   --peer <name>       only these besides sendall; may be repeated: ${peers.map(({ name }) => name).join(", ")}
   --rounds <number>   so many in place of the usual
