@@ -9,7 +9,7 @@ import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "#ws";
 import { ABNORMAL, NO_CODE, TooManyParts } from "../api/close-codes.js";
 import type { TransportName } from "../api/connection.js";
 import { messageOf } from "../runtime/thrown.js";
