@@ -124,7 +124,7 @@ export class LiveConnection
   }
 
   send(data: Data): boolean {
-    return this.#parts.bus.unicast(data, this).queued === 1;
+    return this.#parts.bus.reply(data, this);
   }
 
   ping(data: Data = NO_PAYLOAD): boolean {
