@@ -114,7 +114,8 @@ export class Stage {
     } finally {
       clearTimeout(alarm);
       this.#limit.abort(new Error("over"));
-      void this.#end().catch(() => {});
+      // After a failure: at once, since the program may be over before an end that waits.
+      for (const end of this.#ends.splice(0).reverse()) void Promise.resolve(end()).catch(() => {});
     }
   }
 
