@@ -14,6 +14,7 @@ import { LEFT, type UpgradeAttempt } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
+import { isEncrypted } from "../transport/encryption.js";
 import type { Admission } from "../transport/transport.js";
 import { hasBody, namesWebSocket } from "./ignored-upgrade.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
@@ -48,8 +49,7 @@ export function readHead(
   rawHeaders: readonly string[] = readSessionOffer(request.rawHeaders)?.rawHeaders ?? request.rawHeaders,
 ): Head {
   const { socket } = request;
-  const isSecure = socket instanceof TLSSocket;
-  const certificate = isSecure ? socket.getPeerCertificate() : undefined;
+  const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
   return {
     url: request.url ?? "/",
     ...common.split(rawHeaders),
@@ -57,7 +57,7 @@ export function readHead(
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
     localAddress: localAddress ?? plainAddress(socket.localAddress),
-    secure: isSecure,
+    secure: isEncrypted(socket),
     // Node returns an empty object for a peer without a certificate.
     ...(certificate?.subject !== undefined && { peerCertificate: certificate }),
   };

@@ -7,14 +7,14 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "#ws";
 import { ABNORMAL, NO_CODE, TooManyParts } from "../api/close-codes.js";
 import type { TransportName } from "../api/connection.js";
 import { messageOf } from "../runtime/thrown.js";
 import { hasFullWindow, isValidOffer } from "./compression-offer.js";
 import { CONTROL_HEADER_BYTES, ControlFrameBudget } from "./control-frame-budget.js";
+import { isEncrypted } from "./encryption.js";
 import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
@@ -66,7 +66,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   }
 
   get isDelayed(): boolean {
-    return this.raw instanceof TLSSocket;
+    return isEncrypted(this.raw);
   }
 
   get bytesRead(): number {

@@ -1,5 +1,5 @@
 /**
- * Where the programs of Bun and Deno are, which npm unpacks into a package for each platform: without an install script (none has to run), the
+ * Where the programs of Bun and Deno are, which npm unpacks into a package for each platform: without an install script (`.npmrc`), the
  * commands in `node_modules/.bin` are stand-ins.
  */
 import { existsSync, readdirSync } from "node:fs";
