@@ -9,7 +9,6 @@ import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from ".
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
 import type { FollowFrom, FollowResult } from "../../api/follow.js";
-import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
 import { checkDuration, checkRoom } from "../route/checks.js";
@@ -18,6 +17,7 @@ import type { Member } from "../route/member.js";
 import { abortFor, createAbort } from "./abort.js";
 import { ConnectionEnd } from "./connection-end.js";
 import type { ConnectionParts } from "./connection-parts.js";
+import { EventOwner } from "./event-owner.js";
 import { HEARTBEAT } from "./heartbeat.js";
 import type { Pacing } from "./pacing.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
@@ -35,11 +35,6 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
   readonly outbox: Sender;
   readonly receiver: Receiver;
   readonly place: Place;
-  /**
-   * Timers and promises of the handler may keep `leakOwner` in memory, so `leakOwner` drops the connection at the connection's
-   * end.
-   */
-  readonly leakOwner: ReleasableOwner<LiveConnection>;
   readonly #parts: Parts;
   readonly #transport: Transport;
   readonly queue: ConnectionQueue;
@@ -60,7 +55,6 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
-    this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
     this.queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
     // No closures here, and shared state is in `parts`: each of these objects exists for every silent connection.
     this.outbox = new Sender(parts, this, transport);
@@ -68,6 +62,9 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
     this.receiver.startAlarms();
   }
 
+  get leakOwner(): EventOwner {
+    return new EventOwner(this.#parts, this.id);
+  }
   get openedAt(): number {
     return this.#openedAt;
   }
@@ -205,7 +202,6 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
 
   onClosedHandled(): void {
     this.queue.pace?.leave();
-    this.leakOwner.release();
     this.#rooms?.unregisterAll();
     this.#parts.mirror.stop(this.receiver, this.outbox);
     this.#parts.population.unregister(this);
