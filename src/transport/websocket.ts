@@ -1,8 +1,8 @@
 /**
- * WebSockets over TCP, on top of `ws`; on the server's side no other file imports `ws`. `ws` shakes hands and reads frames. Frames to
- * send are encoded once by `frame.ts` and written straight to the TCP socket: in order with the pings and close frames of `ws`, several
- * frames per write. The network listener makes a `WebSocketTransport`; each upgrade makes a `Socket`, which ends when `ws` emits
- * "close".
+ * WebSockets over TCP, on top of `ws`; on the server's side no other file imports `ws`. `ws` shakes hands and reads frames, except for the
+ * frames that `frame-reader.ts` reads ahead of `ws`. Frames to send are encoded once by `frame.ts` and written straight to the TCP socket:
+ * in order with the pings and close frames of `ws`, several frames per write. The network listener makes a `WebSocketTransport`; each
+ * upgrade makes a `Socket`, which ends when `ws` emits "close".
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
@@ -18,12 +18,11 @@ import { CONTROL_HEADER_BYTES, ControlFrameBudget } from "./control-frame-budget
 import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
+import { type FrameReader, type MessageTaker, type Reading, readAhead } from "./frame-reader.js";
 import { Overshoot } from "./overshoot.js";
 import { PendingPongs } from "./pending-pongs.js";
+import { limitsOfReads } from "./read-limits.js";
 import type { Admission, Transport, TransportListener } from "./transport.js";
-
-/** The longest time of a timer of Node, which counts in 32 bits. */
-const LONGEST_MS = 2_147_483_647;
 
 /** A shorter binary message is copied out of the read of up to 64 KiB, which the message would otherwise keep alive. */
 const COPY_BELOW_BYTES = 16_384;
@@ -31,25 +30,20 @@ const COPY_BELOW_BYTES = 16_384;
 /** A peer that has sent 1 MiB of control frames without a whole message gets a budget from then on, at a small cost for each read. */
 const WATCH_FROM_BYTES = 1_048_576;
 
-/**
- * `ws` keeps each read of an unfinished frame, and a read of a single byte takes a kilobyte of memory. A frame arrives if its reads
- * have half a KiB on average (TCP sends at least 512 bytes of a long frame at a time) or are few; otherwise the connection is closed
- * with 1008.
- */
-const MIN_READ_BYTES = 512;
-const MIN_READS = 16_384;
-
 /** Node reads up to 2 MiB of a socket in a row: a flood of frames that no mailbox bounds would keep all others waiting. */
 const MAX_UNQUEUED = 256;
 
 /** The server's end of a WebSocket, from the upgrade until `ws` emits "close". */
-class Socket extends WebSocket implements Transport {
+class Socket extends WebSocket implements Transport, MessageTaker {
   // The public fields are set before any data can arrive.
   listener: TransportListener | undefined = undefined;
   raw: NetSocket | undefined = undefined;
   concatenator: FrameConcatenator | undefined = undefined;
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
+  /** Absent with compression. */
+  reading: Reading | undefined = undefined;
+  reader: FrameReader | undefined = undefined;
   #isWaitingForDrain = false;
   /** The connection has paused the socket. */
   #isHeld = false;
@@ -134,6 +128,7 @@ class Socket extends WebSocket implements Transport {
    */
   override close(code?: number, data?: string | Buffer): void {
     const isOurs = typeof data === "string";
+    if (!isOurs) this.reader?.stop();
     if (!isOurs && this.listener !== undefined && this.isOpen) {
       const isFault = code !== undefined && data === undefined;
       // `ws` goes on reading after a refused frame: the first reason counts.
@@ -181,14 +176,21 @@ class Socket extends WebSocket implements Transport {
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
+    this.reader?.onEmitted();
     if (!Buffer.isBuffer(data) || this.#hasStoppedReceiving) return;
-    if (this.#controlBytes > 0) this.#stopControlBudget();
     if (this.#isHeld && this.overshoot?.add(data.length) === true) this.listener?.flooded();
-    else if (!isBinary) this.listener?.message(data.toString(), data.length);
-    else this.listener?.message(data.length < COPY_BELOW_BYTES ? Buffer.from(data) : data, data.length);
+    else this.take(isBinary ? data : data.toString(), data.length);
+  }
+
+  take(message: string | Buffer, bytes: number): void {
+    if (this.#hasStoppedReceiving) return;
+    if (this.#controlBytes > 0) this.#stopControlBudget();
+    const isShared = typeof message !== "string" && bytes < COPY_BELOW_BYTES;
+    this.listener?.message(isShared ? Buffer.from(message) : message, bytes);
   }
 
   #acceptsControlFrame(data: Buffer): boolean {
+    this.reader?.onEmitted();
     if (this.#hasStoppedReceiving) return false;
     this.countUnqueued();
     const bytes = CONTROL_HEADER_BYTES + data.length;
@@ -211,6 +213,7 @@ class Socket extends WebSocket implements Transport {
    * is sent, and the socket ends.
    */
   #failConnection(raw: NetSocket, error: TooManyParts): void {
+    this.reader?.stop();
     raw.removeAllListeners("data");
     raw.resume();
     this.#stopReceiving(error.closing.code, error.closing.reason, true);
@@ -218,14 +221,12 @@ class Socket extends WebSocket implements Transport {
   }
 
   #onPing(data: Buffer): void {
-    if (this.isOpen) this.#sendPong(data);
+    if (this.isOpen) {
+      this.#pendingPongs ??= new PendingPongs();
+      if (this.#pendingPongs.add()) this.pong(data, false, this.#pendingPongs.onWritten);
+      else this.terminate();
+    }
     this.listener?.pinged(data);
-  }
-
-  #sendPong(data: Buffer): void {
-    this.#pendingPongs ??= new PendingPongs();
-    if (this.#pendingPongs.add()) this.pong(data, false, this.#pendingPongs.onWritten);
-    else this.terminate();
   }
 
   #onClose(code: number, reason: string): void {
@@ -270,11 +271,7 @@ export class WebSocketTransport {
       clientTracking: false,
       // Without a window size: `ws` would refuse clients that ask for a different size.
       perMessageDeflate: compression && { serverNoContextTakeover: true },
-      maxPayload: maxPayloadBytes,
-      maxFragments,
-      maxBufferedChunks: MIN_READS + Math.ceil(maxPayloadBytes / MIN_READ_BYTES),
-      // The connection times the close by the server's clock, which reads the data that has arrived before a peer is cut.
-      closeTimeout: LONGEST_MS,
+      ...limitsOfReads(maxPayloadBytes, maxFragments),
       // `#onPing` answers pings: `ws` would keep a closure for each socket.
       autoPong: false,
       // The admission gate has chosen the subprotocol.
@@ -294,7 +291,10 @@ export class WebSocketTransport {
     if (!(ws instanceof Socket)) return;
     ws.raw = request.socket;
     ws.concatenator = this.#isDeflated ? this.#deflatedConcatenator : this.#plainConcatenator;
-    if (this.#admission !== undefined && ws.extensions !== "") ws.overshoot = new Overshoot(this.#admission);
-    ws.listener = this.#admission?.accept(ws);
+    const admission = this.#admission;
+    if (admission === undefined) return;
+    if (ws.extensions !== "") ws.overshoot = new Overshoot(admission);
+    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes);
+    ws.listener = admission.accept(ws);
   };
 }
