@@ -37,15 +37,25 @@ type ReadSocket = NetSocket & { [TAKER]?: MessageTaker };
 /**
  * Puts a reader ahead of `ws`. To be called while `ws` takes the socket over, before anything is read.
  *
+ * @param shared what was returned for earlier sockets, by the limit of a message
  * @returns `undefined` if `ws` does not read by a single listener: then `ws` reads everything
  */
-export function readAhead(socket: NetSocket, taker: MessageTaker, maxPayloadBytes: number): Reading | undefined {
+export function readAhead(
+  socket: NetSocket,
+  taker: MessageTaker,
+  maxPayloadBytes: number,
+  shared: Map<number, Reading> = new Map(),
+): Reading | undefined {
   const [rest, ...others] = socket.listeners("data");
   if (rest === undefined || others.length > 0) return undefined;
   (socket as ReadSocket)[TAKER] = taker;
   socket.on("data", onData);
   socket.removeListener("data", rest as Reading["rest"]);
-  return { maxPayloadBytes, rest: rest as Reading["rest"] };
+  const known = shared.get(maxPayloadBytes);
+  if (known?.rest === rest) return known;
+  const reading = { maxPayloadBytes, rest: rest as Reading["rest"] };
+  shared.set(maxPayloadBytes, reading);
+  return reading;
 }
 
 function onData(this: ReadSocket, chunk: Buffer): void {

@@ -241,10 +241,10 @@ class Socket extends WebSocket implements Transport, MessageTaker {
 /** Completes the upgrades of a server. */
 export class WebSocketTransport {
   /** `ws` reads settings from the `WebSocketServer` of the handshake: a server per pair of limits, with compression and without. */
-  readonly #compressingServers = new Map<string, WebSocketServer>();
-  readonly #plainServers = new Map<string, WebSocketServer>();
+  readonly #servers = new Map<string, WebSocketServer>();
   readonly #plainConcatenator = new FrameConcatenator(plainWire);
   readonly #deflatedConcatenator = new FrameConcatenator(deflatedWire);
+  readonly #readings = new Map<number, Reading>();
   #admission: Admission | undefined;
   #isDeflated = false;
 
@@ -262,9 +262,8 @@ export class WebSocketTransport {
   }
 
   #serverFor({ maxPayloadBytes, maxFragments, compression }: Admission): WebSocketServer {
-    const servers = compression ? this.#compressingServers : this.#plainServers;
-    const limits = `${maxPayloadBytes} ${maxFragments}`;
-    const known = servers.get(limits);
+    const limits = `${maxPayloadBytes} ${maxFragments} ${compression}`;
+    const known = this.#servers.get(limits);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
@@ -283,7 +282,7 @@ export class WebSocketTransport {
       server.on("headers", (headers) => {
         this.#isDeflated = hasFullWindow(headers);
       });
-    servers.set(limits, server);
+    this.#servers.set(limits, server);
     return server;
   }
 
@@ -294,7 +293,7 @@ export class WebSocketTransport {
     const admission = this.#admission;
     if (admission === undefined) return;
     if (ws.extensions !== "") ws.overshoot = new Overshoot(admission);
-    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes);
+    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes, this.#readings);
     ws.listener = admission.accept(ws);
   };
 }
