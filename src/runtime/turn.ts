@@ -23,6 +23,8 @@ export const LONG_TURN_MS = 10;
 export class Turn {
   readonly #clock: Clock;
   #ready = new Set<Runnable>();
+  /** The one that was woken last; the next turn runs it. */
+  #woken: Runnable | undefined;
   #toFlush: Flushable[] = [];
   #isScheduled = false;
   /** Events are run by a pass, which flushes afterwards or schedules another. */
@@ -61,6 +63,9 @@ export class Turn {
   }
 
   wake(runnable: Runnable): void {
+    // Called for each event, and most often for the same handler.
+    if (this.#woken === runnable) return;
+    this.#woken = runnable;
     this.#ready.add(runnable);
     this.#schedule();
   }
@@ -92,6 +97,7 @@ export class Turn {
     if (this.#isOpen) this.#finishTurn();
     const ready = this.#ready;
     this.#ready = new Set();
+    this.#woken = undefined;
     for (const runnable of ready) this.#run(runnable);
     this.#isPassing = false;
     if (this.#isOpen) this.#schedule();

@@ -3,7 +3,7 @@
  * share: for plain frames, and for frames with permessage-deflate.
  */
 import type { Duplex } from "node:stream";
-import type { Frame } from "./frame.js";
+import type { Frame, Wire } from "./frame.js";
 
 /**
  * Frames that go to many sockets in the same turn are concatenated once: each of the sockets holds the same list. Longer lists are
@@ -13,23 +13,24 @@ const CONCATENATE_BELOW_BYTES = 262_144;
 
 /** Remembers the last list of frames and its bytes, since the next socket most often holds the same frames. */
 export class FrameConcatenator {
-  readonly wireOf: (frame: Frame) => Buffer;
+  readonly #wire: Wire;
   #frames: readonly Frame[] = [];
   #bytes: Buffer | undefined;
 
-  /** @param wireOf the bytes of a frame on the sockets that share the concatenator */
-  constructor(wireOf: (frame: Frame) => Buffer) {
-    this.wireOf = wireOf;
+  /** @param wire how the sockets that share the concatenator get frames */
+  constructor(wire: Wire) {
+    this.#wire = wire;
   }
 
   writeAll(socket: Duplex, frames: readonly Frame[]): void {
-    const bytes = this.#concatenate(frames);
+    const [first, second] = frames;
+    const bytes = first !== undefined && second === undefined ? this.#wire.of(first) : this.#concatenate(frames);
     if (bytes !== undefined) {
       socket.write(bytes);
       return;
     }
     socket.cork();
-    for (const frame of frames) socket.write(this.wireOf(frame));
+    for (const frame of frames) socket.write(this.#wire.of(frame));
     socket.uncork();
   }
 
@@ -37,11 +38,17 @@ export class FrameConcatenator {
   #concatenate(frames: readonly Frame[]): Buffer | undefined {
     const last = this.#frames;
     if (frames.length === last.length && frames.every((frame, i) => frame === last[i])) return this.#bytes;
-    const parts = frames.map(this.wireOf);
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    if (bytes >= CONCATENATE_BELOW_BYTES) return undefined;
+    let length = 0;
+    for (const frame of frames) length += this.#wire.bytes(frame);
+    if (length >= CONCATENATE_BELOW_BYTES) return undefined;
+    const bytes = Buffer.allocUnsafe(length);
+    let at = 0;
+    for (const frame of frames) {
+      this.#wire.copy(frame, bytes, at);
+      at += this.#wire.bytes(frame);
+    }
     this.#frames = frames;
-    this.#bytes = Buffer.concat(parts, bytes);
+    this.#bytes = bytes;
     return this.#bytes;
   }
 }

@@ -33,7 +33,7 @@ function framesOf(slot: Slot | undefined): readonly Frame[] {
 
 export function bytesOf(frames: readonly Frame[]): number {
   let bytes = 0;
-  for (const { wire } of frames) bytes += wire.length;
+  for (const { wireBytes } of frames) bytes += wireBytes;
   return bytes;
 }
 
@@ -93,7 +93,7 @@ export class FrameRing {
       for (let j = skipped; j < frames.length && bytes < maxBytes; j++) {
         const frame = frames[j] as Frame;
         taken.push(frame);
-        bytes += frame.wire.length;
+        bytes += frame.wireBytes;
       }
       skipped = Math.max(0, skipped - frames.length);
     }

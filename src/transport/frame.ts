@@ -11,8 +11,10 @@ import { show } from "../runtime/show.js";
 export interface Frame {
   /** The message as the user gave it: the string, or a copy of the bytes. */
   readonly data: string | Buffer;
-  /** The bytes on a WebSocket (RFC 6455 section 5.2). */
+  /** The bytes on a WebSocket (RFC 6455 section 5.2); of a text, made when somebody needs the bytes by themselves. */
   readonly wire: Buffer;
+  /** The length of `wire`. */
+  readonly wireBytes: number;
   /** The number of bytes of the message itself, at the end of `wire`. */
   readonly payloadBytes: number;
   /** Whether the text begins with `~`, as control frames of sessions do. */
@@ -21,6 +23,8 @@ export interface Frame {
   deflated?: Buffer;
   /** The frame for peers with sessions, if the text begins with `~`; made when the first such peer needs the frame. */
   escaped?: Frame;
+  /** Writes the bytes of `wire` into a longer list of bytes. */
+  copyTo(target: Buffer, at: number): void;
 }
 
 const TILDE = 0x7e;
@@ -38,18 +42,22 @@ function headerBytes(payloadBytes: number): number {
   return payloadBytes < 65_536 ? 4 : 10;
 }
 
+function writeHeader(target: Buffer, at: number, opcode: number, payloadBytes: number): void {
+  target[at] = opcode;
+  if (payloadBytes < LENGTH_16) target[at + 1] = payloadBytes;
+  else if (payloadBytes < 65_536) {
+    target[at + 1] = LENGTH_16;
+    target.writeUInt16BE(payloadBytes, at + 2);
+  } else {
+    target[at + 1] = LENGTH_64;
+    target.writeUIntBE(0, at + 2, 2);
+    target.writeUIntBE(payloadBytes, at + 4, 6);
+  }
+}
+
 function allocate(opcode: number, header: number, payloadBytes: number): Buffer {
   const wire = Buffer.allocUnsafe(header + payloadBytes);
-  wire[0] = opcode;
-  if (header === 2) wire[1] = payloadBytes;
-  else if (header === 4) {
-    wire[1] = LENGTH_16;
-    wire.writeUInt16BE(payloadBytes, 2);
-  } else {
-    wire[1] = LENGTH_64;
-    wire.writeUIntBE(0, 2, 2);
-    wire.writeUIntBE(payloadBytes, 4, 6);
-  }
+  writeHeader(wire, 0, opcode, payloadBytes);
   return wire;
 }
 
@@ -60,20 +68,75 @@ function bytesOf(data: unknown): Uint8Array {
   throw new SendallError("BAD_DATA", `message: expected a string, a Uint8Array or an ArrayBuffer, got ${show(data)}`);
 }
 
+/** Encoded late: a text that goes to a single socket with others of its turn is written among the others, without bytes of its own. */
+class TextFrame implements Frame {
+  readonly data: string;
+  readonly payloadBytes: number;
+  readonly wireBytes: number;
+  declare deflated?: Buffer;
+  declare escaped?: Frame;
+  #wire: Buffer | undefined;
+
+  constructor(data: string) {
+    this.data = data;
+    this.payloadBytes = Buffer.byteLength(data);
+    this.wireBytes = headerBytes(this.payloadBytes) + this.payloadBytes;
+  }
+
+  get isMarked(): boolean {
+    return this.data.charCodeAt(0) === TILDE;
+  }
+
+  get wire(): Buffer {
+    if (this.#wire === undefined) {
+      this.#wire = Buffer.allocUnsafe(this.wireBytes);
+      this.#write(this.#wire, 0);
+    }
+    return this.#wire;
+  }
+
+  copyTo(target: Buffer, at: number): void {
+    if (this.#wire === undefined) this.#write(target, at);
+    else target.set(this.#wire, at);
+  }
+
+  #write(target: Buffer, at: number): void {
+    writeHeader(target, at, FIN_TEXT, this.payloadBytes);
+    // A byte for each character means ASCII, which is the same in both encodings.
+    const isAscii = this.payloadBytes === this.data.length;
+    target.write(this.data, at + this.wireBytes - this.payloadBytes, isAscii ? "latin1" : "utf8");
+  }
+}
+
+class BinaryFrame implements Frame {
+  readonly data: Buffer;
+  readonly wire: Buffer;
+  readonly isMarked = false;
+  declare deflated?: Buffer;
+
+  constructor(bytes: Uint8Array) {
+    const header = headerBytes(bytes.length);
+    this.wire = allocate(FIN_BINARY, header, bytes.length);
+    this.wire.set(bytes, header);
+    this.data = this.wire.subarray(header);
+  }
+
+  get payloadBytes(): number {
+    return this.data.length;
+  }
+
+  get wireBytes(): number {
+    return this.wire.length;
+  }
+
+  copyTo(target: Buffer, at: number): void {
+    target.set(this.wire, at);
+  }
+}
+
 /** Encodes a message. The frame has a copy of the bytes, so the caller may change the bytes afterwards. */
 export function encodeFrame(data: Data): Frame {
-  if (typeof data === "string") {
-    const payloadBytes = Buffer.byteLength(data);
-    const header = headerBytes(payloadBytes);
-    const wire = allocate(FIN_TEXT, header, payloadBytes);
-    wire.write(data, header, "utf8");
-    return { data, wire, payloadBytes, isMarked: data.charCodeAt(0) === TILDE };
-  }
-  const bytes = bytesOf(data);
-  const header = headerBytes(bytes.length);
-  const wire = allocate(FIN_BINARY, header, bytes.length);
-  wire.set(bytes, header);
-  return { data: wire.subarray(header), wire, payloadBytes: bytes.length, isMarked: false };
+  return typeof data === "string" ? new TextFrame(data) : new BinaryFrame(bytesOf(data));
 }
 
 /** Compressing smaller messages gains nothing. */
@@ -83,16 +146,31 @@ const RSV1 = 0x40;
 /** The bytes that end a flushed block, and are left out of the frame (RFC 7692 section 7.2.1). */
 const FLUSH_TAIL_BYTES = 4;
 
-/** The bytes for sockets without compression. */
-export function plainWire(frame: Frame): Buffer {
-  return frame.wire;
+/** How the sockets of a concatenator get frames. */
+export interface Wire {
+  of(frame: Frame): Buffer;
+  bytes(frame: Frame): number;
+  copy(frame: Frame, target: Buffer, at: number): void;
 }
 
+/** For sockets without compression. */
+export const plainWire: Wire = {
+  of: (frame) => frame.wire,
+  bytes: (frame) => frame.wireBytes,
+  copy: (frame, target, at) => frame.copyTo(target, at),
+};
+
 /**
- * The bytes for sockets with permessage-deflate and a 15-bit window: compressed once, without context takeover, so that every such socket
- * can share the bytes. Synchronous, since the order of frames is the order of writes.
+ * For sockets with permessage-deflate and a 15-bit window: compressed once, without context takeover, so that every such socket can share
+ * the bytes. Synchronous, since the order of frames is the order of writes.
  */
-export function deflatedWire(frame: Frame): Buffer {
+export const deflatedWire: Wire = {
+  of: deflatedOf,
+  bytes: (frame) => deflatedOf(frame).length,
+  copy: (frame, target, at) => target.set(deflatedOf(frame), at),
+};
+
+function deflatedOf(frame: Frame): Buffer {
   if (frame.payloadBytes < DEFLATE_FROM_BYTES) return frame.wire;
   frame.deflated ??= deflate(frame);
   return frame.deflated;

@@ -97,10 +97,10 @@ export class KeptFrames implements FrameSource {
   /** Numbers and keeps frames that are written to the present socket now. MUST NOT be called with a backlog. */
   add(frames: readonly Frame[]): void {
     const bytes = bytesOf(frames);
-    const last = frames.at(-1)?.wire.length ?? 0;
+    const last = frames.at(-1)?.wireBytes ?? 0;
     // The room is judged before each frame: here no frame finds the room used up.
     if (this.#frames.bytes + bytes - last < this.#maxBytes) this.#keep(frames, bytes);
-    else for (const frame of frames) this.#keep([frame], frame.wire.length);
+    else for (const frame of frames) this.#keep([frame], frame.wireBytes);
     this.#written = this.#numbered;
     this.#tallyBytes();
   }

@@ -113,11 +113,9 @@ class Socket extends WebSocket implements Transport, MessageTaker {
 
   write(frames: readonly Frame[]): boolean {
     const { raw, concatenator } = this;
-    const first = frames[0];
     // Nothing may follow a close frame (RFC 6455 section 5.5.1), and `ws` does not see the frames written here.
-    if (raw === undefined || concatenator === undefined || first === undefined || !this.isOpen) return false;
-    if (frames.length === 1) raw.write(concatenator.wireOf(first));
-    else concatenator.writeAll(raw, frames);
+    if (raw === undefined || concatenator === undefined || !this.isOpen) return false;
+    concatenator.writeAll(raw, frames);
     return true;
   }
 

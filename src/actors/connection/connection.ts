@@ -115,7 +115,7 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
   }
 
   send(data: Data): boolean {
-    return this.#parts.bus.unicast(data, this).queued === 1;
+    return this.#parts.bus.reply(data, this);
   }
 
   ping(data: Data = NO_PAYLOAD): boolean {

@@ -100,7 +100,7 @@ export class Sender implements Outbox, FrameSource {
     for (const frame of frames)
       if (this.#isTakeable(frame)) {
         this.#enqueue(frame);
-        bytes += frame.wire.length;
+        bytes += frame.wireBytes;
         taken++;
       }
     if (taken === 0) return 0;
@@ -140,7 +140,7 @@ export class Sender implements Outbox, FrameSource {
     if (outbox === undefined) return NO_FRAMES;
     let end = this.#first;
     let bytes = 0;
-    while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wire.length ?? 0;
+    while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wireBytes ?? 0;
     const frames = outbox.slice(this.#first, end);
     this.#remove(bytes);
     this.#first = end;
@@ -168,8 +168,8 @@ export class Sender implements Outbox, FrameSource {
   #enqueue(frame: Frame): void {
     if (this.#outbox === undefined) this.#outbox = [frame];
     else this.#outbox.push(frame);
-    this.#bytes += frame.wire.length;
-    this.#parts.counters.outboxBytes += frame.wire.length;
+    this.#bytes += frame.wireBytes;
+    this.#parts.counters.outboxBytes += frame.wireBytes;
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
     this.#parts.turn.flushAtEnd(this);
@@ -262,7 +262,7 @@ export class Sender implements Outbox, FrameSource {
     const oldest = this.#outbox?.[this.#first];
     if (this.#outbox === undefined || oldest === undefined) return false;
     this.#first++;
-    this.#remove(oldest.wire.length);
+    this.#remove(oldest.wireBytes);
     this.#countDropped();
     this.#compact(this.#outbox);
     return true;

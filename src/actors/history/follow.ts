@@ -58,7 +58,7 @@ export class Follow {
     }
     if (this.#isOver) return undefined;
     this.#held.push({ frame, position });
-    this.#bytes += frame.wire.length;
+    this.#bytes += frame.wireBytes;
     return "queued";
   }
 

@@ -54,10 +54,9 @@ export class History {
    */
   keep(data: Data, room: string, source: string | undefined): Receipt {
     const { clock, road } = this.#parts;
-    const { data: given, wire, payloadBytes, isMarked } = encodeFrame(data);
-    const bytes = wire.subarray(wire.length - payloadBytes);
     // A text cut out of a longer text would keep the longer text in memory as long as the message.
-    const plain: Frame = { data: typeof given === "string" ? bytes.toString() : given, wire, payloadBytes, isMarked };
+    const plain = encodeFrame(typeof data === "string" ? Buffer.from(data).toString() : data);
+    const bytes = plain.wire.subarray(plain.wireBytes - plain.payloadBytes);
     return road.send({ room, plain, bytes, source: ownSource(source), at: clock.now() });
   }
 

@@ -20,8 +20,8 @@ import type { History } from "../history/history.js";
 import type { Presence } from "../presence/presence.js";
 import type { BusParts } from "./bus-parts.js";
 import { BusTimers } from "./bus-timers.js";
-import { checkRoom, readKeep, readRooms } from "./checks.js";
-import type { Member } from "./member.js";
+import { checkRoom, partOf, readKeep, readRooms } from "./checks.js";
+import type { Member, Outbox, Outcome } from "./member.js";
 import { PlainDelivery } from "./plain-delivery.js";
 import { NO_TARGET, receiptOf, Tally, withForwarded } from "./receipts.js";
 
@@ -65,6 +65,12 @@ export class RouteBus implements Bus, LocalBus {
     return this.#sendTo(data, to, true);
   }
 
+  /** Like `unicast`, to a connection that is at hand. @returns whether the message is queued */
+  reply(data: Data, member: Member): boolean {
+    if (!member.outbox.isOpen) return this.unicast(data, member).queued === 1;
+    return this.#offerOne(this.#parts.encode(data), member.outbox) === "queued";
+  }
+
   broadcast(data: Data, source: ConnectionRef, options?: RoomOption): Receipt {
     if (options === undefined) return this.#multicast(data, undefined, this.find(source), idOf(source));
     const rooms = readRooms("broadcast", options);
@@ -72,7 +78,7 @@ export class RouteBus implements Bus, LocalBus {
     const room = readKeep("broadcast", options.keep, rooms);
     return room === undefined
       ? this.#multicast(data, rooms, member, idOf(source))
-      : this.#checkedHistory("bus.broadcast with keep").keep(data, room, idOf(source));
+      : partOf("history", this.keeper, "bus.broadcast with keep").keep(data, room, idOf(source));
   }
 
   sendall(data: Data, options?: RoomOption): Receipt {
@@ -80,7 +86,7 @@ export class RouteBus implements Bus, LocalBus {
     const rooms = readRooms("sendall", options);
     const room = readKeep("sendall", options.keep, rooms);
     if (room === undefined) return this.#multicast(data, rooms);
-    return this.#checkedHistory("bus.sendall with keep").keep(data, room, undefined);
+    return partOf("history", this.keeper, "bus.sendall with keep").keep(data, room, undefined);
   }
 
   deliver(frame: Frame, rooms: readonly string[] | undefined, except: string | undefined): void {
@@ -134,24 +140,24 @@ export class RouteBus implements Bus, LocalBus {
 
   present(room: string): PresentKey[] {
     checkRoom(room);
-    return this.#checkedPresence("present").present(room);
+    return partOf("presence", this.presence, "present").present(room);
   }
 
   presentCount(room: string): PresentCount {
     checkRoom(room);
-    return this.#checkedPresence("presentCount").presentCount(room);
+    return partOf("presence", this.presence, "presentCount").presentCount(room);
   }
 
   async follow(member: Member, room: string, from: FollowFrom): Promise<FollowResult> {
-    return this.#checkedHistory("connection.follow").follow(member, room, from);
+    return partOf("history", this.keeper, "connection.follow").follow(member, room, from);
   }
 
   async history(room: string, range: HistoryRange = {}): Promise<HistoryResult> {
-    return this.#checkedHistory("bus.history").read(room, range);
+    return partOf("history", this.keeper, "bus.history").read(room, range);
   }
 
   show(connection: Connection, info: unknown): boolean {
-    return this.#checkedPresence("connection.show").show(connection, info);
+    return partOf("presence", this.presence, "connection.show").show(connection, info);
   }
 
   connections(): Connection[] {
@@ -224,16 +230,6 @@ export class RouteBus implements Bus, LocalBus {
     this.keeper?.stop();
   }
 
-  #checkedPresence(verb: string): Presence {
-    if (this.presence !== undefined) return this.presence;
-    throw new SendallError("NO_PRESENCE", `${verb}: the route has no presence: give the route presence: {}`);
-  }
-
-  #checkedHistory(verb: string): History {
-    if (this.keeper !== undefined) return this.keeper;
-    throw new SendallError("NO_HISTORY", `${verb}: the route has no history: give the route history: {}`);
-  }
-
   #tellEach(data: unknown): boolean {
     let isLost = false;
     for (const member of this.targets()) {
@@ -256,11 +252,16 @@ export class RouteBus implements Bus, LocalBus {
   }
 
   #offerTo(frame: Frame, member: Member): Receipt {
-    const { counters } = this.#parts;
+    return receiptOf(this.#offerOne(frame, member.outbox));
+  }
+
+  #offerOne(frame: Frame, outbox: Outbox): Outcome {
+    const { counters, level } = this.#parts;
     counters.sent.frames++;
-    const outcome = member.outbox.offer(frame);
+    const outcome = outbox.offer(frame);
     if (outcome === "dead") counters.deadLetters++;
-    return this.#logged(frame, receiptOf(outcome));
+    if (EACH_EVENT.has(level.level)) this.#log(frame, receiptOf(outcome));
+    return outcome;
   }
 
   /** @param exceptId left out on every node, since the connection may be open on any node */
@@ -274,7 +275,7 @@ export class RouteBus implements Bus, LocalBus {
 
   /** @param position of a kept message */
   #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined, position?: string): Receipt {
-    const { registry, counters } = this.#parts;
+    const { registry, counters, level } = this.#parts;
     const tally = new Tally();
     const followOf = rooms === undefined ? undefined : this.keeper?.follows.in(rooms);
     for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
@@ -282,14 +283,13 @@ export class RouteBus implements Bus, LocalBus {
         tally.add(followOf?.(member)?.offer(frame, position) ?? member.outbox.offer(frame));
     if (tally.targeted > 0) counters.sent.frames++;
     counters.deadLetters += tally.dead;
-    const { targeted, queued, dropped, dead } = tally;
-    return this.#logged(frame, { targeted, queued, dropped, dead });
+    const receipt = tally.receipt();
+    if (EACH_EVENT.has(level.level)) this.#log(frame, receipt);
+    return receipt;
   }
 
-  #logged(frame: Frame, receipt: Receipt): Receipt {
-    const { level, log } = this.#parts;
-    if (EACH_EVENT.has(level.level)) log.debug({ bytes: frame.payloadBytes, ...receipt }, "frame");
-    return receipt;
+  #log(frame: Frame, receipt: Receipt): void {
+    this.#parts.log.debug({ bytes: frame.payloadBytes, ...receipt }, "frame");
   }
 }
 

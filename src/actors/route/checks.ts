@@ -83,3 +83,14 @@ export function readKeep(
 function refuseKeep(verb: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${verb}: keep: ${problem}`, { option: "keep" });
 }
+
+/**
+ * What an option of the route adds to the route.
+ *
+ * @throws SendallError `NO_PRESENCE` or `NO_HISTORY` without the option
+ */
+export function partOf<P>(option: "presence" | "history", part: P | undefined, verb: string): P {
+  if (part !== undefined) return part;
+  const code = option === "presence" ? "NO_PRESENCE" : "NO_HISTORY";
+  throw new SendallError(code, `${verb}: the route has no ${option}: give the route ${option}: {}`);
+}

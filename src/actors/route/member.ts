@@ -10,6 +10,7 @@ import type { ConnectionQueue } from "./connection-queue.js";
 export type Outcome = "queued" | "dropped" | "dead";
 
 export interface Outbox {
+  readonly isOpen: boolean;
   /** @returns `"dead"` if the connection is not open */
   offer(frame: Frame): Outcome;
   /**

@@ -29,4 +29,9 @@ export class Tally {
     this.targeted++;
     this[outcome]++;
   }
+
+  receipt(): Receipt {
+    const { targeted, queued, dropped, dead } = this;
+    return { targeted, queued, dropped, dead };
+  }
 }

@@ -101,7 +101,7 @@ export class Subscription extends SocketFacts implements Subscriber, Outbox {
   }
 
   send(data: Data): boolean {
-    return this.#channel.bus.unicast(data, this).queued === 1;
+    return this.#channel.bus.reply(data, this);
   }
 
   ping(data?: Data): boolean {

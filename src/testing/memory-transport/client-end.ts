@@ -167,7 +167,7 @@ export class MemoryClientEnd implements ClientEnd {
     for (; batch.next < batch.frames.length; batch.next++) {
       const frame = batch.frames[batch.next];
       if (frame === undefined || this.#listener === undefined) return true;
-      if (!this.#read(frame.wire.length, batch)) return false;
+      if (!this.#read(frame.wireBytes, batch)) return false;
       this.#listener.message(asSent(frame.data));
     }
     this.#onTaken(batch.untaken);

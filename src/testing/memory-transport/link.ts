@@ -140,7 +140,7 @@ export class MemoryLink implements Transport, ScheduledLink {
 
   write(frames: readonly Frame[]): boolean {
     if (!this.#isOpen) return false;
-    const untaken = this.client.isUnlimited ? 0 : frames.reduce((sum, frame) => sum + frame.wire.length, 0);
+    const untaken = this.client.isUnlimited ? 0 : frames.reduce((sum, frame) => sum + frame.wireBytes, 0);
     this.#untakenBytes += untaken;
     this.toClient.push({ type: "frames", frames, next: 0, untaken });
     return true;

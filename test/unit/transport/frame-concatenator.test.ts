@@ -55,7 +55,11 @@ describe("a list of frames", () => {
   });
 
   test("has the bytes that the sockets of the concatenator take", () => {
-    const concatenator = new FrameConcatenator(({ payloadBytes }) => Buffer.alloc(1, payloadBytes));
+    const concatenator = new FrameConcatenator({
+      of: ({ payloadBytes }) => Buffer.alloc(1, payloadBytes),
+      bytes: () => 1,
+      copy: ({ payloadBytes }, target, at) => target.fill(payloadBytes, at, at + 1),
+    });
     expect(writesOf(concatenator, ["", "1", "22"].map(encodeFrame))).toEqual([Buffer.from([0, 1, 2])]);
   });
 });
