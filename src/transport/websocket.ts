@@ -18,7 +18,7 @@ import { CONTROL_HEADER_BYTES, ControlFrameBudget } from "./control-frame-budget
 import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
-import { type FrameReader, type MessageTaker, type Reading, readAhead } from "./frame-reader.js";
+import { type FrameReader, type MessageTaker, type ReadAhead, readAhead } from "./frame-reader.js";
 import { Overshoot } from "./overshoot.js";
 import { PendingPongs } from "./pending-pongs.js";
 import { limitsOfReads } from "./read-limits.js";
@@ -42,7 +42,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
   /** Absent with compression. */
-  reading: Reading | undefined = undefined;
+  reading: ReadAhead | undefined = undefined;
   reader: FrameReader | undefined = undefined;
   #isWaitingForDrain = false;
   /** The connection has paused the socket. */
@@ -242,7 +242,7 @@ export class WebSocketTransport {
   readonly #servers = new Map<string, WebSocketServer>();
   readonly #plainConcatenator = new FrameConcatenator(plainWire);
   readonly #deflatedConcatenator = new FrameConcatenator(deflatedWire);
-  readonly #readings = new Map<number, Reading>();
+  readonly #readings = new Map<number, ReadAhead>();
   #admission: Admission | undefined;
   #isDeflated = false;
 
