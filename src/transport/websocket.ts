@@ -18,7 +18,7 @@ import { isEncrypted } from "./encryption.js";
 import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
-import { type FrameReader, type MessageTaker, type Reading, readAhead } from "./frame-reader.js";
+import { type FrameReader, type MessageTaker, type ReadAhead, readAhead } from "./frame-reader.js";
 import { Overshoot } from "./overshoot.js";
 import { PendingPongs } from "./pending-pongs.js";
 import { limitsOfReads } from "./read-limits.js";
@@ -42,7 +42,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
   /** Absent with compression. */
-  reading: Reading | undefined = undefined;
+  reading: ReadAhead | undefined = undefined;
   reader: FrameReader | undefined = undefined;
   #isWaitingForDrain = false;
   /** The connection has paused the socket. */
@@ -239,10 +239,10 @@ class Socket extends WebSocket implements Transport, MessageTaker {
 /** Completes the upgrades of a server. */
 export class WebSocketTransport {
   /** `ws` reads settings from the `WebSocketServer` of the handshake: a server per pair of limits, with compression and without. */
-  readonly #compressingServers = new Map<string, WebSocketServer>();
-  readonly #plainServers = new Map<string, WebSocketServer>();
+  readonly #servers = new Map<string, WebSocketServer>();
   readonly #plainConcatenator = new FrameConcatenator(plainWire);
   readonly #deflatedConcatenator = new FrameConcatenator(deflatedWire);
+  readonly #readings = new Map<number, ReadAhead>();
   #admission: Admission | undefined;
   #isDeflated = false;
 
@@ -260,9 +260,8 @@ export class WebSocketTransport {
   }
 
   #serverFor({ maxPayloadBytes, maxFragments, compression }: Admission): WebSocketServer {
-    const servers = compression ? this.#compressingServers : this.#plainServers;
-    const limits = `${maxPayloadBytes} ${maxFragments}`;
-    const known = servers.get(limits);
+    const limits = `${maxPayloadBytes} ${maxFragments} ${compression}`;
+    const known = this.#servers.get(limits);
     if (known !== undefined) return known;
     const options = {
       noServer: true,
@@ -281,7 +280,7 @@ export class WebSocketTransport {
       server.on("headers", (headers) => {
         this.#isDeflated = hasFullWindow(headers);
       });
-    servers.set(limits, server);
+    this.#servers.set(limits, server);
     return server;
   }
 
@@ -292,7 +291,7 @@ export class WebSocketTransport {
     const admission = this.#admission;
     if (admission === undefined) return;
     if (ws.extensions !== "") ws.overshoot = new Overshoot(admission);
-    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes);
+    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes, this.#readings);
     ws.listener = admission.accept(ws);
   };
 }
