@@ -123,7 +123,7 @@ describe("the floor plan", () => {
   });
 
   test("has the doors of the layering test", () => {
-    const doors = [...initializerOf("DOORS").matchAll(/^ {2}"?([\w@/:-]+)"?: \[([^\]]*)\]/gm)];
+    const doors = [...initializerOf("DOORS").matchAll(/^ {2}"?([\w@#/:-]+)"?: \[([^\]]*)\]/gm)];
     const listed = rowsOf(section(architecture, "Doors")).map(([name = "", files = ""]) => [
       name.replaceAll("`", ""),
       [...files.matchAll(/`src\/([^`]+)`/g)].map(([, file]) => file),

@@ -74,7 +74,9 @@ function floorOf(room: string): number | undefined {
 
 /** One door per dependency: the files, or folders (with a slash at the end), that may import it. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  ws: ["transport/websocket.ts", "client/node-socket.ts"],
+  // `imports` of package.json: the package `ws`, on Bun what `ws-on-bun.ts` loads.
+  "#ws": ["transport/websocket.ts", "client/node-socket.ts"],
+  ws: ["transport/ws-on-bun.ts"],
   pino: ["log/log.ts"],
   sirv: ["http/static.ts"],
   xstate: [
@@ -116,7 +118,7 @@ const TYPE_DOORS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What a browser does not have. */
-const NOT_IN_BROWSERS = /^(node:|ws$|ws\/|pino$|pino\/)/;
+const NOT_IN_BROWSERS = /^(node:|#?ws$|ws\/|pino$|pino\/)/;
 
 function isRelative(specifier: string): boolean {
   return specifier.startsWith("./") || specifier.startsWith("../");
@@ -268,7 +270,7 @@ describe("the house", () => {
       readImports(source).map(({ specifier }) => `${path} ${specifier}`),
     );
     expect(imports).toContain("server/create-server.ts ../actors/route/route.js");
-    expect(imports).toContain("transport/websocket.ts ws");
+    expect(imports).toContain("transport/websocket.ts #ws");
     const known = imports.filter((line) => / \.\.?\//.test(line)).map((line) => line.split(" ") as [string, string]);
     for (const [path, specifier] of known) expect(Object.keys(sources)).toContain(resolve(path, specifier));
   });
@@ -311,7 +313,7 @@ describe("the checker", () => {
       {
         "client.ts": 'export { connect } from "./client/connect.js";',
         "client/connect.ts": 'import("./node-socket.js");',
-        "client/node-socket.ts": 'import "ws";',
+        "client/node-socket.ts": 'import "#ws";',
       },
     ],
     [
@@ -402,8 +404,13 @@ describe("the checker", () => {
     ["React is in the client", { "client/a.ts": 'import "react";' }, 'client/a.ts imports "react": only react/ may'],
     [
       "a package comes in by another door",
-      { "actors/bus.ts": 'import type { WebSocket } from "ws";' },
-      'actors/bus.ts imports "ws": only transport/websocket.ts, client/node-socket.ts may',
+      { "actors/bus.ts": 'import type { WebSocket } from "#ws";' },
+      'actors/bus.ts imports "#ws": only transport/websocket.ts, client/node-socket.ts may',
+    ],
+    [
+      "ws is imported by its own name, which means another module on Bun",
+      { "transport/websocket.ts": 'import { WebSocket } from "ws";' },
+      'transport/websocket.ts imports "ws": only transport/ws-on-bun.ts may',
     ],
     [
       "pino is not in log.ts",
@@ -455,9 +462,9 @@ describe("the checker", () => {
       {
         "client.ts": 'export { connect } from "./client/connect.js";',
         "client/connect.ts": 'import "./node-socket.js";',
-        "client/node-socket.ts": 'import "ws";',
+        "client/node-socket.ts": 'import "#ws";',
       },
-      'client/node-socket.ts imports "ws": client.ts reaches it, and a browser does not have it',
+      'client/node-socket.ts imports "#ws": client.ts reaches it, and a browser does not have it',
     ],
   ])("refuses that %s", (_rule, sources, breach) => {
     expect(findBreaches(sources)).toEqual([breach]);

@@ -134,6 +134,7 @@ export const navigation: readonly Group[] = [
       { text: "The wire", link: "/reference/wire" },
       { text: "The command", link: "/reference/command" },
       { text: "Examples", link: "/reference/examples" },
+      { text: "Bun and Deno", link: "/reference/runtimes" },
     ],
   },
   {

@@ -2,7 +2,7 @@
  * The client's socket class in Node, made from `ws`: with headers, and with the HTTP response of a refused upgrade. `connect.ts`
  * loads this file only in Node, because browsers have no `ws`. A socket of this class ends with its connection.
  */
-import { WebSocket } from "ws";
+import { WebSocket } from "#ws";
 import { ABNORMAL, isFinalStatus, protocolErrorCode } from "../api/close-codes.js";
 import { SendallError } from "../api/errors.js";
 import { watchPings } from "./ping-watch.js";

@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
+import { isEncrypted } from "../transport/encryption.js";
 
 /** Node's `shouldUpgradeCallback`, since 22.21 and 24.9: decides whether a request becomes an upgrade. */
 type ShouldUpgrade = (request: IncomingMessage) => boolean;
@@ -78,7 +78,7 @@ export function replayRequest(server: ReplayTarget, request: IncomingMessage, so
   // The server would count the requests of the connection from zero, so a server with a limit closes after the replay.
   const isLast = (server.maxRequestsPerSocket ?? 0) > 0;
   socket.unshift(Buffer.concat([headBytes(request, isLast), head]));
-  server.emit(socket instanceof TLSSocket ? "secureConnection" : "connection", socket);
+  server.emit(isEncrypted(socket) ? "secureConnection" : "connection", socket);
   return true;
 }
 

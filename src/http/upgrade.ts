@@ -14,6 +14,7 @@ import { LEFT, type UpgradeAttempt } from "../admission/upgrade-attempt.js";
 import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
+import { isEncrypted } from "../transport/encryption.js";
 import type { Admission } from "../transport/transport.js";
 import { checkHandshake, type HandshakeHeaders, readHandshakeHeaders, VERSION } from "./handshake.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
@@ -32,8 +33,7 @@ export function readHead(
   { headers, individualValues }: SplitHeaders,
   localAddress?: string | undefined,
 ): Head {
-  const isSecure = socket instanceof TLSSocket;
-  const certificate = isSecure ? socket.getPeerCertificate() : undefined;
+  const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
   const head = {
     url,
     headers,
@@ -42,7 +42,7 @@ export function readHead(
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
     localAddress: localAddress ?? plainAddress(socket.localAddress),
-    secure: isSecure,
+    secure: isEncrypted(socket),
   };
   // Node returns an empty object for a peer without a certificate.
   return certificate?.subject === undefined ? head : { ...head, peerCertificate: certificate };

@@ -10,9 +10,21 @@ import { type LeakOwner, type RunContext, runContexts, watchLeaksBriefly } from 
 
 // Node keeps channels weakly: these constants keep the objects that subscribers have found by name.
 export const handleChannel: TracingChannel<unknown, object> = tracingChannel<unknown, object>("sendall.handle");
+const { start, end, asyncStart, asyncEnd, error } = handleChannel;
 export const openChannel: Channel = channel("sendall.open");
 export const closedChannel: Channel = channel("sendall.closed");
 export const refusedChannel: Channel = channel("sendall.refused");
+
+/** Whether somebody subscribes to a step of {@link handleChannel}. Node's `hasSubscribers` of the whole asks the same five; Bun has none. */
+export function isHandlingTraced(): boolean {
+  return (
+    start.hasSubscribers ||
+    end.hasSubscribers ||
+    asyncStart.hasSubscribers ||
+    asyncEnd.hasSubscribers ||
+    error.hasSubscribers
+  );
+}
 
 export class Diagnostics {
   /** The option `name` of the server. */

@@ -11,14 +11,14 @@ import { unmask, wordsOf } from "./unmask.js";
 
 /** What the reader does with messages. */
 export interface MessageTaker {
-  readonly reading: Reading | undefined;
+  readonly reading: ReadAhead | undefined;
   reader: FrameReader | undefined;
   /** @param bytes the length of the message on the wire */
   take(message: string | Buffer, bytes: number): void;
 }
 
 /** Shared by all sockets of a server with the same limits. */
-export interface Reading {
+export interface ReadAhead {
   readonly maxPayloadBytes: number;
   /** The listener of `ws`. */
   readonly rest: (this: NetSocket, chunk: Buffer) => void;
@@ -36,15 +36,25 @@ type ReadSocket = NetSocket & { [TAKER]?: MessageTaker };
 /**
  * Puts a reader ahead of `ws`. To be called while `ws` takes the socket over, before anything is read.
  *
+ * @param shared what was returned for earlier sockets, by the limit of a message
  * @returns `undefined` if `ws` does not read by a single listener: then `ws` reads everything
  */
-export function readAhead(socket: NetSocket, taker: MessageTaker, maxPayloadBytes: number): Reading | undefined {
+export function readAhead(
+  socket: NetSocket,
+  taker: MessageTaker,
+  maxPayloadBytes: number,
+  shared: Map<number, ReadAhead> = new Map(),
+): ReadAhead | undefined {
   const [rest, ...others] = socket.listeners("data");
   if (rest === undefined || others.length > 0) return undefined;
   (socket as ReadSocket)[TAKER] = taker;
   socket.on("data", onData);
-  socket.removeListener("data", rest as Reading["rest"]);
-  return { maxPayloadBytes, rest: rest as Reading["rest"] };
+  socket.removeListener("data", rest as ReadAhead["rest"]);
+  const known = shared.get(maxPayloadBytes);
+  if (known?.rest === rest) return known;
+  const reading = { maxPayloadBytes, rest: rest as ReadAhead["rest"] };
+  shared.set(maxPayloadBytes, reading);
+  return reading;
 }
 
 function onData(this: ReadSocket, chunk: Buffer): void {
@@ -57,14 +67,14 @@ function onData(this: ReadSocket, chunk: Buffer): void {
 export class FrameReader {
   readonly #socket: NetSocket;
   readonly #taker: MessageTaker;
-  readonly #reading: Reading;
+  readonly #reading: ReadAhead;
   /** Of what `ws` reads. */
   readonly #bounds = new FrameBounds();
   /** How many messages, pings and pongs `ws` has emitted. */
   #emitted = 0;
   #isOver = false;
 
-  constructor(socket: NetSocket, taker: MessageTaker, reading: Reading) {
+  constructor(socket: NetSocket, taker: MessageTaker, reading: ReadAhead) {
     this.#socket = socket;
     this.#taker = taker;
     this.#reading = reading;

@@ -7,18 +7,18 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 import { isNativeError } from "node:util/types";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "#ws";
 import { ABNORMAL, NO_CODE, TooManyParts } from "../api/close-codes.js";
 import type { TransportName } from "../api/connection.js";
 import { messageOf } from "../runtime/thrown.js";
 import { hasFullWindow, isValidOffer } from "./compression-offer.js";
 import { CONTROL_HEADER_BYTES, ControlFrameBudget } from "./control-frame-budget.js";
+import { isEncrypted } from "./encryption.js";
 import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
-import { type FrameReader, type MessageTaker, type Reading, readAhead } from "./frame-reader.js";
+import { type FrameReader, type MessageTaker, type ReadAhead, readAhead } from "./frame-reader.js";
 import { Overshoot } from "./overshoot.js";
 import { PendingPongs } from "./pending-pongs.js";
 import { limitsOfReads } from "./read-limits.js";
@@ -42,7 +42,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   /** Absent without compression. */
   overshoot: Overshoot | undefined = undefined;
   /** Absent with compression. */
-  reading: Reading | undefined = undefined;
+  reading: ReadAhead | undefined = undefined;
   reader: FrameReader | undefined = undefined;
   #isWaitingForDrain = false;
   /** The connection has paused the socket. */
@@ -66,7 +66,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   }
 
   get isDelayed(): boolean {
-    return this.raw instanceof TLSSocket;
+    return isEncrypted(this.raw);
   }
 
   get bytesRead(): number {
@@ -244,6 +244,7 @@ export class WebSocketTransport {
   readonly #servers: (HandshakeSettings & { readonly server: WebSocketServer })[] = [];
   readonly #plainConcatenator = new FrameConcatenator(plainWire);
   readonly #deflatedConcatenator = new FrameConcatenator(deflatedWire);
+  readonly #readings = new Map<number, ReadAhead>();
   #admission: Admission | undefined;
   #isDeflated = false;
 
@@ -292,7 +293,7 @@ export class WebSocketTransport {
     const admission = this.#admission;
     if (admission === undefined) return;
     if (admission.compression && ws.extensions !== "") ws.overshoot = new Overshoot(admission);
-    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes);
+    else ws.reading = readAhead(request.socket, ws, admission.maxPayloadBytes, this.#readings);
     ws.listener = admission.accept(ws);
   };
 }

@@ -65,6 +65,35 @@ export const perMessage = {
   round: talk,
 };
 
+/** Enough laps for the slowest one of a thousand. */
+const OFFER_TIMES = 5;
+
+/**
+ * A lap's time where the server is half busy. Each round finds the server's own capacity, the laps per second of a closed loop that
+ * keeps the server busy, and then offers half of that at a fixed rate. Laps count from when they were due.
+ * @type {Measure}
+ */
+export const latency = {
+  ...perMessage,
+  metrics: [
+    // Not the best ones: those would be of rounds in which no collection of garbage was in the way.
+    { key: "p50", unit: "ms a lap, p50", best: "least", over: "median" },
+    { key: "p99", unit: "ms a lap, p99", best: "least", over: "median" },
+    { key: "p999", unit: "ms a lap, p99.9", best: "least", over: "median" },
+    { key: "rate", unit: "laps per second", best: "most", over: "median" },
+    { key: "share", unit: "% of a core", best: "least", over: "median" },
+  ],
+  async round({ server, load }, { roundMs, isQuick }) {
+    const { laps, ms } = await load.ask("run", roundMs);
+    const rate = (laps / ms) * 500;
+    const before = await server.ask("cpu");
+    const offered = await load.ask("offer", isQuick ? roundMs : roundMs * OFFER_TIMES, rate);
+    const cpu = spent(before)(await server.ask("cpu"));
+    const { p50, p99, p999 } = offered;
+    return { p50, p99, p999, rate, share: cpu / offered.ms / 10 };
+  },
+};
+
 const MEBIBYTE = 1_048_576;
 /** Rounds are longer: the kernel takes megabytes for a member that does not read before anybody notices. */
 const STEADY_TIMES = 4;
@@ -119,23 +148,55 @@ export const memoryPerConnection = {
   },
 };
 
+/** Of all connections together. */
+const NOW_AND_THEN_PER_SECOND = 1_000;
+
+/**
+ * Connections that each send a message now and then, ten thousand of them once in ten seconds: what they take when all of them have
+ * talked, and what a message costs a server that has hardly anything to share or to gather.
+ * @type {Measure}
+ */
+export const nowAndThen = {
+  ...memoryPerConnection,
+  load: "visitors",
+  metrics: [
+    CPU,
+    { key: "rss", unit: "kB resident per connection", best: "least", over: "best" },
+    { key: "p50", unit: "ms a lap, p50", best: "least", over: "best" },
+    { key: "p99", unit: "ms a lap, p99", best: "least", over: "best" },
+  ],
+  // It takes ten seconds to hear everybody.
+  rounds: () => 1,
+  warmUp: async () => {},
+  async round({ server, load }, { warmUpMs }, sockets) {
+    const empty = await server.ask("memory");
+    await load.ask("come", sockets);
+    await load.ask("offer", warmUpMs, NOW_AND_THEN_PER_SECOND);
+    const before = await server.ask("cpu");
+    const everybodyMs = (sockets / NOW_AND_THEN_PER_SECOND) * 1_000;
+    const { delivered, p50, p99 } = await load.ask("offer", everybodyMs, NOW_AND_THEN_PER_SECOND);
+    const cpu = spent(before)(await server.ask("cpu"));
+    return { cpu: cpu / delivered, rss: ((await server.ask("memory")) - empty) / sockets / 1_000, p50, p99 };
+  },
+};
+
+/** @type {Metric} */
+const CPU_PER_CONNECTION = { key: "cpu", unit: "µs of server CPU per connection", best: "least", over: "best" };
+
 /** @type {Measure} */
 export const arrival = {
   load: "crowd",
-  metrics: [
-    { key: "perCpu", unit: "connections per second of server CPU", best: "most", over: "best" },
-    { key: "perSecond", unit: "connections per second", best: "most", over: "best" },
-  ],
+  metrics: [CPU_PER_CONNECTION, { key: "perSecond", unit: "connections per second", best: "most", over: "best" }],
   isFresh: false,
   rounds: ({ crowdRounds }) => crowdRounds,
-  warmUp: (pair) => comeAndGo(pair, WARM_CROWD),
+  warmUp: (pair, { isQuick }) => comeAndGo(pair, isQuick ? WARM_CROWD / 10 : WARM_CROWD),
   async round({ server, load }, _plan, sockets) {
     const before = await server.ask("cpu");
     const { ms } = await load.ask("come", sockets);
     const cpu = spent(before)(await server.ask("cpu"));
     await load.ask("go");
     await server.ask("empty");
-    return { perCpu: (sockets / cpu) * 1e6, perSecond: (sockets / ms) * 1_000 };
+    return { cpu: cpu / sockets, perSecond: (sockets / ms) * 1_000 };
   },
 };
 
@@ -144,7 +205,7 @@ export const departure = {
   ...arrival,
   // It takes longer to bring such a crowd together than to measure how it leaves.
   rounds: ({ crowdRounds }) => Math.ceil(crowdRounds / 2),
-  metrics: [{ key: "cpu", unit: "µs of server CPU per connection", best: "least", over: "best" }],
+  metrics: [CPU_PER_CONNECTION],
   async round({ server, load }, _plan, sockets) {
     await load.ask("come", sockets);
     const before = await server.ask("cpu");

@@ -7,15 +7,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { findRuntime } from "../runtimes/binaries.js";
 
 /**
  * @typedef {object} Peer
  * @property {string} name
  * @property {string} server its program
  * @property {string} dialect what its clients speak, of `load/dialects.js`
- * @property {string} packageName whose version is shown
+ * @property {string} manifest of the package whose version is shown
  * @property {readonly string[]} runtime what runs the program
- * @property {boolean} isOurs it is installed with Sendall itself
  */
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
@@ -24,15 +24,31 @@ const NODE = [process.execPath, "--expose-gc"];
 // This folder is a package of its own, so ours is looked for from outside it.
 const OURS = createRequire(new URL("../../package.json", import.meta.url));
 const BUN = here("node_modules/.bin/bun");
+// Not installed from here, but by `npm ci --prefix test/runtimes`.
+const DENO = findRuntime("deno") ?? "deno";
+
+/** @param {string} name */
+const ours = (name) => OURS.resolve(`${name}/package.json`);
+/** @param {string} name */
+const fetched = (name) => here(`node_modules/${name}/package.json`);
 
 /** @type {readonly Peer[]} */
 export const peers = [
-  { name: "sendall", dialect: "plain", packageName: "sendall", runtime: NODE, isOurs: true },
-  { name: "ws", dialect: "plain", packageName: "ws", runtime: NODE, isOurs: true },
-  { name: "socket.io", dialect: "socket.io", packageName: "socket.io", runtime: NODE, isOurs: false },
-  { name: "sockjs", dialect: "sockjs", packageName: "sockjs", runtime: NODE, isOurs: false },
-  { name: "bun", dialect: "plain", packageName: "bun", runtime: [BUN], isOurs: false },
-].map((peer) => ({ ...peer, server: here(`servers/${peer.name}.js`) }));
+  { name: "sendall", dialect: "plain", manifest: ours("sendall"), runtime: NODE },
+  { name: "ws", dialect: "plain", manifest: ours("ws"), runtime: NODE },
+  { name: "socket.io", dialect: "socket.io", manifest: fetched("socket.io"), runtime: NODE },
+  { name: "sockjs", dialect: "sockjs", manifest: fetched("sockjs"), runtime: NODE },
+  { name: "bun", dialect: "plain", manifest: fetched("bun"), runtime: [BUN] },
+  // Sendall elsewhere than on Node: the same program, and the version of what runs it.
+  { name: "sendall-bun", program: "sendall", dialect: "plain", manifest: fetched("bun"), runtime: [BUN] },
+  {
+    name: "sendall-deno",
+    program: "sendall",
+    dialect: "plain",
+    manifest: here("../runtimes/node_modules/deno/package.json"),
+    runtime: [DENO, "run", "--allow-all"],
+  },
+].map(({ program, ...peer }) => ({ ...peer, server: here(`servers/${program ?? peer.name}.js`) }));
 
 /**
  * Installs what is missing, and leaves out who cannot run on this machine.
@@ -40,7 +56,8 @@ export const peers = [
  * @param {(line: string) => void} notice
  */
 export function getReady(chosen, notice) {
-  if (chosen.some((peer) => !peer.isOurs && manifestOf(peer) === undefined)) install(notice);
+  const folder = here("node_modules/");
+  if (chosen.some((peer) => peer.manifest.startsWith(folder) && manifestOf(peer) === undefined)) install(notice);
   return chosen.filter((peer) => {
     const why = whyNot(peer);
     if (why !== undefined) notice(`without ${peer.name}: ${why}`);
@@ -67,9 +84,8 @@ function whyNot(peer) {
  * @param {Peer} peer
  * @returns {{ readonly version: string } | undefined}
  */
-function manifestOf({ packageName, isOurs }) {
-  const path = isOurs ? OURS.resolve(`${packageName}/package.json`) : here(`node_modules/${packageName}/package.json`);
-  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+function manifestOf({ manifest }) {
+  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, "utf8")) : undefined;
 }
 
 /** @param {Peer} peer */

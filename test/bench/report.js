@@ -2,6 +2,7 @@
 /** What a run prints: a table that grows as scenarios end and the verdict on its goals, or JSON. */
 import { spawnSync } from "node:child_process";
 import { arch, cpus, platform } from "node:os";
+import { judge, ratioOf } from "./goals.js";
 import { virtualScenarios } from "./virtual/scenarios.js";
 
 /**
@@ -14,7 +15,7 @@ import { virtualScenarios } from "./virtual/scenarios.js";
  */
 
 const NAME_WIDTH = 44;
-const FIGURE_WIDTH = 11;
+const FIGURE_WIDTH = 13;
 /** Whom the ratios are about. */
 const RIVALS = ["ws", "bun"];
 
@@ -71,16 +72,18 @@ function show(value) {
  * @param {Result} result
  */
 function verdicts(result) {
-  return result.scenario.goals.flatMap(({ metric, row = 0, peer, of = row, must, want }) => {
-    const got = figure(result, row, "sendall", metric) / figure(result, of, peer, metric);
-    const best = result.scenario.measure.metrics.find(({ key }) => key === metric)?.best;
-    const meets = (/** @type {number} */ goal) => (best === "most" ? got >= goal : got <= goal);
+  return result.scenario.goals.flatMap((goal) => {
+    const { metric, row = 0, peer, of = row, must, want } = goal;
+    const got = ratioOf(goal, (...which) => figure(result, ...which));
     if (Number.isNaN(got)) return [];
-    const verdict = meets(want) ? "as wanted" : meets(must) ? "within" : "MISSED";
     const than = of === row ? peer : `${peer} with ${result.rows[of]?.title}`;
-    return [{ scenario: result.scenario.name, row: result.rows[row]?.title, metric, than, must, want, got, verdict }];
+    const title = result.rows[row]?.title;
+    return [{ scenario: result.scenario.name, row: title, metric, than, must, want, got, verdict: judge(goal, got) }];
   });
 }
+
+/** @type {Readonly<Record<import("./goals.js").Verdict, string>>} */
+const VERDICTS = { wanted: "met, as wanted", within: "met", missed: "MISSED" };
 
 /**
  * @param {Run} run
@@ -129,7 +132,7 @@ export function table(result, peers) {
 export function goals(results) {
   const lines = results.flatMap(verdicts).map(({ scenario, row, metric, than, must, want, got, verdict }) => {
     const limits = `must ${show(must)}, want ${show(want)}`;
-    return `${verdict.padEnd(10)} ${scenario}, ${row}: ${metric} ÷ ${than} = ${show(got)} (${limits})`;
+    return `${VERDICTS[verdict].padEnd(14)} ${scenario}, ${row}: ${metric} ÷ ${than} = ${show(got)} (${limits})`;
   });
   return ["goals (of a full run on a machine at rest):", ...lines].join("\n");
 }

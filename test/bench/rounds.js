@@ -25,22 +25,22 @@ import { Child } from "./child.js";
 
 /**
  * @typedef {object} Contestant
- * @property {import("./scenarios.js").Row} row
+ * @property {import("./scenarios/rows.js").Row} row
  * @property {import("./peers.js").Peer} peer
  * @property {Readonly<Record<string, number>>[]} rounds its figures
  */
 
 /**
  * @typedef {object} Result
- * @property {import("./scenarios.js").Scenario} scenario
- * @property {readonly import("./scenarios.js").Row[]} rows
+ * @property {import("./scenarios/rows.js").Scenario} scenario
+ * @property {readonly import("./scenarios/rows.js").Row[]} rows
  * @property {readonly Contestant[]} contestants
  */
 
 const LOAD = fileURLToPath(new URL("./load/main.js", import.meta.url));
 
 /**
- * @param {import("./scenarios.js").Scenario} scenario
+ * @param {import("./scenarios/rows.js").Scenario} scenario
  * @param {Surroundings} surroundings
  * @returns {Promise<Result>}
  */
@@ -67,7 +67,7 @@ class Run {
   #deadline;
 
   /**
-   * @param {import("./scenarios.js").Scenario} scenario
+   * @param {import("./scenarios/rows.js").Scenario} scenario
    * @param {Surroundings} surroundings
    */
   constructor(scenario, surroundings) {
@@ -94,7 +94,7 @@ class Run {
       for (let round = 0; round < rounds; round++)
         for (const [i, pair] of pairs.entries()) {
           const { row, rounds: figures } = this.#at(contestants, i);
-          figures.push(await measure.round(pair, plan, "sockets" in row.settings ? row.settings.sockets : 0));
+          figures.push(await measure.round(pair, plan, socketsOf(row.settings)));
         }
     } finally {
       await Promise.all(pairs.flatMap(({ server, load }) => [load.stop(), server.stop()]));
@@ -132,8 +132,13 @@ class Run {
   }
 }
 
+/** @param {import("./load/main.js").Settings} settings */
+function socketsOf(settings) {
+  return "sockets" in settings ? settings.sockets : settings.rooms * settings.members;
+}
+
 /**
- * @param {import("./scenarios.js").Row} row
+ * @param {import("./scenarios/rows.js").Row} row
  * @param {import("./peers.js").Peer} peer
  */
 function dialectOf(row, peer) {

@@ -15,9 +15,11 @@ import { runVirtual, virtualScenarios } from "./virtual/scenarios.js";
 
 const everything = [...scenarios, ...virtualScenarios];
 
+const QUICK_PEERS = ["ws", "sendall-bun", "sendall-deno"];
+
 const USAGE = `npm run bench -- [options]
 
-  --quick             1,000 sockets at most, one round, ws the only peer: under a minute
+  --quick             1,000 sockets at most, one round, ${QUICK_PEERS.join(", ")} the only peers: a minute or two
   --scenario <name>   only this one; may be repeated: ${everything.map(({ name }) => name).join(", ")}
   --peer <name>       only these besides sendall; may be repeated: ${peers.map(({ name }) => name).join(", ")}
   --rounds <number>   so many in place of the usual
@@ -90,7 +92,7 @@ async function main() {
   const chosen = scenarios.filter(({ name }) => picked.has(name));
   const isAsked = values.scenario !== undefined || !values.quick;
   const virtual = virtualScenarios.filter(({ name, isLong }) => picked.has(name) && (isAsked || !isLong));
-  const names = values.peer ?? (values.quick ? ["ws"] : undefined);
+  const names = values.peer ?? (values.quick ? QUICK_PEERS : undefined);
   const plan = planFor(values.quick, values.rounds);
   const contestants = getReady(pick("peer", peers, names && ["sendall", ...names]), console.error);
   const cores = findCores();

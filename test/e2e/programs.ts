@@ -139,6 +139,11 @@ export function start(script: string, args: readonly string[] = [], setting: Set
   return launch([fileURLToPath(new URL(script, ROOT)), ...args], setting);
 }
 
+/** Runs a command of the machine. */
+export function run(command: string, args: readonly string[]): Program {
+  return launch(args, {}, command);
+}
+
 /** Runs a module that stands in the test, with this package as `sendall`. */
 export function runCode(code: string): Program {
   return launch(["--input-type=module", "--eval", code], { cwd: fileURLToPath(ROOT) });

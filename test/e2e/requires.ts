@@ -1,10 +1,11 @@
 /**
- * Programs from outside npm that some tests need, SQLite, which newer versions of Node have, and Next.js, which is installed apart: without one
+ * Programs from outside npm that some tests need, SQLite, which newer versions of Node have, and Next.js, Bun and Deno, which are installed apart: without one
  * its tests are skipped with a notice that names it, or fail if `SENDALL_REQUIRE` (a comma list) says that it has to be there.
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findRuntime } from "../runtimes/binaries.js";
 
 const { PATH = "", SENDALL_REQUIRE = "" } = process.env;
 const NEXT = fileURLToPath(new URL("../next/", import.meta.url));
@@ -30,6 +31,8 @@ const OTHERS = {
     find: () => [join(NEXT, "node_modules/next/dist/bin/next")].find(isExecutable),
     missing: "Next.js is not installed (npm ci --prefix test/next)",
   },
+  bun: { find: () => findRuntime("bun"), missing: "Bun is not installed (npm ci --prefix test/runtimes)" },
+  deno: { find: () => findRuntime("deno"), missing: "Deno is not installed (npm ci --prefix test/runtimes)" },
 } as const;
 
 export type Program = keyof typeof COMMANDS | keyof typeof OTHERS;

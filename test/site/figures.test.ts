@@ -1,7 +1,10 @@
 /** The figures of the benchmark in README and pages: each comes from the stored runs in test/bench/results/. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { fill, PAGES, range, readRuns, renderTable, round, tables, withoutFigures } from "../bench/figures.js";
+import { renderGoals } from "../bench/figures/goals.js";
+import { fill, renderTable, withoutFigures } from "../bench/figures/render.js";
+import { range, readRuns, round } from "../bench/figures/runs.js";
+import { PAGES, tables } from "../bench/figures/tables.js";
 
 const runs = readRuns();
 const isDraft = runs.some(({ plan }) => plan.isQuick);
@@ -46,7 +49,7 @@ it("every table is on a page", () => {
       .join()
       .matchAll(/<!-- figures: ([\w-]+) -->/g),
   ].map(([, name]) => name);
-  const missing = Object.keys(tables).filter((name) => !shown.includes(name));
+  const missing = ["goals", ...Object.keys(tables)].filter((name) => !shown.includes(name));
   expect(missing).toEqual(pages.includes("README.md") ? [] : ["summary"]);
 });
 
@@ -78,5 +81,34 @@ describe("a range", () => {
     Object.assign(figures ?? {}, { cpu: 987 });
     expect(renderTable("fan-out", copies)).not.toBe(before);
     expect(renderTable("fan-out", copies)).toContain("987");
+  });
+});
+
+describe("the goals", () => {
+  const [run] = runs;
+  /** Runs whose busy room costs so many times as much as Bun's: at most 1.3 is the goal, and 1.15 wanted. */
+  const renderBusyRoom = (...ratios: readonly number[]) => {
+    const copies = ratios.map((ratio) => {
+      const copy = structuredClone(run);
+      const figures = copy?.rows.find(({ scenario }) => scenario === "busy-room")?.figures ?? [];
+      for (const one of figures) Object.assign(one, { cpu: one.peer === "bun" ? 1 : ratio });
+      return copy ?? [];
+    });
+    const lines = renderGoals(copies.flat()).split("\n");
+    return lines.find((line) => line.startsWith("| busy-room: ") && line.includes("| Bun |"));
+  };
+
+  it.each([
+    [[1.1, 1.14, 1.15], "| 1.1–1.15 | 1.3 | in all | 1.15 | in all |"],
+    [[1.1, 1.16, 1.31], "| 1.1–1.31 | 1.3 | in 2 of 3 | 1.15 | in 1 of 3 |"],
+    [[1.4, 1.4], "| 1.4 | 1.3 | in none | 1.15 | in none |"],
+  ])("are met in as many runs as say so: %j", (ratios, cells) => {
+    expect(renderBusyRoom(...ratios)).toContain(cells);
+  });
+
+  it("that no run has measured are left out", () => {
+    const without = runs.map((one) => ({ ...one, rows: one.rows.filter(({ scenario }) => scenario !== "busy-room") }));
+    expect(renderGoals(without)).not.toContain("busy-room:");
+    expect(renderGoals(without)).toContain("| echo: ");
   });
 });

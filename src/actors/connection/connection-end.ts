@@ -13,7 +13,6 @@ import type { Transport } from "../../transport/transport.js";
 import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { RouteTracing } from "../route/route-tracing.js";
-import type { Liveness } from "./liveness.js";
 import type { Receiver } from "./receiver.js";
 import type { Sender } from "./sender.js";
 
@@ -33,7 +32,6 @@ export interface EndingConnection {
   readonly transport: Transport;
   readonly outbox: Sender;
   readonly receiver: Receiver;
-  readonly liveness: Liveness;
   readonly queue: ConnectionQueue;
   /** Removes the connection from the route. @param isDiscarded whether waiting events of the connection are discarded */
   readonly unregister: (isDiscarded: boolean, closed: Pick<Ending, "code" | "by">) => void;
@@ -119,8 +117,8 @@ export class ConnectionEnd {
    * at most `closeTimeoutMs`; then our close frame answers.
    */
   onConcluded(code: number, reason: string, isFault: boolean): void {
-    const { connection, liveness, queue, transport } = this.#ending;
-    liveness.stop();
+    const { connection, queue, receiver, transport } = this.#ending;
+    receiver.stopAlarms();
     // Our own close frame is already under way and serves as the answer.
     if (!connection.isOpen) return;
     this.#answer = { code, reason };
@@ -145,14 +143,14 @@ export class ConnectionEnd {
 
   /** @param code from the peer's close frame; 1006 without a close frame */
   onTransportClosed(code: number, reason: string): void {
-    const { abortSignal, connection, liveness, outbox, queue, place, receiver, unregister } = this.#ending;
+    const { abortSignal, connection, outbox, queue, place, receiver, unregister } = this.#ending;
     // Before the outbox is emptied.
     const { unacknowledged } = outbox;
     outbox.isLive = false;
     this.#hasTransportClosed = true;
     const closed = { ...this.#closedEvent(code, reason), unacknowledged };
     unregister(false, closed);
-    liveness.stop();
+    receiver.stopAlarms();
     this.#deadline?.cancel();
     outbox.stop();
     this.#parts.mailbox.unpause(queue);

@@ -9,7 +9,6 @@ import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from ".
 import type { ConnectionId, Data, TransportName } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
 import type { FollowFrom, FollowResult } from "../../api/follow.js";
-import { ReleasableOwner } from "../../runtime/unhandled-rejections.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
 import { checkDuration, checkRoom } from "../route/checks.js";
@@ -18,8 +17,8 @@ import type { Member } from "../route/member.js";
 import { abortFor, createAbort } from "./abort.js";
 import { ConnectionEnd } from "./connection-end.js";
 import type { ConnectionParts } from "./connection-parts.js";
+import { EventOwner } from "./event-owner.js";
 import { HEARTBEAT } from "./heartbeat.js";
-import { Liveness, type LivenessOwner } from "./liveness.js";
 import type { Pacing } from "./pacing.js";
 import { Receiver, type ReceiverOwner } from "./receiver.js";
 import { ConnectionFacts } from "./request-facts.js";
@@ -30,24 +29,15 @@ import type { SenderOwner } from "./sender-parts.js";
 type Parts = ConnectionParts<LiveConnection>;
 const NO_PAYLOAD = Buffer.alloc(0);
 
-export class LiveConnection
-  extends ConnectionFacts
-  implements Member, QueueOwner, ReceiverOwner, SenderOwner, LivenessOwner
-{
+export class LiveConnection extends ConnectionFacts implements Member, QueueOwner, ReceiverOwner, SenderOwner {
   /** A read-only property: bytecode of a getter would run for every message that a handler sends. */
   declare readonly id: ConnectionId;
   readonly outbox: Sender;
   readonly receiver: Receiver;
   readonly place: Place;
-  /**
-   * Timers and promises of the handler may keep `leakOwner` in memory, so `leakOwner` drops the connection at the connection's
-   * end.
-   */
-  readonly leakOwner: ReleasableOwner<LiveConnection>;
   readonly #parts: Parts;
   readonly #transport: Transport;
   readonly queue: ConnectionQueue;
-  readonly #liveness: Liveness;
   readonly #openedAt: number;
   #rooms: RoomNames | undefined;
   #abort: AbortController | undefined;
@@ -65,14 +55,16 @@ export class LiveConnection
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
-    this.leakOwner = new ReleasableOwner<LiveConnection>(this, parts.clock, parts.leaked);
     this.queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
     // No closures here, and shared state is in `parts`: each of these objects exists for every silent connection.
     this.outbox = new Sender(parts, this, transport);
-    this.receiver = new Receiver(parts, this, this.queue);
-    this.#liveness = new Liveness(parts, this, transport, this.receiver, this.queue);
+    this.receiver = new Receiver(parts, this, transport);
+    this.receiver.startAlarms();
   }
 
+  get leakOwner(): EventOwner {
+    return new EventOwner(this.#parts, this.id);
+  }
   get openedAt(): number {
     return this.#openedAt;
   }
@@ -80,7 +72,7 @@ export class LiveConnection
     return this.#transport.name;
   }
   get roundTripMs(): number | undefined {
-    return this.#liveness.roundTripMs;
+    return this.receiver.roundTripMs;
   }
   get bufferedAmount(): number {
     return this.outbox.bufferedBytes;
@@ -110,7 +102,6 @@ export class LiveConnection
       transport: this.#transport,
       outbox: this.outbox,
       receiver: this.receiver,
-      liveness: this.#liveness,
       queue: this.queue,
       unregister: (isDiscarded, closed) => this.#unregister(isDiscarded, closed),
       abortSignal: () => this.#abortSignal(),
@@ -130,7 +121,7 @@ export class LiveConnection
   ping(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
     if (!this.#takesControlFrames) return false;
-    this.#liveness.onPing();
+    this.receiver.onPing();
     // The ping bypasses the outbox: flush first, so earlier messages precede the ping unless the socket is full.
     this.outbox.flush();
     this.#transport.ping(payload);
@@ -177,7 +168,7 @@ export class LiveConnection
 
   idle(ms: number): boolean {
     checkDuration("connection.idle", ms);
-    if (this.isOpen) this.#liveness.setIdle(ms);
+    if (this.isOpen) this.receiver.setIdle(ms);
     return this.isOpen;
   }
 
@@ -191,13 +182,13 @@ export class LiveConnection
 
   pause(): void {
     if (this.#pauses++ > 0) return;
-    this.#liveness.onPaused();
+    this.receiver.onPaused();
     this.#transport.pause();
   }
 
   resume(): void {
     if (--this.#pauses > 0) return;
-    this.#liveness.onResumed();
+    this.receiver.onResumed();
     if (!this.#hasStoppedReceiving) this.#transport.resume();
   }
 
@@ -211,14 +202,13 @@ export class LiveConnection
 
   onClosedHandled(): void {
     this.queue.pace?.leave();
-    this.leakOwner.release();
     this.#rooms?.unregisterAll();
     this.#parts.mirror.stop(this.receiver, this.outbox);
     this.#parts.population.unregister(this);
   }
 
   onPong(data: Buffer): boolean {
-    this.#liveness.onPong();
+    this.receiver.onPong();
     return !data.equals(HEARTBEAT);
   }
 
@@ -248,7 +238,7 @@ export class LiveConnection
 
   /** The socket is lost; the session lives on. */
   onAway(pacing: Pacing): void {
-    this.#liveness.onAway();
+    this.receiver.onAway();
     this.outbox.pace(pacing);
     this.receiver.postAway();
     this.#parts.bus.presence?.onAwayOrBack(this);
@@ -257,7 +247,7 @@ export class LiveConnection
 
   /** The session goes on over a newer socket. */
   onSocketChanged(pacing: Pacing): void {
-    this.#liveness.onSocketChanged();
+    this.receiver.onSocketChanged();
     this.#parts.bus.presence?.onAwayOrBack(this);
     this.outbox.pace(pacing);
   }
@@ -278,7 +268,7 @@ export class LiveConnection
   stopReceiving(): void {
     this.#hasStoppedReceiving = true;
     // From here on the close timeout applies in place of the heartbeat: answers of a paused peer are not read.
-    this.#liveness.cancel();
+    this.receiver.cancel();
     this.receiver.stop();
     // A closing connection must still read the peer's close frame.
     if (this.#transport.isOpen) this.#transport.pause();

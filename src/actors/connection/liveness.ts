@@ -1,18 +1,19 @@
 /**
  * The liveness of a connection: the heartbeat against dead peers, the time of the last sign of life, the round trip of pings, and
- * the idle alarms. The connection creates a `Liveness` at opening, and stops the alarms when the peer or the transport has
- * closed.
+ * the idle alarms. Base class of `Receiver`, which hears the peer: an object of its own would cost every silent connection 100 bytes.
+ * The connection starts the alarms at opening, and stops the alarms when the peer or the transport has closed.
  */
 import type { Clock } from "../../runtime/clock.js";
+import type { Turn } from "../../runtime/turn.js";
 import type { Transport } from "../../transport/transport.js";
 import type { ConnectionQueue } from "../route/connection-queue.js";
 import { Heartbeat, type HeartbeatSettings } from "./heartbeat.js";
 import { IdleAlarm } from "./idle-alarm.js";
-import type { Receiver } from "./receiver.js";
 
 /** The parts shared by every connection of a route. */
 export interface LivenessParts {
   readonly clock: Clock;
+  readonly turn: Turn;
   readonly settings: { readonly idleTimeoutMs: number | false; readonly handlerTimeoutMs: number };
   /** The heartbeat of the route; absent if switched off. */
   readonly heartbeat: HeartbeatSettings | undefined;
@@ -20,6 +21,8 @@ export interface LivenessParts {
 
 /** The callbacks of the connection. */
 export interface LivenessOwner {
+  readonly openedAt: number;
+  readonly queue: ConnectionQueue;
   sendHeartbeat(): void;
   /** Called when the peer has given no sign of life in time. */
   readonly ending: { onDead(): void };
@@ -27,6 +30,14 @@ export interface LivenessOwner {
   onIdle(): void;
   /** The peer has sent no message for `idleTimeoutMs`. */
   onIdleTimeout(): void;
+}
+
+/** The alarms for a peer that sends no message. */
+interface IdleAlarms {
+  /** Of `connection.idle`. */
+  readonly alarm: IdleAlarm | undefined;
+  /** Of `idleTimeoutMs`. */
+  readonly limit: IdleAlarm | undefined;
 }
 
 /** Patience grows up to this limit. */
@@ -43,50 +54,33 @@ function heartbeatOf({ heartbeat, settings }: LivenessParts, transport: Transpor
   return { ...found, timeoutMs: Math.max(timeoutMs, Math.min(timeoutMs * patience, MAX_TIMEOUT_MS)) };
 }
 
-export class Liveness extends Heartbeat {
-  readonly #parts: LivenessParts;
-  readonly #owner: LivenessOwner;
-  readonly #transport: Transport;
-  readonly #receiver: Receiver;
-  readonly #queue: ConnectionQueue;
-  readonly #idleTimeout: IdleAlarm | undefined;
-  #idleAlarm: IdleAlarm | undefined;
+export abstract class Liveness extends Heartbeat {
   #heardAt: number;
-  #knownBytes: number;
+  /** A message has arrived since the heartbeat last asked. */
+  #hasHeard = false;
+  #knownBytes = 0;
   #untakenBytes = 0;
   #pingedAt: number | undefined;
   #pausedAt: number | undefined;
   #roundTripMs: number | undefined;
+  /** Made only for the few connections with an alarm. */
+  #idle: IdleAlarms | undefined;
 
-  constructor(
-    parts: LivenessParts,
-    owner: LivenessOwner,
-    transport: Transport,
-    receiver: Receiver,
-    queue: ConnectionQueue,
-  ) {
+  constructor(openedAt: number) {
     super();
-    const { clock, settings } = parts;
-    this.#parts = parts;
-    this.#owner = owner;
-    this.#transport = transport;
-    this.#receiver = receiver;
-    this.#queue = queue;
-    this.#heardAt = receiver.heardAt;
-    this.#knownBytes = transport.bytesRead;
-    this.#startHeartbeat();
-    const { idleTimeoutMs } = settings;
-    if (idleTimeoutMs === false) return;
-    this.#idleTimeout = new IdleAlarm(clock, idleTimeoutMs, () => this.#onIdleTimeout());
-    this.#watchMessages();
+    this.#heardAt = openedAt;
   }
 
+  protected abstract get parts(): LivenessParts;
+  protected abstract get owner(): LivenessOwner;
+  protected abstract get transport(): Transport;
+
   protected get clock(): Clock {
-    return this.#parts.clock;
+    return this.parts.clock;
   }
 
   protected get isResting(): boolean {
-    return this.#queue.pace?.isResting === true;
+    return this.owner.queue.pace?.isResting === true;
   }
 
   get roundTripMs(): number | undefined {
@@ -97,21 +91,44 @@ export class Liveness extends Heartbeat {
     return this.#pausedAt;
   }
 
+  /** Starts the alarms, at the opening of the connection. */
+  startAlarms(): void {
+    this.#knownBytes = this.transport.bytesRead;
+    this.#startHeartbeat();
+    const { idleTimeoutMs } = this.parts.settings;
+    if (idleTimeoutMs === false) return;
+    const limit = new IdleAlarm(this.clock, idleTimeoutMs, () => this.#onIdleTimeout());
+    this.#idle = { alarm: undefined, limit };
+  }
+
+  /** The peer has given a sign of life that is a message. */
+  heard(): void {
+    // Never back: a pong may have been timed later than the beginning of the turn.
+    this.#heardAt = Math.max(this.#heardAt, this.parts.turn.time());
+    this.#hasHeard = true;
+  }
+
+  /** The peer has sent a message: the wait of the idle alarms starts again. */
+  onMessage(): void {
+    this.#idle?.alarm?.heard();
+    this.#idle?.limit?.heard();
+  }
+
   /** A ping was sent. */
   onPing(): void {
-    this.#pingedAt ??= this.#parts.clock.now();
+    this.#pingedAt ??= this.clock.now();
   }
 
   onPong(): void {
-    this.#heardAt = this.#parts.clock.now();
-    this.#knownBytes = this.#transport.bytesRead;
+    this.#heardAt = this.clock.now();
+    this.#knownBytes = this.transport.bytesRead;
     if (this.#pingedAt === undefined) return;
     this.#roundTripMs = this.#heardAt - this.#pingedAt;
     this.#pingedAt = undefined;
   }
 
   onPaused(): void {
-    this.#pausedAt = this.#parts.clock.now();
+    this.#pausedAt = this.clock.now();
   }
 
   onResumed(): void {
@@ -126,28 +143,27 @@ export class Liveness extends Heartbeat {
 
   /** The session goes on over a newer socket. A peer that was away was not idle. */
   onSocketChanged(): void {
-    this.#heardAt = this.#parts.clock.now();
-    this.#knownBytes = this.#transport.bytesRead;
+    this.#heardAt = this.clock.now();
+    this.#knownBytes = this.transport.bytesRead;
     this.#untakenBytes = 0;
     this.#pingedAt = undefined;
     if (this.#pausedAt !== undefined) this.#pausedAt = this.#heardAt;
     this.#startHeartbeat();
-    this.#idleAlarm?.heard();
-    this.#idleTimeout?.heard();
+    this.onMessage();
   }
 
   /** Replaces the idle alarm of `connection.idle`; 0 sets none. */
   setIdle(ms: number): void {
-    this.#idleAlarm?.cancel();
-    this.#idleAlarm = ms === 0 ? undefined : new IdleAlarm(this.#parts.clock, ms, () => this.#onIdleAlarm());
-    this.#watchMessages();
+    this.#idle?.alarm?.cancel();
+    const alarm = ms === 0 ? undefined : new IdleAlarm(this.clock, ms, () => this.#onIdleAlarm());
+    this.#idle = { alarm, limit: this.#idle?.limit };
   }
 
   /** Cancels every alarm: the peer or the transport has closed. */
-  stop(): void {
+  stopAlarms(): void {
     this.cancel();
-    this.#idleAlarm?.cancel();
-    this.#idleTimeout?.cancel();
+    this.#idle?.alarm?.cancel();
+    this.#idle?.limit?.cancel();
   }
 
   /**
@@ -155,50 +171,38 @@ export class Liveness extends Heartbeat {
    * taken count too: the answer may come after a long message.
    */
   protected heardAt(): number {
-    const receiver = this.#receiver;
-    const { bytesRead, untakenBytes } = this.#transport;
-    if (receiver.hasHeard) this.#heardAt = Math.max(this.#heardAt, receiver.heardAt);
-    else if (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes)
-      this.#heardAt = this.#parts.clock.now();
+    const { bytesRead, untakenBytes } = this.transport;
+    if (!this.#hasHeard && (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes))
+      this.#heardAt = this.clock.now();
     this.#knownBytes = bytesRead;
     this.#untakenBytes = untakenBytes;
-    receiver.hasHeard = false;
+    this.#hasHeard = false;
     return this.#heardAt;
   }
 
   protected sendHeartbeat(): void {
-    this.#owner.sendHeartbeat();
+    this.owner.sendHeartbeat();
   }
 
   protected onDead(): void {
-    this.#owner.ending.onDead();
+    this.owner.ending.onDead();
   }
 
   #startHeartbeat(): void {
-    const heartbeat = heartbeatOf(this.#parts, this.#transport);
+    const heartbeat = heartbeatOf(this.parts, this.transport);
     if (heartbeat !== undefined) this.watch(heartbeat);
-  }
-
-  /** Sets a closure only for the few connections with an alarm. */
-  #watchMessages(): void {
-    const [alarm, limit] = [this.#idleAlarm, this.#idleTimeout];
-    const heard = (): void => {
-      alarm?.heard();
-      limit?.heard();
-    };
-    this.#receiver.onMessage = alarm === undefined && limit === undefined ? undefined : heard;
   }
 
   /** A peer is not idle while our side has paused the socket, or while there is no socket. */
   #onIdleAlarm(): void {
-    if (this.#pausedAt === undefined && !this.#transport.isAway) this.#owner.onIdle();
-    else this.#idleAlarm?.heard();
+    if (this.#pausedAt === undefined && !this.transport.isAway) this.owner.onIdle();
+    else this.#idle?.alarm?.heard();
   }
 
   /** A peer is not idle while messages from the peer wait, our side has paused the socket, or there is no socket. */
   #onIdleTimeout(): void {
-    if (this.#pausedAt === undefined && this.#queue.messages === 0 && !this.#transport.isAway)
-      this.#owner.onIdleTimeout();
-    else this.#idleTimeout?.heard();
+    if (this.#pausedAt === undefined && this.owner.queue.messages === 0 && !this.transport.isAway)
+      this.owner.onIdleTimeout();
+    else this.#idle?.limit?.heard();
   }
 }

@@ -2,35 +2,34 @@
  * The receiving half of a connection, called by the transport: turns received frames into events and posts the events into the
  * handler's mailbox. The handler sees `open` first, at most one `error`, and `closed` once and last (contract 1 and 11). Whatever
  * concerns the connection as a whole goes to the owner. Nothing follows `closed`, which is posted when the transport has closed.
+ * Whatever the receiver hears is a sign of life, which the base class times.
  */
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
-import type { Turn } from "../../runtime/turn.js";
-import type { TransportListener } from "../../transport/transport.js";
+import type { Transport, TransportListener } from "../../transport/transport.js";
 import type { RouteMirror, ShownEvent } from "../inspection/mirror.js";
-import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { MailboxEvent } from "../route/mailbox-event.js";
+import { Liveness, type LivenessOwner, type LivenessParts } from "./liveness.js";
 
 /** The parts shared by every receiver of a route. */
-export interface ReceiverParts {
+export interface ReceiverParts extends LivenessParts {
   readonly mailbox: Mailbox;
   readonly counters: Counters;
-  readonly turn: Turn;
   readonly mirror: RouteMirror;
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
 }
 
 /** The connection of a receiver: takes whatever is not an event for the handler. */
-export interface ReceiverOwner extends Connection {
+export interface ReceiverOwner extends Connection, LivenessOwner {
   /** @returns whether the pong answers a ping of the program */
   onPong(data: Buffer): boolean;
   onDrained(): void;
   onFlooded(): void;
   /** Called for whatever ends the connection. */
-  readonly ending: {
+  readonly ending: LivenessOwner["ending"] & {
     onConcluded(code: number, reason: string, isFault: boolean): void;
     onTransportClosed(code: number, reason: string): void;
     onTransportFailed(error: Error): void;
@@ -38,26 +37,32 @@ export interface ReceiverOwner extends Connection {
   };
 }
 
-export class Receiver implements TransportListener {
+export class Receiver extends Liveness implements TransportListener {
   readonly #parts: ReceiverParts;
   readonly #connection: ReceiverOwner;
-  readonly #queue: ConnectionQueue;
-  /** When the last message arrived. */
-  heardAt: number;
-  /** A message has arrived since the liveness last asked. */
-  hasHeard = false;
-  /** Called at each message; set while an idle alarm is active. */
-  onMessage: (() => void) | undefined = undefined;
+  readonly #transport: Transport;
   /** Our side has closed or the server is closing: further input is ignored; `closed` still follows. */
   #isStopped = false;
   #hasFailed = false;
   #hasCrashed = false;
 
-  constructor(parts: ReceiverParts, connection: ReceiverOwner, queue: ConnectionQueue) {
+  constructor(parts: ReceiverParts, connection: ReceiverOwner, transport: Transport) {
+    super(connection.openedAt);
     this.#parts = parts;
     this.#connection = connection;
-    this.#queue = queue;
-    this.heardAt = connection.openedAt;
+    this.#transport = transport;
+  }
+
+  protected get parts(): ReceiverParts {
+    return this.#parts;
+  }
+
+  protected get owner(): ReceiverOwner {
+    return this.#connection;
+  }
+
+  protected get transport(): Transport {
+    return this.#transport;
   }
 
   get id(): ConnectionId {
@@ -68,16 +73,11 @@ export class Receiver implements TransportListener {
     this.#runGuarded({ type: "opened" }, () => this.#postFrozen({ type: "open", connection: this.#connection }));
   }
 
-  heard(): void {
-    this.heardAt = this.#parts.turn.time();
-    this.hasHeard = true;
-  }
-
   message(data: string | Buffer, bytes: number): void {
     if (this.#isStopped) return;
     const { counters, mirror } = this.#parts;
     this.heard();
-    this.onMessage?.();
+    this.onMessage();
     if (mirror.isOn) {
       mirror.show(this, { type: "message", data, bytes });
       // An inspector may have closed the connection.
@@ -200,7 +200,7 @@ export class Receiver implements TransportListener {
   }
 
   #post(event: MailboxEvent, bytes = 0): void {
-    this.#parts.mailbox.post(this.#queue, event, bytes);
+    this.#parts.mailbox.post(this.#connection.queue, event, bytes);
   }
 }
 

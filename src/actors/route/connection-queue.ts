@@ -77,10 +77,6 @@ export class SerialGroup {
 
 export class ConnectionQueue extends Fifo<Posted> {
   readonly owner: QueueOwner | undefined;
-  /** Absent if the handler takes a single event at a time in any case. */
-  readonly group: SerialGroup | undefined;
-  /** The code for the queue's events, if not the route's handler. */
-  readonly target: Target | undefined;
   /** Waiting messages of the peer, and their bytes with `EVENT_BYTES` for each message. */
   messages = 0;
   bytes = 0;
@@ -96,7 +92,12 @@ export class ConnectionQueue extends Fifo<Posted> {
   blocked = 0;
   /** An event of the queue is being awaited. */
   isUnderWay = false;
-  /** Both absent without a budget: a field would cost every connection memory. A subscription has no pace, since its socket has. */
+  // Fields that are absent cost no memory: most connections have none of these.
+  /** Absent if the handler takes a single event at a time in any case. */
+  declare readonly group?: SerialGroup;
+  /** The code for the queue's events, if not the route's handler. */
+  declare readonly target?: Target;
+  /** This and the payer are absent without a budget. A subscription has no pace, since its socket has. */
   declare pace?: QueuePace;
   declare payer?: QueuePayer;
   /** How many events must be handled before `owner.caughtUp` is called; 0 if no call is due. */
@@ -105,7 +106,7 @@ export class ConnectionQueue extends Fifo<Posted> {
   constructor(owner: QueueOwner | undefined, group: SerialGroup | undefined, target: Target | undefined) {
     super();
     this.owner = owner;
-    this.group = group;
-    this.target = target;
+    if (group !== undefined) this.group = group;
+    if (target !== undefined) this.target = target;
   }
 }

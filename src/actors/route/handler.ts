@@ -4,7 +4,7 @@
  * creates the actor, runs `init` before the first event, and stops the actor at shutdown.
  */
 import type { Clock } from "../../runtime/clock.js";
-import { handleChannel } from "../../runtime/diagnostics.js";
+import { isHandlingTraced } from "../../runtime/diagnostics.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
@@ -194,7 +194,7 @@ export class HandlerActor implements Runnable {
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
     const context = this.#contextOf(event, queue, leakOwner);
-    const trace = handleChannel.hasSubscribers && !runner.isDispatcher ? this.#trace(posted) : undefined;
+    const trace = isHandlingTraced() && !runner.isDispatcher ? this.#trace(posted) : undefined;
     const startedAt = metering.isOn ? metering.began(posted) : undefined;
     let isOver = false;
     this.#isRunningUserCode = true;

@@ -16,7 +16,7 @@ import type { Counters } from "./counters.js";
 /** The connection of a pace. */
 export interface PacedPeer {
   readonly id: ConnectionId;
-  readonly receiver: { readonly onMessage: (() => void) | undefined };
+  readonly receiver: { onMessage(): void };
   pause(): void;
   resume(): void;
   close(code: number, reason: string): boolean;
@@ -189,7 +189,7 @@ export class Pace implements QueuePace, Rester {
     this.#isResting = false;
     this.#host.endRest();
     // The peer could not send, so its silence begins now.
-    this.#peer.receiver.onMessage?.();
+    this.#peer.receiver.onMessage();
     this.#transport.setResting?.(false);
     this.#peer.resume();
   }

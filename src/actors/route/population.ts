@@ -21,6 +21,14 @@ export class Population<R extends Resident> extends Registry<R> {
     return this.#closing.values();
   }
 
+  /** The connection with this id, until its `closed` has been handled. */
+  findPresent(id: string): R | undefined {
+    const open = this.byId.get(id);
+    if (open !== undefined) return open;
+    for (const resident of this.#closing) if (resident.id === id) return resident;
+    return undefined;
+  }
+
   get closingCount(): number {
     return this.#closing.size;
   }

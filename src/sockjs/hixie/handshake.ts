@@ -6,11 +6,11 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 import { hostOf, originForm } from "../../admission/request-head.js";
 import type { Refusal } from "../../api/rejection.js";
 import { ignoreError, refuseSocket } from "../../http/refuse.js";
 import type { Clock } from "../../runtime/clock.js";
+import { isEncrypted } from "../../transport/encryption.js";
 import type { Admission } from "../../transport/transport.js";
 import { HixieTransport } from "./transport.js";
 
@@ -70,7 +70,7 @@ export function handshakeHixie(
     refuseSocket(socket, BAD_HANDSHAKE, parts.clock);
     return;
   }
-  const scheme = socket instanceof TLSSocket ? "wss" : "ws";
+  const scheme = isEncrypted(socket) ? "wss" : "ws";
   const lines = [
     "HTTP/1.1 101 WebSocket Protocol Handshake",
     "Upgrade: WebSocket",

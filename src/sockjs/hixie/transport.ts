@@ -3,9 +3,9 @@
  * SockJS session is the listener, and writes text only. The transport ends with its socket.
  */
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 import { ABNORMAL, NO_CODE, TooLarge } from "../../api/close-codes.js";
 import type { TransportName } from "../../api/connection.js";
+import { isEncrypted } from "../../transport/encryption.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
 import { GrowableBuffer } from "../protocol/growable-buffer.js";
@@ -45,7 +45,7 @@ export class HixieTransport implements Transport {
   }
 
   get isDelayed(): boolean {
-    return this.#socket instanceof TLSSocket;
+    return isEncrypted(this.#socket);
   }
   get untakenBytes(): number {
     return this.#socket.writableLength;

@@ -8,7 +8,8 @@ import { LENGTH_16, LENGTH_64 } from "./frame.js";
 
 /**
  * @typedef {object} Counter
- * @property {(bytes: number, buffer: Buffer) => boolean} take so many bytes at the buffer's start have come: was that the lap's last?
+ * @property {(bytes: number, buffer: Buffer) => number} take so many bytes at the buffer's start have come: so many laps end with them
+ * @property {() => boolean} isAmid whether a part of a lap has come
  */
 
 /** Each text ends with it, and has it nowhere else. */
@@ -38,14 +39,22 @@ export class ByteCounter {
     const before = this.#got;
     const got = before + bytes;
     const size = this.#expected.length;
-    if (got > size) throw new Error(`a member got ${got} bytes in place of ${size}`);
-    if (this.#isFirst && buffer.compare(this.#expected, before, got, 0, bytes) !== 0)
+    if (
+      this.#isFirst &&
+      buffer.compare(this.#expected, before, Math.min(got, size), 0, Math.min(bytes, size - before)) !== 0
+    )
       throw new Error("a member got something else than the messages");
-    this.#got = got;
-    if (got < size) return false;
-    this.#got = 0;
+    if (got < size) {
+      this.#got = got;
+      return 0;
+    }
     this.#isFirst = false;
-    return true;
+    this.#got = got % size;
+    return Math.floor(got / size);
+  }
+
+  isAmid() {
+    return this.#got > 0;
   }
 }
 
@@ -89,10 +98,14 @@ export class FrameCounter {
         at = end;
       }
     }
-    if (this.#got > this.#messages) throw new Error(`a member got ${this.#got} messages in place of ${this.#messages}`);
-    if (this.#got < this.#messages || this.#left > 0 || this.#header.length > 0) return false;
-    this.#got = 0;
-    return true;
+    if (this.#got < this.#messages || this.#left > 0 || this.#header.length > 0) return 0;
+    const laps = Math.floor(this.#got / this.#messages);
+    this.#got %= this.#messages;
+    return laps;
+  }
+
+  isAmid() {
+    return this.#got > 0 || this.#left > 0 || this.#header.length > 0;
   }
 
   /** @param {number} byte */

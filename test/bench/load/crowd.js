@@ -9,6 +9,7 @@ import { RawSocket } from "./socket.js";
  * @typedef {object} CrowdSettings
  * @property {number} sockets
  * @property {string} headers which ones, of `headers.js`
+ * @property {boolean} [isSecure] over TLS
  */
 
 const PING = 0x89;
@@ -18,6 +19,7 @@ const PONG = Buffer.of(0x8a, 0x80, 0, 0, 0, 0);
 export class CrowdLoad {
   #dialect;
   #headers;
+  #isSecure;
   #port;
   /** @type {RawSocket[]} */
   #sockets = [];
@@ -34,6 +36,7 @@ export class CrowdLoad {
     this.#port = port;
     this.#dialect = dialectOf(dialect);
     this.#headers = headerLines(settings.headers, port);
+    this.#isSecure = settings.isSecure;
   }
 
   /**
@@ -55,7 +58,8 @@ export class CrowdLoad {
     const { greeting, path } = this.#dialect;
     const start = performance.now();
     await inBatches(count, async (i) => {
-      const opening = { port: this.#port, path: path(i), headers: this.#headers, greeting, localAddress };
+      const at = { port: this.#port, path: path(i), isSecure: this.#isSecure, localAddress };
+      const opening = { ...at, headers: this.#headers, greeting };
       const socket = await RawSocket.open(opening, {
         onBytes: (_bytes, [first]) => (first === PING ? socket.write(PONG) : this.#fail("was sent something")),
         onEnd: (why) => this.#fail(why),

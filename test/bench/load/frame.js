@@ -40,3 +40,11 @@ export function clientFrame(text) {
   const masked = payload.map((byte, i) => byte ^ (mask[i % mask.length] ?? 0));
   return Buffer.concat([header(payload.length, MASKED), mask, masked]);
 }
+
+/**
+ * @param {Buffer} bytes
+ * @param {number} times
+ */
+export function repeat(bytes, times) {
+  return Buffer.concat(Array.from({ length: times }, () => bytes));
+}

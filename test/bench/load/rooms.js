@@ -1,15 +1,18 @@
 // @ts-check
 /**
- * Rooms of members, some of whom talk, in closed loops (where there are several nodes, the members are at them in turn): a room's talkers write their bursts at once, wait until every member has
- * all that it should get (a lap), then write the next ones. Rooms know nothing of one another.
+ * Rooms of members, some of whom talk (where there are several nodes, the members are at them in turn). In a lap, a room's talkers
+ * write their bursts at once, and every member gets all that it should. In a closed loop (`run`) each room begins a lap when its
+ * lap before has ended; at a fixed rate (`offer`) laps begin when they are due, in one room after the other, whatever has ended.
  */
-
 import { inBatches } from "./batches.js";
-import { ByteCounter, FrameCounter, MARK } from "./counters.js";
+import { ByteCounter, FrameCounter } from "./counters.js";
 import { dialectOf } from "./dialects.js";
-import { clientFrame, serverFrame } from "./frame.js";
+import { clientFrame, repeat, serverFrame } from "./frame.js";
 import { headerLines } from "./headers.js";
+import { Receipts } from "./receipts.js";
+import { Room } from "./room.js";
 import { RawSocket } from "./socket.js";
+import { compose } from "./texts.js";
 
 /**
  * @typedef {object} RoomsSettings
@@ -22,6 +25,8 @@ import { RawSocket } from "./socket.js";
  * @property {number} [copies] messages that a member gets for one of a talker; 1 by default
  * @property {boolean} [hasEcho] talkers get their own messages, too
  * @property {boolean} [isDeflated] permessage-deflate is on offer
+ * @property {boolean} [isSecure] over TLS
+ * @property {string} [headers] which ones, of `headers.js`
  * @property {number} [flooders] sockets beside the rooms that send tiny messages without end, and are not waited for
  * @property {number} [stalled] of each room's members read nothing, and are not waited for
  */
@@ -29,79 +34,9 @@ import { RawSocket } from "./socket.js";
 /** The longest lap takes seconds where others use the machine, too; with none done in so long, something is lost. */
 const STALL_MS = 60_000;
 
-/**
- * Compressed messages are not all the same: with the one before in its window, a compressor would only say so. All of these
- * together are twice as long as the window.
- */
-const JSON_TEXTS = 64;
 const NOTHING = Buffer.alloc(0);
 /** A flooder writes so many frames at once: about as much as the server reads at once. */
 const FLOOD_FRAMES = 8_192;
-
-/**
- * @param {RoomsSettings} settings
- * @returns {string[]} what is said, in turn
- */
-function compose({ messageBytes, isJson = false }) {
-  const prose = "All of them get this. ".repeat(Math.ceil(messageBytes / 20));
-  const texts = isJson ? Array.from({ length: JSON_TEXTS }, (_, i) => positions(i, messageBytes)) : [prose];
-  return texts.map((text) => `${text.slice(0, messageBytes - 1)}${MARK}`);
-}
-
-/**
- * Who is where, as a game or a map would tell it; different each time, and the same in each run.
- * @param {number} seed
- * @param {number} bytes at least
- */
-function positions(seed, bytes) {
-  let state = seed + 1;
-  const random = (/** @type {number} */ below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-  const player = () => ({ id: random(100_000), name: random(1e9).toString(36), x: random(4_096), y: random(4_096) });
-  return JSON.stringify({ type: "positions", players: Array.from({ length: Math.ceil(bytes / 35) }, player) });
-}
-
-/** One room: its sockets, and how far its lap is. */
-class Room {
-  /** @type {RawSocket[]} */
-  talkers = [];
-  /** How many get something. */
-  listeners = 0;
-  /** Messages that come in a lap, at all of them together. */
-  messages = 0;
-  /** Listeners that have not got all of this lap. */
-  waiting = 0;
-  laps = 0;
-  startedAt = 0;
-}
-
-/** After so many messages a client acknowledges. */
-const ACKNOWLEDGE_AFTER = 64;
-
-/** What a member acknowledges, in dialects that do. */
-class Receipts {
-  /** @type {RawSocket | undefined} */
-  socket;
-  #acknowledge;
-  #messages = 0;
-  #acknowledged = 0;
-
-  /** @param {import("./dialects.js").Dialect} dialect */
-  constructor({ acknowledge }) {
-    this.#acknowledge = acknowledge;
-  }
-
-  /** @param {number} messages */
-  add(messages) {
-    if (this.#acknowledge === undefined) return;
-    this.#messages += messages;
-    if (this.#messages - this.#acknowledged < ACKNOWLEDGE_AFTER) return;
-    this.#acknowledged = this.#messages;
-    this.socket?.write(clientFrame(this.#acknowledge(this.#messages)));
-  }
-}
 
 export class RoomsLoad {
   #settings;
@@ -117,14 +52,12 @@ export class RoomsLoad {
   #expected = new Map();
   /** @type {Room[]} */
   #rooms = [];
-  /** Rooms whose lap is under way. */
-  #running = 0;
-  #endsAt = 0;
   #laps = 0;
   #delivered = 0;
   /** @type {number[]} how long each lap of this run took */
   #times = [];
-  #onEnd = () => {};
+  /** @type {(room: Room, now: number) => void} */
+  #onLap = () => {};
   /** @type {(error: Error) => void} */
   #onFailure = () => {};
   /** @type {Error | undefined} */
@@ -141,7 +74,8 @@ export class RoomsLoad {
     this.#dialect = dialectOf(dialect);
     const { subprotocol } = this.#dialect;
     const offer = subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`];
-    this.#headers = [...headerLines(settings.isDeflated ? "deflate" : "none", this.#portOf(0)), ...offer];
+    const { headers = settings.isDeflated ? "deflate" : "none" } = settings;
+    this.#headers = [...headerLines(headers, this.#portOf(0)), ...offer];
     const texts = compose(settings);
     this.#text = texts[0] ?? "";
     const frames = texts.map((text) => clientFrame(this.#dialect.toServer(text)));
@@ -150,22 +84,59 @@ export class RoomsLoad {
     );
   }
 
-  /**
-   * @param {number | readonly number[]} port
-   * @param {RoomsSettings} settings
-   * @param {string} dialect
-   */
-  static async connect(port, settings, dialect) {
-    const load = new RoomsLoad(port, settings, dialect);
-    const { rooms, members } = settings;
-    load.#rooms = Array.from({ length: rooms }, () => new Room());
-    await inBatches(rooms * members, (i) => load.#join(Math.floor(i / members), i % members));
-    await inBatches(settings.flooders ?? 0, () => load.#flood());
-    return load;
+  /** All members connect. */
+  async come() {
+    const { rooms, members, flooders = 0 } = this.#settings;
+    const start = performance.now();
+    this.#rooms = Array.from({ length: rooms }, () => new Room());
+    await inBatches(rooms * members, (i) => this.#join(Math.floor(i / members), i % members));
+    await inBatches(flooders, () => this.#flood());
+    return { ms: performance.now() - start };
   }
 
-  /** @param {number} ms */
-  async run(ms) {
+  /**
+   * In a closed loop.
+   * @param {number} ms
+   */
+  run(ms) {
+    return this.#play((start, end) => {
+      let running = this.#rooms.length;
+      this.#onLap = (room, now) => {
+        if (now < start + ms) this.#begin(room, now);
+        else if (--running === 0) end();
+      };
+      for (const room of this.#rooms) this.#begin(room, performance.now());
+    });
+  }
+
+  /**
+   * At a fixed rate. A lap's time counts from when the lap was due, so what holds the load up is not left out of the figures.
+   * @param {number} ms
+   * @param {number} lapsPerSecond
+   */
+  offer(ms, lapsPerSecond) {
+    const count = Math.ceil((ms / 1_000) * lapsPerSecond);
+    return this.#play((start, end) => {
+      let ended = 0;
+      this.#onLap = () => {
+        if (++ended === count) end();
+      };
+      const dueAt = (/** @type {number} */ lap) => start + (lap / lapsPerSecond) * 1_000;
+      let next = 0;
+      // A timer would be up to a millisecond late. The core is the load's own, so it need not sleep.
+      const beginDue = () => {
+        for (const now = performance.now(); next < count && dueAt(next) <= now; next++) {
+          const room = this.#rooms[next % this.#rooms.length];
+          if (room !== undefined) this.#begin(room, dueAt(next));
+        }
+        if (next < count && this.#failure === undefined) setImmediate(beginDue);
+      };
+      beginDue();
+    });
+  }
+
+  /** @param {(start: number, end: () => void) => void} begin begins the laps, and sees to it that `end` is called */
+  async #play(begin) {
     const stalled = setInterval(this.#watch(), STALL_MS);
     const start = performance.now();
     this.#delivered = 0;
@@ -174,35 +145,35 @@ export class RoomsLoad {
       await new Promise((resolve, reject) => {
         if (this.#failure !== undefined) return reject(this.#failure);
         this.#onFailure = reject;
-        this.#onEnd = () => resolve(undefined);
-        this.#endsAt = start + ms;
-        this.#running = this.#rooms.length;
-        for (const room of this.#rooms) this.#start(room);
+        begin(start, () => resolve(undefined));
       });
     } finally {
       clearInterval(stalled);
     }
+    const ms = performance.now() - start;
     const times = this.#times.sort((a, b) => a - b);
     const at = (/** @type {number} */ share) => times[Math.ceil(times.length * share) - 1] ?? Number.NaN;
-    return { delivered: this.#delivered, ms: performance.now() - start, p50: at(0.5), p99: at(0.99) };
+    return { laps: times.length, delivered: this.#delivered, ms, p50: at(0.5), p99: at(0.99), p999: at(0.999) };
   }
 
-  /** @param {Room} room */
-  #start(room) {
-    room.waiting = room.listeners;
-    room.startedAt = performance.now();
-    const burst = this.#bursts[room.laps++ % this.#bursts.length] ?? NOTHING;
-    for (const talker of room.talkers) talker.write(burst);
+  /**
+   * @param {Room} room
+   * @param {number} startedAt
+   */
+  #begin(room, startedAt) {
+    room.begin(startedAt, this.#bursts[room.begun % this.#bursts.length] ?? NOTHING);
   }
 
-  /** @param {Room} room */
-  #lapDone(room) {
+  /**
+   * @param {Room} room
+   * @param {import("./room.js").Lap} lap
+   */
+  #ended(room, { startedAt }) {
     const now = performance.now();
     this.#laps++;
     this.#delivered += room.messages;
-    this.#times.push(now - room.startedAt);
-    if (now < this.#endsAt) this.#start(room);
-    else if (--this.#running === 0) this.#onEnd();
+    this.#times.push(now - startedAt);
+    this.#onLap(room, now);
   }
 
   /**
@@ -218,15 +189,9 @@ export class RoomsLoad {
     const messages = isStalled ? 0 : this.#messagesFor(isTalker);
     const receipts = new Receipts(this.#dialect);
     const onBytes = messages > 0 ? this.#listener(room, messages, receipts) : this.#nothing();
-    const opening = {
-      port: this.#portOf(member),
-      path: this.#dialect.path(number),
-      headers: this.#headers,
-      greeting: this.#dialect.greeting,
-    };
     // A stalled one may be closed for it.
     const onEnd = (/** @type {string} */ why) => (isStalled ? undefined : this.#fail(`a connection ended: ${why}`));
-    const socket = await RawSocket.open(opening, { onBytes, onEnd });
+    const socket = await RawSocket.open(this.#opening(number, member), { onBytes, onEnd });
     receipts.socket = socket;
     if (isTalker) room.talkers.push(socket);
     if (isStalled) socket.stall();
@@ -236,17 +201,25 @@ export class RoomsLoad {
   }
 
   async #flood() {
-    const opening = {
-      port: this.#portOf(0),
-      path: this.#dialect.path(0),
-      headers: this.#headers,
-      greeting: this.#dialect.greeting,
-    };
-    const socket = await RawSocket.open(opening, {
+    const socket = await RawSocket.open(this.#opening(0, 0), {
       onBytes: () => {},
       onEnd: (why) => this.#fail(`a flooder: ${why}`),
     });
     socket.flood(repeat(clientFrame("x"), FLOOD_FRAMES));
+  }
+
+  /**
+   * @param {number} number
+   * @param {number} member
+   */
+  #opening(number, member) {
+    return {
+      port: this.#portOf(member),
+      path: this.#dialect.path(number),
+      headers: this.#headers,
+      greeting: this.#dialect.greeting,
+      isSecure: this.#settings.isSecure,
+    };
   }
 
   /** @param {number} member */
@@ -277,11 +250,17 @@ export class RoomsLoad {
    */
   #listener(room, messages, receipts) {
     const counter = this.#counter(messages);
+    let done = 0;
     return (/** @type {number} */ bytes, /** @type {Buffer} */ buffer) => {
       try {
-        if (!counter.take(bytes, buffer)) return;
-        receipts.add(messages);
-        if (--room.waiting === 0) this.#lapDone(room);
+        const laps = counter.take(bytes, buffer);
+        if (done + laps === room.begun && counter.isAmid()) throw new Error("a member got more than all messages");
+        if (laps === 0) return;
+        receipts.add(laps * messages);
+        for (const end = done + laps; done < end; ) {
+          const lap = room.got(done++);
+          if (lap !== undefined) this.#ended(room, lap);
+        }
       } catch (error) {
         this.#fail(error instanceof Error ? error.message : String(error));
       }
@@ -316,12 +295,4 @@ export class RoomsLoad {
     this.#failure ??= new Error(why);
     this.#onFailure(this.#failure);
   }
-}
-
-/**
- * @param {Buffer} bytes
- * @param {number} times
- */
-function repeat(bytes, times) {
-  return Buffer.concat(Array.from({ length: times }, () => bytes));
 }

@@ -4,6 +4,7 @@
  * read into the same buffer, so nothing is allocated for what arrives.
  */
 import { connect } from "node:net";
+import { connect as connectSecurely, createSecureContext } from "node:tls";
 import { clientFrame, LENGTH_16 } from "./frame.js";
 
 /** @typedef {(bytes: number, buffer: Buffer) => void} OnBytes so many bytes at the start of a buffer that is used again */
@@ -14,6 +15,7 @@ import { clientFrame, LENGTH_16 } from "./frame.js";
  * @property {string} path
  * @property {readonly string[]} headers further lines of the request
  * @property {import("./dialects.js").Dialect["greeting"]} greeting
+ * @property {boolean | undefined} [isSecure] over TLS
  * @property {string | undefined} [localAddress]
  */
 
@@ -23,6 +25,9 @@ const SWITCHING = "HTTP/1.1 101 ";
 const READ_BUFFER = Buffer.alloc(65_536);
 const FRAME_HEADER_BYTES = 2;
 const LONG_FRAME_HEADER_BYTES = 4;
+
+/** For all sockets: a context of its own for each would cost more than the handshake. */
+const SECURE = { secureContext: createSecureContext(), rejectUnauthorized: false };
 
 /** @param {Opening} opening */
 function handshake({ port, path, headers }) {
@@ -103,7 +108,7 @@ export class RawSocket {
    * @returns {Promise<RawSocket>} once the server has switched protocols and greeted
    */
   static open(opening, { onBytes, onEnd }) {
-    const { port, localAddress, greeting } = opening;
+    const { port, isSecure = false, localAddress, greeting } = opening;
     return new Promise((resolve, reject) => {
       /** @type {Beginning | undefined} */
       let beginning = new Beginning(greeting);
@@ -125,7 +130,8 @@ export class RawSocket {
         return true;
       };
       const onread = { buffer: READ_BUFFER, callback };
-      const socket = connect({ host: HOST, port, onread, ...(localAddress !== undefined && { localAddress }) });
+      const to = { host: HOST, port, onread, ...(localAddress !== undefined && { localAddress }) };
+      const socket = isSecure ? connectSecurely({ ...to, ...SECURE }) : connect(to);
       // A burst is written when the one before is not acknowledged: Nagle's algorithm would hold it back.
       socket.setNoDelay();
       socket.on("error", (error) => (beginning === undefined ? onEnd(error.message) : reject(error)));

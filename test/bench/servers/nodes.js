@@ -2,8 +2,10 @@
 /**
  * A server program that is to be two nodes of a cluster: starts the engine, and itself twice with the role "node" and the engine's
  * address. To the benchmark the two are one server with two ports, whose CPU time is that of both; the engine's is not counted.
+ * Two workers of `node:cluster` have one port, and no engine but the primary process, whose CPU time is counted.
  */
 import { fork, spawn } from "node:child_process";
+import cluster from "node:cluster";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -58,9 +60,9 @@ class Node {
   #child;
   #ready;
 
-  /** @param {string} program @param {string} url */
-  constructor(program, url) {
-    this.#child = fork(fileURLToPath(program), ["node", url]);
+  /** @param {import("node:child_process").ChildProcess} child */
+  constructor(child) {
+    this.#child = child;
     this.#ready = this.#next();
   }
 
@@ -75,10 +77,39 @@ class Node {
   }
 
   /** @returns {Promise<any>} */
-  async #next() {
-    const [message] = await once(this.#child, "message");
-    return message;
+  #next() {
+    return new Promise((resolve) => {
+      const listen = (/** @type {unknown} */ message) => {
+        // Sendall's workers use the same channel, and say lists.
+        if (Array.isArray(message)) return;
+        this.#child.off("message", listen);
+        resolve(message);
+      };
+      this.#child.on("message", listen);
+    });
   }
+}
+
+/**
+ * @param {readonly Node[]} nodes
+ * @param {{ readonly cpu: () => NodeJS.CpuUsage, readonly memory: () => number }} rest what counts beside the nodes
+ */
+function answerFor(nodes, rest) {
+  /** @param {string} name */
+  const askAll = (name) => Promise.all(nodes.map((node) => node.ask(name)));
+  answer({
+    port: () => askAll("port"),
+    async cpu() {
+      const all = [rest.cpu(), ...(await askAll("cpu"))];
+      const sum = (/** @type {"user" | "system"} */ key) => all.reduce((total, cpu) => total + cpu[key], 0);
+      return { user: sum("user"), system: sum("system") };
+    },
+    async memory() {
+      return (await askAll("memory")).reduce((total, bytes) => total + bytes, rest.memory());
+    },
+    empty: () => askAll("empty"),
+    joined: () => askAll("joined"),
+  });
 }
 
 /**
@@ -87,20 +118,12 @@ class Node {
  */
 export async function leadNodes(program, engine) {
   const url = await startEngine(engine);
-  const nodes = [new Node(program, url), new Node(program, url)];
-  /** @param {string} name */
-  const askAll = (name) => Promise.all(nodes.map((node) => node.ask(name)));
-  answer({
-    port: () => askAll("port"),
-    async cpu() {
-      const all = await askAll("cpu");
-      const sum = (/** @type {"user" | "system"} */ key) => all.reduce((total, cpu) => total + cpu[key], 0);
-      return { user: sum("user"), system: sum("system") };
-    },
-    async memory() {
-      return (await askAll("memory")).reduce((total, bytes) => total + bytes, 0);
-    },
-    empty: () => askAll("empty"),
-    joined: () => askAll("joined"),
-  });
+  const nodes = [0, 1].map(() => new Node(fork(fileURLToPath(program), ["node", url])));
+  answerFor(nodes, { cpu: () => ({ user: 0, system: 0 }), memory: () => 0 });
+}
+
+/** In the primary process of two workers, which run the same program with the same role. Its own work counts. */
+export function leadWorkers() {
+  const nodes = [0, 1].map(() => new Node(cluster.fork().process));
+  answerFor(nodes, { cpu: () => process.cpuUsage(), memory: () => process.memoryUsage.rss() });
 }

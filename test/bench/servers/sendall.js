@@ -1,10 +1,11 @@
 // @ts-check
 /** Sendall under load: each role as its users would write it, with default options but for what the other peers lack. */
+import cluster from "node:cluster";
 import { createRequire } from "node:module";
 import { setImmediate } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { engineOf, leadNodes } from "./nodes.js";
-import { chooseRole } from "./role.js";
+import { engineOf, leadNodes, leadWorkers } from "./nodes.js";
+import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 import { isSaying, typedHandlers } from "./typed.js";
 
@@ -30,9 +31,15 @@ const broadcast = ({ data, connection }, bus) => {
   bus.broadcast(data, connection);
 };
 
-/** A node's adapter, by the address of its engine: this program's second argument. */
+/** @type {NonNullable<Role["onMessage"]>} */
+const echo = ({ data, connection }) => {
+  connection.send(data);
+};
+
+/** A node's adapter: of the workers, or by the address of its engine, this program's second argument. */
 async function joinCluster() {
-  const [, , , url] = process.argv;
+  const [, , role, url] = process.argv;
+  if (role === "workers") return { cluster: (await load("sendall/workers")).workers() };
   if (url === undefined) return {};
   const { nats, redis } = { ...(await load("sendall/nats")), ...(await load("sendall/redis")) };
   return { cluster: url.startsWith("redis:") ? redis({ url }) : nats({ servers: url }) };
@@ -43,10 +50,14 @@ const toAll = ({ data }, bus) => {
   bus.sendall(data);
 };
 
+// The primary process of workers joins, too, since it passes their messages on.
+const joined = await joinCluster();
+
 /** @type {Record<string, Role>} */
 const roles = {
   all: { onMessage: toAll },
-  node: { onMessage: toAll, options: await joinCluster() },
+  node: { onMessage: toAll, options: joined },
+  workers: { onMessage: toAll, options: joined },
   room: { onMessage: broadcast },
   session: { onMessage: broadcast, options: { resume: true } },
   // Nothing is sent to them within a run, so they have the heartbeat that everybody has by default.
@@ -62,18 +73,11 @@ const roles = {
       bus.broadcast(data, connection, { room: roomOf(connection) });
     },
   },
-  echo: {
-    onMessage({ data, connection }) {
-      connection.send(data);
-    },
-  },
+  echo: { onMessage: echo },
+  // With a heartbeat, as by default; but nobody is silent for so long that a ping would come.
+  "now-and-then": { onMessage: echo, options: { heartbeat: { intervalMs: 60_000 } } },
   // More than a member of the load asks for, and far less than a flooder does.
-  budget: {
-    onMessage({ data, connection }) {
-      connection.send(data);
-    },
-    options: { budget: { messagesPerSecond: 1_000, burstSeconds: 1 } },
-  },
+  budget: { onMessage: echo, options: { budget: { messagesPerSecond: 1_000, burstSeconds: 1 } } },
   // What `typed` does, as a program without a protocol does it.
   "by-hand": {
     onMessage({ data, connection }) {
@@ -118,6 +122,7 @@ async function start() {
     logger: false,
     // Plain ws has none, and the load counts bytes: a ping would be taken for a part of a message.
     heartbeat: false,
+    ...(certificate && { tls: { cert: certificate.cert, key: certificate.key } }),
     ...options,
     handler: (await handler?.()) ?? onEvent,
   });
@@ -131,5 +136,6 @@ async function start() {
 }
 
 const engine = engineOf();
-if (engine === undefined) await start();
-else await leadNodes(import.meta.url, engine);
+if (engine !== undefined) await leadNodes(import.meta.url, engine);
+else if (cluster.isPrimary && joined.cluster?.name === "workers") leadWorkers();
+else await start();

@@ -1,11 +1,12 @@
 /** socket.io, by its documentation: an event is sent on to the room, or to all but its source. Over WebSocket alone. */
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { createAdapter } from "@socket.io/redis-adapter";
 import { Redis } from "ioredis";
 import { Server } from "socket.io";
 import { engineOf, leadNodes } from "./nodes.js";
-import { chooseRole } from "./role.js";
+import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
 const roomOf = (socket) => socket.handshake.query.room;
@@ -13,6 +14,8 @@ const roomOf = (socket) => socket.handshake.query.room;
 const toOthers = (socket, data) => socket.broadcast.emit("m", data);
 
 const toAll = (_socket, data) => io.emit("m", data);
+
+const echo = (socket, data) => socket.emit("m", data);
 
 const roles = {
   all: { onMessage: toAll },
@@ -23,7 +26,8 @@ const roles = {
     onOpen: (socket) => socket.join(roomOf(socket)),
     onMessage: (socket, data) => socket.to(roomOf(socket)).emit("m", data),
   },
-  echo: { onMessage: (socket, data) => socket.emit("m", data) },
+  echo: { onMessage: echo },
+  "now-and-then": { onMessage: echo },
   mixed: {
     onMessage(_socket, data) {
       io.emit("m", data);
@@ -43,7 +47,7 @@ function joinCluster() {
 let io;
 async function start() {
   const { onOpen, onMessage } = chooseRole(roles);
-  const http = createServer();
+  const http = certificate === undefined ? createServer() : createSecureServer(certificate);
   // No pings within a run: the load counts bytes.
   io = new Server(http, { transports: ["websocket"], pingInterval: 3_600_000, serveClient: false, ...joinCluster() });
   io.on("connection", (socket) => {

@@ -1,8 +1,10 @@
 // @ts-check
 /** Plain `ws`: each role as its own documentation and every tutorial have it, a loop over the clients. */
 import { once } from "node:events";
+import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { WebSocket, WebSocketServer } from "ws";
-import { chooseRole } from "./role.js";
+import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
 /** @typedef {(data: import("ws").RawData, binary: boolean, source: WebSocket) => void} OnMessage */
@@ -37,13 +39,17 @@ function join(ws, name) {
  * @property {import("ws").ServerOptions} [options]
  */
 
+/** @type {() => OnMessage} */
+const echo = () => (data, binary, source) => source.send(data, { binary });
+
 /** @type {Record<string, Role>} */
 const roles = {
   room: { onMessage: (wss) => toOthers(wss.clients) },
   crowd: { onMessage: (wss) => toOthers(wss.clients) },
   compressed: { onMessage: (wss) => toOthers(wss.clients), options: { perMessageDeflate: true } },
   rooms: { onOpen: join },
-  echo: { onMessage: () => (data, binary, source) => source.send(data, { binary }) },
+  echo: { onMessage: echo },
+  "now-and-then": { onMessage: echo },
   mixed: {
     onMessage: (wss) => (data, binary) => {
       for (const client of wss.clients) if (client.readyState === WebSocket.OPEN) client.send(data, { binary });
@@ -53,7 +59,8 @@ const roles = {
 };
 
 const role = chooseRole(roles);
-const wss = new WebSocketServer({ host: "127.0.0.1", port: 0, ...role.options });
+const http = certificate === undefined ? createServer() : createSecureServer(certificate);
+const wss = new WebSocketServer({ server: http, ...role.options });
 const onMessage = role.onMessage?.(wss);
 wss.on("connection", (ws, request) => {
   presence.came();
@@ -62,9 +69,10 @@ wss.on("connection", (ws, request) => {
   if (onMessage !== undefined) ws.on("message", (data, binary) => onMessage(data, binary, ws));
   role.onOpen?.(ws, new URL(request.url ?? "/", "ws://localhost").searchParams.get("room") ?? "");
 });
-await once(wss, "listening");
+http.listen(0, "127.0.0.1");
+await once(http, "listening");
 tell(() => {
-  const address = wss.address();
+  const address = http.address();
   if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
   return address.port;
 });

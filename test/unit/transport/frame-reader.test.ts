@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { type FrameReader, type MessageTaker, type Reading, readAhead } from "../../../src/transport/frame-reader.js";
+import { type FrameReader, type MessageTaker, type ReadAhead, readAhead } from "../../../src/transport/frame-reader.js";
 
 const MAX_PAYLOAD = 400;
 
@@ -33,7 +33,7 @@ function encode({ first, isMasked, mask, payload, hasLongLength }: FrameShape): 
 }
 
 class Peer extends WebSocket implements MessageTaker {
-  reading: Reading | undefined = undefined;
+  reading: ReadAhead | undefined = undefined;
   reader: FrameReader | undefined = undefined;
   readonly log: string[] = [];
   /** How many messages came past `ws`. */
