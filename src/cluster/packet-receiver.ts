@@ -9,7 +9,7 @@ import { encodeFrame } from "../transport/frame.js";
 import { type ClusterSessions, SESSION_SCOPE } from "./cluster-sessions.js";
 import { KEPT, readKept } from "./kept-message.js";
 import type { OwnEchoes } from "./own-echoes.js";
-import { type Envelope, type Extension, type Packet, readPacket } from "./packet.js";
+import { type Envelope, type Extension, type Packet, plainPacketsOf, readPacket } from "./packet.js";
 import { targetOf } from "./presence/exchange.js";
 import { PRESENCE } from "./presence/messages.js";
 import type { SharedPresences } from "./presence/shared-presences.js";
@@ -44,10 +44,14 @@ export class PacketReceiver {
   readonly #buses = new Map<string, LocalBus>();
   readonly #routeBuses: LocalBus[] = [];
   readonly #loggedSources = new Set<string>();
+  readonly #ownSubject: string;
+  readonly #isOwnPlain: (bytes: Uint8Array) => boolean;
   #lastMissedLog = { at: Number.NEGATIVE_INFINITY, missed: 0 };
 
   constructor(parts: PacketReceiverParts) {
     this.#parts = parts;
+    this.#ownSubject = subjectOfNode(parts.node);
+    this.#isOwnPlain = plainPacketsOf(parts.node);
   }
 
   attach(scope: string, bus: LocalBus): void {
@@ -79,6 +83,8 @@ export class PacketReceiver {
   }
 
   #receive(subject: string, bytes: Uint8Array): void {
+    // The engines without `noEcho` hand out each packet of this node to this node, too.
+    if (this.#isOwnPlain(bytes)) return;
     const packet = readPacket(bytes);
     if ("problem" in packet) {
       const { problem, node, version } = packet;
@@ -88,8 +94,7 @@ export class PacketReceiver {
     const isEcho = packet.node === this.#parts.node;
     if (isEcho && !packet.envelopes.some(isKept)) return;
     const destination = this.#parts.subscriptions.find(subject);
-    const isOwn = subject === subjectOfNode(this.#parts.node);
-    if (destination === undefined && !isOwn) {
+    if (destination === undefined && subject !== this.#ownSubject) {
       // The last member left while the packet was on its way. A new member may join before the engine hears of either change,
       // and the packet must not count as missed then.
       this.onUnsubscribed(subject);
@@ -97,7 +102,8 @@ export class PacketReceiver {
     }
     const { node } = packet;
     const known = this.#register(subject, packet, destination);
-    for (const envelope of packet.envelopes.slice(known)) {
+    const { envelopes } = packet;
+    for (const envelope of known === 0 ? envelopes : envelopes.slice(known)) {
       const isGood = (!isEcho || isKept(envelope)) && this.#receiveEnvelope(node, envelope, destination);
       if (!isGood) this.#reject("garbage", subject, { node });
       else if (!isEcho) this.received++;

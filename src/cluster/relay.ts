@@ -187,9 +187,9 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
 
   send(frame: Frame, address: EnvelopeAddress, subject?: string): 0 | 1 {
     if (!this.isUp) return this.#sender.lose();
-    const [node = ""] = address.target?.split(".") ?? [];
     const maxPacketBytes = this.#link?.maxPacketBytes ?? 0;
-    if (!this.#sender.enqueue(frame, address, subject ?? subjectOfNode(node), maxPacketBytes)) return 0;
+    const to = subject ?? subjectOfNode(address.target?.split(".", 1)[0] ?? "");
+    if (!this.#sender.enqueue(frame, address, to, maxPacketBytes)) return 0;
     this.#onQueued();
     return 1;
   }
@@ -216,7 +216,8 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
   #scheduleFlush(): void {
     if (this.#isFlushPending) return;
     this.#isFlushPending = true;
-    this.#parts.turn.flushAtEnd(this);
+    // The engine and the other nodes work while this node writes to its own sockets, and the engine has answered by the time that the node looks.
+    this.#parts.turn.flushFirst(this);
   }
 
   /** The node as the adapter sees it. */

@@ -30,12 +30,15 @@ function setBounded<V>(map: Map<string, V>, key: string, value: V, max: number):
 /** The positions of this node's packets. */
 export class OutgoingSequences {
   readonly #positions = new Map<string, Position>();
+  /** The subject used last, which is in its place in the map. */
+  #latest: string | undefined;
   #streams = 0;
 
   /** The stream and the first number of the next packet on a subject. */
   next(subject: string): { readonly stream: number; readonly first: number } {
     const position = this.#positions.get(subject) ?? { stream: ++this.#streams, next: 0 };
-    setBounded(this.#positions, subject, position, MAX_SUBJECTS);
+    if (subject !== this.#latest) setBounded(this.#positions, subject, position, MAX_SUBJECTS);
+    this.#latest = subject;
     return { stream: position.stream, first: position.next };
   }
 

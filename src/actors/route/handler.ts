@@ -8,7 +8,7 @@ import { handleChannel } from "../../runtime/diagnostics.js";
 import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
-import { runContexts } from "../../runtime/unhandled-rejections.js";
+import { type LeakOwner, type RunContext, runContexts } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import { causeOf } from "../presence/presence-event.js";
 import type { ConnectionQueue, Posted } from "./connection-queue.js";
@@ -55,6 +55,8 @@ export class HandlerActor implements Runnable {
   heldSince: number | undefined;
   /** When the current batch of events began or last failed: no later event of the batch can have taken longer. */
   #runningSince = 0;
+  /** The context of the last event, if the event was a message; none between turns, since a context names a connection. */
+  #last: { readonly queue: ConnectionQueue; readonly context: RunContext } | undefined;
   /** The user's code is on the stack, and may be the caller. */
   #isRunningUserCode = false;
 
@@ -121,6 +123,7 @@ export class HandlerActor implements Runnable {
     const { clock, metering } = this.#parts;
     const startedAt = clock.now();
     const state = this.#run(budget, startedAt);
+    this.#last = undefined;
     if (metering.isOn) metering.ran(startedAt);
     return state;
   }
@@ -190,8 +193,7 @@ export class HandlerActor implements Runnable {
     if (EACH_EVENT.has(level.level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
-    const owner = queue.owner?.leakOwner ?? causeOf(event)?.owner ?? leakOwner;
-    const context = { owner, event: event.type };
+    const context = this.#contextOf(event, queue, leakOwner);
     const trace = handleChannel.hasSubscribers && !runner.isDispatcher ? this.#trace(posted) : undefined;
     const startedAt = metering.isOn ? metering.began(posted) : undefined;
     let isOver = false;
@@ -219,6 +221,16 @@ export class HandlerActor implements Runnable {
     } finally {
       this.#isRunningUserCode = false;
     }
+  }
+
+  /** Messages that a connection has sent in a row share a context. */
+  #contextOf(event: MailboxEvent, queue: ConnectionQueue, leakOwner: LeakOwner): RunContext {
+    const last = this.#last;
+    if (queue === last?.queue && event.type === "message") return last.context;
+    const owner = queue.owner?.leakOwner ?? causeOf(event)?.owner ?? leakOwner;
+    const context = { owner, event: event.type };
+    this.#last = event.type === "message" ? { queue, context } : undefined;
+    return context;
   }
 
   #trace({ event, queue, bytes }: Posted): HandleTrace {

@@ -1,7 +1,15 @@
 /** The packet format: a written packet is read back completely, a damaged packet is rejected, and no input makes the reader throw. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Envelope, measure, packetBytes, readPacket, VERSION, writePacket } from "../../../src/cluster/packet.js";
+import {
+  type Envelope,
+  measure,
+  packetBytes,
+  plainPacketsOf,
+  readPacket,
+  VERSION,
+  writePacket,
+} from "../../../src/cluster/packet.js";
 
 const header = { node: "00a1b2c3d4ff", stream: 7, first: 2 ** 40 };
 const ids = fc.stringMatching(/^[!-~]{0,200}$/);
@@ -120,4 +128,19 @@ test("the reader of packets answers whatever bytes come", () => {
       readPacket(hasHeader ? Buffer.concat([start, bytes]) : bytes);
     }),
   );
+});
+
+test("a node's packets without extensions are told apart by their first bytes", () => {
+  const isOwn = plainPacketsOf(header.node);
+  const payload = Buffer.from("hello");
+  const plainOne = measure({ isBinary: false, payload });
+  const own = writePacket(header, [plainOne, plainOne]);
+  expect(isOwn(own)).toBe(true);
+  for (const node of ["00a1b2c3d4fe", "10a1b2c3d4ff"])
+    expect(isOwn(writePacket({ ...header, node }, [plainOne])), node).toBe(false);
+  const extended = measure({ isBinary: false, payload, extension: { kind: 1, bytes: Buffer.from("ext") } });
+  expect(isOwn(writePacket(header, [extended]))).toBe(false);
+  for (let length = 0; length <= 19; length++) expect(isOwn(own.subarray(0, length)), String(length)).toBe(false);
+  own[2] = VERSION + 1;
+  expect(isOwn(own)).toBe(false);
 });
