@@ -4,6 +4,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { Frame, Wire } from "./frame.js";
+import { areSame } from "./frame-list.js";
 
 /**
  * Frames that go to many sockets in the same turn are concatenated once: each of the sockets holds the same list. Longer lists are
@@ -36,8 +37,7 @@ export class FrameConcatenator {
 
   /** @returns `undefined` if the frames are too large to be copied */
   #concatenate(frames: readonly Frame[]): Buffer | undefined {
-    const last = this.#frames;
-    if (frames.length === last.length && frames.every((frame, i) => frame === last[i])) return this.#bytes;
+    if (areSame(frames, this.#frames)) return this.#bytes;
     let length = 0;
     for (const frame of frames) length += this.#wire.bytes(frame);
     if (length >= CONCATENATE_BELOW_BYTES) return undefined;

@@ -3,39 +3,14 @@
  * `KeptFrames` makes a ring for each session.
  */
 import type { Frame } from "./frame.js";
+import { FrameList, MAX_SHARED_FRAMES } from "./frame-list.js";
 
 const MIN_SLOTS = 16;
 /** An empty ring with more slots gives its memory back. */
 const MAX_IDLE_SLOTS = 128;
 
-/** Longer lists are kept frame by frame. A list keeps all of its frames in memory, and is copied when a part is removed. */
-const MAX_LIST = 64;
-
-/** A frame, or frames that were written together. */
-type Slot = Frame | readonly Frame[];
-
-/**
- * The last list of any ring. The sessions of a room are sent the same frames in the same turn, so one list serves all of their rings, and
- * each session touches a single slot.
- */
-let lastList: readonly Frame[] = [];
-
-function sharedList(frames: readonly Frame[]): readonly Frame[] {
-  const last = lastList;
-  if (frames.length !== last.length || !frames.every((frame, i) => frame === last[i])) lastList = frames;
-  return lastList;
-}
-
-function framesOf(slot: Slot | undefined): readonly Frame[] {
-  if (slot === undefined) return [];
-  return "length" in slot ? slot : [slot];
-}
-
-export function bytesOf(frames: readonly Frame[]): number {
-  let bytes = 0;
-  for (const { wireBytes } of frames) bytes += wireBytes;
-  return bytes;
-}
+/** Frames that were written together take a single slot of each session of a room. */
+type Slot = Frame | FrameList;
 
 export class FrameRing {
   /** The number of slots is a power of 2, or 0. */
@@ -55,26 +30,35 @@ export class FrameRing {
     return this.#bytes;
   }
 
-  /** The list MUST NOT change afterwards. @param bytes of the frames together */
-  push(frames: readonly Frame[], bytes: number): void {
-    if (frames.length > MAX_LIST) for (const frame of frames) this.#keep(frame);
-    else if (frames.length > 0) this.#keep(frames.length === 1 ? (frames[0] as Frame) : sharedList(frames));
+  push(list: FrameList): void {
+    const { frames, bytes } = list;
+    const isKeptWhole = frames.length > 1 && frames.length <= MAX_SHARED_FRAMES;
+    if (isKeptWhole) this.#keep(list);
+    else for (const frame of frames) this.#keep(frame);
     this.#size += frames.length;
     this.#bytes += bytes;
+  }
+
+  pushFrame(frame: Frame): void {
+    this.#keep(frame);
+    this.#size++;
+    this.#bytes += frame.wireBytes;
   }
 
   /** Removes the first `count` frames, of which there MUST be as many. */
   shift(count: number): void {
     const slots = this.#slots;
     for (let left = count; left > 0; ) {
-      const frames = framesOf(slots[this.#first]);
-      if (left < frames.length) {
-        this.#bytes -= bytesOf(frames.slice(0, left));
-        slots[this.#first] = frames.slice(left);
+      const slot = slots[this.#first] as Slot;
+      const size = slot instanceof FrameList ? slot.frames.length : 1;
+      if (slot instanceof FrameList && left < size) {
+        const rest = slot.without(left);
+        this.#bytes -= slot.bytes - rest.bytes;
+        slots[this.#first] = rest;
         break;
       }
-      left -= frames.length;
-      this.#bytes -= bytesOf(frames);
+      left -= size;
+      this.#bytes -= slot instanceof FrameList ? slot.bytes : slot.wireBytes;
       slots[this.#first] = undefined;
       this.#first = (this.#first + 1) & (slots.length - 1);
       this.#used--;
@@ -89,7 +73,8 @@ export class FrameRing {
     let skipped = index;
     let bytes = 0;
     for (let i = 0; i < this.#used && bytes < maxBytes; i++) {
-      const frames = framesOf(this.#slots[(this.#first + i) & (this.#slots.length - 1)]);
+      const slot = this.#slots[(this.#first + i) & (this.#slots.length - 1)] as Slot;
+      const frames = slot instanceof FrameList ? slot.frames : [slot];
       for (let j = skipped; j < frames.length && bytes < maxBytes; j++) {
         const frame = frames[j] as Frame;
         taken.push(frame);

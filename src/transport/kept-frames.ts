@@ -6,7 +6,8 @@
  * after the present socket has got them, or dropped by a policy while there is no socket.
  */
 import type { Frame } from "./frame.js";
-import { bytesOf, FrameRing } from "./frame-ring.js";
+import type { FrameList } from "./frame-list.js";
+import { FrameRing } from "./frame-ring.js";
 import type { FrameSource } from "./paced-writing.js";
 
 /** What a client has of a session's messages. */
@@ -95,12 +96,13 @@ export class KeptFrames implements FrameSource {
   }
 
   /** Numbers and keeps frames that are written to the present socket now. MUST NOT be called with a backlog. */
-  add(frames: readonly Frame[]): void {
-    const bytes = bytesOf(frames);
-    const last = frames.at(-1)?.wireBytes ?? 0;
+  add(list: FrameList): void {
+    const { frames, bytes } = list;
     // The room is judged before each frame: here no frame finds the room used up.
-    if (this.#frames.bytes + bytes - last < this.#maxBytes) this.#keep(frames, bytes);
-    else for (const frame of frames) this.#keep([frame], frame.wireBytes);
+    if (this.#frames.bytes + bytes <= this.#maxBytes) {
+      this.#frames.push(list);
+      this.#numbered += frames.length;
+    } else for (const frame of frames) this.#keep(frame);
     this.#written = this.#numbered;
     this.#tallyBytes();
   }
@@ -111,8 +113,7 @@ export class KeptFrames implements FrameSource {
    * @returns what the peer may say, if the peer cannot have the message, or has said more before
    */
   acknowledge(number: number): AcknowledgementRange | undefined {
-    const range = { from: this.#acknowledged, to: this.#written };
-    if (number < range.from || number > range.to) return range;
+    if (number < this.#acknowledged || number > this.#written) return { from: this.#acknowledged, to: this.#written };
     this.#forget(number);
     return undefined;
   }
@@ -155,7 +156,7 @@ export class KeptFrames implements FrameSource {
     if (!this.hasBacklog) return NO_FRAMES;
     const frames = this.#frames.from(this.#written + 1 - this.#firstNumber, maxBytes);
     this.#written += frames.length;
-    for (const { wire } of frames) this.#backlogBytes -= wire.length;
+    for (const { wireBytes } of frames) this.#backlogBytes -= wireBytes;
     return frames;
   }
 
@@ -185,17 +186,13 @@ export class KeptFrames implements FrameSource {
     this.#talliedBytes = bytes;
   }
 
-  #keep(frames: readonly Frame[], bytes: number): void {
-    this.#letGoExcess();
-    this.#frames.push(frames, bytes);
-    this.#numbered += frames.length;
-  }
-
   /** Makes room for the next message, as an outbox does: a message of any size is kept, and nothing goes before the next comes. */
-  #letGoExcess(): void {
+  #keep(frame: Frame): void {
     while (this.#frames.bytes >= this.#maxBytes && this.#frames.size > 0) {
       this.#letGo = this.#firstNumber;
       this.#frames.shift(1);
     }
+    this.#frames.pushFrame(frame);
+    this.#numbered++;
   }
 }

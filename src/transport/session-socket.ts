@@ -8,11 +8,11 @@ import type { ConnectionId } from "../api/connection.js";
 import { Alarm, type Clock, type Timer } from "../runtime/clock.js";
 import { Farewell } from "./farewell.js";
 import type { Frame } from "./frame.js";
+import { type FrameList, frameListOf } from "./frame-list.js";
 import type { AcknowledgementRange } from "./kept-frames.js";
 import {
   ALIVE_FRAME,
   acknowledgementFrame,
-  escapeFrames,
   isEscaped,
   isMarked,
   readControl,
@@ -110,7 +110,11 @@ export class SessionSocket extends Alarm implements TransportListener {
   }
 
   write(frames: readonly Frame[]): boolean {
-    const isWritten = this.transport.write(escapeFrames(frames));
+    return this.writeList(frameListOf(frames));
+  }
+
+  writeList({ escaped }: FrameList): boolean {
+    const isWritten = this.transport.write(escaped);
     if (isWritten) this.#noteWritten();
     return isWritten;
   }

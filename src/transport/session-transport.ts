@@ -6,6 +6,7 @@
 import { ABNORMAL, type CloseReason, NO_CODE, protocolErrorCode, TAKEN_OVER } from "../api/close-codes.js";
 import type { ConnectionId, TransportName } from "../api/connection.js";
 import type { Frame } from "./frame.js";
+import { frameListOf } from "./frame-list.js";
 import type { AcknowledgementRange, Catchup, KeptFrames, PeerCount } from "./kept-frames.js";
 import { writePaced } from "./paced-writing.js";
 import type { SentWelcome } from "./session-frames.js";
@@ -141,8 +142,9 @@ export class SessionTransport implements Transport, SessionSocketOwner {
   }
 
   write(frames: readonly Frame[]): boolean {
-    this.#frames?.add(frames);
-    return this.#socket?.write(frames) ?? false;
+    const list = frameListOf(frames);
+    this.#frames?.add(list);
+    return this.#socket?.writeList(list) ?? false;
   }
 
   countDropped(): void {

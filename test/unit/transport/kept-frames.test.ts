@@ -5,6 +5,7 @@ import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeFrame, type Frame } from "../../../src/transport/frame.js";
+import { frameListOf } from "../../../src/transport/frame-list.js";
 import { KeptFrames, type PeerCount } from "../../../src/transport/kept-frames.js";
 
 const MAX_BYTES = 100;
@@ -117,7 +118,7 @@ class Pair {
 
   write(frames: readonly Frame[]): void {
     if (this.model.written === undefined || this.model.backlog.length > 0) return;
-    this.real.add(frames);
+    this.real.add(frameListOf(frames));
     this.model.add(frames);
   }
 
@@ -207,32 +208,32 @@ test("kept frames have the numbers, the losses and the bytes that a list of all 
 describe("kept frames", () => {
   test("are let go when maxBytes are kept and another comes, the oldest first", () => {
     const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
-    kept.add([40, 40, 40].map(frameOf));
+    kept.add(frameListOf([40, 40, 40].map(frameOf)));
     expect([kept.bytes, kept.unacknowledged]).toEqual([120, 3]);
-    kept.add([40, 10].map(frameOf));
+    kept.add(frameListOf([40, 10].map(frameOf)));
     expect([kept.bytes, kept.unacknowledged]).toEqual([90, 5]);
     expect(kept.resume({ received: 0, lost: 0 })).toEqual({ from: 2, kept: 3, lost: 2, missing: 2 });
   });
 
   test("of any size stay until another comes", () => {
     const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
-    kept.add([500].map(frameOf));
+    kept.add(frameListOf([500].map(frameOf)));
     expect(kept.resume({ received: 0, lost: 0 })).toEqual({ from: 0, kept: 1, lost: 0, missing: 0 });
     kept.take(1);
-    kept.add([10].map(frameOf));
+    kept.add(frameListOf([10].map(frameOf)));
     expect(kept.bytes).toBe(10);
   });
 
   test("that the client had are no loss, though nobody had acknowledged them", () => {
     const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
-    kept.add(Array.from({ length: 50 }, () => frameOf(50)));
+    kept.add(frameListOf(Array.from({ length: 50 }, () => frameOf(50))));
     expect(kept.resume({ received: 48, lost: 0 })).toEqual({ from: 48, kept: 2, lost: 0, missing: 0 });
     expect(kept.resume({ received: 48, lost: 0 })).toEqual({ from: 48, kept: 2, lost: 0, missing: 0 });
   });
 
   test("are counted as missing once, and told as lost until the client has been told", () => {
     const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
-    kept.add(Array.from({ length: 5 }, () => frameOf(50)));
+    kept.add(frameListOf(Array.from({ length: 5 }, () => frameOf(50))));
     expect(kept.resume({ received: 1, lost: 0 })).toEqual({ from: 3, kept: 2, lost: 2, missing: 2 });
     expect(kept.resume({ received: 1, lost: 0 })).toEqual({ from: 3, kept: 2, lost: 2, missing: 0 });
     expect(kept.resume({ received: 3, lost: 2 })).toEqual({ from: 3, kept: 2, lost: 0, missing: 0 });
@@ -242,7 +243,7 @@ describe("kept frames", () => {
     const kept = new KeptFrames(1_000_000, { keptBytes: 0 });
     const add = (count: number): WeakRef<Frame>[] => {
       const list = Array.from({ length: count }, () => frameOf(50));
-      kept.add(list);
+      kept.add(frameListOf(list));
       return list.map((frame) => new WeakRef(frame));
     };
     const [first, second] = [add(10), add(30)];
@@ -256,14 +257,14 @@ describe("kept frames", () => {
     const kept = new KeptFrames(1_000_000, { keptBytes: 0 });
     const add = (): WeakRef<Frame>[] => {
       const list = Array.from({ length: count }, () => frameOf(50));
-      kept.add(list);
+      kept.add(frameListOf(list));
       return list.map((frame) => new WeakRef(frame));
     };
     const frames = add();
     kept.acknowledge(3);
     kept.acknowledge(7);
     // The last list of all sessions is remembered.
-    new KeptFrames(1_000, { keptBytes: 0 }).add([frameOf(2), frameOf(3)]);
+    new KeptFrames(1_000, { keptBytes: 0 }).add(frameListOf([frameOf(2), frameOf(3)]));
     await nextRound();
     collect();
     expect(frames.filter((frame) => frame.deref() !== undefined).length).toBe(count - 7);
@@ -272,7 +273,7 @@ describe("kept frames", () => {
 
   test("of a session that has ended are none", () => {
     const kept = new KeptFrames(MAX_BYTES, { keptBytes: 0 });
-    kept.add([frameOf(20), frameOf(20)]);
+    kept.add(frameListOf([frameOf(20), frameOf(20)]));
     kept.resume({ received: 1, lost: 0 });
     kept.clear();
     expect([kept.bytes, kept.backlogBytes, kept.hasBacklog, kept.take(100)]).toEqual([0, 0, false, []]);
