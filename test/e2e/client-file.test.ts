@@ -254,7 +254,8 @@ test.each(["client.js", "protocol.js"])(
   "the option client is refused where the package is without %s",
   async (name) => {
     const folder = makeFolder();
-    cpSync(fileURLToPath(new URL("dist", ROOT)), join(folder, "dist"), { recursive: true });
+    for (const part of ["dist", "package.json"])
+      cpSync(fileURLToPath(new URL(part, ROOT)), join(folder, part), { recursive: true });
     rmSync(join(folder, "dist", name));
     symlinkSync(fileURLToPath(new URL("node_modules", ROOT)), join(folder, "node_modules"));
     const { stdout } = await runCode(`import { serve } from ${JSON.stringify(join(folder, "dist", "index.js"))};

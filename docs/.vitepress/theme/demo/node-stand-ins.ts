@@ -137,7 +137,13 @@ export const createHook = () => ({ enable() {}, disable() {} });
 
 /** node:diagnostics_channel, to which nobody subscribes in a page. */
 export const channel = () => ({ hasSubscribers: false, publish() {} });
-export const tracingChannel = () => ({ hasSubscribers: false });
+export const tracingChannel = () => ({
+  start: channel(),
+  end: channel(),
+  asyncStart: channel(),
+  asyncEnd: channel(),
+  error: channel(),
+});
 
 /** node:crypto */
 export function randomFillSync<T extends Uint8Array<ArrayBuffer>>(bytes: T): T {
