@@ -140,7 +140,8 @@ function react(
     const { minMs, maxMs, factor, jitter } = backoff;
     return [
       { state: "waiting", retries: retries + 1, waits: 0 },
-      { phaseMs: Math.min(maxMs, minMs * factor ** retries) * (1 - jitter * second) },
+      // A power beyond all numbers would make no wait (0) no number.
+      { phaseMs: (minMs && Math.min(maxMs, minMs * factor ** retries)) * (1 - jitter * second) },
     ];
   }
   switch (`${state} ${type}`) {

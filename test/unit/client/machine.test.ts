@@ -218,7 +218,8 @@ describe("under any events", () => {
           for (const ms of [effect.phaseMs, effect.silenceMs])
             if (ms !== undefined) expect(ms).toBeGreaterThanOrEqual(0);
           if (event.type === "ended" && machine.state === "waiting" && backoff !== false) {
-            const longest = Math.min(backoff.maxMs, backoff.minMs * backoff.factor ** retries);
+            const longest =
+              backoff.minMs === 0 ? 0 : Math.min(backoff.maxMs, backoff.minMs * backoff.factor ** retries);
             expect(effect.phaseMs).toBeLessThanOrEqual(longest);
             expect(effect.phaseMs).toBeGreaterThanOrEqual(longest * (1 - backoff.jitter));
           }
@@ -226,6 +227,21 @@ describe("under any events", () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  test("no wait stays no wait, however large the factor and however many dials have failed", () => {
+    let [machine] = START;
+    for (let i = 0; i < 5; i++) {
+      const dialling: Machine = { ...machine, state: "connecting" };
+      const [next, effect] = step(
+        dialling,
+        { type: "ended", isFinal: false, random: 0.5 },
+        { ...BACKOFF, minMs: 0, factor: 1e300 },
+      );
+      expect(effect.phaseMs).toBe(0);
+      machine = next;
+    }
+    expect(machine.retries).toBe(5);
   });
 
   test("an open connection with a limit always has an alarm, and a machine that is not open asks nothing", () => {
