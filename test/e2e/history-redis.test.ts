@@ -69,6 +69,8 @@ describe.skipIf(skip)("redisHistory", () => {
     const user = await open(engine);
     const heard = await user.hear("a");
     const first = await user.keep("a", "1");
+    // What the engine has kept and not told would go with the engine.
+    await until(() => heard.length === 1);
     await engine.kill();
     await user.down();
     await engine.start();
