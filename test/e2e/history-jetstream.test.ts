@@ -68,6 +68,8 @@ describe.skipIf(skip)("jetstream", () => {
     const user = await open(engine);
     const heard = await user.hear("a");
     const positions = [await user.position("b"), await user.keep("a", "1"), await user.keep("a", "2")];
+    // What the stream has kept and not told would go with the stream.
+    await until(() => heard.length === 2);
     await administer(engine, (manager) => manager.streams.delete("sendall-history"));
     user.append("a", "lost");
     await until(() => user.lost === 1);
