@@ -1,6 +1,6 @@
 /**
- * The encoder of frames: a message becomes a single frame (RFC 6455 section 5.2), unmasked and unfragmented, with header and payload in a
- * single allocation. The bus encodes a message once, and every recipient shares the frame.
+ * The encoder of frames: a message becomes a single frame (RFC 6455 section 5.2), unmasked and unfragmented. The bus makes a frame once,
+ * and every recipient shares the frame. A text is encoded when the text is written, alone or among the other frames of a turn.
  */
 import { constants, deflateRawSync } from "node:zlib";
 import type { Data } from "../api/connection.js";

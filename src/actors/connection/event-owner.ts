@@ -1,7 +1,7 @@
 /**
- * The owner of whatever code leaves behind in an event of a connection: timers, promises, listeners. Each event gets an owner of its own,
- * which knows the connection by id only. So nothing that is left behind keeps an ended connection in memory, and no silent connection
- * keeps an owner.
+ * The owner of whatever code leaves behind in an event of a connection: timers, promises, listeners. An owner is made for an event, or for
+ * the messages that a connection has sent in a row, and knows the connection by id only. So nothing that is left behind keeps an ended
+ * connection in memory, and no silent connection keeps an owner.
  */
 import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Clock } from "../../runtime/clock.js";
