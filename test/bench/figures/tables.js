@@ -32,16 +32,20 @@ export const NAMES = {
 const ALL = ["sendall", "ws", "socket.io", "bun"];
 const MESSAGE = "µs of server CPU per message";
 
+const SMALL_MESSAGES = [
+  { label: "A busy room", scenario: "busy-room" },
+  { label: "Many rooms", scenario: "rooms" },
+  { label: "A single talker", scenario: "lone-talker" },
+  { label: "Echo", scenario: "echo" },
+];
+
 /** @type {Readonly<Record<string, Table>>} */
 export const tables = {
   summary: {
     peers: ALL,
     rival: "ws",
     rows: [
-      { label: "A busy room", scenario: "busy-room" },
-      { label: "Many rooms", scenario: "rooms" },
-      { label: "A single talker", scenario: "lone-talker" },
-      { label: "Echo", scenario: "echo" },
+      ...SMALL_MESSAGES,
       { label: "Compressed", scenario: "compressed", row: 1 },
       { label: "Idle connections", scenario: "idle", metric: "rss" },
       { label: "Slow readers", scenario: "stalled", row: 1, metric: "p99" },
@@ -52,10 +56,7 @@ export const tables = {
     unit: MESSAGE,
     rival: "ws",
     rows: [
-      { label: "A busy room", scenario: "busy-room" },
-      { label: "Many rooms", scenario: "rooms" },
-      { label: "A single talker", scenario: "lone-talker" },
-      { label: "Echo", scenario: "echo" },
+      ...SMALL_MESSAGES,
       { label: "Compressed", scenario: "compressed", row: 0 },
       { label: "Compressed", scenario: "compressed", row: 1 },
     ],
