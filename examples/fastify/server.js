@@ -35,5 +35,7 @@ console.log(`Fastify: ${sockets.url.replace("ws", "http")}`);
 for (const signal of ["SIGINT", "SIGTERM"])
   process.on(signal, async () => {
     await sockets.close();
+    // A browser keeps connections on which it has asked nothing yet, and close() waits for them.
+    setTimeout(() => app.server.closeAllConnections(), 1000).unref();
     await app.close();
   });

@@ -27,5 +27,6 @@ for (const signal of ["SIGINT", "SIGTERM"])
   process.on(signal, async () => {
     await sockets.close();
     host.close();
-    host.closeIdleConnections();
+    // A browser keeps connections on which it has asked nothing yet, and close() waits for them.
+    setTimeout(() => host.closeAllConnections(), 1000).unref();
   });

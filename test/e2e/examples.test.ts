@@ -473,6 +473,24 @@ describe("every example", () => {
     expect(await program.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
   });
 
+  /** Examples whose HTTP server is a host's. A browser opens connections before it needs them. */
+  const HOSTS = ["express", "fastify", "hono", "http"];
+
+  it.each([...HOSTS, "chat"])(
+    "leaves on a signal while a connection is open that has asked nothing: %s",
+    async (name) => {
+      const { program, url } = await startExample(name);
+      const { hostname, port } = new URL(url);
+      const silent = connectTcp(Number(port), hostname);
+      await once(silent, "connect");
+      // Answered after the silent connection, so the server has accepted both.
+      await (await fetch(url)).text();
+      program.kill("SIGTERM");
+      expect(await program.ended).toMatchObject({ code: 0, signal: null, stderr: [] });
+      silent.destroy();
+    },
+  );
+
   it.each(NAMES)("says in one line that its port is in use: %s", async (name) => {
     const port = await holdPort();
     const program = start("examples/run.js", [name], { env: { PORT: String(port) } });
