@@ -37,13 +37,16 @@ export function describeSent(item: ToServer, isSession: boolean): Wording {
   return ["sends", `a ${item.type}`];
 }
 
-/** Describes an item on its arrival at a client. */
-export function describeRead(item: ToClient, isSession: boolean): Wording {
+/**
+ * Describes an item on its arrival at a client.
+ * @param framesRead how many frames of the item were read before
+ */
+export function describeRead(item: ToClient, isSession: boolean, framesRead: number): Wording {
   if (item.type === "frames")
     return [
       "reads",
       item.frames
-        .slice(item.next)
+        .slice(framesRead)
         .map(({ data }) => describeData(data, isSession))
         .join(", "),
     ];

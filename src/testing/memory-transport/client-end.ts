@@ -3,47 +3,51 @@
  * in part, fail or vanish. `link.ts` makes one for each connection; its life ends with the call of `onClosed`.
  */
 import { ABNORMAL } from "../../api/close-codes.js";
-import type { ClientEnd, ClientEndListener, FrameBatch, ToClient, ToServer } from "./contracts.js";
-import type { MemoryPipe } from "./pipe.js";
+import type { ClientEnd, ClientEndListener, FrameBatch, Reader, StepClock, ToClient, ToServer } from "./contracts.js";
+import { MemoryPipe } from "./pipe.js";
 
-/** A message as a socket would deliver it: bytes are copied, and a lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. */
-function asSent(data: string | Buffer): string | Buffer {
+/**
+ * A message as a socket would deliver it: bytes are copied, and a lone surrogate, which UTF-8 cannot encode, becomes U+FFFD.
+ * @param bytes the length of the message in UTF-8
+ */
+function asSent(data: string | Buffer, bytes: number): string | Buffer {
   if (typeof data !== "string") return Buffer.from(data);
-  return LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
+  // A byte for each character means ASCII.
+  return bytes !== data.length && LONE_SURROGATE.test(data) ? Buffer.from(data).toString() : data;
 }
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** The window of a client that is not stalled. */
-const UNLIMITED = Number.POSITIVE_INFINITY;
 /** The bytes of a control frame beside the payload (RFC 6455 section 5.5). */
 const CONTROL_HEADER_BYTES = 2;
 
 export interface MemoryClientEndParts {
+  readonly clock: StepClock;
+  readonly isScheduled: boolean;
   readonly toServer: MemoryPipe<ToServer>;
-  readonly toClient: MemoryPipe<ToClient>;
   readonly listener: ClientEndListener;
   /** Told how many untaken bytes the client has read. */
   readonly onTaken: (bytes: number) => void;
 }
 
-export class MemoryClientEnd implements ClientEnd {
+export class MemoryClientEnd implements ClientEnd, Reader<ToClient> {
+  readonly toClient: MemoryPipe<ToClient>;
   readonly #toServer: MemoryPipe<ToServer>;
-  readonly #toClient: MemoryPipe<ToClient>;
   readonly #onTaken: (bytes: number) => void;
   /** Absent once the end is closed. */
   #listener: ClientEndListener | undefined;
   #hasSentClose = false;
   #hasVanished = false;
   fault: ClientEnd["fault"];
-  /** How many more bytes the client reads. */
-  #windowBytes = UNLIMITED;
+  /** How many more bytes the client reads; absent while the client reads everything. */
+  #windowBytes: number | undefined;
+  framesRead = 0;
   /** How much of the next frame the client has read. */
   #partialBytes = 0;
   #unreadBytes = 0;
 
-  constructor({ toServer, toClient, listener, onTaken }: MemoryClientEndParts) {
+  constructor({ clock, isScheduled, toServer, listener, onTaken }: MemoryClientEndParts) {
+    this.toClient = new MemoryPipe(clock, this, isScheduled);
     this.#toServer = toServer;
-    this.#toClient = toClient;
     this.#listener = listener;
     this.#onTaken = onTaken;
   }
@@ -57,7 +61,7 @@ export class MemoryClientEnd implements ClientEnd {
   }
 
   get isUnlimited(): boolean {
-    return this.#windowBytes === UNLIMITED;
+    return this.#windowBytes === undefined;
   }
 
   get unreadBytes(): number {
@@ -65,13 +69,13 @@ export class MemoryClientEnd implements ClientEnd {
   }
 
   get isCaughtUp(): boolean {
-    return this.#toClient.isEmpty;
+    return this.toClient.isEmpty;
   }
 
   send(message: string | Buffer): boolean {
-    const data = asSent(message);
-    const isOnItsWay = this.#push({ type: "message", data });
-    if (isOnItsWay) this.#unreadBytes += Buffer.byteLength(data);
+    const bytes = Buffer.byteLength(message);
+    const isOnItsWay = this.#push({ type: "message", data: asSent(message, bytes) });
+    if (isOnItsWay) this.#unreadBytes += bytes;
     return isOnItsWay;
   }
 
@@ -104,7 +108,7 @@ export class MemoryClientEnd implements ClientEnd {
     // What the server writes from now on is never taken.
     this.#windowBytes = 0;
     this.#toServer.terminate();
-    this.#toClient.terminate();
+    this.toClient.terminate();
   }
 
   stall(): void {
@@ -112,16 +116,16 @@ export class MemoryClientEnd implements ClientEnd {
   }
 
   read(bytes: number): void {
-    this.#setWindow((this.isUnlimited ? 0 : this.#windowBytes) + bytes);
+    this.#setWindow((this.#windowBytes ?? 0) + bytes);
   }
 
   resume(): void {
-    this.#setWindow(UNLIMITED);
+    this.#setWindow(undefined);
   }
 
   delay(ms: number): void {
     this.#toServer.latencyMs = ms;
-    this.#toClient.latencyMs = ms;
+    this.toClient.latencyMs = ms;
   }
 
   /** Told that the server has read messages of `bytes` bytes. */
@@ -131,7 +135,7 @@ export class MemoryClientEnd implements ClientEnd {
 
   /** The socket has ended without a close frame of the server. */
   onConnectionLost(): void {
-    this.#toClient.terminate();
+    this.toClient.terminate();
     this.#onClosed(ABNORMAL, "");
   }
 
@@ -150,11 +154,11 @@ export class MemoryClientEnd implements ClientEnd {
     this.onConnectionLost();
   }
 
-  #setWindow(bytes: number): void {
+  #setWindow(bytes: number | undefined): void {
     if (!this.isOpen || this.#hasVanished) return;
     this.#windowBytes = bytes;
-    if (bytes === 0) this.#toClient.pause();
-    else this.#toClient.resume();
+    if (bytes === 0) this.toClient.pause();
+    else this.toClient.resume();
   }
 
   #push(item: ToServer): boolean {
@@ -164,25 +168,27 @@ export class MemoryClientEnd implements ClientEnd {
   }
 
   #readFrames(batch: FrameBatch): boolean {
-    for (; batch.next < batch.frames.length; batch.next++) {
-      const frame = batch.frames[batch.next];
+    const { frames } = batch;
+    for (; this.framesRead < frames.length; this.framesRead++) {
+      const frame = frames[this.framesRead];
       if (frame === undefined || this.#listener === undefined) return true;
       if (!this.#read(frame.wireBytes, batch)) return false;
-      this.#listener.message(asSent(frame.data));
+      this.#listener.message(asSent(frame.data, frame.payloadBytes));
     }
-    this.#onTaken(batch.untaken);
+    this.framesRead = 0;
+    if (batch.untaken > 0) this.#onTaken(batch.untaken);
     return true;
   }
 
   /** @param bytes the length of the next frame @returns whether the client has read the frame whole */
   #read(bytes: number, batch?: FrameBatch): boolean {
-    if (this.isUnlimited) return true;
+    if (this.#windowBytes === undefined) return true;
     const missing = bytes - this.#partialBytes;
     const read = Math.min(missing, this.#windowBytes);
     this.#windowBytes -= read;
     const isWhole = read === missing;
     this.#partialBytes = isWhole ? 0 : this.#partialBytes + read;
-    if (this.#windowBytes === 0) this.#toClient.pause();
+    if (this.#windowBytes === 0) this.toClient.pause();
     if (batch !== undefined) {
       const taken = Math.min(read, batch.untaken);
       batch.untaken -= taken;

@@ -3,7 +3,18 @@
  * what a scheduler of deliveries sees. Serves `link.ts`, `memory-listener.ts` and the test runtime.
  */
 import type { ConnectionId } from "../../api/connection.js";
+import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
+
+/** A step of a clock, as an object: whoever has a step for each delivery needs no closure. */
+export interface Step {
+  run(): void;
+}
+
+/** The clock of a memory transport. */
+export interface StepClock extends Clock {
+  soon(step: (() => void) | Step): void;
+}
 
 /** Told what a client's end reads. No call follows `onClosed`. */
 export interface ClientEndListener {
@@ -27,9 +38,7 @@ export type ToServer =
 export interface FrameBatch {
   readonly type: "frames";
   readonly frames: readonly Frame[];
-  /** The index of the first frame not yet read whole. */
-  next: number;
-  /** How many bytes of the batch still count as untaken. */
+  /** How many bytes of the batch still count as untaken. A batch without such bytes may be on its way to several clients. */
   untaken: number;
 }
 
@@ -43,6 +52,12 @@ export type ToClient =
   | { readonly type: "ping" | "pong"; readonly data: Buffer }
   | { readonly type: "close"; readonly code: number; readonly reason: string }
   | { readonly type: "cut" };
+
+/** Reads one direction of a connection. */
+export interface Reader<T> {
+  /** Takes an item that has arrived. @returns whether the item was taken whole; if not, the item is delivered again */
+  receive(item: T): boolean;
+}
 
 /** One direction of a connection, for a {@link DeliveryScheduler}. */
 export interface DeliveryQueue<T> {
@@ -81,6 +96,8 @@ export interface ClientEnd {
   readonly unreadBytes: number;
   /** Nothing is on its way to the client. */
   readonly isCaughtUp: boolean;
+  /** How many frames of the batch that arrives next were read before. */
+  readonly framesRead: number;
   /** `vanish` was called while this end was open. */
   readonly hasVanished: boolean;
   /** What a fault of an explored run has done to this end: `"stalled"` until another fault lets the end read again. */

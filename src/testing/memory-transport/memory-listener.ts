@@ -11,10 +11,9 @@ import { LEFT, type UpgradeAttempt } from "../../admission/upgrade-attempt.js";
 import type { ConnectionId } from "../../api/connection.js";
 import type { Refusal } from "../../api/rejection.js";
 import type { Address } from "../../http/listen.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { Listener } from "../../server/listener.js";
 import type { Admission } from "../../transport/transport.js";
-import type { ClientEnd, ClientEndListener, DeliveryScheduler } from "./contracts.js";
+import type { ClientEnd, ClientEndListener, DeliveryScheduler, StepClock } from "./contracts.js";
 import { MemoryLink, type MemoryLinkParts } from "./link.js";
 
 /** An admitted connection: its id at the server, and the test's end. */
@@ -34,7 +33,7 @@ export interface DialListener extends ClientEndListener {
 const NOT_LISTENING: Refusal = { status: 503, body: "the server is not listening" };
 
 export class MemoryListener implements Listener {
-  readonly #clock: Clock;
+  readonly #clock: StepClock;
   readonly #scheduler: DeliveryScheduler | undefined;
   #gate: Pick<Gate, "admit" | "refused"> | undefined;
   /** The links whose server's end is open, or decides. */
@@ -44,7 +43,7 @@ export class MemoryListener implements Listener {
   #hasTerminated = false;
 
   /** @param scheduler decides on deliveries; without a scheduler the clock's steps deliver in order */
-  constructor(clock: Clock, scheduler?: DeliveryScheduler) {
+  constructor(clock: StepClock, scheduler?: DeliveryScheduler) {
     this.#clock = clock;
     this.#scheduler = scheduler;
   }

@@ -1,9 +1,9 @@
 /**
  * One direction of a connection in memory. `link.ts` joins both ends of a connection with a pair of pipes; a pipe works until `terminate`.
  */
-import type { Clock, Timer } from "../../runtime/clock.js";
+import type { Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
-import type { DeliveryQueue } from "./contracts.js";
+import type { DeliveryQueue, Reader, Step, StepClock } from "./contracts.js";
 
 interface Delayed<T> {
   readonly item: T;
@@ -14,13 +14,15 @@ interface Delayed<T> {
  * Delivers items in order, and none while the reader has paused. Each delivery is a step of the clock, or, with a scheduler of
  * deliveries, happens when the scheduler calls `deliver`.
  */
-export class MemoryPipe<T> implements DeliveryQueue<T> {
-  readonly #clock: Clock;
-  readonly #onItem: (item: T) => boolean;
+export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
+  readonly #clock: StepClock;
+  readonly #reader: Reader<T>;
   readonly #isScheduled: boolean;
-  readonly #items = new Fifo<T>();
+  /** The next item, and the items behind it: most often a single item is on its way, for which no list is read. */
+  #first: T | undefined;
+  #others: Fifo<T> | undefined;
   /** With a latency: items whose time has not come, and the alarm for the first of the items. */
-  readonly #delayed = new Fifo<Delayed<T>>();
+  #delayed: Fifo<Delayed<T>> | undefined;
   #arrival: Timer | undefined;
   /** Deliveries waiting in the clock. */
   #pendingSteps = 0;
@@ -29,33 +31,31 @@ export class MemoryPipe<T> implements DeliveryQueue<T> {
   /** How many milliseconds an item pushed from now on takes. */
   latencyMs = 0;
 
-  /**
-   * @param onItem says whether the reader has taken the item whole; if not, the item is delivered again
-   * @param isScheduled whether a scheduler calls {@link deliver}
-   */
-  constructor(clock: Clock, onItem: (item: T) => boolean, isScheduled: boolean) {
+  /** @param isScheduled whether a scheduler calls {@link deliver} */
+  constructor(clock: StepClock, reader: Reader<T>, isScheduled: boolean) {
     this.#clock = clock;
-    this.#onItem = onItem;
+    this.#reader = reader;
     this.#isScheduled = isScheduled;
   }
 
   /** Nothing is on its way. */
   get isEmpty(): boolean {
-    return this.#items.size + this.#delayed.size === 0;
+    return this.#first === undefined && !this.#hasDelayed;
   }
 
   get next(): T | undefined {
-    return this.#isPaused ? undefined : this.#items.first;
+    return this.#isPaused ? undefined : this.#first;
   }
 
   push(item: T): void {
     if (this.#isTerminated) return;
-    if (this.latencyMs === 0 && this.#delayed.size === 0) {
-      this.#items.push(item);
+    if (this.latencyMs === 0 && !this.#hasDelayed) {
+      this.#add(item);
       this.#schedule();
       return;
     }
     // The item waits for every earlier item, even if an earlier item has a longer latency.
+    this.#delayed ??= new Fifo();
     this.#delayed.push({ item, due: this.#clock.now() + this.latencyMs });
     this.#setArrivalAlarm();
   }
@@ -71,8 +71,9 @@ export class MemoryPipe<T> implements DeliveryQueue<T> {
 
   /** Discards everything on its way. */
   clear(): void {
-    this.#items.clear();
-    this.#delayed.clear();
+    this.#first = undefined;
+    this.#others = undefined;
+    this.#delayed = undefined;
     this.#arrival?.cancel();
     this.#arrival = undefined;
   }
@@ -83,15 +84,33 @@ export class MemoryPipe<T> implements DeliveryQueue<T> {
     this.clear();
   }
 
+  /** Called by the clock. */
+  run(): void {
+    this.#pendingSteps--;
+    this.deliver();
+  }
+
   deliver(): void {
     const item = this.next;
     if (item === undefined) return;
     // The reader may have terminated this pipe meanwhile.
-    if (this.#onItem(item) && this.#items.first === item) this.#items.shift();
+    if (this.#reader.receive(item) && this.#first === item) this.#first = this.#others?.shift();
+  }
+
+  #add(item: T): void {
+    if (this.#first === undefined) this.#first = item;
+    else {
+      this.#others ??= new Fifo();
+      this.#others.push(item);
+    }
+  }
+
+  get #hasDelayed(): boolean {
+    return this.#delayed !== undefined && this.#delayed.size > 0;
   }
 
   #setArrivalAlarm(): void {
-    const first = this.#delayed.first;
+    const first = this.#delayed?.first;
     if (first === undefined || this.#arrival !== undefined) return;
     this.#arrival = this.#clock.after(first.due - this.#clock.now(), this.#onArrival);
   }
@@ -99,9 +118,10 @@ export class MemoryPipe<T> implements DeliveryQueue<T> {
   readonly #onArrival = (): void => {
     this.#arrival = undefined;
     const now = this.#clock.now();
-    for (let first = this.#delayed.first; first !== undefined && first.due <= now; first = this.#delayed.first) {
-      this.#delayed.shift();
-      this.#items.push(first.item);
+    const delayed = this.#delayed;
+    for (let first = delayed?.first; first !== undefined && first.due <= now; first = delayed?.first) {
+      delayed?.shift();
+      this.#add(first.item);
     }
     this.#schedule();
     this.#setArrivalAlarm();
@@ -109,14 +129,10 @@ export class MemoryPipe<T> implements DeliveryQueue<T> {
 
   #schedule(): void {
     if (this.#isScheduled) return;
-    while (!this.#isPaused && this.#pendingSteps < this.#items.size) {
+    const items = this.#first === undefined ? 0 : 1 + (this.#others?.size ?? 0);
+    while (!this.#isPaused && this.#pendingSteps < items) {
       this.#pendingSteps++;
-      this.#clock.soon(this.#step);
+      this.#clock.soon(this);
     }
   }
-
-  readonly #step = (): void => {
-    this.#pendingSteps--;
-    this.deliver();
-  };
 }

@@ -105,6 +105,9 @@ export class MemoryTestClient implements TestClient {
   readonly name: string | undefined;
   readonly #parts: TestClientParts;
   readonly inbox: Inbox;
+  // Of the parts, at hand for each message.
+  readonly #onMessage: TestClientParts["onMessage"];
+  readonly #observer: ClientObserver | undefined;
   #end: ClientEnd | undefined;
   #id: ConnectionId | undefined;
   #protocol = "";
@@ -113,6 +116,8 @@ export class MemoryTestClient implements TestClient {
   constructor(parts: TestClientParts) {
     this.#parts = parts;
     this.name = parts.name;
+    this.#onMessage = parts.onMessage;
+    this.#observer = parts.observer;
     this.inbox = this.#createInbox();
   }
 
@@ -203,7 +208,7 @@ export class MemoryTestClient implements TestClient {
   }
 
   fail(error: Error = new Error("the client's socket failed")): void {
-    this.#parts.observer?.onFailed();
+    this.#observer?.onFailed();
     this.#end?.fail(error);
   }
 
@@ -237,43 +242,43 @@ export class MemoryTestClient implements TestClient {
   }
 
   onOpen(): void {
-    this.#parts.observer?.onOpen(this);
+    this.#observer?.onOpen(this);
   }
 
   onMessage(data: string | Buffer): void {
-    const { onMessage, observer } = this.#parts;
+    const onMessage = this.#onMessage;
     if (onMessage === undefined) this.inbox.push(data);
     else onMessage(data);
-    observer?.onMessage(data);
+    this.#observer?.onMessage(data);
   }
 
   onClosed(code: number, reason: string): void {
     this.#closed = { code, reason };
-    this.#parts.observer?.onClosed(code, reason);
+    this.#observer?.onClosed(code, reason);
   }
 
   #createInbox(): Inbox {
     const client = this;
-    const { onMessage, settleUntil } = this.#parts;
+    const { settleUntil } = this.#parts;
     return new Inbox({
       get isOver() {
         return client.closed !== undefined;
       },
       noMessage: (awaited) => this.#noMessage(awaited),
-      settleUntil: onMessage === undefined ? settleUntil : undefined,
+      settleUntil: this.#onMessage === undefined ? settleUntil : undefined,
     });
   }
 
   #noMessage(awaited: string | undefined): SendallError {
     if (this.#closed !== undefined) return closedError(this.#closed);
-    const { clock, onMessage } = this.#parts;
+    const { clock } = this.#parts;
     return noMessage({
       client: this.shownName,
       awaited,
       received: this.received,
       clock,
       hasVanished: this.hasVanished,
-      isObserved: onMessage !== undefined,
+      isObserved: this.#onMessage !== undefined,
       isHeldUp: !this.isCaughtUp || this.unreadBytes > 0,
     });
   }

@@ -2,15 +2,16 @@
  * A clock driven by hand: time stands still, and steps wait, until a test says otherwise. Each test runtime, or each explored run, has
  * a clock for its whole life; tests over real sockets use such clocks too.
  */
-import { type Alarm, AlarmHeap, type Clock, type Timer } from "../../runtime/clock.js";
-import { Fifo } from "../../runtime/fifo.js";
+import { type Alarm, AlarmHeap, type Timer } from "../../runtime/clock.js";
+import type { Step, StepClock } from "../memory-transport/contracts.js";
+import { StepQueue } from "./step-queue.js";
 
 /** The shortest wait. A shorter one, as sums of fractions leave, may vanish when added to the time: the alarm would ring for ever. */
 const SHORTEST_MS = 0.001;
 
-export class HandClock implements Clock {
+export class HandClock implements StepClock {
   readonly #alarms = new AlarmHeap();
-  readonly #steps = new Fifo<() => void>();
+  readonly #steps = new StepQueue();
   readonly #soon: ((step: () => void) => void) | undefined;
   #now = 0;
 
@@ -28,9 +29,9 @@ export class HandClock implements Clock {
     return this.#alarms.set(ms > 0 && due === this.#now ? this.#now + SHORTEST_MS : due, ring);
   }
 
-  soon(step: () => void): void {
+  soon(step: (() => void) | Step): void {
     if (this.#soon === undefined) this.#steps.push(step);
-    else this.#soon(step);
+    else this.#soon(typeof step === "function" ? step : () => step.run());
   }
 
   /** How many alarms are set. */
@@ -50,18 +51,24 @@ export class HandClock implements Clock {
     for (let done = 0; done < most; done++) {
       const step = this.#steps.shift();
       if (step === undefined) return;
-      step();
+      runStep(step);
     }
   }
 
   /** Runs the first waiting step. */
   runStep(): void {
-    this.#steps.shift()?.();
+    const step = this.#steps.shift();
+    if (step !== undefined) runStep(step);
   }
 
   /** When the next alarm rings; `undefined` if none is set. */
   get nextDue(): number | undefined {
     return this.#alarms.nextDue;
+  }
+
+  /** Whether nothing but steps and alarms can follow when the next alarm rings. */
+  get isNextSelfContained(): boolean {
+    return this.#alarms.next?.isSelfContained === true;
   }
 
   /** Goes on to the next alarm, at most to `limit`, and rings the alarm. @returns `false` if no alarm is due by then; the time is `limit` now */
@@ -81,4 +88,9 @@ export class HandClock implements Clock {
     const limit = this.#now + ms;
     while (this.ringNext(limit));
   }
+}
+
+function runStep(step: (() => void) | Step): void {
+  if (typeof step === "function") step();
+  else step.run();
 }

@@ -3,10 +3,49 @@
  * an entrance for the life of the runtime.
  */
 import type { Refusal } from "../../api/rejection.js";
-import type { DialListener, MemoryListener } from "../memory-transport/memory-listener.js";
+import type { DialListener, MemoryConnection, MemoryListener } from "../memory-transport/memory-listener.js";
 import type { MemoryTestClient } from "./client.js";
 import { type ClientRequest, toHead } from "./client-request.js";
 import type { RuntimeEnvironment } from "./environment.js";
+
+/** What the entrance itself does about a client. */
+interface Passage extends Pick<DialListener, "accepted" | "refused"> {
+  onClosed(): void;
+}
+
+/** Listens for one client. A class, since closures would take several steps through memory for each message. */
+class Doorman implements DialListener {
+  readonly #client: MemoryTestClient;
+  readonly #passage: Passage;
+
+  constructor(client: MemoryTestClient, passage: Passage) {
+    this.#client = client;
+    this.#passage = passage;
+  }
+
+  opened(): void {
+    this.#client.onOpen();
+  }
+
+  message(data: string | Buffer): void {
+    this.#client.onMessage(data);
+  }
+
+  pong(): void {}
+
+  onClosed(code: number, reason: string): void {
+    this.#passage.onClosed();
+    this.#client.onClosed(code, reason);
+  }
+
+  accepted(connection: MemoryConnection): void {
+    this.#passage.accepted(connection);
+  }
+
+  refused(refusal: Refusal): void {
+    this.#passage.refused(refusal);
+  }
+}
 
 export class TestEntrance {
   /** The clients that are in, in the order in which the server let each in. */
@@ -50,14 +89,8 @@ export class TestEntrance {
   #listenerOf(client: MemoryTestClient, { url, caller }: ClientRequest): DialListener {
     const { admissionObserver } = this.#environment;
     const { name = caller } = client;
-    return {
-      opened: () => client.onOpen(),
-      message: (data) => client.onMessage(data),
-      pong() {},
-      onClosed: (code, reason) => {
-        this.clients.delete(client);
-        client.onClosed(code, reason);
-      },
+    return new Doorman(client, {
+      onClosed: () => this.clients.delete(client),
       accepted: (connection) => {
         const { id } = connection;
         if (name !== undefined) this.#names.set(id, `${name} (${id})`);
@@ -67,6 +100,6 @@ export class TestEntrance {
         if (client.isOpen) this.clients.add(client);
       },
       refused: ({ status }) => admissionObserver?.onRefused(name ?? `somebody at ${url}`, status),
-    };
+    });
   }
 }
