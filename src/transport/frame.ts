@@ -17,6 +17,8 @@ export interface Frame {
   readonly wireBytes: number;
   /** The number of bytes of the message itself, at the end of `wire`. */
   readonly payloadBytes: number;
+  /** The frame as a list, which whoever has nothing else to send shares. MUST NOT change. */
+  readonly alone: readonly Frame[];
   /** Whether the text begins with `~`, as control frames of sessions do. */
   readonly isMarked: boolean;
   /** The bytes for sockets with permessage-deflate (RFC 7692); made when the first such socket needs them. */
@@ -76,6 +78,7 @@ class TextFrame implements Frame {
   declare deflated?: Buffer;
   declare escaped?: Frame;
   #wire: Buffer | undefined;
+  #alone: readonly Frame[] | undefined;
 
   constructor(data: string) {
     this.data = data;
@@ -85,6 +88,11 @@ class TextFrame implements Frame {
 
   get isMarked(): boolean {
     return this.data.charCodeAt(0) === TILDE;
+  }
+
+  get alone(): readonly Frame[] {
+    this.#alone ??= [this];
+    return this.#alone;
   }
 
   get wire(): Buffer {
@@ -113,12 +121,18 @@ class BinaryFrame implements Frame {
   readonly wire: Buffer;
   readonly isMarked = false;
   declare deflated?: Buffer;
+  #alone: readonly Frame[] | undefined;
 
   constructor(bytes: Uint8Array) {
     const header = headerBytes(bytes.length);
     this.wire = allocate(FIN_BINARY, header, bytes.length);
     this.wire.set(bytes, header);
     this.data = this.wire.subarray(header);
+  }
+
+  get alone(): readonly Frame[] {
+    this.#alone ??= [this];
+    return this.#alone;
   }
 
   get payloadBytes(): number {

@@ -24,8 +24,11 @@ export class Sender implements Outbox, FrameSource {
   readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
-  /** The waiting frames, oldest first, with a total of `#bytes`; frames before `#first` were dropped. */
-  #outbox: Frame[] | undefined;
+  /**
+   * The waiting frames, oldest first, with a total of `#bytes`; frames before `#first` were dropped. A list of one frame is shared with other
+   * senders, a longer list is the sender's own.
+   */
+  #outbox: readonly Frame[] | undefined;
   #first = 0;
   #bytes = 0;
   #isFlushDue = false;
@@ -166,8 +169,10 @@ export class Sender implements Outbox, FrameSource {
   }
 
   #enqueue(frame: Frame): void {
-    if (this.#outbox === undefined) this.#outbox = [frame];
-    else this.#outbox.push(frame);
+    const outbox = this.#outbox;
+    if (outbox === undefined) this.#outbox = frame.alone;
+    else if (outbox.length === 1) this.#outbox = [...outbox, frame];
+    else (outbox as Frame[]).push(frame);
     this.#bytes += frame.wireBytes;
     this.#parts.counters.outboxBytes += frame.wireBytes;
     if (this.#isFlushDue) return;
