@@ -36,6 +36,14 @@ export abstract class Alarm implements Timer {
     return false;
   }
 
+  /**
+   * Whether ringing calls no code of the program and settles no promise, so that nothing follows but steps and further alarms: a clock that
+   * is driven by hand may ring the next alarm at once if no step waits.
+   */
+  get isSelfContained(): boolean {
+    return false;
+  }
+
   abstract ring(): void;
 
   cancel(): void {
@@ -74,6 +82,11 @@ export class AlarmHeap {
 
   get size(): number {
     return this.#heap.length;
+  }
+
+  /** The alarm that rings next; `undefined` if no alarm is set. */
+  get next(): Alarm | undefined {
+    return this.#heap[0];
   }
 
   /** The time at which the next alarm rings; `undefined` if no alarm is set. */

@@ -178,11 +178,13 @@ export class LiveServer extends AllRoutesBus implements Server {
 
   /** Unfinished work: events of handlers, pending calls of `bus.sleep` and of stores of history that wait for the clock, and clients with a pending `authorize`. */
   underWay(): { readonly events: readonly UnfinishedEvent[]; readonly sleepers: number; readonly undecided: number } {
-    return {
-      undecided: this.#gate.undecided,
-      events: this.#routes.flatMap((route) => route.underWay),
-      sleepers: this.#routes.reduce((sum, route) => sum + route.bus.sleepers, this.#stores.alarms),
-    };
+    const events: UnfinishedEvent[] = [];
+    let sleepers = this.#stores.alarms;
+    for (const route of this.#routes) {
+      if (route.isUnderWay) events.push(...route.underWay);
+      sleepers += route.bus.sleepers;
+    }
+    return { undecided: this.#gate.undecided, events, sleepers };
   }
 
   /** A route has ended. The end of the last route closes the server. */

@@ -38,6 +38,11 @@ export abstract class Heartbeat extends Alarm {
     this.clock.after(settings.intervalMs, this);
   }
 
+  /** A heartbeat sends a ping or closes the connection, each of which takes a step. */
+  override get isSelfContained(): boolean {
+    return true;
+  }
+
   ring(): void {
     // Only `watch` sets the alarm.
     if (this.#settings === undefined) return;

@@ -126,6 +126,11 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     });
   }
 
+  /** Whether the handler has unfinished events. */
+  get isUnderWay(): boolean {
+    return this.handler.underWay.pending.size > 0 || this.#restart.isUnderWay;
+  }
+
   /** The unfinished events of the handler. */
   get underWay(): UnfinishedEvent[] {
     const events = this.handler.pending.map(({ type, connection }) => ({ event: type, connection: connection?.id }));

@@ -78,7 +78,7 @@ export class Driver {
   }
 
   /** @returns the events unfinished when the wait was over; `undefined` if every event is finished, or waits for virtual time */
-  async runUntilIdle({
+  runUntilIdle({
     outsideWaitMs,
     limit = NO_ALARMS,
     isDone,
@@ -95,8 +95,7 @@ export class Driver {
       unfinished = events;
       return true;
     };
-    await this.#loop(limit, isIdle, isDone);
-    return unfinished;
+    return this.#loop(limit, isIdle, () => unfinished, isDone);
   }
 
   /**
@@ -115,7 +114,12 @@ export class Driver {
         this.#scheduler.ringNext(Number.POSITIVE_INFINITY);
       return false;
     };
-    await this.#loop(NO_ALARMS, isIdle, () => isDone);
+    await this.#loop(
+      NO_ALARMS,
+      isIdle,
+      () => {},
+      () => isDone,
+    );
     await settled;
   }
 
@@ -170,20 +174,44 @@ export class Driver {
     return false;
   }
 
-  /** @param isIdle asked in each round in which nothing can happen, with the number of such rounds in a row */
-  async #loop(limit: number, isIdle: (quietRounds: number) => boolean, isDone?: () => boolean): Promise<void> {
+  /**
+   * Calls itself from round to round: a promise for each round would cost more than the round.
+   * @param isIdle asked in each round in which nothing can happen, with the number of such rounds in a row
+   * @param result called at the end
+   */
+  #loop<T>(
+    limit: number,
+    isIdle: (quietRounds: number) => boolean,
+    result: () => T,
+    isDone?: () => boolean,
+  ): Promise<T> {
     const scheduler = this.#scheduler;
-    scheduler.onDriverStarted();
-    try {
-      for (let quietRounds = 0; ; quietRounds++) {
+    return new Promise((resolve, reject) => {
+      scheduler.onDriverStarted();
+      let quietRounds = 0;
+      const guard = (step: () => void) => (): void => {
+        try {
+          step();
+        } catch (error) {
+          scheduler.onDriverStopped();
+          reject(error);
+        }
+      };
+      const run = (): void => {
         if (scheduler.canRun(limit)) quietRounds = 0;
         scheduler.run(limit);
-        await nextRound();
-        if (isDone?.()) return;
-        if (!scheduler.canRun(limit) && isIdle(quietRounds)) return;
-      }
-    } finally {
-      scheduler.onDriverStopped();
-    }
+        setImmediate(onRound);
+      };
+      const onRound = guard(() => {
+        if (isDone?.() || (!scheduler.canRun(limit) && isIdle(quietRounds))) {
+          scheduler.onDriverStopped();
+          resolve(result());
+          return;
+        }
+        quietRounds++;
+        run();
+      });
+      guard(run)();
+    });
   }
 }

@@ -11,6 +11,8 @@ export class ProcessClock implements Clock {
   readonly #clock: Clock;
   /** Weak, since an alarm that has rung, or was cancelled, may refer to a connection that has gone. An alarm that is set stands in the clock. */
   #timers = new Set<WeakRef<Timer>>();
+  /** Alarms in the list that may be set again and again, such as heartbeats: one entry each is enough. */
+  readonly #ownAlarms = new WeakSet<Alarm>();
   #sweepAt = SWEEP_FROM;
   #hasStopped = false;
 
@@ -25,7 +27,11 @@ export class ProcessClock implements Clock {
   after(ms: number, ring: (() => void) | Alarm): Timer {
     const timer = this.#clock.after(ms, ring);
     if (this.#hasStopped) timer.cancel();
-    else this.#keep(timer);
+    else if (typeof ring === "function") this.#keep(timer);
+    else if (!this.#ownAlarms.has(ring)) {
+      this.#ownAlarms.add(ring);
+      this.#keep(ring);
+    }
     return timer;
   }
 
@@ -45,12 +51,13 @@ export class ProcessClock implements Clock {
   #keep(timer: Timer): void {
     this.#timers.add(new WeakRef(timer));
     if (this.#timers.size < this.#sweepAt) return;
-    this.#timers = new Set([...this.#timers].filter(isSet));
+    this.#timers = new Set([...this.#timers].filter((reference) => this.#isNeeded(reference)));
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#timers.size);
   }
-}
 
-function isSet(reference: WeakRef<Timer>): boolean {
-  const timer = reference.deref();
-  return timer instanceof Alarm && timer.index >= 0;
+  /** The alarm is set, or may set itself anew without another entry. */
+  #isNeeded(reference: WeakRef<Timer>): boolean {
+    const timer = reference.deref();
+    return timer instanceof Alarm && (timer.index >= 0 || this.#ownAlarms.has(timer));
+  }
 }
