@@ -67,14 +67,15 @@ export class Sender implements Outbox, FrameSource {
     return unacknowledged === undefined ? 0 : unacknowledged + this.waiting;
   }
 
-  get #maxBytes(): number {
+  // No private getter: V8 calls its runtime for each use of one.
+  #maxBytes(): number {
     return this.#pacing?.maxBytes ?? this.#parts.settings.outbox.maxBufferedBytes;
   }
 
   offer(frame: Frame): Outcome {
     if (!this.isOpen) return "dead";
     if (!this.#isTakeable(frame)) return "dropped";
-    if (this.bufferedBytes >= this.#maxBytes) {
+    if (this.bufferedBytes >= this.#maxBytes()) {
       // Write before the turn ends: of a large burst, only the bytes left untaken by the socket count as buffered.
       this.flush();
       if (this.#isFull() && !this.#applyPolicy()) {
@@ -243,7 +244,7 @@ export class Sender implements Outbox, FrameSource {
    * In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the written
    * frames.
    */
-  #isFull(maxBytes = this.#maxBytes): boolean {
+  #isFull(maxBytes = this.#maxBytes()): boolean {
     return (this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes) >= maxBytes;
   }
 

@@ -30,17 +30,17 @@ export interface MemoryClientEndParts {
 }
 
 export class MemoryClientEnd implements ClientEnd, Reader<ToClient> {
-  readonly toClient: MemoryPipe<ToClient>;
-  readonly #toServer: MemoryPipe<ToServer>;
-  readonly #onTaken: (bytes: number) => void;
   /** Absent once the end is closed. */
   #listener: ClientEndListener | undefined;
-  #hasSentClose = false;
-  #hasVanished = false;
-  fault: ClientEnd["fault"];
   /** How many more bytes the client reads; absent while the client reads everything. */
   #windowBytes: number | undefined;
   framesRead = 0;
+  readonly toClient: MemoryPipe<ToClient>;
+  readonly #toServer: MemoryPipe<ToServer>;
+  readonly #onTaken: (bytes: number) => void;
+  #hasSentClose = false;
+  #hasVanished = false;
+  fault: ClientEnd["fault"];
   /** How much of the next frame the client has read. */
   #partialBytes = 0;
   #unreadBytes = 0;
@@ -58,10 +58,6 @@ export class MemoryClientEnd implements ClientEnd, Reader<ToClient> {
 
   get hasVanished(): boolean {
     return this.#hasVanished;
-  }
-
-  get isUnlimited(): boolean {
-    return this.#windowBytes === undefined;
   }
 
   get unreadBytes(): number {
@@ -106,7 +102,7 @@ export class MemoryClientEnd implements ClientEnd, Reader<ToClient> {
     if (!this.isOpen) return;
     this.#hasVanished = true;
     // What the server writes from now on is never taken.
-    this.#windowBytes = 0;
+    this.#limit(0);
     this.#toServer.terminate();
     this.toClient.terminate();
   }
@@ -156,9 +152,14 @@ export class MemoryClientEnd implements ClientEnd, Reader<ToClient> {
 
   #setWindow(bytes: number | undefined): void {
     if (!this.isOpen || this.#hasVanished) return;
-    this.#windowBytes = bytes;
+    this.#limit(bytes);
     if (bytes === 0) this.toClient.pause();
     else this.toClient.resume();
+  }
+
+  #limit(bytes: number | undefined): void {
+    this.#windowBytes = bytes;
+    this.toClient.isLimited = bytes !== undefined;
   }
 
   #push(item: ToServer): boolean {

@@ -37,12 +37,13 @@ function takenBatchOf(frames: readonly Frame[]): FrameBatch {
 const LOST: CloseReason = { code: ABNORMAL, reason: "" };
 
 export class MemoryLink implements Transport, ScheduledLink, Reader<ToServer> {
-  readonly name: TransportName = "memory";
-  readonly isDelayed = false;
-  readonly caller: string;
+  // First what each message needs: the fields of many links do not fit into the processor's cache.
+  #isOpen = true;
+  #untakenBytes = 0;
+  readonly toClient: MemoryPipe<ToClient>;
   readonly client: MemoryClientEnd;
   readonly toServer: MemoryPipe<ToServer>;
-  readonly toClient: MemoryPipe<ToClient>;
+  readonly caller: string;
   readonly #clock: Clock;
   readonly #onRequest: (() => void) | undefined;
   readonly #onServerClosed: () => void;
@@ -55,11 +56,9 @@ export class MemoryLink implements Transport, ScheduledLink, Reader<ToServer> {
   /** The request of a dial has not been answered. */
   #isUndecided: boolean;
   #isSession = false;
-  #isOpen = true;
   #isServerLost = false;
   /** How the connection ends for the server once the server has answered a close frame or a message that is too large. */
   #end: CloseReason | undefined;
-  #untakenBytes = 0;
   #receivedItems = 0;
 
   constructor({ clock, listener, isScheduled, caller, onRequest, onServerClosed }: MemoryLinkParts) {
@@ -77,6 +76,14 @@ export class MemoryLink implements Transport, ScheduledLink, Reader<ToServer> {
       onTaken: (bytes) => this.#onTaken(bytes),
     });
     this.toClient = this.client.toClient;
+  }
+
+  get name(): TransportName {
+    return "memory";
+  }
+
+  get isDelayed(): boolean {
+    return false;
   }
 
   get id(): ConnectionId {
@@ -154,12 +161,12 @@ export class MemoryLink implements Transport, ScheduledLink, Reader<ToServer> {
 
   write(frames: readonly Frame[]): boolean {
     if (!this.#isOpen) return false;
-    if (this.client.isUnlimited) this.toClient.push(takenBatchOf(frames));
-    else {
+    const { toClient } = this;
+    if (toClient.isLimited) {
       const untaken = frames.reduce((sum, frame) => sum + frame.wireBytes, 0);
       this.#untakenBytes += untaken;
-      this.toClient.push({ type: "frames", frames, untaken });
-    }
+      toClient.push({ type: "frames", frames, untaken });
+    } else toClient.push(takenBatchOf(frames));
     return true;
   }
 
@@ -250,7 +257,7 @@ export class MemoryLink implements Transport, ScheduledLink, Reader<ToServer> {
   #cut(): void {
     this.toServer.terminate();
     // A client that has vanished is told nothing: the pipe takes nothing any more.
-    if (this.client.isUnlimited || this.client.hasVanished) this.toClient.push({ type: "cut" });
+    if (!this.toClient.isLimited || this.client.hasVanished) this.toClient.push({ type: "cut" });
     else this.client.onConnectionLost();
   }
 

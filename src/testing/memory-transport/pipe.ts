@@ -15,21 +15,23 @@ interface Delayed<T> {
  * deliveries, happens when the scheduler calls `deliver`.
  */
 export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
-  readonly #clock: StepClock;
-  readonly #reader: Reader<T>;
-  readonly #isScheduled: boolean;
   /** The next item, and the items behind it: most often a single item is on its way, for which no list is read. */
   #first: T | undefined;
   #others: Fifo<T> | undefined;
-  /** With a latency: items whose time has not come, and the alarm for the first of the items. */
-  #delayed: Fifo<Delayed<T>> | undefined;
-  #arrival: Timer | undefined;
+  readonly #reader: Reader<T>;
   /** Deliveries waiting in the clock. */
   #pendingSteps = 0;
   #isPaused = false;
   #isTerminated = false;
+  readonly #isScheduled: boolean;
+  /** The reader takes only so many bytes: the reader's own note, for whoever writes. */
+  isLimited = false;
   /** How many milliseconds an item pushed from now on takes. */
   latencyMs = 0;
+  readonly #clock: StepClock;
+  /** With a latency: items whose time has not come, and the alarm for the first of the items. */
+  #delayed: Fifo<Delayed<T>> | undefined;
+  #arrival: Timer | undefined;
 
   /** @param isScheduled whether a scheduler calls {@link deliver} */
   constructor(clock: StepClock, reader: Reader<T>, isScheduled: boolean) {
@@ -40,7 +42,7 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
 
   /** Nothing is on its way. */
   get isEmpty(): boolean {
-    return this.#first === undefined && !this.#hasDelayed;
+    return this.#first === undefined && this.#delayed === undefined;
   }
 
   get next(): T | undefined {
@@ -49,7 +51,7 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
 
   push(item: T): void {
     if (this.#isTerminated) return;
-    if (this.latencyMs === 0 && !this.#hasDelayed) {
+    if (this.latencyMs === 0 && this.#delayed === undefined) {
       this.#add(item);
       this.#schedule();
       return;
@@ -105,10 +107,6 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
     }
   }
 
-  get #hasDelayed(): boolean {
-    return this.#delayed !== undefined && this.#delayed.size > 0;
-  }
-
   #setArrivalAlarm(): void {
     const first = this.#delayed?.first;
     if (first === undefined || this.#arrival !== undefined) return;
@@ -123,6 +121,7 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
       delayed?.shift();
       this.#add(first.item);
     }
+    if (delayed?.size === 0) this.#delayed = undefined;
     this.#schedule();
     this.#setArrivalAlarm();
   };

@@ -133,6 +133,11 @@ export class MemoryTestClient implements TestClient {
     this.#end = end;
   }
 
+  /** Gets each message, if nobody else does. */
+  get soleListener(): TestClientParts["onMessage"] {
+    return this.#observer === undefined ? this.#onMessage : undefined;
+  }
+
   /** Bytes of messages that the server has not read. */
   get unreadBytes(): number {
     return this.#end?.unreadBytes ?? 0;

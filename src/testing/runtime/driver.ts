@@ -95,7 +95,7 @@ export class Driver {
       unfinished = events;
       return true;
     };
-    return this.#loop(limit, isIdle, () => unfinished, isDone);
+    return this.#loop({ isDone, isIdle, result: () => unfinished }, limit);
   }
 
   /**
@@ -114,12 +114,7 @@ export class Driver {
         this.#scheduler.ringNext(Number.POSITIVE_INFINITY);
       return false;
     };
-    await this.#loop(
-      NO_ALARMS,
-      isIdle,
-      () => {},
-      () => isDone,
-    );
+    await this.#loop({ isDone: () => isDone, isIdle, result: () => {} }, NO_ALARMS);
     await settled;
   }
 
@@ -174,44 +169,85 @@ export class Driver {
     return false;
   }
 
-  /**
-   * Calls itself from round to round: a promise for each round would cost more than the round.
-   * @param isIdle asked in each round in which nothing can happen, with the number of such rounds in a row
-   * @param result called at the end
-   */
-  #loop<T>(
-    limit: number,
-    isIdle: (quietRounds: number) => boolean,
-    result: () => T,
-    isDone?: () => boolean,
-  ): Promise<T> {
-    const scheduler = this.#scheduler;
+  #loop<T>(ends: LoopEnds<T>, limit: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      scheduler.onDriverStarted();
-      let quietRounds = 0;
-      const guard = (step: () => void) => (): void => {
-        try {
-          step();
-        } catch (error) {
-          scheduler.onDriverStopped();
-          reject(error);
-        }
-      };
-      const run = (): void => {
-        if (scheduler.canRun(limit)) quietRounds = 0;
-        scheduler.run(limit);
-        setImmediate(onRound);
-      };
-      const onRound = guard(() => {
-        if (isDone?.() || (!scheduler.canRun(limit) && isIdle(quietRounds))) {
-          scheduler.onDriverStopped();
-          resolve(result());
-          return;
-        }
-        quietRounds++;
-        run();
-      });
-      guard(run)();
+      new Loop(this.#scheduler, limit, ends, resolve, reject).start();
     });
   }
+}
+
+interface LoopEnds<T> {
+  /** Asked in each round: `true` ends the loop. */
+  readonly isDone: (() => boolean) | undefined;
+  /** Asked in each round in which nothing can happen, with the number of such rounds in a row: `true` ends the loop. */
+  readonly isIdle: (quietRounds: number) => boolean;
+  /** Called at the end. */
+  readonly result: () => T;
+}
+
+/** Runs the scheduler in rounds of the event loop, without a promise for each round: a promise would cost more than the round. */
+class Loop<T> {
+  readonly #scheduler: Scheduler;
+  readonly #limit: number;
+  readonly #ends: LoopEnds<T>;
+  readonly #resolve: (result: T) => void;
+  readonly #reject: (error: unknown) => void;
+  #quietRounds = 0;
+
+  constructor(
+    scheduler: Scheduler,
+    limit: number,
+    ends: LoopEnds<T>,
+    resolve: (result: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#scheduler = scheduler;
+    this.#limit = limit;
+    this.#ends = ends;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    this.#scheduler.onDriverStarted();
+    try {
+      this.#run();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  onRound(): void {
+    try {
+      if (this.#isOver()) {
+        this.#scheduler.onDriverStopped();
+        this.#resolve(this.#ends.result());
+        return;
+      }
+      this.#quietRounds++;
+      this.#run();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #isOver(): boolean {
+    const { isDone, isIdle } = this.#ends;
+    return isDone?.() || (!this.#scheduler.canRun(this.#limit) && isIdle(this.#quietRounds));
+  }
+
+  #run(): void {
+    if (this.#scheduler.canRun(this.#limit)) this.#quietRounds = 0;
+    this.#scheduler.run(this.#limit);
+    setImmediate(goOn, this);
+  }
+
+  #fail(error: unknown): void {
+    this.#scheduler.onDriverStopped();
+    this.#reject(error);
+  }
+}
+
+function goOn(loop: Pick<Loop<unknown>, "onRound">): void {
+  loop.onRound();
 }

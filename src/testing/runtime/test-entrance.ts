@@ -4,7 +4,7 @@
  */
 import type { Refusal } from "../../api/rejection.js";
 import type { DialListener, MemoryConnection, MemoryListener } from "../memory-transport/memory-listener.js";
-import type { MemoryTestClient } from "./client.js";
+import type { MemoryTestClient, TestClientParts } from "./client.js";
 import { type ClientRequest, toHead } from "./client-request.js";
 import type { RuntimeEnvironment } from "./environment.js";
 
@@ -17,9 +17,12 @@ interface Passage extends Pick<DialListener, "accepted" | "refused"> {
 class Doorman implements DialListener {
   readonly #client: MemoryTestClient;
   readonly #passage: Passage;
+  /** Gets each message without the client, whose fields would have to be fetched. */
+  readonly #onMessage: TestClientParts["onMessage"];
 
   constructor(client: MemoryTestClient, passage: Passage) {
     this.#client = client;
+    this.#onMessage = client.soleListener;
     this.#passage = passage;
   }
 
@@ -28,7 +31,9 @@ class Doorman implements DialListener {
   }
 
   message(data: string | Buffer): void {
-    this.#client.onMessage(data);
+    const onMessage = this.#onMessage;
+    if (onMessage === undefined) this.#client.onMessage(data);
+    else onMessage(data);
   }
 
   pong(): void {}
