@@ -29,7 +29,7 @@ export const virtualScenarios = [
     title: "100 clients, a message each per 10 s, for 10,000 s",
     role: "room",
     settings,
-    goal: 5,
+    goal: 1,
     isLong: false,
   },
   {
@@ -37,7 +37,7 @@ export const virtualScenarios = [
     title: "100 clients, a message each per second, for 10,000 s",
     role: "room",
     settings: { ...settings, everyMs: 1_000 },
-    goal: undefined,
+    goal: 10,
     isLong: true,
   },
   {
