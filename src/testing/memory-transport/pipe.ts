@@ -52,8 +52,10 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
   push(item: T): void {
     if (this.#isTerminated) return;
     if (this.latencyMs === 0 && this.#delayed === undefined) {
+      const isNext = this.#first === undefined;
       this.#add(item);
-      this.#schedule();
+      if (isNext && this.#pendingSteps === 0 && !this.#isPaused) this.#addStep();
+      else this.#schedule();
       return;
     }
     // The item waits for every earlier item, even if an earlier item has a longer latency.
@@ -127,11 +129,12 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
   };
 
   #schedule(): void {
-    if (this.#isScheduled) return;
     const items = this.#first === undefined ? 0 : 1 + (this.#others?.size ?? 0);
-    while (!this.#isPaused && this.#pendingSteps < items) {
-      this.#pendingSteps++;
-      this.#clock.soon(this);
-    }
+    while (!this.#isPaused && this.#pendingSteps < items) this.#addStep();
+  }
+
+  #addStep(): void {
+    this.#pendingSteps++;
+    if (!this.#isScheduled) this.#clock.soon(this);
   }
 }
