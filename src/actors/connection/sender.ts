@@ -24,10 +24,7 @@ export class Sender implements Outbox, FrameSource {
   readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
-  /**
-   * The waiting frames, oldest first, with a total of `#bytes`; frames before `#first` were dropped. A list of one frame is shared with other
-   * senders, a longer list is the sender's own.
-   */
+  /** The waiting frames, oldest first, with a total of `#bytes`; frames before `#first` were dropped. A list of one frame is shared. */
   #outbox: readonly Frame[] | undefined;
   #first = 0;
   #bytes = 0;

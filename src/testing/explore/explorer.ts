@@ -197,7 +197,8 @@ export class Explorer implements Scheduler, DeliveryScheduler, RuntimeEnvironmen
 
   #deliverToClient(link: ScheduledLink): void {
     const { next } = link.toClient;
-    if (next !== undefined) this.trace.add(this.#nameOf(link), describeRead(next, link.isSession, link.client.framesRead));
+    if (next !== undefined)
+      this.trace.add(this.#nameOf(link), describeRead(next, link.isSession, link.client.framesRead));
     link.toClient.deliver();
   }
 

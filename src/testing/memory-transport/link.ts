@@ -9,7 +9,15 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 import type { Admission, Transport, TransportListener } from "../../transport/transport.js";
 import { MemoryClientEnd } from "./client-end.js";
-import type { ClientEndListener, FrameBatch, Reader, ScheduledLink, StepClock, ToClient, ToServer } from "./contracts.js";
+import type {
+  ClientEndListener,
+  FrameBatch,
+  Reader,
+  ScheduledLink,
+  StepClock,
+  ToClient,
+  ToServer,
+} from "./contracts.js";
 import { MemoryPipe } from "./pipe.js";
 
 /** What a link is made of. */

@@ -78,11 +78,40 @@ export class Driver {
   }
 
   /** @returns the events unfinished when the wait was over; `undefined` if every event is finished, or waits for virtual time */
-  runUntilIdle({
-    outsideWaitMs,
-    limit = NO_ALARMS,
-    isDone,
-  }: IdleOptions): Promise<readonly UnfinishedEvent[] | undefined> {
+  runUntilIdle(options: IdleOptions): Promise<readonly UnfinishedEvent[] | undefined> {
+    return new Promise((resolve, reject) => this.#startUntilIdle(options, resolve, reject));
+  }
+
+  /**
+   * Lets virtual time pass up to `limit`, or until `isDone` holds when nothing can happen.
+   * @param onPassed called at the end; `onFailed` gets what it throws
+   */
+  passTime(
+    limit: number,
+    isDone: (() => boolean) | undefined,
+    onPassed: () => void,
+    onFailed: (error: unknown) => void,
+  ): void {
+    let outsideWaitMs = OUTSIDE_WAIT_MS;
+    const start = (): void => this.#startUntilIdle({ outsideWaitMs, limit, isDone }, onIdle, onFailed);
+    const onIdle = (unfinished: readonly UnfinishedEvent[] | undefined): void => {
+      // Waits only once for a handler that hangs: the test may be about `handlerTimeoutMs`.
+      if (unfinished !== undefined) outsideWaitMs = 0;
+      try {
+        if (isDone?.() || !this.#scheduler.ringNext(limit)) onPassed();
+        else start();
+      } catch (error) {
+        onFailed(error);
+      }
+    };
+    start();
+  }
+
+  #startUntilIdle(
+    { outsideWaitMs, limit = NO_ALARMS, isDone }: IdleOptions,
+    onIdle: (unfinished: readonly UnfinishedEvent[] | undefined) => void,
+    onFailed: (error: unknown) => void,
+  ): void {
     const deadline = new LazyDeadline(outsideWaitMs);
     let unfinished: readonly UnfinishedEvent[] | undefined;
     const isIdle = (quietRounds: number): boolean => {
@@ -95,7 +124,8 @@ export class Driver {
       unfinished = events;
       return true;
     };
-    return this.#loop({ isDone, isIdle, result: () => unfinished }, limit);
+    const ends = { isDone, isIdle, onEnded: () => onIdle(unfinished), onFailed };
+    new Loop(this.#scheduler, limit, ends).start();
   }
 
   /**
@@ -114,7 +144,9 @@ export class Driver {
         this.#scheduler.ringNext(Number.POSITIVE_INFINITY);
       return false;
     };
-    await this.#loop({ isDone: () => isDone, isIdle, result: () => {} }, NO_ALARMS);
+    await new Promise<void>((onEnded, onFailed) => {
+      new Loop(this.#scheduler, NO_ALARMS, { isDone: () => isDone, isIdle, onEnded, onFailed }).start();
+    });
     await settled;
   }
 
@@ -168,48 +200,37 @@ export class Driver {
     }
     return false;
   }
-
-  #loop<T>(ends: LoopEnds<T>, limit: number): Promise<T> {
-    return new Promise((resolve, reject) => {
-      new Loop(this.#scheduler, limit, ends, resolve, reject).start();
-    });
-  }
 }
 
-interface LoopEnds<T> {
+interface LoopEnds {
   /** Asked in each round: `true` ends the loop. */
   readonly isDone: (() => boolean) | undefined;
   /** Asked in each round in which nothing can happen, with the number of such rounds in a row: `true` ends the loop. */
   readonly isIdle: (quietRounds: number) => boolean;
-  /** Called at the end. */
-  readonly result: () => T;
+  readonly onEnded: () => void;
+  readonly onFailed: (error: unknown) => void;
 }
 
 /** Runs the scheduler in rounds of the event loop, without a promise for each round: a promise would cost more than the round. */
-class Loop<T> {
+class Loop {
   readonly #scheduler: Scheduler;
   readonly #limit: number;
-  readonly #ends: LoopEnds<T>;
-  readonly #resolve: (result: T) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #ends: LoopEnds;
   #quietRounds = 0;
 
-  constructor(
-    scheduler: Scheduler,
-    limit: number,
-    ends: LoopEnds<T>,
-    resolve: (result: T) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(scheduler: Scheduler, limit: number, ends: LoopEnds) {
     this.#scheduler = scheduler;
     this.#limit = limit;
     this.#ends = ends;
-    this.#resolve = resolve;
-    this.#reject = reject;
   }
 
   start(): void {
-    this.#scheduler.onDriverStarted();
+    try {
+      this.#scheduler.onDriverStarted();
+    } catch (error) {
+      this.#ends.onFailed(error);
+      return;
+    }
     try {
       this.#run();
     } catch (error) {
@@ -219,16 +240,17 @@ class Loop<T> {
 
   onRound(): void {
     try {
-      if (this.#isOver()) {
-        this.#scheduler.onDriverStopped();
-        this.#resolve(this.#ends.result());
+      if (!this.#isOver()) {
+        this.#quietRounds++;
+        this.#run();
         return;
       }
-      this.#quietRounds++;
-      this.#run();
     } catch (error) {
       this.#fail(error);
+      return;
     }
+    this.#scheduler.onDriverStopped();
+    this.#ends.onEnded();
   }
 
   #isOver(): boolean {
@@ -244,10 +266,10 @@ class Loop<T> {
 
   #fail(error: unknown): void {
     this.#scheduler.onDriverStopped();
-    this.#reject(error);
+    this.#ends.onFailed(error);
   }
 }
 
-function goOn(loop: Pick<Loop<unknown>, "onRound">): void {
+function goOn(loop: Loop): void {
   loop.onRound();
 }
