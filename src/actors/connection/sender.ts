@@ -13,8 +13,6 @@ import type { SenderOwner, SenderParts } from "./sender-parts.js";
 /** A peer for which so much more waits than `outbox.maxBufferedBytes` gets no further replay: whoever reads nothing could ask for ever more. */
 const REPLAY_BYTES = 16_777_216;
 
-const NO_FRAMES: readonly Frame[] = [];
-
 /** A broadcast calls `offer` and `flush` once for each member, so both methods touch as little memory as possible. */
 export class Sender implements Outbox, FrameSource {
   /** `false` once our side has begun to close the connection. */
@@ -138,7 +136,7 @@ export class Sender implements Outbox, FrameSource {
   /** Called by paced writing. */
   take(maxBytes: number): readonly Frame[] {
     const outbox = this.#outbox;
-    if (outbox === undefined) return NO_FRAMES;
+    if (outbox === undefined) return [];
     let end = this.#first;
     let bytes = 0;
     while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wireBytes ?? 0;
@@ -167,10 +165,9 @@ export class Sender implements Outbox, FrameSource {
   }
 
   #enqueue(frame: Frame): void {
-    const outbox = this.#outbox;
-    if (outbox === undefined) this.#outbox = frame.alone;
-    else if (outbox.length === 1) this.#outbox = [...outbox, frame];
-    else (outbox as Frame[]).push(frame);
+    if (this.#outbox === undefined) this.#outbox = frame.alone;
+    else if (this.#outbox.length === 1) this.#outbox = [...this.#outbox, frame];
+    else (this.#outbox as Frame[]).push(frame);
     this.#bytes += frame.wireBytes;
     this.#parts.counters.outboxBytes += frame.wireBytes;
     if (this.#isFlushDue) return;
