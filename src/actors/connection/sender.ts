@@ -206,15 +206,20 @@ export class Sender implements Outbox, FrameSource {
   #writeNow(frames: readonly Frame[]): boolean {
     if (!this.#transport.write(frames)) return false;
     this.#hasTakenAll = this.#transport.untakenBytes === 0;
-    // Counted only where `onDrained` follows.
-    if (!this.#hasTakenAll && this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
-    if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
+    else this.#onUntaken();
     const { sent } = this.#parts.counters;
     sent.writes++;
     sent.messages += frames.length;
     for (const frame of frames) sent.bytes += frame.payloadBytes;
     return true;
+  }
+
+  /** Some of what was written waits in the transport. */
+  #onUntaken(): void {
+    // Counted only where `onDrained` follows.
+    if (this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
+    if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
   }
 
   /** Sends the close frame once the socket has taken the earlier frames. */
