@@ -207,19 +207,16 @@ export class Sender implements Outbox, FrameSource {
     if (!this.#transport.write(frames)) return false;
     this.#hasTakenAll = this.#transport.untakenBytes === 0;
     if (this.#hasTakenAll) this.#isSlow = false;
-    else this.#onUntaken();
+    else {
+      // Counted only where `onDrained` follows.
+      if (this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
+      if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
+    }
     const { sent } = this.#parts.counters;
     sent.writes++;
     sent.messages += frames.length;
     for (const frame of frames) sent.bytes += frame.payloadBytes;
     return true;
-  }
-
-  /** Some of what was written waits in the transport. */
-  #onUntaken(): void {
-    // Counted only where `onDrained` follows.
-    if (this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
-    if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
   }
 
   /** Sends the close frame once the socket has taken the earlier frames. */
@@ -239,10 +236,7 @@ export class Sender implements Outbox, FrameSource {
     return false;
   }
 
-  /**
-   * In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the written
-   * frames.
-   */
+  /** In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the others. */
   #isFull(maxBytes = this.#maxBytes): boolean {
     return (this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes) >= maxBytes;
   }
