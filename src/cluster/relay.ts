@@ -122,6 +122,8 @@ export class Relay implements Flushable, BusRelay, PresenceRelay {
       // A link that is no promise is taken without `await`: the link may come up in the very next step, which needs `#link`.
       const link = adapter.open(this.#host());
       this.#link = isPromiseLike(link) ? await link : link;
+      // What was promised may have come up before the promise got here.
+      if (this.#linkMachine.state === "subscribing") this.#subscribe();
       if (adapter.waitForLink !== true) await opening.answered;
     } catch (error) {
       await this.close();

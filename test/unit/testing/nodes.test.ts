@@ -1,6 +1,6 @@
 /** Several test runtimes over `memory()`: they share their time, a node can be killed, and `explore` kills nodes as a fault. */
 import { setTimeout } from "node:timers";
-import type { HandlerFunction } from "sendall";
+import type { ClusterAdapter, HandlerFunction } from "sendall";
 import {
   createTestRuntime,
   ExploreFailure,
@@ -37,6 +37,18 @@ function pair(options: Partial<TestRuntimeOptions> = {}): [TestRuntime, TestRunt
 }
 
 describe("runtimes of a cluster", () => {
+  test("start over an adapter whose link is promised, though the link comes up at once", async () => {
+    const engine = memory();
+    const cluster: ClusterAdapter = { ...engine, open: async (node) => engine.open(node) };
+    const here = createTestRuntime({ handler: sendall, cluster });
+    const there = createTestRuntime({ handler: sendall, cluster });
+    const [ann, bob] = [await here.connect(), await there.connect()];
+    ann.send("hi");
+    await here.settle();
+    expect([ann.received, bob.received]).toEqual([["hi"], ["hi"]]);
+    await Promise.all([here.close(), there.close()]);
+  });
+
   test("share their time: what one settles or advances arrives and rings at all", async () => {
     const [here, there] = pair({
       handler(event, bus) {
