@@ -44,26 +44,34 @@ function* ranks(rooms) {
   }
 }
 
+/** @typedef {{ readonly members: number, readonly count: number }} Rooms so many rooms of so many members each */
+
+/** Plans ask for the same crowd with many numbers of nodes. @type {Map<string, readonly Rooms[]>} */
+const crowds = new Map();
+
 /**
  * How many members the room of each rank has: every client picks so many different rooms.
  * @param {import("./law.js").Law} law
+ * @returns {readonly Rooms[]}
  */
-function* membersOf({ clients, rooms, exponent, roomsEach }) {
-  const weight = (/** @type {number} */ rank) => rank ** -exponent;
-  let sum = 0;
-  for (const { rank, count } of ranks(rooms)) sum += weight(rank) * count;
+function membersOf({ clients, rooms, exponent, roomsEach }) {
+  const key = `${clients} ${rooms} ${exponent} ${roomsEach}`;
+  const known = crowds.get(key);
+  if (known !== undefined) return known;
+  const weights = Array.from(ranks(rooms), ({ rank, count }) => ({ weight: rank ** -exponent, count }));
+  const sum = weights.reduce((total, { weight, count }) => total + weight * count, 0);
   // The share of clients that a room of this weight has after so many picks, if a room that is picked twice is picked anew: the picks
-  // are a little more than the rooms, and the factor makes the members come out right.
-  const share = (/** @type {number} */ rank, /** @type {number} */ picks) => 1 - (1 - weight(rank) / sum) ** picks;
+  // are a little more than the rooms, so many more as make the members come out right.
+  const share = (/** @type {number} */ weight, /** @type {number} */ picks) => 1 - (1 - weight / sum) ** picks;
   let [low, high] = [roomsEach, roomsEach * 4];
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 25; i++) {
     const picks = (low + high) / 2;
-    let each = 0;
-    for (const { rank, count } of ranks(rooms)) each += share(rank, picks) * count;
-    if (each < roomsEach) low = picks;
+    if (weights.reduce((total, { weight, count }) => total + share(weight, picks) * count, 0) < roomsEach) low = picks;
     else high = picks;
   }
-  for (const { rank, count } of ranks(rooms)) yield { members: clients * share(rank, low), count };
+  const crowd = weights.map(({ weight, count }) => ({ members: clients * share(weight, low), count }));
+  crowds.set(key, crowd);
+  return crowd;
 }
 
 /**
