@@ -54,8 +54,8 @@ const crowds = new Map();
  * @param {import("./law.js").Law} law
  * @returns {readonly Rooms[]}
  */
-function membersOf({ clients, rooms, exponent, roomsEach }) {
-  const key = `${clients} ${rooms} ${exponent} ${roomsEach}`;
+function membersOf({ clients, rooms, exponent, roomsEach, roomMembers }) {
+  const key = [clients, rooms, exponent, roomsEach, roomMembers].join(" ");
   const known = crowds.get(key);
   if (known !== undefined) return known;
   const weights = Array.from(ranks(rooms), ({ rank, count }) => ({ weight: rank ** -exponent, count }));
@@ -69,7 +69,11 @@ function membersOf({ clients, rooms, exponent, roomsEach }) {
     if (weights.reduce((total, { weight, count }) => total + share(weight, picks) * count, 0) < roomsEach) low = picks;
     else high = picks;
   }
-  const crowd = weights.map(({ weight, count }) => ({ members: clients * share(weight, low), count }));
+  const crowd = weights.map(({ weight, count }) => {
+    const members = clients * share(weight, low);
+    const parts = Math.ceil(members / roomMembers);
+    return { members: members / parts, count: count * parts };
+  });
   crowds.set(key, crowd);
   return crowd;
 }
@@ -77,7 +81,7 @@ function membersOf({ clients, rooms, exponent, roomsEach }) {
 /**
  * @param {import("./law.js").Law} law
  * @param {{ readonly groups?: number }} [plan] rooms are shared out to so many groups of nodes, each with an engine of its own
- * @returns {Paper} of a node, and of the engine of a group
+ * @returns {Paper} of a node and of the engine, in the group that has the largest room
  */
 export function onPaper(law, { groups = 1 } = {}) {
   const nodes = law.nodes / groups;
@@ -93,8 +97,12 @@ export function onPaper(law, { groups = 1 } = {}) {
     followHops: 0,
   };
   const held = { rooms: 0, keys: 0, kept: 0 };
-  for (const { members, count } of membersOf(law)) {
+  const crowd = membersOf(law);
+  const largest = crowd.reduce((most, { members }) => Math.max(most, members), 0);
+  for (const [i, { members, count: rooms }] of crowd.entries()) {
     if (members <= 0) continue;
+    // All that is said of one group is divided by the groups: the largest room counts in full for the group that has it.
+    const count = i === 0 ? rooms + groups - 1 : rooms;
     const said = Math.min(members / law.sayEveryS, law.roomPerSecond) * count;
     // The share of nodes with at least one of the members, who are spread at random.
     const share = 1 - Math.exp(-members / nodes);
@@ -117,18 +125,17 @@ export function onPaper(law, { groups = 1 } = {}) {
     held.keys += share * members * count;
     held.kept += share * count * Math.min(KEPT_MESSAGES, (said / count) * KEPT_S);
   }
-  return perNode(law, nodes, groups, sums, held);
+  return perNode(law, { nodes, groups, largest }, sums, held);
 }
 
 /**
  * @param {import("./law.js").Law} law
- * @param {number} nodes of a group
- * @param {number} groups
+ * @param {{ readonly nodes: number, readonly groups: number, readonly largest: number }} plan nodes of a group, and members of the largest room
  * @param {Record<"said" | "notices" | "toMembers" | "hops" | "deltas" | "deltaHops" | "follows" | "followHops", number>} sums of all rooms, a second
  * @param {{ readonly rooms: number, readonly keys: number, readonly kept: number }} held by one node if it were of all groups
  * @returns {Paper}
  */
-function perNode(law, nodes, groups, sums, held) {
+function perNode(law, { nodes, groups, largest }, sums, held) {
   const all = law.nodes;
   const beats = nodes / BEAT_S;
   const recent = Math.min(held.rooms / groups, ((2 * sums.deltas) / all) * RECENT_S * 0.5);
@@ -148,16 +155,17 @@ function perNode(law, nodes, groups, sums, held) {
   const deliveredBytes =
     sums.toMembers * (law.messageBytes + FRAME_BYTES) + sums.notices * (NOTICE_BYTES + FRAME_BYTES);
   // With its rooms in several groups, a client has a connection to each of these.
-  const connectionsEach = groups * (1 - (1 - 1 / groups) ** law.roomsEach);
+  const share = 1 - (1 - 1 / groups) ** law.roomsEach;
+  const connections = (law.clients * share + largest * (1 - share)) / nodes;
   return {
-    connections: (law.clients * connectionsEach) / all,
+    connections,
     subscriptions: held.rooms / groups + 2,
     presentKeys: held.keys / groups,
     kept: held.kept / groups,
     node: {
       messages: sums.said / all,
       deliveries: (sums.toMembers + sums.notices) / all,
-      arrivals: (law.clients * connectionsEach) / law.stayS / all,
+      arrivals: connections / law.stayS,
       packetsIn: packetsOut / nodes,
       packetsOut: packetsIn / nodes,
       bytes: deliveredBytes / all + engineBytes / nodes,
