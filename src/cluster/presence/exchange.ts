@@ -48,6 +48,8 @@ export class PresenceExchange implements SharedPresence {
   readonly #parts: PresenceExchangeParts;
   readonly #own = new OwnNumbers();
   readonly #peers: Peers;
+  /** By room: the nodes of which there are copies. Of most rooms that is a small part of the nodes. */
+  readonly #present = new Map<string, Set<Peer>>();
   readonly #asks: Asks;
   #beat = 0;
   #answers = 0;
@@ -84,10 +86,7 @@ export class PresenceExchange implements SharedPresence {
   }
 
   *copiesOf(room: string): Iterable<PresenceCopy> {
-    for (const peer of this.#peers) {
-      const entries = peer.entriesOf(room);
-      if (entries.size > 0) yield { node: peer.node, entries };
-    }
+    for (const peer of this.#present.get(room) ?? []) yield { node: peer.node, entries: peer.entriesOf(room) };
   }
 
   follow(room: string): void {
@@ -96,6 +95,7 @@ export class PresenceExchange implements SharedPresence {
 
   forget(room: string): void {
     for (const peer of this.#peers) peer.forget(room);
+    this.#present.delete(room);
     this.#asks.forgetRoom(room);
   }
 
@@ -106,6 +106,7 @@ export class PresenceExchange implements SharedPresence {
     this.#beatTimer?.cancel();
     this.#asks.stop();
     this.#peers.stop();
+    this.#present.clear();
   }
 
   /** From now on the messages on the subject of the room arrive: whoever has entries is asked. */
@@ -197,7 +198,16 @@ export class PresenceExchange implements SharedPresence {
 
   #onApplied(peer: Peer, room: string, keys: readonly string[]): void {
     if (peer.numberOf(room) !== UNKNOWN) this.#asks.settle(peer.node, room);
-    if (keys.length > 0) this.#parts.owner.onCopiesChanged(room, keys);
+    if (keys.length === 0) return;
+    this.#note(peer, room, peer.entriesOf(room).size > 0);
+    this.#parts.owner.onCopiesChanged(room, keys);
+  }
+
+  /** @param isPresent whether there is a copy of the node's entries in the room */
+  #note(peer: Peer, room: string, isPresent: boolean): void {
+    const peers = this.#present.get(room) ?? new Set();
+    if (isPresent) this.#present.set(room, peers.add(peer));
+    else if (peers.delete(peer) && peers.size === 0) this.#present.delete(room);
   }
 
   #onAsk(node: string, { rooms }: Ask): void {
@@ -249,6 +259,7 @@ export class PresenceExchange implements SharedPresence {
   /** The node's entries have gone. */
   #onGone(peer: Peer): void {
     this.#asks.forgetNode(peer.node);
+    for (const room of peer.rooms()) this.#note(peer, room, false);
     for (const room of peer.rooms()) this.#parts.owner.onCopiesChanged(room, peer.entriesOf(room).keys());
   }
 

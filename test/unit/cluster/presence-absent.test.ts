@@ -1,7 +1,8 @@
 /** Presence between nodes, in rooms in which other nodes have nobody: what is believed of them, when somebody comes, and what it costs. */
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { measure, writePacket } from "../../../src/cluster/packet.js";
 import { PRESENCE } from "../../../src/cluster/presence/messages.js";
+import { Peer } from "../../../src/cluster/presence/peer.js";
 import { subjectOf, subjectOfNode } from "../../../src/cluster/subject.js";
 import { heapInUse } from "../../e2e/peers.js";
 import { entry, messagesIn, type SentPacket, Stage, type StageNode, typesOf } from "./presence-stage.js";
@@ -62,6 +63,16 @@ describe("a room in which another node has nobody", () => {
     await stage.pass(100_000);
     expect(stage.wire.takePresence().length).toBeGreaterThan(9);
     expect(rooms).not.toHaveBeenCalled();
+  });
+
+  test("costs nothing of that node when the room's copies are read", async () => {
+    const { b } = await two();
+    const entriesOf = vi.spyOn(Peer.prototype, "entriesOf");
+    onTestFinished(() => entriesOf.mockRestore());
+    expect([...b.presence.copiesOf("milk")]).toEqual([]);
+    expect(entriesOf).not.toHaveBeenCalled();
+    expect(b.keys("tea")).toEqual(["ann"]);
+    expect(entriesOf).toHaveBeenCalledTimes(1);
   });
 
   test("shows at once whoever comes there, and no more than that", async () => {
