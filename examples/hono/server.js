@@ -32,5 +32,5 @@ for (const signal of ["SIGINT", "SIGTERM"])
     await sockets.close();
     host.close();
     // A browser keeps connections on which it has asked nothing yet, and close() waits for them.
-    setTimeout(() => host.closeAllConnections(), 1000).unref();
+    setTimeout(() => "closeAllConnections" in host && host.closeAllConnections(), 1000).unref();
   });

@@ -5,7 +5,7 @@
  *
  *   node test/bench/figures.js --run      one run of the scenarios of the tables, stored as a new file in results/ (about eight minutes)
  *   node test/bench/figures.js            prints all tables
- *   node test/bench/figures.js --write    puts them into the pages
+ *   node test/bench/figures.js --write    puts them into the pages, with the tables of the stored run of `npm run bench -- --scale --store`
  *
  * Runs belong on a machine with nothing else to do, after `npm run build` and `npm ci --prefix test/runtimes`. Files of other versions,
  * and of other scenarios, go before new ones come.
@@ -18,6 +18,8 @@ import { renderGoals } from "./figures/goals.js";
 import { fill, renderRuns, renderTable } from "./figures/render.js";
 import { RESULTS, readRuns } from "./figures/runs.js";
 import { neededPeers, neededScenarios, PAGES, tables } from "./figures/tables.js";
+import { fillScale, SCALE_PAGES } from "./scale/pages.js";
+import { readScaleRun } from "./scale/stored.js";
 
 const ROUNDS = "3";
 
@@ -61,6 +63,12 @@ function main() {
     const file = new URL(`../../${page}`, import.meta.url);
     const markdown = readFileSync(file, "utf8");
     writeFileSync(file, fill(markdown, runs));
+  }
+  const scale = readScaleRun();
+  if (scale === undefined) throw new Error("no run of the scale is stored: npm run bench -- --scale --store");
+  for (const page of SCALE_PAGES) {
+    const file = new URL(`../../${page}`, import.meta.url);
+    writeFileSync(file, fillScale(readFileSync(file, "utf8"), scale));
   }
 }
 

@@ -5,6 +5,8 @@
  * say little from one machine, or one minute, to the next: trust the ratios of one run. A message that is lost, comes twice or
  * to somebody else fails the run. Then, how much real time tests take in virtual time.
  */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findCores } from "./cores.js";
 import { getReady, peers, versionOf } from "./peers.js";
@@ -25,6 +27,7 @@ const USAGE = `npm run bench -- [options]
   --rounds <number>   so many in place of the usual
   --profile <folder>  write a CPU profile of each server (the figures are higher then)
   --json              the results as JSON on stdout, and nothing else there
+  --scale             how far a cluster scales, played in virtual time: see --scale --help
   --help`;
 
 /** @type {import("./rounds.js").Plan} */
@@ -75,7 +78,21 @@ function planFor(isQuick, rounds) {
   return { ...plan, rounds: count, crowdRounds: count, freshRounds: count, deadlineMs: plan.deadlineMs * count };
 }
 
+/**
+ * In a process of its own, with the collector in reach and room for many nodes.
+ * @param {readonly string[]} args
+ */
+function playScale(args) {
+  const program = fileURLToPath(new URL("scale/main.js", import.meta.url));
+  const { status } = spawnSync(process.execPath, ["--expose-gc", "--max-old-space-size=8192", program, ...args], {
+    stdio: "inherit",
+  });
+  process.exitCode = status ?? 1;
+}
+
 async function main() {
+  const args = process.argv.slice(2);
+  if (args.includes("--scale")) return playScale(args.filter((arg) => arg !== "--scale"));
   const { values } = parseArgs({
     options: {
       quick: { type: "boolean", default: false },

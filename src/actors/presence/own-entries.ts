@@ -119,7 +119,8 @@ function entryOf({ key, since, connections, shown }: OwnKey): PresenceEntry {
   let away = connections.size > 0;
   for (const { isAway } of connections.keys()) away &&= isAway;
   const { info, at, isShown } = shown;
-  return { key, info, infoAt: at, isShown, since, connections: connections.size, away };
+  // Clocks of two nodes differ by more than a millisecond, and digits behind the point would go to every node with every entry.
+  return { key, info, infoAt: Math.floor(at), isShown, since, connections: connections.size, away };
 }
 
 /** The last info of those that have shown something, else of all; without a connection the info of before. */

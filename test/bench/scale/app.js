@@ -1,6 +1,8 @@
 // @ts-check
 /** What the nodes of the cluster run, in the play and in reality: rooms with presence, whose notices members get, and with history. */
 
+import { nameOfRoom } from "./law.js";
+
 /**
  * @typedef {object} App
  * @property {import("sendall").ServeOptions} options of the server, without its cluster
@@ -16,7 +18,10 @@ export function createApp({ hasHistory }) {
       logger: false,
       presence: {
         key: ({ query }) => query.get("key") ?? "",
-        notice: ({ type, key, count }) => JSON.stringify(type === "count" ? { type, count } : { type, key }),
+        notice: (notice) =>
+          JSON.stringify(
+            notice.type === "count" ? { type: "count", count: notice.count } : { type: notice.type, key: notice.key },
+          ),
       },
       ...(hasHistory && { history: true }),
       handler(event, bus) {
@@ -33,7 +38,20 @@ export function createApp({ hasHistory }) {
   };
 }
 
-/** @param {{ readonly client: number, readonly rooms: readonly number[] }} come @param {(room: number) => string} nameOf */
-export function queryOf({ client, rooms }, nameOf) {
-  return [["key", `person-${String(client).padStart(8, "0")}`], ...rooms.map((room) => ["room", nameOf(room)])];
+/**
+ * The query of a client: who it is, and the rooms that it is in.
+ * @param {import("./law.js").Come} come
+ */
+export function queryOf({ client, rooms }) {
+  const query = new URLSearchParams({ key: `person-${String(client).padStart(8, "0")}` });
+  for (const room of rooms) query.append("room", nameOfRoom(room));
+  return query;
+}
+
+/**
+ * @param {import("./law.js").Say} say
+ * @param {number} bytes
+ */
+export function textOf({ room }, bytes) {
+  return `${nameOfRoom(room)} `.padEnd(bytes, ".");
 }

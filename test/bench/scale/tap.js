@@ -8,11 +8,14 @@
  * @typedef {{ packets: number, bytes: number }} Traffic
  * @typedef {object} Counts of a node
  * @property {Record<string, Traffic>} sent by kind: `"message"` and the types of the messages of presence
- * @property {Record<string, Traffic>} received
+ * @property {Record<string, Traffic>} received from other nodes
+ * @property {Traffic} echoed what came back to its sender: some engines send that, others do not
  * @property {number} subscriptions now
  */
 
 const PRESENCE = /"type":"(delta|askAll|beat|goodbye|ask|answer)"/;
+/** Where the node that has sent a packet is named. */
+const [SENDER_AT, SENDER_BYTES] = [3, 6];
 /** Where the first envelope begins, and as much behind it as holds the type of a message of presence. */
 const [HEAD_BYTES, TYPE_WITHIN] = [19, 120];
 
@@ -22,9 +25,23 @@ function kindOf(packet) {
   return PRESENCE.exec(start.toString("latin1", HEAD_BYTES))?.[1] ?? "message";
 }
 
-/** @param {Record<string, Traffic>} table @param {Uint8Array} packet */
+/** @param {Uint8Array} packet */
+const senderOf = (packet) => Buffer.from(packet.buffer, packet.byteOffset + SENDER_AT, SENDER_BYTES).toString("hex");
+
+/**
+ * @param {Record<string, Traffic>} table
+ * @param {Uint8Array} packet
+ */
 function count(table, packet) {
-  const traffic = (table[kindOf(packet)] ??= { packets: 0, bytes: 0 });
+  table[kindOf(packet)] ??= { packets: 0, bytes: 0 };
+  add(/** @type {Traffic} */ (table[kindOf(packet)]), packet);
+}
+
+/**
+ * @param {Traffic} traffic
+ * @param {Uint8Array} packet
+ */
+function add(traffic, packet) {
   traffic.packets++;
   traffic.bytes += packet.length;
 }
@@ -38,8 +55,7 @@ export function total(table) {
 }
 
 /**
- * Counts of each node that opens the adapter, in the order of opening. What a node hears of itself counts as received: some engines
- * send that back, others do not.
+ * Counts of each node that opens the adapter, in the order of opening.
  * @param {import("sendall").ClusterAdapter} adapter
  * @returns {{ readonly adapter: import("sendall").ClusterAdapter, readonly nodes: readonly Counts[] }}
  */
@@ -52,7 +68,7 @@ export function tap(adapter) {
       ...adapter,
       async open(node) {
         /** @type {Counts} */
-        const counts = { sent: {}, received: {}, subscriptions: 0 };
+        const counts = { sent: {}, received: {}, echoed: { packets: 0, bytes: 0 }, subscriptions: 0 };
         nodes.push(counts);
         /** @type {Set<string>} */
         const subjects = new Set();
@@ -63,12 +79,16 @@ export function tap(adapter) {
           up: () => node.up(),
           down: (error) => node.down(error),
           received(subject, packet) {
-            count(counts.received, packet);
+            if (senderOf(packet) === node.id) add(counts.echoed, packet);
+            else count(counts.received, packet);
             node.received(subject, packet);
           },
         });
         return {
-          maxPacketBytes: link.maxPacketBytes,
+          // Some links know only once they are up.
+          get maxPacketBytes() {
+            return link.maxPacketBytes;
+          },
           publish(subject, packet, options) {
             count(counts.sent, packet);
             return link.publish(subject, packet, options);

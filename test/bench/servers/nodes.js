@@ -4,55 +4,15 @@
  * address. To the benchmark the two are one server with two ports, whose CPU time is that of both; the engine's is not counted.
  * Two workers of `node:cluster` have one port, and no engine but the primary process, whose CPU time is counted.
  */
-import { fork, spawn } from "node:child_process";
+import { fork } from "node:child_process";
 import cluster from "node:cluster";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { answer } from "../answers.js";
-
-/** @type {Record<string, (port: number) => { readonly command: readonly string[], readonly ready: RegExp, readonly url: string }>} */
-const ENGINES = {
-  nats: (port) => ({
-    command: ["nats-server", "-a", "127.0.0.1", "-p", `${port}`],
-    ready: /Server is ready/,
-    url: `nats://127.0.0.1:${port}`,
-  }),
-  redis: (port) => ({
-    command: ["redis-server", "--port", `${port}`, "--bind", "127.0.0.1", "--save", ""],
-    ready: /Ready to accept connections/,
-    url: `redis://127.0.0.1:${port}`,
-  }),
-};
+import { startEngine } from "./engines.js";
 
 /** The engine that a role like "nodes-nats" asks for. */
 export function engineOf(role = process.argv[2] ?? "") {
   return role.startsWith("nodes-") ? role.slice("nodes-".length) : undefined;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  return address.port;
-}
-
-/** @param {string} name */
-async function startEngine(name) {
-  const engine = ENGINES[name];
-  if (engine === undefined) throw new Error(`there is no engine ${name}`);
-  const { command, ready, url } = engine(await freePort());
-  const [program = "", ...args] = command;
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
-  process.on("exit", () => child.kill("SIGKILL"));
-  await new Promise((resolve, reject) => {
-    child.once("error", reject);
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (chunk) => ready.test(String(chunk)) && resolve(undefined));
-  });
-  return url;
 }
 
 /** Asks a node as the benchmark asks a server: one question at a time. */
@@ -117,7 +77,7 @@ function answerFor(nodes, rest) {
  * @param {string} engine
  */
 export async function leadNodes(program, engine) {
-  const url = await startEngine(engine);
+  const { url } = await startEngine(engine);
   const nodes = [0, 1].map(() => new Node(fork(fileURLToPath(program), ["node", url])));
   answerFor(nodes, { cpu: () => ({ user: 0, system: 0 }), memory: () => 0 });
 }

@@ -1,0 +1,172 @@
+// @ts-check
+/**
+ * The play on paper: what a cluster of any size has to do in a second, as expected values of the same law. A play of a small cluster is
+ * compared with the paper, so that the paper may speak of clusters which no machine here can play.
+ */
+
+/** Bytes of packets, as the play counts them. */
+export const PACKET_BYTES = { message: 37, delta: 146, askAll: 60, answer: 160, ask: 60, beat: 60, roomOfBeat: 16 };
+/** Bytes of a frame's head and of a notice of presence. */
+const [FRAME_BYTES, NOTICE_BYTES] = [2, 45];
+/** Defaults of history and presence. */
+const [KEPT_MESSAGES, KEPT_S, MAX_LISTED, BEAT_S, RECENT_S] = [100, 300, 1_000, 10, 60];
+/** A room of which the ranks differ by less than a hundredth is like its neighbours: fifty million ranks are a few hundred sums. */
+const [EXACT_RANKS, RANK_STEP] = [200, 1.01];
+
+/**
+ * @typedef {object} PerSecond of a node, or of the engine as a whole
+ * @property {number} messages
+ * @property {number} deliveries
+ * @property {number} arrivals
+ * @property {number} packetsIn received of other nodes
+ * @property {number} packetsOut sent to the engine
+ * @property {number} bytes to clients and to and from the engine
+ */
+
+/**
+ * @typedef {object} Paper
+ * @property {PerSecond} node the average node
+ * @property {{ readonly packetsIn: number, readonly packetsOut: number, readonly echoes: number, readonly bytes: number }} engine
+ * @property {number} subscriptions of a node
+ * @property {number} presentKeys of a node, own and copied
+ * @property {number} kept messages at a node
+ * @property {number} connections of a node
+ */
+
+/** @param {number} rooms @returns {Generator<{ readonly rank: number, readonly count: number }>} ranks, and how many are like each */
+function* ranks(rooms) {
+  let rank = 1;
+  for (; rank <= Math.min(rooms, EXACT_RANKS); rank++) yield { rank, count: 1 };
+  while (rank <= rooms) {
+    const next = Math.min(rooms + 1, Math.ceil(rank * RANK_STEP));
+    yield { rank: (rank + next - 1) / 2, count: next - rank };
+    rank = next;
+  }
+}
+
+/** @typedef {{ readonly members: number, readonly count: number }} Rooms so many rooms of so many members each */
+
+/** Plans ask for the same crowd with many numbers of nodes. @type {Map<string, readonly Rooms[]>} */
+const crowds = new Map();
+
+/**
+ * How many members the room of each rank has: every client picks so many different rooms.
+ * @param {import("./law.js").Law} law
+ * @returns {readonly Rooms[]}
+ */
+function membersOf({ clients, rooms, exponent, roomsEach }) {
+  const key = `${clients} ${rooms} ${exponent} ${roomsEach}`;
+  const known = crowds.get(key);
+  if (known !== undefined) return known;
+  const weights = Array.from(ranks(rooms), ({ rank, count }) => ({ weight: rank ** -exponent, count }));
+  const sum = weights.reduce((total, { weight, count }) => total + weight * count, 0);
+  // The share of clients that a room of this weight has after so many picks, if a room that is picked twice is picked anew: the picks
+  // are a little more than the rooms, so many more as make the members come out right.
+  const share = (/** @type {number} */ weight, /** @type {number} */ picks) => 1 - (1 - weight / sum) ** picks;
+  let [low, high] = [roomsEach, roomsEach * 4];
+  for (let i = 0; i < 25; i++) {
+    const picks = (low + high) / 2;
+    if (weights.reduce((total, { weight, count }) => total + share(weight, picks) * count, 0) < roomsEach) low = picks;
+    else high = picks;
+  }
+  const crowd = weights.map(({ weight, count }) => ({ members: clients * share(weight, low), count }));
+  crowds.set(key, crowd);
+  return crowd;
+}
+
+/**
+ * @param {import("./law.js").Law} law
+ * @param {{ readonly groups?: number }} [plan] rooms are shared out to so many groups of nodes, each with an engine of its own
+ * @returns {Paper} of a node, and of the engine of a group
+ */
+export function onPaper(law, { groups = 1 } = {}) {
+  const nodes = law.nodes / groups;
+  const sums = {
+    said: 0,
+    notices: 0,
+    toMembers: 0,
+    hops: 0,
+    roomBytes: 0,
+    deltas: 0,
+    deltaHops: 0,
+    follows: 0,
+    followHops: 0,
+  };
+  const held = { rooms: 0, keys: 0, kept: 0 };
+  for (const { members, count } of membersOf(law)) {
+    if (members <= 0) continue;
+    const said = Math.min(members / law.sayEveryS, law.roomPerSecond) * count;
+    // The share of nodes with at least one of the members, who are spread at random.
+    const share = 1 - Math.exp(-members / nodes);
+    const others = share * nodes - Math.min(1, members);
+    const moves = (members / law.stayS) * count;
+    // Coming and going; beyond `maxListed` once a second.
+    const news = members > MAX_LISTED ? Math.min(2 * moves, count) : 2 * moves;
+    sums.said += said;
+    sums.toMembers += said * members;
+    sums.notices += news * members;
+    sums.hops += said * Math.max(0, others);
+    sums.deltas += 2 * moves;
+    sums.deltaHops += 2 * moves * Math.max(0, others);
+    // Whoever comes as the first of a node makes the node follow the room.
+    const follows =
+      (moves * nodes * (1 - Math.exp(-members / nodes)) * Math.exp(-members / nodes)) / Math.max(members, 1);
+    sums.follows += follows * Math.max(1, members / nodes);
+    sums.followHops += follows * Math.max(1, members / nodes) * Math.max(0, others);
+    held.rooms += share * count;
+    held.keys += share * members * count;
+    held.kept += share * count * Math.min(KEPT_MESSAGES, (said / count) * KEPT_S);
+  }
+  return perNode(law, nodes, groups, sums, held);
+}
+
+/**
+ * @param {import("./law.js").Law} law
+ * @param {number} nodes of a group
+ * @param {number} groups
+ * @param {Record<"said" | "notices" | "toMembers" | "hops" | "deltas" | "deltaHops" | "follows" | "followHops", number>} sums of all rooms, a second
+ * @param {{ readonly rooms: number, readonly keys: number, readonly kept: number }} held by one node if it were of all groups
+ * @returns {Paper}
+ */
+function perNode(law, nodes, groups, sums, held) {
+  const all = law.nodes;
+  const beats = nodes / BEAT_S;
+  const recent = Math.min(held.rooms / groups, ((2 * sums.deltas) / all) * RECENT_S * 0.5);
+  // Each node that begins to follow asks all others at their next beat, once for all its new rooms.
+  const pairs = nodes * Math.max(0, nodes - 1);
+  const asks = Math.min(pairs / BEAT_S, (sums.follows / groups) * Math.max(0, nodes - 1));
+  const answers = sums.followHops / groups + asks;
+  const packetsIn = (sums.said + sums.deltas + sums.follows) / groups + beats + asks + answers;
+  const packetsOut = (sums.hops + sums.deltaHops + sums.followHops) / groups + beats * (nodes - 1) + asks + answers;
+  const message = PACKET_BYTES.message + law.messageBytes;
+  const beat = PACKET_BYTES.beat + recent * PACKET_BYTES.roomOfBeat;
+  const engineBytes =
+    ((sums.said + sums.hops) * message + (sums.deltas + sums.deltaHops) * PACKET_BYTES.delta) / groups +
+    beats * nodes * beat +
+    2 * (asks * PACKET_BYTES.ask + answers * PACKET_BYTES.answer) +
+    ((sums.follows + sums.followHops) * PACKET_BYTES.askAll) / groups;
+  const deliveredBytes =
+    sums.toMembers * (law.messageBytes + FRAME_BYTES) + sums.notices * (NOTICE_BYTES + FRAME_BYTES);
+  // With its rooms in several groups, a client has a connection to each of these.
+  const connectionsEach = groups * (1 - (1 - 1 / groups) ** law.roomsEach);
+  return {
+    connections: (law.clients * connectionsEach) / all,
+    subscriptions: held.rooms / groups + 2,
+    presentKeys: held.keys / groups,
+    kept: held.kept / groups,
+    node: {
+      messages: sums.said / all,
+      deliveries: (sums.toMembers + sums.notices) / all,
+      arrivals: (law.clients * connectionsEach) / law.stayS / all,
+      packetsIn: packetsOut / nodes,
+      packetsOut: packetsIn / nodes,
+      bytes: deliveredBytes / all + engineBytes / nodes,
+    },
+    engine: {
+      packetsIn,
+      packetsOut,
+      echoes: (sums.said + sums.deltas + sums.follows) / groups + beats,
+      bytes: engineBytes,
+    },
+  };
+}

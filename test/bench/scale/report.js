@@ -1,0 +1,204 @@
+// @ts-check
+/** What `--scale` prints, as tables that are Markdown too: the sizing page has the stored ones. */
+import { round as roundFigure } from "../figures/runs.js";
+import { HABITS, PEOPLE_PER_ROOM } from "./law.js";
+import { BUDGET, engineCores, fewestNodes, fullest, mostClients, planOf, serversFor } from "./limits.js";
+
+/** @typedef {import("./growth.js").PlayedSize} PlayedSize */
+
+/**
+ * @typedef {object} ScaleRun what is stored
+ * @property {string} date
+ * @property {string} node
+ * @property {string} machine
+ * @property {readonly import("./units.js").Units[]} units
+ * @property {import("./memory.js").Memory} memory
+ * @property {number} idleKB of a connection, from the stored runs of the benchmark
+ * @property {readonly (import("./reality.js").Agreement & { readonly cpu: { readonly nodes: number, readonly engine: number } })[]} reality
+ * @property {readonly PlayedSize[]} sizes
+ */
+
+/** @param {number} value */
+const round = (value) => (value === 0 ? "0" : roundFigure(value));
+
+/** What people do. A quiet crowd mostly listens. */
+export const CROWDS = {
+  chat: { title: "a chat: each member says something in a room once a minute and stays 10 minutes", habits: HABITS },
+  quiet: {
+    title:
+      "a quiet crowd: each says something every 20 minutes, a room hears at most one message a second, and people stay an hour",
+    habits: { ...HABITS, sayEveryS: 1_200, roomPerSecond: 1, stayS: 3_600 },
+  },
+};
+
+/** @param {keyof typeof CROWDS} crowd @returns {import("./limits.js").LawOf} */
+export const lawOf = (crowd) => (nodes, clients) => ({
+  ...CROWDS[crowd].habits,
+  nodes,
+  clients,
+  rooms: Math.ceil(clients / PEOPLE_PER_ROOM),
+});
+
+/** @param {readonly (readonly string[])[]} rows the first is the head @returns {string} */
+export function table([head = [], ...rows]) {
+  const line = (/** @type {readonly string[]} */ cells) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+}
+
+/** @param {ScaleRun} run */
+export function unitsTable({ units, memory, idleKB }) {
+  const rows = /** @type {const} */ ([
+    ["a message from a client, handed to the engine", "message"],
+    ["a delivery to a client", "delivery"],
+    ["a packet of another node", "packet"],
+    ["a client who comes into two rooms, and goes", "arrival"],
+    ["a packet into the engine", "engineIn"],
+    ["a packet out of the engine", "engineOut"],
+  ]);
+  const costs = rows.map(([label, key]) => [label, ...units.map((each) => `${round(each[key])} µs`)]);
+  const bytes = [
+    ["an idle connection", ...units.map(() => `${round(idleKB)} kB`)],
+    ["a copy of somebody present at another node", ...units.map(() => `${round(memory.key)} B`)],
+    ["a kept message of 100 B, at each node with members", ...units.map(() => `${round(memory.kept)} B`)],
+  ];
+  return table([["measured: cost of", ...units.map(({ engine }) => NAMES[engine] ?? engine)], ...costs, ...bytes]);
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const NAMES = { nats: "NATS", redis: "Redis, with history" };
+
+/** @param {ScaleRun} run */
+export function realityTable({ reality }) {
+  return table([
+    [
+      "played and in reality",
+      "steps",
+      "packets",
+      "bytes",
+      "CPU of nodes, real ÷ foretold",
+      "CPU of engine, real ÷ foretold",
+    ],
+    ...reality.map(({ engine, steps, packets, bytes, cpu }) => [
+      NAMES[engine] ?? engine,
+      `${steps}`,
+      `${packets} = ${packets}`,
+      `${bytes.toLocaleString("en")} = ${bytes.toLocaleString("en")}`,
+      round(cpu.nodes),
+      round(cpu.engine),
+    ]),
+  ]);
+}
+
+/**
+ * By how much a figure of a node grows when the number of nodes doubles, with as many clients at each node: 1 is not at all.
+ * @param {number} first
+ * @param {number} last
+ * @param {number} doublings
+ */
+const perDoubling = (first, last, doublings) => (last / first) ** (1 / doublings);
+
+/** @param {ScaleRun} run */
+export function growthTable({ sizes }) {
+  const [first, last] = [sizes[0], sizes.at(-1)];
+  if (first === undefined || last === undefined) throw new Error("no play is stored");
+  const doublings = Math.log2(last.nodes / first.nodes);
+  const rows = Object.keys(first.perNode).map((name) => {
+    const figures = sizes.map(({ perNode }) => perNode[name] ?? 0);
+    const grown = perDoubling(figures[0] ?? 0, figures.at(-1) ?? 0, doublings);
+    const papers = sizes.map(({ paper }) => paper[name]);
+    const toPaper = papers.some((each) => each === undefined)
+      ? "–"
+      : round(Math.max(...figures.map((figure, i) => Math.exp(Math.abs(Math.log(figure / (papers[i] ?? 1)))))));
+    return [name, ...figures.map(round), Number.isFinite(grown) ? round(grown) : "–", toPaper];
+  });
+  const heads = sizes.map(({ nodes, clients }) => `${nodes} nodes, ${clients.toLocaleString("en")} clients`);
+  return table([["played: of a node", ...heads, "times, per doubling", "furthest from paper, times"], ...rows]);
+}
+
+/** @param {number} share */
+const percent = (share) => `${round(share * 100)} %`;
+
+/** @type {Readonly<Record<string, string>>} */
+const LIMITS = {
+  node: "the node's core",
+  engine: "the engine's core",
+  network: "the network",
+  memory: "the node's memory",
+};
+
+/** @param {readonly import("./limits.js").Plan[]} plans @param {import("./limits.js").Costs} costs */
+function planRows(plans, costs) {
+  return plans.map((plan) => {
+    const { nodes, clients, groups, loads, paper } = plan;
+    const servers = costs.units.sendsBack ? "–" : `${serversFor(paper, costs.units) ?? "none is enough"}`;
+    return [
+      `${nodes.toLocaleString("en")} nodes, ${millions(clients)} clients`,
+      groups === 1 ? "one cluster" : `${groups} groups of ${nodes / groups}`,
+      percent(loads.node * BUDGET.core),
+      percent(engineCores(paper, costs.units)),
+      servers,
+      `${round(loads.network * BUDGET.networkMbits)} Mbit/s`,
+      `${round((loads.memory * BUDGET.memoryMB) / 1_000)} GB`,
+      `${LIMITS[fullest(loads)[0]]}`,
+    ];
+  });
+}
+
+/** @param {number} clients */
+const millions = (clients) =>
+  clients >= 1e6 ? `${round(clients / 1e6)} million` : Math.round(clients).toLocaleString("en");
+
+const HEAD = [
+  "on paper",
+  "plan",
+  "core of a node",
+  "core of an engine",
+  "or NATS servers, in one",
+  "network",
+  "memory of a node",
+  "full first",
+];
+
+/**
+ * @param {ScaleRun} run
+ * @param {keyof typeof CROWDS} crowd
+ * @param {string} engine
+ */
+export function plansTable(run, crowd, engine) {
+  const units = run.units.find((each) => each.engine === engine);
+  if (units === undefined) throw new Error(`nothing of ${engine} is stored`);
+  const costs = { units, memory: run.memory, idleKB: run.idleKB };
+  const law = lawOf(crowd);
+  const plans = [
+    ...[10, 100, 1_000].flatMap((nodes) => bothWays(law, costs, nodes)),
+    ...[1e6, 1e7, 5e7].map((clients) => fewestNodes(law, costs, clients)),
+  ];
+  return table([HEAD, ...planRows(plans, costs)]);
+}
+
+/**
+ * One cluster of all, and groups if they carry more.
+ * @param {import("./limits.js").LawOf} law
+ * @param {import("./limits.js").Costs} costs
+ * @param {number} nodes
+ */
+function bothWays(law, costs, nodes) {
+  const [one, best] = [mostClients(law, costs, nodes, [1]), mostClients(law, costs, nodes)];
+  return best.groups === 1 ? [one] : [one, best];
+}
+
+/**
+ * What one played size uses, and what is full first.
+ * @param {ScaleRun} run
+ * @param {{ readonly nodes: number, readonly clients: number }} size
+ */
+export function limitsTable(run, { nodes, clients }) {
+  const rows = run.units.flatMap((units) => {
+    const costs = { units, memory: run.memory, idleKB: run.idleKB };
+    return planRows([planOf(lawOf("chat"), costs, nodes, clients, 1)], costs).map(([, , ...cells]) => [
+      NAMES[units.engine] ?? units.engine,
+      ...cells,
+    ]);
+  });
+  return table([[`${nodes} nodes, ${millions(clients)} clients`, ...HEAD.slice(2)], ...rows]);
+}
