@@ -145,7 +145,7 @@ function planRows(plans, costs) {
       percent(engineCores(paper, costs.units)),
       servers,
       `${round(loads.network * BUDGET.networkMbits)} Mbit/s`,
-      Math.round(paper.connections).toLocaleString("en"),
+      round(paper.connections),
       `${round((loads.memory * BUDGET.memoryMB) / 1_000)} GB`,
       `${LIMITS[fullest(loads)[0]]}`,
     ];
