@@ -30,13 +30,14 @@ export class Fifo<T> {
   }
 
   shift(): T | undefined {
-    const item = this.#items[this.#head];
-    const last = this.#items.at(-1);
-    if (item === undefined || last === undefined) return undefined;
+    const items = this.#items;
+    const last = items.length - 1;
+    if (last < 0) return undefined;
+    const item = items[this.#head] as T;
     // The slot must not keep the removed item alive; the last item is alive anyway, in its own slot.
-    this.#items[this.#head++] = last;
-    if (this.#head === this.#items.length) this.clear();
-    else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#items.length) this.#items = this.takeAll();
+    items[this.#head++] = items[last] as T;
+    if (this.#head > last) this.clear();
+    else if (this.#head >= COMPACT_FROM && this.#head * 2 > last) this.#items = this.takeAll();
     return item;
   }
 

@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Socket as NetSocket } from "node:net";
 import { FrameBounds } from "./frame-bounds.js";
-import { unmask, wordsOf } from "./unmask.js";
+import { unmask, viewOf } from "./unmask.js";
 
 /** What the reader does with messages. */
 export interface MessageTaker {
@@ -94,7 +94,7 @@ export class FrameReader {
     let at = this.#bounds.next(chunk);
     /** Where the bytes begin that `ws` has yet to get. */
     let from = 0;
-    const words = wordsOf(chunk);
+    const view = viewOf(chunk);
     while (at < chunk.length) {
       const end = this.#endOfMessage(chunk, at);
       if (end === 0) at = this.#bounds.skip(chunk, at);
@@ -103,7 +103,7 @@ export class FrameReader {
         from = at;
         // `ws` emits at once what it reads, and tells of a refusal later: then the rest is up to `ws`, too.
         if (this.#emitted !== this.#bounds.completed || this.#isOver) break;
-        if (this.#take(chunk, words, at, end)) from = at = end;
+        if (this.#take(chunk, view, at, end)) from = at = end;
         else at = this.#bounds.skip(chunk, at);
       }
     }
@@ -133,15 +133,15 @@ export class FrameReader {
   }
 
   /** @returns `false` if the text is not UTF-8, which `ws` refuses */
-  #take(chunk: Buffer, words: Int32Array | undefined, at: number, end: number): boolean {
+  #take(chunk: Buffer, view: DataView | undefined, at: number, end: number): boolean {
     const start = at + (chunk[at + 1] === IS_MASKED + LENGTH_16 ? 8 : 6);
     const bytes = end - start;
-    const isAscii = unmask(chunk, words, start, end);
+    const isAscii = unmask(chunk, view, start, end);
     if (chunk[at] === FIN_BINARY) this.#taker.take(chunk.subarray(start, end), bytes);
     else if (isAscii) this.#taker.take(chunk.toString("latin1", start, end), bytes);
     else if (isUtf8(chunk.subarray(start, end))) this.#taker.take(chunk.toString("utf8", start, end), bytes);
     else {
-      unmask(chunk, words, start, end);
+      unmask(chunk, view, start, end);
       return false;
     }
     return true;

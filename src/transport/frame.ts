@@ -25,6 +25,8 @@ export interface Frame {
   deflated?: Buffer;
   /** The frame for peers with sessions, if the text begins with `~`; made when the first such peer needs the frame. */
   escaped?: Frame;
+  /** The bytes of `wire`, a character for each, if the frame is better joined with others as a string: a short text of ASCII. */
+  readonly characters: string | undefined;
   /** Writes the bytes of `wire` into a longer list of bytes. */
   copyTo(target: Buffer, at: number): void;
 }
@@ -38,6 +40,9 @@ const LENGTH_64 = 127;
 
 /** A control frame's payload is at most this long (RFC 6455 section 5.5). */
 const MAX_CONTROL_BYTES = 125;
+
+/** Encoding a text takes a call out of JavaScript: above this length the copies of a string take longer. */
+const CHARACTERS_BELOW_BYTES = 512;
 
 function headerBytes(payloadBytes: number): number {
   if (payloadBytes < LENGTH_16) return 2;
@@ -56,6 +61,16 @@ function writeHeader(target: Buffer, at: number, opcode: number, payloadBytes: n
     target.writeUIntBE(payloadBytes, at + 4, 6);
   }
 }
+
+/** The header of a short text, a character for each byte. */
+function headerCharacters(payloadBytes: number): string {
+  if (payloadBytes < LENGTH_16) return SHORT_HEADERS[payloadBytes] as string;
+  return String.fromCharCode(FIN_TEXT, LENGTH_16, payloadBytes >> 8, payloadBytes & 0xff);
+}
+
+const SHORT_HEADERS: readonly string[] = Array.from({ length: LENGTH_16 }, (_, length) =>
+  String.fromCharCode(FIN_TEXT, length),
+);
 
 function allocate(opcode: number, header: number, payloadBytes: number): Buffer {
   const wire = Buffer.allocUnsafe(header + payloadBytes);
@@ -103,6 +118,12 @@ class TextFrame implements Frame {
     return this.#wire;
   }
 
+  get characters(): string | undefined {
+    const { data, payloadBytes } = this;
+    if (payloadBytes !== data.length || payloadBytes >= CHARACTERS_BELOW_BYTES) return undefined;
+    return headerCharacters(payloadBytes) + data;
+  }
+
   copyTo(target: Buffer, at: number): void {
     if (this.#wire === undefined) this.#write(target, at);
     else target.set(this.#wire, at);
@@ -120,6 +141,7 @@ class BinaryFrame implements Frame {
   readonly data: Buffer;
   readonly wire: Buffer;
   readonly isMarked = false;
+  readonly characters = undefined;
   declare deflated?: Buffer;
   #alone: readonly Frame[] | undefined;
 
@@ -164,6 +186,7 @@ const FLUSH_TAIL_BYTES = 4;
 export interface Wire {
   of(frame: Frame): Buffer;
   bytes(frame: Frame): number;
+  characters(frame: Frame): string | undefined;
   copy(frame: Frame, target: Buffer, at: number): void;
 }
 
@@ -171,6 +194,7 @@ export interface Wire {
 export const plainWire: Wire = {
   of: (frame) => frame.wire,
   bytes: (frame) => frame.wireBytes,
+  characters: (frame) => frame.characters,
   copy: (frame, target, at) => frame.copyTo(target, at),
 };
 
@@ -181,6 +205,8 @@ export const plainWire: Wire = {
 export const deflatedWire: Wire = {
   of: deflatedOf,
   bytes: (frame) => deflatedOf(frame).length,
+  // Whatever has characters is too short to be compressed.
+  characters: (frame) => frame.characters,
   copy: (frame, target, at) => target.set(deflatedOf(frame), at),
 };
 

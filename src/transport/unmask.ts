@@ -1,41 +1,35 @@
 /** Masks and unmasks payloads in place (RFC 6455 section 5.3), for `frame-reader.ts`. */
 
-/** The first byte that is not ASCII, in each byte of a word. */
+/** The bit that no ASCII character has: of a byte, and of each byte of a word. */
 const NOT_ASCII = 0x80;
 const NOT_ASCII_WORD = 0x80808080;
 
+const WORD_BYTES = 4;
+/** Masking works in either order of bytes; this one is the order of nearly all processors. */
+const IS_LITTLE_ENDIAN = true;
+
 /** A shorter read is unmasked byte by byte: making the view would take longer. */
-const WORDS_FROM_BYTES = 256;
+const VIEW_FROM_BYTES = 256;
 
-const keyBytes = new Uint8Array(4);
-const keyWord = new Int32Array(keyBytes.buffer);
-
-/** The words of a read, for `unmask`; `undefined` if the words are not worth their view. */
-export function wordsOf(chunk: Buffer): Int32Array | undefined {
-  if (chunk.length < WORDS_FROM_BYTES) return undefined;
-  return new Int32Array(chunk.buffer, 0, chunk.buffer.byteLength >> 2);
+/** A view of a read, for `unmask`, which takes four bytes at a time; `undefined` if that is not worth a view. */
+export function viewOf(chunk: Buffer): DataView | undefined {
+  if (chunk.length < VIEW_FROM_BYTES) return undefined;
+  return new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
 }
 
 /** Applies to a payload the mask that precedes the payload; a second call undoes the first. @returns whether the result is ASCII */
-export function unmask(chunk: Buffer, words: Int32Array | undefined, start: number, end: number): boolean {
-  if (words === undefined) return unmaskBytes(chunk, start, start, end) < NOT_ASCII;
-  // Words lie at multiples of 4 in the memory around the chunk.
-  const offset = chunk.byteOffset;
-  const firstWord = (offset + start + 3) >> 2;
-  const lastWord = (offset + end) >> 2;
-  if (firstWord >= lastWord) return unmaskBytes(chunk, start, start, end) < NOT_ASCII;
-  const wordStart = (firstWord << 2) - offset;
-  const wordEnd = (lastWord << 2) - offset;
-  const seen = unmaskBytes(chunk, start, start, wordStart) | unmaskBytes(chunk, start, wordEnd, end);
-  for (let i = 0; i < 4; i++) keyBytes[i] = chunk[start - 4 + ((wordStart - start + i) & 3)] as number;
-  const key = keyWord[0] as number;
-  let seenWords = 0;
-  for (let i = firstWord; i < lastWord; i++) {
-    const word = (words[i] as number) ^ key;
-    words[i] = word;
-    seenWords |= word;
+export function unmask(chunk: Buffer, view: DataView | undefined, start: number, end: number): boolean {
+  if (view === undefined) return unmaskBytes(chunk, start, start, end) < NOT_ASCII;
+  const key = view.getInt32(start - WORD_BYTES, IS_LITTLE_ENDIAN);
+  const wordsEnd = end - ((end - start) & (WORD_BYTES - 1));
+  let seen = 0;
+  for (let at = start; at < wordsEnd; at += WORD_BYTES) {
+    const word = view.getInt32(at, IS_LITTLE_ENDIAN) ^ key;
+    view.setInt32(at, word, IS_LITTLE_ENDIAN);
+    seen |= word;
   }
-  return seen < NOT_ASCII && (seenWords & NOT_ASCII_WORD) === 0;
+  const seenAfter = unmaskBytes(chunk, start, wordsEnd, end);
+  return (seen & NOT_ASCII_WORD) === 0 && seenAfter < NOT_ASCII;
 }
 
 /** @returns all bits of the bytes from `from` to `to` */

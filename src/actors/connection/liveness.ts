@@ -104,7 +104,8 @@ export abstract class Liveness extends Heartbeat {
   /** The peer has given a sign of life that is a message. */
   heard(): void {
     // Never back: a pong may have been timed later than the beginning of the turn.
-    this.#heardAt = Math.max(this.#heardAt, this.parts.turn.time());
+    const now = this.parts.turn.time();
+    if (now > this.#heardAt) this.#heardAt = now;
     this.#hasHeard = true;
   }
 

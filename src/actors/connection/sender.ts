@@ -206,10 +206,12 @@ export class Sender implements Outbox, FrameSource {
   #writeNow(frames: readonly Frame[]): boolean {
     if (!this.#transport.write(frames)) return false;
     this.#hasTakenAll = this.#transport.untakenBytes === 0;
-    // Counted only where `onDrained` follows.
-    if (!this.#hasTakenAll && this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
-    if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     if (this.#hasTakenAll) this.#isSlow = false;
+    else {
+      // Counted only where `onDrained` follows.
+      if (this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
+      if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
+    }
     const { sent } = this.#parts.counters;
     sent.writes++;
     sent.messages += frames.length;
@@ -234,10 +236,7 @@ export class Sender implements Outbox, FrameSource {
     return false;
   }
 
-  /**
-   * In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the written
-   * frames.
-   */
+  /** In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the others. */
   #isFull(maxBytes = this.#maxBytes()): boolean {
     return (this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes) >= maxBytes;
   }

@@ -128,6 +128,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     }
     return () => {
       const room = this.#rooms.get(name) ?? new PresentRoom(name, this.#roomParts);
+      if (!this.#rooms.has(name)) this.#shared?.follow(name);
       this.#rooms.set(name, room);
       room.own.join(connection, key, {
         info: null,

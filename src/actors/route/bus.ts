@@ -13,7 +13,7 @@ import type { HistoryRange, HistoryResult } from "../../api/history.js";
 import type { PresentCount, PresentKey } from "../../api/presence.js";
 import type { Stats } from "../../api/stats.js";
 import type { KeptListener, LocalBus, OrderedMessage } from "../../cluster/remote-bus.js";
-import { EACH_EVENT } from "../../runtime/logger.js";
+import { logsEachEvent } from "../../runtime/logger.js";
 import { show } from "../../runtime/show.js";
 import type { Frame } from "../../transport/frame.js";
 import type { History } from "../history/history.js";
@@ -260,7 +260,7 @@ export class RouteBus implements Bus, LocalBus {
     counters.sent.frames++;
     const outcome = outbox.offer(frame);
     if (outcome === "dead") counters.deadLetters++;
-    if (EACH_EVENT.has(level.level)) this.#log(frame, receiptOf(outcome));
+    if (logsEachEvent(level)) this.#log(frame, receiptOf(outcome));
     return outcome;
   }
 
@@ -284,7 +284,7 @@ export class RouteBus implements Bus, LocalBus {
     if (tally.targeted > 0) counters.sent.frames++;
     counters.deadLetters += tally.dead;
     const receipt = tally.receipt();
-    if (EACH_EVENT.has(level.level)) this.#log(frame, receipt);
+    if (logsEachEvent(level)) this.#log(frame, receipt);
     return receipt;
   }
 

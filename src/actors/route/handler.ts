@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../runtime/clock.js";
 import { isHandlingTraced } from "../../runtime/diagnostics.js";
-import { EACH_EVENT, type LevelSource, type Logger } from "../../runtime/logger.js";
+import { type LevelSource, type Logger, logsEachEvent } from "../../runtime/logger.js";
 import { isPromiseLike } from "../../runtime/promises.js";
 import { LONG_TURN_MS, type Runnable, type Turn } from "../../runtime/turn.js";
 import { type LeakOwner, type RunContext, runContexts } from "../../runtime/unhandled-rejections.js";
@@ -190,7 +190,7 @@ export class HandlerActor implements Runnable {
     const { observer, mirror, metering, level } = this.#parts;
     if (event.type === "open") queue.owner?.announce();
     if (mirror.isOn) mirror.show(this, event);
-    if (EACH_EVENT.has(level.level)) this.#log(event);
+    if (logsEachEvent(level)) this.#log(event);
     observer?.handling(event);
     const { runner, bus, leakOwner } = queue.target ?? this.#parts.target;
     const context = this.#contextOf(event, queue, leakOwner);

@@ -10,7 +10,8 @@ import { Asks } from "./asks.js";
 import type { Answer, Ask, AskAll, Beat, Delta, PresenceMessage, RoomNumber, RoomState } from "./messages.js";
 import { PRESENCE, readMessage, UNKNOWN } from "./messages.js";
 import { OwnNumbers } from "./own-numbers.js";
-import { Peer } from "./peer.js";
+import type { Peer } from "./peer.js";
+import { Peers } from "./peers.js";
 import type { PresenceCopy, PresenceEntry, PresenceOwner, SharedPresence } from "./shared-presence.js";
 import type { AnsweredRoom, PacketSizes } from "./writing.js";
 import { GOODBYE, splitDelta, writeAnswers, writeAskAll, writeAsks, writeBeats, writeDelta } from "./writing.js";
@@ -37,10 +38,6 @@ export interface PresenceExchangeParts {
 export type PresencePlace = "node" | "bus" | { readonly room: string };
 
 const BEAT_MS = 10_000;
-/** 30 s, and a second more for the beat that is due by then. */
-const UNHEARD_MS = 31_000;
-/** As many nodes as the tables of sequence numbers know. */
-const MAX_PEERS = 1_000;
 
 /** The target of what is for the presence of a node: no connection has the id. */
 export function targetOf(node: string): string {
@@ -50,16 +47,18 @@ export function targetOf(node: string): string {
 export class PresenceExchange implements SharedPresence {
   readonly #parts: PresenceExchangeParts;
   readonly #own = new OwnNumbers();
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers: Peers;
+  /** By room: the nodes of which there are copies. Of most rooms that is a small part of the nodes. */
+  readonly #present = new Map<string, Set<Peer>>();
   readonly #asks: Asks;
   #beat = 0;
   #answers = 0;
   #beatTimer: Timer | undefined;
-  #unheardTimer: Timer | undefined;
   #isStopped = false;
 
   constructor(parts: PresenceExchangeParts) {
     this.#parts = parts;
+    this.#peers = new Peers(parts.clock, (peer) => this.#onGone(peer));
     this.#asks = new Asks(parts.clock, {
       send: (node, rooms) => this.#sendAsk(node, rooms),
       onUnanswered: (node, room) => this.#peers.get(node)?.doubt(room),
@@ -87,14 +86,16 @@ export class PresenceExchange implements SharedPresence {
   }
 
   *copiesOf(room: string): Iterable<PresenceCopy> {
-    for (const peer of this.#peers.values()) {
-      const entries = peer.entriesOf(room);
-      if (entries.size > 0) yield { node: peer.node, entries };
-    }
+    for (const peer of this.#present.get(room) ?? []) yield { node: peer.node, entries: peer.entriesOf(room) };
+  }
+
+  follow(room: string): void {
+    for (const peer of this.#peers) peer.doubt(room);
   }
 
   forget(room: string): void {
-    for (const peer of this.#peers.values()) peer.forget(room);
+    for (const peer of this.#peers) peer.forget(room);
+    this.#present.delete(room);
     this.#asks.forgetRoom(room);
   }
 
@@ -103,9 +104,9 @@ export class PresenceExchange implements SharedPresence {
     this.#isStopped = true;
     if (!this.#own.isEmpty) this.#send(GOODBYE, subjectOf(this.#parts.scope, undefined));
     this.#beatTimer?.cancel();
-    this.#unheardTimer?.cancel();
     this.#asks.stop();
-    this.#peers.clear();
+    this.#peers.stop();
+    this.#present.clear();
   }
 
   /** From now on the messages on the subject of the room arrive: whoever has entries is asked. */
@@ -113,9 +114,9 @@ export class PresenceExchange implements SharedPresence {
     const { owner, scope } = this.#parts;
     if (this.#isStopped || !owner.follows(room)) return;
     const known = new Map<string, number>();
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#peers) {
       const number = peer.numberOf(room);
-      if (number !== UNKNOWN) known.set(peer.node, number);
+      if (number > 0) known.set(peer.node, number);
     }
     this.#send(writeAskAll(known), subjectOf(scope, room));
   }
@@ -136,37 +137,23 @@ export class PresenceExchange implements SharedPresence {
 
   #receiveAtNode(node: string, message: PresenceMessage): boolean {
     if (message.type === "ask") this.#onAsk(node, message);
-    else if (message.type === "answer") this.#onAnswer(this.#hear(node), message);
+    else if (message.type === "answer") this.#onAnswer(this.#peers.hear(node), message);
     else return false;
     return true;
   }
 
   #receiveAtBus(node: string, message: PresenceMessage): boolean {
-    if (message.type === "beat") this.#onBeat(this.#hear(node), message);
-    else if (message.type === "goodbye") this.#drop(this.#peers.get(node));
+    if (message.type === "beat") this.#onBeat(this.#peers.hear(node), message);
+    else if (message.type === "goodbye") this.#peers.drop(node);
     else return false;
     return true;
   }
 
   #receiveInRoom(node: string, room: string, message: PresenceMessage): boolean {
-    if (message.type === "delta") this.#onDelta(this.#hear(node), room, message);
+    if (message.type === "delta") this.#onDelta(this.#peers.hear(node), room, message);
     else if (message.type === "askAll") this.#onAskAll(node, room, message);
     else return false;
     return true;
-  }
-
-  /** @returns `undefined` if there are too many nodes */
-  #hear(node: string): Peer | undefined {
-    const { clock } = this.#parts;
-    let peer = this.#peers.get(node);
-    if (peer === undefined) {
-      if (this.#peers.size >= MAX_PEERS) return undefined;
-      peer = new Peer(node, 0);
-      this.#peers.set(node, peer);
-      this.#unheardTimer ??= clock.after(UNHEARD_MS, () => this.#dropUnheard());
-    }
-    peer.heardAt = clock.now();
-    return peer;
   }
 
   #onDelta(peer: Peer | undefined, room: string, delta: Delta): void {
@@ -193,16 +180,15 @@ export class PresenceExchange implements SharedPresence {
   #onBeat(peer: Peer | undefined, { beat, at, rooms }: Beat): void {
     if (peer === undefined) return;
     const { owner } = this.#parts;
+    // Of a node that is new, nothing is certain but the copies.
+    if (peer.beat === undefined) for (const room of owner.rooms()) if (peer.numberOf(room) === 0) peer.doubt(room);
     const isMissing = peer.beat !== undefined && beat > peer.beat + 1;
     peer.beat = Math.max(peer.beat ?? 0, beat);
-    const unsure: string[] = [];
     for (const [room, number] of rooms) {
       if (number === 0) this.#apply(peer, { room, number, entries: [] }, at);
       else if (owner.follows(room) && peer.isOutdated(room, number, at)) peer.doubt(room);
     }
-    // Rooms in doubt, without a copy, and with an ask that stayed unanswered.
-    for (const room of owner.rooms()) if (isMissing || peer.numberOf(room) === UNKNOWN) unsure.push(room);
-    this.#asks.ask(peer.node, unsure);
+    this.#asks.ask(peer.node, isMissing ? owner.rooms() : peer.unsure());
   }
 
   #apply(peer: Peer, state: RoomState, at: number): void {
@@ -212,7 +198,16 @@ export class PresenceExchange implements SharedPresence {
 
   #onApplied(peer: Peer, room: string, keys: readonly string[]): void {
     if (peer.numberOf(room) !== UNKNOWN) this.#asks.settle(peer.node, room);
-    if (keys.length > 0) this.#parts.owner.onCopiesChanged(room, keys);
+    if (keys.length === 0) return;
+    this.#note(peer, room, peer.entriesOf(room).size > 0);
+    this.#parts.owner.onCopiesChanged(room, keys);
+  }
+
+  /** @param isPresent whether there is a copy of the node's entries in the room */
+  #note(peer: Peer, room: string, isPresent: boolean): void {
+    const peers = this.#present.get(room) ?? new Set();
+    if (isPresent) this.#present.set(room, peers.add(peer));
+    else if (peers.delete(peer) && peers.size === 0) this.#present.delete(room);
   }
 
   #onAsk(node: string, { rooms }: Ask): void {
@@ -261,24 +256,11 @@ export class PresenceExchange implements SharedPresence {
     for (const beat of beats) this.#send(beat, subjectOf(scope, undefined));
   }
 
-  #dropUnheard(): void {
-    const { clock } = this.#parts;
-    const now = clock.now();
-    this.#unheardTimer = undefined;
-    for (const peer of [...this.#peers.values()]) if (now - peer.heardAt >= UNHEARD_MS) this.#drop(peer);
-    const next = Math.min(...Array.from(this.#peers.values(), ({ heardAt }) => heardAt)) + UNHEARD_MS;
-    if (this.#peers.size > 0) this.#unheardTimer = clock.after(next - now, () => this.#dropUnheard());
-  }
-
   /** The node's entries have gone. */
-  #drop(peer: Peer | undefined): void {
-    if (peer === undefined) return;
-    this.#peers.delete(peer.node);
+  #onGone(peer: Peer): void {
     this.#asks.forgetNode(peer.node);
-    for (const room of peer.rooms()) {
-      const { size } = peer.entriesOf(room);
-      if (size > 0) this.#parts.owner.onCopiesChanged(room, peer.entriesOf(room).keys());
-    }
+    for (const room of peer.rooms()) this.#note(peer, room, false);
+    for (const room of peer.rooms()) this.#parts.owner.onCopiesChanged(room, peer.entriesOf(room).keys());
   }
 
   #sendTo(node: string, bytes: Buffer): void {

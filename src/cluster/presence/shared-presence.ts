@@ -51,6 +51,8 @@ export interface SharedPresence {
   publish(room: string, changes: ReadonlyMap<string, PresenceEntry | undefined>): void;
   /** The copies of a room; empty for a room that this node does not follow. */
   copiesOf(room: string): Iterable<PresenceCopy>;
+  /** MUST be called when this node begins to follow the room. */
+  follow(room: string): void;
   /** MUST be called when this node follows the room no longer: the copies go, without `onCopiesChanged`. */
   forget(room: string): void;
   /** Says goodbye to the other nodes, and cancels every timer. */

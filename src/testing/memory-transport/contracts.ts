@@ -7,13 +7,13 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 
 /** A step of a clock, as an object: whoever has a step for each delivery needs no closure. */
-export interface Step {
+export interface ClockStep {
   run(): void;
 }
 
 /** The clock of a memory transport. */
 export interface StepClock extends Clock {
-  soon(step: (() => void) | Step): void;
+  soon(step: (() => void) | ClockStep): void;
 }
 
 /** Told what a client's end reads. No call follows `onClosed`. */

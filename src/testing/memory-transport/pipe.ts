@@ -3,7 +3,7 @@
  */
 import type { Timer } from "../../runtime/clock.js";
 import { Fifo } from "../../runtime/fifo.js";
-import type { DeliveryQueue, Reader, Step, StepClock } from "./contracts.js";
+import type { ClockStep, DeliveryQueue, Reader, StepClock } from "./contracts.js";
 
 interface Delayed<T> {
   readonly item: T;
@@ -14,7 +14,7 @@ interface Delayed<T> {
  * Delivers items in order, and none while the reader has paused. Each delivery is a step of the clock, or, with a scheduler of
  * deliveries, happens when the scheduler calls `deliver`.
  */
-export class MemoryPipe<T extends object> implements DeliveryQueue<T>, Step {
+export class MemoryPipe<T extends object> implements DeliveryQueue<T>, ClockStep {
   /** The next item, and the items behind it: most often a single item is on its way, for which no list is read. */
   #first: T | undefined;
   #others: Fifo<T> | undefined;

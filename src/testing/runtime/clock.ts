@@ -3,7 +3,7 @@
  * a clock for its whole life; tests over real sockets use such clocks too.
  */
 import { type Alarm, AlarmHeap, type Timer } from "../../runtime/clock.js";
-import type { Step, StepClock } from "../memory-transport/contracts.js";
+import type { ClockStep, StepClock } from "../memory-transport/contracts.js";
 import { StepQueue } from "./step-queue.js";
 
 /** The shortest wait. A shorter one, as sums of fractions leave, may vanish when added to the time: the alarm would ring for ever. */
@@ -29,7 +29,7 @@ export class HandClock implements StepClock {
     return this.#alarms.set(ms > 0 && due === this.#now ? this.#now + SHORTEST_MS : due, ring);
   }
 
-  soon(step: (() => void) | Step): void {
+  soon(step: (() => void) | ClockStep): void {
     if (this.#soon === undefined) this.#steps.push(step);
     else this.#soon(typeof step === "function" ? step : () => step.run());
   }
@@ -90,7 +90,7 @@ export class HandClock implements StepClock {
   }
 }
 
-function runStep(step: (() => void) | Step): void {
+function runStep(step: (() => void) | ClockStep): void {
   if (typeof step === "function") step();
   else step.run();
 }

@@ -2,13 +2,13 @@
  * The steps that wait in a clock that is driven by hand, in order. A ring: unlike the queues of connections, the queue is emptied and
  * filled all the time, and keeps its memory.
  */
-import type { Step } from "../memory-transport/contracts.js";
+import type { ClockStep } from "../memory-transport/contracts.js";
 
 /** A power of two, as every capacity: the place after the last is the first. */
 const FIRST_CAPACITY = 64;
 
 export class StepQueue {
-  #steps: ((() => void) | Step | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
+  #steps: ((() => void) | ClockStep | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #head = 0;
   #size = 0;
 
@@ -16,12 +16,12 @@ export class StepQueue {
     return this.#size;
   }
 
-  push(step: (() => void) | Step): void {
+  push(step: (() => void) | ClockStep): void {
     if (this.#size === this.#steps.length) this.#grow();
     this.#steps[(this.#head + this.#size++) & (this.#steps.length - 1)] = step;
   }
 
-  shift(): (() => void) | Step | undefined {
+  shift(): (() => void) | ClockStep | undefined {
     if (this.#size === 0) return undefined;
     const step = this.#steps[this.#head];
     this.#steps[this.#head] = undefined;

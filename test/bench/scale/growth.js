@@ -1,6 +1,5 @@
 // @ts-check
 /** Plays of growing clusters with as many clients at each node: what grows with the number of nodes, and whether the paper foretells it. */
-import { HABITS, PEOPLE_PER_ROOM } from "./law.js";
 import { onPaper } from "./paper.js";
 import { play } from "./play.js";
 import { total } from "./tap.js";
@@ -32,14 +31,14 @@ function figuresOf({ law, talk, heapBytes }) {
     "packets to the engine": rate(({ sent }) => total(sent).packets),
     "packets from the engine": rate(({ received }) => total(received).packets),
     ...Object.fromEntries(
-      kinds.map((kind) => [`of these ${KINDS[kind]}`, rate(({ received }) => received[kind]?.packets ?? 0)]),
+      kinds.map((kind) => [`– ${KINDS[kind]}`, rate(({ received }) => received[kind]?.packets ?? 0)]),
     ),
     "bytes, clients and engine": rate(
       (work) => work.deliveredBytes + total(work.sent).bytes + total(work.received).bytes,
     ),
-    subscriptions: mean(({ subscriptions }) => subscriptions),
-    "people present, own and copied": mean(({ presentKeys }) => presentKeys),
-    "heap, kB": heapBytes / 1_000,
+    "subscriptions, at the end": mean(({ subscriptions }) => subscriptions),
+    "people present, own and copied, at the end": mean(({ presentKeys }) => presentKeys),
+    "heap with its clients, kB, at the end": heapBytes / 1_000,
   };
 }
 
@@ -61,24 +60,21 @@ function paperFigures({ node, subscriptions, presentKeys }) {
     "packets to the engine": node.packetsOut,
     "packets from the engine": node.packetsIn,
     "bytes, clients and engine": node.bytes,
-    subscriptions,
-    "people present, own and copied": presentKeys,
+    "subscriptions, at the end": subscriptions,
+    "people present, own and copied, at the end": presentKeys,
   };
 }
 
 /**
- * @param {number} nodes
- * @param {number} clients
- * @param {number} [seconds]
+ * @param {import("./law.js").Law} law
  * @returns {Promise<PlayedSize>}
  */
-export async function playSize(nodes, clients, seconds = HABITS.seconds) {
-  const law = { ...HABITS, nodes, clients, rooms: Math.ceil(clients / PEOPLE_PER_ROOM), seconds };
+export async function playSize(law) {
   const startedAt = performance.now();
   const played = await play(law);
   return {
-    nodes,
-    clients,
+    nodes: law.nodes,
+    clients: law.clients,
     seconds: (performance.now() - startedAt) / 1_000,
     perNode: figuresOf(played),
     paper: paperFigures(onPaper(law)),

@@ -15,8 +15,9 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
  * @property {number} exponent of the Zipf law: the room of rank r has the weight 1 ÷ r^exponent
  * @property {number} roomsEach so many rooms each client is in
  * @property {number} stayS how long a client stays, on average
- * @property {number} sayEveryS how often a member says something in a room, on average
+ * @property {number} sayEveryS how often a member says something in each of its rooms, on average
  * @property {number} roomPerSecond no room hears more messages than that: nobody could read them
+ * @property {number} roomMembers on paper, a room of more is split into rooms of the same size; no play is as large
  * @property {number} messageBytes
  * @property {number} seconds how long people talk, come and go once all are there
  * @property {number} seed
@@ -29,12 +30,13 @@ export const HABITS = {
   stayS: 600,
   sayEveryS: 60,
   roomPerSecond: 5,
+  roomMembers: 10_000,
   messageBytes: 100,
   seconds: 60,
   seed: 1,
 };
 
-/** So many people to a room, unless the play is told otherwise. */
+/** So many people there are for each room to pick from. */
 export const PEOPLE_PER_ROOM = 10;
 
 /**

@@ -4,12 +4,18 @@ import { onPaper } from "./paper.js";
 import { costOfRates } from "./units.js";
 
 /** A node is a process with a core of its own; half of it is kept for the busiest minute. */
-export const BUDGET = { core: 0.5, networkMbits: 500, memoryMB: 2_048, serverCores: 1 };
+export const BUDGET = { core: 0.5, networkMbits: 500, memoryMB: 2_000 };
 
 /** Of Node itself. */
 const PROCESS_MB = 60;
 
-/** @typedef {{ readonly units: import("./units.js").Units, readonly memory: import("./memory.js").Memory, readonly idleKB: number }} Costs */
+/**
+ * @typedef {object} Costs
+ * @property {import("./units.js").Units} units
+ * @property {import("./memory.js").Memory} memory
+ * @property {number} idleKB of a connection
+ * @property {number} correction by how much the CPU time of a mixed load was more than the sum of its parts
+ */
 
 /**
  * How much of its budget each part uses: 1 is all of it.
@@ -25,14 +31,14 @@ const PROCESS_MB = 60;
  * @param {Costs} costs
  * @returns {Loads}
  */
-export function loadsOf(paper, { units, memory, idleKB }) {
+export function loadsOf(paper, { units, memory, idleKB, correction }) {
   const { node, engine } = paper;
   const MB =
     PROCESS_MB +
     (paper.connections * idleKB) / 1_000 +
     (paper.presentKeys * memory.key + paper.kept * memory.kept) / 1e6;
   return {
-    node: costOfRates(units, node) / 1e6 / BUDGET.core,
+    node: (costOfRates(units, node) * correction) / 1e6 / BUDGET.core,
     engine: engineCores(paper, units) / BUDGET.core,
     network: (Math.max(node.bytes, engine.bytes) * 8) / 1e6 / BUDGET.networkMbits,
     memory: MB / BUDGET.memoryMB,

@@ -3,10 +3,12 @@
  * `npm run bench -- --scale`: how far a cluster scales. Measures what one of each thing costs, checks a play against reality, plays
  * growing clusters in virtual time, and says what is full first: node, engine, network or memory.
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findCores } from "../cores.js";
 import { isEngineInstalled } from "../servers/engines.js";
 import { playSize } from "./growth.js";
+import { HABITS, PEOPLE_PER_ROOM } from "./law.js";
 import { measureMemory } from "./memory.js";
 import { checkAgainstReality } from "./reality.js";
 import { CROWDS, growthTable, limitsTable, plansTable, realityTable, unitsTable } from "./report.js";
@@ -15,11 +17,14 @@ import { checkCpu, ENGINES, measureUnits } from "./units.js";
 
 const USAGE = `npm run bench -- --scale [options]
 
-  --nodes <number>    play this many nodes in place of ${[5, 10, 20, 40].join(", ")}
-  --clients <number>  with this many clients on all nodes together (50 at each node)
-  --seconds <number>  so much virtual time (60)
-  --stored            take the stored costs: nothing is measured, and no engine is needed
-  --store             keep the run for the pages
+  --nodes <number>    play so many nodes, 1,000 at most, instead of 5, 10, 20 and 40, and leave out the plans
+  --clients <number>  so many clients on all nodes together, with --nodes (50 for each node)
+  --seconds <number>  seconds of virtual time (60)
+  --say <seconds>     each person says something in each of its rooms so often (60), with --nodes
+  --stay <seconds>    people stay so long on average (600), with --nodes
+  --exponent <number> of the Zipf law by which people pick rooms (1), with --nodes
+  --stored            use the stored costs: nothing is measured, and no engine is needed
+  --store             keep the run for the pages; not with --nodes or --stored
   --json              the run as JSON on stdout, and nothing else there
   --help`;
 
@@ -32,11 +37,13 @@ const SIZES = [5, 10, 20, 40];
  * @param {string} name
  * @param {string | undefined} text
  * @param {number} fallback
+ * @param {{ readonly isWhole?: boolean, readonly most?: number }} [kind]
  */
-function count(name, text, fallback) {
+function count(name, text, fallback, { isWhole = true, most = 1e9 } = {}) {
   const value = text === undefined ? fallback : Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} ${text}: expected a number from 1`);
-  return value;
+  if (value >= (isWhole ? 1 : 0.1) && value <= most && (!isWhole || Number.isInteger(value))) return value;
+  const what = isWhole ? "a whole number from 1" : "a number from 0.1";
+  throw new Error(`--${name} ${text}: expected ${what} to ${most.toLocaleString("en")}`);
 }
 
 /** @param {(line: string) => void} say @returns {Promise<Pick<ScaleRun, "units" | "memory" | "idleKB" | "reality">>} */
@@ -69,53 +76,87 @@ function stored() {
   return run;
 }
 
-async function main() {
+function readArguments() {
   const { values } = parseArgs({
     options: {
       nodes: { type: "string" },
       clients: { type: "string" },
       seconds: { type: "string" },
+      say: { type: "string" },
+      stay: { type: "string" },
+      exponent: { type: "string" },
       stored: { type: "boolean", default: false },
       store: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  if (values.help) return console.log(USAGE);
-  const sizes = values.nodes === undefined ? SIZES : [count("nodes", values.nodes, 1)];
-  if (values.clients !== undefined && values.nodes === undefined) throw new Error("--clients goes with --nodes");
-  const say = values.json ? () => {} : console.log;
-  const costs = values.stored ? stored() : await measureAll(say);
-  const played = [];
-  for (const nodes of sizes) {
-    const clients = count("clients", values.clients, nodes * CLIENTS_EACH);
-    say(`playing ${nodes} nodes with ${clients} clients …`);
-    played.push(await playSize(nodes, clients, count("seconds", values.seconds, 60)));
+  const { nodes } = values;
+  for (const name of /** @type {const} */ (["clients", "say", "stay", "exponent"]))
+    if (values[name] !== undefined && nodes === undefined) throw new Error(`--${name} needs --nodes`);
+  if (values.store && (nodes !== undefined || values.stored))
+    throw new Error("--store goes neither with --nodes nor with --stored");
+  const habits = {
+    ...HABITS,
+    seconds: count("seconds", values.seconds, HABITS.seconds),
+    sayEveryS: count("say", values.say, HABITS.sayEveryS, { isWhole: false }),
+    stayS: count("stay", values.stay, HABITS.stayS, { isWhole: false }),
+    exponent: count("exponent", values.exponent, HABITS.exponent, { isWhole: false, most: 10 }),
+  };
+  // A node knows a thousand others at most: see `MAX_PEERS` of presence.
+  const sizes = nodes === undefined ? SIZES : [count("nodes", nodes, 1, { most: 1_000 })];
+  const clients = sizes.map((size) => count("clients", values.clients, size * CLIENTS_EACH));
+  /** @type {import("./limits.js").LawOf} */
+  const law = (some, people) => ({
+    ...habits,
+    nodes: some,
+    clients: people,
+    rooms: Math.ceil(people / PEOPLE_PER_ROOM),
+  });
+  return { ...values, law, sizes: sizes.map((size, i) => law(size, clients[i] ?? 1)), hasPlans: nodes === undefined };
+}
+
+async function main() {
+  const args = readArguments();
+  if (args.help) return console.log(USAGE);
+  const say = args.json ? () => {} : console.log;
+  const costs = args.stored ? stored() : await measureAll(say);
+  const sizes = [];
+  for (const law of args.sizes) {
+    say(`playing ${law.nodes} nodes with ${law.clients} clients …`);
+    sizes.push(await playSize(law));
   }
   const { units, memory, idleKB: idle, reality } = costs;
+  const machine = `${process.platform} ${process.arch}`;
   /** @type {ScaleRun} */
   const run = {
     date: new Date().toISOString(),
     node: process.version,
-    machine: `${process.platform} ${process.arch}`,
+    machine,
     units,
     memory,
     idleKB: idle,
     reality,
-    sizes: played,
+    sizes,
   };
-  if (values.json) console.log(JSON.stringify(run));
-  else print(run);
-  if (values.store) say(`\nstored ${storeScaleRun(run).pathname}`);
+  if (args.json) console.log(JSON.stringify(run));
+  else print(run, args);
+  if (args.store) say(`\nstored ${fileURLToPath(storeScaleRun(run))}`);
 }
 
-/** @param {ScaleRun} run */
-function print(run) {
-  console.log(`\n${unitsTable(run)}\n\n${realityTable(run)}\n\n${growthTable(run)}`);
-  for (const size of run.sizes) console.log(`\n${limitsTable(run, size)}`);
+/**
+ * @param {ScaleRun} run
+ * @param {{ readonly law: import("./limits.js").LawOf, readonly hasPlans: boolean }} args
+ */
+function print(run, { law, hasPlans }) {
+  console.log(
+    `\nmeasured\n\n${unitsTable(run)}\n\nplayed and real\n\n${realityTable(run)}\n\nplayed\n\n${growthTable(run)}`,
+  );
+  for (const size of run.sizes) console.log(`\n${limitsTable(run, size, law)}`);
+  if (!hasPlans) return;
   for (const crowd of /** @type {const} */ (["chat", "quiet"]))
     for (const { engine } of run.units)
-      console.log(`\n${CROWDS[crowd].title}, over ${engine}\n\n${plansTable(run, crowd, engine)}`);
+      console.log(`\non paper: ${CROWDS[crowd].title}, over ${engine}\n\n${plansTable(run, crowd, engine)}`);
 }
 
 try {

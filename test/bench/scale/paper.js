@@ -44,32 +44,44 @@ function* ranks(rooms) {
   }
 }
 
+/** @typedef {{ readonly members: number, readonly count: number }} Rooms so many rooms of so many members each */
+
+/** Plans ask for the same crowd with many numbers of nodes. @type {Map<string, readonly Rooms[]>} */
+const crowds = new Map();
+
 /**
  * How many members the room of each rank has: every client picks so many different rooms.
  * @param {import("./law.js").Law} law
+ * @returns {readonly Rooms[]}
  */
-function* membersOf({ clients, rooms, exponent, roomsEach }) {
-  const weight = (/** @type {number} */ rank) => rank ** -exponent;
-  let sum = 0;
-  for (const { rank, count } of ranks(rooms)) sum += weight(rank) * count;
+function membersOf({ clients, rooms, exponent, roomsEach, roomMembers }) {
+  const key = [clients, rooms, exponent, roomsEach, roomMembers].join(" ");
+  const known = crowds.get(key);
+  if (known !== undefined) return known;
+  const weights = Array.from(ranks(rooms), ({ rank, count }) => ({ weight: rank ** -exponent, count }));
+  const sum = weights.reduce((total, { weight, count }) => total + weight * count, 0);
   // The share of clients that a room of this weight has after so many picks, if a room that is picked twice is picked anew: the picks
-  // are a little more than the rooms, and the factor makes the members come out right.
-  const share = (/** @type {number} */ rank, /** @type {number} */ picks) => 1 - (1 - weight(rank) / sum) ** picks;
+  // are a little more than the rooms, so many more as make the members come out right.
+  const share = (/** @type {number} */ weight, /** @type {number} */ picks) => 1 - (1 - weight / sum) ** picks;
   let [low, high] = [roomsEach, roomsEach * 4];
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 25; i++) {
     const picks = (low + high) / 2;
-    let each = 0;
-    for (const { rank, count } of ranks(rooms)) each += share(rank, picks) * count;
-    if (each < roomsEach) low = picks;
+    if (weights.reduce((total, { weight, count }) => total + share(weight, picks) * count, 0) < roomsEach) low = picks;
     else high = picks;
   }
-  for (const { rank, count } of ranks(rooms)) yield { members: clients * share(rank, low), count };
+  const crowd = weights.map(({ weight, count }) => {
+    const members = clients * share(weight, low);
+    const parts = Math.ceil(members / roomMembers);
+    return { members: members / parts, count: count * parts };
+  });
+  crowds.set(key, crowd);
+  return crowd;
 }
 
 /**
  * @param {import("./law.js").Law} law
  * @param {{ readonly groups?: number }} [plan] rooms are shared out to so many groups of nodes, each with an engine of its own
- * @returns {Paper} of a node, and of the engine of a group
+ * @returns {Paper} of a node and of the engine, in the group that has the largest room
  */
 export function onPaper(law, { groups = 1 } = {}) {
   const nodes = law.nodes / groups;
@@ -85,8 +97,12 @@ export function onPaper(law, { groups = 1 } = {}) {
     followHops: 0,
   };
   const held = { rooms: 0, keys: 0, kept: 0 };
-  for (const { members, count } of membersOf(law)) {
+  const crowd = membersOf(law);
+  const largest = crowd.reduce((most, { members }) => Math.max(most, members), 0);
+  for (const [i, { members, count: rooms }] of crowd.entries()) {
     if (members <= 0) continue;
+    // All that is said of one group is divided by the groups: the largest room counts in full for the group that has it.
+    const count = i === 0 ? rooms + groups - 1 : rooms;
     const said = Math.min(members / law.sayEveryS, law.roomPerSecond) * count;
     // The share of nodes with at least one of the members, who are spread at random.
     const share = 1 - Math.exp(-members / nodes);
@@ -109,18 +125,17 @@ export function onPaper(law, { groups = 1 } = {}) {
     held.keys += share * members * count;
     held.kept += share * count * Math.min(KEPT_MESSAGES, (said / count) * KEPT_S);
   }
-  return perNode(law, nodes, groups, sums, held);
+  return perNode(law, { nodes, groups, largest }, sums, held);
 }
 
 /**
  * @param {import("./law.js").Law} law
- * @param {number} nodes of a group
- * @param {number} groups
+ * @param {{ readonly nodes: number, readonly groups: number, readonly largest: number }} plan nodes of a group, and members of the largest room
  * @param {Record<"said" | "notices" | "toMembers" | "hops" | "deltas" | "deltaHops" | "follows" | "followHops", number>} sums of all rooms, a second
  * @param {{ readonly rooms: number, readonly keys: number, readonly kept: number }} held by one node if it were of all groups
  * @returns {Paper}
  */
-function perNode(law, nodes, groups, sums, held) {
+function perNode(law, { nodes, groups, largest }, sums, held) {
   const all = law.nodes;
   const beats = nodes / BEAT_S;
   const recent = Math.min(held.rooms / groups, ((2 * sums.deltas) / all) * RECENT_S * 0.5);
@@ -140,16 +155,17 @@ function perNode(law, nodes, groups, sums, held) {
   const deliveredBytes =
     sums.toMembers * (law.messageBytes + FRAME_BYTES) + sums.notices * (NOTICE_BYTES + FRAME_BYTES);
   // With its rooms in several groups, a client has a connection to each of these.
-  const connectionsEach = groups * (1 - (1 - 1 / groups) ** law.roomsEach);
+  const share = 1 - (1 - 1 / groups) ** law.roomsEach;
+  const connections = (law.clients * share + largest * (1 - share)) / nodes;
   return {
-    connections: (law.clients * connectionsEach) / all,
+    connections,
     subscriptions: held.rooms / groups + 2,
     presentKeys: held.keys / groups,
     kept: held.kept / groups,
     node: {
       messages: sums.said / all,
       deliveries: (sums.toMembers + sums.notices) / all,
-      arrivals: (law.clients * connectionsEach) / law.stayS / all,
+      arrivals: connections / law.stayS,
       packetsIn: packetsOut / nodes,
       packetsOut: packetsIn / nodes,
       bytes: deliveredBytes / all + engineBytes / nodes,

@@ -19,11 +19,15 @@ import { BUDGET, engineCores, fewestNodes, fullest, mostClients, planOf, servers
  */
 
 /** @param {number} value */
-const round = (value) => (value === 0 ? "0" : roundFigure(value));
+const round = (value) => (Number.isFinite(value) ? (Math.abs(value) < 1e-6 ? "0" : roundFigure(value)) : "–");
 
 /** What people do. A quiet crowd mostly listens. */
 export const CROWDS = {
-  chat: { title: "a chat: each member says something in a room once a minute and stays 10 minutes", habits: HABITS },
+  chat: {
+    title:
+      "a chat: each person says something in each room once a minute, a room hears at most five messages a second, and people stay 10 minutes",
+    habits: HABITS,
+  },
   quiet: {
     title:
       "a quiet crowd: each says something every 20 minutes, a room hears at most one message a second, and people stay an hour",
@@ -51,7 +55,7 @@ export function unitsTable({ units, memory, idleKB }) {
     ["a message from a client, handed to the engine", "message"],
     ["a delivery to a client", "delivery"],
     ["a packet of another node", "packet"],
-    ["a client who comes into two rooms, and goes", "arrival"],
+    ["a client who joins two rooms, and leaves", "arrival"],
     ["a packet into the engine", "engineIn"],
     ["a packet out of the engine", "engineOut"],
   ]);
@@ -61,11 +65,11 @@ export function unitsTable({ units, memory, idleKB }) {
     ["a copy of somebody present at another node", ...units.map(() => `${round(memory.key)} B`)],
     ["a kept message of 100 B, at each node with members", ...units.map(() => `${round(memory.kept)} B`)],
   ];
-  return table([["measured: cost of", ...units.map(({ engine }) => NAMES[engine] ?? engine)], ...costs, ...bytes]);
+  return table([["cost of", ...units.map(({ engine }) => NAMES[engine] ?? engine)], ...costs, ...bytes]);
 }
 
 /** @type {Readonly<Record<string, string>>} */
-const NAMES = { nats: "NATS", redis: "Redis, with history" };
+const NAMES = { nats: "NATS, without history", redis: "Redis, with history" };
 
 /** @param {ScaleRun} run */
 export function realityTable({ reality }) {
@@ -112,7 +116,10 @@ export function growthTable({ sizes }) {
     return [name, ...figures.map(round), Number.isFinite(grown) ? round(grown) : "–", toPaper];
   });
   const heads = sizes.map(({ nodes, clients }) => `${nodes} nodes, ${clients.toLocaleString("en")} clients`);
-  return table([["played: of a node", ...heads, "times, per doubling", "furthest from paper, times"], ...rows]);
+  return table([
+    ["each node, per second", ...heads, "growth per doubling of nodes (×)", "largest deviation from paper (×)"],
+    ...rows,
+  ]);
 }
 
 /** @param {number} share */
@@ -138,6 +145,7 @@ function planRows(plans, costs) {
       percent(engineCores(paper, costs.units)),
       servers,
       `${round(loads.network * BUDGET.networkMbits)} Mbit/s`,
+      round(paper.connections),
       `${round((loads.memory * BUDGET.memoryMB) / 1_000)} GB`,
       `${LIMITS[fullest(loads)[0]]}`,
     ];
@@ -149,14 +157,15 @@ const millions = (clients) =>
   clients >= 1e6 ? `${round(clients / 1e6)} million` : Math.round(clients).toLocaleString("en");
 
 const HEAD = [
-  "on paper",
+  "",
   "plan",
   "core of a node",
   "core of an engine",
-  "or NATS servers, in one",
-  "network",
+  "NATS servers in a cluster",
+  "busiest network",
+  "connections of a node",
   "memory of a node",
-  "full first",
+  "fullest part",
 ];
 
 /**
@@ -167,7 +176,7 @@ const HEAD = [
 export function plansTable(run, crowd, engine) {
   const units = run.units.find((each) => each.engine === engine);
   if (units === undefined) throw new Error(`nothing of ${engine} is stored`);
-  const costs = { units, memory: run.memory, idleKB: run.idleKB };
+  const costs = costsOf(run, units);
   const law = lawOf(crowd);
   const plans = [
     ...[10, 100, 1_000].flatMap((nodes) => bothWays(law, costs, nodes)),
@@ -188,17 +197,28 @@ function bothWays(law, costs, nodes) {
 }
 
 /**
- * What one played size uses, and what is full first.
+ * @param {ScaleRun} run
+ * @param {import("./units.js").Units} units
+ * @returns {import("./limits.js").Costs}
+ */
+function costsOf({ memory, idleKB, reality }, units) {
+  const real = reality.find(({ engine }) => engine === units.engine)?.cpu.nodes ?? 1;
+  return { units, memory, idleKB, correction: Math.max(1, real) };
+}
+
+/**
+ * What one played size uses on paper, and what is full first.
  * @param {ScaleRun} run
  * @param {{ readonly nodes: number, readonly clients: number }} size
+ * @param {import("./limits.js").LawOf} law
  */
-export function limitsTable(run, { nodes, clients }) {
+export function limitsTable(run, { nodes, clients }, law) {
   const rows = run.units.flatMap((units) => {
-    const costs = { units, memory: run.memory, idleKB: run.idleKB };
-    return planRows([planOf(lawOf("chat"), costs, nodes, clients, 1)], costs).map(([, , ...cells]) => [
+    const costs = costsOf(run, units);
+    return planRows([planOf(law, costs, nodes, clients, 1)], costs).map(([, , ...cells]) => [
       NAMES[units.engine] ?? units.engine,
       ...cells,
     ]);
   });
-  return table([[`${nodes} nodes, ${millions(clients)} clients`, ...HEAD.slice(2)], ...rows]);
+  return table([[`on paper: ${nodes} nodes, ${millions(clients)} clients`, ...HEAD.slice(2)], ...rows]);
 }

@@ -4,21 +4,10 @@ import { measure, readPacket, writePacket } from "../../../src/cluster/packet.js
 import { PRESENCE } from "../../../src/cluster/presence/messages.js";
 import { subjectOf, subjectOfNode } from "../../../src/cluster/subject.js";
 import { encodeFrame } from "../../../src/transport/frame.js";
-import { entry, type SentPacket, Stage, type StageNode } from "./presence-stage.js";
+import { entry, messagesIn, type SentPacket, Stage, type StageNode, typesOf } from "./presence-stage.js";
 
 const TEA = subjectOf("%2F", "tea");
 const BUS = subjectOf("%2F", undefined);
-
-/** The messages of presence in a packet. */
-function messagesIn({ bytes }: SentPacket): Record<string, unknown>[] {
-  const packet = readPacket(bytes);
-  if ("problem" in packet) throw new Error(packet.problem);
-  return packet.envelopes.map(({ extension }) => JSON.parse(Buffer.from(extension?.bytes ?? []).toString()));
-}
-
-function typesOf(packets: readonly SentPacket[]): unknown[] {
-  return packets.flatMap(messagesIn).map(({ type }) => type);
-}
 
 /** Two nodes with a member in the room; the first has the entry `ann`. */
 async function two(): Promise<{ stage: Stage; a: StageNode; b: StageNode }> {

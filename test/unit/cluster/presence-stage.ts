@@ -2,6 +2,7 @@
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../../src/api/cluster-adapter.js";
 import type { Data } from "../../../src/api/connection.js";
 import { LinkMachine } from "../../../src/cluster/link.js";
+import { readPacket } from "../../../src/cluster/packet.js";
 import type { PresenceEntry, PresenceOwner, SharedPresence } from "../../../src/cluster/presence/shared-presence.js";
 import { Relay } from "../../../src/cluster/relay.js";
 import type { LocalBus, OrderedMessage, RemoteBus } from "../../../src/cluster/remote-bus.js";
@@ -24,6 +25,17 @@ export interface SentPacket {
   /** Whether the packet was published with `echo`. */
   readonly isEcho: boolean;
   readonly bytes: Uint8Array;
+}
+
+/** The messages of presence in a packet. */
+export function messagesIn({ bytes }: SentPacket): Record<string, unknown>[] {
+  const packet = readPacket(bytes);
+  if ("problem" in packet) throw new Error(packet.problem);
+  return packet.envelopes.map(({ extension }) => JSON.parse(Buffer.from(extension?.bytes ?? []).toString()));
+}
+
+export function typesOf(packets: readonly SentPacket[]): unknown[] {
+  return packets.flatMap(messagesIn).map(({ type }) => type);
 }
 
 /** The engine between the nodes: counts packets, and loses what the test wants lost. */
@@ -188,6 +200,7 @@ export class StageNode implements PresenceOwner, LocalBus {
   enter(room: string): void {
     if (this.members.size === 0) this.bus.onOccupancyChanged(undefined, true);
     this.members.add(room);
+    this.shared?.follow(room);
     this.bus.onOccupancyChanged(room, true);
   }
 

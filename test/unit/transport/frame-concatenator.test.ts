@@ -4,12 +4,13 @@ import { describe, expect, test } from "vitest";
 import { encodeFrame, type Frame, plainWire } from "../../../src/transport/frame.js";
 import { FrameConcatenator } from "../../../src/transport/frame-concatenator.js";
 
-/** A socket that keeps the writes. */
+/** A socket that keeps the bytes of each write. */
 class Writes extends PassThrough {
   readonly chunks: Buffer[] = [];
 
-  override write(chunk: unknown): boolean {
+  override write(chunk: unknown, encoding?: unknown): boolean {
     if (Buffer.isBuffer(chunk)) this.chunks.push(chunk);
+    else this.chunks.push(Buffer.from(chunk as string, encoding as BufferEncoding));
     return true;
   }
 }
@@ -30,7 +31,22 @@ describe("a list of frames", () => {
     const [first, ...rest] = writesOf(concatenator, frames);
     expect(first).toEqual(Buffer.concat(wires(frames)));
     expect(rest).toEqual([]);
-    expect(writesOf(concatenator, [...frames])[0]).toBe(first);
+    const [second] = writesOf(concatenator, [...frames]);
+    expect(second).toEqual(first);
+    expect(writesOf(concatenator, [...frames])[0]).toBe(second);
+  });
+
+  test.each([
+    ["short texts of ASCII", ["", "a", "b".repeat(125), "c".repeat(126), "d".repeat(300)]],
+    ["texts beyond ASCII", ["a", "é", "日本", "\u{1F600}", "b".repeat(200)]],
+    ["short and long texts", ["a", "b".repeat(511), "c".repeat(512), "d".repeat(70_000)]],
+    ["texts and bytes", ["a", Buffer.from([0, 0x81, 0xff]), "b"]],
+    ["more short texts than a string is made of", Array.from({ length: 100 }, () => "a".repeat(300))],
+  ])("of %s has the bytes of the frames, in order", (_what, messages) => {
+    const concatenator = new FrameConcatenator(plainWire);
+    const mixed = messages.map(encodeFrame);
+    for (let socket = 0; socket < 3; socket++)
+      expect(Buffer.concat(writesOf(concatenator, mixed))).toEqual(Buffer.concat(wires(mixed)));
   });
 
   test.each([
@@ -46,6 +62,7 @@ describe("a list of frames", () => {
 
   test("of 256 KiB and more is written frame by frame without a copy, and the last shorter list stays known", () => {
     const concatenator = new FrameConcatenator(plainWire);
+    writesOf(concatenator, frames);
     const [short] = writesOf(concatenator, frames);
     const large = [encodeFrame(Buffer.alloc(200_000)), encodeFrame(Buffer.alloc(62_144))];
     const chunks = writesOf(concatenator, large);
@@ -58,6 +75,7 @@ describe("a list of frames", () => {
     const concatenator = new FrameConcatenator({
       of: ({ payloadBytes }) => Buffer.alloc(1, payloadBytes),
       bytes: () => 1,
+      characters: () => undefined,
       copy: ({ payloadBytes }, target, at) => target.fill(payloadBytes, at, at + 1),
     });
     expect(writesOf(concatenator, ["", "1", "22"].map(encodeFrame))).toEqual([Buffer.from([0, 1, 2])]);
