@@ -75,12 +75,12 @@ const NAMES = { nats: "NATS, without history", redis: "Redis, with history" };
 export function realityTable({ reality }) {
   return table([
     [
-      "played and in reality",
+      "over",
       "steps",
-      "packets",
-      "bytes",
-      "CPU of nodes, real ÷ foretold",
-      "CPU of engine, real ÷ foretold",
+      "packets, played = real",
+      "bytes, played = real",
+      "CPU of nodes, real ÷ predicted",
+      "CPU of engine, real ÷ predicted",
     ],
     ...reality.map(({ engine, steps, packets, bytes, cpu }) => [
       NAMES[engine] ?? engine,
