@@ -99,11 +99,11 @@ export const process = {
 };
 
 /** node:timers. A message port is as prompt as `setImmediate`; timers of a page are not. */
-export function setImmediate(callback: () => void): void {
+export function setImmediate<A extends unknown[]>(callback: (...given: A) => void, ...given: A): void {
   const { port1, port2 } = new MessageChannel();
   const onmessage = (): void => {
     port1.close();
-    callback();
+    callback(...given);
   };
   Object.assign(port1, { onmessage });
   port2.postMessage(undefined);
