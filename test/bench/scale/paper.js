@@ -90,7 +90,6 @@ export function onPaper(law, { groups = 1 } = {}) {
     notices: 0,
     toMembers: 0,
     hops: 0,
-    roomBytes: 0,
     deltas: 0,
     deltaHops: 0,
     follows: 0,
@@ -117,10 +116,9 @@ export function onPaper(law, { groups = 1 } = {}) {
     sums.deltas += 2 * moves;
     sums.deltaHops += 2 * moves * Math.max(0, others);
     // Whoever comes as the first of a node makes the node follow the room.
-    const follows =
-      (moves * nodes * (1 - Math.exp(-members / nodes)) * Math.exp(-members / nodes)) / Math.max(members, 1);
-    sums.follows += follows * Math.max(1, members / nodes);
-    sums.followHops += follows * Math.max(1, members / nodes) * Math.max(0, others);
+    const follows = moves * Math.exp(-members / nodes);
+    sums.follows += follows;
+    sums.followHops += follows * Math.max(0, others);
     held.rooms += share * count;
     held.keys += share * members * count;
     held.kept += share * count * Math.min(KEPT_MESSAGES, (said / count) * KEPT_S);
