@@ -53,9 +53,10 @@ describe("npm run bench -- --scale", () => {
   it("says which of node, engine, network and memory is full first", () => {
     const { status, stdout } = run("--stored", "--nodes", "2", "--seconds", "5");
     expect(status).toBe(0);
-    expect(stdout).toMatch(
-      /\| on paper: 2 nodes, 100 clients \|.*\| fullest part \|\n.*\n\| NATS, without history \|.*\|\n\| Redis, with history \|.*\|\n/,
-    );
+    for (const engine of ["NATS, without history", "Redis, with history"])
+      expect(stdout).toMatch(
+        new RegExp(`| on paper: 2 nodes, 100 clients |.*| fullest |\n.*\n| ${engine} |.*| memory |\n`),
+      );
   });
 
   it.each([

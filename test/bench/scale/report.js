@@ -122,51 +122,35 @@ export function growthTable({ sizes }) {
   ]);
 }
 
-/** @param {number} share */
-const percent = (share) => `${round(share * 100)} %`;
+/** @param {import("./units.js").Units} units what is said of a plan: of the group with the largest room, and of one node or its engine */
+const heads = ({ sendsBack }) => [
+  "node core, %",
+  "engine core, %",
+  ...(sendsBack ? [] : ["NATS servers"]),
+  "Mbit/s",
+  "connections",
+  "GB",
+  "fullest",
+];
 
-/** @type {Readonly<Record<string, string>>} */
-const LIMITS = {
-  node: "the node's core",
-  engine: "the engine's core",
-  network: "the network",
-  memory: "the node's memory",
-};
-
-/** @param {readonly import("./limits.js").Plan[]} plans @param {import("./limits.js").Costs} costs */
-function planRows(plans, costs) {
-  return plans.map((plan) => {
-    const { nodes, clients, groups, loads, paper } = plan;
-    const servers = costs.units.sendsBack ? "–" : `${serversFor(paper, costs.units) ?? "none is enough"}`;
-    return [
-      `${nodes.toLocaleString("en")} nodes, ${millions(clients)} clients`,
-      groups === 1 ? "one cluster" : `${groups} groups of ${nodes / groups}`,
-      percent(loads.node * BUDGET.core),
-      percent(engineCores(paper, costs.units)),
-      servers,
-      `${round(loads.network * BUDGET.networkMbits)} Mbit/s`,
-      round(paper.connections),
-      `${round((loads.memory * BUDGET.memoryMB) / 1_000)} GB`,
-      `${LIMITS[fullest(loads)[0]]}`,
-    ];
-  });
+/**
+ * @param {import("./limits.js").Plan} plan
+ * @param {import("./limits.js").Costs} costs
+ */
+function cellsOf({ loads, paper }, { units }) {
+  return [
+    round(loads.node * BUDGET.core * 100),
+    round(engineCores(paper, units) * 100),
+    ...(units.sendsBack ? [] : [`${serversFor(paper, units) ?? "none is enough"}`]),
+    round(loads.network * BUDGET.networkMbits),
+    round(paper.connections),
+    round((loads.memory * BUDGET.memoryMB) / 1_000),
+    fullest(loads)[0],
+  ];
 }
 
 /** @param {number} clients */
-const millions = (clients) =>
-  clients >= 1e6 ? `${round(clients / 1e6)} million` : Math.round(clients).toLocaleString("en");
-
-const HEAD = [
-  "",
-  "plan",
-  "core of a node",
-  "core of an engine",
-  "NATS servers in a cluster",
-  "busiest network",
-  "connections of a node",
-  "memory of a node",
-  "fullest part",
-];
+const count = (clients) => (clients >= 1e6 ? `${round(clients / 1e6)} M` : Math.round(clients).toLocaleString("en"));
 
 /**
  * @param {ScaleRun} run
@@ -182,7 +166,13 @@ export function plansTable(run, crowd, engine) {
     ...[10, 100, 1_000].flatMap((nodes) => bothWays(law, costs, nodes)),
     ...[1e6, 1e7, 5e7].map((clients) => fewestNodes(law, costs, clients)),
   ];
-  return table([HEAD, ...planRows(plans, costs)]);
+  const rows = plans.map((plan) => [
+    plan.nodes.toLocaleString("en"),
+    count(plan.clients),
+    plan.groups === 1 ? "one" : `${plan.groups} of ${plan.nodes / plan.groups}`,
+    ...cellsOf(plan, costs),
+  ]);
+  return table([["nodes", "clients", "groups", ...heads(units)], ...rows]);
 }
 
 /**
@@ -213,12 +203,13 @@ function costsOf({ memory, idleKB, reality }, units) {
  * @param {import("./limits.js").LawOf} law
  */
 export function limitsTable(run, { nodes, clients }, law) {
-  const rows = run.units.flatMap((units) => {
+  const tables = run.units.map((units) => {
     const costs = costsOf(run, units);
-    return planRows([planOf(law, costs, nodes, clients, 1)], costs).map(([, , ...cells]) => [
-      NAMES[units.engine] ?? units.engine,
-      ...cells,
+    const head = `on paper: ${nodes} nodes, ${count(clients)} clients`;
+    return table([
+      [head, ...heads(units)],
+      [NAMES[units.engine] ?? units.engine, ...cellsOf(planOf(law, costs, nodes, clients, 1), costs)],
     ]);
   });
-  return table([[`on paper: ${nodes} nodes, ${millions(clients)} clients`, ...HEAD.slice(2)], ...rows]);
+  return tables.join("\n\n");
 }
