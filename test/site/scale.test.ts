@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { paperOf } from "../bench/scale/growth.js";
 import { fillScale, SCALE_PAGES, SCALE_TABLES } from "../bench/scale/pages.js";
 import { readScaleRun } from "../bench/scale/stored.js";
 
@@ -21,9 +22,10 @@ describe("the sizing page", () => {
 
   it("rests on a play in which the packets of both engines were those of the play, and which the paper foretells", () => {
     expect(stored?.reality.map(({ engine }) => engine)).toEqual(["nats", "redis"]);
+    for (const { played, real } of stored?.reality ?? []) expect(real).toEqual(played);
     expect(stored?.sizes.length).toBeGreaterThan(1);
-    for (const { perNode, paper } of stored?.sizes ?? [])
-      for (const [name, figure] of Object.entries(paper)) {
+    for (const { law, perNode } of stored?.sizes ?? [])
+      for (const [name, figure] of Object.entries(paperOf(law))) {
         const ratio = (perNode[name] ?? 0) / figure;
         expect([name, ratio > 0.7 && ratio < 1.4]).toEqual([name, true]);
       }
@@ -43,7 +45,7 @@ describe("npm run bench -- --scale", () => {
     const HEAP = "heap with its clients, kB, at the end";
     const [{ [HEAP]: _heap, ...figures }, { [HEAP]: _otherHeap, ...others }] = [first.perNode, second.perNode];
     expect(others).toEqual(figures);
-    expect(first).toMatchObject({ nodes: 3, clients: 60 });
+    expect(first.law).toMatchObject({ nodes: 3, clients: 60 });
     expect(figures["deliveries to clients"]).toBeGreaterThan(figures["messages from clients"]);
     // Each node hears the two others, once in 10 s.
     expect(figures["– beats of presence"]).toBeCloseTo(0.2);

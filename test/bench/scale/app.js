@@ -1,6 +1,5 @@
 // @ts-check
 /** What the nodes of the cluster run, in the play and in reality: rooms with presence, whose notices members get, and with history. */
-
 import { nameOfRoom } from "./law.js";
 
 /**

@@ -8,11 +8,8 @@ import { total } from "./tap.js";
 
 /**
  * @typedef {object} PlayedSize
- * @property {number} nodes
- * @property {number} clients
- * @property {number} seconds of real time that the play has taken
+ * @property {import("./law.js").Law} law
  * @property {Figures} perNode
- * @property {Figures} paper what the paper says of the same
  */
 
 /**
@@ -52,8 +49,9 @@ const KINDS = {
   answer: "answers",
 };
 
-/** @param {import("./paper.js").Paper} paper @returns {Figures} */
-function paperFigures({ node, subscriptions, presentKeys }) {
+/** What the paper says of the same. @param {import("./law.js").Law} law @returns {Figures} */
+export function paperOf(law) {
+  const { node, subscriptions, presentKeys } = onPaper(law);
   return {
     "messages from clients": node.messages,
     "deliveries to clients": node.deliveries,
@@ -70,13 +68,5 @@ function paperFigures({ node, subscriptions, presentKeys }) {
  * @returns {Promise<PlayedSize>}
  */
 export async function playSize(law) {
-  const startedAt = performance.now();
-  const played = await play(law);
-  return {
-    nodes: law.nodes,
-    clients: law.clients,
-    seconds: (performance.now() - startedAt) / 1_000,
-    perNode: figuresOf(played),
-    paper: paperFigures(onPaper(law)),
-  };
+  return { law, perNode: figuresOf(await play(law)) };
 }

@@ -104,16 +104,14 @@ function splits(nodes) {
  */
 
 /**
- * @param {LawOf} lawOf
+ * @param {import("./law.js").Law} law
  * @param {Costs} costs
- * @param {number} nodes
- * @param {number} clients
  * @param {number} groups
  * @returns {Plan}
  */
-export function planOf(lawOf, costs, nodes, clients, groups) {
-  const paper = onPaper(lawOf(nodes, clients), { groups });
-  return { nodes, clients, groups, paper, loads: loadsOf(paper, costs) };
+export function planOf(law, costs, groups) {
+  const paper = onPaper(law, { groups });
+  return { nodes: law.nodes, clients: law.clients, groups, paper, loads: loadsOf(paper, costs) };
 }
 
 /**
@@ -129,10 +127,10 @@ export function mostClients(lawOf, costs, nodes, groups = splits(nodes)) {
     let [low, high] = [100, 1e9];
     while (high / low > 1.01) {
       const clients = Math.sqrt(low * high);
-      if (fullest(planOf(lawOf, costs, nodes, clients, split).loads)[1] <= 1) low = clients;
+      if (fullest(planOf(lawOf(nodes, clients), costs, split).loads)[1] <= 1) low = clients;
       else high = clients;
     }
-    return planOf(lawOf, costs, nodes, Number(low.toPrecision(2)), split);
+    return planOf(lawOf(nodes, Number(low.toPrecision(2))), costs, split);
   });
   const best = Math.max(...most.map(({ clients }) => clients));
   const chosen = most.find(({ clients }) => clients >= best * 0.9);
@@ -168,7 +166,7 @@ const MOST_NODES = 50_000;
 function fewestOf(lawOf, costs, clients, size) {
   const step = Math.max(10, size);
   for (let nodes = step; nodes <= MOST_NODES; nodes = Math.ceil((nodes * 1.02 + 1) / step) * step) {
-    const plan = planOf(lawOf, costs, nodes, clients, size === 1 ? 1 : nodes / size);
+    const plan = planOf(lawOf(nodes, clients), costs, size === 1 ? 1 : nodes / size);
     if (fullest(plan.loads)[1] <= 1) return plan;
   }
   return undefined;

@@ -105,15 +105,11 @@ function readArguments() {
   };
   // A node knows a thousand others at most: see `MAX_PEERS` of presence.
   const sizes = nodes === undefined ? SIZES : [count("nodes", nodes, 1, { most: 1_000 })];
-  const clients = sizes.map((size) => count("clients", values.clients, size * CLIENTS_EACH));
-  /** @type {import("./limits.js").LawOf} */
-  const law = (some, people) => ({
-    ...habits,
-    nodes: some,
-    clients: people,
-    rooms: Math.ceil(people / PEOPLE_PER_ROOM),
+  const laws = sizes.map((size) => {
+    const clients = count("clients", values.clients, size * CLIENTS_EACH);
+    return { ...habits, nodes: size, clients, rooms: Math.ceil(clients / PEOPLE_PER_ROOM) };
   });
-  return { ...values, law, sizes: sizes.map((size, i) => law(size, clients[i] ?? 1)), hasPlans: nodes === undefined };
+  return { ...values, laws, hasPlans: nodes === undefined };
 }
 
 async function main() {
@@ -122,7 +118,7 @@ async function main() {
   const say = args.json ? () => {} : console.log;
   const costs = args.stored ? stored() : await measureAll(say);
   const sizes = [];
-  for (const law of args.sizes) {
+  for (const law of args.laws) {
     say(`playing ${law.nodes} nodes with ${law.clients} clients …`);
     sizes.push(await playSize(law));
   }
@@ -146,13 +142,13 @@ async function main() {
 
 /**
  * @param {ScaleRun} run
- * @param {{ readonly law: import("./limits.js").LawOf, readonly hasPlans: boolean }} args
+ * @param {{ readonly hasPlans: boolean }} what
  */
-function print(run, { law, hasPlans }) {
+function print(run, { hasPlans }) {
   console.log(
     `\nmeasured\n\n${unitsTable(run)}\n\nplayed and real\n\n${realityTable(run)}\n\nplayed\n\n${growthTable(run)}`,
   );
-  for (const size of run.sizes) console.log(`\n${limitsTable(run, size, law)}`);
+  for (const { law } of run.sizes) console.log(`\n${limitsTable(run, law)}`);
   if (!hasPlans) return;
   for (const crowd of /** @type {const} */ (["chat", "quiet"]))
     for (const { engine } of run.units)

@@ -4,8 +4,8 @@
  * compared with the paper, so that the paper may speak of clusters which no machine here can play.
  */
 
-/** Bytes of packets, as the play counts them. */
-export const PACKET_BYTES = { message: 37, delta: 146, askAll: 60, answer: 160, ask: 60, beat: 60, roomOfBeat: 16 };
+/** Bytes of packets, as plays of 10 to 40 nodes count them; of a message beside its text, of a beat beside its rooms. */
+export const PACKET_BYTES = { message: 37, delta: 135, askAll: 57, answer: 190, ask: 102, beat: 75, roomOfBeat: 21 };
 /** Bytes of a frame's head and of a notice of presence. */
 const [FRAME_BYTES, NOTICE_BYTES] = [2, 45];
 /** Defaults of history and presence. */
@@ -94,6 +94,7 @@ export function onPaper(law, { groups = 1 } = {}) {
     deltaHops: 0,
     follows: 0,
     followHops: 0,
+    doubts: 0,
   };
   const held = { rooms: 0, keys: 0, kept: 0 };
   const crowd = membersOf(law);
@@ -113,12 +114,14 @@ export function onPaper(law, { groups = 1 } = {}) {
     sums.toMembers += said * members;
     sums.notices += news * members;
     sums.hops += said * Math.max(0, others);
-    sums.deltas += 2 * moves;
-    sums.deltaHops += 2 * moves * Math.max(0, others);
+    // A key comes, loses its last connection, and has gone when its grace is over.
+    sums.deltas += 3 * moves;
+    sums.deltaHops += 3 * moves * Math.max(0, others);
     // Whoever comes as the first of a node makes the node follow the room.
     const follows = moves * Math.exp(-members / nodes);
     sums.follows += follows;
     sums.followHops += follows * Math.max(0, others);
+    sums.doubts += follows * Math.max(0, nodes - 1 - others);
     held.rooms += share * count;
     held.keys += share * members * count;
     held.kept += share * count * Math.min(KEPT_MESSAGES, (said / count) * KEPT_S);
@@ -129,17 +132,18 @@ export function onPaper(law, { groups = 1 } = {}) {
 /**
  * @param {import("./law.js").Law} law
  * @param {{ readonly nodes: number, readonly groups: number, readonly largest: number }} plan nodes of a group, and members of the largest room
- * @param {Record<"said" | "notices" | "toMembers" | "hops" | "deltas" | "deltaHops" | "follows" | "followHops", number>} sums of all rooms, a second
+ * @param {Record<"said" | "notices" | "toMembers" | "hops" | "deltas" | "deltaHops" | "follows" | "followHops" | "doubts", number>} sums of all rooms, a second
  * @param {{ readonly rooms: number, readonly keys: number, readonly kept: number }} held by one node if it were of all groups
  * @returns {Paper}
  */
 function perNode(law, { nodes, groups, largest }, sums, held) {
   const all = law.nodes;
   const beats = nodes / BEAT_S;
-  const recent = Math.min(held.rooms / groups, ((2 * sums.deltas) / all) * RECENT_S * 0.5);
-  // Each node that begins to follow asks all others at their next beat, once for all its new rooms.
+  // Losing the last connection and having gone are one change of a room to a beat.
+  const recent = Math.min(held.rooms / groups, ((sums.deltas * 2) / 3 / all) * RECENT_S);
+  // Whoever begins to follow asks those who have not answered the room at their next beat, once for all such rooms since the last.
   const pairs = nodes * Math.max(0, nodes - 1);
-  const asks = Math.min(pairs / BEAT_S, (sums.follows / groups) * Math.max(0, nodes - 1));
+  const asks = pairs > 0 ? (pairs / BEAT_S) * (1 - Math.exp((-BEAT_S * sums.doubts) / groups / pairs)) : 0;
   const answers = sums.followHops / groups + asks;
   const packetsIn = (sums.said + sums.deltas + sums.follows) / groups + beats + asks + answers;
   const packetsOut = (sums.hops + sums.deltaHops + sums.followHops) / groups + beats * (nodes - 1) + asks + answers;

@@ -58,7 +58,7 @@ export class Stage {
   async take(step) {
     if (step.type === "come") {
       const runtime = this.#runtimes[step.node];
-      // They count for themselves what they get: an inbox of millions would be the play's own memory.
+      // A client with a listener has no inbox, which would be the play's own memory.
       const client = await runtime?.connect({ path: `/?${queryOf(step)}`, onMessage() {} });
       if (client !== undefined) this.#clients.set(step.client, client);
       return;
@@ -88,8 +88,7 @@ export class Stage {
 /**
  * @typedef {object} Played
  * @property {import("./law.js").Law} law
- * @property {readonly import("./totals.js").NodeWork[]} arrival what each node did while all came
- * @property {readonly import("./totals.js").NodeWork[]} talk
+ * @property {readonly import("./totals.js").NodeWork[]} talk what each node did once all were there
  * @property {number} heapBytes of the whole process, clients included, per node
  */
 
@@ -101,7 +100,6 @@ export async function play(law) {
   const { arrivals, talk } = stepsOf(law);
   const stage = new Stage(law, { hasHistory: true });
   await stage.start();
-  const empty = stage.read();
   for (const step of arrivals) await stage.take(step);
   await stage.advance(SETTLING_MS);
   const before = stage.read();
@@ -116,5 +114,5 @@ export async function play(law) {
   globalThis.gc?.();
   const heapBytes = process.memoryUsage().heapUsed / law.nodes;
   await stage.close();
-  return { law, arrival: workBetween(before, empty), talk: workBetween(after, before), heapBytes };
+  return { law, talk: workBetween(after, before), heapBytes };
 }

@@ -7,6 +7,7 @@ import { setTimeout } from "node:timers/promises";
 import { HABITS, stepsOf } from "./law.js";
 import { Stage } from "./play.js";
 import { RealCluster } from "./real.js";
+import { sum, total } from "./tap.js";
 import { ENGINES } from "./units.js";
 
 /** One after another, so that no two ends of a grace meet in one turn of a node. */
@@ -62,19 +63,21 @@ async function agree(cluster, played, after, patienceMs) {
 /** The steps of the comparison: all come, talk, and then some go and others come. */
 function stepsApart() {
   const { arrivals, talk } = stepsOf(LAW);
-  const isTalk = (/** @type {import("./law.js").Step} */ { type }) => type === "say";
   // Who speaks is there: those who come later only come.
   const known = new Set(arrivals.flatMap((step) => (step.type === "come" ? [step.client] : [])));
   const says = talk.filter((step) => step.type === "say" && known.has(step.client));
-  return [...arrivals, ...says, ...talk.filter((step) => !isTalk(step))];
+  return [...arrivals, ...says, ...talk.filter((step) => step.type !== "say")];
 }
+
+/** @param {readonly import("./totals.js").Totals[]} nodes */
+const sentBy = (nodes) => sum(nodes.map(({ sent }) => total(sent)));
 
 /**
  * @typedef {object} Agreement
  * @property {string} engine
  * @property {number} steps
- * @property {number} packets
- * @property {number} bytes
+ * @property {import("./tap.js").Traffic} played what all nodes have sent
+ * @property {import("./tap.js").Traffic} real the same, counted by the nodes in reality
  */
 
 /**
@@ -99,13 +102,7 @@ async function compare({ name, hasHistory }, cores) {
     await stage.advance(QUIET_MS - steps.length * APART_MS);
     const played = stage.read();
     await agree(cluster, played, "after two beats", QUIET_MS + PATIENCE_MS);
-    const sent = played.flatMap((totals) => Object.values(totals.sent));
-    return {
-      engine: name,
-      steps: steps.length,
-      packets: sent.reduce((sum, { packets }) => sum + packets, 0),
-      bytes: sent.reduce((sum, { bytes }) => sum + bytes, 0),
-    };
+    return { engine: name, steps: steps.length, played: sentBy(played), real: sentBy(await cluster.read()) };
   } finally {
     await cluster.stop();
     await stage.close();

@@ -1,6 +1,7 @@
 // @ts-check
 /** What `--scale` prints, as tables that are Markdown too: the sizing page has the stored ones. */
 import { round as roundFigure } from "../figures/runs.js";
+import { paperOf } from "./growth.js";
 import { HABITS, PEOPLE_PER_ROOM } from "./law.js";
 import { BUDGET, engineCores, fewestNodes, fullest, mostClients, planOf, serversFor } from "./limits.js";
 
@@ -30,7 +31,7 @@ export const CROWDS = {
   },
   quiet: {
     title:
-      "a quiet crowd: each says something every 20 minutes, a room hears at most one message a second, and people stay an hour",
+      "a quiet crowd: each person says something in each room every 20 minutes, a room hears at most one message a second, and people stay an hour",
     habits: { ...HABITS, sayEveryS: 1_200, roomPerSecond: 1, stayS: 3_600 },
   },
 };
@@ -82,11 +83,11 @@ export function realityTable({ reality }) {
       "CPU of nodes, real ÷ predicted",
       "CPU of engine, real ÷ predicted",
     ],
-    ...reality.map(({ engine, steps, packets, bytes, cpu }) => [
+    ...reality.map(({ engine, steps, played, real, cpu }) => [
       NAMES[engine] ?? engine,
       `${steps}`,
-      `${packets} = ${packets}`,
-      `${bytes.toLocaleString("en")} = ${bytes.toLocaleString("en")}`,
+      `${played.packets} = ${real.packets}`,
+      `${played.bytes.toLocaleString("en")} = ${real.bytes.toLocaleString("en")}`,
       round(cpu.nodes),
       round(cpu.engine),
     ]),
@@ -105,17 +106,18 @@ const perDoubling = (first, last, doublings) => (last / first) ** (1 / doublings
 export function growthTable({ sizes }) {
   const [first, last] = [sizes[0], sizes.at(-1)];
   if (first === undefined || last === undefined) throw new Error("no play is stored");
-  const doublings = Math.log2(last.nodes / first.nodes);
+  const doublings = Math.log2(last.law.nodes / first.law.nodes);
+  const papers = sizes.map(({ law }) => paperOf(law));
   const rows = Object.keys(first.perNode).map((name) => {
     const figures = sizes.map(({ perNode }) => perNode[name] ?? 0);
     const grown = perDoubling(figures[0] ?? 0, figures.at(-1) ?? 0, doublings);
-    const papers = sizes.map(({ paper }) => paper[name]);
-    const toPaper = papers.some((each) => each === undefined)
-      ? "–"
-      : round(Math.max(...figures.map((figure, i) => Math.exp(Math.abs(Math.log(figure / (papers[i] ?? 1)))))));
+    const deviations = figures.map((figure, i) =>
+      Math.exp(Math.abs(Math.log(figure / (papers[i]?.[name] ?? Number.NaN)))),
+    );
+    const toPaper = round(Math.max(...deviations));
     return [name, ...figures.map(round), Number.isFinite(grown) ? round(grown) : "–", toPaper];
   });
-  const heads = sizes.map(({ nodes, clients }) => `${nodes} nodes, ${clients.toLocaleString("en")} clients`);
+  const heads = sizes.map(({ law: { nodes, clients } }) => `${nodes} nodes, ${clients.toLocaleString("en")} clients`);
   return table([
     ["each node, per second", ...heads, "growth per doubling of nodes (×)", "largest deviation from paper (×)"],
     ...rows,
@@ -199,16 +201,15 @@ function costsOf({ memory, idleKB, reality }, units) {
 /**
  * What one played size uses on paper, and what is full first.
  * @param {ScaleRun} run
- * @param {{ readonly nodes: number, readonly clients: number }} size
- * @param {import("./limits.js").LawOf} law
+ * @param {import("./law.js").Law} law
  */
-export function limitsTable(run, { nodes, clients }, law) {
+export function limitsTable(run, law) {
   const tables = run.units.map((units) => {
     const costs = costsOf(run, units);
-    const head = `on paper: ${nodes} nodes, ${count(clients)} clients`;
+    const head = `on paper: ${law.nodes} nodes, ${count(law.clients)} clients`;
     return table([
       [head, ...heads(units)],
-      [NAMES[units.engine] ?? units.engine, ...cellsOf(planOf(law, costs, nodes, clients, 1), costs)],
+      [NAMES[units.engine] ?? units.engine, ...cellsOf(planOf(law, costs, 1), costs)],
     ]);
   });
   return tables.join("\n\n");

@@ -46,13 +46,16 @@ function add(traffic, packet) {
   traffic.bytes += packet.length;
 }
 
-/** @param {Record<string, Traffic>} table @returns {Traffic} */
-export function total(table) {
-  return Object.values(table).reduce(
-    (sum, { packets, bytes }) => ({ packets: sum.packets + packets, bytes: sum.bytes + bytes }),
-    { packets: 0, bytes: 0 },
-  );
+/** @param {readonly Traffic[]} traffics @returns {Traffic} */
+export function sum(traffics) {
+  return traffics.reduce((all, { packets, bytes }) => ({ packets: all.packets + packets, bytes: all.bytes + bytes }), {
+    packets: 0,
+    bytes: 0,
+  });
 }
+
+/** @param {Record<string, Traffic>} table */
+export const total = (table) => sum(Object.values(table));
 
 /**
  * Counts of each node that opens the adapter, in the order of opening.

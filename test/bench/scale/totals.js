@@ -16,7 +16,7 @@
  * @property {number} rooms
  * @property {number} subscriptions
  * @property {number} presentKeys own and copied
- * @property {number} kept messages in its history
+ * @property {number} kept messages that its history has taken
  */
 
 /** @typedef {ReturnType<typeof readNode>} Totals */
