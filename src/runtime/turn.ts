@@ -3,6 +3,7 @@
  * once each sender that has something to write. `wake` and `flushAtEnd` announce work and schedule a turn.
  */
 import type { Clock } from "./clock.js";
+import { ReusedList } from "./reused-list.js";
 
 /** Has events to run: a route's handler. */
 export interface Runnable {
@@ -25,7 +26,9 @@ export class Turn {
   #ready = new Set<Runnable>();
   /** The one that was woken last; the next turn runs it. */
   #woken: Runnable | undefined;
-  #toFlush: Flushable[] = [];
+  #toFlush = new ReusedList<Flushable>();
+  /** Takes what is announced while the list above is flushed. */
+  #toFlushNext = new ReusedList<Flushable>();
   #isScheduled = false;
   /** Events are run by a pass, which flushes afterwards or schedules another. */
   #isPassing = false;
@@ -78,7 +81,7 @@ export class Turn {
 
   /** Like `flushAtEnd`, but ahead of all that is to be flushed so far. */
   flushFirst(flushable: Flushable): void {
-    this.#toFlush.unshift(flushable);
+    this.#toFlush.pushFirst(flushable);
     if (!this.#isPassing) this.#schedule();
   }
 
@@ -123,18 +126,19 @@ export class Turn {
   #finishTurn(): void {
     this.#isOpen = false;
     const toFlush = this.#toFlush;
-    this.#toFlush = [];
-    for (const flushable of toFlush) this.#flush(flushable);
+    this.#toFlush = this.#toFlushNext;
+    this.#toFlushNext = toFlush;
+    toFlush.drain(this.#flush);
     this.#number++;
   }
 
-  #flush(flushable: Flushable): void {
+  readonly #flush = (flushable: Flushable): void => {
     try {
       flushable.flush();
     } catch (error) {
       this.#onFailure(error);
     }
-  }
+  };
 
   #schedule(): void {
     if (this.#isScheduled) return;

@@ -189,18 +189,19 @@ export class Sender implements Outbox, FrameSource {
   }
 
   #write(): void {
-    if (this.#pacing === undefined) {
-      const frames = this.#first === 0 ? this.#outbox : this.#outbox?.slice(this.#first);
-      if (frames === undefined) return;
+    if (this.#pacing !== undefined) this.#writePaced();
+    else if (this.#outbox !== undefined) {
+      const frames = this.#first === 0 ? this.#outbox : this.#outbox.slice(this.#first);
       this.#clear();
       this.#writeNow(frames);
-    } else {
-      const wire = {
-        mustWait: () => this.#transport.mustWait(),
-        write: (frames: readonly Frame[]) => this.#writeNow(frames),
-      };
-      if (writePaced(wire, this)) this.#pacing = undefined;
     }
+  }
+
+  /** Apart from `#write`, since V8 makes an object for closures at each call of the method around them. */
+  #writePaced(): void {
+    const mustWait = () => this.#transport.mustWait();
+    const write = (frames: readonly Frame[]) => this.#writeNow(frames);
+    if (writePaced({ mustWait, write }, this)) this.#pacing = undefined;
   }
 
   #writeNow(frames: readonly Frame[]): boolean {
