@@ -3,10 +3,16 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { WebSocket, WebSocketServer } from "ws";
+import { createRequire } from "node:module";
 import { certificate, chooseRole } from "./role.js";
 import { presence, tell } from "./tell.js";
 
+// The version that Sendall stands on: among the peers' packages lies an older one, which others of them have brought along.
+/** @type {typeof import("ws")} */
+const { WebSocket, WebSocketServer } = createRequire(new URL("../../../package.json", import.meta.url))("ws");
+
+/** @typedef {import("ws").WebSocket} WebSocket */
+/** @typedef {import("ws").WebSocketServer} WebSocketServer */
 /** @typedef {(data: import("ws").RawData, binary: boolean, source: WebSocket) => void} OnMessage */
 
 /**
