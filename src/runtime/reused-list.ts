@@ -22,17 +22,17 @@ export class ReusedList<T> {
     this.#size++;
   }
 
-  /** Calls `take`, which MUST NOT throw or change the list, for each item in order, and empties the list. */
+  /** Calls `take`, which MUST NOT change the list, for each item in order, and empties the list. */
   drain(take: (item: T) => void): void {
     const items = this.#items;
     const size = this.#size;
+    this.#size = 0;
     for (let i = 0; i < size; i++) {
       const item = items[i] as T;
       // A free place must not keep the item alive.
       items[i] = undefined;
       take(item);
     }
-    this.#size = 0;
     if (items.length > MAX_KEPT) this.#items = [];
   }
 }
