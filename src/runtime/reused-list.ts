@@ -7,6 +7,8 @@
 const MAX_KEPT = 16_384;
 
 export class ReusedList<T> {
+  /** Few, and drained before the others, the last one first: moving all others for each of them would cost more. */
+  readonly #ahead: T[] = [];
   /** The places from `#size` on are free. */
   #items: (T | undefined)[] = [];
   #size = 0;
@@ -18,12 +20,12 @@ export class ReusedList<T> {
   }
 
   pushFirst(item: T): void {
-    this.#items.unshift(item);
-    this.#size++;
+    this.#ahead.push(item);
   }
 
   /** Calls `take`, which MUST NOT change the list, for each item in order, and empties the list. */
   drain(take: (item: T) => void): void {
+    while (this.#ahead.length > 0) take(this.#ahead.pop() as T);
     const items = this.#items;
     const size = this.#size;
     this.#size = 0;

@@ -30,7 +30,8 @@ describe("ReusedList", () => {
     list.push(5);
     list.pushFirst(4);
     list.push(6);
-    expect(drained(list)).toEqual([4, 5, 6]);
+    list.pushFirst(3);
+    expect(drained(list)).toEqual([3, 4, 5, 6]);
   });
 
   it("works on after a very long filling", () => {
