@@ -57,7 +57,7 @@ describe("npm run bench -- --scale", () => {
     expect(status).toBe(0);
     for (const engine of ["NATS, without history", "Redis, with history"])
       expect(stdout).toMatch(
-        new RegExp(`| on paper: 2 nodes, 100 clients |.*| fullest |\n.*\n| ${engine} |.*| memory |\n`),
+        new RegExp(`\\| on paper: 2 nodes, 100 clients \\|.*\\| fullest \\|\n.*\n\\| ${engine} \\|.*\\| memory \\|\n`),
       );
   });
 
