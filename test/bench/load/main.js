@@ -22,7 +22,7 @@ import { RoomsLoad } from "./rooms.js";
  * @typedef {object} LoadAnswers
  * @property {(port: number | readonly number[], settings: Settings, dialect: string) => Promise<void>} connect
  * @property {(ms: number) => Promise<Run>} run rooms: talk for so long, in closed loops
- * @property {(ms: number, lapsPerSecond: number) => Promise<Run>} offer rooms: talk for so long, at a fixed rate
+ * @property {(ms: number, lapsPerSecond: number, parts?: number) => Promise<Run>} offer rooms: talk for so long, at a fixed rate
  * @property {(count: number) => Promise<{ readonly ms: number }>} come crowd: so many connect; visitors: all of them
  * @property {() => void} go crowd: all disconnect
  */
@@ -61,7 +61,7 @@ const answers = {
     load = await connect(...args);
   },
   run: async (ms) => rooms().run(ms),
-  offer: async (ms, lapsPerSecond) => rooms().offer(ms, lapsPerSecond),
+  offer: async (ms, lapsPerSecond, parts) => rooms().offer(ms, lapsPerSecond, parts),
   async come(count) {
     if (load === undefined) throw new Error("there is nobody to come");
     return load.come(count);
