@@ -136,7 +136,7 @@ export class ConnectionEnd {
     const { connection, outbox, unregister } = this.#ending;
     const answer = this.#answer;
     if (answer === undefined || !connection.isOpen) return;
-    outbox.isLive = false;
+    outbox.startClosing();
     unregister(false, this.#closedWith ?? { ...answer, by: "peer" });
     this.#sendClose(answer.code, answer.reason);
   }
@@ -146,7 +146,7 @@ export class ConnectionEnd {
     const { abortSignal, connection, outbox, queue, place, receiver, unregister } = this.#ending;
     // Before the outbox is emptied.
     const { unacknowledged } = outbox;
-    outbox.isLive = false;
+    outbox.startClosing();
     this.#hasTransportClosed = true;
     const closed = { ...this.#closedEvent(code, reason), unacknowledged };
     unregister(false, closed);
@@ -173,7 +173,7 @@ export class ConnectionEnd {
     const { connection, outbox, receiver, transport, unregister } = this.#ending;
     if (!connection.isOpen) return false;
     transport.startClosing?.(code, reason);
-    outbox.isLive = false;
+    outbox.startClosing();
     // If the peer closed first, the peer counts as the closing side, whatever our side does later.
     const closed = this.#closedWith?.by === "peer" ? this.#closedWith : { code, reason, by };
     this.#closedWith = closed;

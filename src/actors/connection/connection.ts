@@ -103,8 +103,8 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
       outbox: this.outbox,
       receiver: this.receiver,
       queue: this.queue,
-      unregister: (isDiscarded, closed) => this.#unregister(isDiscarded, closed),
-      abortSignal: () => this.#abortSignal(),
+      unregister: (isDiscarded, closed) => this.unregister(isDiscarded, closed),
+      abortSignal: () => this.abortSignal(),
       place: this.place,
     });
     return this.#ending;
@@ -120,7 +120,7 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
 
   ping(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
-    if (!this.#takesControlFrames) return false;
+    if (!this.takesControlFrames) return false;
     this.receiver.onPing();
     // The ping bypasses the outbox: flush first, so earlier messages precede the ping unless the socket is full.
     this.outbox.flush();
@@ -130,7 +130,7 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
 
   pong(data: Data = NO_PAYLOAD): boolean {
     const payload = controlPayload(data);
-    if (!this.#takesControlFrames) return false;
+    if (!this.takesControlFrames) return false;
     this.outbox.flush();
     this.#transport.pong(payload);
     return true;
@@ -275,15 +275,15 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
     this.#transport.stopReceiving?.();
   }
 
-  get #takesControlFrames(): boolean {
+  private get takesControlFrames(): boolean {
     return this.isOpen && !this.#transport.isAway && this.#transport.hasPings !== false;
   }
 
-  #abortSignal(): void {
+  private abortSignal(): void {
     abortFor(this.leakOwner, this.#abort);
   }
 
-  #unregister(isDiscarded: boolean, { code, by }: Pick<Ending, "code" | "by">): void {
+  private unregister(isDiscarded: boolean, { code, by }: Pick<Ending, "code" | "by">): void {
     if (this.#parts.population.startClosing(this)) this.#parts.counters.countClosed(code, by);
     this.#parts.onClosing(this, this.queue, isDiscarded);
   }

@@ -46,13 +46,13 @@ export abstract class Heartbeat extends Alarm {
   ring(): void {
     // Only `watch` sets the alarm.
     if (this.#settings === undefined) return;
-    if (this.#askedAt === undefined) this.#checkSilence(this.#settings);
-    else this.#checkAnswer(this.#askedAt, this.#settings);
+    if (this.#askedAt === undefined) this.checkSilence(this.#settings);
+    else this.checkAnswer(this.#askedAt, this.#settings);
   }
 
-  #checkSilence(settings: HeartbeatSettings): void {
+  private checkSilence(settings: HeartbeatSettings): void {
     const { intervalMs, timeoutMs } = settings;
-    const silentMs = this.#silentMs(settings);
+    const silentMs = this.silentMs(settings);
     if (silentMs < intervalMs) {
       this.clock.after(intervalMs - silentMs, this);
       return;
@@ -62,8 +62,8 @@ export abstract class Heartbeat extends Alarm {
     this.sendHeartbeat();
   }
 
-  #checkAnswer(askedAt: number, settings: HeartbeatSettings): void {
-    const silentMs = this.#silentMs(settings);
+  private checkAnswer(askedAt: number, settings: HeartbeatSettings): void {
+    const silentMs = this.silentMs(settings);
     this.#askedAt = undefined;
     // Compare with the time of the ping, not with a duration: alarms ring slightly late, and the answer came slightly after the
     // ping.
@@ -73,7 +73,7 @@ export abstract class Heartbeat extends Alarm {
   }
 
   /** How long the peer has been silent although our side was reading. */
-  #silentMs({ maxPauseMs }: HeartbeatSettings): number {
+  private silentMs({ maxPauseMs }: HeartbeatSettings): number {
     const { pausedAt } = this;
     if (this.isResting) return 0;
     const now = this.clock.now();

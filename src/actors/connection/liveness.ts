@@ -94,10 +94,10 @@ export abstract class Liveness extends Heartbeat {
   /** Starts the alarms, at the opening of the connection. */
   startAlarms(): void {
     this.#knownBytes = this.transport.bytesRead;
-    this.#startHeartbeat();
+    this.startHeartbeat();
     const { idleTimeoutMs } = this.parts.settings;
     if (idleTimeoutMs === false) return;
-    const limit = new IdleAlarm(this.clock, idleTimeoutMs, () => this.#onIdleTimeout());
+    const limit = new IdleAlarm(this.clock, idleTimeoutMs, () => this.onIdleTimeout());
     this.#idle = { alarm: undefined, limit };
   }
 
@@ -149,14 +149,14 @@ export abstract class Liveness extends Heartbeat {
     this.#untakenBytes = 0;
     this.#pingedAt = undefined;
     if (this.#pausedAt !== undefined) this.#pausedAt = this.#heardAt;
-    this.#startHeartbeat();
+    this.startHeartbeat();
     this.onMessage();
   }
 
   /** Replaces the idle alarm of `connection.idle`; 0 sets none. */
   setIdle(ms: number): void {
     this.#idle?.alarm?.cancel();
-    const alarm = ms === 0 ? undefined : new IdleAlarm(this.clock, ms, () => this.#onIdleAlarm());
+    const alarm = ms === 0 ? undefined : new IdleAlarm(this.clock, ms, () => this.onIdleAlarm());
     this.#idle = { alarm, limit: this.#idle?.limit };
   }
 
@@ -189,19 +189,19 @@ export abstract class Liveness extends Heartbeat {
     this.owner.ending.onDead();
   }
 
-  #startHeartbeat(): void {
+  private startHeartbeat(): void {
     const heartbeat = heartbeatOf(this.parts, this.transport);
     if (heartbeat !== undefined) this.watch(heartbeat);
   }
 
   /** A peer is not idle while our side has paused the socket, or while there is no socket. */
-  #onIdleAlarm(): void {
+  private onIdleAlarm(): void {
     if (this.#pausedAt === undefined && !this.transport.isAway) this.owner.onIdle();
     else this.#idle?.alarm?.heard();
   }
 
   /** A peer is not idle while messages from the peer wait, our side has paused the socket, or there is no socket. */
-  #onIdleTimeout(): void {
+  private onIdleTimeout(): void {
     if (this.#pausedAt === undefined && this.owner.queue.messages === 0 && !this.transport.isAway)
       this.owner.onIdleTimeout();
     else this.#idle?.limit?.heard();

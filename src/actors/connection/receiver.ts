@@ -37,14 +37,19 @@ export interface ReceiverOwner extends Connection, LivenessOwner {
   };
 }
 
+/** How far a receiver has come, never to go back: a number, since each silent connection would keep three booleans. */
+const RECEIVING = 0;
+/** An error was posted: no other is. */
+const FAILED = 1;
+/** Our side has closed or the server is closing: further input is ignored; `closed` still follows. */
+const STOPPED = 2;
+const CRASHED = 3;
+
 export class Receiver extends Liveness implements TransportListener {
   readonly #parts: ReceiverParts;
   readonly #connection: ReceiverOwner;
   readonly #transport: Transport;
-  /** Our side has closed or the server is closing: further input is ignored; `closed` still follows. */
-  #isStopped = false;
-  #hasFailed = false;
-  #hasCrashed = false;
+  #phase = RECEIVING;
 
   constructor(parts: ReceiverParts, connection: ReceiverOwner, transport: Transport) {
     super(connection.openedAt);
@@ -70,38 +75,38 @@ export class Receiver extends Liveness implements TransportListener {
   }
 
   postOpen(): void {
-    this.#runGuarded({ type: "opened" }, () => this.#postFrozen({ type: "open", connection: this.#connection }));
+    this.runGuarded({ type: "opened" }, () => this.postFrozen({ type: "open", connection: this.#connection }));
   }
 
   message(data: string | Buffer, bytes: number): void {
-    if (this.#isStopped) return;
+    if (this.#phase >= STOPPED) return;
     const { counters, mirror } = this.#parts;
     this.heard();
     this.onMessage();
     if (mirror.isOn) {
       mirror.show(this, { type: "message", data, bytes });
       // An inspector may have closed the connection.
-      if (this.#isStopped) return;
+      if (this.#phase >= STOPPED) return;
     }
     counters.received.messages++;
     counters.received.bytes += bytes;
     const connection = this.#connection;
     try {
-      this.#post(
+      this.post(
         typeof data === "string" ? { type: "message", connection, data, text: data } : binaryMessage(connection, data),
         bytes,
       );
     } catch (error) {
-      this.#crash(error);
+      this.crash(error);
     }
   }
 
   pinged(data: Buffer): void {
-    if (this.#parts.hearsPings) this.#postControl("ping", data);
+    if (this.#parts.hearsPings) this.postControl("ping", data);
   }
 
   ponged(data: Buffer): void {
-    if (this.#connection.onPong(data) && this.#parts.hearsPings) this.#postControl("pong", data);
+    if (this.#connection.onPong(data) && this.#parts.hearsPings) this.postControl("pong", data);
   }
 
   drained(): void {
@@ -109,15 +114,15 @@ export class Receiver extends Liveness implements TransportListener {
   }
 
   flooded(): void {
-    if (!this.#isStopped) this.#connection.onFlooded();
+    if (this.#phase < STOPPED) this.#connection.onFlooded();
   }
 
   failed(error: Error): void {
     this.#connection.ending.onTransportFailed(error);
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
-    this.#runUnlessStopped({ type: "failed", error }, () =>
-      this.#postFrozen({ type: "error", connection: this.#connection, error }),
+    if (this.#phase >= FAILED) return;
+    this.#phase = FAILED;
+    this.runUnlessStopped({ type: "failed", error }, () =>
+      this.postFrozen({ type: "error", connection: this.#connection, error }),
     );
   }
 
@@ -131,75 +136,78 @@ export class Receiver extends Liveness implements TransportListener {
 
   /** The socket is lost; the session lives on. */
   postAway(): void {
-    this.#runUnlessStopped({ type: "away" }, () => this.#postFrozen({ type: "away", connection: this.#connection }));
+    this.runUnlessStopped({ type: "away" }, () => this.postFrozen({ type: "away", connection: this.#connection }));
   }
 
   /** The connection has a socket again. */
   postBack(replayed: number, lost: number): void {
-    this.#runUnlessStopped({ type: "back", replayed, lost }, () =>
-      this.#postFrozen({ type: "back", connection: this.#connection, replayed, lost }),
+    this.runUnlessStopped({ type: "back", replayed, lost }, () =>
+      this.postFrozen({ type: "back", connection: this.#connection, replayed, lost }),
     );
   }
 
   /** The peer has sent no message for the duration given to `connection.idle`. */
   postIdle(): void {
-    this.#runUnlessStopped({ type: "idle" }, () => this.#postFrozen({ type: "idle", connection: this.#connection }));
+    this.runUnlessStopped({ type: "idle" }, () => this.postFrozen({ type: "idle", connection: this.#connection }));
   }
 
   stop(): void {
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "deafen" });
-    this.#isStopped = true;
+    this.stopReceiving();
   }
 
   /** Posts the last event, even if the receiver has crashed: the handler is told of the end, whatever happens. */
   postClosed(ending: Ending): void {
-    this.#isStopped = true;
+    this.stopReceiving();
     const connection = this.#connection;
-    const post = (): void => this.#postFrozen({ type: "closed", connection, ...ending });
-    if (this.#hasCrashed) post();
-    else this.#runGuarded({ type: "gone", ending }, post);
+    const post = (): void => this.postFrozen({ type: "closed", connection, ...ending });
+    if (this.#phase === CRASHED) post();
+    else this.runGuarded({ type: "gone", ending }, post);
   }
 
-  #postControl(type: "ping" | "pong", data: Buffer): void {
-    if (this.#isStopped) return;
+  private stopReceiving(): void {
+    if (this.#phase < STOPPED) this.#phase = STOPPED;
+  }
+
+  private postControl(type: "ping" | "pong", data: Buffer): void {
+    if (this.#phase >= STOPPED) return;
     const connection = this.#connection;
     // Copied, since the transport reuses the bytes afterwards.
     const event: MailboxEvent = { type, connection, data: Buffer.from(data) };
-    this.#runUnlessStopped(event, () => this.#post(event, data.length));
+    this.runUnlessStopped(event, () => this.post(event, data.length));
   }
 
   /** An inspector is called between both checks, and may close the connection. */
-  #runUnlessStopped(shown: ShownEvent | MailboxEvent, step: () => void): void {
-    if (this.#isStopped) return;
-    this.#runGuarded(shown, () => {
-      if (!this.#isStopped) step();
+  private runUnlessStopped(shown: ShownEvent | MailboxEvent, step: () => void): void {
+    if (this.#phase >= STOPPED) return;
+    this.runGuarded(shown, () => {
+      if (this.#phase < STOPPED) step();
     });
   }
 
-  #runGuarded(shown: ShownEvent | MailboxEvent, step: () => void): void {
+  private runGuarded(shown: ShownEvent | MailboxEvent, step: () => void): void {
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, shown);
     try {
       step();
     } catch (error) {
-      this.#crash(error);
+      this.crash(error);
     }
   }
 
-  #crash(error: unknown): void {
-    this.#isStopped = true;
-    this.#hasCrashed = true;
+  private crash(error: unknown): void {
+    this.#phase = CRASHED;
     this.#parts.mirror.crash(this, error);
     this.#connection.ending.crash("receiver", error);
   }
 
   /** Read-only, since accounts rely on `type` after the handler. Messages stay plain objects: a freeze costs 0.1 µs each. */
-  #postFrozen(event: MailboxEvent): void {
-    this.#post(Object.freeze(event));
+  private postFrozen(event: MailboxEvent): void {
+    this.post(Object.freeze(event));
   }
 
-  #post(event: MailboxEvent, bytes = 0): void {
+  private post(event: MailboxEvent, bytes = 0): void {
     this.#parts.mailbox.post(this.#connection.queue, event, bytes);
   }
 }

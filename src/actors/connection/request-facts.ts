@@ -46,13 +46,13 @@ export class ConnectionFacts {
     return this.#params;
   }
   get query(): URLSearchParams {
-    return this.#read().query;
+    return this.read().query;
   }
   get headers(): Readonly<Record<string, string>> {
-    return this.#read().headers;
+    return this.read().headers;
   }
   get cookies(): Readonly<Record<string, string>> {
-    return this.#read().cookies;
+    return this.read().cookies;
   }
   get origin(): string | undefined {
     return this.headers.origin;
@@ -86,7 +86,7 @@ export class ConnectionFacts {
   }
 
   /** Parses the request on first use only. */
-  #read(): ParsedHead {
+  private read(): ParsedHead {
     this.#facts ??= new ParsedHead(this.#head);
     return this.#facts;
   }

@@ -9,16 +9,14 @@ import type { Transport } from "../../transport/transport.js";
 import type { Outbox, Outcome } from "../route/member.js";
 import { type Pacing, paceReplay, repace } from "./pacing.js";
 import type { SenderOwner, SenderParts } from "./sender-parts.js";
+import * as State from "./sender-states.js";
 
 /** A peer for which so much more waits than `outbox.maxBufferedBytes` gets no further replay: whoever reads nothing could ask for ever more. */
 const REPLAY_BYTES = 16_777_216;
 
 /** A broadcast calls `offer` and `flush` once for each member, so both methods touch as little memory as possible. */
 export class Sender implements Outbox, FrameSource {
-  /** `false` once our side has begun to close the connection. */
-  isLive = true;
-  /** The transport has closed: nothing waits for the peer. */
-  hasStopped = false;
+  #state = State.LIVE | State.HAS_TAKEN_ALL;
   readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
@@ -26,11 +24,6 @@ export class Sender implements Outbox, FrameSource {
   #outbox: readonly Frame[] | undefined;
   #first = 0;
   #bytes = 0;
-  #isFlushDue = false;
-  /** The socket had taken everything after the last write, so reading `untakenBytes` is unnecessary. */
-  #hasTakenAll = true;
-  #isSlow = false;
-  #hasCrashed = false;
   /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
   #closeReason: { readonly code: number; readonly reason: string } | undefined;
@@ -44,11 +37,15 @@ export class Sender implements Outbox, FrameSource {
   }
 
   get isOpen(): boolean {
-    return this.isLive && this.#transport.isOpen;
+    return (this.#state & State.LIVE) !== 0 && this.#transport.isOpen;
+  }
+
+  get hasStopped(): boolean {
+    return (this.#state & State.STOPPED) !== 0;
   }
 
   get bufferedBytes(): number {
-    return this.#hasTakenAll ? this.#bytes : this.#bytes + this.#transport.untakenBytes;
+    return this.#state & State.HAS_TAKEN_ALL ? this.#bytes : this.#bytes + this.#transport.untakenBytes;
   }
 
   /** How many messages wait. */
@@ -63,22 +60,22 @@ export class Sender implements Outbox, FrameSource {
   }
 
   // No private getter: V8 calls its runtime for each use of one.
-  #maxBytes(): number {
+  private maxBytes(): number {
     return this.#pacing?.maxBytes ?? this.#parts.settings.outbox.maxBufferedBytes;
   }
 
   offer(frame: Frame): Outcome {
     if (!this.isOpen) return "dead";
-    if (!this.#isTakeable(frame)) return "dropped";
-    if (this.bufferedBytes >= this.#maxBytes()) {
+    if (!this.isTakeable(frame)) return "dropped";
+    if (this.bufferedBytes >= this.maxBytes()) {
       // Write before the turn ends: of a large burst, only the bytes left untaken by the socket count as buffered.
       this.flush();
-      if (this.#isFull() && !this.#applyPolicy()) {
-        this.#countDropped();
+      if (this.isFull() && !this.applyPolicy()) {
+        this.countDropped();
         return "dropped";
       }
     }
-    this.#enqueue(frame);
+    this.enqueue(frame);
     this.#pacing?.onGrown();
     return "queued";
   }
@@ -88,49 +85,48 @@ export class Sender implements Outbox, FrameSource {
     const { maxBufferedBytes } = this.#parts.settings.outbox;
     if (this.bufferedBytes >= maxBufferedBytes + REPLAY_BYTES) {
       this.flush();
-      if (this.#isFull(maxBufferedBytes + REPLAY_BYTES)) {
-        this.#onSlow();
+      if (this.isFull(maxBufferedBytes + REPLAY_BYTES)) {
+        this.onSlow();
         return undefined;
       }
     }
-    const waiting = this.#bytes;
     let bytes = 0;
     let taken = 0;
     for (const frame of frames)
-      if (this.#isTakeable(frame)) {
-        this.#enqueue(frame);
+      if (this.isTakeable(frame)) {
+        this.enqueue(frame);
         bytes += frame.wireBytes;
         taken++;
       }
     if (taken === 0) return 0;
-    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, waiting, bytes);
+    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, this.#bytes - bytes, bytes);
     this.#pacing.onGrown();
     return taken;
   }
 
   flush(): void {
-    this.#isFlushDue = false;
-    if (this.hasStopped) return;
+    this.#state &= ~State.FLUSH_DUE;
+    if (this.#state & State.STOPPED) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "flush" });
-    this.#step();
+    this.step();
   }
 
   onDrained(): void {
-    if (this.hasStopped) return;
+    if (this.#state & State.STOPPED) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "drained" });
-    this.#isSlow = false;
-    this.#countUntaken(0);
-    this.#step();
+    this.#state &= ~State.SLOW;
+    this.countUntaken(0);
+    this.step();
   }
 
   /** Writes what waits as the socket takes it, until nothing waits. */
   pace(pacing: Pacing): void {
     this.#pacing = repace(this.#pacing, pacing);
-    this.#hasTakenAll = false;
-    this.#isSlow = false;
-    this.#countUntaken(0);
+    this.#state &= ~State.HAS_TAKEN_ALL;
+    this.#state &= ~State.SLOW;
+    this.countUntaken(0);
   }
 
   /** Called by paced writing. */
@@ -141,76 +137,81 @@ export class Sender implements Outbox, FrameSource {
     let bytes = 0;
     while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wireBytes ?? 0;
     const frames = outbox.slice(this.#first, end);
-    this.#remove(bytes);
+    this.remove(bytes);
     this.#first = end;
-    this.#compact(outbox);
+    this.compact(outbox);
     return frames;
   }
 
   /** Sends the waiting frames, then a close frame. */
   close(code: number, reason: string): void {
-    if (this.hasStopped) return;
+    if (this.#state & State.STOPPED) return;
     const { mirror } = this.#parts;
     if (mirror.isOn) mirror.show(this, { type: "close", code, reason });
     this.#closeReason = { code, reason };
-    this.#step();
+    this.step();
+  }
+
+  /** Our side has begun to close the connection: nothing more is taken. */
+  startClosing(): void {
+    this.#state &= ~State.LIVE;
   }
 
   /** The transport has closed: nothing is sent from now on. */
   stop(): void {
-    this.hasStopped = true;
+    this.#state |= State.STOPPED;
     this.#closeReason = undefined;
-    this.#countUntaken(0);
-    this.#clear();
+    this.countUntaken(0);
+    this.clear();
   }
 
-  #enqueue(frame: Frame): void {
+  private enqueue(frame: Frame): void {
     if (this.#outbox === undefined) this.#outbox = frame.alone;
     else if (this.#outbox.length === 1) this.#outbox = [...this.#outbox, frame];
     else (this.#outbox as Frame[]).push(frame);
     this.#bytes += frame.wireBytes;
     this.#parts.counters.outboxBytes += frame.wireBytes;
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
+    if (this.#state & State.FLUSH_DUE) return;
+    this.#state |= State.FLUSH_DUE;
     this.#parts.turn.flushAtEnd(this);
   }
 
-  #step(): void {
-    if (this.#hasCrashed) return;
+  private step(): void {
+    if (this.#state & State.CRASHED) return;
     try {
       if (this.#transport.mustWait()) return;
-      this.#write();
-      if (this.#closeReason !== undefined) this.#sendClose(this.#closeReason);
+      this.write();
+      if (this.#closeReason !== undefined) this.sendClose(this.#closeReason);
     } catch (error) {
-      this.#hasCrashed = true;
+      this.#state |= State.CRASHED;
       this.#parts.mirror.crash(this, error);
       this.#owner.ending.crash("sender", error);
     }
   }
 
-  #write(): void {
-    if (this.#pacing !== undefined) this.#writePaced();
+  private write(): void {
+    if (this.#pacing !== undefined) this.writePaced();
     else if (this.#outbox !== undefined) {
       const frames = this.#first === 0 ? this.#outbox : this.#outbox.slice(this.#first);
-      this.#clear();
-      this.#writeNow(frames);
+      this.clear();
+      this.writeNow(frames);
     }
   }
 
-  /** Apart from `#write`, since V8 makes an object for closures at each call of the method around them. */
-  #writePaced(): void {
+  /** Apart from `write`, since V8 makes an object for closures at each call of the method around them. */
+  private writePaced(): void {
     const mustWait = () => this.#transport.mustWait();
-    const write = (frames: readonly Frame[]) => this.#writeNow(frames);
+    const write = (frames: readonly Frame[]) => this.writeNow(frames);
     if (writePaced({ mustWait, write }, this)) this.#pacing = undefined;
   }
 
-  #writeNow(frames: readonly Frame[]): boolean {
+  private writeNow(frames: readonly Frame[]): boolean {
     if (!this.#transport.write(frames)) return false;
-    this.#hasTakenAll = this.#transport.untakenBytes === 0;
-    if (this.#hasTakenAll) this.#isSlow = false;
+    if (this.#transport.untakenBytes === 0) this.#state = (this.#state | State.HAS_TAKEN_ALL) & ~State.SLOW;
     else {
+      this.#state &= ~State.HAS_TAKEN_ALL;
       // Counted only where `onDrained` follows.
-      if (this.#transport.mustWait()) this.#countUntaken(this.#transport.untakenBytes);
+      if (this.#transport.mustWait()) this.countUntaken(this.#transport.untakenBytes);
       if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     }
     const { sent } = this.#parts.counters;
@@ -221,7 +222,7 @@ export class Sender implements Outbox, FrameSource {
   }
 
   /** Sends the close frame once the socket has taken the earlier frames. */
-  #sendClose({ code, reason }: { readonly code: number; readonly reason: string }): void {
+  private sendClose({ code, reason }: { readonly code: number; readonly reason: string }): void {
     if (this.#transport.mustWait()) return;
     this.#closeReason = undefined;
     this.#transport.close(code, reason);
@@ -230,7 +231,7 @@ export class Sender implements Outbox, FrameSource {
   }
 
   /** `false`, and counted, for bytes where the transport is text-only. */
-  #isTakeable(frame: Frame): boolean {
+  private isTakeable(frame: Frame): boolean {
     if (typeof frame.data === "string" || this.#transport.isTextOnly !== true) return true;
     this.#parts.counters.countDropped("text");
     this.#owner.onBytesDropped();
@@ -238,62 +239,62 @@ export class Sender implements Outbox, FrameSource {
   }
 
   /** In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the others. */
-  #isFull(maxBytes = this.#maxBytes()): boolean {
+  private isFull(maxBytes = this.maxBytes()): boolean {
     return (this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes) >= maxBytes;
   }
 
   /** @returns whether the next message may be queued */
-  #applyPolicy(): boolean {
-    this.#onSlow();
+  private applyPolicy(): boolean {
+    this.onSlow();
     if (this.#parts.settings.outbox.slowConsumer !== "dropOldest") return false;
-    while (this.#isFull() && this.#dropOldest());
+    while (this.isFull() && this.dropOldest());
     return true;
   }
 
-  #onSlow(): void {
-    if (this.#isSlow) return;
-    this.#isSlow = true;
+  private onSlow(): void {
+    if (this.#state & State.SLOW) return;
+    this.#state |= State.SLOW;
     this.#parts.counters.slowConsumers++;
     this.#owner.onSlowConsumer();
   }
 
-  #dropOldest(): boolean {
+  private dropOldest(): boolean {
     if (this.#transport.dropOldest?.()) return true;
     const oldest = this.#outbox?.[this.#first];
     if (this.#outbox === undefined || oldest === undefined) return false;
     this.#first++;
-    this.#remove(oldest.wireBytes);
-    this.#countDropped();
-    this.#compact(this.#outbox);
+    this.remove(oldest.wireBytes);
+    this.countDropped();
+    this.compact(this.#outbox);
     return true;
   }
 
-  #countDropped(): void {
+  private countDropped(): void {
     this.#parts.counters.countDropped(this.#parts.settings.outbox.slowConsumer);
     this.#transport.countDropped?.();
   }
 
   /** Compacts only once half the array is empty: moving the waiting frames at each message would be costly. */
-  #compact(outbox: readonly Frame[]): void {
-    if (this.#first === outbox.length) this.#clear();
+  private compact(outbox: readonly Frame[]): void {
+    if (this.#first === outbox.length) this.clear();
     else if (this.#first * 2 >= outbox.length) {
       this.#outbox = outbox.slice(this.#first);
       this.#first = 0;
     }
   }
 
-  #clear(): void {
+  private clear(): void {
     this.#outbox = undefined;
     this.#first = 0;
-    this.#remove(this.#bytes);
+    this.remove(this.#bytes);
   }
 
-  #remove(bytes: number): void {
+  private remove(bytes: number): void {
     this.#bytes -= bytes;
     this.#parts.counters.outboxBytes -= bytes;
   }
 
-  #countUntaken(bytes: number): void {
+  private countUntaken(bytes: number): void {
     this.#parts.counters.countUntaken(this, bytes);
   }
 }
