@@ -255,11 +255,12 @@ export function createClient(
     },
     channel: ((name, options = {}) => channels.make(name, options as ChannelOptions)) as Client["channel"],
   };
+  // Throws for options that the protocol refuses; then nothing may listen to the page.
+  const shown = face(client, (text, call) => send(text, text, call), line);
   const stopWatching = watchPage(
     () => take("hint"),
     () => client.close(),
   );
-  const shown = face(client, (text, call) => send(text, text, call), line);
   carryOut(START);
   return shown;
 }

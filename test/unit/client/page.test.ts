@@ -1,5 +1,6 @@
 /** The client in a page: what it hears of the network and of the page, and when it stops listening. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { protocol } from "../../../src/protocol.js";
 import { ClientStage, settle } from "./stage.js";
 
 /** What a page tells its scripts. */
@@ -125,6 +126,12 @@ describe("nothing is listened to", () => {
     end(stage);
     await settle();
     expect([client.state, page.listeners]).toEqual(["closed", []]);
+  });
+
+  test("by a client whose options are refused", () => {
+    for (const wrong of [{ protocol: protocol({}), on: { said() {} } }, { calls: {} }] as object[])
+      expect(() => stage.connect(wrong)).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+    expect(page.listeners).toEqual([]);
   });
 
   test("by clients that come back, beyond one set of listeners", async () => {
