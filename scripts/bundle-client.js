@@ -27,7 +27,7 @@ const options = {
 };
 
 /**
- * A file `name.min.ts` stands in for `name.ts`. Errors of the smallest build name an option that is not accepted, and do not tell what
+ * A file `name.min.ts` stands in for `name.ts`. Errors of the smallest build name an option that is not accepted, and tell less of what
  * would be.
  * @type {import("rolldown").Plugin}
  */

@@ -15,8 +15,8 @@ export const MESSAGE_REFUSED = "refused";
 export const PROMISED = "bad schema";
 
 /** What is told of a name that is not known. */
-export function unknownText(_known: Iterable<string>): string {
-  return "unknown";
+export function unknownText(known: Iterable<string>): string {
+  return `expected ${[...known]}`;
 }
 
 /** Throws an error for an option. */

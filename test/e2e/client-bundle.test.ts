@@ -185,6 +185,7 @@ console.log(await client.call("ask", "hello", { timeoutMs: 60_000 }));
 await client.call("ask", "no").catch(tell);
 await client.call("ask", 5).catch(tell);
 await client.call("say").catch(tell);
+await client.call("say").catch(({ message }) => console.log(message));
 await client.call("ask", "late", { signal: AbortSignal.abort("enough") }).catch(console.log);
 const last = client.call("ask", "last").catch(tell);
 client.close();
@@ -200,6 +201,7 @@ await last;
     told({ code: "CALL_REFUSED", reason: "NO", data: [1] }),
     told({ code: "INVALID_MESSAGE", issues: [{ path: "here", message: "no text" }] }),
     told({ code: "BAD_DATA", option: "say" }),
+    "say: expected ask",
     "enough",
     told({ code: "CLOSED" }),
   ]);
