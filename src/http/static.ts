@@ -1,8 +1,8 @@
 /**
- * Static files: serves the folder of the option `static`. The only importer of sirv, which handles content types, HEAD and 304; the choice
- * of the file for a path is made here. An open file is closed at the end of the response.
+ * Static files: serves the folder of the option `static`. The only importer of sirv, which handles content types and HEAD; the choice
+ * of the file for a path, and of 304, is made here. An open file is closed at the end of the response.
  */
-import { realpathSync, statSync } from "node:fs";
+import { realpathSync, type Stats, statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join, sep } from "node:path";
 import type { Readable } from "node:stream";
@@ -10,6 +10,7 @@ import sirv from "sirv";
 import { readPath } from "../admission/request-head.js";
 import { decodeSegments } from "../options/route-path.js";
 import type { Clock } from "../runtime/clock.js";
+import { matchesEtag } from "./response-headers.js";
 import { detectStall } from "./stall.js";
 
 export type StaticHandler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
@@ -69,6 +70,29 @@ function watchFile(source: Readable, { socket }: IncomingMessage, response: Serv
   });
 }
 
+/** Whether the peer has the file already (RFC 9110 section 13.2.2): the time counts only without an entity tag. */
+function isFresh({ headers }: IncomingMessage, etag: string, { mtime }: Stats): boolean {
+  const { "if-none-match": tags, "if-modified-since": since } = headers;
+  if (tags !== undefined) return matchesEtag(tags, etag);
+  // HTTP dates are whole seconds.
+  return since !== undefined && Date.parse(since) >= Date.parse(mtime.toUTCString());
+}
+
+/** Answers 304 if the peer has the file already. @returns whether it has answered */
+function answerFresh(request: IncomingMessage, response: ServerResponse, stats: Stats): boolean {
+  // The weak tag of sirv, without its `W/`.
+  const etag = `"${stats.size}-${stats.mtime.getTime()}"`;
+  if (!isFresh(request, etag, stats)) return false;
+  // As for the file, a header that middleware of the host has set stays.
+  for (const [name, value] of [
+    ["ETag", `W/${etag}`],
+    ["Cache-Control", "no-cache"],
+  ] as const)
+    if (!response.hasHeader(name)) response.setHeader(name, value);
+  response.writeHead(304).end();
+  return true;
+}
+
 /** The request that sirv gets: for the chosen file in place of the target, and without ranges. */
 function requestFor(request: IncomingMessage, file: string): IncomingMessage {
   const { range: _range, ...headers } = request.headers;
@@ -99,6 +123,7 @@ export function serveStatic(folder: string, clock: Clock): StaticHandler {
         next();
         return;
       }
+      if (answerFresh(request, response, statSync(join(root, file)))) return;
       response.once("pipe", (source: Readable) => watchFile(source, request, response, clock));
       serve(requestFor(request, file), response, next);
     } catch {

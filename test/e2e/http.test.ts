@@ -159,6 +159,27 @@ describe("a folder", () => {
     expect([changed.status, changed.body]).toEqual([200, "new and longer"]);
   });
 
+  test("is answered with 304 by any of several tags, or by the time of the file where no tag is named", async () => {
+    const server = await open({ static: root });
+    const { etag = "", "last-modified": modified = "" } = (await ask(server, "/data.json")).headers;
+    const later = new Date(Date.parse(modified) + 1_000).toUTCString();
+    const before = new Date(Date.parse(modified) - 1_000).toUTCString();
+    for (const [headers, status] of [
+      [{ "If-None-Match": `"other", ${etag}` }, 304],
+      [{ "If-None-Match": etag.replace("W/", "") }, 304],
+      [{ "If-None-Match": "*" }, 304],
+      [{ "If-Modified-Since": modified }, 304],
+      [{ "If-Modified-Since": later }, 304],
+      [{ "If-Modified-Since": before }, 200],
+      [{ "If-Modified-Since": "not a date" }, 200],
+      [{ "If-Modified-Since": modified, "If-None-Match": '"other"' }, 200],
+    ] as const) {
+      const answer = await ask(server, "/data.json", headers);
+      expect([headers, answer.status, answer.body]).toEqual([headers, status, status === 304 ? "" : "{}"]);
+      expect([answer.headers.etag, answer.headers["cache-control"]]).toEqual([etag, "no-cache"]);
+    }
+  });
+
   test.each([
     "/.env",
     "/%2eenv",
