@@ -153,7 +153,7 @@ export class Receiver extends Liveness implements TransportListener {
 
   stop(): void {
     const { mirror } = this.#parts;
-    if (mirror.isOn) mirror.show(this, { type: "deafen" });
+    if (mirror.isOn) mirror.show(this, { type: "stopReceiving" });
     this.stopReceiving();
   }
 
