@@ -9,7 +9,8 @@ import type { Logger } from "./logger.js";
 import { type LeakOwner, type RunContext, runContexts, watchLeaksBriefly } from "./unhandled-rejections.js";
 
 // Node keeps channels weakly: these constants keep the objects that subscribers have found by name.
-export const handleChannel: TracingChannel<unknown, object> = tracingChannel<unknown, object>("sendall.handle");
+// Types of Node before 26 name the store first, later ones the context: the same type for both suits all.
+export const handleChannel: TracingChannel<object, object> = tracingChannel<object, object>("sendall.handle");
 const { start, end, asyncStart, asyncEnd, error } = handleChannel;
 export const openChannel: Channel = channel("sendall.open");
 export const closedChannel: Channel = channel("sendall.closed");
