@@ -31,9 +31,12 @@ export function refuseOption(option: string, problem: string): never {
   throw new SendallError("BAD_OPTION", `${option}: ${problem}`, { option });
 }
 
-/** Throws `BAD_OPTION` unless the options of a call are an object. */
-export function checkOptionsObject(options: unknown): asserts options is Record<string, unknown> {
-  if (!isRecord(options)) refuseOption("options", `expected an object, got ${show(options)}`);
+/** Throws `BAD_OPTION` unless the options of a call are an object. @param expected in words, with an example where there is one */
+export function checkOptionsObject(
+  options: unknown,
+  expected = "an object",
+): asserts options is Record<string, unknown> {
+  if (!isRecord(options)) refuseOption("options", `expected ${expected}, got ${show(options)}`);
 }
 
 function isGroup(row: OptionRow | OptionGroup): row is OptionGroup {

@@ -49,7 +49,7 @@ export interface OptionNames {
 
 /** Checks the options of a server; throws `BAD_OPTION` with the name of the first bad option. */
 export function readServerOptions(options: unknown, { taken, refused = [] }: OptionNames = {}): ServerSettings {
-  checkOptionsObject(options);
+  checkOptionsObject(options, "an object such as { port: 8080, handler }");
   const top = { options };
   checkNames(top, { ...atTheTop, ...taken }, { translations: TRANSLATIONS, hidden: refused });
   const folder = options.static;

@@ -1,7 +1,7 @@
 /** A store of history that answers late, as a store behind a network does: for tests of what a program does meanwhile. Ends with its server. */
 import type { HistoryHost, HistoryQuery, HistoryReading, HistoryStore, MessageToKeep } from "../api/history-store.js";
 import { MemoryHistory } from "../history/memory.js";
-import { checkNames, readSettings, refuseOption } from "../options/read-options.js";
+import { checkNames, checkOptionsObject, readSettings, refuseOption } from "../options/read-options.js";
 import { isHistoryStore } from "../options/server-kinds.js";
 import type { SettingsOf } from "../options/table.js";
 import type { Timer } from "../runtime/clock.js";
@@ -130,6 +130,7 @@ class DelayedHistory implements HistoryStore {
  * ```
  */
 export function delayedHistory(options: DelayedHistoryOptions = {}): HistoryStore {
+  checkOptionsObject(options, "an object such as { maxDelayMs: 50 }");
   checkNames({ options }, delayTable);
   const settings = readSettings<DelayedHistoryOptions, typeof delayTable>(delayTable, { options });
   const { minDelayMs, maxDelayMs } = settings;

@@ -3,7 +3,8 @@
  * an optional peer dependency.
  */
 import { SendallError } from "../../api/errors.js";
-import { checkNames, checkOptionsObject, refuseOption } from "../../options/read-options.js";
+import { isRecord } from "../../options/kinds.js";
+import { checkNames, refuseOption } from "../../options/read-options.js";
 import type { OptionTable } from "../../options/table.js";
 import { nearest } from "../../options/unknown-name.js";
 import { PREFIX } from "../subject.js";
@@ -46,8 +47,13 @@ export function checkOwnSpelling(options: object, own: readonly string[]): void 
   }
 }
 
+/** Throws `BAD_OPTION` unless the options are an object. An address may have a password, so the message does not show what was given. */
+export function checkAdapterOptions(options: unknown, example: string): asserts options is Record<string, unknown> {
+  if (!isRecord(options)) refuseOption("options", `expected an object such as ${example}`);
+}
+
 /** Refuses names which an adapter's table does not have; throws `BAD_OPTION` with the names which the adapter has. */
-export function checkAdapterNames(options: unknown, table: OptionTable): void {
-  checkOptionsObject(options);
+export function checkAdapterNames(options: unknown, table: OptionTable, example: string): void {
+  checkAdapterOptions(options, example);
   checkNames({ options }, table);
 }

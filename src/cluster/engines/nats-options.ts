@@ -1,8 +1,8 @@
 /** The options of `nats()` and `jetstream()`, and the reader of the options. Names types of the client only, and loads nothing. */
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
 import { MAX_NATIVE_MS } from "../../options/kinds.js";
-import { checkOptionsObject, readSettings } from "../../options/read-options.js";
-import { checkOwnSpelling, linkTable } from "./adapter-setup.js";
+import { readSettings } from "../../options/read-options.js";
+import { checkAdapterOptions, checkOwnSpelling, linkTable } from "./adapter-setup.js";
 
 /** What `nats` takes: the connection options of `@nats-io/transport-node`, and two more. */
 export interface NatsOptions extends NodeConnectionOptions {
@@ -45,7 +45,7 @@ export function readNatsOptions(options: NatsOptions): {
   readonly waitForLink: boolean;
   readonly given: NodeConnectionOptions;
 } {
-  checkOptionsObject(options);
+  checkAdapterOptions(options, '{ servers: "nats://127.0.0.1:4222" }');
   checkOwnSpelling(options, ["servers", ...Object.keys(linkTable)]);
   const { prefix, waitForLink } = readSettings<CheckedOptions, typeof natsTable>(natsTable, { options });
   const { prefix: _prefix, waitForLink: _waitForLink, ...given } = options;

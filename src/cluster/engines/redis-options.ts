@@ -74,7 +74,7 @@ const redisTable = {
 
 /** Checks the options of `redis()`, the common options of adapters first, and fills in defaults; throws `BAD_OPTION`. */
 export function readRedisOptions(options: RedisOptions): SettingsOf<RedisOptions, typeof redisTable> {
-  checkAdapterNames(options, redisTable);
+  checkAdapterNames(options, redisTable, '{ url: "redis://127.0.0.1:6379" }');
   readSettings<LinkOptions, typeof linkTable>(linkTable, { options });
   const { url, client } = options;
   if ((url === undefined) === (client === undefined)) refuseOption("url", "expected either url or client");

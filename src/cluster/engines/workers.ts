@@ -101,7 +101,7 @@ function serveWorkers(): void {
  * ```
  */
 export function workers(options: WorkersOptions = {}): ClusterAdapter {
-  checkAdapterNames(options, workersTable);
+  checkAdapterNames(options, workersTable, '{ prefix: "sendall" }');
   const { prefix } = readSettings<WorkersOptions, typeof workersTable>(workersTable, { options });
   if (cluster.isWorker) return workersOver(primaryPort(), prefix);
   serveWorkers();

@@ -3,7 +3,7 @@
  * `explore` plays the failing run and a passing run again, to see that runs depend on nothing but their seeds, searches for the shortest
  * failing run, and throws a failure with its trace.
  */
-import { checkNames, readSettings, refuseOption } from "../../options/read-options.js";
+import { checkNames, checkOptionsObject, readSettings, refuseOption } from "../../options/read-options.js";
 import type { SettingsOf } from "../../options/table.js";
 import { show } from "../../runtime/show.js";
 import { ReplayChooser, SeededChooser } from "./chooser.js";
@@ -44,7 +44,10 @@ const exploreTable = {
 
 type Plan = SettingsOf<ExploreOptions, typeof exploreTable>;
 
-function readPlan(options: ExploreOptions): Plan {
+function readPlan(scenario: Scenario, options: ExploreOptions): Plan {
+  if (typeof scenario !== "function")
+    refuseOption("scenario", `expected a function ({ runtime }) => { … }, got ${show(scenario)}`);
+  checkOptionsObject(options, "an object such as { runs: 100 }");
   checkNames({ options }, exploreTable);
   const plan = readSettings<ExploreOptions, typeof exploreTable>(exploreTable, { options });
   const given = process.env[SEED_VARIABLE];
@@ -94,7 +97,7 @@ function readPlan(options: ExploreOptions): Plan {
  * ```
  */
 export async function explore(scenario: Scenario, options: ExploreOptions = {}): Promise<void> {
-  const plan = readPlan(options);
+  const plan = readPlan(scenario, options);
   let passed: SeededRun | undefined;
   for (let run = 0; run < plan.runs; run++) {
     const played = await playSeed(scenario, plan, plan.seed + run);

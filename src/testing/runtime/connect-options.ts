@@ -1,6 +1,6 @@
 /** Reads the options of a test client's `connect`. */
 import { checkDuration } from "../../actors/route/checks.js";
-import { checkNames, readSettings } from "../../options/read-options.js";
+import { checkNames, checkOptionsObject, readSettings } from "../../options/read-options.js";
 import type { SettingsOf } from "../../options/table.js";
 import type { Protocol } from "../../protocol/protocol.js";
 import type { TestConnectOptions, TypedTestConnectOptions } from "./contracts.js";
@@ -29,6 +29,7 @@ const connectTable = {
 export function readTestConnectOptions(
   options: AnyTestConnectOptions,
 ): SettingsOf<AnyTestConnectOptions, typeof connectTable> {
+  checkOptionsObject(options, 'an object such as { path: "/chat" }');
   checkNames({ options }, connectTable);
   const settings = readSettings<AnyTestConnectOptions, typeof connectTable>(connectTable, { options });
   checkDuration("latencyMs", settings.latencyMs);

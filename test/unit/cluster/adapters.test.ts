@@ -75,6 +75,15 @@ test.each([
   expect(refused.message.startsWith(`${option}: expected`)).toBe(true);
 });
 
+test.each([
+  ["redis", () => redis(wrong("redis://:secret@127.0.0.1")), '{ url: "redis://127.0.0.1:6379" }'],
+  ["redisHistory", () => redisHistory(wrong("redis://:secret@127.0.0.1")), '{ url: "redis://127.0.0.1:6379" }'],
+  ["nats", () => nats(wrong("nats://:secret@127.0.0.1")), '{ servers: "nats://127.0.0.1:4222" }'],
+  ["jetstream", () => jetstream(wrong(["nats://:secret@127.0.0.1"])), '{ servers: "nats://127.0.0.1:4222" }'],
+])("an address in place of the options of %s is answered with an example, and not shown", (_name, make, example) => {
+  expect(refusal(make).message).toBe(`options: expected an object such as ${example}`);
+});
+
 test("an unknown option of an adapter is refused by name", () => {
   expect(refusal(() => redis(wrong({ url: "redis://127.0.0.1", prefx: "a" })))).toEqual({
     option: "prefx",

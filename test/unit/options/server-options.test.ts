@@ -643,6 +643,8 @@ describe("names", () => {
   });
 
   test.each([
+    [8080, "options: expected an object such as { port: 8080, handler }, got 8080"],
+    [handler, "options: expected an object such as { port: 8080, handler }, got a function"],
     [{ handler, mailbox: 5 }, "mailbox: expected an object, got 5"],
     [{ handler, mailbox: null }, "mailbox: expected an object, got null"],
     [{ handler, outbox: [] }, "outbox: expected an object, got []"],

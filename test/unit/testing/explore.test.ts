@@ -403,6 +403,17 @@ describe("the options of explore", () => {
     await expect(explore(() => {}, options)).rejects.toMatchObject({ code: "BAD_OPTION", message });
   });
 
+  test("that are a number are refused, and so is a scenario that is no function", async () => {
+    await expect(explore(() => {}, 50 as never)).rejects.toMatchObject({
+      code: "BAD_OPTION",
+      message: "options: expected an object such as { runs: 100 }, got 50",
+    });
+    await expect(explore({ runs: 50 } as never)).rejects.toMatchObject({
+      code: "BAD_OPTION",
+      message: 'scenario: expected a function ({ runtime }) => { … }, got {"runs":50}',
+    });
+  });
+
   test("default to 100 runs from seed 1", async () => {
     const seeds: number[] = [];
     await explore(({ seed }) => void seeds.push(seed));

@@ -60,6 +60,10 @@ describe("connect", () => {
       "nick: unknown option: the options are path, query, headers, protocols, remoteAddress, name, latencyMs, onMessage",
     );
     await expect(runtime.connect({ latencyMs: -1 })).rejects.toMatchObject({ code: "BAD_DURATION" });
+    await expect(runtime.connect("/chat" as never)).rejects.toMatchObject({
+      code: "BAD_OPTION",
+      message: 'options: expected an object such as { path: "/chat" }, got "/chat"',
+    });
   });
 
   test("hands messages to onMessage, which are then kept nowhere", async () => {
