@@ -12,6 +12,7 @@ import { isRecord } from "../options/kinds.js";
 import type { Protocol } from "../protocol/protocol.js";
 import { messageOf } from "../runtime/thrown.js";
 import { exitWithError, exitWithText, usageError } from "./exit.js";
+import { explainFlags } from "./explain-flags.js";
 import { loadFile } from "./load-file.js";
 
 const USAGE = `Usage: sendall asyncapi <file> [options]
@@ -71,7 +72,7 @@ function parse(args: readonly string[]): Parsed {
   try {
     return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
   } catch (error) {
-    throw asyncapiUsageError(messageOf(error));
+    throw asyncapiUsageError(explainFlags(error, FLAGS));
   }
 }
 

@@ -8,6 +8,7 @@ import { readConnectOptions } from "../client/settings.js";
 import { show } from "../runtime/show.js";
 import { messageOf } from "../runtime/thrown.js";
 import { usageError } from "./exit.js";
+import { explainFlags } from "./explain-flags.js";
 import { COMMAND_HELP } from "./prompt-command.js";
 
 export const USAGE: string = `Usage: sendall connect <url> [options]
@@ -102,7 +103,7 @@ function parse(args: readonly string[]): Parsed {
   try {
     return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
   } catch (error) {
-    throw connectUsageError(messageOf(error));
+    throw connectUsageError(explainFlags(error, FLAGS));
   }
 }
 

@@ -11,8 +11,8 @@ import { LOG_LEVELS } from "../log/log.js";
 import { checkOf, type OptionRow, type ValueOf } from "../options/kinds.js";
 import { serverTable } from "../options/server-options.js";
 import { show } from "../runtime/show.js";
-import { messageOf } from "../runtime/thrown.js";
 import { usageError } from "./exit.js";
+import { explainFlags } from "./explain-flags.js";
 import { type MetricsAddress, readMetricsAddress } from "./metrics-port.js";
 import { workerPort } from "./worker-process.js";
 
@@ -93,7 +93,7 @@ export function parseFlags(args: readonly string[]): CommandLine {
   try {
     return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
   } catch (error) {
-    throw usageError(messageOf(error));
+    throw usageError(explainFlags(error, FLAGS));
   }
 }
 

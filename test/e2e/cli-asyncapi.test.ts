@@ -207,7 +207,11 @@ describe("sendall asyncapi answers bad input with one line and no stack:", () =>
   it.each([
     ["no file", "", `asyncapi needs a file ${HELP}`],
     ["two files", "chat.mjs b.mjs", `asyncapi takes one file, got 2 ${HELP}`],
-    ["an unknown flag", "chat.mjs --output x", "Unknown option '--output'"],
+    [
+      "an unknown flag",
+      "chat.mjs --output x",
+      `--output: unknown option: the options are --out, --title, --version, --path, --help ${HELP}`,
+    ],
     ["a flag without a value", "chat.mjs --out", "Option '--out <value>' argument missing"],
     ["an empty file to write", "chat.mjs --out=", `--out: expected the path of a file ${HELP}`],
     ["an empty title", "chat.mjs --title=", `--title: expected a string that is not empty, got "" ${HELP}`],

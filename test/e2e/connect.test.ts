@@ -375,7 +375,7 @@ describe("the exit code of sendall connect is", () => {
       ["ws://a", "--insecure"],
       '--insecure and --ca: expected an address that begins with wss://, got "ws://a"',
     ],
-    ["an unknown flag", ["ws://a", "--port", "1"], "Unknown option '--port'"],
+    ["an unknown flag", ["ws://a", "--port", "1"], "--port: unknown option: the options are --"],
   ])("2 after %s", async (_case, args, problem) => {
     const { code, stdout, stderr } = await run(...args).ended;
     expect({ code, stdout, stderr }).toEqual({
