@@ -55,7 +55,7 @@ export interface GateParts {
 /** The operating system's `backlog` where the option is missing. */
 const DEFAULT_BACKLOG = 511;
 
-/** So many peers may come back at once under any limit: the dials that a client has given up count until the program has answered. */
+/** This number of peers may come back at once under any limit: the dials that a client has given up count until the program has answered. */
 const MIN_RETURNS = 16;
 
 const CLOSING: Refusal = { status: 503, body: "the server is closing" };

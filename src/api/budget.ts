@@ -20,7 +20,7 @@ export interface BudgetOptions<D = ConnectionData, P = Params> {
    * client are let into the mailbox one at a time. Default 0.
    */
   readonly handlerMsPerSecond: number;
-  /** How many seconds' worth a bucket holds: so much may come at once after a silence. Default 2. */
+  /** How many seconds' worth a bucket holds: the most that may come at once after a silence. Default 2. */
   readonly burstSeconds: number;
   /**
    * What happens beyond the budget. `"pause"`: the client's socket is not read until there are tokens; what has been read waits in order.

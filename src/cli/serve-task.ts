@@ -29,7 +29,7 @@ Options, which come before what the file says:
   --static <folder>    also serve this folder over HTTP
   --client <path>      also serve sendall/client to pages, at this path: /sendall/client.js
   --sockjs             also speak SockJS, at every path
-  --workers <number>   so many processes on one port, or "auto" for one per core; each has its own handler and state
+  --workers <number>   this number of processes on one port, or "auto" for one per core; each has its own handler and state
   --metrics <address>  also answer /metrics (for Prometheus), /healthz and /readyz there: 127.0.0.1:9464
   --histograms         also measure how long events wait and the handler takes, for --metrics
   --log-level <level>  ${LOG_LEVELS.join(", ")} (default: info)

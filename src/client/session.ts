@@ -70,7 +70,7 @@ interface Rest {
   readonly unsent: readonly ClientData[];
 }
 
-/** Acknowledges at the latest after so many messages, bytes or milliseconds. */
+/** Acknowledges after this number of messages, bytes or milliseconds at the latest. */
 const MAX_MESSAGES = 64;
 const MAX_BYTES = 65_536;
 export const ACKNOWLEDGE_MS = 5_000;

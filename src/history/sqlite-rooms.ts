@@ -96,7 +96,7 @@ export class SqliteRooms {
     this.#write();
   }
 
-  /** Lets go what was sent before a time, of at most so many messages. @returns whether there is more */
+  /** Lets go what was sent before a time, of at most `most` messages. @returns whether there is more */
   trimSome(time: number, most: number): boolean {
     this.flush();
     const rows = this.#file.statements.oldest.all(most);

@@ -63,7 +63,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** The local time. The date is missing: whoever looks at a terminal knows the day. */
+/** The local time. The date is missing: the reader of a terminal knows the day. */
 function timeOfDay(time: unknown): string {
   const date = new Date(Number(time));
   const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => pad(n, 2));

@@ -1,6 +1,6 @@
 /**
  * The diagnostics channels of Node (`node:diagnostics_channel`) on which a server says what happens, for whichever tracing the program has.
- * The channels belong to the process; each server has one `Diagnostics`, from which its parts publish. Whoever publishes MUST ask for
+ * The channels belong to the process; each server has one `Diagnostics`, from which its parts publish. A publisher MUST ask for
  * subscribers first: without subscribers no message is built.
  */
 import { type Channel, channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";

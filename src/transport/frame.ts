@@ -17,7 +17,7 @@ export interface Frame {
   readonly wireBytes: number;
   /** The number of bytes of the message itself, at the end of `wire`. */
   readonly payloadBytes: number;
-  /** The frame as a list, which whoever has nothing else to send shares. MUST NOT change. */
+  /** The frame as a list, shared by all senders with nothing else to send. MUST NOT change. */
   readonly alone: readonly Frame[];
   /** Whether the text begins with `~`, as control frames of sessions do. */
   readonly isMarked: boolean;

@@ -11,7 +11,7 @@ import { type Pacing, paceReplay, repace } from "./pacing.js";
 import type { SenderOwner, SenderParts } from "./sender-parts.js";
 import * as State from "./sender-states.js";
 
-/** A peer for which so much more waits than `outbox.maxBufferedBytes` gets no further replay: whoever reads nothing could ask for ever more. */
+/** A peer for which this much more than `outbox.maxBufferedBytes` waits gets no further replay: a peer that reads nothing could ask on and on. */
 const REPLAY_BYTES = 16_777_216;
 
 /** A broadcast calls `offer` and `flush` once for each member, so both methods touch as little memory as possible. */

@@ -15,8 +15,8 @@ export interface Outbox {
   offer(frame: Frame): Outcome;
   /**
    * Takes what was kept for followers, however much, and writes the frames as the socket takes them; what is offered from now on follows.
-   * @returns how many frames were taken: none if the connection is not open, and no bytes where the transport is text-only; `undefined` if so much
-   * waits of earlier replays that the connection is a slow consumer
+   * @returns how many frames were taken: none if the connection is not open, and no bytes where the transport is text-only; `undefined` if
+   * the bytes that wait of earlier replays make the connection a slow consumer
    */
   replay(frames: readonly Frame[]): number | undefined;
 }

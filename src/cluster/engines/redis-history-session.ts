@@ -45,7 +45,7 @@ export class RedisHistorySession implements FeedEngine, HistorySession {
   #batches = new Map<string, Batch>();
   /** The rooms in which something was kept, and when the oldest message that may be there was sent. */
   readonly #oldest = new Map<string, number>();
-  /** Whoever waits for the first connection. */
+  /** Settles the wait for the first connection. */
   #first: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #isAway = false;
   /** The connection is there again, and the rooms are not heard yet: a message would not come back to this node. */

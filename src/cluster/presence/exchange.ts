@@ -1,6 +1,6 @@
 /**
  * The presence of a bus, over the relay: tells the other nodes of this node's entries, and keeps copies of the other nodes' entries for
- * the rooms that this node follows. Each node numbers its own changes; whoever misses a number asks. An exchange is made by
+ * the rooms that this node follows. Each node numbers its own changes; a node that misses a number asks. An exchange is made by
  * `RemoteBus.sharePresence`, and `stop` ends the exchange.
  */
 import type { Clock, Timer } from "../../runtime/clock.js";
@@ -109,7 +109,7 @@ export class PresenceExchange implements SharedPresence {
     this.#present.clear();
   }
 
-  /** From now on the messages on the subject of the room arrive: whoever has entries is asked. */
+  /** From now on the messages on the subject of the room arrive: the nodes with entries are asked. */
   onConfirmed(room: string): void {
     const { owner, scope } = this.#parts;
     if (this.#isStopped || !owner.follows(room)) return;
@@ -251,7 +251,7 @@ export class PresenceExchange implements SharedPresence {
   #sendBeats(): void {
     const { relay, scope } = this.#parts;
     const beats = writeBeats(this.#beat + 1, this.#own.counter, this.#own.recent(), relay.packetSizes);
-    // While the link is down, beats count as well: whoever misses a beat asks.
+    // While the link is down, beats count as well: a node that misses a beat asks.
     this.#beat += beats.length;
     for (const beat of beats) this.#send(beat, subjectOf(scope, undefined));
   }

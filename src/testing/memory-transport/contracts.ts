@@ -6,7 +6,7 @@ import type { ConnectionId } from "../../api/connection.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Frame } from "../../transport/frame.js";
 
-/** A step of a clock, as an object: whoever has a step for each delivery needs no closure. */
+/** A step of a clock, as an object: a pipe with a step for each delivery needs no closure. */
 export interface ClockStep {
   run(): void;
 }

@@ -24,7 +24,7 @@ export class MemoryPipe<T extends object> implements DeliveryQueue<T>, ClockStep
   #isPaused = false;
   #isTerminated = false;
   readonly #isScheduled: boolean;
-  /** The reader takes only so many bytes: the reader's own note, for whoever writes. */
+  /** The reader takes a limited number of bytes: the reader's own note, for the writer. */
   isLimited = false;
   /** How many milliseconds an item pushed from now on takes. */
   latencyMs = 0;

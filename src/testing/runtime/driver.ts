@@ -152,7 +152,7 @@ export class Driver {
 
   /**
    * Settles until `isDone` holds, or in vain: nothing can happen, no other call lets things happen, and no earlier wait is left. Waits that
-   * are in vain end in their order, since whoever has waited may then send.
+   * are in vain end in their order, since the caller that has waited may then send.
    */
   async settleUntil(isDone: () => boolean, settle: () => Promise<void>): Promise<void> {
     const { waits } = this.#scheduler;

@@ -50,7 +50,7 @@ function renderGoal(scenario, goal, runs) {
 }
 
 /**
- * Sendall's figure divided by another one, beside the goal that it be at most so much.
+ * Sendall's figure divided by another one, beside the goal, an upper bound.
  * @param {readonly StoredRun[]} runs
  */
 export function renderGoals(runs) {
