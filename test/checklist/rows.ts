@@ -1,6 +1,6 @@
 /**
- * The features of the five systems that Sendall carries forward, each with the test files that show the feature. The numbers are the rows
- * of the checklist that was merged from the five systems; rows 81 to 88 and 100 are SockJS. `checklist.test.ts` checks the table.
+ * The features of the five systems that Sendall carries forward, each with the test files that show the feature. Rows 81 to 88
+ * and 100 are SockJS. `checklist.test.ts` checks the table.
  */
 
 export interface Row {
