@@ -2,9 +2,14 @@
 import { SendallError, type SendallErrorCode } from "../api/errors.js";
 import { IS_WORDY, refuseOption, unknownText } from "./texts.js";
 
-/** Throws an error for a name that is not known. */
-export function refuseName(name: string, known: Iterable<string>, code: SendallErrorCode = "BAD_OPTION"): never {
-  throw new SendallError(code, `${name}: ${unknownText(known)}`, { option: name });
+/** Throws an error for a name that is not known. @param verb the verb that the name goes with, if there is one */
+export function refuseName(
+  name: string,
+  known: Iterable<string>,
+  code: SendallErrorCode = "BAD_OPTION",
+  verb?: string,
+): never {
+  throw new SendallError(code, `${name}: ${unknownText(known, verb)}`, { option: name });
 }
 
 /** Refuses members that are not known. @param prefix with a dot, for a group */

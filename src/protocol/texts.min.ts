@@ -15,7 +15,7 @@ export const MESSAGE_REFUSED = "refused";
 export const PROMISED = "bad schema";
 
 /** What is told of a name that is not known. */
-export function unknownText(known: Iterable<string>): string {
+export function unknownText(known: Iterable<string>, _verb?: string): string {
   return `expected ${[...known]}`;
 }
 

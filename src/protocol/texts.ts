@@ -28,9 +28,10 @@ export const NO_REASON = "a refusal without reason";
 export const MESSAGE_REFUSED = "the server has refused a message";
 export const PROMISED = "a schema of fromServer must answer at once, and has returned a promise";
 
-/** What is told of a name that is not known. */
-export function unknownText(known: Iterable<string>): string {
-  return `unknown; expected ${[...known].join(", ") || "nothing"}`;
+/** What is told of a name that is not known. @param verb the verb that the name goes with, in place of the verb used */
+export function unknownText(known: Iterable<string>, verb?: string): string {
+  const problem = verb === undefined ? "unknown" : `goes with ${verb}`;
+  return `${problem}; expected ${[...known].join(", ") || "nothing"}`;
 }
 
 /** Throws an error for an option. @param expected in words */

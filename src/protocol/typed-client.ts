@@ -58,8 +58,8 @@ export function createTypedHalf(
   for (const name of heard) if (on[name] !== ({} as typeof on)[name]) enlist(name, on[name] as never);
 
   const calls = createCalls(bounds, post, () => /^clos/.test(plain.state), line);
-  const find = (known: typeof messages, name: string): ClientMessage =>
-    known.get(name) ?? refuseName(String(name), known.keys(), "BAD_DATA");
+  const find = (known: typeof messages, name: string, others: typeof messages, verb: string): ClientMessage =>
+    known.get(name) ?? refuseName(String(name), known.keys(), "BAD_DATA", others.has(name) ? verb : undefined);
   const encode = (name: string, { input }: ClientMessage, payload: unknown, ...id: number[]): string =>
     encodeMessage(name, checksSent && !slow.has(input) ? input : undefined, payload, () => slow.add(input), ...id);
   const onText = (text: string): void => {
@@ -79,10 +79,10 @@ export function createTypedHalf(
   const own = {
     on: enlist,
     send: (name: unknown, payload?: unknown) =>
-      plain.send(typeof name === "string" ? encode(name, find(messages, name), payload) : name),
+      plain.send(typeof name === "string" ? encode(name, find(messages, name, answered, "call"), payload) : name),
     call: (name: string, payload?: unknown, options?: object) =>
       new Promise((resolve, reject) => {
-        const message = find(answered, name);
+        const message = find(answered, name, messages, "send");
         calls.make(
           name,
           message.output as Schema,

@@ -150,7 +150,7 @@ describe("an asynchronous schema of answers", () => {
 describe("a call that cannot be made rejects, and throws nothing", () => {
   test.each<[name: string, payload: unknown, options: unknown, code: string, message: string]>([
     ["jion", "a", undefined, "BAD_DATA", "jion: unknown; expected join, who"],
-    ["say", "a", undefined, "BAD_DATA", "say: unknown; expected join, who"],
+    ["say", "a", undefined, "BAD_DATA", "say: goes with send; expected join, who"],
     ["__proto__", "a", undefined, "BAD_DATA", "__proto__: unknown; expected join, who"],
     [5 as never, "a", undefined, "BAD_DATA", "5: unknown; expected join, who"],
     ["join", 5, undefined, "INVALID_MESSAGE", "join: no text"],

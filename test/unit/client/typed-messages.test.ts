@@ -73,7 +73,7 @@ describe("send", () => {
 
   test.each([
     ["sya", "sya: unknown; expected say, typing, count"],
-    ["join", "join: unknown; expected say, typing, count"],
+    ["join", "join: goes with call; expected say, typing, count"],
     ["toString", "toString: unknown; expected say, typing, count"],
     ["__proto__", "__proto__: unknown; expected say, typing, count"],
   ])("throws for the name %s, and names the messages", (name, message) => {
