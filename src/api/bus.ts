@@ -116,7 +116,7 @@ export interface Verbs<D = ConnectionData, P = Params, M = Data> {
    * @throws SendallError `BAD_DURATION`
    */
   sleep(ms: number): Promise<void>;
-  /** The server's clock: milliseconds since 1970. */
+  /** The server's clock: milliseconds since 1970, with a fraction. */
   now(): number;
 }
 

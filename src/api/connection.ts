@@ -86,7 +86,7 @@ export interface Connection<D = ConnectionData, P = Params, M = Data> extends Re
   readonly peerCertificate: PeerCertificate | undefined;
   /** How the connection came in. */
   readonly transport: TransportName;
-  /** When the connection opened: milliseconds since 1970. */
+  /** When the connection opened: milliseconds since 1970, with a fraction. */
   readonly openedAt: number;
   /** The last ping's round trip in milliseconds; `undefined` until the first pong. */
   readonly roundTripMs: number | undefined;

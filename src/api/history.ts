@@ -36,7 +36,7 @@ export interface HistoryMessage {
   readonly position: string;
   /** The message; bytes are a copy. */
   readonly data: string | Buffer;
-  /** When the message was sent: milliseconds since 1970. */
+  /** When the message was sent: milliseconds since 1970, with a fraction. */
   readonly at: number;
 }
 

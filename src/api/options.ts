@@ -123,7 +123,7 @@ export interface SockJsOptions {
 export interface AccessEntry {
   /** Whether the peer asked for a page (`"request"`) or for a connection (`"upgrade"`). */
   readonly type: "request" | "upgrade";
-  /** When the request came: milliseconds since 1970. */
+  /** When the request came: milliseconds since 1970, with a fraction. */
   readonly at: number;
   /** How long the answer took, in milliseconds. */
   readonly durationMs: number;

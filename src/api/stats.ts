@@ -3,7 +3,7 @@ import type { ClosedBy, ConnectionId } from "./connection.js";
 
 /** A failure of the handler, as listed in {@link Stats.failures}. */
 export interface Failure {
-  /** When the failure happened: milliseconds since 1970. */
+  /** When the failure happened: milliseconds since 1970, with a fraction. */
   readonly at: number;
   /**
    * The event's type (`"ping"` and `"pong"` included), or `"init"`, `"stop"`, `"rejection"` for a promise that nothing awaited,
