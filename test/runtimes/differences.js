@@ -17,7 +17,7 @@ export const differences = {
     Bun: "peerCertificate is undefined; the certificate is checked all the same",
   },
   "22: a history in a file (sendall/sqlite) outlives its server": {
-    "Node 20": "serve rejects with BAD_OPTION, because Node 20 has no SQLite",
+    "Node 20": "serve rejects with HISTORY_UNAVAILABLE, because Node 20 has no SQLite",
   },
 };
 
