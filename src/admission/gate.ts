@@ -52,7 +52,7 @@ export interface GateParts {
   readonly otherNodes?: OtherNodes | undefined;
 }
 
-/** The operating system's `backlog` where the option is missing. */
+/** Node's `backlog` where the option is missing. */
 const DEFAULT_BACKLOG = 511;
 
 /** This number of peers may come back at once under any limit: the dials that a client has given up count until the program has answered. */

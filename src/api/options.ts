@@ -221,7 +221,7 @@ export interface ServerOptions<D = ConnectionData> extends SharedOptions<D> {
   readonly host?: string;
   /** The port to listen on; 0 picks a free one. Default 8080. */
   readonly port?: number;
-  /** How many connections may wait to be accepted by the operating system. Default: the system's. */
+  /** How many connections may wait to be accepted by the operating system. Default: Node's 511. */
   readonly backlog?: number;
   /**
    * A folder to serve over HTTP on the same port: the files as they are at the time, except hidden files and links that lead out of the

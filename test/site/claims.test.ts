@@ -24,7 +24,7 @@ describe("the options", () => {
   const rows = rowsOf(page).filter(({ cells }) => cells[2] === "server" || cells[2] === "route");
   /** Where the default is no value. */
   const words = new Map<string, string>([
-    ["backlog", "the system's"],
+    ["backlog", "Node's 511"],
     ["static", "none"],
     ["client", "none"],
     ["cluster", "none"],
