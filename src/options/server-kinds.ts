@@ -8,6 +8,7 @@ import type { HistoryStore } from "../api/history-store.js";
 import { isSessionName } from "../api/session-protocol.js";
 import { descriptionOf } from "../protocol/describe-handler.js";
 import type { Logger } from "../runtime/logger.js";
+import { kindOfFunction } from "../runtime/show.js";
 import { isRecord } from "./kinds.js";
 import { normalPath } from "./route-path.js";
 
@@ -95,7 +96,8 @@ export function isScriptUrl(value: unknown): value is string {
 
 /** Whether the value has an accepted shape of a handler; see {@link HANDLER_SHAPES}. */
 export function isHandler(value: unknown): value is Handler {
-  if (typeof value === "function" || value instanceof ShapedHandler || descriptionOf(value)) return true;
+  if (typeof value === "function") return kindOfFunction(value) === "a function";
+  if (value instanceof ShapedHandler || descriptionOf(value)) return true;
   if (typeof value !== "object" || value === null) return false;
   const hasMethod = (name: string): boolean => typeof Reflect.get(value, name) === "function";
   return hasMethod("init") && hasMethod("handle") && (Reflect.get(value, "stop") === undefined || hasMethod("stop"));

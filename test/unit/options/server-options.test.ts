@@ -777,6 +777,9 @@ describe("the handler", () => {
     [{ handler: { handle() {} } }, '{"handle":"a function"}'],
     [{ handler: { init() {}, handle: 1 } }, '{"init":"a function","handle":1}'],
     [{ handler: new Map() }, "an object of class Map"],
+    [{ handler: class Chat {} }, "a class"],
+    [{ handler: function* () {} }, "a generator function"],
+    [{ handler: async function* () {} }, "a generator function"],
   ])("is refused with the accepted shapes: %j", (options, got) => {
     expect(refusal(options)?.message).toBe(`handler: ${shapes}, got ${got}`);
     expect(refusal({ routes: { "/a": options } })?.message).toBe(`routes["/a"].handler: ${shapes}, got ${got}`);
