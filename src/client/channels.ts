@@ -11,7 +11,7 @@ import type { Line } from "../protocol/calls.js";
 import { checkData } from "./arguments.js";
 import { type Callbacks, createCallbacks } from "./callbacks.js";
 import type { ClientState } from "./machine.js";
-import { CROSSED, NOT_SUBSCRIBED, readMultiplexed, writeMessage } from "./multiplex.js";
+import { CROSSED, readMultiplexed, writeMessage } from "./multiplex.js";
 import { createOpened } from "./opened.js";
 import type { ChannelOptions, ClientClosing, ClientData, ClientOpening } from "./options.js";
 import { readChannelOptions } from "./settings.js";
@@ -67,8 +67,11 @@ export interface ClientChannels {
   make(name: string, options: ChannelOptions): Channel;
   /** Called for a new session: every channel subscribes, in the order of creation, before the first message is sent. */
   renew(): void;
-  /** Called after the client's own callbacks for the new connection: opens the channels that have subscribed. */
-  announce(): void;
+  /**
+   * Called after the client's own callbacks for the new connection: opens the channels that have subscribed.
+   * @param lost how many messages of the server are lost: perhaps answers to sync markers, which are awaited no longer
+   */
+  announce(lost?: number): void;
   /** Called when the connection has ended, and the session with the connection. */
   onConnectionClosed(ending: ClientClosing): void;
   /** @returns whether the message was for a channel */
@@ -168,10 +171,10 @@ export function createChannels(host: ChannelHost): ClientChannels {
   /** The names of channels closed over the present connection. Messages still on their way for such a channel are ignored. */
   const closed = new Set<string>();
   /**
-   * A server's `uns,name` names only the channel, so an end that crosses the client's `uns,name` and `sub,name` looks like the end of the
-   * new subscription. Therefore a sync marker precedes such a `sub`: an `uns,` without a name, which a Sendall server answers in order with
-   * `err,,not subscribed`. An end before the answer is for the old subscription. On a plain socket the server may be a different one,
-   * which does not answer: no marker is sent, every end counts for the new subscription, and the server is told.
+   * What a server sends names only the channel, so a message or an end that crosses the client's `uns,name` and `sub,name` looks like one
+   * of the new subscription. Therefore a sync marker precedes such a `sub`: an `uns,` without a name, which a Sendall server answers in order
+   * with `err,,not subscribed`. Whatever comes before the answer is for the old subscription. On a plain socket the server may be a different
+   * one, which does not answer: no marker is sent, everything counts for the new subscription, and of an end the server is told.
    */
   let markers = 0;
   let answers = 0;
@@ -199,7 +202,8 @@ export function createChannels(host: ChannelHost): ClientChannels {
       answers = markers;
       for (const own of open.values()) own.renew();
     },
-    announce() {
+    announce(lost) {
+      if (lost) answers = markers;
       for (const own of open.values()) own.announce();
     },
     onConnectionClosed(ending) {
@@ -210,12 +214,13 @@ export function createChannels(host: ChannelHost): ClientChannels {
       if (!message) return false;
       const [verb, name, payload] = message;
       const own = open.get(name);
-      if (!name && payload === NOT_SUBSCRIBED && answers < markers) answers++;
+      if (!name && CROSSED.test(payload as string) && answers < markers) answers++;
       else if (!own) return closed.has(name);
+      else if (own.since > answers) return true;
       else if (verb === "msg") own.onPayload(payload as string | Uint8Array);
-      else if (own.since <= answers && !CROSSED.includes(payload)) {
+      else if (!CROSSED.test(payload as string)) {
         if (!host.isSession()) host.write(`uns,${name}`);
-        if (payload === undefined) own.onClosed(ENDED);
+        if (verb === "uns") own.onClosed(ENDED);
         else own.onRefused(String(payload));
       }
       return true;

@@ -144,7 +144,7 @@ export function createClient(
     if (!resumed) channels.announce();
     session.go(1);
     // Channels that were opened while there was no connection have subscribed only now.
-    channels.announce();
+    channels.announce(opening.lost);
     settle();
     return true;
   };

@@ -37,11 +37,9 @@ export function writeMessage(name: string, data: ClientData): ClientData {
   return message;
 }
 
-/** The server's answer to an `uns` for a channel that is not open, among others to a sync marker (see `sync-markers.ts`). */
-export const NOT_SUBSCRIBED = "not subscribed";
-
 /**
- * The texts of a Sendall server's `err` after messages of the two sides have crossed: the client sent `msg` or `uns` for a channel that
- * the server had just ended, or `sub` for a channel that the server still had. Neither says anything about the client's present channel.
+ * How the texts of a Sendall server's `err` begin after messages of the two sides have crossed: the client sent `msg` or `uns` for a
+ * channel that the server had just ended, or `sub` for a channel that the server still had. Neither says anything about the client's present
+ * channel. Without a name: the answer to a sync marker (see `channels.ts`).
  */
-export const CROSSED: readonly unknown[] = [NOT_SUBSCRIBED, "subscribed already"];
+export const CROSSED: RegExp = /^(not )?subscribed/;

@@ -102,26 +102,6 @@ describe("a channel whose session goes on", () => {
     expect(stage.take()).toEqual([["ann open", false, "new"]]);
   });
 
-  test("that was closed and opened again while there was no socket ends by an end of its own alone", async () => {
-    const first = open("ann");
-    welcome({});
-    await redial();
-    first.close();
-    const second = open("ann");
-    await settle();
-    stage.take();
-    welcome({ ...GONE_ON, received: 1 });
-    expect(stage.socket.sent).toEqual(["~a0", "uns,ann", "uns,", "sub,ann"]);
-    // The server ended the first before it read any of that.
-    stage.socket.message("uns,ann");
-    stage.socket.message("err,,not subscribed");
-    stage.socket.message("msg,ann,hi");
-    await settle();
-    expect([second.state, stage.take()]).toEqual(["open", [["open"], ["ann open", false, "new"], "ann: hi"]]);
-    stage.socket.message("uns,ann");
-    expect([second.state, stage.take()]).toEqual(["closed", [["ann close", 1000, false, [], []]]]);
-  });
-
   test("is not held back by the bounds of the client, but what it sends is", async () => {
     client.close();
     client = stage.connect({ offline: { maxMessages: 0 }, reconnect: { jitter: 0 } });
