@@ -5,6 +5,7 @@
 import type { Data } from "../../api/connection.js";
 import type { StoredMessage } from "../../api/history-store.js";
 import type { HistorySettings } from "../../options/server-options.js";
+import { catchLater } from "../../runtime/promises.js";
 import { encodeFrame, type Frame } from "../../transport/frame.js";
 
 export interface StampedFramesParts {
@@ -82,7 +83,10 @@ export class StampedFrames {
     if (stamp === undefined || position === undefined) return this.#encodeFor(plain);
     try {
       // A stamp that writes into the bytes writes into a copy: the store has the others.
-      return encode(stamp(typeof plain.data === "string" ? plain.data : Buffer.from(plain.data), position));
+      const stamped = stamp(typeof plain.data === "string" ? plain.data : Buffer.from(plain.data), position);
+      // A promise is no message, and a failure by itself.
+      catchLater(stamped);
+      return encode(stamped);
     } catch (error) {
       failed(error, "history.stamp");
       return this.#encodeFor(plain);

@@ -11,7 +11,7 @@ import type { PresenceEntry, PresenceOwner, SharedPresence } from "../../cluster
 import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { RouteSettings } from "../../options/server-options.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import { isPromiseLike } from "../../runtime/promises.js";
+import { catchLater } from "../../runtime/promises.js";
 import { show } from "../../runtime/show.js";
 import type { Flushable, Turn } from "../../runtime/turn.js";
 import { type LeakOwner, runFor } from "../../runtime/unhandled-rejections.js";
@@ -263,8 +263,8 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
   /** Runs the user's code. @param cause the id of the connection that is charged for what the code leaves behind */
   #ask(code: () => unknown, cause: string | undefined): unknown {
     const answer = runFor(this.#parts.ownerOf(cause), code);
-    // A rejection would have no handler, and the promise is a failure by itself.
-    if (isPromiseLike(answer)) answer.then(undefined, () => {});
+    // The promise is a failure by itself.
+    catchLater(answer);
     return answer;
   }
 

@@ -1,6 +1,6 @@
 /** What a program's own store, or stamp, can do wrong, and what a server that closes does to calls that wait for a store. */
 import type { HistoryStore } from "sendall";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { HistorySettings } from "../../../src/options/server-options.js";
 import { Turn } from "../../../src/runtime/turn.js";
 import { HistoryStores } from "../../../src/server/history-stores.js";
@@ -90,6 +90,45 @@ test("a store that opens too late is closed: the server has not started", async 
   opened();
   await new Promise(setImmediate);
   expect(calls).toEqual(["close"]);
+});
+
+describe("a promise that is rejected where no promise is expected", () => {
+  let unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  const fail = (what: string) => Promise.reject(new Error(what));
+  beforeEach(() => {
+    unhandled = [];
+    process.on("unhandledRejection", note);
+  });
+  afterEach(() => void process.off("unhandledRejection", note));
+
+  test.each<[what: string, event: string, history: object]>([
+    ["append", "history.store", { store: storeWith({ append: () => fail("no") }) }],
+    ["stamp", "history.stamp", { stamp: () => fail("no ink") }],
+  ])("is a failure of %s, and ends no process", async (_what, event, history) => {
+    const { runtime, bus } = await openRoute(history, LONG_ENOUGH);
+    bus.sendall("x", { room: "room", keep: true });
+    await new Promise(setImmediate);
+    expect(runtime.server.stats().failures).toMatchObject([{ event }]);
+    expect(unhandled).toEqual([]);
+  });
+
+  test("is a failure of a store that carries, and ends no process", async () => {
+    const store = storeWith({ append: () => fail("not taken"), subscribe: async () => () => fail("no way out") });
+    const { runtime, bus, connect } = await openRoute({ store }, LONG_ENOUGH);
+    const [, connection] = await connect();
+    connection.join("room");
+    await runtime.settle();
+    expect(bus.sendall("x", { room: "room", keep: true })).toMatchObject({ forwarded: 1 });
+    connection.leave("room");
+    await new Promise(setImmediate);
+    const failures = runtime.server.stats().failures.map(({ event, error }) => [event, String(error)]);
+    expect(failures).toEqual([
+      ["history.store", "Error: not taken"],
+      ["history.store", "Error: no way out"],
+    ]);
+    expect(unhandled).toEqual([]);
+  });
 });
 
 test("a store whose subscriptions cannot be ended keeps nobody from leaving", async () => {

@@ -214,6 +214,7 @@ describe("a room with history", () => {
       },
     ],
     ["makes no message", () => 7],
+    ["makes a promise", async () => "too late"],
   ])("sends a message as it is if the stamp %s", async (_what, stamp) => {
     const room = await open({ stamp: stamp as HistoryOptions["stamp"] }, { failures: "supervise" });
     const client = await room.follower({ last: 0 });

@@ -5,6 +5,7 @@
 import type { Receipt } from "../../../api/bus.js";
 import type { Clock, Timer } from "../../../runtime/clock.js";
 import type { Logger } from "../../../runtime/logger.js";
+import { catchLater } from "../../../runtime/promises.js";
 import { isStored } from "../answers.js";
 import { entryOf, type KeptMessage, type Road, type RoadParts, refuse, SENT_ON } from "./road.js";
 
@@ -36,7 +37,7 @@ class RoomSubscription {
   end(): void {
     this.#isOver = true;
     try {
-      this.#unsubscribe?.();
+      catchLater(this.#unsubscribe?.(), (error) => this.#failed(error, "history.store"));
     } catch (error) {
       this.#failed(error, "history.store");
     }
@@ -74,7 +75,7 @@ export class CarriedRoad implements Road {
     try {
       if (rooms.store.isUp !== false) {
         rooms.onUsed();
-        rooms.store.append(entryOf(message, rooms));
+        catchLater(rooms.store.append(entryOf(message, rooms)), (error) => failed(error, "history.store"));
         counters.kept++;
         return SENT_ON;
       }

@@ -4,6 +4,7 @@
  */
 import type { Receipt } from "../../../api/bus.js";
 import type { MessageToKeep } from "../../../api/history-store.js";
+import { catchLater } from "../../../runtime/promises.js";
 import { show } from "../../../runtime/show.js";
 import type { Frame } from "../../../transport/frame.js";
 import type { RoomStore } from "../room-store.js";
@@ -63,6 +64,7 @@ export function append(message: KeptMessage, { rooms, counters, failed }: RoadPa
   let position: string | undefined;
   try {
     const answer: unknown = rooms.store.append(entryOf(message, rooms));
+    catchLater(answer);
     if (typeof answer === "string") position = answer;
     else if (answer !== undefined)
       throw new TypeError(`append of the store answered ${show(answer)}: expected a position`);
