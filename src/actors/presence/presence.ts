@@ -49,6 +49,8 @@ export interface PresenceParts {
 
 /** The pause before news that the handler had no room for are offered again. */
 const RETRY_MS = 100;
+/** What a connection shows that has shown nothing, if the program has no `presence.info`. */
+const NOTHING = { info: null, isShown: false };
 
 export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushable {
   readonly #parts: PresenceParts;
@@ -95,14 +97,14 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
     const info = readInfo("connection.show", given, settings.maxInfoBytes);
     if (!connection.isOpen) return false;
     const shown = { info, at: clock.now(), isShown: true };
-    const before = this.#shown.get(connection)?.info;
+    const before = this.#shown.get(connection) ?? (settings.info === undefined ? NOTHING : undefined);
     this.#shown.set(connection, { info, isShown: true });
     for (const name of connection.rooms) {
       const room = this.#rooms.get(name);
       const key = room?.own.show(connection, shown);
       if (key !== undefined) room?.onOwnChanged(key, causeOfShow(connection));
     }
-    return before === undefined || !isSameInfo(before, info);
+    return before === undefined || !isSameInfo(before.info, info);
   }
 
   /** The connection has gone away, or has come back. */
@@ -131,9 +133,7 @@ export class Presence implements RoomWatcher<Connection>, PresenceOwner, Flushab
       if (!this.#rooms.has(name)) this.#shared?.follow(name);
       this.#rooms.set(name, room);
       room.own.join(connection, key, {
-        info: null,
-        isShown: false,
-        ...this.#shown.get(connection),
+        ...(this.#shown.get(connection) ?? NOTHING),
         at: this.#parts.clock.now(),
       });
       room.onOwnChanged(key, { id: connection.id, isLocal: true });

@@ -245,3 +245,15 @@ test("news are counted, traced, shown and measured as other events without a con
   expect(inspected.filter((type) => type === "joined" || type === "left")).toEqual(["joined", "left"]);
   expect(await numbers.text()).toMatch(/sendall_handler_seconds_count\{[^}]*\} 4/);
 });
+
+test("to show null at first shows nothing that differs, unless presence.info has told something else", async () => {
+  for (const [presence, differs] of [[{}, false] as const, [{ info: () => "new" }, true] as const]) {
+    const stage = start(presence);
+    const ann = await stage.connect("ann", "hall");
+    const answers: unknown[] = [];
+    await stage.run(ann, (connection) => {
+      answers.push(connection.show(null), connection.show(1), connection.show(null));
+    });
+    expect(answers).toEqual([differs, true, true]);
+  }
+});
