@@ -84,9 +84,13 @@ function withSockJs(options: ServeOptions): ServeOptions {
   return { ...options, sockjs, routes: Object.fromEntries(routes) };
 }
 
-/** Workers share a port, and a client's next request may reach another worker. */
+/**
+ * Workers share a port, and a client's next request may reach another worker.
+ *
+ * @param options with the cluster of the workers, which the file has been checked without
+ */
 export function checkForWorkers(file: string, options: ServeOptions): void {
-  const { routes } = readServerOptions(options);
+  const { routes } = readServerOptions(checkExport(file, { ...options }));
   const spoken = routes.find(({ settings }) => settings.sockjs !== false);
   if (spoken === undefined) return;
   const name = spoken.path === undefined ? "sockjs" : `routes["${spoken.path}"].sockjs`;

@@ -132,9 +132,10 @@ function optionsOf(exported: ServeOptions, task: ServeTask): ServeOptions {
   const options = withFlags(exported, task);
   const logger = task.hasLogFlags || options.logger === undefined ? createLog(task) : options.logger;
   if (!isWorker(task)) return { ...options, logger };
-  if (task.file !== undefined) checkForWorkers(task.file, options);
   // An adapter of the file joins the workers as well as other machines.
-  return { ...options, logger, cluster: options.cluster ?? workers() };
+  const complete = { ...options, logger, cluster: options.cluster ?? workers() };
+  if (task.file !== undefined) checkForWorkers(task.file, complete);
+  return complete;
 }
 
 async function start(options: ServeOptions, { file = "", metrics: address }: ServeTask): Promise<Server> {
@@ -144,7 +145,7 @@ async function start(options: ServeOptions, { file = "", metrics: address }: Ser
     const problem = isError(error) && error instanceof SendallError ? error : undefined;
     if (problem?.code === "LISTEN_FAILED")
       throw explainTakenPort(problem, options.port ?? serverTable.port.default, address);
-    if (problem?.code === "CLUSTER_UNAVAILABLE") throw error;
+    if (problem?.code === "CLUSTER_UNAVAILABLE" || problem?.code === "HISTORY_UNAVAILABLE") throw error;
     // Keys and certificates are read only here.
     if (problem?.code === "BAD_OPTION" && /^tls\b/.test(problem.option ?? "")) throw badFile(file, problem.message);
     // The other options were checked before, so `init` is the only other source of errors.

@@ -18,6 +18,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+/** Options with a store of history that cannot be opened. */
+const STORED =
+  '{ history: { store: { name: "full", open() { throw new Error("no space") }, append() {}, read() {}, trim() {}, close() {} } }, handler() {} }';
+
 /** Writes `h.mjs`, and starts the command with the file in the temporary folder. */
 async function serveFile(text: string, args = "--port 0", env: Record<string, string> = {}): Promise<Program> {
   await writeFile(join(folder, "h.mjs"), text);
@@ -170,6 +174,22 @@ describe("a file of options under --workers", () => {
     const problem = "SockJS, whose sessions have to stay in one process, does not go with --workers";
     expect([code, stdout, stderr]).toEqual([1, [], [`sendall: h.mjs: ${name}: ${problem}`]]);
   });
+
+  it("may not have a history that nodes cannot share", async () => {
+    const { code, stdout, stderr } = await (await serveFile(`export default ${STORED};`, "--port 0 --workers 2")).ended;
+    expect([code, stdout]).toEqual([1, []]);
+    expect(stderr).toEqual([
+      expect.stringMatching(
+        /^sendall: h\.mjs: history\.store: expected a store that several nodes share, .*; got full$/,
+      ),
+    ]);
+  });
+});
+
+it("a history that cannot be opened is told as such", async () => {
+  const { code, stdout, stderr } = await (await serveFile(`export default ${STORED};`)).ended;
+  expect([code, stdout]).toEqual([1, []]);
+  expect(stderr).toEqual(["sendall: history: the full cannot be opened: no space"]);
 });
 
 describe("a file of options under --watch", () => {
