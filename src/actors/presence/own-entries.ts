@@ -22,7 +22,7 @@ export interface Shown {
 
 interface OwnKey {
   readonly key: string;
-  readonly since: number;
+  since: number;
   /** In the order of showing. */
   readonly connections: Map<PresentMember, Shown>;
   /** The info of the latest connection; in grace the last info. */
@@ -95,6 +95,14 @@ export class OwnEntries {
     own.connections.set(member, shown);
     own.shown = shown;
     return own.key;
+  }
+
+  /** The key has been present on another node since a time. @returns whether the key is here, and was thought to have come later */
+  hasComeBefore(key: string, since: number): boolean {
+    const own = this.#keys.get(key);
+    if (own === undefined || own.since <= since) return false;
+    own.since = since;
+    return true;
   }
 
   keyOf(member: PresentMember): string | undefined {

@@ -63,11 +63,15 @@ export class PresentRoom {
 
   onOwnChanged(key: string, cause: Cause): void {
     this.#unpublished.add(key);
+    this.#keepSince(key);
     this.#onChanged(key, cause);
   }
 
   onCopiesChanged(keys: Iterable<string>): void {
-    for (const key of keys) this.#onChanged(key, FROM_OTHERS);
+    for (const key of keys) {
+      this.#keepSince(key);
+      this.#onChanged(key, FROM_OTHERS);
+    }
   }
 
   /** An entry of this node has changed in a way that is no news: a connection is away, or is back. */
@@ -162,6 +166,14 @@ export class PresentRoom {
       this.#handler.onChanged(key, cause);
     }
     this.#parts.onChanged(this);
+  }
+
+  /** A key that is here and elsewhere stays present since the earlier time, also once the key is only here. */
+  #keepSince(key: string): void {
+    for (const { entries } of this.#parts.shared?.copiesOf(this.name) ?? []) {
+      const since = entries.get(key)?.since;
+      if (since !== undefined && this.own.hasComeBefore(key, since)) this.#unpublished.add(key);
+    }
   }
 
   #isElsewhere(key: string): boolean {

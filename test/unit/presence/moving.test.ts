@@ -52,6 +52,30 @@ test("whoever moves to another node within graceMs has left nowhere, also on a n
   expect(b.runtime.server.stats().cluster?.subscriptions).toBe(1);
 });
 
+test.each([
+  ["within graceMs", true],
+  ["with a second tab", false],
+])("whoever moves to another node %s has been present since the first node", async (_how, isGoneBefore) => {
+  const cluster = memory();
+  const [a, b] = [startNode(cluster), startNode(cluster)];
+  await a.enter("ann");
+  const bob = await a.enter("bob");
+  await a.runtime.advance(1_000);
+  await b.enter("cid");
+  if (isGoneBefore) bob.close();
+  await a.runtime.advance(1_000);
+  await b.enter("bob");
+  await a.runtime.advance(1_000);
+  bob.close();
+  await a.runtime.advance(60_000);
+  for (const { runtime } of [a, b])
+    expect(runtime.server.present("hall")).toMatchObject([
+      { key: "ann", since: 0 },
+      { key: "bob", since: 0, connections: 1 },
+      { key: "cid", since: 1_000 },
+    ]);
+});
+
 test("whoever goes for good leaves on the node too that has no other member", async () => {
   const cluster = memory();
   const [a, b] = [startNode(cluster), startNode(cluster)];
