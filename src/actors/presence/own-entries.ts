@@ -97,6 +97,10 @@ export class OwnEntries {
     return own.key;
   }
 
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
   /** The key has been present on another node since a time. @returns whether the key is here, and was thought to have come later */
   hasComeBefore(key: string, since: number): boolean {
     const own = this.#keys.get(key);

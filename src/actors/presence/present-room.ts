@@ -170,6 +170,7 @@ export class PresentRoom {
 
   /** A key that is here and elsewhere stays present since the earlier time, also once the key is only here. */
   #keepSince(key: string): void {
+    if (!this.own.has(key)) return;
     for (const { entries } of this.#parts.shared?.copiesOf(this.name) ?? []) {
       const since = entries.get(key)?.since;
       if (since !== undefined && this.own.hasComeBefore(key, since)) this.#unpublished.add(key);
