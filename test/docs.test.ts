@@ -171,7 +171,7 @@ function shown(name: string, preset: unknown): string {
 /** Where no value stands for the default. */
 const words = new Map([
   ["port", "8080"],
-  ["backlog", "the system's"],
+  ["backlog", "Node's 511"],
   ["authorize", "everybody is let in"],
   ["budget.key", "each connection has a bucket of its own"],
   ["resume.verify", "`authorize` is asked again"],
