@@ -214,15 +214,15 @@ export function createChannels(host: ChannelHost): ClientChannels {
       if (!message) return false;
       const [verb, name, payload] = message;
       const own = open.get(name);
-      if (!name && CROSSED.test(payload as string) && answers < markers) answers++;
+      if (answers < markers && !name && CROSSED.test(payload as string)) answers++;
       else if (!own) return closed.has(name);
-      else if (own.since > answers) return true;
-      else if (verb === "msg") own.onPayload(payload as string | Uint8Array);
-      else if (!CROSSED.test(payload as string)) {
-        if (!host.isSession()) host.write(`uns,${name}`);
-        if (verb === "uns") own.onClosed(ENDED);
-        else own.onRefused(String(payload));
-      }
+      else if (own.since <= answers)
+        if (verb === "msg") own.onPayload(payload as string | Uint8Array);
+        else if (!CROSSED.test(payload as string)) {
+          if (!host.isSession()) host.write(`uns,${name}`);
+          if (verb === "uns") own.onClosed(ENDED);
+          else own.onRefused(payload as string);
+        }
       return true;
     },
   };

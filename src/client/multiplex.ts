@@ -38,8 +38,8 @@ export function writeMessage(name: string, data: ClientData): ClientData {
 }
 
 /**
- * The texts of a Sendall server's `err` after messages of the two sides have crossed: the client sent `msg` or `uns` for a
+ * How the texts of a Sendall server's `err` begin after messages of the two sides have crossed: the client sent `msg` or `uns` for a
  * channel that the server had just ended, or `sub` for a channel that the server still had. Neither says anything about the client's present
  * channel. Without a name: the answer to a sync marker (see `channels.ts`).
  */
-export const CROSSED: RegExp = /^(not subscribed|subscribed already)$/;
+export const CROSSED: RegExp = /^(not )?subscribed( a|$)/;
