@@ -48,10 +48,10 @@ export class ExampleBrowser {
     context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     page.on("pageerror", (error) => this.complaints.push(error.message));
-    // What its content security policy has refused, say. A server that is away is no fault of the page's.
+    // What its content security policy has refused, say. A server that is away, or about to close, is no fault of the page's.
     page.on("console", (message) => {
       const text = message.text();
-      if (message.type() === "error" && !text.includes("ERR_CONNECTION")) this.complaints.push(text);
+      if (message.type() === "error" && !/ERR_CONNECTION|response code: 503/.test(text)) this.complaints.push(text);
     });
     await page.goto(url);
     return page;
