@@ -56,7 +56,8 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
     this.queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
-    // No closures here, and shared state is in `parts`: each of these objects exists for every silent connection.
+    // No closures here, shared state in `parts`, and methods that are `private`, since those with `#` take a field of each object: these
+    // objects exist for every silent connection.
     this.outbox = new Sender(parts, this, transport);
     this.receiver = new Receiver(parts, this, transport);
     this.receiver.startAlarms();

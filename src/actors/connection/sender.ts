@@ -124,8 +124,7 @@ export class Sender implements Outbox, FrameSource {
   /** Writes what waits as the socket takes it, until nothing waits. */
   pace(pacing: Pacing): void {
     this.#pacing = repace(this.#pacing, pacing);
-    this.#state &= ~State.HAS_TAKEN_ALL;
-    this.#state &= ~State.SLOW;
+    this.#state &= ~(State.HAS_TAKEN_ALL | State.SLOW);
     this.countUntaken(0);
   }
 

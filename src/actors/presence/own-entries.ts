@@ -101,8 +101,8 @@ export class OwnEntries {
     return this.#keys.has(key);
   }
 
-  /** The key has been present on another node since a time. @returns whether the key is here, and was thought to have come later */
-  hasComeBefore(key: string, since: number): boolean {
+  /** Keeps the time since when the key is present on another node, if that is the earlier time. @returns whether the key had a later one */
+  keepEarlier(key: string, since: number): boolean {
     const own = this.#keys.get(key);
     if (own === undefined || own.since <= since) return false;
     own.since = since;

@@ -173,7 +173,7 @@ export class PresentRoom {
     if (!this.own.has(key)) return;
     for (const { entries } of this.#parts.shared?.copiesOf(this.name) ?? []) {
       const since = entries.get(key)?.since;
-      if (since !== undefined && this.own.hasComeBefore(key, since)) this.#unpublished.add(key);
+      if (since !== undefined && this.own.keepEarlier(key, since)) this.#unpublished.add(key);
     }
   }
 
