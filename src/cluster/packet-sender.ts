@@ -134,7 +134,8 @@ export class PacketSender {
       bytes += next.envelope.bytes;
     }
     const count = envelopes.length;
-    const header = { node: this.#parts.node, ...this.#sequences.next(subject) };
+    const { stream, first } = this.#sequences.next(subject);
+    const header = { node: this.#parts.node, stream, first };
     const packet = writePacket(header, envelopes);
     const isTaken =
       kind === KEPT ? this.#publishKept(link, subject, header, packet, count) : link.publish(subject, packet);

@@ -174,12 +174,13 @@ export function readPacket(bytes: Uint8Array): Packet | UnreadablePacket {
   const node = packet.toString("hex", NODE_AT, NODE_AT + NODE_BYTES);
   if (version !== VERSION) return { problem: "version", version, node };
   if (packet.length <= HEADER_BYTES) return { problem: "garbage", node };
-  const header = { node, stream: packet.readUInt32BE(9), first: packet.readUIntBE(13, 6) };
+  const stream = packet.readUInt32BE(9);
+  const first = packet.readUIntBE(13, 6);
   const reader = new ByteReader(packet, HEADER_BYTES);
   try {
     const envelopes: Envelope[] = [];
     while (!reader.isAtEnd) envelopes.push(readEnvelope(reader));
-    return { ...header, envelopes };
+    return { node, stream, first, envelopes };
   } catch {
     return { problem: "garbage", node };
   }

@@ -246,7 +246,7 @@ export class RouteBus implements Bus, LocalBus {
     const member = this.find(to);
     if (member !== undefined) return withForwarded(this.#offerTo(frame, member), remoteBus && 0);
     const id = idOf(to);
-    if (remoteBus?.isRemote(id)) return { ...NO_TARGET, forwarded: remoteBus.unicast(frame, id, anyRoute) };
+    if (remoteBus?.isRemote(id)) return withForwarded(NO_TARGET, remoteBus.unicast(frame, id, anyRoute));
     counters.deadLetters++;
     return withForwarded(receiptOf("dead"), remoteBus && 0);
   }
@@ -269,8 +269,7 @@ export class RouteBus implements Bus, LocalBus {
     const { encode, remoteBus } = this.#parts;
     const frame = encode(data);
     const receipt = this.#offer(frame, rooms, except);
-    if (remoteBus === undefined) return receipt;
-    return { ...receipt, forwarded: remoteBus.publish(frame, rooms, exceptId) };
+    return withForwarded(receipt, remoteBus?.publish(frame, rooms, exceptId));
   }
 
   /** @param position of a kept message */
