@@ -7,7 +7,7 @@ import { afterEach, describe, test } from "vitest";
 import { WorkerHub } from "../../src/cluster/engines/worker-hub.js";
 import { workersOver } from "../../src/cluster/engines/worker-link.js";
 import type { Port } from "../../src/cluster/engines/worker-protocol.js";
-import { Engine, KINDS } from "../e2e/engines.js";
+import { Engine, NATS, REDIS, REDIS_BY_RESP2 } from "../e2e/engines.js";
 import { requires } from "../e2e/requires.js";
 
 describe("memory", () => {
@@ -22,7 +22,11 @@ describe("memory", () => {
   });
 });
 
-describe.each(KINDS)("$name", (kind) => {
+describe.each([
+  ["nats", NATS],
+  ["redis", REDIS],
+  ["redis by RESP2", REDIS_BY_RESP2],
+] as const)("%s", (_name, kind) => {
   const { skip } = requires(kind.name);
   let engine: Engine;
   testClusterAdapter({

@@ -101,6 +101,15 @@ export const REDIS: Kind = {
   publish: (engine, subject, data) => engine.ask(async (client) => void (await client.publish(subject, data))),
 };
 
+/** As an engine or a program without RESP3: a connection that subscribes takes no other commands. */
+export const REDIS_BY_RESP2: Kind = {
+  ...REDIS,
+  adapter: (url, { pingMs = PING_MS, ...options }) => {
+    const client = new Redis(url, { protocol: 2, lazyConnect: true });
+    return redis({ client, pingIntervalMs: pingMs, ...options });
+  },
+};
+
 /** Of a program that has one already: queues while there is no connection, which must not be copied. */
 function ownClient(port: number): Redis {
   const client = new Redis({ port, password: "secret", lazyConnect: true });

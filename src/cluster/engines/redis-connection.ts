@@ -61,9 +61,9 @@ export class RedisConnection {
     return this.redis.status === "ready";
   }
 
-  connect(): void {
-    // The client also reports a failure by its events.
-    this.redis.connect().catch(() => {});
+  /** Resolves when the first attempt has succeeded or failed: the client also reports a failure by its events. */
+  async connect(): Promise<void> {
+    await this.redis.connect().catch(() => {});
   }
 
   /** Disconnects if the engine has not answered since the last call; the client then reconnects. */

@@ -59,8 +59,8 @@ export class RedisHistoryLink {
   }
 
   connect(): void {
-    this.#writer.connect();
-    this.#reader.connect();
+    void this.#writer.connect();
+    void this.#reader.connect();
     this.#schedulePing();
   }
 

@@ -1,7 +1,7 @@
 /**
- * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). Each node has a connection that publishes and a
- * connection that subscribes, on which the node's own packets come back: Redis hands out packets one by one, so that all nodes see one order. The
- * relay of each server opens and closes a link here.
+ * The cluster adapter `redis()`, over the publish and subscribe of Redis (or Valkey). Each node has a connection that subscribes and publishes, so
+ * that an answer and the node's own packet, which comes back, are read at once. Redis hands out packets one by one: all nodes see one order.
+ * The relay of each server opens and closes a link here.
  */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
 import type { Timer } from "../../runtime/clock.js";
@@ -18,8 +18,10 @@ class RedisLink implements ClusterLink {
   readonly maxPacketBytes = MAX_PACKET_BYTES;
   readonly #node: ClusterNode;
   readonly #prefix: string;
-  readonly #publisher: RedisConnection;
   readonly #subscriber: RedisConnection;
+  /** Apart from the subscriber only with RESP2, by which a connection that subscribes takes no other commands. */
+  #publisher: RedisConnection;
+  readonly #open: (role: string) => RedisConnection;
   readonly #pingMs: number;
   readonly #backlog = new Backlog();
   #batch: [channel: string, packet: Buffer][] = [];
@@ -33,8 +35,9 @@ class RedisLink implements ClusterLink {
     this.#prefix = `${prefix}.`;
     this.#pingMs = pingMs;
     const callbacks = { onReady: () => this.#onReady(), onDown: (error: unknown) => this.#onDown(error) };
-    this.#publisher = new RedisConnection(connect("publisher"), node.clock, callbacks);
-    this.#subscriber = new RedisConnection(connect("subscriber"), node.clock, callbacks);
+    this.#open = (role) => new RedisConnection(connect(role), node.clock, callbacks);
+    this.#subscriber = this.#open("subscriber");
+    this.#publisher = this.#subscriber;
     this.#subscriber.redis.on("messageBuffer", (channel: Buffer, packet: Buffer) => {
       if (!this.#isClosed) node.received(channel.toString("latin1", this.#prefix.length), packet);
     });
@@ -43,8 +46,7 @@ class RedisLink implements ClusterLink {
   /** Does nothing if the server has closed meanwhile. */
   connect(): void {
     if (this.#isClosed) return;
-    this.#publisher.connect();
-    this.#subscriber.connect();
+    void this.#subscriber.connect();
     this.#schedulePing();
   }
 
@@ -74,6 +76,8 @@ class RedisLink implements ClusterLink {
     const commands: Promise<unknown>[] = [];
     for (const channels of this.#channelsOf(subjects)) commands.push(redis.subscribe(...channels));
     await Promise.all(commands);
+    const { mode } = this.#subscriber.redis;
+    if (mode === "subscriber" && this.#publisher === this.#subscriber && !this.#isClosed) await this.#openPublisher();
   }
 
   unsubscribe(subjects: readonly string[]): void {
@@ -87,7 +91,17 @@ class RedisLink implements ClusterLink {
     this.flush();
     this.#isClosed = true;
     this.#pingTimer?.cancel();
-    await Promise.all([this.#publisher.close(), this.#subscriber.close()]);
+    await Promise.all([...this.#connections].map((connection) => connection.close()));
+  }
+
+  async #openPublisher(): Promise<void> {
+    this.#publisher = this.#open("publisher");
+    await this.#publisher.connect();
+  }
+
+  /** One or two. */
+  get #connections(): ReadonlySet<RedisConnection> {
+    return new Set([this.#subscriber, this.#publisher]);
   }
 
   *#channelsOf(subjects: readonly string[]): Generator<string[]> {
@@ -124,8 +138,7 @@ class RedisLink implements ClusterLink {
 
   #schedulePing(): void {
     this.#pingTimer = this.#node.clock.after(this.#pingMs, () => {
-      this.#publisher.ping();
-      this.#subscriber.ping();
+      for (const connection of this.#connections) connection.ping();
       this.#schedulePing();
     });
   }
