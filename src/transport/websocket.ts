@@ -22,6 +22,7 @@ import { type FrameReader, type MessageTaker, type ReadAhead, readAhead } from "
 import { Overshoot } from "./overshoot.js";
 import { PendingPongs } from "./pending-pongs.js";
 import { limitsOfReads } from "./read-limits.js";
+import { HELD, STOPPED, WAITS_FOR_DRAIN } from "./socket-states.js";
 import type { Admission, Transport, TransportListener } from "./transport.js";
 
 /** A shorter binary message is copied out of the read of up to 64 KiB, which the message would otherwise keep alive. */
@@ -44,13 +45,9 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   /** Absent with compression. */
   reading: ReadAhead | undefined = undefined;
   reader: FrameReader | undefined = undefined;
-  #isWaitingForDrain = false;
-  /** The connection has paused the socket. */
-  #isHeld = false;
+  #states = 0;
   /** Frames since the last turn that crossed no mailbox. */
   #unqueued = 0;
-  /** The peer has closed, or broken the protocol: anything that still arrives is ignored. */
-  #hasStoppedReceiving = false;
   /** Made at the first ping of a peer; browsers never ping. */
   #pendingPongs: PendingPongs | undefined;
   /** Bytes of control frames since the last message. */
@@ -80,11 +77,11 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   mustWait(): boolean {
     const { raw } = this;
     if (raw === undefined || !raw.writableNeedDrain) return false;
-    if (!this.#isWaitingForDrain) {
-      this.#isWaitingForDrain = true;
+    if ((this.#states & WAITS_FOR_DRAIN) === 0) {
+      this.#states |= WAITS_FOR_DRAIN;
       // Waiting is rare, so making a closure now is cheaper than keeping a closure for each socket.
       raw.once("drain", () => {
-        this.#isWaitingForDrain = false;
+        this.#states &= ~WAITS_FOR_DRAIN;
         this.listener?.drained();
       });
     }
@@ -92,13 +89,13 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   }
 
   override pause(): void {
-    this.#isHeld = true;
+    this.#states |= HELD;
     this.overshoot?.restart();
     super.pause();
   }
 
   override resume(): void {
-    this.#isHeld = false;
+    this.#states &= ~HELD;
     super.resume();
   }
 
@@ -107,7 +104,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
     super.pause();
     setImmediate(() => {
       this.#unqueued = 0;
-      if (!this.#isHeld) super.resume();
+      if ((this.#states & HELD) === 0) super.resume();
     });
   }
 
@@ -130,17 +127,21 @@ class Socket extends WebSocket implements Transport, MessageTaker {
     if (!isOurs && this.listener !== undefined && this.isOpen) {
       const isFault = code !== undefined && data === undefined;
       // `ws` goes on reading after a refused frame: the first reason counts.
-      if (!this.#hasStoppedReceiving) this.#stopReceiving(code ?? NO_CODE, String(data ?? ""), isFault);
+      if (!this.hasStoppedReceiving) this.endReceiving(code ?? NO_CODE, String(data ?? ""), isFault);
       return;
     }
     if (code === NO_CODE) super.close();
     else super.close(code, data);
     // Nothing more is read, so there is no answer to wait for.
-    if (this.#hasStoppedReceiving) this.raw?.end();
+    if (this.hasStoppedReceiving) this.raw?.end();
   }
 
-  #stopReceiving(code: number, reason: string, isFault: boolean): void {
-    this.#hasStoppedReceiving = true;
+  private get hasStoppedReceiving(): boolean {
+    return (this.#states & STOPPED) !== 0;
+  }
+
+  private endReceiving(code: number, reason: string, isFault: boolean): void {
+    this.#states |= STOPPED;
     // At the peer's end of the stream `ws` would end this side too and lose the replies: `close` ends this side, after the close frame.
     this.raw?.removeAllListeners("end");
     this.listener?.concluded(code, reason, isFault);
@@ -153,54 +154,54 @@ class Socket extends WebSocket implements Transport, MessageTaker {
   override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
     switch (event) {
       case "message":
-        this.#onMessage(first, second === true);
+        this.onMessage(first, second === true);
         return true;
       case "ping":
-        if (Buffer.isBuffer(first) && this.#acceptsControlFrame(first)) this.#onPing(first);
+        if (Buffer.isBuffer(first) && this.acceptsControlFrame(first)) this.onPing(first);
         return true;
       case "pong":
-        if (Buffer.isBuffer(first) && this.#acceptsControlFrame(first)) this.listener?.ponged(first);
+        if (Buffer.isBuffer(first) && this.acceptsControlFrame(first)) this.listener?.ponged(first);
         return true;
       case "error":
         // Not `instanceof`: a test runner may have replaced the global `Error`.
         this.listener?.failed(isNativeError(first) ? first : new Error(messageOf(first)));
         return true;
       case "close":
-        this.#onClose(Number(first), String(second));
+        this.onClose(Number(first), String(second));
         return true;
       default:
         return false;
     }
   }
 
-  #onMessage(data: unknown, isBinary: boolean): void {
+  private onMessage(data: unknown, isBinary: boolean): void {
     this.reader?.onEmitted();
-    if (!Buffer.isBuffer(data) || this.#hasStoppedReceiving) return;
-    if (this.#isHeld && this.overshoot?.add(data.length) === true) this.listener?.flooded();
+    if (!Buffer.isBuffer(data) || this.hasStoppedReceiving) return;
+    if ((this.#states & HELD) !== 0 && this.overshoot?.add(data.length) === true) this.listener?.flooded();
     else this.take(isBinary ? data : data.toString(), data.length);
   }
 
   take(message: string | Buffer, bytes: number): void {
-    if (this.#hasStoppedReceiving) return;
-    if (this.#controlBytes > 0) this.#stopControlBudget();
+    if (this.hasStoppedReceiving) return;
+    if (this.#controlBytes > 0) this.stopControlBudget();
     const isShared = typeof message !== "string" && bytes < COPY_BELOW_BYTES;
     this.listener?.message(isShared ? Buffer.from(message) : message, bytes);
   }
 
-  #acceptsControlFrame(data: Buffer): boolean {
+  private acceptsControlFrame(data: Buffer): boolean {
     this.reader?.onEmitted();
-    if (this.#hasStoppedReceiving) return false;
+    if (this.hasStoppedReceiving) return false;
     this.countUnqueued();
     const bytes = CONTROL_HEADER_BYTES + data.length;
     this.#controlBytes += bytes;
     if (this.#controlBytes < WATCH_FROM_BYTES || this.raw === undefined) return true;
     this.#controlBudget ??= new ControlFrameBudget(this.raw);
     if (!this.#controlBudget.spend(bytes)) return true;
-    this.#failConnection(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
+    this.failConnection(this.raw, new TooManyParts("Too many control frames between the fragments of a message"));
     return false;
   }
 
-  #stopControlBudget(): void {
+  private stopControlBudget(): void {
     this.#controlBytes = 0;
     this.#controlBudget?.stop();
     this.#controlBudget = undefined;
@@ -210,15 +211,15 @@ class Socket extends WebSocket implements Transport, MessageTaker {
    * Fails the connection (RFC 6455 section 7.1.7) as `ws` does after an invalid frame: the remaining input is discarded, a close frame
    * is sent, and the socket ends.
    */
-  #failConnection(raw: NetSocket, error: TooManyParts): void {
+  private failConnection(raw: NetSocket, error: TooManyParts): void {
     this.reader?.stop();
     raw.removeAllListeners("data");
     raw.resume();
-    this.#stopReceiving(error.closing.code, error.closing.reason, true);
+    this.endReceiving(error.closing.code, error.closing.reason, true);
     this.listener?.failed(error);
   }
 
-  #onPing(data: Buffer): void {
+  private onPing(data: Buffer): void {
     if (this.isOpen) {
       this.#pendingPongs ??= new PendingPongs();
       if (this.#pendingPongs.add()) this.pong(data, false, this.#pendingPongs.onWritten);
@@ -227,7 +228,7 @@ class Socket extends WebSocket implements Transport, MessageTaker {
     this.listener?.pinged(data);
   }
 
-  #onClose(code: number, reason: string): void {
+  private onClose(code: number, reason: string): void {
     const { listener, raw } = this;
     this.listener = undefined;
     // `ws` does not emit errors of the TCP socket (a reset, a broken pipe).
@@ -271,7 +272,7 @@ export class WebSocketTransport {
       // Without a window size: `ws` would refuse clients that ask for a different size.
       perMessageDeflate: compression && { serverNoContextTakeover: true },
       ...limitsOfReads(maxPayloadBytes, maxFragments),
-      // `#onPing` answers pings: `ws` would keep a closure for each socket.
+      // `onPing` answers pings: `ws` would keep a closure for each socket.
       autoPong: false,
       // The admission gate has chosen the subprotocol.
       handleProtocols: () => this.#admission?.protocol || false,

@@ -8,7 +8,7 @@ import type { LeakKind } from "../../runtime/unhandled-rejections.js";
 import type { RouteMirror } from "../inspection/mirror.js";
 import type { Budget } from "../route/budget.js";
 import type { RouteBus } from "../route/bus.js";
-import type { ConnectionQueue } from "../route/connection-queue.js";
+import type { ConnectionQueue, QueueOwner } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { Population, Resident } from "../route/population.js";
@@ -33,8 +33,8 @@ export interface ConnectionParts<C extends Resident> {
   /** Whether the handler takes `ping` and `pong` events. */
   readonly hearsPings: boolean;
   readonly heartbeat: HeartbeatSettings | undefined;
-  /** Whether events of different connections are handled concurrently. */
-  readonly isConcurrent: boolean;
+  /** Makes the queue of a connection's events. */
+  readonly createQueue: (owner: QueueOwner) => ConnectionQueue;
   /**
    * The handler has leaked a rejection or an exception in an event of `connection`, which is absent after the connection's end.
    */

@@ -2,7 +2,6 @@
  * One connection: the object given to handlers, with a receiver and a sender. The route creates a connection for each accepted
  * peer; the connection ends when the transport has closed and the `closed` event has been handled.
  */
-
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { Place } from "../../admission/connection-limits.js";
 import { checkCloseCode, cutReason, FLOOD, IDLE, NORMAL, SLOW_CONSUMER } from "../../api/close-codes.js";
@@ -12,11 +11,12 @@ import type { FollowFrom, FollowResult } from "../../api/follow.js";
 import { controlPayload } from "../../transport/frame.js";
 import type { Transport } from "../../transport/transport.js";
 import { checkDuration, checkRoom } from "../route/checks.js";
-import { type ConnectionQueue, type QueueOwner, SerialGroup } from "../route/connection-queue.js";
+import type { ConnectionQueue, QueueOwner } from "../route/connection-queue.js";
 import type { Member } from "../route/member.js";
 import { abortFor, createAbort } from "./abort.js";
 import { ConnectionEnd } from "./connection-end.js";
 import type { ConnectionParts } from "./connection-parts.js";
+import { ANNOUNCED, DROPPED_BYTES, STOPPED_RECEIVING } from "./connection-states.js";
 import { EventOwner } from "./event-owner.js";
 import { HEARTBEAT } from "./heartbeat.js";
 import type { Pacing } from "./pacing.js";
@@ -37,14 +37,13 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
   readonly place: Place;
   readonly #parts: Parts;
   readonly #transport: Transport;
-  readonly queue: ConnectionQueue;
+  /** Absent while the connection is silent: the queue would be a thirtieth of all that such a connection takes. */
+  #queue: ConnectionQueue | undefined;
   readonly #openedAt: number;
   #rooms: RoomNames | undefined;
   #abort: AbortController | undefined;
   #ending: ConnectionEnd | undefined;
-  #isAnnounced = false;
-  #hasStoppedReceiving = false;
-  #hasDroppedBytes = false;
+  #states = 0;
   /** How many callers have paused the socket. */
   #pauses = 0;
 
@@ -55,7 +54,6 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
-    this.queue = parts.mailbox.createQueue(this, parts.isConcurrent ? new SerialGroup() : undefined);
     // No closures here, shared state in `parts`, and methods that are `private`, since those with `#` take a field of each object: these
     // objects exist for every silent connection.
     this.outbox = new Sender(parts, this, transport);
@@ -87,11 +85,18 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
   get isPaused(): boolean {
     return this.#pauses > 0;
   }
+  get queue(): ConnectionQueue {
+    this.#queue ??= this.#parts.createQueue(this);
+    return this.#queue;
+  }
   get hasWaitingMessages(): boolean {
-    return this.queue.messages > 0;
+    return this.#queue !== undefined && this.#queue.messages > 0;
+  }
+  get isResting(): boolean {
+    return this.#queue?.pace?.isResting === true;
   }
   get isTarget(): boolean {
-    return this.#isAnnounced && this.outbox.isOpen;
+    return (this.#states & ANNOUNCED) !== 0 && this.outbox.isOpen;
   }
   get rooms(): ReadonlySet<string> {
     this.#rooms ??= new RoomNames();
@@ -190,15 +195,19 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
   resume(): void {
     if (--this.#pauses > 0) return;
     this.receiver.onResumed();
-    if (!this.#hasStoppedReceiving) this.#transport.resume();
+    if ((this.#states & STOPPED_RECEIVING) === 0) this.#transport.resume();
   }
 
   announce(): void {
-    this.#isAnnounced = true;
+    this.#states |= ANNOUNCED;
   }
 
   caughtUp(): void {
     this.#parts.caughtUp(this, () => this.ending.answerClose());
+  }
+
+  onOpenHandled(): void {
+    if (this.#ending === undefined && this.#queue?.isAsNew) this.#queue = undefined;
   }
 
   onClosedHandled(): void {
@@ -232,9 +241,9 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
 
   /** Logs the first drop only: a handler that sends bytes to a text-only transport does so again and again. */
   onBytesDropped(): void {
-    if (!this.#hasDroppedBytes)
+    if ((this.#states & DROPPED_BYTES) === 0)
       this.#parts.log.warn({ connection: this.id, transport: this.transport }, "bytes cannot be sent here");
-    this.#hasDroppedBytes = true;
+    this.#states |= DROPPED_BYTES;
   }
 
   /** The socket is lost; the session lives on. */
@@ -267,7 +276,7 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
 
   /** The server is closing: accepts nothing more from the peer. */
   stopReceiving(): void {
-    this.#hasStoppedReceiving = true;
+    this.#states |= STOPPED_RECEIVING;
     // From here on the close timeout applies in place of the heartbeat: answers of a paused peer are not read.
     this.receiver.cancel();
     this.receiver.stop();

@@ -6,7 +6,6 @@
 import type { Clock } from "../../runtime/clock.js";
 import type { Turn } from "../../runtime/turn.js";
 import type { Transport } from "../../transport/transport.js";
-import type { ConnectionQueue } from "../route/connection-queue.js";
 import { Heartbeat, type HeartbeatSettings } from "./heartbeat.js";
 import { IdleAlarm } from "./idle-alarm.js";
 
@@ -22,7 +21,9 @@ export interface LivenessParts {
 /** The callbacks of the connection. */
 export interface LivenessOwner {
   readonly openedAt: number;
-  readonly queue: ConnectionQueue;
+  /** The peer is over its budget. */
+  readonly isResting: boolean;
+  readonly hasWaitingMessages: boolean;
   sendHeartbeat(): void;
   /** Called when the peer has given no sign of life in time. */
   readonly ending: { onDead(): void };
@@ -55,7 +56,11 @@ function heartbeatOf({ heartbeat, settings }: LivenessParts, transport: Transpor
 }
 
 export abstract class Liveness extends Heartbeat {
-  #heardAt: number;
+  /**
+   * When the peer was last heard: milliseconds after the opening, rounded up, since a whole number takes no memory of its own. Rounded down, an
+   * answer to a ping of the same millisecond would count as earlier than the ping.
+   */
+  #heardAfterMs = 0;
   /** A message has arrived since the heartbeat last asked. */
   #hasHeard = false;
   #knownBytes = 0;
@@ -66,11 +71,6 @@ export abstract class Liveness extends Heartbeat {
   /** Made only for the few connections with an alarm. */
   #idle: IdleAlarms | undefined;
 
-  constructor(openedAt: number) {
-    super();
-    this.#heardAt = openedAt;
-  }
-
   protected abstract get parts(): LivenessParts;
   protected abstract get owner(): LivenessOwner;
   protected abstract get transport(): Transport;
@@ -80,7 +80,7 @@ export abstract class Liveness extends Heartbeat {
   }
 
   protected get isResting(): boolean {
-    return this.owner.queue.pace?.isResting === true;
+    return this.owner.isResting;
   }
 
   get roundTripMs(): number | undefined {
@@ -104,8 +104,8 @@ export abstract class Liveness extends Heartbeat {
   /** The peer has given a sign of life that is a message. */
   heard(): void {
     // Never back: a pong may have been timed later than the beginning of the turn.
-    const now = this.parts.turn.time();
-    if (now > this.#heardAt) this.#heardAt = now;
+    const afterMs = Math.ceil(this.parts.turn.time() - this.owner.openedAt);
+    if (afterMs > this.#heardAfterMs) this.#heardAfterMs = afterMs;
     this.#hasHeard = true;
   }
 
@@ -121,10 +121,10 @@ export abstract class Liveness extends Heartbeat {
   }
 
   onPong(): void {
-    this.#heardAt = this.clock.now();
+    const now = this.hearNow();
     this.#knownBytes = this.transport.bytesRead;
     if (this.#pingedAt === undefined) return;
-    this.#roundTripMs = this.#heardAt - this.#pingedAt;
+    this.#roundTripMs = now - this.#pingedAt;
     this.#pingedAt = undefined;
   }
 
@@ -144,11 +144,11 @@ export abstract class Liveness extends Heartbeat {
 
   /** The session goes on over a newer socket. A peer that was away was not idle. */
   onSocketChanged(): void {
-    this.#heardAt = this.clock.now();
+    const now = this.hearNow();
     this.#knownBytes = this.transport.bytesRead;
     this.#untakenBytes = 0;
     this.#pingedAt = undefined;
-    if (this.#pausedAt !== undefined) this.#pausedAt = this.#heardAt;
+    if (this.#pausedAt !== undefined) this.#pausedAt = now;
     this.startHeartbeat();
     this.onMessage();
   }
@@ -173,12 +173,11 @@ export abstract class Liveness extends Heartbeat {
    */
   protected heardAt(): number {
     const { bytesRead, untakenBytes } = this.transport;
-    if (!this.#hasHeard && (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes))
-      this.#heardAt = this.clock.now();
+    if (!this.#hasHeard && (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes)) this.hearNow();
     this.#knownBytes = bytesRead;
     this.#untakenBytes = untakenBytes;
     this.#hasHeard = false;
-    return this.#heardAt;
+    return this.owner.openedAt + this.#heardAfterMs;
   }
 
   protected sendHeartbeat(): void {
@@ -187,6 +186,13 @@ export abstract class Liveness extends Heartbeat {
 
   protected onDead(): void {
     this.owner.ending.onDead();
+  }
+
+  /** @returns the time */
+  private hearNow(): number {
+    const now = this.clock.now();
+    this.#heardAfterMs = Math.ceil(now - this.owner.openedAt);
+    return now;
   }
 
   private startHeartbeat(): void {
@@ -202,7 +208,7 @@ export abstract class Liveness extends Heartbeat {
 
   /** A peer is not idle while messages from the peer wait, our side has paused the socket, or there is no socket. */
   private onIdleTimeout(): void {
-    if (this.#pausedAt === undefined && this.owner.queue.messages === 0 && !this.transport.isAway)
+    if (this.#pausedAt === undefined && !this.owner.hasWaitingMessages && !this.transport.isAway)
       this.owner.onIdleTimeout();
     else this.#idle?.limit?.heard();
   }

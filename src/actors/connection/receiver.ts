@@ -8,6 +8,7 @@ import type { Connection, ConnectionId } from "../../api/connection.js";
 import type { Ending } from "../../api/events.js";
 import type { Transport, TransportListener } from "../../transport/transport.js";
 import type { RouteMirror, ShownEvent } from "../inspection/mirror.js";
+import type { ConnectionQueue } from "../route/connection-queue.js";
 import type { Counters } from "../route/counters.js";
 import type { Mailbox } from "../route/mailbox.js";
 import type { MailboxEvent } from "../route/mailbox-event.js";
@@ -24,6 +25,7 @@ export interface ReceiverParts extends LivenessParts {
 
 /** The connection of a receiver: takes whatever is not an event for the handler. */
 export interface ReceiverOwner extends Connection, LivenessOwner {
+  readonly queue: ConnectionQueue;
   /** @returns whether the pong answers a ping of the program */
   onPong(data: Buffer): boolean;
   onDrained(): void;
@@ -52,7 +54,7 @@ export class Receiver extends Liveness implements TransportListener {
   #phase = RECEIVING;
 
   constructor(parts: ReceiverParts, connection: ReceiverOwner, transport: Transport) {
-    super(connection.openedAt);
+    super();
     this.#parts = parts;
     this.#connection = connection;
     this.#transport = transport;

@@ -25,7 +25,7 @@ export function openPresence(host: RunnerHost, registry: Registry<Member>, commo
     remoteBus,
     encode,
     find,
-    ownerOf: (id) => (id === undefined ? undefined : find(id)?.queue.owner?.leakOwner) ?? nobody,
+    ownerOf: (id) => (id === undefined ? undefined : find(id)?.leakOwner) ?? nobody,
     hasMembers: (room) => registry.hasMembers(room),
     onUnfollowed: (room) => registry.onUnfollowed(room),
     deliver: (frame, room, exceptId) => bus.deliver(frame, [room], exceptId),

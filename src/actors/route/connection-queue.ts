@@ -1,6 +1,7 @@
 /**
  * The event queue of one connection in a mailbox, with the counters of the mailbox. The mailbox creates a queue for each
- * connection, and is the only code to fill and empty queues. A queue ends with the connection.
+ * connection, and is the only code to fill and empty queues. A queue ends with the connection; a connection that has not sent anything yet lets
+ * go of the queue when `open` has been handled.
  */
 import type { Connection } from "../../api/connection.js";
 import { Fifo } from "../../runtime/fifo.js";
@@ -21,6 +22,8 @@ export interface QueueOwner {
   announce(): void;
   /** The events waiting when `HandlerActor.catchUp` was called have been handled. */
   caughtUp(): void;
+  /** The connection's `open` has been handled. */
+  onOpenHandled?(): void;
   /** The connection's `closed` has been handled. */
   onClosedHandled(): void;
 }
@@ -108,5 +111,11 @@ export class ConnectionQueue extends Fifo<Posted> {
     this.owner = owner;
     if (group !== undefined) this.group = group;
     if (target !== undefined) this.target = target;
+  }
+
+  /** Nothing waits or is under way, the mailbox has no entry of the queue, and nobody else knows the queue: a new one would be the same. */
+  get isAsNew(): boolean {
+    const { size, entries, skipped, blocked, isUnderWay, pace } = this;
+    return size + entries + skipped + blocked === 0 && !isUnderWay && pace === undefined;
   }
 }

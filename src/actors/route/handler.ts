@@ -262,6 +262,7 @@ export class HandlerActor implements Runnable {
   #settled(event: MailboxEvent, queue: ConnectionQueue): void {
     if (queue.behind > 0) this.#countDown(queue);
     if (event.type === "closed") queue.owner?.onClosedHandled();
+    else if (event.type === "open") queue.owner?.onOpenHandled?.();
   }
 
   #countDown(queue: ConnectionQueue): void {

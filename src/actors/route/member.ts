@@ -3,6 +3,7 @@
  * and by the subscriptions of channels.
  */
 import type { Connection, Data } from "../../api/connection.js";
+import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 
@@ -27,6 +28,8 @@ export interface Member extends Connection {
   readonly outbox: Outbox;
   /** The connection of the socket, for a subscription; absent for a connection. */
   readonly carrier?: Connection;
+  /** Receives what the handler leaks in the connection's events. */
+  readonly leakOwner: LeakOwner;
   /** The waiting events in the mailbox of the route. */
   readonly queue: ConnectionQueue;
   /** Posts an `info` event about the connection. */

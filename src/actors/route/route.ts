@@ -24,7 +24,7 @@ import type { Sessions } from "../session/sessions.js";
 import { Acceptor, objectsOf } from "./acceptor.js";
 import { type Budget, createBudget } from "./budget.js";
 import { RouteBus } from "./bus.js";
-import type { ConnectionQueue } from "./connection-queue.js";
+import { type ConnectionQueue, type QueueOwner, SerialGroup } from "./connection-queue.js";
 import { Counters } from "./counters.js";
 import { HandlerActor } from "./handler.js";
 import { Mailbox } from "./mailbox.js";
@@ -57,7 +57,6 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
   readonly runner: Runner;
   readonly mirror: RouteMirror;
   readonly hearsPings: boolean;
-  readonly isConcurrent: boolean;
   readonly leakOwner: LeakOwner;
   readonly shutdown: RouteShutdown;
   readonly heartbeat: HeartbeatSettings | undefined;
@@ -99,7 +98,6 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     openHistory(host, this.population);
     this.runner = input.createRunner(host);
     this.hearsPings = this.runner.hearsPings;
-    this.isConcurrent = this.concurrency === "connection";
     this.#restart = new Restart({
       clock,
       timeoutMs: settings.handlerTimeoutMs,
@@ -168,6 +166,9 @@ export class Route implements ConnectionParts<LiveConnection>, GatedRoute, Targe
     this.runner.onConnectionLeft?.(connection, isDiscarded);
     this.handler.onConnectionLeft(queue);
   };
+
+  readonly createQueue = (owner: QueueOwner): ConnectionQueue =>
+    this.mailbox.createQueue(owner, this.concurrency === "connection" ? new SerialGroup() : undefined);
 
   readonly catchUp = (queue: ConnectionQueue): void => {
     this.handler.catchUp(queue);
