@@ -4,6 +4,7 @@
  */
 import type { MovedSession, OtherNodes, SessionDesk } from "../admission/session-desk.js";
 import { readResumeOffer } from "../admission/session-offer.js";
+import { bufferOf } from "../runtime/buffer-of.js";
 import { encodeFrame, type Frame } from "../transport/frame.js";
 import type { EnvelopeAddress } from "./packet.js";
 
@@ -73,7 +74,7 @@ function nodeOf(token: string): string | undefined {
 /** @returns the parts of a notice; none if the notice cannot be read */
 function readNotice(payload: Uint8Array): string[] {
   try {
-    const notice: unknown = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString());
+    const notice: unknown = JSON.parse(bufferOf(payload).toString());
     return Array.isArray(notice) && notice.every((part) => typeof part === "string") ? notice : [];
   } catch {
     return [];

@@ -2,6 +2,8 @@
  * The receiving side of the relay: reads each packet, counts losses and rejects, and delivers the messages to the buses of this node.
  * The receiver belongs to the relay, lasts as long as the relay and needs no closing.
  */
+
+import { bufferOf } from "../runtime/buffer-of.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Frame } from "../transport/frame.js";
@@ -204,5 +206,5 @@ function deliverKept(envelope: Envelope, { bus, room }: Destination): boolean {
 
 /** Text is decoded and encoded again, so that clients never get bytes which are not valid UTF-8. */
 function frameOf({ isBinary, payload }: Envelope): Frame {
-  return encodeFrame(isBinary ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString());
+  return encodeFrame(isBinary ? payload : bufferOf(payload).toString());
 }

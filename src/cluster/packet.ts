@@ -13,6 +13,8 @@
  * as an extension has packets of its own, so that such nodes lose no message of a user.
  */
 
+import { bufferOf } from "../runtime/buffer-of.js";
+
 /** Packets of other versions are rejected. */
 export const VERSION = 1;
 
@@ -168,7 +170,7 @@ export function plainPacketsOf(node: string): (bytes: Uint8Array) => boolean {
 
 /** Reads a packet completely or not at all. Payloads and the bytes of extensions are views of `bytes`. */
 export function readPacket(bytes: Uint8Array): Packet | UnreadablePacket {
-  const packet = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const packet = bufferOf(bytes);
   const [magic0, magic1, version] = [packet[0], packet[1], packet[2]];
   if (magic0 !== MAGIC_0 || magic1 !== MAGIC_1 || version === undefined) return { problem: "garbage" };
   const node = packet.toString("hex", NODE_AT, NODE_AT + NODE_BYTES);

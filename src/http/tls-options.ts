@@ -1,6 +1,7 @@
 /** Checks the option `tls` before Node takes it: Node's own errors name no option, and Node ignores a `ca` that holds no certificate. */
 import type { TlsOptions } from "node:tls";
 import { refuseOption } from "../options/read-options.js";
+import { bufferOf } from "../runtime/buffer-of.js";
 
 /** TLS options that give a server an identity, besides `cert` with a key. */
 const IDENTITIES = ["pfx", "SNICallback", "secureContext", "pskCallback"] as const;
@@ -27,7 +28,7 @@ function checkPem(name: string, value: unknown): void {
   if (Array.isArray(value)) for (const [i, entry] of value.entries()) checkPem(`${name}[${i}]`, entry);
   else if (typeof value === "object" && value !== null && "pem" in value) checkPem(`${name}.pem`, value.pem);
   else if (typeof value === "string" || ArrayBuffer.isView(value)) {
-    const text = typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    const text = typeof value === "string" ? value : bufferOf(value);
     if (text.includes(BEGIN)) return;
     const got = LOOKS_LIKE_PATH.test(String(text)) ? "a path: read the file, readFileSync(…)" : `no "${BEGIN} …"`;
     refuseOption(name, `expected the content of a PEM file, got ${got}`);

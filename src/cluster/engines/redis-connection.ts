@@ -24,6 +24,8 @@ const FIXED = {
 const RETRY_MS = 1_000;
 const CLOSE_MS = 1_000;
 
+function ignore(): void {}
+
 /** A connection to the engine, which reconnects until `close`. */
 export class RedisConnection {
   readonly redis: Redis;
@@ -46,6 +48,9 @@ export class RedisConnection {
     redis.on("error", (error: Error) => {
       this.#lastError = error;
     });
+    // Node hands on what it reads at once only with a listener added by `on`. The client adds its own by `prependListener`: each read would wait for
+    // another tick, which makes a message to another node a twelfth more expensive.
+    redis.on("connect", () => redis.stream.on("data", ignore));
     redis.on("ready", () => {
       this.#isPingPending = false;
       this.#lastError = undefined;

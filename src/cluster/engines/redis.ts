@@ -4,6 +4,7 @@
  * The relay of each server opens and closes a link here.
  */
 import type { ClusterAdapter, ClusterLink, ClusterNode } from "../../api/cluster-adapter.js";
+import { bufferOf } from "../../runtime/buffer-of.js";
 import type { Timer } from "../../runtime/clock.js";
 import { Backlog } from "./backlog.js";
 import { openRedis, type RedisClient, RedisConnection } from "./redis-connection.js";
@@ -52,7 +53,7 @@ class RedisLink implements ClusterLink {
 
   publish(subject: string, packet: Uint8Array): boolean {
     if (this.#isClosed || !this.#publisher.isReady || this.#backlog.isFull) return false;
-    this.#batch.push([this.#prefix + subject, Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength)]);
+    this.#batch.push([this.#prefix + subject, bufferOf(packet)]);
     return true;
   }
 
@@ -62,7 +63,9 @@ class RedisLink implements ClusterLink {
     this.#batch = [];
     const [first] = batch;
     if (first === undefined) return;
-    const confirmed = this.#backlog.add(batch.reduce((sum, [, packet]) => sum + packet.length, 0));
+    let bytes = 0;
+    for (const [, packet] of batch) bytes += packet.length;
+    const confirmed = this.#backlog.add(bytes);
     const { redis } = this.#publisher;
     const answer = batch.length === 1 ? redis.publish(...first) : this.#pipeline(batch);
     answer.then(confirmed, (error: unknown) => {

@@ -16,6 +16,7 @@
  * counter, and so the age of a message.
  */
 import type { Json } from "../../api/json.js";
+import { bufferOf } from "../../runtime/buffer-of.js";
 import type { PresenceEntry } from "./shared-presence.js";
 
 /** The kind of extension. */
@@ -94,7 +95,7 @@ export type PresenceMessage = Delta | AskAll | Beat | Goodbye | Ask | Answer;
 /** @returns `undefined` for what is no message */
 export function readMessage(bytes: Uint8Array): PresenceMessage | undefined {
   try {
-    return checkMessage(JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()));
+    return checkMessage(JSON.parse(bufferOf(bytes).toString()));
   } catch {
     return undefined;
   }

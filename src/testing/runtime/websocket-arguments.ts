@@ -1,5 +1,6 @@
 /** Reads the arguments of the constructor, `send` and `close` of `runtime.WebSocket`, with the checks and errors of the WHATWG's standard. */
 import { isBrowserCode, MAX_REASON_BYTES } from "../../api/close-codes.js";
+import { bufferOf } from "../../runtime/buffer-of.js";
 import type { WebSocketData } from "./whatwg.js";
 
 // Read when this file is loaded, because a test may replace the global later.
@@ -31,7 +32,7 @@ export function readProtocols(protocols: string | readonly string[]): readonly s
 }
 
 export function readData(data: Exclude<WebSocketData, Blob>): string | Buffer {
-  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (ArrayBuffer.isView(data)) return bufferOf(data);
   return typeof data === "object" && "byteLength" in data ? Buffer.from(data) : String(data);
 }
 
