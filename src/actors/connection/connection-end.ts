@@ -148,7 +148,7 @@ export class ConnectionEnd {
     const { unacknowledged } = outbox;
     outbox.startClosing();
     this.#hasTransportClosed = true;
-    const closed = { ...this.#closedEvent(code, reason), unacknowledged };
+    const closed = this.#endingWith(code, reason, unacknowledged);
     unregister(false, closed);
     receiver.stopAlarms();
     this.#deadline?.cancel();
@@ -199,23 +199,20 @@ export class ConnectionEnd {
     this.#deadline = clock.after(settings.closeTimeoutMs, onTimeout);
   }
 
-  #closedEvent(code: number, reason: string): Omit<Ending, "unacknowledged"> {
+  #endingWith(code: number, reason: string, unacknowledged: number): Ending {
     // If our side never answered the peer's close frame, the end is not clean.
     const wasClean = code !== ABNORMAL && this.#answer === undefined;
     const by = this.#closedWith?.by ?? (wasClean ? "peer" : "lost");
-    if (wasClean || this.#closedWith === undefined) return { code, reason, wasClean, by };
-    return { code: this.#closedWith.code, reason: this.#closedWith.reason, wasClean, by };
+    const told = (wasClean ? undefined : this.#closedWith) ?? { code, reason };
+    return { code: told.code, reason: told.reason, wasClean, by, unacknowledged };
   }
 
   #logClosed(closed: Ending): void {
     const { log } = this.#parts;
-    const { unacknowledged, ...ending } = closed;
-    const details = {
-      connection: this.#ending.connection.id,
-      ...ending,
-      ...(unacknowledged > 0 && { unacknowledged }),
-    };
-    if (closed.by === "lost") log.warn(details, "connection lost");
+    const { code, reason, wasClean, by, unacknowledged } = closed;
+    const facts = { connection: this.#ending.connection.id, code, reason, wasClean, by };
+    const details = unacknowledged > 0 ? { ...facts, unacknowledged } : facts;
+    if (by === "lost") log.warn(details, "connection lost");
     else if (this.#hasFailed) log.warn(details, "connection failed");
     else log.info(details, "connection closed");
   }

@@ -163,7 +163,9 @@ export class Receiver extends Liveness implements TransportListener {
   postClosed(ending: Ending): void {
     this.stopReceiving();
     const connection = this.#connection;
-    const post = (): void => this.postFrozen({ type: "closed", connection, ...ending });
+    const { code, reason, wasClean, by, unacknowledged } = ending;
+    const post = (): void =>
+      this.postFrozen({ type: "closed", connection, code, reason, wasClean, by, unacknowledged });
     if (this.#phase === CRASHED) post();
     else this.runGuarded({ type: "gone", ending }, post);
   }
