@@ -56,11 +56,7 @@ function heartbeatOf({ heartbeat, settings }: LivenessParts, transport: Transpor
 }
 
 export abstract class Liveness extends Heartbeat {
-  /**
-   * When the peer was last heard: milliseconds after the opening, rounded up, since a whole number takes no memory of its own. Rounded down, an
-   * answer to a ping of the same millisecond would count as earlier than the ping.
-   */
-  #heardAfterMs = 0;
+  #heardAt: number;
   /** A message has arrived since the heartbeat last asked. */
   #hasHeard = false;
   #knownBytes = 0;
@@ -70,6 +66,11 @@ export abstract class Liveness extends Heartbeat {
   #roundTripMs: number | undefined;
   /** Made only for the few connections with an alarm. */
   #idle: IdleAlarms | undefined;
+
+  constructor(openedAt: number) {
+    super();
+    this.#heardAt = openedAt;
+  }
 
   protected abstract get parts(): LivenessParts;
   protected abstract get owner(): LivenessOwner;
@@ -104,8 +105,8 @@ export abstract class Liveness extends Heartbeat {
   /** The peer has given a sign of life that is a message. */
   heard(): void {
     // Never back: a pong may have been timed later than the beginning of the turn.
-    const afterMs = Math.ceil(this.parts.turn.time() - this.owner.openedAt);
-    if (afterMs > this.#heardAfterMs) this.#heardAfterMs = afterMs;
+    const now = this.parts.turn.time();
+    if (now > this.#heardAt) this.#heardAt = now;
     this.#hasHeard = true;
   }
 
@@ -121,10 +122,10 @@ export abstract class Liveness extends Heartbeat {
   }
 
   onPong(): void {
-    const now = this.hearNow();
+    this.#heardAt = this.clock.now();
     this.#knownBytes = this.transport.bytesRead;
     if (this.#pingedAt === undefined) return;
-    this.#roundTripMs = now - this.#pingedAt;
+    this.#roundTripMs = this.#heardAt - this.#pingedAt;
     this.#pingedAt = undefined;
   }
 
@@ -144,11 +145,11 @@ export abstract class Liveness extends Heartbeat {
 
   /** The session goes on over a newer socket. A peer that was away was not idle. */
   onSocketChanged(): void {
-    const now = this.hearNow();
+    this.#heardAt = this.clock.now();
     this.#knownBytes = this.transport.bytesRead;
     this.#untakenBytes = 0;
     this.#pingedAt = undefined;
-    if (this.#pausedAt !== undefined) this.#pausedAt = now;
+    if (this.#pausedAt !== undefined) this.#pausedAt = this.#heardAt;
     this.startHeartbeat();
     this.onMessage();
   }
@@ -173,11 +174,12 @@ export abstract class Liveness extends Heartbeat {
    */
   protected heardAt(): number {
     const { bytesRead, untakenBytes } = this.transport;
-    if (!this.#hasHeard && (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes)) this.hearNow();
+    if (!this.#hasHeard && (bytesRead !== this.#knownBytes || untakenBytes < this.#untakenBytes))
+      this.#heardAt = this.clock.now();
     this.#knownBytes = bytesRead;
     this.#untakenBytes = untakenBytes;
     this.#hasHeard = false;
-    return this.owner.openedAt + this.#heardAfterMs;
+    return this.#heardAt;
   }
 
   protected sendHeartbeat(): void {
@@ -186,13 +188,6 @@ export abstract class Liveness extends Heartbeat {
 
   protected onDead(): void {
     this.owner.ending.onDead();
-  }
-
-  /** @returns the time */
-  private hearNow(): number {
-    const now = this.clock.now();
-    this.#heardAfterMs = Math.ceil(now - this.owner.openedAt);
-    return now;
   }
 
   private startHeartbeat(): void {

@@ -54,7 +54,7 @@ export class Receiver extends Liveness implements TransportListener {
   #phase = RECEIVING;
 
   constructor(parts: ReceiverParts, connection: ReceiverOwner, transport: Transport) {
-    super();
+    super(connection.openedAt);
     this.#parts = parts;
     this.#connection = connection;
     this.#transport = transport;
