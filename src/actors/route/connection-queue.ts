@@ -115,7 +115,7 @@ export class ConnectionQueue extends Fifo<Posted> {
 
   /** Nothing waits or is under way, the mailbox has no entry of the queue, and nobody else knows the queue: a new one would be the same. */
   get isAsNew(): boolean {
-    const { size, entries, skipped, blocked, isUnderWay, pace } = this;
-    return size + entries + skipped + blocked === 0 && !isUnderWay && pace === undefined;
+    const { size, entries, skipped, blocked, behind, isUnderWay, pace } = this;
+    return size + entries + skipped + blocked + behind === 0 && !isUnderWay && pace === undefined;
   }
 }
