@@ -349,3 +349,24 @@ describe("a full mailbox", () => {
     expect([transport.take(), stage.server.stats().paused]).toEqual([["pause", "resume", "terminate"], 0]);
   });
 });
+
+describe("what waits while open is handled", () => {
+  test.each(["serial", "connection"] as const)(
+    "is discarded when the first of it closes the connection (concurrency %s)",
+    async (concurrency) => {
+      const seen: string[] = [];
+      await using runtime = createTestRuntime({
+        concurrency,
+        handler(event, bus) {
+          seen.push(event.type === "message" ? event.text : event.type);
+          if (event.type === "message") event.connection.close();
+          return event.type === "open" ? bus.sleep(10) : undefined;
+        },
+      });
+      const client = await runtime.connect();
+      for (const text of ["first", "second", "third"]) client.send(text);
+      await runtime.advance(10);
+      expect([seen, runtime.server.stats().discarded]).toEqual([["open", "first", "closed"], 2]);
+    },
+  );
+});
