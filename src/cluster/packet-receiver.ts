@@ -2,7 +2,6 @@
  * The receiving side of the relay: reads each packet, counts losses and rejects, and delivers the messages to the buses of this node.
  * The receiver belongs to the relay, lasts as long as the relay and needs no closing.
  */
-
 import { bufferOf } from "../runtime/buffer-of.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";

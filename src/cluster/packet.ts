@@ -12,7 +12,6 @@
  * envelope as received, and reads on. A packet with an unknown flag is garbage, for nodes of before extensions as well: what travels
  * as an extension has packets of its own, so that such nodes lose no message of a user.
  */
-
 import { bufferOf } from "../runtime/buffer-of.js";
 
 /** Packets of other versions are rejected. */

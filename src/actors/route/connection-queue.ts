@@ -1,7 +1,7 @@
 /**
  * The event queue of one connection in a mailbox, with the counters of the mailbox. The mailbox creates a queue for each
- * connection, and is the only code to fill and empty queues. A queue ends with the connection; a connection that has not sent anything yet lets
- * go of the queue when `open` has been handled.
+ * connection, and is the only code to fill and empty queues. A queue ends with the connection. A connection that has not sent anything by the
+ * time that `open` has been handled lets go of the queue, and gets a new one with the next event.
  */
 import type { Connection } from "../../api/connection.js";
 import { Fifo } from "../../runtime/fifo.js";
@@ -113,7 +113,7 @@ export class ConnectionQueue extends Fifo<Posted> {
     if (target !== undefined) this.target = target;
   }
 
-  /** Nothing waits or is under way, the mailbox has no entry of the queue, and nobody else knows the queue: a new one would be the same. */
+  /** Nothing waits or is under way, the mailbox has no entry of the queue, and no budget has set a pace: a new queue would be the same. */
   get isAsNew(): boolean {
     const { size, entries, skipped, blocked, behind, isUnderWay, pace } = this;
     return size + entries + skipped + blocked + behind === 0 && !isUnderWay && pace === undefined;
