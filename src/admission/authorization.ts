@@ -126,6 +126,9 @@ function toRequest(
     remoteAddress,
     secure,
     signal,
-    raw: attempt.raw,
+    // Read when the program asks, since the request may have to be made.
+    get raw() {
+      return attempt.raw;
+    },
   };
 }

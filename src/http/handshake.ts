@@ -16,6 +16,9 @@ const PROTOCOLS = /^[ \t]*[!#$%&'*+\-.^_`|~\w]+[ \t]*(,[ \t]*[!#$%&'*+\-.^_`|~\w
 /** Requests with 1,000 headers are refused: Node drops headers beyond its default limit of 1,000, among them perhaps a trusted proxy's. */
 const MAX_HEADERS = 1_000;
 
+/** The head of a request, as Node has it. */
+export type RequestHead = Pick<IncomingMessage, "method" | "url" | "httpVersion" | "rawHeaders" | "headers" | "socket">;
+
 /** The headers of a handshake by lower-case name. */
 export type HandshakeHeaders = Record<string, string>;
 
@@ -30,13 +33,17 @@ const HANDSHAKE = new HeaderNames([
 ]);
 
 /** Reads the headers of the handshake alone: Node would make an object of every header, which takes longer than the whole check. */
-export function readHandshakeHeaders({ rawHeaders }: IncomingMessage): HandshakeHeaders {
+export function readHandshakeHeaders(rawHeaders: readonly string[]): HandshakeHeaders {
   return pickHeaders(rawHeaders, HANDSHAKE);
+}
+
+export function isKey(text: string): boolean {
+  return KEY.test(text);
 }
 
 /** The refusal for an invalid handshake request; `undefined` for a valid request. */
 export function checkHandshake(
-  request: IncomingMessage,
+  request: Pick<RequestHead, "method" | "httpVersion"> & { readonly rawHeaders: readonly string[] },
   { host }: AdmissionHeaders,
   headers: HandshakeHeaders,
 ): Refusal | undefined {
@@ -47,7 +54,7 @@ export function checkHandshake(
   if (host.includes(", ")) return { status: 400, body: "there is more than one Host header" };
   if (method !== "GET") return { status: 405, body: `an upgrade is a GET, not a ${method}`, headers: { Allow: "GET" } };
   if (!namesWebSocket(request)) return { status: 400, body: "the Upgrade header is not websocket" };
-  if (!KEY.test(headers["sec-websocket-key"] ?? ""))
+  if (!isKey(headers["sec-websocket-key"] ?? ""))
     return { status: 400, body: "the Sec-WebSocket-Key header is missing or not 16 bytes in base64" };
   if (headers["sec-websocket-version"] !== String(VERSION))
     return {

@@ -179,6 +179,11 @@ export class HeadTimeouts {
     return !this.#isSecure || this.#secureTimeouts.has(socket);
   }
 
+  /** The sockets with a timeout: heads of requests are to come. */
+  sockets(): Socket[] {
+    return Array.from(this.#timeouts.values(), ({ socket }) => socket);
+  }
+
   /** Terminates the connections whose TLS handshake is not done. */
   terminateHandshakes(): void {
     for (const { socket } of [...this.#handshaking.values()]) socket.destroy();

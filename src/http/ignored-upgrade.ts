@@ -25,7 +25,7 @@ const MAX_HEADERS = 1_000;
 const UPGRADE = "upgrade";
 
 /** Whether an `Upgrade` header names WebSocket (a list in any case, RFC 9110 section 7.8). */
-export function namesWebSocket({ rawHeaders }: IncomingMessage): boolean {
+export function namesWebSocket({ rawHeaders }: { readonly rawHeaders: readonly string[] }): boolean {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     if (name.length === UPGRADE.length && name.toLowerCase() === UPGRADE && listsWebSocket(rawHeaders[i + 1] ?? ""))

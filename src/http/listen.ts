@@ -11,13 +11,14 @@ import type { Refusal } from "../api/rejection.js";
 import { MAX_NATIVE_MS } from "../options/kinds.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
+import { FirstBytes } from "./first-bytes.js";
 import { HeadTimeouts } from "./head-timeouts.js";
 import { declineUpgradesWithBody, namesWebSocket, replayRequest } from "./ignored-upgrade.js";
 import { afterResponses, currentResponse, type Pipelines } from "./pipelining.js";
 import { ignoreError, refuseSocket, wasRefused } from "./refuse.js";
 import type { RequestListener } from "./requests.js";
 import { checkTls } from "./tls-options.js";
-import type { UpgradeListener } from "./upgrade.js";
+import type { UpgradeListener, Upgrades } from "./upgrade.js";
 
 /** Where a server listens. */
 export interface Address {
@@ -35,7 +36,7 @@ export interface ListenSettings {
 }
 
 export interface ListenHooks {
-  readonly upgrade: UpgradeListener;
+  readonly upgrades: Upgrades;
   readonly request: RequestListener;
   readonly pipelines: Pipelines;
   /** Called after bytes that are no request were refused. */
@@ -77,12 +78,20 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
       else socket.destroy();
     },
   });
+  const { onUpgrade, onHandshake, read } = hooks.upgrades;
+  const firstBytes = FirstBytes.readAhead(server, settings.tls === undefined ? "connection" : "secureConnection", {
+    read,
+    onHandshake: (request) => {
+      headTimeouts.cancel(request.socket);
+      onHandshake(request);
+    },
+  });
   const clientErrors = new ClientErrors(headTimeouts, hooks);
   /** Sockets of upgrades that wait for pending responses: the HTTP server no longer knows the socket, and no connection has it yet. */
   const behindResponses = new Set<Duplex>();
   const upgrade: UpgradeListener = (request, socket, head) => {
     // Without a replay, the request is refused as an upgrade.
-    if (namesWebSocket(request) || !replayRequest(server, request, socket, head)) hooks.upgrade(request, socket, head);
+    if (namesWebSocket(request) || !replayRequest(server, request, socket, head)) onUpgrade(request, socket, head);
   };
   server.on("connection", headTimeouts.onConnection);
   server.on("secureConnection", headTimeouts.onSecureConnection);
@@ -118,6 +127,7 @@ export async function listen(settings: ListenSettings, hooks: ListenHooks): Prom
     close: () => close(server, headTimeouts),
     terminateConnections() {
       server.closeAllConnections();
+      for (const socket of headTimeouts.sockets()) if (firstBytes?.isWaiting(socket)) socket.destroy();
       for (const socket of behindResponses) socket.destroy();
     },
   };

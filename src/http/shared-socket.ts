@@ -24,7 +24,7 @@ export function isTaken(socket: Duplex, written: unknown): boolean {
 }
 
 /** Logs that an upgrade for a route was left to another listener. */
-export function logTaken(log: Logger, request: IncomingMessage): void {
+export function logTaken(log: Logger, request: Pick<IncomingMessage, "url">): void {
   const path = readPath(request.url ?? "/");
   log.warn({ path }, "upgrade left alone: another upgrade listener of this HTTP server has taken its socket");
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Refusal } from "../api/rejection.js";
 import type { Admission } from "../transport/transport.js";
+import type { RequestHead } from "./handshake.js";
 
 /** The decision about an upgrade: refused, or put to the gate. `url` has the route's path in place of the request's path. */
 export type UpgradePlan =
@@ -17,7 +18,7 @@ export type UpgradePlan =
        * Replaces the RFC 6455 handshake, for a protocol before RFC 6455; the request is then not checked against RFC 6455. MUST
        * call `accept` or `cancel` of the admission, at once or later.
        */
-      readonly handshake?: (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
+      readonly handshake?: (request: RequestHead, socket: Duplex, head: Buffer, admission: Admission) => void;
     };
 
 /** SockJS answers requests before files, middleware of the host and `onRequest`. */
@@ -31,7 +32,7 @@ export interface SockJsEndpoints {
   /** Answers a GET with the greeting of a catch-all route or of the route `/`; called last. @returns `false` for other requests */
   answerGreeting(request: IncomingMessage, response: ServerResponse): boolean;
   /** @returns `undefined` for an upgrade that is not SockJS */
-  planUpgrade(request: IncomingMessage): UpgradePlan | undefined;
+  planUpgrade(request: RequestHead): UpgradePlan | undefined;
   /** Whether an upgrade with this path is SockJS. */
   takesUpgrade(path: string): boolean;
   /** The path for logs and `onAccess`: without a session id, which is a secret. */

@@ -3,6 +3,7 @@
  * the upgrade with a status and a line with the cause. `serve` and `attach` share the listener. Nothing here outlives the handshake.
  */
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { plainAddress } from "../admission/address.js";
@@ -15,21 +16,23 @@ import type { Refusal } from "../api/rejection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import { isEncrypted } from "../transport/encryption.js";
+import type { HandshakeRequest } from "../transport/handshake-request.js";
 import type { Admission } from "../transport/transport.js";
-import { checkHandshake, type HandshakeHeaders, readHandshakeHeaders, VERSION } from "./handshake.js";
+import { checkHandshake, type HandshakeHeaders, type RequestHead, readHandshakeHeaders, VERSION } from "./handshake.js";
+import { DirectRequest, HandshakeReader } from "./handshake-reader.js";
 import { ignoreError, refuseSocket } from "./refuse.js";
 import { isTaken, logTaken, writtenTo } from "./shared-socket.js";
 import type { SockJsEndpoints, UpgradePlan } from "./sockjs-endpoints.js";
 
 /** Completes the handshake on the socket and accepts the admission. */
-export type HandOver = (request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission) => void;
+export type HandOver = (request: HandshakeRequest, socket: Duplex, head: Buffer, admission: Admission) => void;
 
 /** The listener of an HTTP server's `upgrade` event. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** Reads the head of a request and the addresses of its socket. @param localAddress the local address of the socket, if known */
 export function readHead(
-  { socket, url = "/" }: IncomingMessage,
+  { socket, url = "/" }: Pick<RequestHead, "socket" | "url">,
   { headers, individualValues }: SplitHeaders,
   localAddress?: string | undefined,
 ): Head {
@@ -57,30 +60,32 @@ class PendingUpgrade implements UpgradeAttempt {
   readonly sessionOffer: SessionOffer | undefined;
   readonly sockjs?: "framed" | "raw";
   readonly #parts: UpgradeParts;
-  readonly #request: IncomingMessage;
+  readonly #request: IncomingMessage | DirectRequest;
   readonly #socket: Duplex;
-  /** The bytes that Node read after the head. */
+  /** The bytes that were read after the head. */
   readonly #rest: Buffer;
   readonly #plan: UpgradePlan | undefined;
   readonly #written: unknown;
   #handshake: HandshakeHeaders | undefined;
-  /** The program may keep the request, which is left as it is from then on. */
-  #isShown: boolean;
   #abort: AbortController | undefined;
   #onLeft: (() => void) | undefined;
 
-  constructor(parts: UpgradeParts, common: CommonHeaders, request: IncomingMessage, socket: Duplex, rest: Buffer) {
+  constructor(
+    parts: UpgradeParts,
+    request: IncomingMessage | DirectRequest,
+    { split, sessionOffer }: ReadHeaders,
+    socket: Duplex,
+    rest: Buffer,
+  ) {
     this.at = parts.clock.now();
     this.target = request.url ?? "/";
-    this.sessionOffer = readSessionOffer(request.rawHeaders);
-    const split = common.split(this.sessionOffer?.rawHeaders ?? request.rawHeaders);
+    this.sessionOffer = sessionOffer;
     this.headers = split.admission;
     this.head = readHead(request, split, parts.localAddress);
     this.#parts = parts;
     this.#request = request;
     this.#socket = socket;
     this.#rest = rest;
-    this.#isShown = parts.isShared;
     this.#written = parts.isShared ? writtenTo(socket) : undefined;
     this.#plan = parts.sockjs?.planUpgrade(request);
     if (this.#plan === undefined) return;
@@ -90,8 +95,7 @@ class PendingUpgrade implements UpgradeAttempt {
   }
 
   get raw(): IncomingMessage {
-    this.#isShown = true;
-    return this.#request;
+    return this.#request instanceof DirectRequest ? this.#request.message : this.#request;
   }
 
   get signal(): AbortSignal {
@@ -116,8 +120,12 @@ class PendingUpgrade implements UpgradeAttempt {
     }
     // Without a listener, a reset by the peer would end the process.
     this.#socket.on("error", ignoreError);
+    // The first bytes of the connection have set the socket flowing: what arrives meanwhile would be lost.
+    const isFlowing = this.#socket.readableFlowing === true;
+    if (isFlowing) this.#socket.pause();
     answer.then((later) => {
       this.#socket.removeListener("error", ignoreError);
+      if (isFlowing) this.#socket.resume();
       this.#settle(later);
     });
   }
@@ -125,7 +133,11 @@ class PendingUpgrade implements UpgradeAttempt {
   #refusal(): Refusal | undefined {
     if (this.#plan !== undefined && "refusal" in this.#plan) return this.#plan.refusal;
     if (this.#isOlder) return undefined;
-    this.#handshake = readHandshakeHeaders(this.#request);
+    if (this.#request instanceof DirectRequest) {
+      this.#handshake = this.#request.handshake;
+      return undefined;
+    }
+    this.#handshake = readHandshakeHeaders(this.#request.rawHeaders);
     return checkHandshake(this.#request, this.headers, this.#handshake);
   }
 
@@ -161,11 +173,10 @@ class PendingUpgrade implements UpgradeAttempt {
       plan.handshake(request, socket, rest, admission);
       return;
     }
-    if (!this.#isShown && this.#handshake !== undefined) request.headers = this.#handshake;
-    // `ws` does not accept a list.
-    request.headers.upgrade = "websocket";
+    // `ws` does not accept a list of protocols to upgrade to.
+    const headers = { ...this.#handshake, upgrade: "websocket" };
     try {
-      this.#parts.handOver(request, socket, rest, admission);
+      this.#parts.handOver({ method: "GET", headers, socket: request.socket }, socket, rest, admission);
     } catch (error) {
       if (given.isAccepted) throw error;
       // `ws` throws for a socket with an earlier handshake.
@@ -199,7 +210,29 @@ export interface UpgradeParts {
   readonly isShared: boolean;
 }
 
-export function createUpgrade(parts: UpgradeParts): UpgradeListener {
+/** The upgrades of a listener. */
+export interface Upgrades {
+  /** Takes an upgrade of Node's. */
+  readonly onUpgrade: UpgradeListener;
+  /** Reads a handshake request from the first bytes of a connection. @returns `undefined` for a request that is up to Node */
+  readonly read: (socket: Socket, bytes: Buffer) => DirectRequest | undefined;
+  /** Takes a request that `read` has returned. */
+  readonly onHandshake: (request: DirectRequest) => void;
+}
+
+/** What decides on an upgrade among the headers of the request. */
+type ReadHeaders = Pick<DirectRequest, "split" | "sessionOffer">;
+
+export function createUpgrades(parts: UpgradeParts): Upgrades {
   const common = new CommonHeaders();
-  return (request, socket, rest) => new PendingUpgrade(parts, common, request, socket, rest).decide();
+  const reader = new HandshakeReader(common);
+  return {
+    onUpgrade: (request, socket, rest) => {
+      const sessionOffer = readSessionOffer(request.rawHeaders);
+      const split = common.split(sessionOffer?.rawHeaders ?? request.rawHeaders);
+      new PendingUpgrade(parts, request, { split, sessionOffer }, socket, rest).decide();
+    },
+    read: (socket, bytes) => reader.read(socket, bytes),
+    onHandshake: (request) => new PendingUpgrade(parts, request, request, request.socket, request.rest).decide(),
+  };
 }

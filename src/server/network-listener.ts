@@ -12,7 +12,7 @@ import { type HttpListener, listen } from "../http/listen.js";
 import { terminateRefused } from "../http/refuse.js";
 import { Requests } from "../http/requests.js";
 import { serveStatic } from "../http/static.js";
-import { createUpgrade, type HandOver, type UpgradeListener } from "../http/upgrade.js";
+import { createUpgrades, type HandOver, type Upgrades } from "../http/upgrade.js";
 import type { ServerSettings } from "../options/server-options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
@@ -36,7 +36,7 @@ interface HttpStackParts {
 }
 
 interface HttpStack {
-  readonly upgrade: UpgradeListener;
+  readonly upgrades: Upgrades;
   readonly requests: Requests;
   /** `undefined` if no route speaks SockJS. */
   readonly sockjs: SockJsRouter | undefined;
@@ -52,7 +52,7 @@ async function createHttpStack(
   const sockjs = SockJsRouter.create({ routes, gate, clock, log, trustProxy, parent: actor });
   const transport = new WebSocketTransport();
   const handOver: HandOver = (request, socket, head, admission) => transport.upgrade(request, socket, head, admission);
-  const upgrade = createUpgrade({ gate, clock, log, handOver, sockjs, localAddress, isShared });
+  const upgrades = createUpgrades({ gate, clock, log, handOver, sockjs, localAddress, isShared });
   const pages = settings.static === undefined ? undefined : serveStatic(settings.static, clock);
   const requests = new Requests({
     clock,
@@ -65,7 +65,7 @@ async function createHttpStack(
     accessLog: createAccessLog(onAccess, clock, log),
     hasRoute: (path) => gate.hasRoute(path),
   });
-  return { upgrade, requests, sockjs };
+  return { upgrades, requests, sockjs };
 }
 
 /** The listener of `serve`: a single port for pages and WebSockets. */
@@ -80,9 +80,9 @@ export const createNetworkListener: ServerEnvironment["createListener"] = (setti
       const localAddress = fixedLocalAddress(settings.host);
       const http = await createHttpStack({ settings, log, clock, actor, localAddress, isShared: false }, gate);
       stack = http;
-      const { requests, upgrade } = http;
+      const { requests, upgrades } = http;
       listener = await listen(settings, {
-        upgrade,
+        upgrades,
         request: requests.listener,
         onRefused: (refusal, socket) => requests.onRefused(refusal, socket),
         pipelines: requests.pipelines,
@@ -116,7 +116,7 @@ export function createAttachedListener(host: HostServer): ServerEnvironment["cre
         const http = await createHttpStack({ settings, log, clock, actor, isShared: true }, gate);
         stack = http;
         attachment = attachTo(host, {
-          upgrade: http.upgrade,
+          upgrade: http.upgrades.onUpgrade,
           hasPath: (path) => gate.takes(path) || http.sockjs?.takesUpgrade(path) === true,
           pipelines: http.requests.pipelines,
           clock,

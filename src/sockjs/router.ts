@@ -10,6 +10,7 @@ import { readPath } from "../admission/request-head.js";
 import { EVERY_PATH } from "../admission/router.js";
 import type { SockJsOptions } from "../api/options.js";
 import type { Refusal } from "../api/rejection.js";
+import type { RequestHead } from "../http/handshake.js";
 import { isMounted, wholeUrl } from "../http/mount.js";
 import type { SockJsEndpoints, UpgradePlan } from "../http/sockjs-endpoints.js";
 import { hasParams } from "../options/route-path.js";
@@ -143,7 +144,7 @@ export class SockJsRouter implements SockJsEndpoints {
     return sessionId === undefined || sessionId === "" ? path : `${base === "/" ? "" : base}/${endpoint}`;
   }
 
-  planUpgrade(request: IncomingMessage): UpgradePlan | undefined {
+  planUpgrade(request: RequestHead): UpgradePlan | undefined {
     const match = this.#matchUpgrade(readPath(request.url ?? "/"));
     if (match === undefined) return undefined;
     const url = routeUrl(request.url ?? "/", match.target.base);
@@ -191,7 +192,7 @@ export class SockJsRouter implements SockJsEndpoints {
   }
 
   /** @returns `undefined` for an upgrade to an enabled WebSocket endpoint */
-  #refuseUpgrade({ method = "" }: IncomingMessage, { route, target: { endpoint } }: RouteMatch): Refusal | undefined {
+  #refuseUpgrade({ method = "" }: RequestHead, { route, target: { endpoint } }: RouteMatch): Refusal | undefined {
     if (endpoint === undefined) return { status: 404, body: NOT_FOUND };
     const isSocket = endpoint === "raw" || endpoint === "websocket";
     if (isSocket && !route.options.websocket)

@@ -19,6 +19,7 @@ import type { Frame } from "./frame.js";
 import { deflatedWire, plainWire } from "./frame.js";
 import { FrameConcatenator } from "./frame-concatenator.js";
 import { type FrameReader, type MessageTaker, type ReadAhead, readAhead } from "./frame-reader.js";
+import type { HandshakeRequest } from "./handshake-request.js";
 import { Overshoot } from "./overshoot.js";
 import { PendingPongs } from "./pending-pongs.js";
 import { limitsOfReads } from "./read-limits.js";
@@ -250,13 +251,13 @@ export class WebSocketTransport {
   #isDeflated = false;
 
   /** Shakes hands; the connection is accepted within the call, before the first byte is read. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, admission: Admission): void {
+  upgrade(request: HandshakeRequest, socket: Duplex, head: Buffer, admission: Admission): void {
     this.#admission = admission;
     this.#isDeflated = false;
     if (admission.compression && !isValidOffer(request.headers["sec-websocket-extensions"]))
       delete request.headers["sec-websocket-extensions"];
     try {
-      this.#serverFor(admission).handleUpgrade(request, socket, head, this.#onUpgraded);
+      this.#serverFor(admission).handleUpgrade(request as IncomingMessage, socket, head, this.#onUpgraded);
     } finally {
       this.#admission = undefined;
     }

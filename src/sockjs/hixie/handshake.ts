@@ -4,10 +4,10 @@
  * `Admission.cancel`.
  */
 import { createHash } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { hostOf, originForm } from "../../admission/request-head.js";
 import type { Refusal } from "../../api/rejection.js";
+import type { RequestHead } from "../../http/handshake.js";
 import { ignoreError, refuseSocket } from "../../http/refuse.js";
 import type { Clock } from "../../runtime/clock.js";
 import { isEncrypted } from "../../transport/encryption.js";
@@ -18,7 +18,7 @@ import { HixieTransport } from "./transport.js";
 const KEY3_BYTES = 8;
 
 /** Whether a request is a hixie-76 handshake. */
-export function isHixie({ headers }: IncomingMessage): boolean {
+export function isHixie({ headers }: RequestHead): boolean {
   return headers["sec-websocket-key1"] !== undefined && headers["sec-websocket-key2"] !== undefined;
 }
 
@@ -55,12 +55,7 @@ export interface HixieHandshakeParts {
  * Performs the handshake, and accepts or cancels the admission. The head of the answer is sent immediately, the challenge response
  * after the third key: a proxy may hold back the third key until it has seen the head.
  */
-export function handshakeHixie(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  parts: HixieHandshakeParts,
-): void {
+export function handshakeHixie(request: RequestHead, socket: Duplex, head: Buffer, parts: HixieHandshakeParts): void {
   const { origin, host, "sec-websocket-key1": key1 = "", "sec-websocket-key2": key2 = "" } = request.headers;
   const { admission } = parts;
   const respond = (key3: Buffer): Buffer | undefined => challengeResponse(String(key1), String(key2), key3);

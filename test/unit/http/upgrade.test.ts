@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Gate } from "../../../src/admission/gate.js";
 import type { UpgradeAttempt } from "../../../src/admission/upgrade-attempt.js";
 import type { Refusal } from "../../../src/api/rejection.js";
-import { createUpgrade, type HandOver } from "../../../src/http/upgrade.js";
+import { createUpgrades, type HandOver } from "../../../src/http/upgrade.js";
 import { createLogger } from "../../../src/log/log.js";
 import { HandClock } from "../../../src/testing/runtime/clock.js";
 import type { Admission } from "../../../src/transport/transport.js";
@@ -20,7 +20,7 @@ function stage(
     admit,
     refused: (_attempt, { status }: Refusal) => void told.push(status),
   };
-  const upgrade = createUpgrade({
+  const { onUpgrade } = createUpgrades({
     gate,
     clock: new HandClock(),
     log: createLogger(false, ""),
@@ -41,7 +41,7 @@ function stage(
         "sec-websocket-version": "13",
       };
       request.rawHeaders = Object.entries(request.headers).flatMap(([name, value]) => [name, String(value)]);
-      upgrade(request, socket, Buffer.alloc(0));
+      onUpgrade(request, socket, Buffer.alloc(0));
     },
   };
 }
