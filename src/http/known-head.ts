@@ -28,7 +28,7 @@ export class KnownHead {
   readonly #headers: string;
   readonly #admission: AdmissionHeaders;
   readonly #handshake: HandshakeHeaders;
-  /** The target of the first request: most requests have the same, and share the string. */
+  /** The target of the first request, shared by those with the same; empty for a target with a query, which may have a token. */
   readonly #url: string;
 
   constructor(bytes: Buffer, head: HandshakeBytes, split: SplitHeaders, handshake: HandshakeHeaders) {
@@ -51,7 +51,7 @@ export class KnownHead {
     this.#headers = split.headers;
     this.#admission = split.admission;
     this.#handshake = handshake;
-    this.#url = url;
+    this.#url = url.includes("?") ? "" : url;
   }
 
   /**
@@ -67,6 +67,7 @@ export class KnownHead {
       at += part.length;
       if (values.length === this.#names.length) break;
       const valueEnd = text.indexOf("\r", at);
+      if (valueEnd < 0) return undefined;
       // A copy: a part of the text would keep the whole text in memory.
       const value = bytes.toString("latin1", at, valueEnd);
       if (!VALUE.test(value)) return undefined;
