@@ -34,6 +34,7 @@ export class Turn {
   #isPassing = false;
   #time: number | undefined;
   #number = 0;
+  #passes = 0;
   /**
    * The turn is held open for a handler that awaits: most promises settle within the same tick, and the sends then share the turn's
    * writes.
@@ -63,6 +64,16 @@ export class Turn {
   /** How many turns have ended. */
   get number(): number {
     return this.#number;
+  }
+
+  /** Whether events are run by a pass: nothing is read from a socket before the pass is over. */
+  get isPassing(): boolean {
+    return this.#isPassing;
+  }
+
+  /** How many passes are over. */
+  get passes(): number {
+    return this.#passes;
   }
 
   wake(runnable: Runnable): void {
@@ -103,6 +114,7 @@ export class Turn {
     this.#woken = undefined;
     for (const runnable of ready) this.#run(runnable);
     this.#isPassing = false;
+    this.#passes++;
     if (this.#isOpen) this.#schedule();
     else this.#finishTurn();
   };

@@ -54,8 +54,7 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
     this.#transport = transport;
     Object.defineProperty(this, "id", { value: parts.newId(), enumerable: true });
     this.#openedAt = parts.clock.now();
-    // No closures here, shared state in `parts`, and methods that are `private`, since those with `#` take a field of each object: these
-    // objects exist for every silent connection.
+    // No closures, shared state in `parts`, and `private` methods, since those with `#` take a field: these objects exist for each connection.
     this.outbox = new Sender(parts, this, transport);
     this.receiver = new Receiver(parts, this, transport);
     this.receiver.startAlarms();
@@ -200,6 +199,7 @@ export class LiveConnection extends ConnectionFacts implements Member, QueueOwne
 
   announce(): void {
     this.#states |= ANNOUNCED;
+    this.#parts.population.onAnnounced();
   }
 
   caughtUp(): void {

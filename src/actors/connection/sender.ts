@@ -6,24 +6,22 @@
 import type { Frame } from "../../transport/frame.js";
 import { type FrameSource, writePaced } from "../../transport/paced-writing.js";
 import type { Transport } from "../../transport/transport.js";
+import type { Burst } from "../route/burst.js";
 import type { Outbox, Outcome } from "../route/member.js";
 import { type Pacing, paceReplay, repace } from "./pacing.js";
 import type { SenderOwner, SenderParts } from "./sender-parts.js";
 import * as State from "./sender-states.js";
+import { WaitingFrames } from "./waiting-frames.js";
 
 /** A peer for which this much more than `outbox.maxBufferedBytes` waits gets no further replay: a peer that reads nothing could ask on and on. */
 const REPLAY_BYTES = 16_777_216;
 
 /** A broadcast calls `offer` and `flush` once for each member, so both methods touch as little memory as possible. */
-export class Sender implements Outbox, FrameSource {
+export class Sender extends WaitingFrames implements Outbox, FrameSource {
   #state = State.LIVE | State.HAS_TAKEN_ALL;
   readonly #transport: Transport;
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
-  /** The waiting frames, oldest first, with a total of `#bytes`; frames before `#first` were dropped. A list of one frame is shared. */
-  #outbox: readonly Frame[] | undefined;
-  #first = 0;
-  #bytes = 0;
   /** The turn of the last write to a delayed transport. */
   #wroteIn = -1;
   #closeReason: { readonly code: number; readonly reason: string } | undefined;
@@ -31,6 +29,7 @@ export class Sender implements Outbox, FrameSource {
   #pacing: Pacing | undefined;
 
   constructor(parts: SenderParts, owner: SenderOwner, transport: Transport) {
+    super();
     this.#parts = parts;
     this.#owner = owner;
     this.#transport = transport;
@@ -45,12 +44,8 @@ export class Sender implements Outbox, FrameSource {
   }
 
   get bufferedBytes(): number {
-    return this.#state & State.HAS_TAKEN_ALL ? this.#bytes : this.#bytes + this.#transport.untakenBytes;
-  }
-
-  /** How many messages wait. */
-  get waiting(): number {
-    return (this.#outbox?.length ?? 0) - this.#first;
+    const { waitingBytes } = this;
+    return this.#state & State.HAS_TAKEN_ALL ? waitingBytes : waitingBytes + this.#transport.untakenBytes;
   }
 
   /** How many messages the peer has not acknowledged; 0 without a session. */
@@ -80,6 +75,24 @@ export class Sender implements Outbox, FrameSource {
     return "queued";
   }
 
+  offerBurst(burst: Burst, first: Frame): Outcome {
+    const freeBytes = this.isOpen ? this.maxBytes() - this.bufferedBytes : 0;
+    const isTextOnly = this.#transport.isTextOnly === true;
+    if (
+      freeBytes <= 0 ||
+      this.isInBurst ||
+      this.#pacing !== undefined ||
+      (isTextOnly && typeof first.data !== "string")
+    ) {
+      burst.isOver = true;
+      return this.offer(first);
+    }
+    burst.join(freeBytes, isTextOnly);
+    this.addBurst(burst);
+    this.flushAtEnd();
+    return "queued";
+  }
+
   replay(frames: readonly Frame[]): number | undefined {
     if (!this.isOpen) return 0;
     const { maxBufferedBytes } = this.#parts.settings.outbox;
@@ -99,7 +112,7 @@ export class Sender implements Outbox, FrameSource {
         taken++;
       }
     if (taken === 0) return 0;
-    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, this.#bytes - bytes, bytes);
+    this.#pacing = paceReplay(this.#pacing, maxBufferedBytes, this.waitingBytes - bytes, bytes);
     this.#pacing.onGrown();
     return taken;
   }
@@ -123,23 +136,10 @@ export class Sender implements Outbox, FrameSource {
 
   /** Writes what waits as the socket takes it, until nothing waits. */
   pace(pacing: Pacing): void {
+    this.endBurst();
     this.#pacing = repace(this.#pacing, pacing);
     this.#state &= ~(State.HAS_TAKEN_ALL | State.SLOW);
     this.countUntaken(0);
-  }
-
-  /** Called by paced writing. */
-  take(maxBytes: number): readonly Frame[] {
-    const outbox = this.#outbox;
-    if (outbox === undefined) return [];
-    let end = this.#first;
-    let bytes = 0;
-    while (end < outbox.length && bytes < maxBytes) bytes += outbox[end++]?.wireBytes ?? 0;
-    const frames = outbox.slice(this.#first, end);
-    this.remove(bytes);
-    this.#first = end;
-    this.compact(outbox);
-    return frames;
   }
 
   /** Sends the waiting frames, then a close frame. */
@@ -165,14 +165,18 @@ export class Sender implements Outbox, FrameSource {
   }
 
   private enqueue(frame: Frame): void {
-    if (this.#outbox === undefined) this.#outbox = frame.alone;
-    else if (this.#outbox.length === 1) this.#outbox = [...this.#outbox, frame];
-    else (this.#outbox as Frame[]).push(frame);
-    this.#bytes += frame.wireBytes;
-    this.#parts.counters.outboxBytes += frame.wireBytes;
+    this.add(frame);
+    this.flushAtEnd();
+  }
+
+  private flushAtEnd(): void {
     if (this.#state & State.FLUSH_DUE) return;
     this.#state |= State.FLUSH_DUE;
     this.#parts.turn.flushAtEnd(this);
+  }
+
+  protected onWaiting(bytes: number): void {
+    this.#parts.counters.outboxBytes += bytes;
   }
 
   private step(): void {
@@ -190,10 +194,9 @@ export class Sender implements Outbox, FrameSource {
 
   private write(): void {
     if (this.#pacing !== undefined) this.writePaced();
-    else if (this.#outbox !== undefined) {
-      const frames = this.#first === 0 ? this.#outbox : this.#outbox.slice(this.#first);
-      this.clear();
-      this.writeNow(frames);
+    else {
+      const frames = this.takeAll();
+      if (frames !== undefined) this.writeNow(frames);
     }
   }
 
@@ -239,7 +242,7 @@ export class Sender implements Outbox, FrameSource {
 
   /** In the turn of a write to a delayed transport, only waiting frames count: the socket has had no time to take the others. */
   private isFull(maxBytes = this.maxBytes()): boolean {
-    return (this.#wroteIn === this.#parts.turn.number ? this.#bytes : this.bufferedBytes) >= maxBytes;
+    return (this.#wroteIn === this.#parts.turn.number ? this.waitingBytes : this.bufferedBytes) >= maxBytes;
   }
 
   /** @returns whether the next message may be queued */
@@ -259,38 +262,14 @@ export class Sender implements Outbox, FrameSource {
 
   private dropOldest(): boolean {
     if (this.#transport.dropOldest?.()) return true;
-    const oldest = this.#outbox?.[this.#first];
-    if (this.#outbox === undefined || oldest === undefined) return false;
-    this.#first++;
-    this.remove(oldest.wireBytes);
+    if (!this.dropFirst()) return false;
     this.countDropped();
-    this.compact(this.#outbox);
     return true;
   }
 
   private countDropped(): void {
     this.#parts.counters.countDropped(this.#parts.settings.outbox.slowConsumer);
     this.#transport.countDropped?.();
-  }
-
-  /** Compacts only once half the array is empty: moving the waiting frames at each message would be costly. */
-  private compact(outbox: readonly Frame[]): void {
-    if (this.#first === outbox.length) this.clear();
-    else if (this.#first * 2 >= outbox.length) {
-      this.#outbox = outbox.slice(this.#first);
-      this.#first = 0;
-    }
-  }
-
-  private clear(): void {
-    this.#outbox = undefined;
-    this.#first = 0;
-    this.remove(this.#bytes);
-  }
-
-  private remove(bytes: number): void {
-    this.#bytes -= bytes;
-    this.#parts.counters.outboxBytes -= bytes;
   }
 
   private countUntaken(bytes: number): void {

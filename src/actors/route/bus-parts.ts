@@ -4,6 +4,7 @@ import type { Stats } from "../../api/stats.js";
 import type { RemoteBus } from "../../cluster/remote-bus.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { LevelSource, Logger } from "../../runtime/logger.js";
+import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 import type { Counters } from "./counters.js";
@@ -14,6 +15,8 @@ import type { Registry } from "./registry.js";
 export interface BusParts {
   readonly clock: Clock;
   readonly registry: Registry<Member>;
+  /** Absent for a channel, whose members have no outbox of their own. */
+  readonly turn?: Turn | undefined;
   readonly mailbox: Mailbox;
   /** The queue of events without a connection. */
   readonly common: ConnectionQueue;

@@ -22,8 +22,9 @@ import type { BusParts } from "./bus-parts.js";
 import { BusTimers } from "./bus-timers.js";
 import { checkRoom, partOf, readKeep, readRooms } from "./checks.js";
 import type { Member, Outbox, Outcome } from "./member.js";
+import { Multicast } from "./multicast.js";
 import { PlainDelivery } from "./plain-delivery.js";
-import { NO_TARGET, receiptOf, Tally, withForwarded } from "./receipts.js";
+import { NO_TARGET, receiptOf, withForwarded } from "./receipts.js";
 
 /** The log line for an event rejected by `Member.forward`. */
 export const LOST_INFO: string = "an info event is lost: mailbox.maxInfo events wait for this connection already";
@@ -35,6 +36,7 @@ function idOf(ref: ConnectionRef): string {
 export class RouteBus implements Bus, LocalBus {
   readonly #parts: BusParts;
   readonly #timers: BusTimers;
+  readonly #multicasts: Multicast;
   // Absent without the options `presence` and `history`.
   presence: Presence | undefined = undefined;
   keeper: History | undefined = undefined;
@@ -45,6 +47,7 @@ export class RouteBus implements Bus, LocalBus {
   constructor(parts: BusParts) {
     this.#parts = parts;
     const { clock, counters, log } = parts;
+    this.#multicasts = new Multicast(parts);
     this.#timers = new BusTimers({
       clock,
       counters,
@@ -274,15 +277,13 @@ export class RouteBus implements Bus, LocalBus {
 
   /** @param position of a kept message */
   #offer(frame: Frame, rooms: readonly string[] | undefined, except: Member | undefined, position?: string): Receipt {
-    const { registry, counters, level } = this.#parts;
-    const tally = new Tally();
+    const { counters, level } = this.#parts;
     const followOf = rooms === undefined ? undefined : this.keeper?.follows.in(rooms);
-    for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
-      if (member !== except && member.isTarget)
-        tally.add(followOf?.(member)?.offer(frame, position) ?? member.outbox.offer(frame));
-    if (tally.targeted > 0) counters.sent.frames++;
-    counters.deadLetters += tally.dead;
-    const receipt = tally.receipt();
+    const offerTo =
+      followOf && ((member: Member) => followOf(member)?.offer(frame, position) ?? member.outbox.offer(frame));
+    const receipt = this.#multicasts.offer(frame, rooms, except, offerTo);
+    if (receipt.targeted > 0) counters.sent.frames++;
+    counters.deadLetters += receipt.dead;
     if (logsEachEvent(level)) this.#log(frame, receipt);
     return receipt;
   }

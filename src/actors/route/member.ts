@@ -5,6 +5,7 @@
 import type { Connection, Data } from "../../api/connection.js";
 import type { LeakOwner } from "../../runtime/unhandled-rejections.js";
 import type { Frame } from "../../transport/frame.js";
+import type { Burst } from "./burst.js";
 import type { ConnectionQueue } from "./connection-queue.js";
 
 /** The result of offering a message to a connection's outbox. */
@@ -14,6 +15,8 @@ export interface Outbox {
   readonly isOpen: boolean;
   /** @returns `"dead"` if the connection is not open */
   offer(frame: Frame): Outcome;
+  /** As `offer` of a burst's first frame; the frames that the burst gets later count as offered and queued. Absent for subscriptions. */
+  offerBurst?(burst: Burst, first: Frame): Outcome;
   /**
    * Takes what was kept for followers, however much, and writes the frames as the socket takes them; what is offered from now on follows.
    * @returns how many frames were taken: none if the connection is not open, and no bytes where the transport is text-only; `undefined` if

@@ -37,6 +37,7 @@ export class Registry<M extends Registered> {
   /** Filled and emptied by the registry alone. */
   readonly byId: Map<string, M> = new Map();
   readonly #rooms = new Map<string, Set<M>>();
+  #version = 0;
   #watcher: RoomWatcher<M> | undefined;
   #roomListener: RoomListener<M> | undefined;
   readonly #onOccupancyChanged: RemoteBus["onOccupancyChanged"] | undefined;
@@ -60,17 +61,29 @@ export class Registry<M extends Registered> {
     return this.byId.size;
   }
 
+  /** While the version is the same, the same members get what is sent to all, and to each room. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A member gets messages from now on. */
+  onAnnounced(): void {
+    this.#version++;
+  }
+
   get roomCount(): number {
     return this.#rooms.size;
   }
 
   add(member: M): void {
+    this.#version++;
     this.byId.set(member.id, member);
     if (this.byId.size === 1) this.#onOccupancyChanged?.(undefined, true);
   }
 
   /** Removes a member, also from `rooms`. @returns whether the member was there */
   remove(member: M, rooms: Iterable<string>): boolean {
+    this.#version++;
     const wasThere = this.byId.delete(member.id);
     for (const room of rooms) this.leave(member, room);
     if (wasThere) this.#endOccupancy();
@@ -89,6 +102,7 @@ export class Registry<M extends Registered> {
   join(member: M, room: string): boolean {
     const onJoined = this.#watcher?.beforeJoin(member, room);
     if (this.#watcher !== undefined && onJoined === undefined) return this.#rooms.get(room)?.has(member) === true;
+    this.#version++;
     const members = this.#rooms.get(room);
     if (members !== undefined) members.add(member);
     else {
@@ -103,6 +117,7 @@ export class Registry<M extends Registered> {
   leave(member: M, room: string): void {
     if (!this.#rooms.get(room)?.has(member)) return;
     if (this.byId.has(member.id)) this.#watcher?.beforeLeave(room);
+    this.#version++;
     const members = this.#rooms.get(room);
     if (!members?.delete(member)) return;
     if (members.size === 0) this.#rooms.delete(room);

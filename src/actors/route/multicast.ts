@@ -1,0 +1,99 @@
+/**
+ * Offers messages to all members of a route, or of rooms. From the second message to the same members on, within a pass of the turn, the
+ * messages make a burst. The bus of a route or of a channel creates a `Multicast`, which keeps nothing that needs an end.
+ */
+import type { Receipt } from "../../api/bus.js";
+import type { Turn } from "../../runtime/turn.js";
+import type { Frame } from "../../transport/frame.js";
+import { Burst } from "./burst.js";
+import type { Member, Outcome } from "./member.js";
+import { Tally } from "./receipts.js";
+import type { Registry } from "./registry.js";
+
+/** Offers a message to a member in place of the member's outbox. */
+export type OfferTo = (member: Member, frame: Frame) => Outcome;
+
+export interface MulticastParts {
+  readonly registry: Registry<Member>;
+  readonly counters: { outboxBytes: number };
+  /** Absent where members have no outbox of their own: then there are no bursts. */
+  readonly turn?: Turn | undefined;
+}
+
+/** Whom a message goes to. */
+interface Audience {
+  /** `undefined` for all members of the route. */
+  readonly room: string | undefined;
+  /** An id, since a member that has left is not to be kept. */
+  readonly exceptId: string | undefined;
+  /** When the members were visited. */
+  readonly passes: number;
+  readonly version: number;
+  readonly receipt: Receipt;
+  readonly burst: Burst | undefined;
+}
+
+export class Multicast {
+  readonly #parts: MulticastParts;
+  /** Of the last message. */
+  #last: Audience | undefined;
+
+  constructor(parts: MulticastParts) {
+    this.#parts = parts;
+  }
+
+  /** @param offerTo for members that follow a history */
+  offer(
+    frame: Frame,
+    rooms: readonly string[] | undefined,
+    except: Member | undefined,
+    offerTo: OfferTo | undefined,
+  ): Receipt {
+    const { turn } = this.#parts;
+    const isSimple = offerTo === undefined && (rooms === undefined || rooms.length === 1);
+    if (turn === undefined || !turn.isPassing || !isSimple) return this.#offerEach(frame, rooms, except, offerTo);
+    const room = rooms?.[0];
+    const exceptId = except?.id;
+    const last = this.#lastFor(room, exceptId, turn);
+    if (last?.burst?.takes(frame) === true) return this.#extend(last.burst, frame, last.receipt);
+    const { passes } = turn;
+    const { version } = this.#parts.registry;
+    const burst = last === undefined ? undefined : new Burst(frame);
+    const receipt = this.#offerEach(frame, rooms, except, burst && ((member) => offerBurst(member, burst, frame)));
+    this.#last = { room, exceptId, passes, version, receipt, burst };
+    return receipt;
+  }
+
+  /** @returns `undefined` if the last message went to others, or the members may have changed since */
+  #lastFor(room: string | undefined, exceptId: string | undefined, turn: Turn): Audience | undefined {
+    const last = this.#last;
+    const isSame = last !== undefined && last.room === room && last.exceptId === exceptId;
+    return isSame && last.passes === turn.passes && last.version === this.#parts.registry.version ? last : undefined;
+  }
+
+  #extend(burst: Burst, frame: Frame, { targeted, queued, dropped, dead }: Receipt): Receipt {
+    burst.add(frame);
+    this.#parts.counters.outboxBytes += frame.wireBytes * burst.members;
+    return { targeted, queued, dropped, dead };
+  }
+
+  #offerEach(
+    frame: Frame,
+    rooms: readonly string[] | undefined,
+    except: Member | undefined,
+    offerTo: OfferTo | undefined,
+  ): Receipt {
+    const { registry } = this.#parts;
+    const tally = new Tally();
+    for (const member of rooms === undefined ? registry.all() : registry.membersOfAny(rooms))
+      if (member !== except && member.isTarget)
+        tally.add(offerTo === undefined ? member.outbox.offer(frame) : offerTo(member, frame));
+    return tally.receipt();
+  }
+}
+
+function offerBurst({ outbox }: Member, burst: Burst, first: Frame): Outcome {
+  if (outbox.offerBurst !== undefined) return outbox.offerBurst(burst, first);
+  burst.isOver = true;
+  return outbox.offer(first);
+}
