@@ -216,10 +216,7 @@ export class Sender extends WaitingFrames implements Outbox, FrameSource {
       if (this.#transport.mustWait()) this.countUntaken(this.#transport.untakenBytes);
       if (this.#transport.isDelayed) this.#wroteIn = this.#parts.turn.number;
     }
-    const { sent } = this.#parts.counters;
-    sent.writes++;
-    sent.messages += frames.length;
-    for (const frame of frames) sent.bytes += frame.payloadBytes;
+    this.#parts.counters.countWritten(frames);
     return true;
   }
 

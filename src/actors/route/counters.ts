@@ -4,10 +4,12 @@
  */
 import type { ClosedBy } from "../../api/connection.js";
 import type { ClosedCount, DropReason, Failure, RefusedCount, Stats } from "../../api/stats.js";
+import type { Frame } from "../../transport/frame.js";
 
 const MAX_FAILURES = 100;
 /** Pairs of close code and side that are counted apart. */
 const MAX_CLOSED_PAIRS = 64;
+const KEEP_BELOW_BYTES = 262_144;
 
 /** The numbers of now, which the parts of a route know. */
 type Gauges = "connections" | "away" | "rooms" | "paused" | "mailboxEvents" | "resting" | "restingEvents";
@@ -35,6 +37,8 @@ export class Counters {
   readonly #refusedBy = new Map<number, number>();
   /** Of the few senders whose socket is full: a field would cost every sender memory. */
   readonly #untaken = new Map<object, number>();
+  /** The list that was written last: members of a burst write the same list. */
+  #written: { readonly frames: readonly Frame[]; readonly bytes: number } = { frames: [], bytes: 0 };
   /** How many calls of `bus.sleep` are pending. */
   sleepers = 0;
   readonly failures: Failure[] = [];
@@ -66,6 +70,18 @@ export class Counters {
     else if (before > 0) this.#untaken.delete(sender);
   }
 
+  /** @param frames MUST NOT change afterwards */
+  countWritten(frames: readonly Frame[]): void {
+    const { sent } = this;
+    sent.writes++;
+    sent.messages += frames.length;
+    const isCounted = frames === this.#written.frames;
+    const bytes = isCounted ? this.#written.bytes : payloadBytesOf(frames);
+    // Longer lists are not kept, since the frames would stay in memory.
+    if (!isCounted && frames.length > 1 && bytes < KEEP_BELOW_BYTES) this.#written = { frames, bytes };
+    sent.bytes += bytes;
+  }
+
   countDropped(reason: DropReason, count = 1): void {
     this.droppedBy[reason] += count;
   }
@@ -87,6 +103,12 @@ export class Counters {
     this.failures.push(failure);
     if (this.failures.length > MAX_FAILURES) this.failures.shift();
   }
+}
+
+function payloadBytesOf(frames: readonly Frame[]): number {
+  let bytes = 0;
+  for (const { payloadBytes } of frames) bytes += payloadBytes;
+  return bytes;
 }
 
 export function countAll(counts: readonly { readonly count: number }[]): number {
