@@ -140,6 +140,16 @@ describe.each([
   });
 });
 
+test("blanks around a value, however many, are no part of it, and take no time", () => {
+  const blanks = " \t".repeat(1_000);
+  const padded = bytesOf([...CHROMIUM, `X-Padded:${blanks}a b${blanks}`, `X-Empty:${blanks}`]);
+  expect(newReader().read(new Socket(), padded)?.message.headers).toMatchObject({ "x-padded": "a b", "x-empty": "" });
+  const broken = bytesOf([...CHROMIUM, `X-Broken:${blanks}${blanks}\x01`]);
+  const reader = newReader();
+  // With an expression that tries every number of blanks, each would take a tenth of a second.
+  for (let i = 0; i < 5_000; i++) expect(reader.read(new Socket(), broken)).toBeUndefined();
+});
+
 test("values of their own stay apart, of requests whose heads are else the same", () => {
   const reader = newReader();
   const read = (cookie: string, address: string) => {
