@@ -33,6 +33,8 @@ export class FirstBytes {
   ): FirstBytes | undefined {
     const [takeConnection, ...others] = server.listeners(event);
     if (takeConnection === undefined || others.length > 0) return undefined;
+    // A limit of the server alone, which may be passed among the options of `tls`: Node keeps it.
+    if (Reflect.get(server, "maxHeaderSize") !== undefined) return undefined;
     const firstBytes = new FirstBytes(server, takeConnection as TakeConnection, hooks);
     server.removeAllListeners(event);
     server.on(event, (socket: Socket) => firstBytes.#await(socket));
@@ -58,6 +60,8 @@ export class FirstBytes {
     socket.on("error", ignoreError);
     socket.on("end", endOwnSide);
     socket.on("data", this.#onData);
+    // The option `pauseOnConnect` of `tls`.
+    if (socket.isPaused()) socket.resume();
   }
 
   #take(socket: Socket, bytes: Buffer): void {
@@ -72,7 +76,8 @@ export class FirstBytes {
     socket.pause();
     socket.unshift(bytes);
     this.#takeConnection.call(this.#server, socket);
-    socket.resume();
+    // Not at once: on Node 20 the bytes would be emitted before the socket resumes, and a pause of Node's parser in between would be lost.
+    process.nextTick(() => socket.resume());
   }
 }
 

@@ -75,6 +75,8 @@ export function readHandshakeBytes(bytes: Buffer, text: string, line: RequestLin
     if (field === undefined || name === undefined || padded === undefined) return undefined;
     const key = name.toLowerCase();
     if (LEFT_TO_NODE.has(key) || seen.has(key)) return undefined;
+    // Versions of Node disagree on a tab after an option.
+    if (key === "connection" && padded.includes("\t")) return undefined;
     // No other white space is in the text.
     const value = padded.trim();
     seen.set(key, value);

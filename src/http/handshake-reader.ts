@@ -77,7 +77,7 @@ function toMessage({ socket, url }: DirectRequest, rawHeaders: readonly string[]
   message.rawHeaders = [...rawHeaders];
   // Each header is there once, so there is nothing to join.
   const headers: Record<string, string> = {};
-  const lists: Record<string, string[]> = {};
+  const lists: Record<string, string[]> = Object.create(null);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const [name = "", value = ""] = [rawHeaders[i]?.toLowerCase(), rawHeaders[i + 1]];
     headers[name] = value;

@@ -1,5 +1,6 @@
 /** The first bytes of a connection: however a handshake is cut into packets, the connection is the same. */
 import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { connect as connectTls } from "node:tls";
 import type { UpgradeRequest } from "sendall";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -102,6 +103,30 @@ test.each(PACKETS)("a message over TLS arrives: %s", async (_how, cut) => {
   expect(said).toEqual(["hello"]);
 });
 
+test("over TLS, sockets may be paused at first", async () => {
+  const { cert, key } = await makeCertificate("a test");
+  const opened: unknown[] = [];
+  const { server } = await serveByHand({
+    tls: { cert, key, pauseOnConnect: true },
+    handler: ({ type }) => void opened.push(type),
+  });
+  const socket = connectTls({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
+  onTestFinished(() => void socket.destroy());
+  await once(socket, "secureConnect");
+  socket.write(upgradeWith(HEADERS));
+  await until(() => opened.length === 1);
+});
+
+test("a limit for heads among the options of tls is kept", async () => {
+  const { cert, key } = await makeCertificate("a test");
+  const { server } = await serveByHand({ tls: { cert, key, ...{ maxHeaderSize: 300 } }, handler() {} });
+  const socket = connectTls({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
+  onTestFinished(() => void socket.destroy());
+  socket.write(upgradeWith({ "X-Long": "a".repeat(400) }));
+  const [answer] = await once(socket, "data");
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 431 /);
+});
+
 describe("a connection that says nothing", () => {
   test("is closed when the peer ends its side", async () => {
     const { server } = await serveByHand({ handler() {} });
@@ -136,6 +161,31 @@ describe("a connection that says nothing", () => {
     await until(() => peer.isEnded);
   });
 });
+
+test.each([1_000, 20_000_000])(
+  "a body that is not read is left in the network: %i bytes with the head",
+  async (size) => {
+    const asked: IncomingMessage[] = [];
+    const { server } = await serveByHand({
+      onRequest(request) {
+        request.pause();
+        asked.push(request);
+      },
+      handler() {},
+    });
+    const peer = new RawPeer(server.port);
+    const head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000000\r\n\r\n";
+    peer.write(Buffer.concat([Buffer.from(head), Buffer.alloc(size)]));
+    await until(() => asked.length === 1);
+    for (let i = 0; i < 20; i++) {
+      peer.write(Buffer.alloc(1_000_000));
+      for (let rounds = 0; rounds < 10; rounds++) await nextRound();
+    }
+    // What Node holds of a request, and what it had read before it could pause.
+    expect(asked[0]?.socket.bytesRead).toBeLessThan(1_000_000);
+    peer.socket.destroy();
+  },
+);
 
 test("a plain request and a handshake follow each other on a connection", async () => {
   const said: unknown[] = [];

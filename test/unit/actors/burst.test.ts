@@ -1,10 +1,16 @@
 /** Bursts: messages that go to the same members one after another are the same to everybody, whether they make a burst or not. */
-import { type Bus, type Connection, channels, type Receipt, type ServeOptions } from "sendall";
+import { type Bus, type Connection, channels, type Receipt } from "sendall";
 import { createTestRuntime, type TestClient } from "sendall/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { Sender } from "../../../src/actors/connection/sender.js";
 import { Burst } from "../../../src/actors/route/burst.js";
+import { Counters } from "../../../src/actors/route/counters.js";
+import type { Member, Outbox } from "../../../src/actors/route/member.js";
+import { Multicast } from "../../../src/actors/route/multicast.js";
+import { Registry } from "../../../src/actors/route/registry.js";
 import { Turn } from "../../../src/runtime/turn.js";
 import { SeededRandom } from "../../../src/testing/runtime/random.js";
+import { encodeFrame, type Frame } from "../../../src/transport/frame.js";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -18,6 +24,13 @@ async function offeringEach<T>(code: () => Promise<T>): Promise<T> {
   } finally {
     isPassing.mockRestore();
   }
+}
+
+interface Room {
+  readonly outbox?: {
+    readonly maxBufferedBytes: number;
+    readonly slowConsumer: "close" | "dropOldest" | "dropNewest";
+  };
 }
 
 type Step = (bus: Bus, connections: readonly Connection[], next: () => string) => Receipt | boolean;
@@ -65,7 +78,7 @@ function chooseSteps(random: SeededRandom): Step[] {
 }
 
 /** What a program and its clients see of a few events, of which each takes many steps. */
-async function play(seed: number, options: Partial<ServeOptions>): Promise<unknown[]> {
+async function play(seed: number, options: Room): Promise<unknown[]> {
   const random = new SeededRandom(seed);
   const seen: unknown[] = [];
   const connections: Connection[] = [];
@@ -79,17 +92,17 @@ async function play(seed: number, options: Partial<ServeOptions>): Promise<unkno
         seen.push(step(bus, connections, () => `${++count}`));
         seen.push(connections.map(({ bufferedAmount, isOpen }) => [bufferedAmount, isOpen]));
       }
-      seen.push(bus.stats().outboxBytes);
+      seen.push(runtime.server.stats().outboxBytes);
     },
   });
   const clients: TestClient[] = [];
   for (let i = 0; i < 4; i++) clients.push(await runtime.connect());
   for (let i = 0; i < 6; i++) {
     const client = clients[random.below(4)];
-    if (client?.isOpen) client.send("go");
+    if (client !== undefined && client.closed === undefined) client.send("go");
     const other = clients[random.below(4)];
     const isReading = random.below(3) > 0;
-    if (other?.isOpen) other[isReading ? "resume" : "stall"]();
+    if (other !== undefined && other.closed === undefined) other[isReading ? "resume" : "stall"]();
     await runtime.settle();
     seen.push(clients.map((each) => [each.received.map(String), each.closed]));
   }
@@ -98,7 +111,7 @@ async function play(seed: number, options: Partial<ServeOptions>): Promise<unkno
   return seen;
 }
 
-describe.each<[what: string, options: Partial<ServeOptions>]>([
+describe.each<[what: string, options: Room]>([
   ["enough room", {}],
   ["little room, and the oldest messages dropped", { outbox: { maxBufferedBytes: 300, slowConsumer: "dropOldest" } }],
   ["little room, and the newest messages dropped", { outbox: { maxBufferedBytes: 300, slowConsumer: "dropNewest" } }],
@@ -136,7 +149,6 @@ test("who comes in the middle of a burst gets the rest of it", async () => {
 
 test("of a burst, each member is looked at for the first two messages alone", async () => {
   const members = 100;
-  let looks = 0;
   await using runtime = createTestRuntime({
     handler(event, bus) {
       if (event.type !== "message") return;
@@ -144,18 +156,71 @@ test("of a burst, each member is looked at for the first two messages alone", as
     },
   });
   const clients = await Promise.all(Array.from({ length: members + 1 }, () => runtime.connect()));
-  const { Sender } = await import("../../../src/actors/connection/sender.js");
-  for (const name of ["offer", "offerBurst"] as const) {
-    const original = Sender.prototype[name];
-    vi.spyOn(Sender.prototype, name).mockImplementation(function (this: InstanceType<typeof Sender>, ...args: never[]) {
-      looks++;
-      return Reflect.apply(original, this, args);
-    });
-  }
+  const looks = [vi.spyOn(Sender.prototype, "offer"), vi.spyOn(Sender.prototype, "offerBurst")];
   clients[0]?.send("go");
   await runtime.settle();
-  expect(looks).toBe(2 * members);
+  expect(looks.map(({ mock }) => mock.calls.length)).toEqual([members, members]);
   for (const client of clients.slice(1)) expect(client.received).toEqual(Array.from({ length: 16 }, (_, i) => `${i}`));
+});
+
+describe("an outbox", () => {
+  /** Six messages to two members, within a pass: the fifth has bytes. */
+  function sendSix(outboxes: readonly Outbox[]): {
+    readonly receipts: readonly Receipt[];
+    readonly counters: Counters;
+  } {
+    const counters = new Counters();
+    const registry = new Registry<Member>();
+    for (const [i, outbox] of outboxes.entries())
+      registry.add({ id: `${i}`, isTarget: true, outbox } as unknown as Member);
+    const turn = { isPassing: true, passes: 0 } as Turn;
+    const multicast = new Multicast({ registry, counters, turn });
+    const receipts = Array.from({ length: 6 }, (_, i) =>
+      multicast.offer(encodeFrame(i === 4 ? Buffer.from("bytes") : `${i}`), undefined, undefined, undefined),
+    );
+    return { receipts, counters };
+  }
+
+  test("that takes texts alone gets no bytes of a burst", () => {
+    const written: unknown[] = [];
+    const counters = new Counters();
+    const transport = {
+      isOpen: true,
+      isTextOnly: true,
+      untakenBytes: 0,
+      mustWait: () => false,
+      write: (frames: readonly Frame[]) => written.push(...frames.map(({ data }) => data)) > 0,
+    };
+    const parts = {
+      counters,
+      mirror: { isOn: false },
+      settings: { outbox: { maxBufferedBytes: 1_000, slowConsumer: "close" } },
+      turn: { flushAtEnd() {} },
+    };
+    const sender = new Sender(parts as never, { onBytesDropped() {} } as never, transport as never);
+    const { receipts } = sendSix([sender]);
+    sender.flush();
+    expect(written).toEqual(["0", "1", "2", "3", "5"]);
+    expect(receipts.map(({ queued }) => queued)).toEqual([1, 1, 1, 1, 0, 1]);
+    expect(receipts[4]).toEqual({ targeted: 1, queued: 0, dropped: 1, dead: 0 });
+  });
+
+  test("that knows no bursts gets every message", () => {
+    const offered: number[] = [0, 0];
+    const outboxes = [0, 1].map(
+      (i): Outbox => ({
+        isOpen: true,
+        offer: () => {
+          offered[i] = (offered[i] ?? 0) + 1;
+          return "queued";
+        },
+        replay: () => 0,
+      }),
+    );
+    const { receipts } = sendSix(outboxes);
+    expect(offered).toEqual([6, 6]);
+    expect(receipts.map(({ queued }) => queued)).toEqual([2, 2, 2, 2, 2, 2]);
+  });
 });
 
 test("subscribers of a channel get every message", async () => {

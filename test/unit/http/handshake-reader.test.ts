@@ -102,7 +102,8 @@ const shown = (request: IncomingMessage) => {
     ...{ method, url, httpVersion, httpVersionMajor, httpVersionMinor, rawHeaders },
     ...{
       headers: { ...headers },
-      headersDistinct: { ...headersDistinct },
+      headersDistinct,
+      prototypeOfDistinct: Object.getPrototypeOf(headersDistinct),
       keys: Object.keys(request)
         .filter((key) => key !== "parser")
         .sort(),
@@ -211,6 +212,8 @@ describe("is left to Node", () => {
     ["a list of protocols", bytesOf(replaced("Upgrade", "Upgrade: h2c, websocket"))],
     ["no Connection", bytesOf(replaced("Connection"))],
     ["a Connection that closes", bytesOf(replaced("Connection", "Connection: close, Upgrade"))],
+    ["a tab in Connection", bytesOf(replaced("Connection", "Connection: keep-alive\t, Upgrade"))],
+    ["a tab after Connection", bytesOf(replaced("Connection", "Connection: Upgrade\t"))],
     ["no Host", bytesOf(replaced("Host"))],
     ["another version", bytesOf(replaced("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"))],
     ["no key", bytesOf(replaced("Sec-WebSocket-Key"))],
