@@ -75,22 +75,15 @@ export class Sender extends WaitingFrames implements Outbox, FrameSource {
     return "queued";
   }
 
-  offerBurst(burst: Burst, first: Frame): Outcome {
-    const freeBytes = this.isOpen ? this.maxBytes() - this.bufferedBytes : 0;
+  takeBurst(burst: Burst): boolean {
+    if (!this.isOpen || this.isInBurst || this.#pacing !== undefined) return false;
+    const freeBytes = this.maxBytes() - this.bufferedBytes;
     const isTextOnly = this.#transport.isTextOnly === true;
-    if (
-      freeBytes <= 0 ||
-      this.isInBurst ||
-      this.#pacing !== undefined ||
-      (isTextOnly && typeof first.data !== "string")
-    ) {
-      burst.isOver = true;
-      return this.offer(first);
-    }
+    if (freeBytes <= 0 || (isTextOnly && burst.hasBytes)) return false;
     burst.join(freeBytes, isTextOnly);
     this.addBurst(burst);
     this.flushAtEnd();
-    return "queued";
+    return true;
   }
 
   replay(frames: readonly Frame[]): number | undefined {

@@ -13,6 +13,8 @@ export class Burst {
   /** The bytes of the frames on the wire. */
   bytes = 0;
   members = 0;
+  /** The ids of those who get the same messages one by one: their outbox is full, or paced, or has another burst. */
+  readonly outsiders: string[] = [];
   isOver = false;
   /** With that many bytes the outbox of a member may be full. */
   #maxBytes = MAX_BYTES;
@@ -32,9 +34,15 @@ export class Burst {
     if (isTextOnly) this.#isTextOnly = true;
   }
 
+  /** Whether a frame is no text. */
+  get hasBytes(): boolean {
+    return this.frames.some(({ data }) => typeof data !== "string");
+  }
+
   /** Whether each member would queue the frame. */
   takes(frame: Frame): boolean {
-    return !this.isOver && this.bytes < this.#maxBytes && !(this.#isTextOnly && typeof frame.data !== "string");
+    const isWorthwhile = this.members > 0 && !this.isOver;
+    return isWorthwhile && this.bytes < this.#maxBytes && !(this.#isTextOnly && typeof frame.data !== "string");
   }
 
   add(frame: Frame): void {

@@ -15,8 +15,11 @@ export interface Outbox {
   readonly isOpen: boolean;
   /** @returns `"dead"` if the connection is not open */
   offer(frame: Frame): Outcome;
-  /** As `offer` of a burst's first frame; the frames that the burst gets later count as offered and queued. Absent for subscriptions. */
-  offerBurst?(burst: Burst, first: Frame): Outcome;
+  /**
+   * Lets a burst wait, with the frames that it has and those that it gets: all of them are queued. Absent for subscriptions.
+   * @returns `false` if the frames have to be offered one by one
+   */
+  takeBurst?(burst: Burst): boolean;
   /**
    * Takes what was kept for followers, however much, and writes the frames as the socket takes them; what is offered from now on follows.
    * @returns how many frames were taken: none if the connection is not open, and no bytes where the transport is text-only; `undefined` if

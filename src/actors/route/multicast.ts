@@ -29,7 +29,6 @@ interface Audience {
   /** When the members were visited. */
   readonly passes: number;
   readonly version: number;
-  readonly receipt: Receipt;
   readonly burst: Burst | undefined;
 }
 
@@ -55,12 +54,12 @@ export class Multicast {
     const room = rooms?.[0];
     const exceptId = except?.id;
     const last = this.#lastFor(room, exceptId, turn);
-    if (last?.burst?.takes(frame) === true) return this.#extend(last.burst, frame, last.receipt);
+    if (last?.burst?.takes(frame) === true) return this.#extend(last.burst, frame);
     const { passes } = turn;
     const { version } = this.#parts.registry;
     const burst = last === undefined ? undefined : new Burst(frame);
     const receipt = this.#offerEach(frame, rooms, except, burst && ((member) => offerBurst(member, burst, frame)));
-    this.#last = { room, exceptId, passes, version, receipt, burst };
+    this.#last = { room, exceptId, passes, version, burst };
     return receipt;
   }
 
@@ -71,10 +70,15 @@ export class Multicast {
     return isSame && last.passes === turn.passes && last.version === this.#parts.registry.version ? last : undefined;
   }
 
-  #extend(burst: Burst, frame: Frame, { targeted, queued, dropped, dead }: Receipt): Receipt {
+  #extend(burst: Burst, frame: Frame): Receipt {
+    const { members, outsiders } = burst;
     burst.add(frame);
-    this.#parts.counters.outboxBytes += frame.wireBytes * burst.members;
-    return { targeted, queued, dropped, dead };
+    this.#parts.counters.outboxBytes += frame.wireBytes * members;
+    const tally = new Tally();
+    tally.targeted = members;
+    tally.queued = members;
+    for (const id of outsiders) tally.add(this.#parts.registry.byId.get(id)?.outbox.offer(frame) ?? "dead");
+    return tally.receipt();
   }
 
   #offerEach(
@@ -92,8 +96,9 @@ export class Multicast {
   }
 }
 
-function offerBurst({ outbox }: Member, burst: Burst, first: Frame): Outcome {
-  if (outbox.offerBurst !== undefined) return outbox.offerBurst(burst, first);
-  burst.isOver = true;
+function offerBurst(member: Member, burst: Burst, first: Frame): Outcome {
+  const { outbox } = member;
+  if (outbox.takeBurst?.(burst) === true) return "queued";
+  burst.outsiders.push(member.id);
   return outbox.offer(first);
 }
