@@ -5,19 +5,19 @@
  */
 import type { Frame } from "../../transport/frame.js";
 
-/** A longer burst is followed by another one: the last burst of a route stays in memory. */
-const MAX_BYTES = 262_144;
+/** A longer burst is followed by another one, and a longer message is in none: the last burst of a route stays in memory. */
+export const MAX_BURST_BYTES = 262_144;
 
 export class Burst {
   readonly frames: Frame[] = [];
   /** The bytes of the frames on the wire. */
   bytes = 0;
   members = 0;
-  /** The ids of those who get the same messages one by one: their outbox is full, or paced, or has another burst. */
+  /** The ids of those who get the same messages one by one: their outbox is full, or paced, has another burst, or takes no bytes. */
   readonly outsiders: string[] = [];
   isOver = false;
   /** With that many bytes the outbox of a member may be full. */
-  #maxBytes = MAX_BYTES;
+  #maxBytes = MAX_BURST_BYTES;
   #isTextOnly = false;
   /** The frames that the last member had before, and those with the burst's. Most members have had the same. */
   #before: readonly Frame[] | undefined;
@@ -41,8 +41,8 @@ export class Burst {
 
   /** Whether each member would queue the frame. */
   takes(frame: Frame): boolean {
-    const isWorthwhile = this.members > 0 && !this.isOver;
-    return isWorthwhile && this.bytes < this.#maxBytes && !(this.#isTextOnly && typeof frame.data !== "string");
+    if (this.members === 0 || this.isOver || this.bytes + frame.wireBytes >= MAX_BURST_BYTES) return false;
+    return this.bytes < this.#maxBytes && !(this.#isTextOnly && typeof frame.data !== "string");
   }
 
   add(frame: Frame): void {

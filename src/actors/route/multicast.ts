@@ -5,7 +5,7 @@
 import type { Receipt } from "../../api/bus.js";
 import type { Turn } from "../../runtime/turn.js";
 import type { Frame } from "../../transport/frame.js";
-import { Burst } from "./burst.js";
+import { Burst, MAX_BURST_BYTES } from "./burst.js";
 import type { Member, Outcome } from "./member.js";
 import { Tally } from "./receipts.js";
 import type { Registry } from "./registry.js";
@@ -20,22 +20,16 @@ export interface MulticastParts {
   readonly turn?: Turn | undefined;
 }
 
-/** Whom a message goes to. */
-interface Audience {
-  /** `undefined` for all members of the route. */
-  readonly room: string | undefined;
-  /** An id, since a member that has left is not to be kept. */
-  readonly exceptId: string | undefined;
-  /** When the members were visited. */
-  readonly passes: number;
-  readonly version: number;
-  readonly burst: Burst | undefined;
-}
-
 export class Multicast {
   readonly #parts: MulticastParts;
-  /** Of the last message. */
-  #last: Audience | undefined;
+  // Whom the last message went to, and when. Fields, since an object would be made for each message.
+  /** `undefined` for all members of the route. */
+  #room: string | undefined;
+  /** An id, since a member that has left is not to be kept. */
+  #exceptId: string | undefined;
+  #passes = -1;
+  #version = -1;
+  #burst: Burst | undefined;
 
   constructor(parts: MulticastParts) {
     this.#parts = parts;
@@ -53,21 +47,21 @@ export class Multicast {
     if (turn === undefined || !turn.isPassing || !isSimple) return this.#offerEach(frame, rooms, except, offerTo);
     const room = rooms?.[0];
     const exceptId = except?.id;
-    const last = this.#lastFor(room, exceptId, turn);
-    if (last?.burst?.takes(frame) === true) return this.#extend(last.burst, frame);
-    const { passes } = turn;
-    const { version } = this.#parts.registry;
-    const burst = last === undefined ? undefined : new Burst(frame);
-    const receipt = this.#offerEach(frame, rooms, except, burst && ((member) => offerBurst(member, burst, frame)));
-    this.#last = { room, exceptId, passes, version, burst };
-    return receipt;
+    const isRepeated = this.#goesToSame(room, exceptId, turn);
+    if (isRepeated && this.#burst?.takes(frame) === true) return this.#extend(this.#burst, frame);
+    const burst = isRepeated && frame.wireBytes < MAX_BURST_BYTES ? new Burst(frame) : undefined;
+    this.#room = room;
+    this.#exceptId = exceptId;
+    this.#passes = turn.passes;
+    this.#version = this.#parts.registry.version;
+    this.#burst = burst;
+    return this.#offerEach(frame, rooms, except, burst && ((member) => offerBurst(member, burst, frame)));
   }
 
-  /** @returns `undefined` if the last message went to others, or the members may have changed since */
-  #lastFor(room: string | undefined, exceptId: string | undefined, turn: Turn): Audience | undefined {
-    const last = this.#last;
-    const isSame = last !== undefined && last.room === room && last.exceptId === exceptId;
-    return isSame && last.passes === turn.passes && last.version === this.#parts.registry.version ? last : undefined;
+  /** @returns `false` if the last message went to others, or the members may have changed since */
+  #goesToSame(room: string | undefined, exceptId: string | undefined, turn: Turn): boolean {
+    const isSame = this.#room === room && this.#exceptId === exceptId;
+    return isSame && this.#passes === turn.passes && this.#version === this.#parts.registry.version;
   }
 
   #extend(burst: Burst, frame: Frame): Receipt {

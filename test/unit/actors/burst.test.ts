@@ -131,6 +131,21 @@ describe.each<[what: string, options: Room]>([
   });
 });
 
+test("large messages are in no burst, which would keep the last of them in memory", async () => {
+  const large = "x".repeat(300_000);
+  const added = vi.spyOn(Burst.prototype, "add");
+  await using runtime = createTestRuntime({
+    handler(event, bus) {
+      if (event.type === "message") for (const text of ["a", "b", large, large, large]) bus.sendall(text);
+    },
+  });
+  const client = await runtime.connect();
+  client.send("go");
+  await runtime.settle();
+  expect(client.received).toEqual(["a", "b", large, large, large]);
+  expect(added.mock.calls.map(([{ data }]) => data)).toEqual(["b"]);
+});
+
 test("who comes in the middle of a burst gets the rest of it", async () => {
   const connecting: Promise<TestClient>[] = [];
   await using runtime = createTestRuntime({
