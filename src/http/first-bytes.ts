@@ -22,7 +22,7 @@ export class FirstBytes {
   readonly #server: Server;
   readonly #hooks: FirstBytesHooks;
   readonly #takeConnection: TakeConnection;
-  /** The same functions for every socket, which is passed as `this`. */
+  /** The same function for every socket, which is passed as `this`. */
   readonly #onData: (this: Socket, bytes: Buffer) => void;
 
   /** To be called before the server has other listeners for its connections. */
