@@ -8,4 +8,7 @@ export const CHROMIUM_FLAGS: readonly string[] = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // Each new context would load the pages of a popup under the address bar, and each navigation would start a renderer in advance: more than
+  // half of the CPU time of a test.
+  "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess",
 ];
