@@ -142,7 +142,7 @@ describe("the programs among the examples of the API", () => {
     async ({ name, code }) => {
       const file = `${folder}/${name}.mts`;
       writeFileSync(file, code);
-      const programs = new Programs(folder, bin, code);
+      const programs = new Programs(folder, bin, code, { hasTypeScript: true });
       onTestFinished(() => programs.killAll());
       const program = await programs.start(process.execPath, [file]);
       if (/^console\.log\(.*url|console\.log\((server\.url|"http)/m.test(code))

@@ -4,7 +4,6 @@
  * 127.0.0.1, and tells the test which one it is. So pages can say 8080, as a reader would, and tests disturb nobody.
  */
 import { writeSync } from "node:fs";
-import { register } from "node:module";
 import { Server } from "node:net";
 
 const { listen } = Server.prototype;
@@ -31,7 +30,3 @@ Server.prototype.listen = function (...args) {
   });
   return Reflect.apply(listen, this, [{ port: 0, host: "127.0.0.1", backlog, signal }, callback]);
 };
-
-// Node 22.18 and newer read TypeScript by themselves.
-if (!("typescript" in process.features && process.features.typescript))
-  register(new URL("./strip-types.js", import.meta.url));

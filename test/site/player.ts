@@ -30,6 +30,10 @@ const isTest = ({ code }: { code: string }): boolean => /from "(vitest|@jest\/gl
 /** Such a block runs as a test of ours. */
 export const runsInVitest = ({ code }: { code: string }): boolean => code.includes(`from "vitest"`);
 
+function showsTypeScript(part: Part): boolean {
+  return part.kind === "block" && (part.language === "ts" || /\.m?ts$/.test(part.name ?? ""));
+}
+
 /** The player of one page. */
 export class Player {
   readonly page: Page;
@@ -48,7 +52,8 @@ export class Player {
     this.page = page;
     this.folder = join(folder, page.path.replaceAll("/", "-"));
     mkdirSync(this.folder);
-    this.#programs = new Programs(this.folder, bin, page.parts.map(({ code }) => code).join("\n"));
+    const text = page.parts.map(({ code }) => code).join("\n");
+    this.#programs = new Programs(this.folder, bin, text, { hasTypeScript: page.parts.some(showsTypeScript) });
     this.#scope = createScope(this.folder, this.#programs, { rewrite: () => this.#rewrite() });
   }
 

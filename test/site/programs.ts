@@ -6,7 +6,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const HERE = new URL("./", import.meta.url);
 const ROOT = fileURLToPath(new URL("../../", HERE));
-const PRELOAD = new URL("listen-anywhere.js", HERE).href;
+const LISTENING = `--import=${new URL("listen-anywhere.js", HERE)}`;
+const TYPESCRIPT = `--import=${new URL("read-typescript.js", HERE)}`;
 const MARK = /^\[listens (\d+) (\d+)\]$/gm;
 /** How long a port that a page names may take to be opened by a program that runs. */
 const DEADLINE_MS = 30_000;
@@ -21,8 +22,17 @@ export interface RunOptions {
 /** Groups that run: a worker of the tests that ends early takes them along. */
 const running = new Set<number>();
 process.on("exit", () => {
-  for (const pid of running) process.kill(-pid, "SIGKILL");
+  for (const pid of running) killGroup(pid, "SIGKILL");
 });
+
+/** Does nothing to a group that has ended: its end is known before the event that tells of it. */
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
 
 export class Program {
   /** What the program has printed, on both streams. */
@@ -102,7 +112,7 @@ export class Program {
     const { pid } = this.#child;
     if (!this.isOver && pid !== undefined) {
       this.isStopped = true;
-      process.kill(-pid, signal);
+      killGroup(pid, signal);
     }
     return this.exited;
   }
@@ -120,12 +130,14 @@ export class Programs {
   readonly #news = new EventEmitter().setMaxListeners(0);
 
   readonly #text: string;
+  readonly #nodeOptions: string;
 
   /** `bin` holds the commands that are not run as they are; `text` is the page's code, whose ports are meant. */
-  constructor(folder: string, bin: string, text: string) {
+  constructor(folder: string, bin: string, text: string, { hasTypeScript }: { readonly hasTypeScript: boolean }) {
     this.#folder = folder;
     this.#bin = bin;
     this.#text = text;
+    this.#nodeOptions = hasTypeScript ? `${LISTENING} ${TYPESCRIPT}` : LISTENING;
   }
 
   /** Starts a program, and waits until it listens or ends. */
@@ -153,7 +165,7 @@ export class Programs {
       env: {
         ...inherited,
         PATH: [this.#bin, `${ROOT}node_modules/.bin`, PATH, "/usr/sbin"].join(delimiter),
-        NODE_OPTIONS: `--import=${PRELOAD}`,
+        NODE_OPTIONS: this.#nodeOptions,
         NO_COLOR: "1",
         ...env,
       },
