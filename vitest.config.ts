@@ -41,8 +41,8 @@ export default defineConfig({
         },
       },
     ],
-    // Tests wait for peers, children and browsers most of the time: two files at once, on two cores too.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests wait for peers, children and browsers much of the time.
+    maxWorkers: availableParallelism() + 1,
     // Long enough for the slowest property on a busy machine; no test waits for it.
     testTimeout: 120_000,
     hookTimeout: 120_000,
