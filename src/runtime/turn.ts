@@ -14,6 +14,8 @@ export interface Runnable {
 /** Has something to write: a sender. */
 export interface Flushable {
   flush(): void;
+  /** Reads what `flush` will read; see `ReusedList.drain`. @returns any number that depends on what was read */
+  peek?(): number;
 }
 
 /** Events per turn: enough for many sends to share a write, few enough that sockets are read in between. */
@@ -140,7 +142,7 @@ export class Turn {
     const toFlush = this.#toFlush;
     this.#toFlush = this.#toFlushNext;
     this.#toFlushNext = toFlush;
-    toFlush.drain(this.#flush);
+    toFlush.drain(this.#flush, peek);
     this.#number++;
   }
 
@@ -157,6 +159,10 @@ export class Turn {
     this.#isScheduled = true;
     this.#clock.soon(this.#runTurn);
   }
+}
+
+function peek(flushable: Flushable): number {
+  return flushable.peek?.() ?? 0;
 }
 
 function rethrow(clock: Clock, error: unknown): void {

@@ -118,6 +118,10 @@ export class Sender extends WaitingFrames implements Outbox, FrameSource {
     this.step();
   }
 
+  peek(): number {
+    return this.#transport.isOpen ? this.#transport.untakenBytes : this.#state;
+  }
+
   onDrained(): void {
     if (this.#state & State.STOPPED) return;
     const { mirror } = this.#parts;

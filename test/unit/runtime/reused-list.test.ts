@@ -41,4 +41,23 @@ describe("ReusedList", () => {
     list.push(1);
     expect(drained(list)).toEqual([1]);
   });
+
+  it("peeks at each item once, before it is taken, and at few ahead of the others", () => {
+    const list = new ReusedList<number>();
+    const items = Array.from({ length: 40 }, (_, i) => i);
+    for (const item of items) list.push(item);
+    const peeked: number[] = [];
+    const taken: number[] = [];
+    list.drain(
+      (item) => {
+        expect(peeked).toContain(item);
+        taken.push(item);
+      },
+      (item) => {
+        expect(item - taken.length).toBeLessThan(16);
+        return peeked.push(item);
+      },
+    );
+    expect([peeked, taken]).toEqual([items, items]);
+  });
 });
