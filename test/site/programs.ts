@@ -25,12 +25,13 @@ process.on("exit", () => {
   for (const pid of running) killGroup(pid, "SIGKILL");
 });
 
-/** Does nothing to a group that has ended: its end is known before the event that tells of it. */
-function killGroup(pid: number, signal: NodeJS.Signals): void {
+/** @returns `false` for a group that has ended, which may be so before the event that tells of the end */
+function killGroup(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(-pid, signal);
+    return process.kill(-pid, signal);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    return false;
   }
 }
 
@@ -110,10 +111,7 @@ export class Program {
   /** The whole group: a shell, and what the shell has started. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
     const { pid } = this.#child;
-    if (!this.isOver && pid !== undefined) {
-      this.isStopped = true;
-      killGroup(pid, signal);
-    }
+    if (!this.isOver && pid !== undefined && killGroup(pid, signal)) this.isStopped = true;
     return this.exited;
   }
 
