@@ -3,7 +3,7 @@
  * The figures of the documentation. Each is the range over the stored runs of the benchmark, `results/*.json`; `test/site/figures.test.ts`
  * compares the pages with the files.
  *
- *   node test/bench/figures.js --run      one run of the scenarios of the tables, stored as a new file in results/ (about eight minutes)
+ *   node test/bench/figures.js --run      one run of the scenarios of the tables, stored as a new file in results/ (about twelve minutes)
  *   node test/bench/figures.js            prints all tables
  *   node test/bench/figures.js --write    puts them into the pages, with the tables of the stored run of `npm run bench -- --scale --store`
  *
@@ -21,7 +21,8 @@ import { neededPeers, neededScenarios, PAGES, tables } from "./figures/tables.js
 import { fillScale, SCALE_PAGES } from "./scale/pages.js";
 import { readScaleRun } from "./scale/stored.js";
 
-const ROUNDS = "3";
+/** The first after a pause of a server is cold. */
+const ROUNDS = "6";
 
 /** @param {boolean} isQuick */
 function store(isQuick) {

@@ -24,7 +24,7 @@ const USAGE = `npm run bench -- [options]
   --quick             1,000 sockets at most, one round, ${QUICK_PEERS.join(", ")} the only peers: a minute or two
   --scenario <name>   only this one; may be repeated: ${everything.map(({ name }) => name).join(", ")}
   --peer <name>       only these besides sendall; may be repeated: ${peers.map(({ name }) => name).join(", ")}
-  --rounds <number>   so many in place of the usual
+  --rounds <number>   so many in place of the usual; half as many of those with new servers
   --profile <folder>  write a CPU profile of each server (the figures are higher then)
   --json              the results as JSON on stdout, and nothing else there
   --scale             how far a cluster scales, played in virtual time: see --scale --help
@@ -75,7 +75,8 @@ function planFor(isQuick, rounds) {
   if (rounds === undefined) return plan;
   const count = Number(rounds);
   if (!Number.isInteger(count) || count < 1) throw new Error(`--rounds ${rounds}: expected a number from 1`);
-  return { ...plan, rounds: count, crowdRounds: count, freshRounds: count, deadlineMs: plan.deadlineMs * count };
+  const freshRounds = Math.ceil(count / 2);
+  return { ...plan, rounds: count, crowdRounds: count, freshRounds, deadlineMs: plan.deadlineMs * count };
 }
 
 /**
