@@ -19,7 +19,7 @@ export interface RunningProxy {
   readonly url: string;
   /** What the proxy writes to standard error. */
   readonly lines: Lines;
-  /** Waits until clients have left. @returns the access log */
+  /** Waits until clients have left. @returns the access log of nginx; that of Caddy is among `lines` */
   stop(): Promise<string>;
   /** Stops at once, if the proxy still runs. */
   kill(): Promise<void>;
@@ -37,7 +37,7 @@ export interface ProxyProgram {
   readonly gentle: NodeJS.Signals;
 }
 
-/** In the folder; what a block says of access logs leads here. */
+/** In the folder; what a block says of the access logs of nginx leads here. */
 export const ACCESS_LOG = "access.log";
 
 export async function startProxy({ path, configure, args, ready, gentle }: ProxyProgram): Promise<RunningProxy> {
