@@ -213,7 +213,7 @@ test("a process ends once its server has closed, whatever was away, ended or sai
     import { serve } from "sendall";
     import { WebSocket } from "ws";
     const closed = [];
-    const server = await serve({ port: 0, logger: false, resume: { graceMs: 3_600_000 }, handler(event) {
+    const server = await serve({ port: 0, logger: false, closeTimeoutMs: 3_600_000, resume: { graceMs: 3_600_000 }, handler(event) {
       if (event.type === "closed") closed.push([event.code, event.reason, event.unacknowledged]);
     } });
     const open = async (...names) => {
@@ -229,9 +229,8 @@ test("a process ends once its server has closed, whatever was away, ended or sai
     server.sendall("kept");
     server.connections()[1].close(4000, "out");
     await open("sendall.1." + taken.token + ".0.0.1");
-    const before = performance.now();
     await server.close();
-    console.log(JSON.stringify([closed, performance.now() - before < 3_000]));
+    console.log(JSON.stringify(closed));
   `;
   const root = fileURLToPath(new URL("../../", import.meta.url));
   const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
@@ -246,11 +245,8 @@ test("a process ends once its server has closed, whatever was away, ended or sai
   const [code] = await once(child, "close");
   expect(code).toBe(0);
   expect(JSON.parse(output)).toEqual([
-    [
-      [4_000, "out", 1],
-      [1_001, "going away", 1],
-      [1_001, "going away", 1],
-    ],
-    true,
+    [4_000, "out", 1],
+    [1_001, "going away", 1],
+    [1_001, "going away", 1],
   ]);
 });
