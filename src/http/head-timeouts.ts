@@ -9,12 +9,12 @@ import type { TLSSocket } from "node:tls";
 import { Alarm, type Clock } from "../runtime/clock.js";
 import { currentResponse } from "./pipelining.js";
 
-/** The wait for the next request head of a connection. */
+/** The wait for the next request head of a connection. Holds no socket once it has ended: see `SlotMap` for what a table that is replaced keeps. */
 class HeadTimeout {
   /** Under TLS, the raw socket until the TLS handshake is done. */
-  socket: Socket;
+  socket: Socket | undefined;
   /** The socket whose close ends the timeout. */
-  readonly accepted: Socket;
+  accepted: Socket | undefined;
   /** The peer's address, under TLS only: a closed socket no longer knows the address. */
   readonly peer: string;
   /** Listens for the first bytes of a later request. */
@@ -33,6 +33,10 @@ class HeadTimeout {
     this.peer = peer;
   }
 }
+
+const TIMEOUT: unique symbol = Symbol("head timeout");
+/** The accepted socket; for a later request under TLS, the secure socket. */
+type TimedSocket = Socket & { [TIMEOUT]?: HeadTimeout | undefined };
 
 /**
  * The timeouts of a server that run, in order of beginning: each waits for the same time, so a single alarm, for the oldest, is enough. A
@@ -77,6 +81,10 @@ class RunningTimeouts extends Alarm {
     if (this.#oldest === undefined) this.cancel();
   }
 
+  *all(): Generator<HeadTimeout> {
+    for (let one = this.#oldest; one !== undefined; one = one.next) yield one;
+  }
+
   ring(): void {
     // Not those that are due by now: the data that has arrived by then may not have been read.
     const { due } = this;
@@ -107,8 +115,8 @@ export interface HeadTimeoutHooks {
 export class HeadTimeouts {
   readonly #isSecure: boolean;
   readonly #running: RunningTimeouts;
-  /** By accepted socket. For a later request under TLS, by secure socket. */
-  readonly #timeouts = new Map<Duplex, HeadTimeout>();
+  /** The timeouts whose time does not run: nothing of a later request has arrived, or the time is up. */
+  readonly #still = new Set<HeadTimeout>();
   /** Under TLS, by secure socket. */
   readonly #secureTimeouts = new WeakMap<Duplex, HeadTimeout | undefined>();
   /** Connections in their TLS handshake, by peer address: Node does not tell which raw socket belongs to a secure socket. */
@@ -118,9 +126,10 @@ export class HeadTimeouts {
 
   constructor({ handshakeTimeoutMs, tls }: HeadTimeoutSettings, hooks: HeadTimeoutHooks) {
     this.#isSecure = tls !== undefined;
-    this.#running = new RunningTimeouts(handshakeTimeoutMs, hooks.clock, ({ socket }) =>
-      hooks.onTimeout(socket, this.isHttp(socket)),
-    );
+    this.#running = new RunningTimeouts(handshakeTimeoutMs, hooks.clock, (timeout) => {
+      this.#still.add(timeout);
+      if (timeout.socket !== undefined) hooks.onTimeout(timeout.socket, this.isHttp(timeout.socket));
+    });
     const timeouts = this;
     this.#onClose = function () {
       timeouts.#onSocketClosed(this);
@@ -130,7 +139,7 @@ export class HeadTimeouts {
   readonly onConnection = (socket: Socket): void => {
     const timeout = new HeadTimeout(socket, this.#isSecure ? peerOf(socket) : "");
     this.#running.begin(timeout);
-    this.#register(timeout);
+    this.#register(timeout, socket);
     if (this.#isSecure) this.#handshaking.set(timeout.peer, timeout);
   };
 
@@ -145,10 +154,10 @@ export class HeadTimeouts {
 
   /** Cancels the timeout of a socket: the head is complete, or no head will come. */
   cancel(socket: Duplex): void {
-    const timeout = (this.#isSecure ? this.#secureTimeouts : this.#timeouts).get(socket);
+    const timeout = this.#isSecure ? this.#secureTimeouts.get(socket) : (socket as TimedSocket)[TIMEOUT];
     if (timeout === undefined) return;
     if (this.#isSecure) this.#secureTimeouts.set(socket, undefined);
-    timeout.accepted.removeListener("close", this.#onClose);
+    timeout.accepted?.removeListener("close", this.#onClose);
     this.#unregister(timeout);
   }
 
@@ -165,12 +174,13 @@ export class HeadTimeouts {
     const timeout = new HeadTimeout(socket, "");
     // Node's parser has seen the bytes before this listener: if the timeout is still registered, the head is incomplete.
     const onData = (): void => {
-      if (this.#timeouts.get(socket) === timeout && !timeout.isRunning) this.#running.begin(timeout);
+      if (this.#still.delete(timeout)) this.#running.begin(timeout);
       socket.off("data", onData);
     };
     timeout.onData = onData;
     socket.on("data", onData);
-    this.#register(timeout);
+    this.#still.add(timeout);
+    this.#register(timeout, socket);
     if (this.#isSecure) this.#secureTimeouts.set(socket, timeout);
   }
 
@@ -181,30 +191,33 @@ export class HeadTimeouts {
 
   /** The sockets with a timeout: heads of requests are to come. */
   sockets(): Socket[] {
-    return Array.from(this.#timeouts.values(), ({ socket }) => socket);
+    return [...this.#running.all(), ...this.#still].flatMap(({ socket }) => socket ?? []);
   }
 
   /** Terminates the connections whose TLS handshake is not done. */
   terminateHandshakes(): void {
-    for (const { socket } of [...this.#handshaking.values()]) socket.destroy();
+    for (const { socket } of [...this.#handshaking.values()]) socket?.destroy();
   }
 
-  #register(timeout: HeadTimeout): void {
-    this.#timeouts.set(timeout.accepted, timeout);
-    timeout.accepted.on("close", this.#onClose);
+  #register(timeout: HeadTimeout, accepted: TimedSocket): void {
+    accepted[TIMEOUT] = timeout;
+    accepted.on("close", this.#onClose);
   }
 
-  #onSocketClosed(accepted: Socket): void {
-    const timeout = this.#timeouts.get(accepted);
+  #onSocketClosed(accepted: TimedSocket): void {
+    const timeout = accepted[TIMEOUT];
     if (timeout === undefined) return;
     this.#unregister(timeout);
     if (this.#handshaking.get(timeout.peer) === timeout) this.#handshaking.delete(timeout.peer);
   }
 
   #unregister(timeout: HeadTimeout): void {
+    const { accepted, onData, socket } = timeout;
     this.#running.end(timeout);
-    if (timeout.onData !== undefined) timeout.socket.off("data", timeout.onData);
-    this.#timeouts.delete(timeout.accepted);
+    this.#still.delete(timeout);
+    if (onData !== undefined) socket?.off("data", onData);
+    if (accepted !== undefined) (accepted as TimedSocket)[TIMEOUT] = undefined;
+    timeout.onData = timeout.socket = timeout.accepted = undefined;
   }
 }
 

@@ -2,9 +2,11 @@
  * The keys of this node in one room, each with its connections. A key ends once the last connection has been gone for `graceMs`. The room
  * that owns the entries stops the timers.
  */
+
 import type { Json } from "../../api/json.js";
 import type { PresenceEntry } from "../../cluster/presence/shared-presence.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
+import { SlotMap } from "../../runtime/slot-map.js";
 
 /** What presence needs of a connection. */
 export interface PresentMember {
@@ -35,7 +37,7 @@ export class OwnEntries {
   readonly #clock: Clock;
   readonly #graceMs: number;
   readonly #keys = new Map<string, OwnKey>();
-  readonly #keyOf = new Map<PresentMember, OwnKey>();
+  readonly #keyOf = new SlotMap<string, OwnKey>();
   readonly #onExpired: (key: string) => void;
 
   /** @param onExpired called when the grace of a key is over, and the key has gone */
@@ -62,7 +64,7 @@ export class OwnEntries {
       grace: undefined,
     };
     this.#keys.set(key, own);
-    this.#keyOf.set(member, own);
+    this.#keyOf.set(member.id, own);
     own.grace?.cancel();
     own.grace = undefined;
     // In grace the key had no connection whose info could count.
@@ -72,9 +74,9 @@ export class OwnEntries {
 
   /** @returns the member's key, or `undefined` for a connection that is no member */
   leave(member: PresentMember): string | undefined {
-    const own = this.#keyOf.get(member);
+    const own = this.#keyOf.get(member.id);
     if (own === undefined) return undefined;
-    this.#keyOf.delete(member);
+    this.#keyOf.delete(member.id);
     own.connections.delete(member);
     own.shown = latestOf(own);
     if (own.connections.size > 0) return own.key;
@@ -89,7 +91,7 @@ export class OwnEntries {
 
   /** @returns the member's key, or `undefined` for a connection that is no member */
   show(member: PresentMember, shown: Shown): string | undefined {
-    const own = this.#keyOf.get(member);
+    const own = this.#keyOf.get(member.id);
     if (own === undefined) return undefined;
     own.connections.delete(member);
     own.connections.set(member, shown);
@@ -110,7 +112,7 @@ export class OwnEntries {
   }
 
   keyOf(member: PresentMember): string | undefined {
-    return this.#keyOf.get(member)?.key;
+    return this.#keyOf.get(member.id)?.key;
   }
 
   find(key: string): PresenceEntry | undefined {

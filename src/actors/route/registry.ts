@@ -5,6 +5,7 @@
 
 import type { ConnectionRef } from "../../api/connection.js";
 import type { RemoteBus } from "../../cluster/remote-bus.js";
+import { SlotMap } from "../../runtime/slot-map.js";
 
 export interface Registered {
   readonly id: string;
@@ -35,8 +36,8 @@ export interface RoomListener<M> {
 
 export class Registry<M extends Registered> {
   /** Filled and emptied by the registry alone. */
-  readonly byId: Map<string, M> = new Map();
-  readonly #rooms = new Map<string, Set<M>>();
+  readonly byId: SlotMap<string, M> = new SlotMap();
+  readonly #rooms = new Map<string, SlotMap<string, M>>();
   #version = 0;
   #watcher: RoomWatcher<M> | undefined;
   #roomListener: RoomListener<M> | undefined;
@@ -101,12 +102,14 @@ export class Registry<M extends Registered> {
   /** @returns whether the member is in the room now */
   join(member: M, room: string): boolean {
     const onJoined = this.#watcher?.beforeJoin(member, room);
-    if (this.#watcher !== undefined && onJoined === undefined) return this.#rooms.get(room)?.has(member) === true;
+    if (this.#watcher !== undefined && onJoined === undefined) return this.#rooms.get(room)?.has(member.id) === true;
     this.#version++;
     const members = this.#rooms.get(room);
-    if (members !== undefined) members.add(member);
+    if (members !== undefined) members.set(member.id, member);
     else {
-      this.#rooms.set(room, new Set([member]));
+      const first = new SlotMap<string, M>();
+      first.set(member.id, member);
+      this.#rooms.set(room, first);
       this.#onOccupancyChanged?.(room, true);
       this.#roomListener?.onOccupied(room);
     }
@@ -115,11 +118,11 @@ export class Registry<M extends Registered> {
   }
 
   leave(member: M, room: string): void {
-    if (!this.#rooms.get(room)?.has(member)) return;
+    if (!this.#rooms.get(room)?.has(member.id)) return;
     if (this.byId.has(member.id)) this.#watcher?.beforeLeave(room);
     this.#version++;
     const members = this.#rooms.get(room);
-    if (!members?.delete(member)) return;
+    if (!members?.delete(member.id)) return;
     if (members.size === 0) this.#rooms.delete(room);
     this.#watcher?.left(member, room);
     this.#roomListener?.onLeft(member, room);
@@ -137,7 +140,7 @@ export class Registry<M extends Registered> {
   }
 
   members(room: string): Iterable<M> {
-    return this.#rooms.get(room) ?? [];
+    return this.#rooms.get(room)?.values() ?? [];
   }
 
   /** The members of any of several rooms, each once. */

@@ -3,6 +3,7 @@
  * The route creates the object; sockets of returning clients come through `takeUp`. What is kept of an ended session is its token with the
  * close frame that the client has still to get, for at most `graceMs`.
  */
+
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { AwaySession, SessionDesk } from "../../admission/session-desk.js";
 import type { ResumeOffer } from "../../admission/session-offer.js";
@@ -10,6 +11,7 @@ import { type CloseReason, TAKEN_OVER } from "../../api/close-codes.js";
 import type { ResumeOptions } from "../../api/options.js";
 import { Alarm, type Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
+import { SlotMap } from "../../runtime/slot-map.js";
 import type { Flushable, Turn } from "../../runtime/turn.js";
 import { Farewell } from "../../transport/farewell.js";
 import type { KeptTally } from "../../transport/kept-frames.js";
@@ -49,10 +51,10 @@ class EndedSession extends Alarm {
 
 export class Sessions implements SessionDesk, RouteSessions, Flushable {
   readonly #parts: SessionsParts;
-  readonly #live = new Map<string, Session>();
+  readonly #live = new SlotMap<string, Session>();
   readonly #ended = new Map<string, EndedSession>();
   /** The longest away first. */
-  readonly #away = new Set<Session>();
+  readonly #away = new SlotMap<string, Session>();
   #awayBytes = 0;
   #isFlushDue = false;
   #hasStopped = false;
@@ -109,7 +111,7 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
   /** Ends what is beyond `maxAwayBytes`. */
   flush(): void {
     this.#isFlushDue = false;
-    for (const session of this.#away) {
+    for (const session of this.#away.values()) {
       if (this.#awayBytes <= this.#parts.settings.maxAwayBytes) return;
       session.makeRoom();
     }
@@ -127,7 +129,7 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
   }
 
   oldestAway(remoteAddress?: string): AwaySession | undefined {
-    for (const session of this.#away)
+    for (const session of this.#away.values())
       if (remoteAddress === undefined || session.connection.remoteAddress === remoteAddress) return session;
     return undefined;
   }
@@ -141,7 +143,7 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
   onAway(session: Session): void {
     const { clock, settings } = this.#parts;
     session.awaySince = clock.now();
-    this.#away.add(session);
+    this.#away.set(session.token, session);
     clock.after(session.leftMs, session);
     this.onGrown(session);
     if (this.#away.size > settings.maxAway) this.oldestAway()?.makeRoom();
@@ -174,7 +176,7 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
 
   onEnded(session: Session, closing: CloseReason | undefined): void {
     const { clock, settings } = this.#parts;
-    const isAway = this.#away.has(session);
+    const isAway = this.#away.has(session.token);
     this.#live.delete(session.token);
     this.#forget(session);
     if (closing === undefined || this.#hasStopped) return;
@@ -192,7 +194,7 @@ export class Sessions implements SessionDesk, RouteSessions, Flushable {
 
   #forget(session: Session): void {
     session.cancel();
-    if (!this.#away.delete(session)) return;
+    if (!this.#away.delete(session.token)) return;
     this.#awayBytes -= session.awayBytes;
     session.awayBytes = 0;
   }

@@ -15,7 +15,7 @@ export interface MeasuredRoute {
   readonly metering: Metering;
   readonly runner: { readonly isDispatcher?: boolean };
   readonly mailbox: { readonly waiting: number };
-  readonly population: { readonly byId: ReadonlyMap<string, unknown> };
+  readonly population: { readonly byId: { has(id: string): boolean } };
   readonly counters: { readonly received: Traffic; readonly sent: Traffic };
   readonly handler: { readonly busy: number; readonly underWay: Pick<EventsUnderWay, "pending"> };
 }

@@ -18,6 +18,7 @@ import { MAX_NAME_LENGTH } from "../../api/names.js";
 import { isRecord } from "../../options/kinds.js";
 import { HANDLER_SHAPES, isHandler } from "../../options/server-kinds.js";
 import { show } from "../../runtime/show.js";
+import { SlotMap } from "../../runtime/slot-map.js";
 import { type ActorSystems, RunnerFactory } from "../runner-factory.js";
 import { ServerChannel } from "./channel.js";
 import { Subscription } from "./subscription.js";
@@ -62,7 +63,7 @@ class ChannelsRunner implements Runner {
   readonly hearsPings: boolean;
   readonly #host: RunnerHost;
   readonly #channels = new Map<string, ServerChannel>();
-  readonly #sockets = new Map<Connection, SocketSubscriptions>();
+  readonly #sockets = new SlotMap<string, SocketSubscriptions>();
 
   constructor(handlers: ReadonlyMap<string, Handler>, host: RunnerHost, systems: ActorSystems) {
     this.#host = host;
@@ -111,7 +112,7 @@ class ChannelsRunner implements Runner {
   }
 
   waitingOf(connection: Connection): number {
-    return subscriptionsOf(this.#sockets.get(connection)).reduce((sum, { waiting }) => sum + waiting, 0);
+    return subscriptionsOf(this.#sockets.get(connection.id)).reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
   readonly handle = (event: MailboxEvent): void => {
@@ -122,16 +123,16 @@ class ChannelsRunner implements Runner {
     const { connection } = event;
     if (connection === undefined) return;
     if (event.type === "open" && isMember(connection))
-      this.#sockets.set(connection, { member: connection, subscriptions: new Map() });
-    const socket = this.#sockets.get(connection);
+      this.#sockets.set(connection.id, { member: connection, subscriptions: new Map() });
+    const socket = this.#sockets.get(connection.id);
     if (socket === undefined) return;
     if (event.type === "message") this.#dispatch(event.data, socket);
     else for (const subscription of subscriptionsOf(socket)) subscription.onSocketEvent(event);
-    if (event.type === "closed") this.#sockets.delete(connection);
+    if (event.type === "closed") this.#sockets.delete(connection.id);
   };
 
   caughtUp(connection: Connection, done: () => void): void {
-    const subscriptions = subscriptionsOf(this.#sockets.get(connection));
+    const subscriptions = subscriptionsOf(this.#sockets.get(connection.id));
     let waiting = subscriptions.length;
     if (waiting === 0) done();
     for (const subscription of subscriptions)
@@ -141,7 +142,7 @@ class ChannelsRunner implements Runner {
   }
 
   onConnectionLeft(connection: Connection, isDiscarded: boolean): void {
-    for (const subscription of subscriptionsOf(this.#sockets.get(connection))) subscription.unregister(isDiscarded);
+    for (const subscription of subscriptionsOf(this.#sockets.get(connection.id))) subscription.unregister(isDiscarded);
   }
 
   #dispatch(data: string | Buffer, socket: SocketSubscriptions): void {

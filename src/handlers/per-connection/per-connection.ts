@@ -13,6 +13,7 @@ import { SendallError } from "../../api/errors.js";
 import type { ShapedHandler } from "../../api/handler.js";
 import type { Impossible, ResolvedLast } from "../../api/inference.js";
 import { show } from "../../runtime/show.js";
+import { SlotMap } from "../../runtime/slot-map.js";
 import { RunnerFactory } from "../runner-factory.js";
 import type { ConnectionActor } from "./connection-actor.js";
 import { type ConnectionLoop, LoopActor } from "./loop.js";
@@ -56,7 +57,7 @@ class ConnectionActors implements Runner {
   readonly tellsEach = true;
   readonly #definition: Definition;
   readonly #host: RunnerHost;
-  readonly #actors = new Map<Connection, ConnectionActor>();
+  readonly #actors = new SlotMap<string, ConnectionActor>();
 
   constructor(definition: Definition, host: RunnerHost) {
     this.#definition = definition;
@@ -70,15 +71,15 @@ class ConnectionActors implements Runner {
   readonly handle = (event: MailboxEvent): unknown => {
     const { connection } = event;
     if (connection === undefined) return undefined;
-    if (event.type === "open") this.#actors.set(connection, this.#createActor(connection));
-    const actor = this.#actors.get(connection);
-    if (event.type === "closed") this.#actors.delete(connection);
+    if (event.type === "open") this.#actors.set(connection.id, this.#createActor(connection));
+    const actor = this.#actors.get(connection.id);
+    if (event.type === "closed") this.#actors.delete(connection.id);
     return actor?.handle(event);
   };
 
   /** Closes only the failed connection, because the state of its actor is no longer reliable. */
   failed(connection: Connection): true {
-    this.#actors.get(connection)?.crash();
+    this.#actors.get(connection.id)?.crash();
     connection.close(HANDLER_FAILED.code, HANDLER_FAILED.reason);
     return true;
   }

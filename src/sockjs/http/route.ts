@@ -8,6 +8,7 @@ import type { Origins } from "../../admission/origin.js";
 import { EVERY_PATH } from "../../admission/router.js";
 import type { HeartbeatOptions, SockJsOptions } from "../../api/options.js";
 import type { Clock } from "../../runtime/clock.js";
+import { SlotMap } from "../../runtime/slot-map.js";
 import type { MessageFrameEncoder } from "../protocol/frames.js";
 import { type ParsePath, pathParser, type SockJsTarget } from "../protocol/paths.js";
 import { HttpSession } from "./http-session.js";
@@ -43,7 +44,7 @@ export class SockJsRoute {
   readonly isShared: boolean;
   /** The route `"*"`, for every path without a route. */
   readonly isCatchAll: boolean;
-  readonly #sessions = new Map<string, HttpSession>();
+  readonly #sessions = new SlotMap<string, HttpSession>();
 
   /** @param path as written in `routes` */
   constructor(path: string, options: SockJsOptions, settings: SockJsRouteSettings, parts: SockJsRouteParts) {

@@ -2,7 +2,9 @@
  * The supervisor of a server's SockJS sessions over HTTP: the parent actor of every session machine, so the sessions are visible in
  * `server.actor.system`. A session that fails ends without the others. Stops when the server has closed its last connection.
  */
+
 import { type ActorLogic, type AnyActorRef, createActor, type Snapshot } from "xstate";
+import { SlotMap } from "../../runtime/slot-map.js";
 import { createSessionActor, type SessionActions, type SessionEvent } from "./session-machine.js";
 
 /** The actor of the server, under which the supervisor runs. */
@@ -37,7 +39,7 @@ interface SupervisedSession {
 export class SessionSupervisor {
   readonly #actor: AnyActorRef;
   readonly #onSessionFailed: (error: unknown) => void;
-  readonly #sessions = new Map<string, SupervisedSession>();
+  readonly #sessions = new SlotMap<string, SupervisedSession>();
   #count = 0;
 
   /** @param onSessionFailed called after a session has thrown, which is a bug in Sendall; only that session has ended */
