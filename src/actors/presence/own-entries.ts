@@ -2,7 +2,6 @@
  * The keys of this node in one room, each with its connections. A key ends once the last connection has been gone for `graceMs`. The room
  * that owns the entries stops the timers.
  */
-
 import type { Json } from "../../api/json.js";
 import type { PresenceEntry } from "../../cluster/presence/shared-presence.js";
 import type { Clock, Timer } from "../../runtime/clock.js";

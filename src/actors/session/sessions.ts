@@ -3,7 +3,6 @@
  * The route creates the object; sockets of returning clients come through `takeUp`. What is kept of an ended session is its token with the
  * close frame that the client has still to get, for at most `graceMs`.
  */
-
 import type { AcceptedUpgrade } from "../../admission/accepted-upgrade.js";
 import type { AwaySession, SessionDesk } from "../../admission/session-desk.js";
 import type { ResumeOffer } from "../../admission/session-offer.js";

@@ -2,7 +2,6 @@
  * The supervisor of a server's SockJS sessions over HTTP: the parent actor of every session machine, so the sessions are visible in
  * `server.actor.system`. A session that fails ends without the others. Stops when the server has closed its last connection.
  */
-
 import { type ActorLogic, type AnyActorRef, createActor, type Snapshot } from "xstate";
 import { SlotMap } from "../../runtime/slot-map.js";
 import { createSessionActor, type SessionActions, type SessionEvent } from "./session-machine.js";
