@@ -1,6 +1,7 @@
 /**
  * What connections that have come and gone leave in the old generation until a full collection, with the handler or the option that is the
- * argument; `net` is a server without Sendall. Prints the bytes for each connection, those of the client included. To be run with `--expose-gc`, and with a first old generation in which no collection is due.
+ * argument; `net` is a server without Sendall. Prints the bytes for each connection, those of the client included. To be run with
+ * `--expose-gc`, and with a first old generation in which no collection is due.
  */
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -57,6 +58,7 @@ async function serveSendall(options) {
 
 const way = process.argv[2] ?? "";
 const options = new Map(Object.entries(ways)).get(way);
+if (options === undefined && way !== "net") throw new Error(`expected net or one of ${Object.keys(ways)}, got ${way}`);
 const server = options === undefined ? await serveBare() : await serveSendall(options);
 
 const handshake = [
