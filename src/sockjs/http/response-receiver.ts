@@ -89,10 +89,14 @@ export class ResponseReceiver {
     this.#response.setHeader("Content-Type", contentType);
     this.#response.statusCode = 200;
     const prelude = this.format.prelude(this.#callback);
-    if (!isPolling && prelude !== "") this.#response.write(prelude);
+    if (!isPolling && prelude !== "") this.#inOnePacket(() => this.#response.write(prelude));
   }
 
   write(frame: string): void {
+    this.#inOnePacket(() => this.#write(frame));
+  }
+
+  #write(frame: string): void {
     this.start();
     const text = this.format.wrap(frame, this.#callback);
     if (this.format.isPolling) {
@@ -103,6 +107,18 @@ export class ResponseReceiver {
     this.#length += text.length;
     this.#response.write(text);
     if (this.#length >= this.#maxLength) this.end();
+  }
+
+  /**
+   * Node from 24.22 on makes one chunk of all that a response is given in a turn, but a client of SockJS reads frame by frame. Node leaves
+   * the chunks alone while the program itself holds back the socket, which has what is written leave in one packet all the same.
+   */
+  #inOnePacket(write: () => void): void {
+    // `null` once the connection has gone, and until the responses before this one have been sent.
+    const { socket } = this.#response;
+    socket?.cork();
+    write();
+    socket?.uncork();
   }
 
   end(): void {
