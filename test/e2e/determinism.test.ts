@@ -1,5 +1,5 @@
 /**
- * The same seed gives the same bytes, on every Node and every machine: `.ci/run` plays this on Node 20, 22 and 24. Whoever changes
+ * The same seed gives the same bytes, on every Node and every machine: `.ci/run` plays this on Node 20, 22, 24 and 26. Whoever changes
  * what the server does on purpose writes the log anew: `node test/e2e/programs/seeded.js > test/e2e/fixtures/seeded.log`.
  */
 import { spawn } from "node:child_process";
