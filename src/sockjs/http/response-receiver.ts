@@ -110,11 +110,11 @@ export class ResponseReceiver {
   }
 
   /**
-   * Node from 24.22 on makes one chunk of all that a response is given in a turn, but a client of SockJS reads frame by frame. Node leaves
-   * the chunks alone while the program itself holds back the socket, which has what is written leave in one packet all the same.
+   * From 24.22 on, Node joins what a response is given in a turn into one chunk, but SockJS wants each frame in a chunk of its own. Node leaves the
+   * chunks alone while the program itself corks the socket, and what is written still leaves in one packet.
    */
   #inOnePacket(write: () => void): void {
-    // `null` once the connection has gone, and until the responses before this one have been sent.
+    // Absent once the connection has gone, and until the responses before this one have been sent.
     const { socket } = this.#response;
     socket?.cork();
     write();
