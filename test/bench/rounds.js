@@ -10,7 +10,7 @@ import { Child } from "./child.js";
  * @property {number} crowdRounds of connecting and disconnecting
  * @property {number} freshRounds each with new servers
  * @property {number} roundMs
- * @property {number} warmUpMs until the compilers of both processes have settled
+ * @property {number} warmUpMs of one warm-up; a measure may ask for several, until the compilers of both processes have settled
  * @property {number} virtualRounds of each scenario in virtual time
  * @property {number} deadlineMs a scenario that takes longer has stalled
  */
